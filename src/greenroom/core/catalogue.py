@@ -1,0 +1,200 @@
+"""What the platform team decided: services, repositories and policy, as frozen values.
+
+`greenroom.config` reads them from YAML; nothing here knows about files. The catalogue comes from the platform's own
+protected configuration, never from a pull request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class ImageFrom(StrEnum):
+    """Which commit CI tags images with: the head of the branch, or GitHub's merge ref `refs/pull/N/merge`."""
+
+    HEAD = "head"
+    MERGE = "merge"
+
+
+class ProcessKind(StrEnum):
+    """Web processes answer HTTP, workers run for ever, crons run on a schedule."""
+
+    WEB = "web"
+    WORKER = "worker"
+    CRON = "cron"
+
+
+class Storage(StrEnum):
+    """Whether a need's data outlives its container."""
+
+    EPHEMERAL = "ephemeral"
+    PERSISTENT = "persistent"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Where a service's image is, and how CI tags it.
+
+    `repository` is without a tag, registry host first (`registry.example.com/shop/catalog`). `tag` may hold `{sha}`,
+    `{short_sha}` (7 digits) and `{number}`.
+    """
+
+    repository: str
+    tag: str = "{sha}"
+    built_from: ImageFrom = ImageFrom.HEAD
+
+    def reference(self, sha: str, number: int) -> str:
+        """The full reference that CI is expected to push for a commit, `host/name:tag`."""
+        return f"{self.repository}:{self.tag.format(sha=sha, short_sha=sha[:7], number=number)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of a service. `command` empty means the image's own; `port` None means it listens on nothing."""
+
+    name: str
+    kind: ProcessKind = ProcessKind.WEB
+    command: tuple[str, ...] = ()
+    port: int | None = None
+    schedule: str = ""
+    replicas: int = 1
+    migrates: bool = False
+    probe: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that belongs to the preview itself: its database. `variable` receives the connection URL.
+
+    `seed` is the path of a dump inside the service's repository, or empty.
+    """
+
+    name: str
+    kind: str
+    version: str
+    variable: str
+    storage: Storage = Storage.EPHEMERAL
+    seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Another service that this one talks to; `variable` receives its URL."""
+
+    service: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Kubernetes quantities; empty means the chart's default."""
+
+    cpu: str = ""
+    memory: str = ""
+    memory_limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One entry of the catalogue. `repository` is the catalogue's short name of its GitHub repository."""
+
+    name: str
+    repository: str
+    image: Image
+    processes: tuple[Process, ...]
+    public: bool = True
+    paths: tuple[str, ...] = ()
+    migrate: tuple[str, ...] = ()
+    migrate_timeout: timedelta = timedelta(minutes=5)
+    needs: tuple[Need, ...] = ()
+    uses: tuple[Use, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    env_from: tuple[str, ...] = ()
+    resources: Resources = Resources()
+
+    @property
+    def web(self) -> Process | None:
+        """The process that its URL leads to: the first web process with a port."""
+        return next((p for p in self.processes if p.kind is ProcessKind.WEB and p.port is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A GitHub repository of the catalogue. `slug` is `owner/name`; `name` is unique and short: `shop#42`."""
+
+    name: str
+    slug: str
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a preview goes by itself. None switches a rule off."""
+
+    inactive_after: timedelta | None = timedelta(days=3)
+    warn_before: timedelta = timedelta(days=1)
+    max_age: timedelta | None = timedelta(days=30)
+    keep_label: str = "preview-keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many previews may exist at once."""
+
+    total: int = 50
+    per_repository: int = 20
+    per_author: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """Where preview pods run: the preset of the cluster's spot capacity, and whether it is demanded or preferred."""
+
+    spot: str = "preferred"
+    preset: str = "none"
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may have a preview. `bots` are logins such as `renovate[bot]` that may, and may put the label on."""
+
+    drafts: bool = False
+    bots: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where Argo CD is, and which cluster and project its Applications go to."""
+
+    namespace: str = "argocd"
+    project: str = "greenroom-previews"
+    destination: str = "in-cluster"
+    chart: str = ""
+    chart_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The whole of the platform team's decisions."""
+
+    installation: str
+    domain: str
+    repositories: tuple[Repository, ...]
+    label: str = "preview"
+    prefix: str = "preview"
+    scheme: str = "https"
+    port: int | None = None
+    staging: tuple[tuple[str, str], ...] = ()
+    lifetime: Lifetime = Lifetime()
+    limits: Limits = Limits()
+    policy: Policy = Policy()
+    scheduling: Scheduling = Scheduling()
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def repository(self, name: str) -> Repository | None:
+        """The repository with that short name, or None."""
+        return next((r for r in self.repositories if r.name == name), None)

@@ -1,0 +1,286 @@
+"""The words of Greenroom as values: what is read (facts), what should be (verdicts), what exists (observed).
+
+All are frozen; times are aware UTC datetimes read from GitHub's clock. Nothing here knows HTTP, Argo CD or processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from greenroom.core.rows import Row
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """Which preview: GitHub's numeric repository id (it survives renames) and the pull request's number."""
+
+    repository_id: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}#{self.number}"
+
+
+# --- what a person did -------------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What GitHub says an actor is. `NOBODY` is a deleted account."""
+
+    PERSON = "person"
+    BOT = "bot"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody on GitHub."""
+
+    login: str
+    kind: Kind = Kind.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class LabelEvent:
+    """A label put on (`added`) or taken off, by whom and when."""
+
+    label: str
+    added: bool
+    actor: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested."""
+
+    kind: str
+    actor: Actor
+    at: datetime
+
+
+class State(StrEnum):
+    """Whether a pull request is open."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """Our one comment. `trusted` is False when someone else wrote or last edited it: then its block is doubt."""
+
+    id: int
+    body: str
+    trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """One pull request, read whole. `label_events` are all that concern labels, oldest first."""
+
+    identity: Identity
+    title: str
+    url: str
+    author: Actor
+    state: State
+    draft: bool
+    head_sha: str
+    head_ref: str
+    head_repository_id: int | None
+    base_ref: str
+    labels: frozenset[str]
+    label_events: tuple[LabelEvent, ...]
+    activities: tuple[Activity, ...]
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+    merge_sha: str | None = None
+    comment: Comment | None = None
+
+    @property
+    def fork(self) -> bool:
+        """Whether the head is in another repository, or in one that is gone."""
+        return self.head_repository_id != self.identity.repository_id
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page."""
+
+    repository_id: int
+    slug: str
+    private: bool
+    me: str
+    read_at: datetime
+    pull_requests: tuple[PullRequest, ...]
+
+
+class Permission(StrEnum):
+    """A person's permission on a repository; UNKNOWN means that it could not be read."""
+
+    ADMIN = "admin"
+    WRITE = "write"
+    READ = "read"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+# --- what the registry says --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The image exists; `digest` is `sha256:...`."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The registry says, whole and understood, that there is no such tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The registry could not be asked; `why` is one sentence."""
+
+    why: str
+
+
+ImageState = Present | Missing | Unknown
+
+
+# --- what the engine says ----------------------------------------------------------------------------------------
+
+
+class Health(StrEnum):
+    """What runs. READY means that an HTTP probe through the public host answered."""
+
+    STARTING = "starting"
+    READY = "ready"
+    UPDATING = "updating"
+    FAILED = "failed"
+    REMOVING = "removing"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One service of a preview as it runs now."""
+
+    service: str
+    url: str
+    sha: str
+    digest: str
+    ready: bool
+    since: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPreview:
+    """One preview that the engine holds. `uid` names this very incarnation of the object, for a safe removal.
+
+    `why` is one plain sentence when something does not run; `log` the lines that matter, scrubbed.
+    """
+
+    identity: Identity
+    uid: str
+    row: Row
+    health: Health
+    services: tuple[Running, ...] = ()
+    since: datetime | None = None
+    why: str = ""
+    log: tuple[str, ...] = ()
+    installation: str = ""
+
+
+class Cause(StrEnum):
+    """Why a preview goes."""
+
+    CLOSED = "closed"
+    MERGED = "merged"
+    UNLABELLED = "unlabelled"
+    EXPIRED = "expired"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A row that we took out: an entry of the ledger until the removal is told, and for the hour that is counted."""
+
+    identity: Identity
+    cause: Cause
+    at: datetime
+    by: str = ""
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A row that changed without a new commit, digest, choice or incarnation."""
+
+    identity: Identity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a person released: exactly one hold of one preview, by its key."""
+
+    identity: Identity
+    hold: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What removals and restarts the last hour saw, and what a person released. It lives with the engine."""
+
+    withdrawals: tuple[Withdrawal, ...] = ()
+    restarts: tuple[Restart, ...] = ()
+    releases: tuple[Release, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """The whole set of rows of one repository, with its ledger; `generation` grows with each change."""
+
+    repository_id: int
+    repository: str
+    generation: int = 0
+    rows: Mapping[int, Row] = field(default_factory=dict)
+    ledger: Ledger = Ledger()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that the engine holds, complete: previews that exist, and the row sets that it works from."""
+
+    previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)
+    sets: Mapping[int, RowSet] = field(default_factory=dict)
+
+    def row(self, identity: Identity) -> Row | None:
+        """The row that the engine works from now, or None when it is out."""
+        rows = self.sets.get(identity.repository_id)
+        return rows.rows.get(identity.number) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here."""
+
+    identity: Identity
+    checked: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left of all that was checked."""
+        return not self.left
