@@ -1,0 +1,40 @@
+"""What a running instance last saw, for the people who look: statuses, troubles, the plan. A cache, never an input.
+
+The loop writes it after each pass; the dashboard, the command line and the metrics read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from greenroom.core.model import Identity
+from greenroom.core.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryHealth:
+    """How the last reads of one repository went. `trouble` is one sentence, empty when all is well."""
+
+    name: str
+    slug: str
+    read_at: datetime | None = None
+    trouble: str = ""
+    trouble_since: datetime | None = None
+
+
+@dataclass(slots=True)
+class Board:
+    """The latest statuses by identity, and the health of each repository by its short name.
+
+    `now` is GitHub's clock as last read (None before the first read).
+    """
+
+    statuses: dict[Identity, Status] = field(default_factory=dict)
+    repositories: dict[str, RepositoryHealth] = field(default_factory=dict)
+    now: datetime | None = None
+    version: int = 0
+
+    def find(self, repository: str, number: int) -> Status | None:
+        """The status of `repository#number`, by the repository's short name."""
+        return next((s for s in self.statuses.values() if (s.repository, s.number) == (repository, number)), None)

@@ -1,0 +1,76 @@
+"""What people are told about one pull request: one value for the comment, `explain`, the dashboard and the log.
+
+A `Stage` is the state at a glance; a `Reason` says why in one sentence and what to do next in another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from greenroom.core.model import Identity, Running
+from greenroom.core.rows import Link
+
+
+class Stage(StrEnum):
+    """The state at a glance, by word first."""
+
+    NONE = "no preview"
+    WAITING = "waiting for image"
+    QUEUED = "queued"
+    BLOCKED = "blocked"
+    STARTING = "starting"
+    READY = "ready"
+    UPDATING = "updating"
+    FAILED = "failed"
+    EXPIRING = "expiring"
+    HELD = "held"
+    REMOVING = "removing"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: `code` for machines and tests, `text` one sentence for people, `fix` the next step (may be empty).
+
+    The words are built in `core.reasons` only, so that the same thing is said in the same words everywhere.
+    """
+
+    code: str
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.fix}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One pull request as people see it. `name` is `catalog#42`; `expires` is when it goes unless somebody works on it.
+
+    `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs.
+    """
+
+    identity: Identity
+    name: str
+    repository: str
+    slug: str
+    title: str
+    author: str
+    url: str
+    stage: Stage
+    reason: Reason
+    services: tuple[Running, ...] = ()
+    links: tuple[Link, ...] = ()
+    since: datetime | None = None
+    created: datetime | None = None
+    expires: datetime | None = None
+    serving: bool = False
+    log: tuple[str, ...] = ()
+    hold: str = ""
+
+    @property
+    def number(self) -> int:
+        """The pull request's number."""
+        return self.identity.number
