@@ -120,6 +120,33 @@ class Listing:
     pull_requests: tuple[PullRequest, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says."""
+
+    pull_request: PullRequest
+    read_at: datetime
+    closed_by: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What our comment's signed block remembers: when we warned of an expiry, when we decided it, and why."""
+
+    warned_at: datetime | None = None
+    expired_at: datetime | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A signed block that was verified. `stale_key` says that an older key signed it: sign it again."""
+
+    sequence: int
+    memory: Memory
+    stale_key: bool = False
+
+
 class Permission(StrEnum):
     """A person's permission on a repository; UNKNOWN means that it could not be read."""
 
@@ -217,6 +244,7 @@ class Withdrawal:
     cause: Cause
     at: datetime
     by: str = ""
+    label: str = ""
     told: bool = False
 
 
@@ -284,3 +312,20 @@ class Receipt:
     def clean(self) -> bool:
         """Whether nothing is left of all that was checked."""
         return not self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that one pass over one repository has read.
+
+    `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
+    entry is doubt); `stale` the numbers whose read is older than a hint or our own last write.
+    """
+
+    listing: Listing
+    observed: Observed
+    confirmed: Mapping[int, Confirmation | str] = field(default_factory=dict)
+    permissions: Mapping[str, Permission] = field(default_factory=dict)
+    images: Mapping[str, ImageState] = field(default_factory=dict)
+    blocks: Mapping[int, Block] = field(default_factory=dict)
+    stale: frozenset[int] = frozenset()

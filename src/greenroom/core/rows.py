@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from greenroom.core.catalogue import Service
+from greenroom.core.catalogue import Platform, Process, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,74 @@ class Row:
     incarnation: int = 1
     nonce: int = 0
     env: tuple[tuple[str, str], ...] = field(default=())
+
+
+def parameters(row: Row, platform: Platform) -> dict[str, object]:
+    """The parameter set that an ApplicationSet's plugin generator receives for one preview: JSON values only.
+
+    https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Plugin/
+    """
+    return {
+        "name": row.naming.name,
+        "namespace": row.naming.namespace,
+        "installation": platform.installation,
+        "repository": row.repository,
+        "repositoryId": str(row.repository_id),
+        "number": str(row.number),
+        "headSha": row.head_sha,
+        "chartVersion": platform.cluster.chart_version,
+        "values": {
+            "preview": {
+                "repository": row.repository,
+                "repositoryId": str(row.repository_id),
+                "slug": row.slug,
+                "number": row.number,
+                "installation": platform.installation,
+                "label": row.naming.label,
+                "incarnation": row.incarnation,
+                "nonce": row.nonce,
+            },
+            "services": {service.name: _service(service, row) for service in row.services},
+        },
+    }
+
+
+def _service(service: Service, row: Row) -> dict[str, object]:
+    version = next((v for v in row.versions if v.service == service.name), None)
+    return {
+        "image": f"{service.image.repository}@{version.digest}" if version else "",
+        "sha": version.sha if version else "",
+        "host": row.naming.host(service.name) or "",
+        "processes": {p.name: _process(p) for p in service.processes},
+        "migrate": {"command": list(service.migrate), "timeoutSeconds": int(service.migrate_timeout.total_seconds())},
+        "needs": {
+            need.name: {
+                "kind": need.kind,
+                "version": need.version,
+                "variable": need.variable,
+                "storage": need.storage.value,
+                "seed": need.seed,
+            }
+            for need in service.needs
+        },
+        "links": {k.target: {"variable": k.variable, "url": k.url} for k in row.links if k.service == service.name},
+        "env": dict(service.env),
+        "envFrom": list(service.env_from),
+        "resources": {
+            "cpu": service.resources.cpu,
+            "memory": service.resources.memory,
+            "memoryLimit": service.resources.memory_limit,
+        },
+    }
+
+
+def _process(process: Process) -> dict[str, object]:
+    return {
+        "kind": process.kind.value,
+        "command": list(process.command),
+        "port": process.port,
+        "schedule": process.schedule,
+        "replicas": process.replicas,
+        "migrates": process.migrates,
+        "probe": process.probe,
+    }

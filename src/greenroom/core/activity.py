@@ -1,0 +1,69 @@
+"""When a preview expires, from what humans did.
+
+Activity is a push, comment, review, reopening, marking ready, or a request for review by a person. `updated_at` is not:
+bots, label edits and our own comment move it. https://docs.github.com/en/rest/issues/timeline
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from greenroom.core.catalogue import Lifetime
+from greenroom.core.model import Kind, Memory, PullRequest
+from greenroom.core.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When a preview goes (`at`, None = never), why, and how far that is: to be warned of, warned, due."""
+
+    at: datetime | None
+    why: str = ""
+    warn: bool = False
+    warned: bool = False
+    due: bool = False
+
+
+NEVER = Expiry(None)
+
+
+def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
+    """The last time that a person did something; at least when the running commit was first seen by us.
+
+    A person who puts the label on wants the preview: that counts too.
+    """
+    people = (a.at for a in pull_request.activities if a.actor.kind is Kind.PERSON and a.actor.login != me)
+    labelled = (
+        e.at
+        for e in pull_request.label_events
+        if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
+    )
+    return max((*people, *labelled, row.head_since, row.created))
+
+
+def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memory, me: str, now: datetime) -> Expiry:
+    """When this preview goes unless somebody works on it.
+
+    Nothing is due that was not warned of at least `warn_before` ago. A warning is one for this very time only when it
+    was given inside the window before it: activity moves the window on, and the old warning is void.
+    """
+    active = last_activity(pull_request, row, me)
+    times: list[tuple[datetime, str]] = []
+    if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
+        times.append((active + lifetime.inactive_after, "inactive"))
+    if lifetime.max_age:
+        times.append((row.created + lifetime.max_age, "age"))
+    if not times:
+        return NEVER
+    at, why = min(times)
+    warned = memory.warned_at is not None and at - lifetime.warn_before <= memory.warned_at <= now
+    if warned and memory.warned_at:
+        at = max(at, memory.warned_at + lifetime.warn_before)
+    return Expiry(
+        at,
+        why,
+        warn=not warned and now >= at - lifetime.warn_before,
+        warned=warned,
+        due=warned and now >= at,
+    )

@@ -1,0 +1,121 @@
+"""Facts in, a verdict for every pull request out: which preview should exist, or why not. Pure.
+
+The engine's previews of a repository that no list mentions get a verdict too, so that nothing is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from greenroom.core import caps, gates, images, links, names, reasons
+from greenroom.core.activity import Expiry, expiry
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.model import Facts, Identity, Memory, PullRequest
+from greenroom.core.removal import removal
+from greenroom.core.rows import Row
+from greenroom.core.status import Stage
+from greenroom.core.verdicts import Desired, Run, Stay, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What every verdict of one pass needs."""
+
+    facts: Facts
+    platform: Platform
+    repository: Repository
+    now: datetime
+    held: frozenset[Identity]
+
+
+def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
+    """What should be, for one repository. `now` is GitHub's clock."""
+    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)))
+    listed = {p.identity: p for p in facts.listing.pull_requests}
+    memories = {i: facts.blocks[i.number].memory for i in listed if i.number in facts.blocks}
+    verdicts: dict[Identity, Verdict] = {}
+    expiries: dict[Identity, Expiry] = {}
+    for identity, pull_request in listed.items():
+        row = _row(facts, identity)
+        verdicts[identity] = _verdict(pull_request, row, ours)
+        if row is not None:
+            memory = memories.get(identity, Memory())
+            expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
+    for identity in ours.held - listed.keys():
+        row = _row(facts, identity)
+        verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
+    return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories)
+
+
+def held(facts: Facts) -> set[Identity]:
+    """What the engine still holds of this repository: previews, rows, and withdrawals not yet told."""
+    repository_id = facts.listing.repository_id
+    rows = facts.observed.sets.get(repository_id)
+    found = {i for i in facts.observed.previews if i.repository_id == repository_id}
+    if rows:
+        found |= {Identity(repository_id, number) for number in rows.rows}
+        found |= {w.identity for w in rows.ledger.withdrawals if not w.told}
+    return found
+
+
+def _row(facts: Facts, identity: Identity) -> Row | None:
+    """The row that is served, or the one that a withdrawn preview was made from."""
+    served = facts.observed.row(identity)
+    preview = facts.observed.previews.get(identity)
+    return served or (preview.row if preview else None)
+
+
+def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> str:
+    """The label that counts for this pull request: the configured one, or that which its preview was made under."""
+    if row is None or platform.label in pull_request.labels:
+        return platform.label
+    return row.naming.label
+
+
+def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
+    facts, platform = ours.facts, ours.platform
+    identity = pull_request.identity
+    label = label_of(pull_request, row, platform)
+    if identity.number in facts.stale:
+        return Stay(Stage.HELD if row else Stage.WAITING, reasons.stale())
+    if label not in pull_request.labels:
+        if identity in ours.held:
+            return removal(identity, label, facts, pull_request)
+        return Stay(Stage.NONE, reasons.not_asked(label))
+    if label != platform.label:
+        hold = f"config-label:{platform.label}"
+        return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
+    preview = facts.observed.previews.get(identity)
+    if preview and preview.installation not in ("", platform.installation):
+        return Stay(Stage.BLOCKED, reasons.engine_foreign(preview.installation))
+    event = gates.gate(pull_request, label, platform, facts.permissions)
+    if isinstance(event, Stay):
+        return event
+    found = images.versions(ours.repository, pull_request, facts.images, row)
+    if isinstance(found, Stay):
+        return found
+    new = _new_row(pull_request, row, ours, found)
+    return Run(new, reasons.wanted(label, event.actor.login), event.at, found.note)
+
+
+def _new_row(pull_request: PullRequest, row: Row | None, ours: _Pass, found: images.Versions) -> Row:
+    repository = ours.repository
+    naming = names.naming(ours.platform, repository, pull_request.identity.number)
+    same_head = row is not None and row.head_sha == pull_request.head_sha
+    return Row(
+        repository_id=pull_request.identity.repository_id,
+        repository=repository.name,
+        slug=repository.slug,
+        number=pull_request.identity.number,
+        author=pull_request.author.login,
+        naming=naming,
+        head_sha=pull_request.head_sha,
+        head_since=row.head_since if row and same_head else ours.now,
+        created=row.created if row else ours.now,
+        versions=found.versions,
+        services=repository.services,
+        links=links.links(ours.platform, repository, naming),
+        incarnation=row.incarnation if row else 1,
+        nonce=row.nonce if row else 0,
+    )

@@ -1,0 +1,54 @@
+"""Names that are always valid, stable, and distinct for distinct inputs.
+
+A name is kept as it is where Kubernetes would take it; otherwise it is made safe and given `--` and a hash of the
+input. Inputs that contain `--` are always hashed, so no input can spell another one's hashed name.
+https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.rows import Naming
+
+LABEL = 63
+_HASH = 10
+_SAFE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+def slug(text: str, limit: int) -> str:
+    """A DNS label of at most `limit` characters (at least 13) for any Unicode text."""
+    if len(text) <= limit and _SAFE.fullmatch(text) and "--" not in text:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
+    safe = re.sub(r"[^a-z0-9]+", "-", text.lower().encode("ascii", "ignore").decode()).strip("-")
+    safe = safe[: limit - _HASH - 2].strip("-")
+    return f"{safe or 'x'}--{digest}"
+
+
+def namespace(prefix: str, repository: str, number: int) -> str:
+    """The namespace of a preview, `preview-NAME-NUMBER`; also the name of its Argo CD Application."""
+    tail = f"-{number}"
+    return f"{prefix}-{slug(repository, LABEL - len(prefix) - 1 - len(tail))}{tail}"
+
+
+def host(service: str, number: int, domain: str) -> str:
+    """The public host of a service in a preview, `SERVICE-pr-N.DOMAIN`: one label deep, for a wildcard certificate."""
+    tail = f"-pr-{number}"
+    return f"{slug(service, LABEL - len(tail))}{tail}.{domain}"
+
+
+def naming(platform: Platform, repository: Repository, number: int) -> Naming:
+    """Every name that a preview of this pull request has under this configuration."""
+    name = namespace(platform.prefix, repository.name, number)
+    public = (s for s in repository.services if s.public and s.web)
+    hosts = tuple((s.name, host(s.name, number, platform.domain)) for s in public)
+    return Naming(name=name, namespace=name, label=platform.label, hosts=hosts)
+
+
+def url(platform: Platform, host_name: str) -> str:
+    """The address that people open."""
+    port = f":{platform.port}" if platform.port else ""
+    return f"{platform.scheme}://{host_name}{port}"

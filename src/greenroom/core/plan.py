@@ -1,0 +1,213 @@
+"""What to do: `desired` compared with what exists. Pure; every action has its reason, and so has every hold.
+
+A preview goes in steps, each seen by a pass of its own: row out (counted by the breaker) -> the engine works without
+it, and a by-number read still says so -> removed -> nothing left, told. A doubt at any step stops there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from greenroom.core import breaker, reasons, rowsets
+from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
+from greenroom.core.model import Cause, Identity, Memory, Observed, RowSet
+from greenroom.core.rows import Naming, Row
+from greenroom.core.status import Reason, Stage
+from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that waits for a person. `key` names exactly this hold; empty when it passes by itself."""
+
+    key: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The actions in the order to perform them, what waits, and what comments must remember from now on."""
+
+    actions: tuple[Action, ...] = ()
+    holds: Mapping[Identity, Hold] = field(default_factory=dict)
+    memories: Mapping[Identity, Memory] = field(default_factory=dict)
+
+
+def plan(desired: Desired, observed: Observed, rows: RowSet, now: datetime) -> Plan:
+    """The plan of one repository. `rows` is its row set as the engine has it (an empty one for a new repository)."""
+    draft = _Draft.begin(observed, rows, now)
+    for identity in sorted(desired.verdicts):
+        verdict = draft.after_release(identity, desired.verdicts[identity])
+        if draft.conclude(identity, verdict):
+            continue
+        match verdict:
+            case Run():
+                draft.run(identity, verdict)
+            case Go():
+                draft.go(identity, verdict)
+            case Stay() if verdict.hold:
+                draft.holds[identity] = Hold(verdict.hold, verdict.reason)
+        draft.expire(identity, verdict, desired)
+    order = [Start, Change, Withdraw, Remove, TakeLabelOff, Conclude]
+    actions = sorted(draft.actions, key=lambda a: order.index(type(a)))
+    return Plan(tuple(actions), draft.holds, draft.memories)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making, with the budgets of the hour that it spends."""
+
+    observed: Observed
+    rows: RowSet
+    now: datetime
+    unlabelled: breaker.Budget
+    expired: breaker.Budget
+    restarts: breaker.Budget
+    actions: list[Action] = field(default_factory=list)
+    holds: dict[Identity, Hold] = field(default_factory=dict)
+    memories: dict[Identity, Memory] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, observed: Observed, rows: RowSet, now: datetime) -> _Draft:
+        repository_id = rows.repository_id
+        mine = {i for i in observed.previews if i.repository_id == repository_id}
+        held = len(mine | {Identity(repository_id, n) for n in rows.rows})
+        return cls(
+            observed,
+            rows,
+            now,
+            breaker.removals(observed, held, repository_id, Cause.UNLABELLED, now),
+            breaker.removals(observed, held, repository_id, Cause.EXPIRED, now),
+            breaker.restarts(observed, held, repository_id, now),
+        )
+
+    def after_release(self, identity: Identity, verdict: Verdict) -> Verdict:
+        """A held preview that a person released goes; everything else is as `desired` says."""
+        if not isinstance(verdict, Stay) or not verdict.hold:
+            return verdict
+        release = next((r for r in self.rows.ledger.releases if (r.identity, r.hold) == (identity, verdict.hold)), None)
+        return Go(Cause.RELEASED, reasons.released(release.by), release.by, release.at) if release else verdict
+
+    def conclude(self, identity: Identity, verdict: Verdict) -> bool:
+        """Close the entry of a preview of which the engine holds nothing any more, unless it starts again."""
+        entry = rowsets.withdrawal(self.rows.ledger, identity)
+        exists = identity in self.observed.previews or identity.number in self.rows.rows
+        if entry is None or exists or isinstance(verdict, Run):
+            return False
+        asked_again = isinstance(verdict, Stay) and verdict.stage in (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+        reason = reasons.gone(entry.cause, entry.by, entry.label)
+        self.actions.append(Conclude(identity, reason, final=not asked_again))
+        return True
+
+    def run(self, identity: Identity, verdict: Run) -> None:
+        old = self.rows.rows.get(identity.number)
+        if old is None:
+            self.actions.append(Start(identity, verdict.row, verdict.reason))
+        elif verdict.row != old:
+            self._change(identity, old, verdict.row)
+
+    def _change(self, identity: Identity, old: Row, wanted: Row) -> None:
+        new = self._without_held_names(identity, old, wanted)
+        if new == old:
+            return
+        if _pushed(old, new):
+            self.actions.append(Change(identity, new, reasons.new_version(new.head_sha)))
+        elif (new.services, new.links, new.env) == (old.services, old.links, old.env):
+            self.actions.append(Change(identity, new, reasons.same_version()))
+        else:
+            self._restart(identity, new)
+
+    def _without_held_names(self, identity: Identity, old: Row, new: Row) -> Row:
+        """The new row as far as it keeps every name; names, hosts and services that go wait for a person."""
+        gone = {s.name for s in old.services} - {s.name for s in new.services}
+        renamed = _unlabelled(old.naming) != _unlabelled(new.naming)
+        if not renamed and not gone:
+            return new
+        key = f"config-names:{_digest(_unlabelled(new.naming), sorted(gone))}"
+        if rowsets.is_released(self.rows.ledger, identity, key):
+            return new
+        what = f"other services ({', '.join(sorted(gone))} would go)" if gone else "other names or addresses"
+        self.holds[identity] = Hold(key, reasons.config_names(what))
+        return old if gone else replace(new, naming=replace(old.naming, label=new.naming.label), links=old.links)
+
+    def _restart(self, identity: Identity, new: Row) -> None:
+        key = f"restart:{_digest(new.services, new.links, new.env)}"
+        scope = "" if rowsets.is_released(self.rows.ledger, identity, key) else self.restarts.take(identity)
+        if scope:
+            self.holds.setdefault(identity, Hold(key, reasons.restart_breaker(self.restarts.limit(scope), scope)))
+        else:
+            self.actions.append(Change(identity, new, reasons.new_settings(), restart=True))
+
+    def go(self, identity: Identity, verdict: Go) -> None:
+        preview = self.observed.previews.get(identity)
+        entry = rowsets.withdrawal(self.rows.ledger, identity)
+        served = identity.number in self.rows.rows
+        if served or (preview and not entry):
+            if self._may_go(identity, verdict):
+                self.actions.append(
+                    Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason)
+                )
+        elif preview:
+            self.actions.append(Remove(identity, preview.uid, verdict.reason))
+
+    def _may_go(self, identity: Identity, verdict: Go) -> bool:
+        key = f"breaker:{verdict.since.isoformat()}"
+        if verdict.cause is Cause.UNLABELLED and not rowsets.is_released(self.rows.ledger, identity, key):
+            if scope := self.unlabelled.take(identity):
+                count = self._waiting_for_breaker() + self.unlabelled.limit(scope)
+                self.holds[identity] = Hold(key, reasons.breaker(count, self.unlabelled.limit(scope), scope))
+                return False
+        elif verdict.cause is Cause.EXPIRED and (scope := self.expired.take(identity)):
+            self.holds[identity] = Hold("", reasons.its_turn(self.expired.limit(scope)))
+            return False
+        return True
+
+    def _label(self, identity: Identity) -> str:
+        row = self.rows.rows.get(identity.number) or self.observed.previews[identity].row
+        return row.naming.label
+
+    def _waiting_for_breaker(self) -> int:
+        return 1 + sum(h.key.startswith("breaker:") for h in self.holds.values())
+
+    def expire(self, identity: Identity, verdict: Verdict, desired: Desired) -> None:
+        """Warn, then decide, then take the label off: each remembered in the comment before the next."""
+        memory = desired.memories.get(identity, Memory())
+        if identity.number not in self.rows.rows or isinstance(verdict, Go) or identity in self.holds:
+            return
+        expiry = desired.expiry(identity)
+        if expiry.warn:
+            self.memories[identity] = Memory(warned_at=self.now, why=expiry.why)
+        elif not expiry.warned and memory != Memory():
+            self.memories[identity] = Memory()
+        elif expiry.due and memory.expired_at is None:
+            self.memories[identity] = replace(memory, expired_at=self.now, why=expiry.why)
+        elif expiry.due:
+            self._take_label_off(identity, expiry.why)
+
+    def _take_label_off(self, identity: Identity, why: str) -> None:
+        if scope := self.expired.take(identity):
+            self.holds[identity] = Hold("", reasons.its_turn(self.expired.limit(scope)))
+            return
+        label = self._label(identity)
+        self.actions.append(TakeLabelOff(identity, label, reasons.expired(why, label)))
+
+
+def _pushed(old: Row, new: Row) -> bool:
+    """Whether what runs is another commit, image, incarnation or try; a changed configuration goes along with it."""
+    return (old.head_sha, old.versions, old.incarnation, old.nonce) != (
+        new.head_sha,
+        new.versions,
+        new.incarnation,
+        new.nonce,
+    )
+
+
+def _unlabelled(naming: Naming) -> Naming:
+    return replace(naming, label="")
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:12]

@@ -1,0 +1,51 @@
+"""What a pass must ask before it can decide: by-number reads, permissions, images. Pure, so that it can be tested."""
+
+from __future__ import annotations
+
+from greenroom.core import images
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.desired import held, label_of
+from greenroom.core.gates import last_event
+from greenroom.core.model import Facts, Kind, PullRequest
+
+
+def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
+    """Pull requests to read by number: held by the engine, but not listed as open and labelled."""
+    labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
+    return tuple(sorted(i.number for i in held(facts) - labelled))
+
+
+def labellers(facts: Facts, platform: Platform) -> tuple[str, ...]:
+    """People whose permission decides whether a label counts."""
+    events = (
+        last_event(p.label_events, platform.label)
+        for p in facts.listing.pull_requests
+        if platform.label in p.labels and not p.fork
+    )
+    return tuple(sorted({e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}))
+
+
+def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
+    """Images to look up: those of every labelled pull request that is not a fork's."""
+    wanted = (p for p in facts.listing.pull_requests if platform.label in p.labels and not p.fork)
+    return tuple(sorted({r for p in wanted for r in images.references(repository, p)}))
+
+
+def merge_references(facts: Facts, platform: Platform, repository: Repository, missing: set[str]) -> tuple[str, ...]:
+    """What CI may have pushed instead of the missing images: tags of GitHub's merge commit."""
+    found: set[str] = set()
+    for pull_request in facts.listing.pull_requests:
+        if platform.label not in pull_request.labels or pull_request.fork:
+            continue
+        for service in repository.services:
+            wanted = service.image.reference(pull_request.head_sha, pull_request.identity.number)
+            merge = images.merge_reference(service, pull_request)
+            if merge and wanted in missing:
+                found.add(merge)
+    return tuple(sorted(found))
+
+
+def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
+    preview = facts.observed.previews.get(pull_request.identity)
+    row = facts.observed.row(pull_request.identity) or (preview.row if preview else None)
+    return label_of(pull_request, row, platform) in pull_request.labels

@@ -1,0 +1,325 @@
+"""Every sentence that people read about a preview, in one place: comment, `explain`, dashboard, log say the same.
+
+Each function is named for what is the case and returns a `Reason`: what and why, then the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from greenroom.core.model import Cause
+from greenroom.core.status import Reason
+from greenroom.core.text import plain
+
+
+def day(at: datetime) -> str:
+    """A time that people read, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def span(delta: timedelta) -> str:
+    """A length of time in its largest fitting unit: `3 d`, `12 h`, `5 min`, `30 s`."""
+    seconds = int(delta.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}" if seconds % size == 0 else f"{seconds / size:.1f} {unit}"
+    return f"{seconds} s"
+
+
+# --- no preview, or not yet --------------------------------------------------------------------------------------
+
+
+def not_asked(label: str) -> Reason:
+    return Reason("not-asked", "Nobody has asked for a preview.", f"Put the label `{plain(label)}` on to get one.")
+
+
+def label_without_event(label: str) -> Reason:
+    return Reason(
+        "label-without-event",
+        f"GitHub does not show who put the label `{plain(label)}` on (was another label renamed to it?).",
+        "Take it off and put it on again.",
+    )
+
+
+def may_not_label(login: str, label: str) -> Reason:
+    return Reason(
+        "may-not-label",
+        f"{login} put the label `{plain(label)}` on but has no write access to this repository.",
+        "Somebody with write access takes it off and puts it on again.",
+    )
+
+
+def bot_labelled(login: str) -> Reason:
+    return Reason(
+        "bot-labelled",
+        f"The label was put on by {login}, a bot that the configuration does not list.",
+        "A person with write access puts it on, or the platform team adds the bot to `bots:`.",
+    )
+
+
+def permission_unknown(login: str) -> Reason:
+    return Reason("permission-unknown", f"GitHub did not say whether {login} has write access.", "Asked again soon.")
+
+
+def fork() -> Reason:
+    return Reason(
+        "fork",
+        "The branch is in a fork, and code of forks does not run here without an approval, which is not built yet.",
+        "Push the branch to this repository to get a preview.",
+    )
+
+
+def bot_author(login: str) -> Reason:
+    return Reason(
+        "bot-author",
+        f"The author {login} is a bot that the configuration does not list.",
+        "The platform team adds it to `bots:` in greenroom.yaml.",
+    )
+
+
+def draft() -> Reason:
+    return Reason("draft", "The pull request is a draft.", "Mark it ready for review to get a preview.")
+
+
+def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
+    names = ", ".join(plain(m) for m in missing)
+    keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""
+    return Reason(
+        "image-missing",
+        f"Waiting for image {names}.{keeps}",
+        "It starts by itself once CI has pushed it; see the checks of this pull request.",
+    )
+
+
+def merge_image_only(missing: str, merge: str) -> Reason:
+    return Reason(
+        "merge-image-only",
+        f"Image {plain(missing)} is missing, but {plain(merge)} exists: CI builds GitHub's merge commit, not the head.",
+        "Set `image.from: merge` for this service, or check out `github.event.pull_request.head.sha` in the workflow.",
+    )
+
+
+def no_merge_commit() -> Reason:
+    return Reason(
+        "no-merge-commit",
+        "GitHub has no merge commit for this pull request, which `image.from: merge` needs.",
+        "Resolve the conflicts with the base branch.",
+    )
+
+
+def registry_unknown(why: str) -> Reason:
+    return Reason("registry-unknown", plain(why, 300), "Asked again soon; what runs keeps running.")
+
+
+def queued(position: int, scope: str) -> Reason:
+    return Reason(
+        "queued",
+        f"The limit of previews {scope} is reached; this one is number {position} in the queue.",
+        "It starts by itself when another preview goes.",
+    )
+
+
+def engine_foreign(installation: str) -> Reason:
+    return Reason(
+        "foreign",
+        f"What runs under this preview's name belongs to another Greenroom installation, {plain(installation)}.",
+        "Give the two installations different values of `namePrefix:`.",
+    )
+
+
+# --- a preview runs ----------------------------------------------------------------------------------------------
+
+
+def wanted(label: str, login: str) -> Reason:
+    return Reason("wanted", f"{login} asked for it with the label `{plain(label)}`.")
+
+
+def starting() -> Reason:
+    return Reason("starting", "The preview is starting.", "The address answers when it says ready.")
+
+
+def ready() -> Reason:
+    return Reason("ready", "Everything answers.")
+
+
+def updating(sha: str, old: str) -> Reason:
+    keeps = f" {old[:7]} keeps serving until then." if old else ""
+    return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
+
+
+def failed(why: str, serving: str) -> Reason:
+    keeps = f" The last good version, {serving[:7]}, keeps serving." if serving else " Nothing serves."
+    return Reason("failed", f"{plain(why, 300)}{keeps}", "Push a fix; it is tried at once.")
+
+
+def tag_moved(reference: str) -> Reason:
+    return Reason(
+        "tag-moved",
+        f"The tag {plain(reference)} now means another image than the one that runs.",
+        "Tags of previews must not move; push a new commit to get a new version.",
+    )
+
+
+def new_version(sha: str) -> Reason:
+    return Reason("new-version", f"Commit {sha[:7]} was pushed and its images exist.")
+
+
+def new_settings() -> Reason:
+    return Reason("new-settings", "The configuration of the service changed.")
+
+
+def same_version() -> Reason:
+    return Reason("refreshed", "What is known of the pull request changed; nothing restarts.")
+
+
+# --- lifetime ----------------------------------------------------------------------------------------------------
+
+
+def expiring(at: datetime, why: str, keep_label: str) -> Reason:
+    cause = "nobody worked on it" if why == "inactive" else "it reached its greatest age"
+    fix = (
+        f"A push, comment or review keeps it, and so does the label `{plain(keep_label)}`."
+        if why == "inactive"
+        else "Take the label off and put it on again for a new one."
+    )
+    return Reason("expiring", f"The preview is removed at {day(at)} because {cause}.", fix)
+
+
+def expired(why: str, label: str) -> Reason:
+    cause = "nobody worked on it" if why == "inactive" else "it reached its greatest age"
+    return Reason(
+        "expired",
+        f"The preview expired: {cause}.",
+        f"Put the label `{plain(label)}` on again to bring it back.",
+    )
+
+
+# --- doubt: nothing changes --------------------------------------------------------------------------------------
+
+
+def stale() -> Reason:
+    return Reason("stale", "GitHub's answer is older than what it told us before.", "Read again soon; nothing changes.")
+
+
+def unconfirmed(why: str) -> Reason:
+    return Reason(
+        "unconfirmed",
+        f"The pull request could not be read by its number: {plain(why, 300)}",
+        "Nothing is removed until GitHub gives a whole answer.",
+    )
+
+
+def list_disagrees() -> Reason:
+    return Reason(
+        "list-disagrees",
+        "GitHub's list leaves this pull request out, but by its number it is open and labelled.",
+        "Nothing is removed; read again soon.",
+    )
+
+
+def label_gone(label: str) -> Reason:
+    return Reason(
+        "label-gone",
+        f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
+        "Put it back, or let the preview go with",
+    )
+
+
+def label_taken_by_bot(label: str, login: str) -> Reason:
+    return Reason(
+        "label-taken-by-bot",
+        f"{login}, not a person, took the label `{plain(label)}` off.",
+        "Put it back, or let the preview go with",
+    )
+
+
+def config_label(old: str, new: str) -> Reason:
+    return Reason(
+        "config-label",
+        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and only the old one is on.",
+        "Change it back, put the new label on, or let the preview go with",
+    )
+
+
+def config_names(what: str) -> Reason:
+    return Reason(
+        "config-names",
+        f"The configuration changed so that this preview would get {what}; it keeps what it has.",
+        "Change it back, or let the change through with",
+    )
+
+
+def not_in_catalogue(slug: str) -> Reason:
+    return Reason(
+        "not-in-catalogue",
+        f"The repository {plain(slug)} is no longer in the catalogue.",
+        "Put it back, or let the preview go with",
+    )
+
+
+def breaker(count: int, limit: int, scope: str) -> Reason:
+    return Reason(
+        "breaker",
+        f"{count} previews {scope} lost their label within an hour, and {limit} go without a question; this one waits.",
+        "If it was meant, let it go with",
+    )
+
+
+def restart_breaker(limit: int, scope: str) -> Reason:
+    return Reason(
+        "restart-breaker",
+        f"A change of the configuration would restart more than {limit} previews {scope} in an hour; this one waits.",
+        "It takes the change with its next push, or let it through now with",
+    )
+
+
+def its_turn(limit: int) -> Reason:
+    return Reason("its-turn", f"The preview expired; {limit} expire in an hour, and this one waits for its turn.")
+
+
+# --- removal -----------------------------------------------------------------------------------------------------
+
+
+def closed(by: str) -> Reason:
+    return Reason("closed", f"The pull request was closed{_by(by)}.", "Reopen it to bring the preview back.")
+
+
+def merged(by: str) -> Reason:
+    return Reason("merged", f"The pull request was merged{_by(by)}.")
+
+
+def unlabelled(label: str, by: str) -> Reason:
+    return Reason(
+        "unlabelled",
+        f"The label `{plain(label)}` was taken off{_by(by)}.",
+        f"Put `{plain(label)}` on again to bring the preview back.",
+    )
+
+
+def released(by: str) -> Reason:
+    return Reason("released", f"{plain(by)} released it with `greenroom release`.", "Put the label on again.")
+
+
+def gone(cause: Cause, by: str, label: str, why: str = "inactive") -> Reason:
+    """Why a preview went, from its entry in the ledger."""
+    match cause:
+        case Cause.CLOSED:
+            return closed(by)
+        case Cause.MERGED:
+            return merged(by)
+        case Cause.UNLABELLED:
+            return unlabelled(label, by)
+        case Cause.EXPIRED:
+            return expired(why, label)
+        case Cause.RELEASED:
+            return released(by)
+
+
+def removed(why: Reason, clean: bool) -> Reason:
+    proof = "Nothing is left of it." if clean else "Something is left of it; the platform team sees what."
+    return Reason("removed", f"{why.text} {proof}", why.fix)
+
+
+def _by(login: str) -> str:
+    return f" by {login}" if login else ""

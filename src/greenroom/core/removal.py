@@ -1,0 +1,67 @@
+"""When a preview may go. The default answer is that it stays.
+
+A removal needs a by-number read, newer than the list, that says closed, or unlabelled by an event later than the last
+labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held and explained.
+"""
+
+from __future__ import annotations
+
+from greenroom.core import reasons
+from greenroom.core.gates import last_event
+from greenroom.core.model import Cause, Confirmation, Facts, Identity, Kind, LabelEvent, Memory, PullRequest, State
+from greenroom.core.status import Stage
+from greenroom.core.verdicts import Go, Stay
+
+
+def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
+    """Whether the preview of a pull request that is not listed as open and labelled may go.
+
+    `listed` is what the list says of it, None when the list leaves it out.
+    """
+    answer = facts.confirmed.get(identity.number)
+    if answer is None:
+        return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
+    if isinstance(answer, str):
+        return Stay(Stage.HELD, reasons.unconfirmed(answer))
+    if not _newer_than_list(answer, facts, listed):
+        return Stay(Stage.HELD, reasons.stale())
+    pull_request = answer.pull_request
+    if pull_request.state is not State.OPEN:
+        return _closed(answer)
+    if label in pull_request.labels:
+        return Stay(Stage.HELD, reasons.list_disagrees())
+    return _unlabelled(pull_request, label, facts)
+
+
+def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:
+    pull_request = answer.pull_request
+    fresh = listed is None or pull_request.updated_at >= listed.updated_at
+    return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
+
+
+def _closed(answer: Confirmation) -> Go:
+    pull_request = answer.pull_request
+    by = answer.closed_by.login if answer.closed_by else ""
+    since = pull_request.closed_at or answer.read_at
+    if pull_request.state is State.MERGED:
+        return Go(Cause.MERGED, reasons.merged(by), by, since)
+    return Go(Cause.CLOSED, reasons.closed(by), by, since)
+
+
+def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Stay:
+    event = last_event(pull_request.label_events, label)
+    if event is None or event.added:
+        since = event.at.isoformat() if event else "never"
+        return Stay(Stage.HELD, reasons.label_gone(label), hold=f"label-gone:{label}:{since}")
+    block = facts.blocks.get(pull_request.identity.number)
+    if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
+        return Go(Cause.EXPIRED, reasons.expired(block.memory.why, label), "", event.at)
+    if event.actor.kind is Kind.PERSON:
+        return Go(Cause.UNLABELLED, reasons.unlabelled(label, event.actor.login), event.actor.login, event.at)
+    hold = f"label-taken:{label}:{event.at.isoformat()}"
+    return Stay(Stage.HELD, reasons.label_taken_by_bot(label, event.actor.login), hold=hold)
+
+
+def _ours(event: LabelEvent, memory: Memory) -> bool:
+    """Whether we took the label off because the preview expired, as the signed block says."""
+    return memory.expired_at is not None and memory.expired_at <= event.at

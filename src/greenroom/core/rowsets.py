@@ -1,0 +1,67 @@
+"""How row actions change a repository's row set and its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from greenroom.core.actions import RowAction, Start, Withdraw
+from greenroom.core.breaker import HOUR
+from greenroom.core.model import Identity, Ledger, Release, Restart, RowSet, Withdrawal
+
+RELEASES_KEPT = timedelta(days=7)
+
+
+def applied(rows: RowSet, actions: Iterable[RowAction], now: datetime) -> RowSet:
+    """The row set after these actions: rows and ledger change together, and so does the generation."""
+    served = dict(rows.rows)
+    ledger = rows.ledger
+    for action in actions:
+        number = action.identity.number
+        if isinstance(action, Withdraw):
+            served.pop(number, None)
+            ledger = _withdrawn(ledger, Withdrawal(action.identity, action.cause, now, action.by, action.label))
+            continue
+        served[number] = action.row
+        if isinstance(action, Start):
+            ledger = told(ledger, action.identity)
+        elif action.restart:
+            ledger = replace(ledger, restarts=(*ledger.restarts, Restart(action.identity, now)))
+    return replace(rows, rows=served, ledger=pruned(ledger, now), generation=rows.generation + 1)
+
+
+def _withdrawn(ledger: Ledger, entry: Withdrawal) -> Ledger:
+    others = tuple(w for w in ledger.withdrawals if w.identity != entry.identity)
+    return replace(ledger, withdrawals=(*others, entry))
+
+
+def told(ledger: Ledger, identity: Identity) -> Ledger:
+    """The ledger with that preview's withdrawal closed; it still counts for its hour."""
+    entries = tuple(replace(w, told=True) if w.identity == identity else w for w in ledger.withdrawals)
+    return replace(ledger, withdrawals=entries)
+
+
+def released(rows: RowSet, releases: Iterable[Release], now: datetime) -> RowSet:
+    """The row set with what a person released added to its ledger."""
+    ledger = replace(rows.ledger, releases=(*rows.ledger.releases, *releases))
+    return replace(rows, ledger=pruned(ledger, now), generation=rows.generation + 1)
+
+
+def pruned(ledger: Ledger, now: datetime) -> Ledger:
+    """The ledger without what no longer counts."""
+    return Ledger(
+        withdrawals=tuple(w for w in ledger.withdrawals if not w.told or w.at > now - HOUR),
+        restarts=tuple(r for r in ledger.restarts if r.at > now - HOUR),
+        releases=tuple(r for r in ledger.releases if r.at > now - RELEASES_KEPT),
+    )
+
+
+def is_released(ledger: Ledger, identity: Identity, hold: str) -> bool:
+    """Whether a person released exactly this hold of this preview."""
+    return any((r.identity, r.hold) == (identity, hold) for r in ledger.releases)
+
+
+def withdrawal(ledger: Ledger, identity: Identity) -> Withdrawal | None:
+    """The open entry of a preview whose row was taken out, or None."""
+    return next((w for w in ledger.withdrawals if w.identity == identity and not w.told), None)

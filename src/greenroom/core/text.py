@@ -1,0 +1,41 @@
+"""The one function through which strangers' text passes before it enters a comment or a page.
+
+Titles, branches, label texts and log lines are written by anybody who can open a pull request.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~])")
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """Text without control and bidirectional characters, on one line, at most `limit` characters."""
+    clean = "".join(" " if c.isspace() else c for c in text)
+    clean = "".join(c for c in clean if unicodedata.category(c) not in {"Cc", "Cf", "Co", "Cs", "Cn"})
+    clean = re.sub(r" {2,}", " ", clean).strip()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def inline(text: str, limit: int = 200) -> str:
+    """Text for a Markdown line: nobody is mentioned, no issue is linked, no markup works, no comment opens."""
+    clean = _MARKDOWN.sub(r"\\\1", plain(text, limit))
+    clean = clean.replace("@", "@\u200b").replace("#", "#\u200b").replace("://", ":\u200b//")
+    return re.sub(r"(?i)\bGH-(?=\d)", "GH\u200b-", clean)
+
+
+def fence(lines: tuple[str, ...], limit: int = 3000) -> str:
+    """Lines as a Markdown code block whose fence is longer than any run of backticks inside; the oldest are cut."""
+    kept: list[str] = []
+    room = limit
+    for line in reversed([plain(line, 400) for line in lines]):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line.replace("<!--", "<\u200b!--"))
+    body = "\n".join(reversed(kept))
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}text\n{body}\n{ticks}"

@@ -1,0 +1,176 @@
+"""What people are told: the status of every pull request, and the text of its one comment. Pure.
+
+A comment is written when a person would want to know: its text holds no relative time and nothing that ticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from greenroom.core import reasons
+from greenroom.core.actions import Tell
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.comment import visible
+from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPreview, PullRequest
+from greenroom.core.plan import Plan
+from greenroom.core.rows import Row
+from greenroom.core.status import Reason, Stage, Status
+from greenroom.core.text import fence, inline, plain
+from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Everything from which the statuses of one repository follow."""
+
+    facts: Facts
+    platform: Platform
+    repository: Repository
+    desired: Desired
+    plan: Plan
+
+
+def statuses(told: Told) -> dict[Identity, Status]:
+    """One status for every pull request that is listed or whose preview exists."""
+    return {identity: _status(identity, verdict, told) for identity, verdict in told.desired.verdicts.items()}
+
+
+def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
+    preview = told.facts.observed.previews.get(identity)
+    row = told.facts.observed.row(identity) or (preview.row if preview else None)
+    stage, reason = _stage(identity, verdict, preview, told)
+    hold = told.plan.holds.get(identity)
+    if hold:
+        stage, reason = Stage.HELD, hold.reason
+        if hold.key:
+            name = f"{told.repository.name}#{identity.number}"
+            reason = replace(reason, fix=f"{reason.fix} `greenroom release {name}`.")
+    pull_request = told.desired.pull_requests.get(identity) or _confirmed(identity, told)
+    return Status(
+        identity=identity,
+        name=f"{told.repository.name}#{identity.number}",
+        repository=told.repository.name,
+        slug=told.repository.slug,
+        title=plain(pull_request.title) if pull_request else "",
+        author=pull_request.author.login if pull_request else (row.author if row else ""),
+        url=pull_request.url if pull_request else "",
+        stage=stage,
+        reason=reason,
+        services=preview.services if preview else (),
+        links=row.links if row else (),
+        since=preview.since if preview else None,
+        created=row.created if row else None,
+        expires=told.desired.expiry(identity).at if row else None,
+        serving=bool(preview and any(s.ready for s in preview.services)),
+        log=preview.log if preview else (),
+        hold=hold.key if hold else "",
+    )
+
+
+def _confirmed(identity: Identity, told: Told) -> PullRequest | None:
+    answer = told.facts.confirmed.get(identity.number)
+    return None if answer is None or isinstance(answer, str) else answer.pull_request
+
+
+def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None, told: Told) -> tuple[Stage, Reason]:
+    match verdict:
+        case Go(reason=reason):
+            return Stage.REMOVING, reason
+        case Stay(stage=stage, reason=reason):
+            return stage, reason
+        case Run(row=row, note=note):
+            stage, reason = _running(row, preview)
+            expiry = told.desired.expiry(identity)
+            if stage is Stage.READY and expiry.at and (expiry.warned or expiry.warn):
+                warned = told.plan.memories.get(identity, Memory()).warned_at
+                at = max(expiry.at, warned + told.platform.lifetime.warn_before) if warned else expiry.at
+                return Stage.EXPIRING, reasons.expiring(at, expiry.why, told.platform.lifetime.keep_label)
+            return (stage, note) if note and stage is Stage.READY else (stage, reason)
+
+
+def _running(row: Row, preview: ObservedPreview | None) -> tuple[Stage, Reason]:
+    if preview is None or preview.health is Health.REMOVING:
+        return Stage.STARTING, reasons.starting()
+    old = next((s.sha for s in preview.services if s.ready), "")
+    match preview.health:
+        case Health.FAILED:
+            return Stage.FAILED, reasons.failed(preview.why, old)
+        case Health.STARTING:
+            return Stage.STARTING, reasons.starting()
+        case Health.READY if _current(row, preview):
+            return Stage.READY, reasons.ready()
+        case _:
+            return Stage.UPDATING, reasons.updating(row.head_sha, old)
+
+
+def _current(row: Row, preview: ObservedPreview) -> bool:
+    running = {s.service: s.digest for s in preview.services}
+    return all(running.get(v.service) == v.digest for v in row.versions)
+
+
+# --- the comment -------------------------------------------------------------------------------------------------
+
+
+_SILENT = (Stage.NONE,)
+
+
+def tells(told: Told, all_statuses: Mapping[Identity, Status], concluded: frozenset[Identity]) -> tuple[Tell, ...]:
+    """The comments to write: those whose text, memory or signature is not as it should be.
+
+    A pull request that nobody asked a preview for gets none, and one whose removal is told keeps what it says.
+    """
+    found = []
+    for identity, status in sorted(all_statuses.items()):
+        pull_request = told.desired.pull_requests.get(identity)
+        if pull_request is None or status.stage in _SILENT or identity in concluded:
+            continue
+        text = comment_text(status, told.platform, told.facts.listing.private)
+        memory = told.plan.memories.get(identity, told.desired.memories.get(identity, Memory()))
+        if identity.number not in told.facts.stale and not _says(pull_request, text, memory, told):
+            found.append(Tell(identity, text, memory, status.reason))
+    return tuple(found)
+
+
+def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> bool:
+    block = told.facts.blocks.get(pull_request.identity.number)
+    return (
+        pull_request.comment is not None
+        and block is not None
+        and not block.stale_key
+        and block.memory == memory
+        and visible(pull_request.comment.body) == text.strip()
+    )
+
+
+def comment_text(status: Status, platform: Platform, private: bool) -> str:
+    """The comment as people see it, Markdown. Log lines are in it only where the repository is private."""
+    lines = [f"### Preview {status.stage.value}", "", str(status.reason)]
+    if status.services:
+        lines += ["", "| service | open | version |", "| --- | --- | --- |"]
+        lines += [
+            f"| {inline(s.service)} | {s.url or '-'} | {_version(s.sha, s.ready, s.note)} |" for s in status.services
+        ]
+    if uses := _uses(status):
+        lines += ["", uses]
+    if status.log and private:
+        lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
+    if status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
+        lines += ["", _ways(platform)]
+    return "\n".join(lines)
+
+
+def _version(sha: str, ready: bool, note: str) -> str:
+    words = [sha[:7] or "-", "" if ready else "not ready", inline(note)]
+    return ", ".join(w for w in words if w)
+
+
+def _uses(status: Status) -> str:
+    links = dict.fromkeys((link.target, link.why) for link in status.links if link.why != "same preview")
+    return ", ".join(f"Uses {inline(target)} from **{inline(why)}**" for target, why in links) + "." if links else ""
+
+
+def _ways(platform: Platform) -> str:
+    life = platform.lifetime
+    gone = f" Removed after {reasons.span(life.inactive_after)} without activity." if life.inactive_after else ""
+    return f"<sub>Take the label `{plain(platform.label)}` off to remove the preview.{gone} Times are UTC.</sub>"

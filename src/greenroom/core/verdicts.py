@@ -1,0 +1,61 @@
+"""What `desired` says of one pull request: it should run, it should go, or everything stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from greenroom.core.activity import NEVER, Expiry
+from greenroom.core.model import Cause, Identity, Memory, PullRequest
+from greenroom.core.rows import Row
+from greenroom.core.status import Reason, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The preview should exist with this row. `labelled_at` orders the queue."""
+
+    row: Row
+    reason: Reason
+    labelled_at: datetime
+    note: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Whatever exists stays exactly as it is, and what does not exist does not start: a gate, or doubt.
+
+    `hold` is not empty when a person may let the preview go: the key of exactly this hold.
+    """
+
+    stage: Stage
+    reason: Reason
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The preview should go, confirmed by a by-number read. `since` is the event that says so."""
+
+    cause: Cause
+    reason: Reason
+    by: str
+    since: datetime
+
+
+Verdict = Run | Stay | Go
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """For every pull request of one repository, and every preview that the engine holds of it, what should be."""
+
+    verdicts: Mapping[Identity, Verdict]
+    pull_requests: Mapping[Identity, PullRequest] = field(default_factory=dict)
+    expiries: Mapping[Identity, Expiry] = field(default_factory=dict)
+    memories: Mapping[Identity, Memory] = field(default_factory=dict)
+
+    def expiry(self, identity: Identity) -> Expiry:
+        """When that preview goes by itself; `NEVER` when it does not."""
+        return self.expiries.get(identity, NEVER)
