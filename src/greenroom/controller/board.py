@@ -5,11 +5,12 @@ The loop writes it after each pass; the dashboard, the command line and the metr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from greenroom.core.model import Identity
-from greenroom.core.status import Status
+from greenroom.core.status import Stage, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Board:
     repositories: dict[str, RepositoryHealth] = field(default_factory=dict)
     now: datetime | None = None
     version: int = 0
+
+    def show(self, repository_id: int, statuses: Mapping[Identity, Status]) -> None:
+        """Replace what is shown of one repository. A removal that was just proved stays in sight."""
+        gone = {i: s for i, s in self.statuses.items() if i.repository_id == repository_id and s.stage is Stage.REMOVED}
+        others = {i: s for i, s in self.statuses.items() if i.repository_id != repository_id}
+        asked = {i: s for i, s in statuses.items() if s.stage is not Stage.NONE or i not in gone}
+        self.statuses = others | gone | asked
+        self.version += 1
 
     def find(self, repository: str, number: int) -> Status | None:
         """The status of `repository#number`, by the repository's short name."""

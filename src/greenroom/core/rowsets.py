@@ -42,6 +42,14 @@ def told(ledger: Ledger, identity: Identity) -> Ledger:
     return replace(ledger, withdrawals=entries)
 
 
+def all_told(rows: RowSet, identities: Iterable[Identity]) -> RowSet:
+    """The row set with the withdrawals of these previews closed."""
+    ledger = rows.ledger
+    for identity in identities:
+        ledger = told(ledger, identity)
+    return replace(rows, ledger=ledger, generation=rows.generation + 1)
+
+
 def released(rows: RowSet, releases: Iterable[Release], now: datetime) -> RowSet:
     """The row set with what a person released added to its ledger."""
     ledger = replace(rows.ledger, releases=(*rows.ledger.releases, *releases))

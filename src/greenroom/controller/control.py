@@ -1,0 +1,72 @@
+"""What people ask of a running instance: a dry run of the next pass, and the release of what is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenroom.controller import events
+from greenroom.controller.loop import Loop
+from greenroom.controller.reconcile import Reconciler
+from greenroom.core import rowsets
+from greenroom.core.catalogue import Repository
+from greenroom.core.model import Release, RowSet
+from greenroom.core.status import Status
+from greenroom.errors import Failed, GreenroomError
+
+
+class Control:
+    """The admin port's view of the running loop."""
+
+    def __init__(self, reconciler: Reconciler, loop: Loop) -> None:
+        self._reconciler = reconciler
+        self._loop = loop
+
+    async def plan(self) -> list[dict[str, Any]]:
+        """What the next pass over each repository would do, each with its reason; what waits; what cannot be read."""
+        return [line for r in self._reconciler.platform.repositories for line in await self._plan(r)]
+
+    async def _plan(self, repository: Repository) -> list[dict[str, Any]]:
+        try:
+            decision = await self._reconciler.preview(repository)
+        except GreenroomError as error:
+            return [{"preview": repository.name, "action": "cannot read", "code": "doubt", "reason": str(error)}]
+        lines = [
+            {
+                "preview": f"{repository.name}#{a.identity.number}",
+                "action": events.KINDS[type(a)],
+                "code": a.reason.code,
+                "reason": str(a.reason),
+            }
+            for a in decision.actions
+        ]
+        return lines + [
+            {"preview": s.name, "action": "held", "code": s.reason.code, "reason": str(s.reason)}
+            for s in decision.statuses.values()
+            if s.hold
+        ]
+
+    async def release(self, names: list[str], by: str) -> list[dict[str, Any]]:
+        """Release exactly the present holds of these previews. Raises `Failed` when one of them is not held."""
+        board = self._reconciler.parts.board
+        held = {s.name: s for s in board.statuses.values() if s.hold}
+        if unknown := [n for n in names if n not in held]:
+            raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {_listed(held)}.")
+        chosen = [held[name] for name in dict.fromkeys(names)]
+        for repository_id in sorted({s.identity.repository_id for s in chosen}):
+            await self._release(repository_id, [s for s in chosen if s.identity.repository_id == repository_id], by)
+        for status in chosen:
+            self._loop.wake(status.repository)
+        return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
+
+    async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
+        now = self._reconciler.now()
+        releases = [Release(s.identity, s.hold, by, now) for s in chosen]
+
+        def added(rows: RowSet) -> RowSet:
+            return rowsets.released(rows, releases, now)
+
+        await self._reconciler.amend(repository_id, added)
+
+
+def _listed(held: dict[str, Status]) -> str:
+    return ", ".join(sorted(held)) or "nothing"

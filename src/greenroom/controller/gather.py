@@ -1,0 +1,149 @@
+"""Gather the facts of one repository: every read complete, or an exception that ends the pass.
+
+Reads of the whole repository come first, then by-number reads, so that a confirmation is never older than the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from greenroom.controller.freshness import Freshness
+from greenroom.core import questions
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.comment import Signer
+from greenroom.core.model import (
+    Block,
+    Confirmation,
+    Facts,
+    ImageState,
+    Listing,
+    Missing,
+    Observed,
+    Permission,
+)
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
+from greenroom.github.client import GitHub
+from greenroom.registry.client import Registry
+
+_BATCH_SECONDS = 0.02
+
+
+class Lists:
+    """Lists of open pull requests; repositories that are asked for at the same time share one query."""
+
+    def __init__(self, github: GitHub) -> None:
+        self._github = github
+        self._waiting: dict[str, asyncio.Future[Listing]] = {}
+
+    async def read(self, slug: str) -> Listing:
+        """The whole list of one repository. Raises what GitHub's answer means."""
+        future = self._waiting.get(slug)
+        if future is None:
+            future = self._waiting[slug] = asyncio.get_running_loop().create_future()
+            if len(self._waiting) == 1:
+                self._batch = asyncio.create_task(self._read_waiting())
+        return await asyncio.shield(future)
+
+    async def _read_waiting(self) -> None:
+        await asyncio.sleep(_BATCH_SECONDS)
+        waiting, self._waiting = self._waiting, {}
+        try:
+            answers: Mapping[str, Listing | GreenroomError] = await self._github.listings(list(waiting))
+        except BaseException as error:
+            for future in waiting.values():
+                _fail(future, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for slug, future in waiting.items():
+            answer = answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
+            if isinstance(answer, GreenroomError):
+                _fail(future, answer)
+            elif not future.done():
+                future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Listing], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error if isinstance(error, Exception) else Doubt("Greenroom is stopping."))
+        future.exception()  # read here once: a waiter that was cancelled must not leave a warning behind
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where facts come from."""
+
+    github: GitHub
+    registry: Registry
+    signer: Signer
+    freshness: Freshness
+
+
+async def gather(
+    sources: Sources, listing: Listing, observed: Observed, platform: Platform, repository: Repository
+) -> Facts:
+    """All facts of one pass. Raises `FixCredentials` and `FixConfiguration`; a by-number read that fails is a fact."""
+    facts = Facts(listing, observed)
+    numbers = questions.numbers(facts, platform)
+    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
+    confirmed = dict(zip(numbers, answers, strict=True))
+    logins = questions.labellers(facts, platform)
+    permissions = await asyncio.gather(*(_permission(sources.github, repository.slug, p) for p in logins))
+    return replace(
+        facts,
+        confirmed=confirmed,
+        permissions=dict(zip(logins, permissions, strict=True)),
+        images=await _images(sources.registry, facts, platform, repository),
+        blocks=_blocks(sources.signer, listing, confirmed),
+        stale=_stale(sources.freshness, listing, confirmed),
+    )
+
+
+async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+    try:
+        return await github.pull_request(slug, number)
+    except (FixCredentials, FixConfiguration):
+        raise
+    except GreenroomError as error:
+        return str(error)
+
+
+async def _permission(github: GitHub, slug: str, login: str) -> Permission:
+    try:
+        return await github.permission(slug, login)
+    except (FixCredentials, FixConfiguration):
+        raise
+    except GreenroomError:
+        return Permission.UNKNOWN
+
+
+async def _images(
+    registry: Registry, facts: Facts, platform: Platform, repository: Repository
+) -> dict[str, ImageState]:
+    images = await _look(registry, questions.references(facts, platform, repository))
+    missing = {reference for reference, state in images.items() if isinstance(state, Missing)}
+    merges = questions.merge_references(facts, platform, repository, missing) if missing else ()
+    return images | await _look(registry, [m for m in merges if m not in images])
+
+
+async def _look(registry: Registry, references: Sequence[str]) -> dict[str, ImageState]:
+    states = await asyncio.gather(*(registry.look(r) for r in references))
+    return dict(zip(references, states, strict=True))
+
+
+def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> dict[int, Block]:
+    known = {p.identity.number: p for p in listing.pull_requests}
+    known |= {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
+    blocks = ((n, signer.read(p.identity, p.comment)) for n, p in known.items())
+    return {number: block for number, block in blocks if block is not None}
+
+
+def _stale(freshness: Freshness, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> frozenset[int]:
+    listed = {p.identity.number: p for p in listing.pull_requests}
+    by_number = {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
+    stale = {n for n, p in {**listed, **by_number}.items() if freshness.stale(p)}
+    for pull_request in (*listed.values(), *by_number.values()):
+        freshness.caught_up(pull_request)
+    return frozenset(stale)

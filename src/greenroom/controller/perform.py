@@ -1,0 +1,132 @@
+"""Perform actions: rows first and together, then one effect after the other. Decides nothing.
+
+A failed effect is reported and leaves the others to go on; the next pass decides anew from what it then reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from greenroom.controller.engine import Engine
+from greenroom.controller.gather import Sources
+from greenroom.core import reasons, rowsets
+from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
+from greenroom.core.catalogue import Platform
+from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, Receipt, RowSet
+from greenroom.core.status import Stage, Status
+from greenroom.core.told import comment_text
+from greenroom.errors import GreenroomError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The repository that a pass works on, with what was read and seen of it."""
+
+    slug: str
+    platform: Platform
+    facts: Facts
+    rows: RowSet
+    now: datetime
+    statuses: dict[Identity, Status]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that was performed, with the receipt if it asked for one; `error` when it failed."""
+
+    action: Action
+    receipt: Receipt | None = None
+    error: GreenroomError | None = None
+
+
+async def serve_rows(engine: Engine, rows: RowSet, actions: tuple[Action, ...], now: datetime) -> RowSet:
+    """Serve the row set after the row actions among these; returns it. Nothing is sent when nothing changes."""
+    changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
+    if not changes:
+        return rows
+    new = rowsets.applied(rows, changes, now)
+    await engine.serve(new)
+    return new
+
+
+async def effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Done:
+    """Perform one action that is not about rows. A `GreenroomError` is returned, never raised."""
+    try:
+        match action:
+            case Remove(identity=identity, uid=uid):
+                await engine.remove(identity, uid)
+            case TakeLabelOff():
+                await _take_label_off(sources, target, action)
+            case Tell():
+                await _tell(sources, target, action)
+            case Conclude():
+                return Done(action, await _conclude(engine, sources, target, action))
+            case _:
+                raise AssertionError(f"{type(action).__name__} is about rows and is served with them")
+    except GreenroomError as error:
+        return Done(action, error=error)
+    return Done(action)
+
+
+async def _take_label_off(sources: Sources, target: Target, action: TakeLabelOff) -> None:
+    await sources.github.remove_label(target.slug, action.identity.number, action.label)
+    sources.freshness.took_label_off(action.identity, action.label, target.now)
+
+
+async def _tell(sources: Sources, target: Target, action: Tell) -> None:
+    listed = next(p for p in target.facts.listing.pull_requests if p.identity == action.identity)
+    await _write(sources, target, action.identity, listed.comment, (action.text, action.memory))
+
+
+async def _write(
+    sources: Sources, target: Target, identity: Identity, comment: Comment | None, said: tuple[str, Memory]
+) -> None:
+    """Write the comment with its signed block. A new one is found by its marker first, then signed with its own id."""
+    text, memory = said
+    signer, github = sources.signer, sources.github
+    marker = signer.marker(identity)
+    comment_id = comment.id if comment else None
+    if comment_id is None:
+        body = f"{signer.unsigned(identity)}\n{text}"
+        comment_id = await github.write_comment(target.slug, identity.number, None, body, marker)
+    old = target.facts.blocks.get(identity.number)
+    block = Block(sequence=old.sequence + 1 if old else 1, memory=memory)
+    body = f"{signer.line(identity, comment_id, block)}\n{text}"
+    await github.write_comment(target.slug, identity.number, comment_id, body, marker)
+    sources.freshness.wrote_comment(identity, body)
+
+
+async def _conclude(engine: Engine, sources: Sources, target: Target, action: Conclude) -> Receipt:
+    identity = action.identity
+    receipt = await engine.receipt(identity)
+    if not receipt.clean:
+        return receipt
+    if action.final:
+        await _tell_removal(sources, target, action)
+    return receipt
+
+
+async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> None:
+    identity = action.identity
+    answer = target.facts.confirmed.get(identity.number)
+    if not isinstance(answer, Confirmation):
+        answer = await sources.github.pull_request(target.slug, identity.number)
+    status = removed_status(target.statuses[identity], action)
+    text = comment_text(status, target.platform, target.facts.listing.private)
+    await _write(sources, target, identity, answer.pull_request.comment, (text, Memory()))
+
+
+def removed_status(status: Status, action: Conclude) -> Status:
+    """The status of a preview whose removal is proved."""
+    return Status(
+        identity=status.identity,
+        name=status.name,
+        repository=status.repository,
+        slug=status.slug,
+        title=status.title,
+        author=status.author,
+        url=status.url,
+        stage=Stage.REMOVED,
+        reason=reasons.removed(action.reason, clean=True),
+    )

@@ -1,0 +1,185 @@
+"""One pass over one repository: gather, decide, perform, tell. The order of effects is the order of safety.
+
+Rows of all repositories are served under one lock, decided from what the engine holds at that moment, so that two
+passes cannot both take the last place under a limit, nor both spend the last removal of the hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from greenroom.controller import events
+from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.controller.engine import Engine
+from greenroom.controller.gather import Lists, Sources, gather
+from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
+from greenroom.core import rowsets
+from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
+from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.model import Facts, Identity, RowSet, State
+from greenroom.core.status import Stage, Status
+from greenroom.errors import Doubt, GreenroomError, RetryLater
+from greenroom.store.rows import Deployment, Event
+
+log = structlog.get_logger(__name__)
+
+AGAIN = 0.05
+POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Record(Protocol):
+    """Where history goes. Losing it costs reports, never a preview."""
+
+    async def record(self, *events: Event) -> int:
+        """Append events; those already known are kept once."""
+
+    async def record_deployments(self, *deployments: Deployment) -> int:
+        """Append deployments; those already known are kept once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pass works with."""
+
+    engine: Engine
+    sources: Sources
+    lists: Lists
+    history: Record
+    board: Board
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Passes over repositories. `platform` may be replaced between passes: the configuration changed."""
+
+    parts: Parts
+    platform: Platform
+    _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _polls: dict[str, int] = field(default_factory=dict)
+
+    async def reconcile(self, repository: Repository) -> float | None:
+        """One pass. Returns seconds until the next one is wanted, or None when only the resync is.
+
+        Raises `GreenroomError`; nothing was removed then that the facts did not confirm.
+        """
+        facts = await self.facts(repository)
+        facts, decision, rows = await self._serve(facts, repository)
+        now = self.now()
+        target = Target(repository.slug, self.platform, facts, rows, now, decision.statuses)
+        done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
+        if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
+            await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
+        await self._note(repository, decision, target, done)
+        return self._next(repository, facts, decision, done)
+
+    async def facts(self, repository: Repository) -> Facts:
+        """Everything that one pass reads."""
+        listing = await self.parts.lists.read(repository.slug)
+        observed = await self.parts.engine.observe()
+        return await gather(self.parts.sources, listing, observed, self.platform, repository)
+
+    async def preview(self, repository: Repository) -> Decision:
+        """A dry run: what a pass would do now."""
+        return decide(await self.facts(repository), self.platform, repository, self.now())
+
+    async def amend(self, repository_id: int, change: Callable[[RowSet], RowSet]) -> None:
+        """Change one row set under the lock of all that serve. Raises `Doubt` when the engine has no such set."""
+        async with self._serving:
+            rows = (await self.parts.engine.observe()).sets.get(repository_id)
+            if rows is None:
+                raise Doubt(f"The engine holds no rows of repository {repository_id}.")
+            await self.parts.engine.serve(change(rows))
+
+    def now(self) -> datetime:
+        """GitHub's clock in whole seconds, as GitHub writes its own times."""
+        return self.parts.sources.github.now().replace(microsecond=0)
+
+    async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, RowSet]:
+        async with self._serving:
+            facts = replace(facts, observed=await self.parts.engine.observe())
+            now = self.now()
+            decision = decide(facts, self.platform, repository, now)
+            rows = await serve_rows(self.parts.engine, row_set(facts, repository), decision.actions, now)
+        return facts, decision, rows
+
+    async def _note(self, repository: Repository, decision: Decision, target: Target, done: Sequence[Done]) -> None:
+        """Write down what was done and seen: log, board, history."""
+        parts = self.parts
+        served = [Done(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
+        found: list[Event | None] = []
+        for each in (*served, *done):
+            _log(each, repository)
+            if each.error is None:
+                found.append(events.of_action(each.action, target.rows, target.now))
+            if each.receipt:
+                found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
+        statuses = dict(decision.statuses)
+        for each in done:
+            if isinstance(each.action, Conclude) and each.receipt and each.receipt.clean and each.action.final:
+                statuses[each.action.identity] = removed_status(statuses[each.action.identity], each.action)
+        for identity, status in statuses.items():
+            found.append(events.of_status(status, parts.board.statuses.get(identity), target.now))
+        self._show(repository, statuses, target)
+        await parts.history.record(*(e for e in found if e is not None))
+        await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
+
+    def _show(self, repository: Repository, statuses: Mapping[Identity, Status], target: Target) -> None:
+        board = self.parts.board
+        board.show(target.facts.listing.repository_id, statuses)
+        read_at = target.facts.listing.read_at
+        board.repositories[repository.name] = RepositoryHealth(repository.name, repository.slug, read_at)
+        board.now = target.now
+
+    def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
+        freshness = self.parts.sources.freshness
+        failed = [d.error for d in done if d.error]
+        if failed:
+            raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
+        for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
+            raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
+        if decision.actions:
+            return AGAIN
+        repository_id = facts.listing.repository_id
+        seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
+        stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
+        wait = freshness.wait(repository_id, stale=stale)
+        return wait if wait is not None else self._poll(repository, decision)
+
+    def _poll(self, repository: Repository, decision: Decision) -> float | None:
+        """Commits that wait for an image are looked at again, less and less often."""
+        waiting = any(s.stage is Stage.WAITING for s in decision.statuses.values())
+        if not waiting:
+            self._polls.pop(repository.name, None)
+            return None
+        tries = self._polls.get(repository.name, 0)
+        self._polls[repository.name] = tries + 1
+        return POLL_IMAGE[min(tries, len(POLL_IMAGE) - 1)]
+
+
+def _doubtful(facts: Facts) -> bool:
+    """Whether a by-number read failed, or contradicts the list."""
+    listed = {p.identity for p in facts.listing.pull_requests}
+    return any(
+        isinstance(c, str) or (c.pull_request.state is State.OPEN and c.pull_request.identity not in listed)
+        for c in facts.confirmed.values()
+    )
+
+
+def _effects(decision: Decision) -> tuple[Action, ...]:
+    return tuple(a for a in decision.actions if not isinstance(a, Start | Change | Withdraw))
+
+
+def _log(done: Done, repository: Repository) -> None:
+    name = f"{repository.name}#{done.action.identity.number}"
+    kind = events.KINDS[type(done.action)]
+    if isinstance(done.error, GreenroomError):
+        log.warning("action failed", preview=name, action=kind, why=str(done.error))
+    else:
+        log.info("action", preview=name, action=kind, reason=done.action.reason.code)
