@@ -1,0 +1,233 @@
+"""The command line. Imports are lazy, so that `--help` and a typing mistake answer at once.
+
+Exit codes: 0 done, 1 failed, 2 the configuration or the call is wrong, 130 interrupted. Errors go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from greenroom.errors import Failed, FixConfiguration, GreenroomError
+
+ABOUT = """A preview environment for every pull request that asks for one.
+
+\b
+The five commands that matter:
+  greenroom demo                watch the whole life of previews on this machine
+  greenroom check FOLDER        is the configuration right?
+  greenroom serve FOLDER        run it
+  greenroom list                every preview, and why it is as it is
+  greenroom explain shop#42     why is this one as it is, and what would change it?
+"""
+
+ADMIN = click.option(
+    "--admin",
+    default="http://127.0.0.1:8083",
+    envvar="GREENROOM_ADMIN",
+    show_default=True,
+    show_envvar=True,
+    help="The admin address of the running instance.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path())
+
+
+class _Group(click.Group):
+    """Turns our errors into one sentence on stderr and the exit code that belongs to them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FixConfiguration as error:
+            from greenroom import config
+
+            _fail(config.report(error), error.exit_code)
+        except GreenroomError as error:
+            _fail(str(error), error.exit_code)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """The entry point of the `greenroom` program."""
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    click.echo(installed("greenroom"))
+
+
+@main.command()
+@FOLDER
+@AS_JSON
+def check(folder: Path, as_json: bool) -> None:
+    """Read the configuration in FOLDER and say everything that is wrong with it."""
+    from greenroom import config
+
+    try:
+        loaded = config.load(folder)
+    except FixConfiguration as error:
+        if not as_json:
+            raise
+        mistakes = [{"file": m.file, "path": m.path, "message": m.message, "fix": m.fix} for m in error.mistakes]
+        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        sys.exit(error.exit_code)
+    repositories = loaded.platform.repositories
+    services = sum(len(r.services) for r in repositories)
+    if as_json:
+        click.echo(json.dumps({"ok": True, "repositories": len(repositories), "services": services}))
+    else:
+        click.echo(f"ok: {services} services in {len(repositories)} repositories")
+
+
+@main.command()
+@click.argument("which", type=click.Choice(["greenroom", "service"]), default="greenroom")
+def schema(which: str) -> None:
+    """Print the JSON Schema of greenroom.yaml, or of a service file."""
+    from greenroom import config
+
+    click.echo(json.dumps(config.json_schema()[which], indent=2))
+
+
+@main.command()
+@FOLDER
+def serve(folder: Path) -> None:
+    """Run Greenroom with the configuration in FOLDER until it is told to stop (SIGTERM or Ctrl-C)."""
+    import asyncio
+
+    from greenroom import wire
+
+    sys.exit(asyncio.run(wire.serve(folder)))
+
+
+@main.command()
+@FOLDER
+def migrate(folder: Path) -> None:
+    """Bring the history database of the configuration in FOLDER to this version."""
+    import asyncio
+
+    from greenroom import wire
+
+    click.echo(asyncio.run(wire.migrate(folder)))
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Leave it running at the end and print the dashboard's address.")
+@AS_JSON
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="Where the demo keeps its files (default: a new folder)."
+)
+def demo(keep: bool, as_json: bool, state: Path | None) -> None:
+    """Play the whole life of previews on this machine: a real shop, a simulated GitHub, everything else real."""
+    import asyncio
+
+    try:
+        from greenroom import demo as play
+    except ImportError as error:
+        raise Failed(
+            f"The demo needs the extra `demo` ({error.name} is missing): pip install 'greenroom[demo]'."
+        ) from None
+    sys.exit(asyncio.run(play.play(play.Options(keep=keep, as_json=as_json, state=state))))
+
+
+@main.command(name="list")
+@ADMIN
+@AS_JSON
+def list_previews(admin: str, as_json: bool) -> None:
+    """Every pull request with a preview, or with a reason why it has none."""
+    from greenroom.terminal import printing
+
+    previews = _ask(admin, "/api/previews")
+    _print(previews, as_json, printing.previews)
+
+
+@main.command()
+@click.argument("preview", metavar="REPO#N")
+@ADMIN
+@AS_JSON
+def explain(preview: str, admin: str, as_json: bool) -> None:
+    """Why is this preview as it is, since when, and what would change it?"""
+    from greenroom.terminal import printing
+
+    repository, number = _named(preview)
+    answer = _ask(admin, f"/api/previews/{repository}/{number}")
+    _print(answer, as_json, printing.explained)
+
+
+@main.command()
+@ADMIN
+@AS_JSON
+def plan(admin: str, as_json: bool) -> None:
+    """What the next pass would do, each action with its reason. Changes nothing."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/plan"), as_json, printing.planned)
+
+
+@main.command()
+@click.argument("previews", nargs=-1, metavar="REPO#N...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@ADMIN
+@AS_JSON
+def release(previews: tuple[str, ...], yes: bool, admin: str, as_json: bool) -> None:
+    """Let held changes through: exactly those named. Without names, list what is held."""
+    from greenroom.terminal import printing
+
+    held = [p for p in _ask(admin, "/api/previews")["previews"] if p["hold"]]
+    if not previews:
+        _print({"held": held}, as_json, printing.held)
+        return
+    names = ["#".join((r, str(n))) for r, n in map(_named, previews)]
+    for each in held:
+        if each["name"] in names and not as_json:
+            click.echo(f"{each['name']}: {each['reason']['text']}")
+    if not yes and not as_json:
+        click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
+    import getpass
+
+    answer = _ask(admin, "/api/release", {"previews": names, "by": getpass.getuser()})
+    _print(answer, as_json, printing.released)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: `greenroom completion bash >> ~/.bashrc`."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise Failed(f"There is no completion for {shell}.")
+    click.echo(found(main, {}, "greenroom", "_GREENROOM_COMPLETE").source())
+
+
+def _named(preview: str) -> tuple[str, int]:
+    repository, found, number = preview.partition("#")
+    if not (found and repository and number.isdecimal()):
+        raise click.UsageError(
+            f"{preview!r} names no preview. Write the repository's short name and a number: shop#42."
+        )
+    return repository, int(number)
+
+
+def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    click.echo(json.dumps(answer, indent=2) if as_json else text(answer))
+
+
+def _ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    from greenroom.terminal import client
+
+    return client.ask(admin, path, body)

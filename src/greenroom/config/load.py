@@ -1,0 +1,211 @@
+"""Read a folder: greenroom.yaml and services/*.yaml, every mistake at once."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+
+from greenroom.config import platform as platform_yaml
+from greenroom.config.catalogue import Found, catalogue_of
+from greenroom.config.platform import PlatformModel
+from greenroom.config.service import ServiceModel
+from greenroom.config.settings import Settings
+from greenroom.core.catalogue import Platform
+from greenroom.errors import FixConfiguration, Mistake
+
+MAX_BYTES = 1_000_000
+RESERVED = {
+    "chart": "services with a Helm chart of their own",
+    "overlay": "services with a Kustomize overlay of their own",
+    "access": "who may open previews",
+    "jira": "reading Jira",
+    "velocity": "velocity reports",
+}
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that one folder says. `digest` changes when any of its files does."""
+
+    platform: Platform
+    settings: Settings
+    digest: str
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key written twice."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str) and key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", key_node.start_mark)
+        if isinstance(key, str):
+            seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that make up a configuration, sorted."""
+    return [folder / "greenroom.yaml", *sorted((folder / "services").glob("*.y*ml"))]
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 over names and contents; a missing or unreadable file counts as empty."""
+    found = hashlib.sha256()
+    for path in files(folder):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        found.update(f"{path.name}:{len(content)}:".encode() + content)
+    return found.hexdigest()
+
+
+def load(folder: Path) -> Configuration:
+    """The configuration in a folder. Raises `FixConfiguration` with all mistakes."""
+    mistakes: list[Mistake] = []
+    main, *others = files(folder)
+    if not main.is_file():
+        fix = "Make one with `installation:` and `domain:`, or name the folder that holds it."
+        raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
+    taken = digest(folder)
+    model = _read(main, "greenroom.yaml", PlatformModel, mistakes)
+    found = [Found(f"services/{p.name}", p.stem, m) for p in others if (m := _read_service(p, mistakes))]
+    if not others:
+        mistakes.append(
+            Mistake("services/", "", "holds no service.", "Add services/NAME.yaml; see docs/configuration.md.")
+        )
+    if model is None:
+        raise _wrong(mistakes)
+    repositories, wrong = catalogue_of(model, found)
+    mistakes += wrong
+    if mistakes:
+        raise _wrong(mistakes)
+    return Configuration(
+        platform_yaml.to_core(model, repositories), platform_yaml.to_settings(model, folder.absolute()), taken
+    )
+
+
+def _wrong(mistakes: list[Mistake]) -> FixConfiguration:
+    count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return FixConfiguration(f"The configuration has {count}.", tuple(mistakes))
+
+
+def report(error: FixConfiguration) -> str:
+    """All mistakes as text, one line each."""
+    return "\n".join(str(m) for m in error.mistakes) or str(error)
+
+
+def _read_service(path: Path, mistakes: list[Mistake]) -> ServiceModel | None:
+    return _read(path, f"services/{path.name}", ServiceModel, mistakes)
+
+
+def _read(path: Path, name: str, model: type[M], mistakes: list[Mistake]) -> M | None:
+    try:
+        content = path.read_bytes()
+        if len(content) > MAX_BYTES:
+            mistakes.append(
+                Mistake(name, "", "is larger than a megabyte.", "Split it, or remove what is not configuration.")
+            )
+            return None
+        data = yaml.load(content, Loader=_Loader)  # noqa: S506 -- a SafeLoader
+    except yaml.YAMLError as error:
+        mistakes.append(_not_yaml(name, error))
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        mistakes.append(Mistake(name, "", f"cannot be read: {error}.", "Make it a readable UTF-8 file."))
+        return None
+    if not isinstance(data, dict):
+        mistakes.append(Mistake(name, "", "holds no mapping of keys.", "Begin with `key: value` lines."))
+        return None
+    reserved = [k for k in data if k in RESERVED]
+    for key in reserved:
+        message = f"`{key}` is reserved for a later release: {RESERVED[key]} is not built yet."
+        mistakes.append(Mistake(name, key, message, "Remove it."))
+    try:
+        return model.model_validate({k: v for k, v in data.items() if k not in RESERVED})
+    except ValidationError as error:
+        mistakes += [_mistake(name, model, dict(e)) for e in error.errors(include_url=False)]
+        return None
+
+
+def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Mistake(name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: ` and `#`.")
+
+
+def _mistake(name: str, model: type[BaseModel], error: dict[str, Any]) -> Mistake:
+    location = [p for p in error["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
+    path = ".".join(str(p) for p in location)
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(name, model, location, path)
+        case "missing":
+            return Mistake(name, path, "is missing.", f"Add `{location[-1]}:`; see `greenroom schema`.")
+        case "value_error":
+            return Mistake(name, path, str(error["ctx"]["error"]), "")
+        case "literal_error":
+            near = difflib.get_close_matches(str(error["input"]), _choices(error), 1)
+            hint = f"Did you mean `{near[0]}`?" if near else f"Write {error['ctx']['expected']}."
+            return Mistake(name, path, f"{error['input']!r} is none of {error['ctx']['expected']}.", hint)
+        case "string_pattern_mismatch":
+            return Mistake(
+                name, path, f"{error['input']!r} is not valid here.", f"It must match {error['ctx']['pattern']}."
+            )
+        case "string_type":
+            return Mistake(name, path, f"{error['input']!r} is no text.", f'Quote it: "{error["input"]}".')
+        case _:
+            return Mistake(name, path, f"{error['msg'].lower()}, not {error['input']!r}.", "See `greenroom schema`.")
+
+
+def _choices(error: dict[str, Any]) -> list[str]:
+    return [c.strip("' ") for c in str(error["ctx"]["expected"]).replace(" or ", ",").split(",")]
+
+
+def _unknown_key(name: str, model: type[BaseModel], location: list[Any], path: str) -> Mistake:
+    key = str(location[-1])
+    known = _keys(model, location[:-1])
+    near = difflib.get_close_matches(key, known, 1) or [k for k in known if k == to_camel(key)]
+    fix = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(known))}."
+    return Mistake(name, path, f"unknown key `{key}`.", fix)
+
+
+def _keys(model: type[BaseModel], location: list[Any]) -> list[str]:
+    """The keys that the mapping at a location may have."""
+    schema = model.model_json_schema(by_alias=True)
+    here: dict[str, Any] = schema
+    for part in location:
+        here = _resolved(here, schema)
+        properties = here.get("properties", {})
+        here = (
+            here.get("items", {})
+            if isinstance(part, int)
+            else properties.get(part) or here.get("additionalProperties", {})
+        )
+    return list(_resolved(here, schema).get("properties", {}))
+
+
+def _resolved(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in here.get("anyOf", []) or here.get("allOf", []):
+        if "$ref" in option:
+            here = option
+    if reference := here.get("$ref"):
+        found: dict[str, Any] = schema["$defs"][reference.rpartition("/")[2]]
+        return found
+    return here

@@ -1,0 +1,249 @@
+"""`greenroom.yaml`: the shape of the platform team's decisions, and how they become core values and settings."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from greenroom.config.fields import Duration, Model
+from greenroom.config.service import NAME
+from greenroom.config.settings import (
+    GitHubSettings,
+    Listen,
+    LocalEngineSettings,
+    RegistryCredentials,
+    RegistrySettings,
+    SecretSource,
+    Settings,
+)
+from greenroom.core import catalogue
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _or_never(value: Any) -> Any:
+    return None if value == "never" else value
+
+
+class SourceModel(Model):
+    """Where a secret is; never the secret itself."""
+
+    env: str = Field("", description="An environment variable.")
+    file: str = Field("", description="A file, such as a mounted Secret.")
+
+    @model_validator(mode="after")
+    def _one(self) -> SourceModel:
+        if bool(self.env) == bool(self.file):
+            raise ValueError("needs exactly one of `env:` and `file:`. Secrets themselves are never in this file.")
+        return self
+
+    def source(self, purpose: str) -> SecretSource:
+        """The source as a setting."""
+        return SecretSource(purpose, self.env, self.file)
+
+
+class GitHubModel(Model):
+    """How GitHub is reached."""
+
+    api_url: str = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
+    token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="Where the token is.")
+    webhook_secrets_from: tuple[SourceModel, ...] = Field(
+        (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),), min_length=1, max_length=2, description="Two while rotating."
+    )
+    signing_key_from: SourceModel = Field(
+        SourceModel(env="GREENROOM_SIGNING_KEY"), description="Signs the hidden block of the comment."
+    )
+    older_signing_keys_from: tuple[SourceModel, ...] = Field((), description="Still accepted, signed anew.")
+
+
+class CredentialsModel(Model):
+    """Credentials of one registry host."""
+
+    user: str = Field(description="The user's name.")
+    password_from: SourceModel = Field(description="Where the password is.")
+
+
+class RegistryModel(Model):
+    """How registries are reached."""
+
+    insecure: tuple[str, ...] = Field((), description="Hosts that speak plain HTTP.")
+    realms: tuple[str, ...] = Field((), description="Further hosts that may issue tokens.")
+    credentials: dict[str, CredentialsModel] = Field({}, description="Credentials by host.")
+
+
+class LifetimeModel(Model):
+    """When a preview goes by itself."""
+
+    inactive_after: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+        "3d", validate_default=True, description="After this long without activity; `never` switches it off."
+    )
+    warn_before: Duration = Field("1d", validate_default=True, description="How long before that people are told.")
+    max_age: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+        "30d", validate_default=True, description="The greatest age; `never` switches it off."
+    )
+    keep_label: str = Field("preview-keep", min_length=1, description="This label exempts from inactivity.")
+
+    @model_validator(mode="after")
+    def _warns_in_time(self) -> LifetimeModel:
+        if self.inactive_after is not None and self.warn_before >= self.inactive_after:
+            raise ValueError("warnBefore is not shorter than inactiveAfter. Make it shorter, such as a third of it.")
+        return self
+
+
+class LimitsModel(Model):
+    """How many previews may exist at once."""
+
+    total: int = Field(50, ge=1, description="In all.")
+    per_repository: int = Field(20, ge=1, description="Of one repository.")
+    per_author: int = Field(5, ge=1, description="Of one author.")
+
+
+class SchedulingModel(Model):
+    """Where preview pods run."""
+
+    spot: Literal["preferred", "required", "never"] = Field("preferred", description="Use of spot capacity.")
+    preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field("none", description="Whose spot labels.")
+    node_selector: dict[str, str] = Field({}, description="Further node labels that are demanded.")
+    tolerations: tuple[dict[str, str], ...] = Field((), description="Further taints that are tolerated.")
+
+
+class ArgoCDModel(Model):
+    """Where Argo CD is and what its Applications use."""
+
+    namespace: str = Field("argocd", pattern=NAME, description="Argo CD's namespace.")
+    project: str = Field("greenroom-previews", pattern=NAME, description="The AppProject of previews.")
+    destination: str = Field("in-cluster", description="The destination cluster's name.")
+    chart: str = Field("", description="The preview chart: an OCI or git address.")
+    chart_version: str = Field("", description="Its fixed version.")
+
+
+class ListenModel(Model):
+    """Addresses as host:port."""
+
+    webhook: str = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
+    dashboard: str = Field("127.0.0.1:8082", description="Loopback only.")
+    admin: str = Field("127.0.0.1:8083", description="The command line's; loopback only.")
+    metrics: str = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
+
+    @model_validator(mode="after")
+    def _addresses(self) -> ListenModel:
+        for name in ("webhook", "dashboard", "admin", "metrics"):
+            address = getattr(self, name)
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdecimal() or int(port) > 65535:
+                raise ValueError(f"{name}: {address!r} is no address. Write host:port, such as 127.0.0.1:8080.")
+            if name in ("dashboard", "admin") and host not in LOOPBACK:
+                raise ValueError(
+                    f"{name}: {host} is no loopback address, and it asks nobody who they are. Use 127.0.0.1."
+                )
+        return self
+
+
+class LocalModel(Model):
+    """The local engine, for demos and laptops."""
+
+    checkouts: dict[str, str] = Field({}, description="owner/name to the path of a git repository.")
+    proxy_port: int = Field(8000, ge=0, le=65535, description="Where previews answer.")
+
+
+class PlatformModel(Model):
+    """The whole of greenroom.yaml."""
+
+    installation: str = Field(pattern=NAME, max_length=30, description="Names this installation in labels and markers.")
+    domain: str = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
+    label: str = Field("preview", min_length=1, description="The label that asks for a preview.")
+    name_prefix: str = Field("preview", pattern=NAME, max_length=20, description="Namespaces are PREFIX-NAME-NUMBER.")
+    scheme: Literal["http", "https"] = Field("https", description="How addresses begin.")
+    engine: Literal["argocd", "local"] = Field("argocd", description="What runs previews.")
+    repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
+        {}, description="Short names of repositories; the default is the name part of owner/name."
+    )
+    staging: dict[str, str] = Field({}, description="The shared staging URL of each service that others use.")
+    github: GitHubModel = Field(GitHubModel(), description="How GitHub is reached.")
+    registry: RegistryModel = Field(RegistryModel(), description="How registries are reached.")
+    lifetime: LifetimeModel = Field(LifetimeModel(), description="When a preview goes by itself.")
+    limits: LimitsModel = Field(LimitsModel(), description="How many may exist at once.")
+    scheduling: SchedulingModel = Field(SchedulingModel(), description="Where preview pods run.")
+    drafts: bool = Field(False, description="Whether drafts get previews.")
+    bots: tuple[str, ...] = Field((), description="Bots that may have previews, such as renovate[bot].")
+    argocd: ArgoCDModel = Field(ArgoCDModel(), description="Where Argo CD is.")
+    listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
+    database: str = Field("", description="The history's URL; a SQLite file in `state` when empty.")
+    state: str = Field(".greenroom", description="The folder for what this instance keeps.")
+    local: LocalModel = Field(LocalModel(), description="The local engine.")
+    resync: Duration = Field("10m", validate_default=True, description="How often everything is read anew.")
+
+    @model_validator(mode="after")
+    def _addresses(self) -> PlatformModel:
+        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", self.domain):
+            raise ValueError(f"domain: {self.domain!r} is no domain. Write it bare, such as `preview.example.com`.")
+        for service, url in self.staging.items():
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(
+                    f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
+                )
+        if self.resync < timedelta(seconds=1):
+            raise ValueError("resync: shorter than a second. Write at least `1s`; `10m` suits GitHub.")
+        return self
+
+
+def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:
+    """The decisions as core values."""
+    life, limits, nodes, argo = model.lifetime, model.limits, model.scheduling, model.argocd
+    return catalogue.Platform(
+        installation=model.installation,
+        domain=model.domain,
+        repositories=repositories,
+        label=model.label,
+        prefix=model.name_prefix,
+        scheme=model.scheme,
+        port=model.local.proxy_port if model.engine == "local" else None,
+        staging=tuple(sorted(model.staging.items())),
+        lifetime=catalogue.Lifetime(life.inactive_after, life.warn_before, life.max_age, life.keep_label),
+        limits=catalogue.Limits(limits.total, limits.per_repository, limits.per_author),
+        policy=catalogue.Policy(model.drafts, frozenset(model.bots)),
+        scheduling=catalogue.Scheduling(
+            nodes.spot,
+            nodes.preset,
+            tuple(sorted(nodes.node_selector.items())),
+            tuple(tuple(sorted(t.items())) for t in nodes.tolerations),
+        ),
+        cluster=catalogue.Cluster(argo.namespace, argo.project, argo.destination, argo.chart, argo.chart_version),
+    )
+
+
+def to_settings(model: PlatformModel, folder: Path) -> Settings:
+    """How this instance runs; paths are relative to the configuration's folder."""
+    state = folder / model.state
+    github, registry = model.github, model.registry
+    return Settings(
+        engine=model.engine,
+        state=state,
+        database=model.database or f"sqlite+aiosqlite:///{(state / 'history.sqlite3').absolute()}",
+        github=GitHubSettings(
+            api_url=github.api_url.rstrip("/"),
+            token=github.token_from.source("The GitHub token"),
+            webhook_secrets=tuple(s.source("The webhook secret") for s in github.webhook_secrets_from),
+            signing_key=github.signing_key_from.source("The signing key"),
+            older_keys=tuple(s.source("An older signing key") for s in github.older_signing_keys_from),
+        ),
+        registry=RegistrySettings(
+            registry.insecure,
+            registry.realms,
+            {
+                host: RegistryCredentials(c.user, c.password_from.source(f"The password for {host}"))
+                for host, c in registry.credentials.items()
+            },
+        ),
+        listen=Listen(model.listen.webhook, model.listen.dashboard, model.listen.admin, model.listen.metrics),
+        local=LocalEngineSettings(
+            {slug: folder / path for slug, path in model.local.checkouts.items()}, model.local.proxy_port
+        ),
+        resync=model.resync,
+    )

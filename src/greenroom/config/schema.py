@@ -1,0 +1,35 @@
+"""JSON Schema of both files, for editors and for `greenroom schema`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenroom.config.platform import PlatformModel
+from greenroom.config.service import ServiceModel
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, dict[str, Any]]:
+    """The schemas by name: `greenroom` for greenroom.yaml, `service` for services/*.yaml."""
+    service = ServiceModel.model_json_schema(by_alias=True)
+    properties = service["properties"]
+    properties["image"] = {"anyOf": [{"type": "string"}, properties["image"]], "description": "The image."}
+    item = properties["needs"]["items"]
+    properties["needs"]["items"] = {"anyOf": [{"type": "string"}, item]}
+    platform = PlatformModel.model_json_schema(by_alias=True)
+    return {
+        "greenroom": {"$schema": DRAFT, **_commands(platform), "title": "greenroom.yaml"},
+        "service": {"$schema": DRAFT, **_commands(service), "title": "A service of the catalogue"},
+    }
+
+
+def _commands(schema: dict[str, Any]) -> dict[str, Any]:
+    """Commands may be one string too: say so wherever a command stands."""
+    for name in ("command", "migrate"):
+        for holder in (schema, *schema.get("$defs", {}).values()):
+            found = holder.get("properties", {}).get(name)
+            if found and found.get("type") == "array":
+                listed = {k: found.pop(k) for k in ("type", "items")}
+                found["anyOf"] = [listed, {"type": "string"}]
+    return schema

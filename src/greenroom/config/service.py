@@ -1,0 +1,169 @@
+"""`services/*.yaml`: the shape of one service. The smallest has three keys: repository, image, port."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from greenroom.config.fields import Command, Duration, ImageName, Model, Tag
+from greenroom.core import catalogue
+
+KINDS = ("postgresql",)
+LATER = ("mysql", "mariadb", "redis", "valkey", "rabbitmq")
+VERSIONS = ("14", "15", "16", "17", "18")
+NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+VARIABLE = r"^[A-Z][A-Z0-9_]*$"
+
+
+class ImageModel(Model):
+    """Where CI pushes the image, and how it tags it."""
+
+    repository: ImageName = Field(description="The image without a tag, registry host first.")
+    tag: Tag = Field("{sha}", description="How CI tags it: {sha}, {short_sha} and {number} are filled in.")
+    built_from: Literal["head", "merge"] = Field(
+        "head", alias="from", description="`merge` when CI builds GitHub's merge ref refs/pull/N/merge."
+    )
+
+
+class ProcessModel(Model):
+    """One process of the service."""
+
+    kind: Literal["web", "worker", "cron"] = Field("web", description="web answers HTTP, cron runs on a schedule.")
+    command: Command = Field((), description="Arguments, no shell; empty means the image's own.")
+    port: int | None = Field(None, ge=1, le=65535, description="Where it listens; a worker has none.")
+    schedule: str = Field("", description="A cron's five fields, as in Kubernetes.")
+    replicas: int = Field(1, ge=1, le=10, description="How many of it run.")
+    migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
+    probe: str = Field("/", pattern=r"^/", description="The path that answers below 500 when it is ready.")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> ProcessModel:
+        if self.kind == "cron" and not self.schedule:
+            raise ValueError('a cron needs a schedule. Add `schedule: "0 * * * *"`.')
+        if self.kind != "cron" and self.schedule:
+            raise ValueError(f"a {self.kind} has no schedule. Remove it, or set `kind: cron`.")
+        return self
+
+
+class ResourcesModel(Model):
+    """Kubernetes quantities for each process."""
+
+    cpu: str = Field("", description="Requested CPU, such as 100m.")
+    memory: str = Field("", description="Requested memory, such as 256Mi.")
+    memory_limit: str = Field("", description="The most memory, such as 512Mi.")
+
+
+class NeedModel(Model):
+    """Something that belongs to the preview itself."""
+
+    kind: str = Field(description="postgresql. Others come with a later release.", json_schema_extra={"enum": [*KINDS]})
+    version: str = Field("16", description="The major version, quoted.", json_schema_extra={"enum": [*VERSIONS]})
+    name: str = Field("", pattern=r"^([a-z][a-z0-9-]*)?$", description="Its name; the kind when empty.")
+    variable: str = Field("DATABASE_URL", alias="as", pattern=VARIABLE, description="The variable with its URL.")
+    storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
+    seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _a_path(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError(
+                "more than a path is reserved for a later release. Write the path of a dump, such as `seed/shop.sql`."
+            )
+        if value.startswith("/") or ".." in value.split("/"):
+            raise ValueError(f"{value!r} leaves the repository. Write a path inside it, such as `seed/shop.sql`.")
+        return value
+
+
+class UseModel(Model):
+    """Another service that this one talks to."""
+
+    service: str = Field(description="A service of the catalogue.")
+    variable: str = Field(alias="as", pattern=VARIABLE, description="The variable that is given its URL.")
+
+
+def _image(value: Any) -> Any:
+    return {"repository": value} if isinstance(value, str) else value
+
+
+def _need(value: Any) -> Any:
+    return [{"kind": v} if isinstance(v, str) else v for v in value] if isinstance(value, list) else value
+
+
+class ServiceModel(Model):
+    """One service of the catalogue."""
+
+    name: str = Field("", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", description="Default: the file's name.")
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Its GitHub repository, owner/name.")
+    image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
+    port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens there.")
+    processes: dict[Annotated[str, Field(pattern=NAME)], ProcessModel] = Field({}, description="Its processes by name.")
+    public: bool = Field(True, description="Whether it has an address of its own.")
+    paths: tuple[str, ...] = Field((), description="In a monorepo: paths whose change concerns this service.")
+    migrate: Command = Field((), description="Brings the database up to date; runs before each start, idempotent.")
+    migrate_timeout: Duration = Field("5m", validate_default=True, description="How long it may take.")
+    needs: Annotated[tuple[NeedModel, ...], BeforeValidator(_need)] = Field((), description="Its own database.")
+    uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
+    env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
+    env_from: tuple[str, ...] = Field((), description="Names of Secrets or ConfigMaps.")
+    resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
+
+    @model_validator(mode="after")
+    def _processes_fit(self) -> ServiceModel:
+        if bool(self.port) == bool(self.processes):
+            raise ValueError("needs either `port:` (one web process) or `processes:`. Write one of the two.")
+        migrating = [n for n, p in self.processes.items() if p.migrates]
+        if len(migrating) > 1:
+            raise ValueError(f"{' and '.join(migrating)} both migrate. Keep `migrates: true` on one of them.")
+        if migrating and not self.migrate:
+            raise ValueError(f"{migrating[0]} migrates, but there is no command. Add `migrate: [...]`.")
+        if self.public and not self.port and not any(p.kind == "web" and p.port for p in self.processes.values()):
+            raise ValueError("is public, but no web process has a port. Add `port:` to one, or set `public: false`.")
+        return self
+
+
+def to_core(model: ServiceModel, name: str, repository: str) -> catalogue.Service:
+    """The service as a core value. `repository` is the catalogue's short name of its repository."""
+    given = {"web": ProcessModel(port=model.port)} if model.port else model.processes
+    first_web = next((n for n, p in given.items() if p.kind == "web"), next(iter(given)))
+    migrating = next((n for n, p in given.items() if p.migrates), first_web) if model.migrate else ""
+    return catalogue.Service(
+        name=name,
+        repository=repository,
+        image=catalogue.Image(model.image.repository, model.image.tag, catalogue.ImageFrom(model.image.built_from)),
+        processes=tuple(_process(n, p, migrates=n == migrating) for n, p in given.items()),
+        public=model.public,
+        paths=model.paths,
+        migrate=model.migrate,
+        migrate_timeout=model.migrate_timeout,
+        needs=tuple(_need_value(n) for n in model.needs),
+        uses=tuple(catalogue.Use(u.service, u.variable) for u in model.uses),
+        env=tuple(sorted(model.env.items())),
+        env_from=model.env_from,
+        resources=catalogue.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
+    )
+
+
+def _process(name: str, model: ProcessModel, *, migrates: bool) -> catalogue.Process:
+    return catalogue.Process(
+        name=name,
+        kind=catalogue.ProcessKind(model.kind),
+        command=model.command,
+        port=model.port,
+        schedule=model.schedule,
+        replicas=model.replicas,
+        migrates=migrates,
+        probe=model.probe,
+    )
+
+
+def _need_value(model: NeedModel) -> catalogue.Need:
+    return catalogue.Need(
+        name=model.name or model.kind,
+        kind=model.kind,
+        version=model.version,
+        variable=model.variable,
+        storage=catalogue.Storage(model.storage),
+        seed=model.seed,
+    )

@@ -1,0 +1,114 @@
+"""What Greenroom itself needs to run and `core/` must not know: addresses, credentials, folders, the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from greenroom.errors import FixConfiguration, Mistake
+
+
+class Secret:
+    """A secret value that does not print itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value; call it where it is sent, nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret is: an environment variable or a file. `purpose` completes the sentence when it is missing."""
+
+    purpose: str
+    env: str = ""
+    file: str = ""
+
+    def read(self) -> Secret:
+        """The secret, stripped. Raises `FixConfiguration` when it is missing or empty."""
+        if self.file:
+            try:
+                value = Path(self.file).read_text().strip()
+            except OSError as error:
+                raise _missing(f"{self.file} cannot be read ({error.strerror})", self) from None
+        else:
+            value = os.environ.get(self.env, "").strip()
+        if not value:
+            raise _missing(f"{self.file or self.env} is empty or not set", self)
+        return Secret(value)
+
+
+def _missing(what: str, source: SecretSource) -> FixConfiguration:
+    fix = f"Put it into the file {source.file}." if source.file else f"Set it: export {source.env}=..."
+    return FixConfiguration(what, (Mistake("greenroom.yaml", "", f"{source.purpose}: {what}.", fix),))
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubSettings:
+    """`api_url` ends without a slash; `web_host` is the host that people open."""
+
+    api_url: str
+    token: SecretSource
+    webhook_secrets: tuple[SecretSource, ...]
+    signing_key: SecretSource
+    older_keys: tuple[SecretSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCredentials:
+    """A user and the source of the password for one registry host."""
+
+    user: str
+    password: SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """`insecure` hosts are spoken to over plain HTTP; `realms` are further hosts that may issue tokens."""
+
+    insecure: tuple[str, ...] = ()
+    realms: tuple[str, ...] = ()
+    credentials: Mapping[str, RegistryCredentials] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Addresses as host:port; port 0 takes a free one."""
+
+    webhook: str = "127.0.0.1:8080"
+    dashboard: str = "127.0.0.1:8082"
+    admin: str = "127.0.0.1:8083"
+    metrics: str = "127.0.0.1:8084"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngineSettings:
+    """`checkouts` maps a repository's owner/name to a git repository on this machine."""
+
+    checkouts: Mapping[str, Path]
+    proxy_port: int = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this instance runs."""
+
+    engine: str
+    state: Path
+    database: str
+    github: GitHubSettings
+    registry: RegistrySettings
+    listen: Listen
+    local: LocalEngineSettings
+    resync: timedelta

@@ -1,0 +1,76 @@
+"""Answers of the admin port as text that fits 80 columns, plain when piped."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+WIDTH = 80
+
+
+def previews(answer: dict[str, Any]) -> str:
+    """A table of every preview, then the pull requests that have none, then repositories that cannot be read."""
+    found = answer["previews"]
+    troubles = [f"{r['name']}: {r['trouble']}" for r in answer.get("repositories", []) if r["trouble"]]
+    if not found and not troubles:
+        return "No pull request has asked for a preview yet."
+    wide = max((len(p["name"]) for p in found), default=0)
+    lines = [f"{p['name']:<{wide}}  {p['stage']:<17}  {_urls(p) or p['reason']['text']}" for p in found]
+    return "\n".join([*troubles, *(_cut(line) for line in lines)])
+
+
+def explained(answer: dict[str, Any]) -> str:
+    """A colleague's answer: state, why, since when, what would change it, the last events."""
+    status = answer["status"]
+    lines = [f"{status['name']}: {status['stage']}", *_wrapped(status["reason"]["text"])]
+    if status["since"]:
+        lines.append(f"  Since {_time(status['since'])}.")
+    if status["reason"]["fix"]:
+        lines += _wrapped(status["reason"]["fix"])
+    lines += [f"  {s['service']}: {s['url'] or 'no address'} ({s['sha'][:7]})" for s in status["services"]]
+    if status["expires"]:
+        lines.append(f"  Goes at {_time(status['expires'])} unless somebody works on it.")
+    if status["log"]:
+        lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]
+    if answer["events"]:
+        lines += ["", "  What happened:"]
+        lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}") for e in answer["events"]]
+    return "\n".join(lines)
+
+
+def planned(answer: dict[str, Any]) -> str:
+    """The actions of the next pass, each with its reason."""
+    actions = answer["actions"]
+    if not actions:
+        return "Nothing to do: everything is as it should be."
+    return "\n".join(f"{a['preview']}: {a['action']}. {a['reason']}" for a in actions)
+
+
+def held(answer: dict[str, Any]) -> str:
+    """What waits for a person, and the command for each."""
+    if not answer["held"]:
+        return "Nothing is held."
+    lines = [f"{p['name']}: {p['reason']['text']}" for p in answer["held"]]
+    names = " ".join(p["name"] for p in answer["held"])
+    return "\n".join([*lines, "", f"Let them go with: greenroom release {names}"])
+
+
+def released(answer: dict[str, Any]) -> str:
+    """Exactly what was released."""
+    return "\n".join(f"{r['preview']}: released ({r['code']})" for r in answer["released"])
+
+
+def _urls(preview: dict[str, Any]) -> str:
+    return " ".join(s["url"] for s in preview["services"] if s["url"])
+
+
+def _time(text: str) -> str:
+    return f"{text[:10]} {text[11:16]} UTC"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
