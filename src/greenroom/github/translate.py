@@ -1,0 +1,130 @@
+"""Payloads of GitHub to core values. A key that is missing is a `KeyError` for the caller to turn into doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from greenroom.core.model import (
+    Activity,
+    Actor,
+    Comment,
+    Identity,
+    Kind,
+    LabelEvent,
+    PullRequest,
+    State,
+)
+
+Payload = Mapping[str, Any]
+
+_ACTIVITIES = {
+    "HeadRefForcePushedEvent": ("pushed", "actor"),
+    "IssueComment": ("commented", "author"),
+    "PullRequestReview": ("reviewed", "author"),
+    "ReopenedEvent": ("reopened", "actor"),
+    "ReadyForReviewEvent": ("ready", "actor"),
+    "ReviewRequestedEvent": ("requested", "actor"),
+}
+
+
+def time(text: str) -> datetime:
+    """An aware time from GitHub's ISO 8601 with `Z`."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def actor(payload: Payload | None) -> Actor:
+    """An actor of GraphQL or REST. GraphQL leaves `[bot]` off a bot's login; the REST form is ours."""
+    if payload is None:
+        return Actor("ghost", Kind.NOBODY)
+    login = str(payload["login"])
+    kind = payload.get("__typename") or payload.get("type")
+    if kind == "Bot" or login.endswith("[bot]"):
+        return Actor(f"{login.removesuffix('[bot]')}[bot]", Kind.BOT)
+    return Actor(login, Kind.PERSON)
+
+
+def pull_request(repository_id: int, node: Payload, comment: Comment | None, now: datetime) -> PullRequest:
+    """A pull request of the list. `now` bounds commit dates, which anybody can forge."""
+    return PullRequest(
+        identity=Identity(repository_id, int(node["number"])),
+        title=str(node["title"]),
+        url=str(node["url"]),
+        author=actor(node["author"]),
+        state=State(str(node["state"]).lower()),
+        draft=bool(node["isDraft"]),
+        head_sha=str(node["headRefOid"]),
+        head_ref=str(node["headRefName"]),
+        head_repository_id=node["headRepository"]["databaseId"] if node["headRepository"] else None,
+        base_ref=str(node["baseRefName"]),
+        labels=frozenset(str(n["name"]) for n in node["labels"]["nodes"]),
+        label_events=tuple(_label_event(n) for n in node["labelEvents"]["nodes"]),
+        activities=tuple(_activity(n, now) for n in node["activity"]["nodes"]),
+        created_at=time(node["createdAt"]),
+        updated_at=time(node["updatedAt"]),
+        closed_at=time(node["closedAt"]) if node["closedAt"] else None,
+        merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
+        comment=comment,
+    )
+
+
+def _label_event(node: Payload) -> LabelEvent:
+    added = node["__typename"] == "LabeledEvent"
+    return LabelEvent(str(node["label"]["name"]), added, actor(node["actor"]), time(node["createdAt"]))
+
+
+def _activity(node: Payload, now: datetime) -> Activity:
+    kind = str(node["__typename"])
+    if kind == "PullRequestCommit":
+        user = (node["commit"]["author"] or {}).get("user")
+        return Activity("pushed", actor(user), min(time(node["commit"]["committedDate"]), now))
+    name, key = _ACTIVITIES[kind]
+    return Activity(name, actor(node[key]), time(node["createdAt"]))
+
+
+def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
+    """Our comment among these: by us, and beginning with our marker. The oldest counts."""
+    for node in nodes:
+        if actor(node["author"]).login == me and str(node["body"]).startswith(prefix):
+            editor = node["editor"]
+            trusted = editor is None or actor(editor).login == me
+            return Comment(int(node["databaseId"]), str(node["body"]), trusted)
+    return None
+
+
+def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Comment | None) -> PullRequest:
+    """A pull request read by number over REST, with all its events. It has no activities: nothing asks for them."""
+    merged = bool(payload.get("merged_at"))
+    state = State.MERGED if merged else State(str(payload["state"]))
+    head = payload["head"]
+    return PullRequest(
+        identity=Identity(int(payload["base"]["repo"]["id"]), int(payload["number"])),
+        title=str(payload["title"]),
+        url=str(payload["html_url"]),
+        author=actor(payload["user"]),
+        state=state,
+        draft=bool(payload["draft"]),
+        head_sha=str(head["sha"]),
+        head_ref=str(head["ref"]),
+        head_repository_id=head["repo"]["id"] if head["repo"] else None,
+        base_ref=str(payload["base"]["ref"]),
+        labels=frozenset(str(n["name"]) for n in payload["labels"]),
+        label_events=tuple(
+            LabelEvent(str(e["label"]["name"]), e["event"] == "labeled", actor(e["actor"]), time(e["created_at"]))
+            for e in events
+            if e["event"] in ("labeled", "unlabeled")
+        ),
+        activities=(),
+        created_at=time(payload["created_at"]),
+        updated_at=time(payload["updated_at"]),
+        closed_at=time(payload["closed_at"]) if payload["closed_at"] else None,
+        merge_sha=payload.get("merge_commit_sha"),
+        comment=found,
+    )
+
+
+def closed_by(events: Iterable[Payload]) -> Actor | None:
+    """Who closed it last, or None."""
+    closings = [e for e in events if e["event"] == "closed"]
+    return actor(closings[-1]["actor"]) if closings else None

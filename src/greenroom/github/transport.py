@@ -1,0 +1,195 @@
+"""One request to GitHub: every answer that is not whole and understood becomes an error of our tree.
+
+gidgethub gives paging, ETags and encoding; what its errors leave open (secondary limits, HTML with status 200, dropped
+connections) is decided here from status and headers.
+https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import gidgethub
+import gidgethub.abc
+import httpx2
+
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, RetryLater
+from greenroom.github.clock import Clock
+
+API_VERSION = "2022-11-28"
+CACHED = 1000
+
+
+class NotFound(Doubt):
+    """404: gone, never there, or hidden from us. GitHub does not say which."""
+
+
+class OutcomeUnknown(RetryLater):
+    """The connection broke or timed out: a write may or may not have happened."""
+
+
+class Auth(Protocol):
+    """Who we are. Token today, App installation tokens later."""
+
+    async def token(self) -> str:
+        """A token that is valid now."""
+
+
+class Pages(MutableMapping[str, Any]):
+    """ETags and their pages of one token, the least recently used forgotten first."""
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[str, Any] = OrderedDict()
+
+    def __getitem__(self, url: str) -> Any:
+        self._pages.move_to_end(url)
+        return self._pages[url]
+
+    def __setitem__(self, url: str, page: Any) -> None:
+        self._pages[url] = page
+        self._pages.move_to_end(url)
+        while len(self._pages) > CACHED:
+            self._pages.popitem(last=False)
+
+    def __delitem__(self, url: str) -> None:
+        del self._pages[url]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pages)
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+
+class Transport(gidgethub.abc.GitHubAPI):
+    """GitHub's API under one base URL, with one token's cache."""
+
+    def __init__(self, client: httpx2.AsyncClient, auth: Auth, api_url: str, clock: Clock) -> None:
+        super().__init__("greenroom", base_url=api_url)
+        self._client = client
+        self._auth = auth
+        self._clock = clock
+        self._token = ""
+        self.counts: Counter[str] = Counter()
+        self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
+
+    async def sleep(self, seconds: float) -> None:
+        """Not used: waiting is the loop's."""
+        raise AssertionError(f"Greenroom's loop waits, not its transport ({seconds} s)")
+
+    async def get(self, path: str) -> Any:
+        """One JSON document."""
+        return await self._understood(path, self.getitem(path, oauth_token=await self._fresh_token()))
+
+    async def pages(self, path: str) -> AsyncIterator[Any]:
+        """Every item of every page, in order; an exception when any page is not whole."""
+        url: str | None = path
+        while url:
+            call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
+            items, url, _ = await self._understood(path, call)
+            if not isinstance(items, list):
+                raise Doubt(f"GitHub's answer to GET {path} is no list; it is read again.")
+            for item in items:
+                yield item
+
+    async def send(self, method: str, path: str, data: object) -> Any:
+        """One write; returns the JSON answer, None for 204."""
+        call = self._make_request(method, path, {}, data, _ACCEPT, oauth_token=await self._fresh_token())
+        return (await self._understood(path, call))[0]
+
+    async def query(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        """The whole answer to a GraphQL query: `data` and `errors` as GitHub gave them."""
+        answer = await self.send("POST", self.graphql_url, {"query": text, "variables": dict(variables)})
+        if not isinstance(answer, dict):
+            raise Doubt("GitHub's answer to a query is no object; it is asked again.")
+        errors = answer.get("errors") or []
+        if any(e.get("type") == "RATE_LIMITED" for e in errors):
+            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._reset())
+        return answer
+
+    async def _fresh_token(self) -> str:
+        token = await self._auth.token()
+        if token != self._token:
+            self._token = token
+            self._cache = Pages()
+        return token
+
+    async def _understood(self, path: str, call: Any) -> Any:
+        try:
+            return await call
+        except gidgethub.RedirectionException:
+            raise FixConfiguration(
+                f"{_repository(path)} was renamed or moved on GitHub (301). Change `repository:` in its service files."
+            ) from None
+        except gidgethub.GitHubException as error:
+            raise Doubt(f"GitHub did not take {_short(path)}: {error}") from None
+        except (ValueError, KeyError, TypeError):
+            raise Doubt(f"GitHub's answer to {_short(path)} is broken JSON; it is read again.") from None
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
+        sent = {**headers, "x-github-api-version": API_VERSION}
+        try:
+            response = await self._client.request(method, url, headers=sent, content=body, follow_redirects=False)
+        except httpx2.TimeoutException:
+            raise OutcomeUnknown(f"GitHub did not answer {method} {_short(url)} in time.") from None
+        except httpx2.HTTPError as error:
+            raise OutcomeUnknown(
+                f"GitHub is not reached for {method} {_short(url)} ({type(error).__name__})."
+            ) from None
+        if response.status_code == 304:
+            self.counts["304"] += 1
+        _check(method, url, response)
+        self._clock.seen(response.headers.get("date"))
+        return response.status_code, response.headers, response.content
+
+    def _reset(self) -> float:
+        if self.rate_limit is None:
+            return 60.0
+        return max(1.0, min(3600.0, self.rate_limit.reset_datetime.timestamp() - time.time()))
+
+
+_ACCEPT = "application/vnd.github+json"
+
+
+def _check(method: str, url: str, response: httpx2.Response) -> None:
+    """Raise what an answer means when it is not a good one."""
+    status, what = response.status_code, f"{method} {_short(url)}"
+    if status in (403, 429) and (after := _limited(response)) is not None:
+        raise RetryLater(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+    if status == 401:
+        raise FixCredentials("GitHub refuses the token (401). Make a new one, put it in place, and restart Greenroom.")
+    if status >= 500:
+        raise RetryLater(f"GitHub answered {status} to {what}.")
+    if status == 404:
+        raise NotFound(f"GitHub shows us no {_short(url)} (404): it is gone, or the token may not see it.")
+    if status == 403:
+        raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
+    if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
+        kind = response.headers.get("content-type", "no type")
+        raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
+
+
+def _limited(response: httpx2.Response) -> float | None:
+    """Seconds that a rate limit asks for, or None. https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api"""
+    headers = response.headers
+    if (after := headers.get("retry-after", "")).isdecimal():
+        return float(after)
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
+        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+    return 60.0 if response.status_code == 429 or b"secondary rate limit" in response.content else None
+
+
+def _short(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/api/v3")
+
+
+def _repository(path: str) -> str:
+    parts = _short(path).strip("/").split("/")
+    return "/".join(parts[1:3]) if parts[0] == "repos" else "A repository"

@@ -1,0 +1,197 @@
+"""Look an image up. "Missing" needs a registry that said so, whole and understood; all else is "unknown".
+
+Credentials go to their own host, and to a token realm on that host or an allowed one, never elsewhere. No redirect is
+followed: a manifest is answered by the registry itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx2
+
+from greenroom.core.model import ImageState, Missing, Present, Unknown
+from greenroom.errors import FixConfiguration
+from greenroom.registry.references import Challenge, Reference, challenge, reference
+
+# A registry answers 404 for a tag that exists when its manifest's type is not accepted: all four, always.
+ACCEPT = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+KNOWN_REALMS = {"registry-1.docker.io": ("auth.docker.io",)}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_MANIFEST = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user and password for one registry host. The password does not print itself."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+class _Unknowable(Exception):
+    """The registry could not be asked; the text is one sentence."""
+
+
+class Registry:
+    """Registries by host. `insecure` hosts, and loopback, are spoken to over plain HTTP."""
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        credentials: Mapping[str, Credentials] | None = None,
+        insecure: Collection[str] = (),
+        realms: Collection[str] = (),
+    ) -> None:
+        self._client = client
+        self._credentials = credentials or {}
+        self._insecure = frozenset(insecure)
+        self._realms = frozenset(realms)
+        self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
+
+    async def look(self, text: str) -> ImageState:
+        """Whether the image exists, with its digest. Never raises for what a registry does."""
+        try:
+            parsed = reference(text)
+            return await self._look(parsed, text)
+        except (FixConfiguration, _Unknowable) as error:
+            return Unknown(str(error))
+        except httpx2.HTTPError as error:
+            return Unknown(f"The registry is not reached for {text} ({type(error).__name__}).")
+
+    async def _look(self, parsed: Reference, text: str) -> ImageState:
+        answer = await self._ask("HEAD", parsed)
+        digest = answer.headers.get("docker-content-digest", "")
+        if answer.status_code == 200 and digest.startswith("sha256:"):
+            return Present(digest)
+        if answer.status_code in (200, 404, 405):
+            answer = await self._ask("GET", parsed)
+            if answer.status_code == 200:
+                return self._present(answer)
+        if answer.status_code == 404 and _says_missing(answer):
+            return Missing()
+        raise _Unknowable(_sentence(answer, parsed, text))
+
+    @staticmethod
+    def _present(answer: httpx2.Response) -> ImageState:
+        computed = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+        claimed = answer.headers.get("docker-content-digest", computed)
+        if claimed != computed or "json" not in answer.headers.get("content-type", ""):
+            return Unknown(f"The registry's manifest does not fit its digest ({claimed[:19]}).")
+        return Present(computed)
+
+    async def _ask(self, method: str, parsed: Reference) -> httpx2.Response:
+        """The registry's answer, after at most one challenge."""
+        scope = f"repository:{parsed.repository}:pull"
+        answer = await self._send(method, parsed, self._token(parsed.host, scope))
+        if answer.status_code != 401:
+            return answer
+        asked = challenge(answer.headers.get("www-authenticate", ""))
+        if asked is None:
+            raise _Unknowable(f"{parsed.host} asks for a kind of login that Greenroom does not know.")
+        return await self._send(method, parsed, await self._authorization(parsed, asked, scope))
+
+    async def _send(self, method: str, parsed: Reference, authorization: str) -> httpx2.Response:
+        headers = {"accept": ACCEPT} | ({"authorization": authorization} if authorization else {})
+        scheme = "http" if self._plain(parsed.host) else "https"
+        url = f"{scheme}://{parsed.host}/v2/{parsed.repository}/manifests/{parsed.tag}"
+        request = self._client.build_request(method, url, headers=headers)
+        answer = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            body = b""
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MAX_MANIFEST:
+                    raise _Unknowable(f"{parsed.host} sent a manifest that is too large.")
+        finally:
+            await answer.aclose()
+        return httpx2.Response(answer.status_code, headers=_plain_headers(answer), content=body, request=request)
+
+    def _plain(self, host: str) -> bool:
+        return host in self._insecure or (urlsplit(f"//{host}").hostname or "") in LOOPBACK
+
+    def _token(self, host: str, scope: str) -> str:
+        token, until = self._tokens.get((host, scope), ("", 0.0))
+        return token if time.monotonic() < until else ""
+
+    async def _authorization(self, parsed: Reference, asked: Challenge, scope: str) -> str:
+        known = self._credentials.get(parsed.host)
+        if asked.scheme == "basic":
+            if known is None:
+                raise _Unknowable(
+                    f"{parsed.host} wants a login; add it under `registry.credentials` in greenroom.yaml."
+                )
+            return _basic(known)
+        token, seconds = await self._bearer(parsed, asked, known)
+        self._tokens[parsed.host, scope] = (token, time.monotonic() + seconds - 10)
+        return token
+
+    async def _bearer(self, parsed: Reference, asked: Challenge, known: Credentials | None) -> tuple[str, float]:
+        self._check_realm(parsed.host, asked.realm)
+        headers = {"authorization": _basic(known)} if known else {}
+        query = {"service": asked.service, "scope": asked.scope or f"repository:{parsed.repository}:pull"}
+        answer = await self._client.get(asked.realm, params=query, headers=headers, follow_redirects=False)
+        try:
+            payload = answer.json()
+            token = payload.get("token") or payload["access_token"]
+            return f"Bearer {token}", float(payload.get("expires_in", 60))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _Unknowable(f"{parsed.host} gave no token ({answer.status_code}); is its login right?") from None
+
+    def _check_realm(self, host: str, realm: str) -> None:
+        parts = urlsplit(realm)
+        realm_host = parts.hostname or ""
+        same = realm_host == urlsplit(f"//{host}").hostname
+        allowed = same or realm_host in self._realms or realm_host in KNOWN_REALMS.get(host, ())
+        if not allowed or (parts.scheme != "https" and not self._plain(host)):
+            raise _Unknowable(
+                f"{host} sends us for a token to {realm_host or 'an odd address'}, which is not allowed;"
+                " if that is right, add it under `registry.realms` in greenroom.yaml."
+            )
+
+
+def _basic(known: Credentials) -> str:
+    return str(
+        next(httpx2.BasicAuth(known.user, known.password).auth_flow(httpx2.Request("GET", "http://_"))).headers[
+            "authorization"
+        ]
+    )
+
+
+def _plain_headers(answer: httpx2.Response) -> dict[str, str]:
+    """Headers of a body that was decoded and read."""
+    return {
+        k: v
+        for k, v in answer.headers.items()
+        if k.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+    }
+
+
+def _says_missing(answer: httpx2.Response) -> bool:
+    """A 404 of the registry itself: JSON with one of its error codes, not a proxy's page."""
+    if "json" not in answer.headers.get("content-type", ""):
+        return False
+    try:
+        codes = {e["code"] for e in json.loads(answer.content)["errors"]}
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(codes & {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}) and b"accept header" not in answer.content
+
+
+def _sentence(answer: httpx2.Response, parsed: Reference, text: str) -> str:
+    status = answer.status_code
+    if status in (401, 403):
+        return f"{parsed.host} does not let us look at {text} ({status}); see `registry.credentials` in greenroom.yaml."
+    return f"{parsed.host} answered {status} when asked for {text}."

@@ -1,0 +1,65 @@
+"""Image references and authentication challenges, parsed strictly.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from greenroom.errors import FixConfiguration
+
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PARAMETER = re.compile(r'([a-zA-Z_]+)=(?:"([^"]*)"|([^\s,]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A parsed reference: registry host (with port), repository, and tag or digest."""
+
+    host: str
+    repository: str
+    tag: str
+
+
+def reference(text: str) -> Reference:
+    """`host/name:tag` or `host/name@sha256:...`. Docker Hub's short names are understood."""
+    host, slash, rest = text.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "docker.io", text
+    name, at, tag = rest.partition("@")
+    if not at:
+        name, _, tag = rest.partition(":")
+    good_tag = _DIGEST.fullmatch(tag) if at else _TAG.fullmatch(tag)
+    if not _NAME.fullmatch(name) or not good_tag:
+        raise FixConfiguration(f"{text!r} is no image reference. Write it as registry.example.com/shop/catalog:TAG.")
+    if host in ("docker.io", "index.docker.io"):
+        host, name = "registry-1.docker.io", name if "/" in name else f"library/{name}"
+    return Reference(host, name, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a registry asks for: `basic`, or `bearer` with a realm to get a token from."""
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+    scope: str = ""
+
+
+def challenge(header: str) -> Challenge | None:
+    """A WWW-Authenticate header, or None when it asks for something else."""
+    scheme, _, rest = header.strip().partition(" ")
+    given = {k.lower(): quoted or bare for k, quoted, bare in _PARAMETER.findall(rest)}
+    match scheme.lower():
+        case "basic":
+            return Challenge("basic")
+        case "bearer" if given.get("realm"):
+            return Challenge("bearer", given["realm"], given.get("service", ""), given.get("scope", ""))
+        case _:
+            return None
