@@ -1,0 +1,159 @@
+"""The simulator as an ASGI application: who asks, what time it is, how much is left, and what goes wrong."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Match, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from greenroom.simulator import payloads, queries
+from greenroom.simulator.rest import Rest, Wrong
+from greenroom.simulator.world import User, World
+
+PAGE = "<!doctype html><title>Unicorn!</title><h1>This page is taking too long to load.</h1>"
+
+
+class Dropped(Exception):
+    """The answer to a write is lost on the way."""
+
+
+class Simulator:
+    """GitHub over HTTP: REST at `/` and `/api/v3`, GraphQL at `/graphql` and `/api/graphql`.
+
+    `requests` counts by method and path pattern; `unknown` lists paths that no operation matched.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.requests: Counter[str] = Counter()
+        self.unknown: list[str] = []
+        self._live = _application(world)
+        self._stale: tuple[Starlette, World] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        response = await self._answer(request, body)
+        if isinstance(response, Dropped):
+            raise response
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, body: bytes) -> Response | Dropped:
+        world, path = self.world, request.url.path.removeprefix("/api/v3")
+        who = self._who(request)
+        faults = world.faults
+        if who is None or faults.fires("unauthorized", path):
+            return self._with_headers(JSONResponse({"message": "Bad credentials", "status": "401"}, 401))
+        if faults.fires("server-error", path):
+            return self._with_headers(JSONResponse({"message": "Server Error"}, 500))
+        if faults.fires("html", path):
+            return self._with_headers(HTMLResponse(PAGE))
+        if faults.fires("secondary-limit", path):
+            message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+            return self._with_headers(JSONResponse({"message": message}, 403, headers={"retry-after": "60"}))
+        reading = request.method == "GET" or path.endswith("/graphql")
+        inner = await self._inner(request, body, who, self._world_for(path) if reading else self._live)
+        if not reading and inner.status_code < 300 and faults.fires("dropped-write", path):
+            return Dropped(path)
+        return self._with_headers(inner)
+
+    def _world_for(self, path: str) -> Starlette:
+        if "stale" not in self.world.faults.active:
+            self._stale = None
+            return self._live
+        if self._stale is None:
+            frozen = copy.copy(self.world)
+            frozen.repositories = copy.deepcopy(self.world.repositories)
+            self._stale = _application(frozen), frozen
+        return self._stale[0] if self.world.faults.fires("stale", path) else self._live
+
+    def freeze(self) -> None:
+        """Take the snapshot that "stale" answers come from; switch the fault on first."""
+        self._world_for("")
+
+    async def _inner(self, request: Request, body: bytes, who: User, application: Starlette) -> Response:
+        scope = dict(request.scope)
+        scope["state"] = {"user": who}
+        for prefix in ("/api/v3", "/api"):
+            if scope["path"].startswith(f"{prefix}/"):
+                scope["path"] = scope["path"].removeprefix(prefix)
+                scope["raw_path"] = scope["path"].encode()
+                break
+        self._count(scope)
+        return await _collected(application, scope, body, f"{request.base_url}api/v3")
+
+    def _count(self, scope: Scope) -> None:
+        for route in self._live.routes:
+            match, _ = route.matches(scope)
+            if match is Match.FULL and isinstance(route, Route | Mount):
+                self.requests[f"{scope['method']} {route.path}"] += 1
+                return
+        self.unknown.append(f"{scope['method']} {scope['path']}")
+
+    def _who(self, request: Request) -> User | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return self.world.tokens.get(token) if scheme.lower() in ("token", "bearer") else None
+
+    def _with_headers(self, response: Response) -> Response:
+        now = self.world.now()
+        response.headers["date"] = format_datetime(now, usegmt=True)
+        response.headers["x-github-request-id"] = f"{self.world.id():X}"
+        response.headers["x-ratelimit-limit"] = "5000"
+        response.headers["x-ratelimit-remaining"] = "4999"
+        response.headers["x-ratelimit-reset"] = str(int(now.timestamp()) + 3600)
+        response.headers["x-ratelimit-used"] = "1"
+        response.headers["x-ratelimit-resource"] = "core"
+        return response
+
+
+def _application(world: World) -> Starlette:
+    async def graphql(request: Request) -> Response:
+        body: dict[str, Any] = json.loads(await request.body())
+        return JSONResponse(queries.answer(world, request.state.user, body["query"], body.get("variables") or {}))
+
+    async def wrong(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Wrong)
+        headers = {"location": error.body["url"]} if error.status == 301 else None
+        return JSONResponse(error.body, error.status, headers=headers)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        return JSONResponse({"message": "Not Found", "status": "404"}, 404)
+
+    routes = [*Rest(world).routes(), Route("/graphql", graphql, methods=["POST"])]
+    return Starlette(routes=routes, exception_handlers={Wrong: wrong, 404: unknown, 405: unknown})
+
+
+async def _collected(application: ASGIApp, scope: Scope, body: bytes, api: str) -> Response:
+    """Run an inner application on a body that was read already; its whole answer, with links to where it is served."""
+    sent = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        first, sent = not sent, True
+        return {"type": "http.request", "body": body if first else b"", "more_body": False}
+
+    found: dict[str, Any] = {"status": 500, "headers": [], "body": b""}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            found.update(status=message["status"], headers=message["headers"])
+        elif message["type"] == "http.response.body":
+            found["body"] += message.get("body", b"")
+
+    await application(scope, receive, send)
+    ours, served = payloads.API.encode(), api.encode()
+    response = Response(found["body"].replace(ours, served), found["status"])
+    kept = [(k, v.replace(ours, served)) for k, v in found["headers"] if k not in (b"date", b"content-length")]
+    response.raw_headers = [h for h in response.raw_headers if h[0] == b"content-length"] + kept
+    return response

@@ -1,0 +1,59 @@
+"""What goes wrong on demand. Each fault counts how often it fired, so that a test that meant one cannot miss it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+REQUEST_FAULTS = (
+    "server-error",  # 500
+    "secondary-limit",  # 403 with Retry-After
+    "unauthorized",  # 401
+    "html",  # a page with status 200
+    "truncated",  # fewer items than there are, and no error
+    "graphql-errors",  # a partial answer with `errors` and nulls
+    "empty-list",  # a well-formed list of nothing
+    "stale",  # the world as it was when the fault began
+    "dropped-write",  # the write is applied, the answer lost
+)
+WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")
+ALL = REQUEST_FAULTS + WEBHOOK_FAULTS
+
+
+@dataclass(slots=True)
+class Active:
+    """A fault that is on: for `times` more requests (None = until cleared), on paths that contain `path`."""
+
+    times: int | None = None
+    path: str = ""
+
+
+@dataclass(slots=True)
+class Faults:
+    """The switchboard. `fired` counts by name, over the life of the simulator."""
+
+    active: dict[str, Active] = field(default_factory=dict)
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def on(self, name: str, times: int | None = None, path: str = "") -> None:
+        """Switch a fault on. An unknown name is a mistake of the caller."""
+        if name not in ALL:
+            raise ValueError(f"there is no fault {name!r}; known: {', '.join(ALL)}")
+        self.active[name] = Active(times, path)
+
+    def off(self, *names: str) -> None:
+        """Switch these faults off, or all."""
+        for name in names or tuple(self.active):
+            self.active.pop(name, None)
+
+    def fires(self, name: str, path: str = "") -> bool:
+        """Whether this fault hits now; counts it, and uses one of its times up."""
+        found = self.active.get(name)
+        if found is None or found.path not in path:
+            return False
+        self.fired[name] += 1
+        if found.times is not None:
+            found.times -= 1
+            if found.times <= 0:
+                del self.active[name]
+        return True

@@ -1,0 +1,236 @@
+"""GitHub's GraphQL API over the world: executed by graphql-core on GitHub's own schema, cut to what is asked."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSchema, build_schema, default_type_resolver, execute_sync, parse, validate
+
+from greenroom.simulator import payloads
+from greenroom.simulator.world import Comment, Item, PullRequest, Repository, User, World
+
+Json = dict[str, Any]
+KINDS = {
+    "LABELED_EVENT": "LabeledEvent",
+    "UNLABELED_EVENT": "UnlabeledEvent",
+    "PULL_REQUEST_COMMIT": "PullRequestCommit",
+    "HEAD_REF_FORCE_PUSHED_EVENT": "HeadRefForcePushedEvent",
+    "ISSUE_COMMENT": "IssueComment",
+    "PULL_REQUEST_REVIEW": "PullRequestReview",
+    "REOPENED_EVENT": "ReopenedEvent",
+    "READY_FOR_REVIEW_EVENT": "ReadyForReviewEvent",
+    "REVIEW_REQUESTED_EVENT": "ReviewRequestedEvent",
+}
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """The schema, built once."""
+    return build_schema(resources.files(__package__).joinpath("github.graphql").read_text(), assume_valid=True)
+
+
+def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
+    """The JSON answer to a query: `data`, and `errors` with their paths and types when something is wrong."""
+    try:
+        document = parse(query)
+    except GraphQLError as error:
+        return {"errors": [{"message": error.message, "type": "PARSE_ERROR"}]}
+    if wrong := validate(schema(), document):
+        return {"errors": [{"message": e.message, "type": "INVALID"} for e in wrong]}
+    root = Root(world, viewer)
+    result = execute_sync(
+        schema(), document, root_value=root, variable_values=variables, type_resolver=_type, middleware=None
+    )
+    found: Json = {"data": result.data}
+    if result.errors:
+        found["errors"] = [_error(e) for e in result.errors]
+    if world.faults.fires("graphql-errors", "/graphql"):
+        _spoil(found)
+    return found
+
+
+def _error(error: GraphQLError) -> Json:
+    kind = (error.extensions or {}).get("type", "INTERNAL")
+    return {"message": error.message, "type": kind, "path": list(error.path or [])}
+
+
+def _spoil(found: Json) -> None:
+    """A partial answer: the first repository has null nodes and an error, as when GitHub times out half way."""
+    for alias, value in (found.get("data") or {}).items():
+        if isinstance(value, dict) and "pullRequests" in value:
+            value["pullRequests"]["nodes"] = [None for _ in value["pullRequests"]["nodes"]]
+            message = "Something went wrong while executing your query."
+            found.setdefault("errors", []).append({"message": message, "path": [alias, "pullRequests", "nodes"]})
+            return
+
+
+def _type(value: Any, info: Any, abstract: Any) -> Any:
+    return value["__typename"] if isinstance(value, dict) else default_type_resolver(value, info, abstract)
+
+
+class Root:
+    """Query: viewer, rateLimit, repository."""
+
+    def __init__(self, world: World, viewer: User) -> None:
+        self._world = world
+        self._viewer = viewer
+
+    def viewer(self, info: Any) -> Json:
+        """Who asks; an App's login keeps its `[bot]` here."""
+        return {"login": self._viewer.login, "databaseId": self._viewer.id}
+
+    def rateLimit(self, info: Any) -> Json:  # noqa: N802 -- GitHub's name
+        """Plenty."""
+        reset = payloads.when(self._world.now())
+        return {"cost": 1, "limit": 5000, "remaining": 4999, "used": 1, "resetAt": reset}
+
+    def repository(self, info: Any, owner: str, name: str, **_: Any) -> Json | None:
+        """A repository by its name, or by its old one; null and an error when there is none to see."""
+        slug = f"{owner}/{name}"
+        renamed = self._world.renamed.get(slug.lower())
+        repo = self._world.repositories.get(slug.lower()) or (self._world.by_id(renamed) if renamed else None)
+        if repo is None or repo.hidden:
+            message = f"Could not resolve to a Repository with the name '{slug}'."
+            raise GraphQLError(message, extensions={"type": "NOT_FOUND"})
+        return Shown(self._world, self._viewer, repo).repository()
+
+
+class Shown:
+    """One repository as GraphQL shows it to somebody. Connections are functions of their arguments."""
+
+    def __init__(self, world: World, viewer: User, repo: Repository) -> None:
+        self._world = world
+        self._viewer = viewer
+        self._repo = repo
+
+    def repository(self) -> Json:
+        """The repository."""
+        repo = self._repo
+        return {
+            "databaseId": repo.id,
+            "nameWithOwner": repo.slug,
+            "isPrivate": repo.private,
+            "pullRequests": self._pull_requests,
+            "pullRequest": lambda info, number: self._one(number),
+        }
+
+    def _pull_requests(self, info: Any, states: Sequence[str] | None = None, **page: Any) -> Json:
+        found = [p for p in self._repo.pull_requests.values() if not states or _state(p) in states]
+        if self._world.faults.fires("empty-list", "/graphql"):
+            found = []
+        connection = connected([self.pull_request(p) for p in found], page)
+        if connection["nodes"] and self._world.faults.fires("truncated", "/graphql"):
+            connection["nodes"] = connection["nodes"][:-1]
+        return connection
+
+    def _one(self, number: int) -> Json:
+        pull = self._repo.pull_requests.get(number)
+        if pull is None:
+            message = f"Could not resolve to a PullRequest with the number of {number}."
+            raise GraphQLError(message, extensions={"type": "NOT_FOUND"})
+        return self.pull_request(pull)
+
+    def pull_request(self, pull: PullRequest) -> Json:
+        """One pull request."""
+        head = pull.head_repository
+        merge = {"oid": pull.merge_sha, "committedDate": payloads.when(pull.updated_at), "author": None}
+        return {
+            "number": pull.number,
+            "title": pull.title,
+            "url": f"{payloads.WEB}/{self._repo.slug}/pull/{pull.number}",
+            "isDraft": pull.draft,
+            "state": _state(pull),
+            "createdAt": payloads.when(pull.created_at),
+            "updatedAt": payloads.when(pull.updated_at),
+            "closedAt": payloads.when(pull.closed_at),
+            "mergedAt": payloads.when(pull.merged_at),
+            "baseRefName": pull.base_ref,
+            "headRefName": pull.head_ref,
+            "headRefOid": pull.head_sha,
+            "headRepository": Shown(self._world, self._viewer, head).repository() if head else None,
+            "isCrossRepository": head is not self._repo,
+            "author": actor(pull.author),
+            "potentialMergeCommit": merge if pull.state == "open" else None,
+            "labels": lambda info, **page: connected([{"name": n} for n in pull.labels], page),
+            "timelineItems": lambda info, **page: self._timeline(pull, page),
+            "comments": lambda info, **page: connected([self._comment(c) for c in pull.comments], page),
+        }
+
+    def _timeline(self, pull: PullRequest, page: Json) -> Json:
+        kinds = {KINDS.get(k) for k in page.pop("itemTypes", None) or KINDS}
+        return connected([self._item(i) for i in pull.timeline if i.type in kinds], page)
+
+    def _item(self, item: Item) -> Json:
+        base: Json = {"__typename": item.type, "createdAt": payloads.when(item.at), "actor": actor(item.actor)}
+        match item.type:
+            case "LabeledEvent" | "UnlabeledEvent":
+                return {**base, "label": {"name": item.data["label"]}}
+            case "PullRequestCommit":
+                person = {"login": item.actor.login} if item.actor.type == "User" else None
+                commit = {
+                    "oid": item.data["sha"],
+                    "committedDate": payloads.when(item.data["committed"]),
+                    "author": {"name": item.actor.login, "user": person},
+                }
+                return {"__typename": item.type, "commit": commit}
+            case "IssueComment":
+                return {"__typename": item.type, **self._comment(item.data["comment"])}
+            case "PullRequestReview":
+                return {**base, "author": actor(item.actor), "submittedAt": base["createdAt"]}
+            case _:
+                return base
+
+    def _comment(self, comment: Comment) -> Json:
+        return {
+            "databaseId": comment.id,
+            "body": comment.body,
+            "author": actor(comment.author),
+            "editor": actor(comment.editor) if comment.editor else None,
+            "createdAt": payloads.when(comment.created_at),
+            "updatedAt": payloads.when(comment.updated_at),
+            "lastEditedAt": payloads.when(comment.updated_at) if comment.editor else None,
+            "viewerDidAuthor": comment.author is self._viewer,
+        }
+
+
+def actor(who: User) -> Json:
+    """An actor: GraphQL leaves `[bot]` off a bot's login."""
+    return {"__typename": who.type, "login": who.login.removesuffix("[bot]"), "databaseId": who.id}
+
+
+def _state(pull: PullRequest) -> str:
+    return "MERGED" if pull.merged_at else pull.state.upper()
+
+
+def connected(items: Sequence[Json], page: Json) -> Json:
+    """A connection's page. GitHub wants `first` or `last`, at most 100.
+
+    https://docs.github.com/en/graphql/guides/using-pagination-in-the-graphql-api
+    """
+    first, last = page.get("first"), page.get("last")
+    count = first if first is not None else last
+    if count is None or not 0 <= count <= 100:
+        message = "You must provide a `first` or `last` value between 1 and 100 to properly paginate the connection."
+        raise GraphQLError(message, extensions={"type": "MISSING_PAGINATION_BOUNDARIES"})
+    low = _offset(page.get("after"), -1) + 1
+    high = _offset(page.get("before"), len(items))
+    start, end = (low, min(high, low + count)) if first is not None else (max(low, high - count), high)
+    info = {
+        "hasNextPage": end < len(items),
+        "hasPreviousPage": start > 0,
+        "startCursor": _cursor(start) if end > start else None,
+        "endCursor": _cursor(end - 1) if end > start else None,
+    }
+    return {"totalCount": len(items), "pageInfo": info, "nodes": list(items[start:end])}
+
+
+def _cursor(index: int) -> str:
+    return base64.b64encode(f"cursor:{index}".encode()).decode()
+
+
+def _offset(cursor: str | None, default: int) -> int:
+    return int(base64.b64decode(cursor).decode().partition(":")[2]) if cursor else default

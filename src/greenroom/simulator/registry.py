@@ -1,0 +1,129 @@
+"""A small OCI registry: push a manifest, look it up. Enough to stand where a team's registry stands in the demo.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(slots=True)
+class Images:
+    """What was pushed: repository and tag to digest, digest to manifest and its type. `login` demands a user."""
+
+    tags: dict[tuple[str, str], str] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], tuple[bytes, str]] = field(default_factory=dict)
+    login: tuple[str, str] | None = None
+    bearer: bool = False
+    issued: set[str] = field(default_factory=set)
+    away: bool = False
+
+    def push(self, repository: str, tag: str, label: str = "") -> str:
+        """Push an image with an empty layer list under a tag; returns its digest. `label` makes it another image."""
+        config = hashlib.sha256(f"{repository}:{tag}:{label}".encode()).hexdigest()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": f"sha256:{config}",
+                "size": 2,
+            },
+            "layers": [],
+        }
+        return self.put(repository, tag, json.dumps(manifest).encode(), MANIFEST)
+
+    def put(self, repository: str, reference: str, body: bytes, kind: str) -> str:
+        """Keep a manifest under a tag or its digest; returns the digest."""
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        self.manifests[repository, digest] = (body, kind)
+        if not reference.startswith("sha256:"):
+            self.tags[repository, reference] = digest
+        return digest
+
+    def find(self, repository: str, reference: str) -> tuple[str, bytes, str] | None:
+        """Digest, manifest and type, or None."""
+        digest = self.tags.get((repository, reference), reference)
+        found = self.manifests.get((repository, digest))
+        return (digest, *found) if found else None
+
+
+def registry(images: Images) -> Starlette:
+    """The registry as an ASGI application."""
+
+    async def base(request: Request) -> Response:
+        return _refused(images, request) or JSONResponse({})
+
+    async def manifest(request: Request) -> Response:
+        if images.away:
+            return Response("upstream is away", 502, media_type="text/html")
+        if refused := _refused(images, request):
+            return refused
+        repository, reference = request.path_params["name"], request.path_params["reference"]
+        if request.method == "PUT":
+            kind = request.headers.get("content-type", "")
+            digest = images.put(repository, reference, await request.body(), kind)
+            return Response(status_code=201, headers={"docker-content-digest": digest})
+        found = images.find(repository, reference)
+        if found is None:
+            return _error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        digest, body, kind = found
+        if kind not in request.headers.get("accept", ""):
+            return _error(
+                404, "MANIFEST_UNKNOWN", "OCI manifest found, but accept header does not support OCI manifests"
+            )
+        return Response(body, media_type=kind, headers={"docker-content-digest": digest})
+
+    async def token(request: Request) -> Response:
+        if not _basic(images, request):
+            return _error(401, "UNAUTHORIZED", "wrong user or password")
+        made = secrets.token_hex(16)
+        images.issued.add(made)
+        return JSONResponse({"token": made, "expires_in": 300})
+
+    methods = ["GET", "HEAD", "PUT"]
+    return Starlette(
+        routes=[
+            Route("/v2/", base),
+            Route("/v2/{name:path}/manifests/{reference}", manifest, methods=methods),
+            Route("/token", token),
+        ]
+    )
+
+
+def _basic(images: Images, request: Request) -> bool:
+    expected = base64.b64encode(":".join(images.login or ("", "")).encode()).decode()
+    return images.login is None or request.headers.get("authorization") == f"Basic {expected}"
+
+
+def _refused(images: Images, request: Request) -> Response | None:
+    if images.login is None:
+        return None
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if images.bearer:
+        if kind == "Bearer" and value in images.issued:
+            return None
+        asked = f'Bearer realm="{request.base_url}token",service="registry",scope="repository:any:pull"'
+    elif _basic(images, request):
+        return None
+    else:
+        asked = 'Basic realm="registry"'
+    response = _error(401, "UNAUTHORIZED", "authentication required")
+    response.headers["www-authenticate"] = asked
+    return response
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"errors": [{"code": code, "message": message, "detail": None}]}, status)

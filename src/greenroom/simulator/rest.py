@@ -1,0 +1,370 @@
+"""GitHub's REST API over the world: the operations that Greenroom and foreign clients call in a pull request's life."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from greenroom.simulator import payloads
+from greenroom.simulator.world import Comment, Deployment, Item, PullRequest, Repository, User, World
+
+Json = dict[str, Any]
+STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
+EFFECTIVE = {"triage": "read", "maintain": "write"}
+
+
+class Wrong(Exception):
+    """An answer that is an error: status and message as GitHub words them."""
+
+    def __init__(self, status: int, message: str = "Not Found", **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {
+            "message": message,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": str(status),
+            **more,
+        }
+
+
+class Rest:
+    """The handlers. Who asks is in `request.state.user`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def routes(self) -> list[Route]:
+        """Every operation."""
+        repo = "/repos/{owner}/{repo}"
+        pull, issue = f"{repo}/pulls/{{number:int}}", f"{repo}/issues/{{number:int}}"
+        table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
+            ("GET", "/user", self.me),
+            ("GET", "/rate_limit", self.rate_limit),
+            ("GET", repo, self.repository),
+            ("GET", f"{repo}/pulls", self.pulls),
+            ("POST", f"{repo}/pulls", self.open),
+            ("GET", pull, self.pull),
+            ("PATCH", pull, self.edit),
+            ("PUT", f"{pull}/merge", self.merge),
+            ("POST", f"{pull}/reviews", self.review),
+            ("GET", issue, self.issue),
+            ("GET", f"{issue}/events", self.events),
+            ("GET", f"{issue}/timeline", self.events),
+            ("GET", f"{issue}/comments", self.comments),
+            ("POST", f"{issue}/comments", self.add_comment),
+            ("GET", f"{repo}/issues/comments/{{id:int}}", self.comment),
+            ("PATCH", f"{repo}/issues/comments/{{id:int}}", self.edit_comment),
+            ("DELETE", f"{repo}/issues/comments/{{id:int}}", self.delete_comment),
+            ("GET", f"{issue}/labels", self.labels),
+            ("POST", f"{issue}/labels", self.add_labels),
+            ("DELETE", f"{issue}/labels/{{name:path}}", self.remove_label),
+            ("GET", f"{repo}/collaborators/{{login}}/permission", self.permission),
+            ("GET", f"{repo}/deployments", self.deployments),
+            ("POST", f"{repo}/deployments", self.deploy),
+            ("GET", f"{repo}/deployments/{{id:int}}/statuses", self.statuses),
+            ("POST", f"{repo}/deployments/{{id:int}}/statuses", self.add_status),
+            ("GET", f"{repo}/environments", self.environments),
+            ("GET", f"{repo}/git/ref/{{ref:path}}", self.ref),
+        ]
+        return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
+
+    # --- finding ---
+
+    def _repo(self, request: Request) -> Repository:
+        slug = f"{request.path_params['owner']}/{request.path_params['repo']}".lower()
+        if slug in self.world.renamed and slug not in self.world.repositories:
+            moved = f"{payloads.API}/repositories/{self.world.renamed[slug]}"
+            raise Wrong(301, "Moved Permanently", url=moved)
+        repo = self.world.repositories.get(slug)
+        if repo is None or repo.hidden:
+            raise Wrong(404)
+        return repo
+
+    def _pull(self, request: Request) -> tuple[Repository, PullRequest]:
+        repo = self._repo(request)
+        pull = repo.pull_requests.get(request.path_params["number"])
+        if pull is None:
+            raise Wrong(404)
+        return repo, pull
+
+    def _comment(self, request: Request) -> tuple[Repository, int, Comment]:
+        repo = self._repo(request)
+        for number, pull in repo.pull_requests.items():
+            for comment in pull.comments:
+                if comment.id == request.path_params["id"]:
+                    return repo, number, comment
+        raise Wrong(404)
+
+    def _list(self, request: Request, items: Sequence[Json]) -> Response:
+        """One page with its Link header. https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+        if self.world.faults.fires("empty-list", request.url.path):
+            items = []
+        per_page = min(int(request.query_params.get("per_page", 30)), 100)
+        page = int(request.query_params.get("page", 1))
+        last = max(1, -(-len(items) // per_page))
+        shown = list(items[(page - 1) * per_page : page * per_page])
+        if shown and self.world.faults.fires("truncated", request.url.path):
+            shown = shown[:-1]
+        links = {"next": page + 1, "last": last} if page < last else {}
+        links |= {"prev": page - 1, "first": 1} if page > 1 else {}
+        here = f"{payloads.API}{request.url.path}"
+        link = ", ".join(f'<{here}?{request.url.include_query_params(page=n).query}>; rel="{r}"' for r, n in links.items())
+        return conditional(request, shown, {"link": link} if link else {})
+
+    # --- reading ---
+
+    async def me(self, request: Request) -> Response:
+        """GET /user."""
+        who = request.state.user
+        counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
+        texts = dict.fromkeys(("name", "company", "blog", "location", "email", "hireable", "bio"))
+        times = {"created_at": payloads.when(self.world.now()), "updated_at": payloads.when(self.world.now())}
+        return conditional(request, {**payloads.user(who), "user_view_type": "public", **counts, **texts, **times})
+
+    async def rate_limit(self, request: Request) -> Response:
+        """GET /rate_limit."""
+        rate = {"limit": 5000, "used": 0, "remaining": 5000, "reset": int(self.world.now().timestamp()) + 3600}
+        return JSONResponse({"resources": {"core": rate, "search": rate, "graphql": rate}, "rate": rate})
+
+    async def repository(self, request: Request) -> Response:
+        """GET a repository."""
+        return conditional(request, payloads.repository(self._repo(request)))
+
+    async def pulls(self, request: Request) -> Response:
+        """GET the list, by state, newest first."""
+        repo, state = self._repo(request), request.query_params.get("state", "open")
+        found = [p for p in reversed(repo.pull_requests.values()) if state in ("all", p.state)]
+        return self._list(request, [payloads.pull_request(repo, p) for p in found])
+
+    async def pull(self, request: Request) -> Response:
+        """GET one pull request."""
+        return conditional(request, payloads.pull_request(*self._pull(request), whole=True))
+
+    async def issue(self, request: Request) -> Response:
+        """GET a pull request as an issue."""
+        return conditional(request, payloads.issue(*self._pull(request)))
+
+    async def events(self, request: Request) -> Response:
+        """GET its events, oldest first."""
+        repo, pull = self._pull(request)
+        items: list[Item] = [i for i in pull.timeline if i.type in payloads.EVENTS]
+        return self._list(request, [payloads.event(repo, i) for i in items])
+
+    async def comments(self, request: Request) -> Response:
+        """GET its comments, oldest first."""
+        repo, pull = self._pull(request)
+        return self._list(request, [payloads.comment(repo, pull.number, c) for c in pull.comments])
+
+    async def comment(self, request: Request) -> Response:
+        """GET one comment."""
+        return conditional(request, payloads.comment(*self._comment(request)))
+
+    async def labels(self, request: Request) -> Response:
+        """GET its labels."""
+        repo, pull = self._pull(request)
+        return self._list(request, [payloads.label(repo, name) for name in pull.labels])
+
+    async def permission(self, request: Request) -> Response:
+        """GET somebody's permission: triage counts as read and maintain as write in the old field."""
+        repo, login = self._repo(request), request.path_params["login"]
+        if login not in self.world.users:
+            raise Wrong(404)
+        role = repo.permissions.get(login, "none" if repo.private else "read")
+        who = payloads.user(self.world.users[login])
+        return conditional(
+            request, {"permission": EFFECTIVE.get(role, role), "role_name": role, "user": {**who, "role_name": role}}
+        )
+
+    async def deployments(self, request: Request) -> Response:
+        """GET deployments, newest first; filters: sha, ref, environment."""
+        repo = self._repo(request)
+        found = list(reversed(repo.deployments.values()))
+        for key in ("sha", "ref", "environment"):
+            wanted = request.query_params.get(key)
+            found = [d for d in found if wanted in (None, getattr(d, key))]
+        return self._list(request, [payloads.deployment(repo, d) for d in found])
+
+    async def statuses(self, request: Request) -> Response:
+        """GET the statuses of a deployment, newest first."""
+        repo, found = self._deployment(request)
+        return self._list(request, [payloads.deployment_status(repo, found, s) for s in reversed(found.statuses)])
+
+    async def environments(self, request: Request) -> Response:
+        """GET environments."""
+        repo = self._repo(request)
+        names = {d.environment: d.id for d in repo.deployments.values()}
+        found = [payloads.environment(repo, name, number) for name, number in names.items()]
+        return conditional(request, {"total_count": len(found), "environments": found})
+
+    async def ref(self, request: Request) -> Response:
+        """GET a ref: heads/BRANCH, pull/N/head, pull/N/merge."""
+        repo, ref = self._repo(request), request.path_params["ref"]
+        for pull in repo.pull_requests.values():
+            names = {f"pull/{pull.number}/head": pull.head_sha, f"heads/{pull.head_ref}": pull.head_sha}
+            sha = {**names, f"pull/{pull.number}/merge": pull.merge_sha}.get(ref)
+            if sha:
+                target = {"type": "commit", "sha": sha, "url": f"{payloads.API}/repos/{repo.slug}/git/commits/{sha}"}
+                url = f"{payloads.API}/repos/{repo.slug}/git/refs/{ref}"
+                answer = {"ref": f"refs/{ref}", "node_id": payloads.node("Ref", pull.id), "url": url, "object": target}
+                return conditional(request, answer)
+        raise Wrong(404)
+
+    # --- writing ---
+
+    async def open(self, request: Request) -> Response:
+        """POST a pull request."""
+        repo, body = self._repo(request), await _body(request, "head", "base")
+        sha = hashlib.sha1(str(body["head"]).encode(), usedforsecurity=False).hexdigest()
+        made = self.world.open_pull_request(
+            repo.slug,
+            head=body["head"],
+            sha=sha,
+            by=request.state.user.login,
+            title=body.get("title", ""),
+            draft=bool(body.get("draft")),
+        )
+        return JSONResponse(payloads.pull_request(repo, made, whole=True), 201)
+
+    async def edit(self, request: Request) -> Response:
+        """PATCH: title, state."""
+        repo, pull = self._pull(request)
+        body, who = await _body(request), request.state.user.login
+        pull.title = body.get("title", pull.title)
+        if body.get("state") == "closed" and pull.state == "open":
+            self.world.close(repo.slug, pull.number, who)
+        elif body.get("state") == "open" and pull.state == "closed":
+            self.world.reopen(repo.slug, pull.number, who)
+        return JSONResponse(payloads.pull_request(repo, pull, whole=True))
+
+    async def merge(self, request: Request) -> Response:
+        """PUT merge."""
+        repo, pull = self._pull(request)
+        if pull.state != "open":
+            raise Wrong(405, "Pull Request is not mergeable")
+        self.world.close(repo.slug, pull.number, request.state.user.login, merge=True)
+        return JSONResponse({"sha": pull.merge_sha, "merged": True, "message": "Pull Request successfully merged"})
+
+    async def review(self, request: Request) -> Response:
+        """POST a review."""
+        repo, pull = self._pull(request)
+        body = await _body(request)
+        item = self.world.review(repo.slug, pull.number, request.state.user.login)
+        html = f"{payloads.WEB}/{repo.slug}/pull/{pull.number}#pullrequestreview-{item.id}"
+        url = f"{payloads.API}/repos/{repo.slug}/pulls/{pull.number}"
+        answer = {
+            "id": item.id,
+            "node_id": payloads.node("PullRequestReview", item.id),
+            "user": payloads.user(item.actor),
+            "body": body.get("body") or "",
+            "state": "COMMENTED",
+            "html_url": html,
+            "pull_request_url": url,
+            "_links": {"html": {"href": html}, "pull_request": {"href": url}},
+            "submitted_at": payloads.when(item.at),
+            "commit_id": pull.head_sha,
+            "author_association": "CONTRIBUTOR",
+        }
+        return JSONResponse(answer)
+
+    async def add_comment(self, request: Request) -> Response:
+        """POST a comment."""
+        repo, pull = self._pull(request)
+        body = await _body(request, "body")
+        made = self.world.comment(repo.slug, pull.number, body["body"], request.state.user.login)
+        return JSONResponse(payloads.comment(repo, pull.number, made), 201)
+
+    async def edit_comment(self, request: Request) -> Response:
+        """PATCH a comment."""
+        repo, number, comment = self._comment(request)
+        body = await _body(request, "body")
+        self.world.edit_comment(repo.slug, comment.id, body["body"], request.state.user.login)
+        return JSONResponse(payloads.comment(repo, number, comment))
+
+    async def delete_comment(self, request: Request) -> Response:
+        """DELETE a comment."""
+        repo, _, comment = self._comment(request)
+        self.world.delete_comment(repo.slug, comment.id)
+        return Response(status_code=204)
+
+    async def add_labels(self, request: Request) -> Response:
+        """POST labels: a list, or an object with `labels`."""
+        repo, pull = self._pull(request)
+        body = await _body(request)
+        names = body if isinstance(body, list) else body.get("labels", [])
+        for name in names:
+            self.world.label(
+                repo.slug, pull.number, name if isinstance(name, str) else name["name"], request.state.user.login
+            )
+        return JSONResponse([payloads.label(repo, n) for n in pull.labels])
+
+    async def remove_label(self, request: Request) -> Response:
+        """DELETE a label."""
+        repo, pull = self._pull(request)
+        if not self.world.unlabel(repo.slug, pull.number, request.path_params["name"], request.state.user.login):
+            raise Wrong(404, "Label does not exist")
+        return JSONResponse([payloads.label(repo, n) for n in pull.labels])
+
+    async def deploy(self, request: Request) -> Response:
+        """POST a deployment; GitHub's default for `required_contexts` demands every status, so it must be empty."""
+        repo, body = self._repo(request), await _body(request, "ref")
+        if body.get("required_contexts") != []:
+            raise Wrong(409, "Conflict: Commit status checks failed for " + str(body["ref"]))
+        made = Deployment(
+            id=self.world.id(),
+            sha=str(body["ref"]),
+            ref=str(body["ref"]),
+            environment=body.get("environment") or "production",
+            creator=request.state.user,
+            created_at=self.world.now(),
+            transient=bool(body.get("transient_environment")),
+            production=body.get("production_environment", body.get("environment", "production") == "production"),
+            description=body.get("description"),
+        )
+        return JSONResponse(payloads.deployment(repo, self.world.deploy(repo.slug, made)), 201)
+
+    async def add_status(self, request: Request) -> Response:
+        """POST a deployment status."""
+        repo, found = self._deployment(request)
+        body = await _body(request, "state")
+        if body["state"] not in STATES or len(body.get("description") or "") > 140:
+            raise Wrong(
+                422, "Validation Failed", errors=[{"resource": "DeploymentStatus", "field": "state", "code": "invalid"}]
+            )
+        made = self.world.deployment_status(repo.slug, found.id, body, request.state.user)
+        return JSONResponse(payloads.deployment_status(repo, found, made), 201)
+
+    def _deployment(self, request: Request) -> tuple[Repository, Deployment]:
+        repo = self._repo(request)
+        found = repo.deployments.get(request.path_params["id"])
+        if found is None:
+            raise Wrong(404)
+        return repo, found
+
+
+async def _body(request: Request, *needed: str) -> Any:
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except ValueError:
+        raise Wrong(400, "Problems parsing JSON") from None
+    missing = [n for n in needed if not isinstance(body, dict) or n not in body]
+    if missing:
+        errors = [{"resource": "Request", "field": n, "code": "missing_field"} for n in missing]
+        raise Wrong(422, "Validation Failed", errors=errors)
+    return body
+
+
+def conditional(request: Request, answer: Any, headers: dict[str, str] | None = None) -> Response:
+    """JSON with an ETag, or 304 when the client has it. The ETag varies with who asks, as GitHub's does."""
+    content = json.dumps(answer).encode()
+    who: User = request.state.user
+    etag = f'W/"{hashlib.sha256(content + who.login.encode()).hexdigest()}"'
+    headers = {"etag": etag, "cache-control": "private, max-age=60", "vary": "Accept, Authorization", **(headers or {})}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="application/json; charset=utf-8", headers=headers)

@@ -1,0 +1,104 @@
+"""Signed webhooks, as GitHub sends them: at most once, in no promised order, and not again by themselves.
+
+https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from greenroom.simulator import payloads
+from greenroom.simulator.world import PullRequest, Repository, User, World
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook on its way: event name, GUID, raw body."""
+
+    event: str
+    id: str
+    body: bytes
+
+
+def signature(secret: str, body: bytes) -> str:
+    """The value of X-Hub-Signature-256."""
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+class Webhooks:
+    """Sends what happens in a world to one URL. `log` holds what was sent and the status that came back."""
+
+    def __init__(self, world: World, secret: str) -> None:
+        self._world = world
+        self._secret = secret
+        self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._late: list[Delivery] = []
+        self._swapped: Delivery | None = None
+        self.url = ""
+        self.log: list[tuple[Delivery, int | None]] = []
+        world.listeners.append(self._happened)
+
+    def _happened(self, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> None:
+        if not self.url:
+            return
+        payload: dict[str, Any] = {
+            "action": action,
+            "repository": payloads.repository(repo),
+            "sender": payloads.user(who),
+        }
+        if pull and event.startswith("pull_request"):
+            payload |= {"number": pull.number, "pull_request": payloads.pull_request(repo, pull, whole=True)}
+        elif pull:
+            payload["issue"] = payloads.issue(repo, pull)
+        self._fate(Delivery(event, str(uuid.uuid4()), json.dumps(payload).encode()))
+
+    def _fate(self, delivery: Delivery) -> None:
+        faults = self._world.faults
+        if faults.fires("webhook-lost"):
+            return
+        if faults.fires("webhook-late"):
+            self._late.append(delivery)
+            return
+        if faults.fires("webhook-reordered") and self._swapped is None:
+            self._swapped = delivery
+            return
+        self._queue.put_nowait(delivery)
+        if faults.fires("webhook-duplicated"):
+            self._queue.put_nowait(delivery)
+        if self._swapped:
+            swapped, self._swapped = self._swapped, None
+            self._queue.put_nowait(swapped)
+
+    def send_late(self) -> None:
+        """Let what was late, or held back for reordering, arrive now."""
+        late = [*self._late, *([self._swapped] if self._swapped else [])]
+        self._late, self._swapped = [], None
+        for delivery in late:
+            self._queue.put_nowait(delivery)
+
+    async def run(self) -> None:
+        """Send for ever; a receiver that is away is noted and not tried again."""
+        async with httpx2.AsyncClient(timeout=10) as client:
+            while True:
+                delivery = await self._queue.get()
+                headers = {
+                    "content-type": "application/json",
+                    "user-agent": "GitHub-Hookshot/simulated",
+                    "x-github-event": delivery.event,
+                    "x-github-delivery": delivery.id,
+                    "x-hub-signature-256": signature(self._secret, delivery.body),
+                }
+                status = None
+                try:
+                    status = (await client.post(self.url, content=delivery.body, headers=headers)).status_code
+                except httpx2.HTTPError:
+                    status = None
+                self.log.append((delivery, status))

@@ -1,0 +1,354 @@
+"""The state of a GitHub, and what people, bots and git do to it. No HTTP in here.
+
+Times have whole seconds, as GitHub's have. Renaming or deleting a repository's label changes its pull requests without
+an "unlabeled" event, as on GitHub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from greenroom.simulator.faults import Faults
+
+RANKS = ("none", "read", "triage", "write", "maintain", "admin")
+
+
+@dataclass(slots=True)
+class User:
+    """Somebody; `type` is User or Bot, and a bot's login ends with `[bot]`."""
+
+    id: int
+    login: str
+    type: str = "User"
+
+
+@dataclass(slots=True)
+class Item:
+    """One entry of a timeline, under its GraphQL type name."""
+
+    id: int
+    type: str
+    at: datetime
+    actor: User
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Comment:
+    """One comment; `editor` is who edited it last."""
+
+    id: int
+    body: str
+    author: User
+    created_at: datetime
+    updated_at: datetime
+    editor: User | None = None
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One deployment with its statuses, oldest first."""
+
+    id: int
+    sha: str
+    ref: str
+    environment: str
+    creator: User
+    created_at: datetime
+    transient: bool
+    production: bool
+    description: str | None = None
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PullRequest:
+    """One pull request. `head_repository` is None when the fork is gone."""
+
+    id: int
+    number: int
+    title: str
+    author: User
+    head_ref: str
+    head_sha: str
+    head_repository: Repository | None
+    base_ref: str
+    created_at: datetime
+    updated_at: datetime
+    draft: bool = False
+    state: str = "open"
+    closed_at: datetime | None = None
+    merged_at: datetime | None = None
+    merged_by: User | None = None
+    labels: list[str] = field(default_factory=list)
+    timeline: list[Item] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+
+    @property
+    def merge_sha(self) -> str:
+        """The commit of refs/pull/N/merge."""
+        return hashlib.sha1(f"merge {self.head_sha}".encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(slots=True)
+class Repository:
+    """One repository with its people."""
+
+    id: int
+    slug: str
+    private: bool
+    created_at: datetime
+    permissions: dict[str, str] = field(default_factory=dict)
+    pull_requests: dict[int, PullRequest] = field(default_factory=dict)
+    deployments: dict[int, Deployment] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    next_number: int = 1
+    hidden: bool = False
+
+
+class World:
+    """One GitHub. Its clock stands still until `advance` moves it, or runs on when `running` is set."""
+
+    def __init__(self, start: datetime | None = None, *, running: bool = False) -> None:
+        self._start = (start or datetime(2026, 3, 2, 9, 0, tzinfo=UTC)).replace(microsecond=0)
+        self._since = time.monotonic() if running else None
+        self._ids = 1000
+        self.users: dict[str, User] = {}
+        self.tokens: dict[str, User] = {}
+        self.repositories: dict[str, Repository] = {}
+        self.renamed: dict[str, int] = {}
+        self.faults = Faults()
+        self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
+
+    # --- clock, people, repositories ---
+
+    def now(self) -> datetime:
+        """GitHub's clock, in whole seconds."""
+        passed = time.monotonic() - self._since if self._since is not None else 0.0
+        return (self._start + timedelta(seconds=passed)).replace(microsecond=0)
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self._start += by
+
+    def id(self) -> int:
+        """A number that nothing else has."""
+        self._ids += 1
+        return self._ids
+
+    def user(self, login: str) -> User:
+        """Somebody by login, made when new; `[bot]` at the end makes a bot."""
+        if login not in self.users:
+            self.users[login] = User(self.id(), login, "Bot" if login.endswith("[bot]") else "User")
+        return self.users[login]
+
+    def token(self, value: str, login: str) -> None:
+        """Let a token act as somebody."""
+        self.tokens[value] = self.user(login)
+
+    def repository(self, slug: str, *, private: bool = True) -> Repository:
+        """Make a repository, or find it."""
+        if slug.lower() not in self.repositories:
+            made = Repository(self.id(), slug, private, self.now())
+            self.repositories[slug.lower()] = made
+        return self.repositories[slug.lower()]
+
+    def collaborator(self, slug: str, login: str, permission: str = "write") -> None:
+        """Give somebody a permission: none, read, triage, write, maintain or admin."""
+        if permission not in RANKS:
+            raise ValueError(f"{permission!r} is no permission; known: {', '.join(RANKS)}")
+        self.repository(slug).permissions[self.user(login).login] = permission
+
+    def rename_repository(self, old: str, new: str) -> None:
+        """Rename: REST answers 301 from then on, GraphQL follows in silence."""
+        repository = self.repositories.pop(old.lower())
+        self.renamed[old.lower()] = repository.id
+        repository.slug = new
+        self.repositories[new.lower()] = repository
+        self._tell("repository", "renamed", repository, None, self.user("admin"))
+
+    def by_id(self, repository_id: int) -> Repository | None:
+        """A repository by its id."""
+        return next((r for r in self.repositories.values() if r.id == repository_id), None)
+
+    # --- pull requests ---
+
+    def open_pull_request(
+        self, slug: str, *, head: str, sha: str, by: str, title: str = "", draft: bool = False, fork: str | None = None
+    ) -> PullRequest:
+        """Open a pull request to main; `fork` is the slug of the repository that the head is in."""
+        repository = self.repository(slug)
+        now, author = self.now(), self.user(by)
+        pull_request = PullRequest(
+            id=self.id(),
+            number=repository.next_number,
+            title=title or f"Change {head}",
+            author=author,
+            head_ref=head,
+            head_sha=sha,
+            head_repository=self.repository(fork) if fork else repository,
+            base_ref="main",
+            created_at=now,
+            updated_at=now,
+            draft=draft,
+        )
+        repository.next_number += 1
+        repository.pull_requests[pull_request.number] = pull_request
+        self._item(pull_request, "PullRequestCommit", author, sha=sha, committed=now)
+        self._tell("pull_request", "opened", repository, pull_request, author)
+        return pull_request
+
+    def pull_request(self, slug: str, number: int) -> PullRequest:
+        """One pull request; a `KeyError` when there is none."""
+        return self.repository(slug).pull_requests[number]
+
+    def push(self, slug: str, number: int, sha: str, by: str, *, force: bool = False) -> None:
+        """Push a commit to the head branch."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        pull_request.head_sha = sha
+        if force:
+            self._item(pull_request, "HeadRefForcePushedEvent", who)
+        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=self.now())
+        self._touch(slug, pull_request, "pull_request", "synchronize", who)
+
+    def label(self, slug: str, number: int, label: str, by: str) -> None:
+        """Put a label on; one that is on already changes nothing."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        self.repository(slug).labels.setdefault(label, self.id())
+        if label in pull_request.labels:
+            return
+        pull_request.labels.append(label)
+        self._item(pull_request, "LabeledEvent", who, label=label)
+        self._touch(slug, pull_request, "pull_request", "labeled", who)
+
+    def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
+        """Take a label off; False when it was not on."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        if label not in pull_request.labels:
+            return False
+        pull_request.labels.remove(label)
+        self._item(pull_request, "UnlabeledEvent", who, label=label)
+        self._touch(slug, pull_request, "pull_request", "unlabeled", who)
+        return True
+
+    def rename_label(self, slug: str, old: str, new: str) -> None:
+        """Rename a label of the repository: no pull request shows an event."""
+        repository = self.repository(slug)
+        repository.labels[new] = repository.labels.pop(old)
+        for pull_request in repository.pull_requests.values():
+            pull_request.labels = [new if x == old else x for x in pull_request.labels]
+
+    def delete_label(self, slug: str, label: str) -> None:
+        """Delete a label of the repository: no pull request shows an event."""
+        repository = self.repository(slug)
+        repository.labels.pop(label)
+        for pull_request in repository.pull_requests.values():
+            pull_request.labels = [x for x in pull_request.labels if x != label]
+
+    def comment(self, slug: str, number: int, body: str, by: str) -> Comment:
+        """Comment."""
+        pull_request, who, now = self.pull_request(slug, number), self.user(by), self.now()
+        comment = Comment(self.id(), body, who, now, now)
+        pull_request.comments.append(comment)
+        self._item(pull_request, "IssueComment", who, comment=comment)
+        self._touch(slug, pull_request, "issue_comment", "created", who)
+        return comment
+
+    def edit_comment(self, slug: str, comment_id: int, body: str, by: str) -> Comment | None:
+        """Edit a comment; None when there is none."""
+        for pull_request in self.repository(slug).pull_requests.values():
+            for comment in pull_request.comments:
+                if comment.id == comment_id:
+                    comment.body, comment.editor, comment.updated_at = body, self.user(by), self.now()
+                    self._tell("issue_comment", "edited", self.repository(slug), pull_request, self.user(by))
+                    return comment
+        return None
+
+    def delete_comment(self, slug: str, comment_id: int) -> bool:
+        """Delete a comment; False when there is none."""
+        for pull_request in self.repository(slug).pull_requests.values():
+            kept = [c for c in pull_request.comments if c.id != comment_id]
+            if len(kept) != len(pull_request.comments):
+                pull_request.comments = kept
+                return True
+        return False
+
+    def review(self, slug: str, number: int, by: str) -> Item:
+        """Review with a comment."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        item = self._item(pull_request, "PullRequestReview", who)
+        self._touch(slug, pull_request, "pull_request_review", "submitted", who)
+        return item
+
+    def ready_for_review(self, slug: str, number: int, by: str) -> None:
+        """Turn a draft into a pull request that is ready."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        pull_request.draft = False
+        self._item(pull_request, "ReadyForReviewEvent", who)
+        self._touch(slug, pull_request, "pull_request", "ready_for_review", who)
+
+    def close(self, slug: str, number: int, by: str, *, merge: bool = False) -> None:
+        """Close, or merge."""
+        pull_request, who, now = self.pull_request(slug, number), self.user(by), self.now()
+        pull_request.state, pull_request.closed_at = "closed", now
+        if merge:
+            pull_request.merged_at, pull_request.merged_by = now, who
+        self._item(pull_request, "ClosedEvent", who)
+        self._touch(slug, pull_request, "pull_request", "closed", who)
+
+    def reopen(self, slug: str, number: int, by: str) -> None:
+        """Reopen a closed pull request."""
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        pull_request.state, pull_request.closed_at = "open", None
+        self._item(pull_request, "ReopenedEvent", who)
+        self._touch(slug, pull_request, "pull_request", "reopened", who)
+
+    def workflow_completed(self, slug: str) -> None:
+        """A workflow run ended: only a webhook, to say that an image may have been pushed."""
+        self._tell("workflow_run", "completed", self.repository(slug), None, self.user("github-actions[bot]"))
+
+    # --- deployments ---
+
+    def deploy(self, slug: str, deployment: Deployment) -> Deployment:
+        """Add a deployment."""
+        self.repository(slug).deployments[deployment.id] = deployment
+        return deployment
+
+    def deployment_status(self, slug: str, deployment_id: int, status: dict[str, Any], by: User) -> dict[str, Any]:
+        """Add a status. A success retires earlier ones of its environment that are neither transient nor production.
+
+        https://docs.github.com/en/rest/deployments/statuses#create-a-deployment-status (`auto_inactive`)
+        """
+        repository = self.repository(slug)
+        deployment = repository.deployments[deployment_id]
+        made = {"id": self.id(), "at": self.now(), "creator": by, "auto_inactive": True, **status}
+        deployment.statuses.append(made)
+        if made["state"] == "success" and made["auto_inactive"]:
+            for other in repository.deployments.values():
+                retired = other.environment == deployment.environment and other.id < deployment.id
+                if retired and not other.transient and not other.production:
+                    other.statuses.append({"id": self.id(), "at": self.now(), "creator": by, "state": "inactive"})
+        self._tell("deployment_status", "created", repository, None, by)
+        return made
+
+    # --- within ---
+
+    def _item(self, pull_request: PullRequest, kind: str, actor: User, **data: Any) -> Item:
+        item = Item(self.id(), kind, self.now(), actor, data)
+        pull_request.timeline.append(item)
+        return item
+
+    def _touch(self, slug: str, pull_request: PullRequest, event: str, action: str, who: User) -> None:
+        pull_request.updated_at = self.now()
+        self._tell(event, action, self.repository(slug), pull_request, who)
+
+    def _tell(
+        self, event: str, action: str, repository: Repository, pull_request: PullRequest | None, who: User
+    ) -> None:
+        for listener in self.listeners:
+            listener(event, action, repository, pull_request, who)
