@@ -1,1 +1,1 @@
-
+"""History: what happened, append-only. Reports and people read it; no decision does."""

@@ -1,0 +1,103 @@
+"""Append to history and read it. No statement here changes or deletes a row, and the database refuses both.
+
+SQLite: read-then-write in one transaction loses updates unless it begins IMMEDIATE, so writes do; reads have an engine
+of their own so that they never wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Self
+
+from sqlalchemy import Table, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from greenroom.core.model import Identity
+from greenroom.errors import Failed
+from greenroom.store import tables
+from greenroom.store.rows import Deployment, Event
+
+BUSY_SECONDS = 5
+
+
+def engine(url: str, *, writes: bool) -> AsyncEngine:
+    """An engine with the pragmas that history needs."""
+    made = create_async_engine(url)
+    if made.dialect.name == "sqlite":
+        _sqlite(made, writes=writes)
+    return made
+
+
+def _sqlite(made: AsyncEngine, *, writes: bool) -> None:
+    @event.listens_for(made.sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(made.sync_engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class History:
+    """The history at a database URL; `migrate` must have run. Use as `async with`."""
+
+    def __init__(self, url: str) -> None:
+        self._writes = engine(url, writes=True)
+        self._reads = engine(url, writes=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._writes.dispose()
+        await self._reads.dispose()
+
+    async def record(self, *found: Event) -> int:
+        """Append events; returns how many were new. Raises `Failed` when the database cannot take them."""
+        return await self._append(tables.events, [asdict(e) for e in found])
+
+    async def record_deployments(self, *found: Deployment) -> int:
+        """Append deployments; returns how many were new."""
+        return await self._append(tables.deployments, [asdict(d) for d in found])
+
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events, newest first; of one preview, or of all."""
+        query = select(tables.events).order_by(tables.events.c.at.desc(), tables.events.c.id.desc()).limit(limit)
+        if identity:
+            query = query.where(
+                tables.events.c.repository_id == identity.repository_id, tables.events.c.number == identity.number
+            )
+        return tuple(Event(**{k: v for k, v in row.items() if k != "id"}) for row in await self._all(query))
+
+    async def deployments(self, limit: int = 1000) -> tuple[Deployment, ...]:
+        """The latest deployments, newest first."""
+        query = select(tables.deployments).order_by(tables.deployments.c.at.desc()).limit(limit)
+        return tuple(Deployment(**{k: v for k, v in row.items() if k != "id"}) for row in await self._all(query))
+
+    async def _append(self, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+        if not rows:
+            return 0
+        insert = postgresql.insert if self._writes.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(table).on_conflict_do_nothing(index_elements=["key"])
+        new = 0
+        try:
+            async with self._writes.begin() as connection:
+                for row in rows:
+                    new += (await connection.execute(statement.values(row))).rowcount
+        except DBAPIError as error:
+            raise Failed(f"The history cannot be written ({error.orig}). Previews do not depend on it.") from None
+        return new
+
+    async def _all(self, query: Any) -> list[dict[str, Any]]:
+        try:
+            async with self._reads.connect() as connection:
+                return [dict(row) for row in (await connection.execute(query)).mappings()]
+        except DBAPIError as error:
+            raise Failed(f"The history cannot be read ({error.orig}). Previews do not depend on it.") from None

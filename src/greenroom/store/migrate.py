@@ -1,0 +1,56 @@
+"""Bring a database to this version's tables. Alembic is slow to import and only needed here."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import DBAPIError
+
+from greenroom.errors import Failed
+from greenroom.store.history import engine
+
+
+async def migrate(url: str) -> str:
+    """Migrate; returns one line that says from where to where. Raises `Failed` with what to do."""
+    parsed = make_url(url)
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    made = engine(url, writes=True)
+    try:
+        async with made.begin() as connection:
+            return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        raise Failed(_sentence(file or parsed.render_as_string(), str(error.orig))) from None
+    except OSError as error:
+        raise Failed(f"The history at {parsed.render_as_string()} is not reached ({error}).") from None
+    finally:
+        await asyncio.shield(made.dispose())
+
+
+def _sentence(where: str, why: str) -> str:
+    if "not a database" in why or "malformed" in why:
+        return f"{where} is corrupt ({why}). Move it away and start again: it is history, previews do not depend on it."
+    if "locked" in why:
+        return f"{where} is locked by another program. Is another Greenroom running on it? Stop it, or set `database:`."
+    return f"{where} cannot be used for the history ({why}). Make it writable, or set `database:` in greenroom.yaml."
+
+
+def _upgrade(connection: Connection) -> str:
+    from alembic.command import upgrade
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    before = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config)
+    known = {s.revision for s in scripts.walk_revisions()}
+    if before is not None and before not in known:
+        raise Failed(f"The history is of a newer Greenroom (revision {before}). Start that version, or move it away.")
+    upgrade(config, "head")
+    return f"history: {before or 'empty'} -> {scripts.get_current_head()}"

@@ -1,0 +1,8 @@
+"""Alembic's environment: the connection is given by `greenroom.store.migrate`, inside its transaction."""
+
+from alembic import context
+
+from greenroom.store.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()
