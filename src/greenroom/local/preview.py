@@ -1,0 +1,411 @@
+"""Drive one preview: the version of its row started beside the one that serves, probed, then switched; watched after.
+
+Everything that exists is in the state file before or right after it exists; what a kill -9 left between the two is
+found by its mark and ended before anything is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import structlog
+
+from greenroom.core.catalogue import Need, ProcessKind, Service
+from greenroom.core.catalogue import Process as ProcessSpec
+from greenroom.core.model import Health, Identity
+from greenroom.core.rows import Row, Version
+from greenroom.errors import Failed, GreenroomError
+from greenroom.local import processes
+from greenroom.local.account import Account, environment, interpreter
+from greenroom.local.postgres import Postgres, free_port
+from greenroom.local.processes import Command
+from greenroom.local.state import Instance, Kept, Process, State
+from greenroom.local.worktrees import Worktrees
+from greenroom.logs import scrub
+
+log = structlog.get_logger(__name__)
+TICK = 0.5
+RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all previews of one engine stand on. `probe_seconds` is how long a version may take to answer."""
+
+    state: State
+    run_as: Account
+    postgres: Postgres
+    worktrees: Worktrees
+    routes: dict[str, int]
+    client: httpx2.AsyncClient
+    installation: str
+    proxy_port: int
+    probe_seconds: float
+    wake: Callable[[int], None]
+
+
+def key_of(row: Row) -> str:
+    """What of a row makes it another version to run: not its label, not its names."""
+    told = (row.head_sha, row.versions, row.services, row.links, row.incarnation, row.nonce, row.env)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def mark_of(installation: str, identity: Identity) -> str:
+    """The value in the environment of each process of one preview."""
+    return f"{installation}/{identity}"
+
+
+def folder_of(run_as: Account, identity: Identity) -> Path:
+    """The folder of one preview's files."""
+    return run_as.home / "previews" / f"{identity.repository_id}-{identity.number}"
+
+
+def database_prefix(identity: Identity) -> str:
+    """How the names of one preview's databases and roles begin."""
+    return f"gr_{identity.repository_id}_{identity.number}_"
+
+
+class Preview:
+    """One preview and the task that drives it. `row` is the served one; None once it is withdrawn."""
+
+    def __init__(self, ground: Ground, kept: Kept, row: Row | None) -> None:
+        self._ground = ground
+        self.kept = kept
+        self.row = row
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._crashes: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Start driving."""
+        self._task = asyncio.create_task(self._drive(), name=f"preview {self.kept.identity}")
+
+    def serve(self, row: Row | None) -> None:
+        """Another row, or none: then what runs goes on as it is."""
+        if row is not None and row != self.kept.row:
+            self._keep(row=row)
+        self.row = row
+        self._route()
+        self._changed.set()
+
+    async def leave(self) -> None:
+        """Stop driving; what runs goes on."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def remove(self) -> None:
+        """End and delete everything of it, the state file last."""
+        await self.leave()
+        self._keep(health=Health.REMOVING)
+        for host in self._hosts():
+            self._ground.routes.pop(host, None)
+        await self._end_all(keep=())
+        if self.kept.secrets:
+            for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
+                await self._ground.postgres.drop(database)
+        folder = folder_of(self._ground.run_as, self.kept.identity)
+        for tree in (folder / "trees").glob("*") if folder.exists() else ():
+            await self._ground.worktrees.remove(self.kept.row.slug, tree)
+        await self._ground.worktrees.remove(self.kept.row.slug, folder)
+        self._ground.state.forget_preview(self.kept.identity)
+
+    # --- the loop ---
+
+    async def _drive(self) -> None:
+        await self._end_all(keep=self.kept.serving.processes if self.kept.serving else ())
+        self._keep(starting=None)
+        self._route()
+        while True:
+            self._changed.clear()
+            try:
+                row = self.row
+                if row is not None and self._wants(row):
+                    await self._deploy(row)
+                await self._watch()
+            except Exception as error:
+                log.exception("a preview's task failed", preview=str(self.kept.identity))
+                self._fail(key_of(self.row or self.kept.row), Failed(f"Starting it failed ({type(error).__name__})."))
+            try:
+                async with asyncio.timeout(TICK):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def _wants(self, row: Row) -> bool:
+        key = key_of(row)
+        serving = self.kept.serving.key if self.kept.serving else ""
+        return key not in (serving, self.kept.failed_key)
+
+    async def _deploy(self, row: Row) -> None:
+        key = key_of(row)
+        health = Health.UPDATING if self.kept.serving else Health.STARTING
+        self._keep(starting=Instance(key, row), health=health, why="", log=(), failed_key="")
+        try:
+            trees = await self._trees(row)
+            await self._databases(row, trees)
+            await self._migrate(row, trees)
+            await self._start(row, trees)
+            await self._probe(self._starting())
+            await self._switch()
+        except GreenroomError as error:
+            starting = self.kept.starting
+            await self._end(starting.processes if starting else ())
+            self._fail(key, error)
+
+    def _fail(self, key: str, error: GreenroomError) -> None:
+        lines = error.log if isinstance(error, Failed) else ()
+        shown = tuple(scrub(line) for line in lines)
+        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=scrub(str(error)), log=shown)
+
+    def _starting(self) -> Instance:
+        if self.kept.starting is None:
+            raise Failed("The version that was starting is gone.")
+        return self.kept.starting
+
+    # --- steps ---
+
+    async def _trees(self, row: Row) -> dict[str, Path]:
+        """A worktree for each service's commit, by service."""
+        base = self._ground.run_as.folder("previews", folder_of(self._ground.run_as, self.kept.identity).name, "trees")
+        shas = sorted({v.sha for v in row.versions})
+        paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha) for sha in shas}
+        return {v.service: paths[v.sha] for v in row.versions}
+
+    async def _databases(self, row: Row, trees: dict[str, Path]) -> None:
+        """Databases of this incarnation, at their seeds; those of the last one go."""
+        if self.kept.incarnation == row.incarnation:
+            return
+        for service, need in _needs(row):
+            if need.kind != "postgresql":
+                raise Failed(f"The local engine offers PostgreSQL only, not {need.kind} ({service.name}).")
+            name = self._database(service, need)
+            self._keep(secrets={**self.kept.secrets, name: self.kept.secrets.get(name) or secrets.token_hex(16)})
+            template = await self._template(trees[service.name], need)
+            await self._ground.postgres.drop(name)
+            await self._ground.postgres.clone(name, template, self.kept.secrets[name])
+        self._keep(incarnation=row.incarnation)
+
+    async def _template(self, tree: Path, need: Need) -> str:
+        if not need.seed:
+            return "template0"
+        try:
+            seed = (tree / need.seed).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failed(f"The seed {need.seed} cannot be read from the commit ({type(error).__name__}).") from None
+        name = f"seed_{hashlib.sha256(seed.encode()).hexdigest()[:20]}"
+        await self._ground.postgres.template(name, seed)
+        return name
+
+    def _database(self, service: Service, need: Need) -> str:
+        digest = hashlib.sha256(f"{service.name}/{need.name}".encode()).hexdigest()[:8]
+        return f"{database_prefix(self.kept.identity)}{digest}"
+
+    async def _migrate(self, row: Row, trees: dict[str, Path]) -> None:
+        for service in row.services:
+            if not service.migrate:
+                continue
+            seconds = service.migrate_timeout.total_seconds()
+            command = await self._command(row, service, service.migrate, trees, 0, f"{service.name}-migrate")
+            code = await processes.run(command, self._ground.run_as, seconds)
+            if code:
+                raise Failed(
+                    f"The migration of {service.name} failed (exit code {code}).", log=processes.tail(command.log)
+                )
+            if code is None:
+                raise Failed(
+                    f"The migration of {service.name} took longer than {seconds:.0f} s and was ended.",
+                    log=processes.tail(command.log),
+                )
+
+    async def _start(self, row: Row, trees: dict[str, Path]) -> None:
+        for service in row.services:
+            for process in service.processes:
+                if process.kind is not ProcessKind.CRON:
+                    started = await self._start_one(row, service, process, trees)
+                    instance = self._starting()
+                    self._keep(starting=replace(instance, processes=(*instance.processes, started)))
+
+    async def _start_one(self, row: Row, service: Service, process: ProcessSpec, trees: dict[str, Path]) -> Process:
+        if not process.command:
+            raise Failed(f"{service.name}.{process.name} has no `command:`, which the local engine needs.")
+        port = free_port() if process.port else 0
+        name = f"{service.name}-{process.name}"
+        command = await self._command(row, service, process.command, trees, port, name)
+        pid, started = processes.start(command, self._ground.run_as)
+        return Process(service.name, process.name, pid, started, port, str(command.log))
+
+    async def _command(
+        self, row: Row, service: Service, arguments: tuple[str, ...], trees: dict[str, Path], port: int, name: str
+    ) -> Command:
+        run_as = self._ground.run_as
+        folder = folder_of(run_as, self.kept.identity)
+        home = run_as.folder("previews", folder.name, "home")
+        logs = run_as.folder("previews", folder.name, "logs")
+        file = logs / f"{name}.log"
+        file.touch()
+        python = arguments[0] in ("python", "python3")
+        program = interpreter(run_as) if python else arguments[0]
+        given = await self._given(row, service, port)
+        return Command([program, *arguments[1:]], trees[service.name], environment(run_as, given, home), file)
+
+    async def _given(self, row: Row, service: Service, port: int) -> dict[str, str]:
+        given = {**dict(row.env), **dict(service.env)}
+        given |= {link.variable: link.url for link in row.links if link.service == service.name}
+        for need in service.needs:
+            server = await self._ground.postgres.server()
+            name = self._database(service, need)
+            given[need.variable] = server.url(name, name, self.kept.secrets[name])
+        version = next(v for v in row.versions if v.service == service.name)
+        given |= {processes.MARK: mark_of(self._ground.installation, self.kept.identity), "VERSION": version.sha[:7]}
+        return given | ({"PORT": str(port)} if port else {})
+
+    async def _probe(self, instance: Instance) -> None:
+        """Wait until every process lives and every web process answers."""
+        deadline = asyncio.get_running_loop().time() + self._ground.probe_seconds
+        for service in instance.row.services:
+            for spec in service.processes:
+                process = next(
+                    (p for p in instance.processes if (p.service, p.name) == (service.name, spec.name)), None
+                )
+                if process is not None:
+                    host = instance.row.naming.host(service.name) or "127.0.0.1"
+                    await self._answers(process, spec, host, deadline)
+
+    async def _answers(self, process: Process, spec: ProcessSpec, host: str, deadline: float) -> None:
+        name = f"{process.service}.{process.name}"
+        last = "it does not answer"
+        while True:
+            if not processes.alive(process.pid, process.started):
+                raise Failed(f"{name} ended while it started.", log=processes.tail(Path(process.log)))
+            status = await self._status(process.port, spec.probe, host) if process.port else 200
+            if isinstance(status, int) and status < 500:
+                return
+            last = f"it answers {status}" if isinstance(status, int) else last
+            if asyncio.get_running_loop().time() > deadline:
+                seconds = self._ground.probe_seconds
+                sentence = f"{name} is not healthy after {seconds:.0f} s: {last} to GET {spec.probe}."
+                raise Failed(sentence, log=processes.tail(Path(process.log)))
+            await asyncio.sleep(0.05)
+
+    async def _status(self, port: int, path: str, host: str) -> int | None:
+        try:
+            answer = await self._ground.client.get(f"http://127.0.0.1:{port}{path}", headers={"host": host})
+        except httpx2.HTTPError:
+            return None
+        return answer.status_code
+
+    async def _switch(self) -> None:
+        """Let the new version serve, through the proxy that people use; then end the old one."""
+        old, new = self.kept.serving, replace(self._starting(), ready_at=datetime.now(UTC))
+        self._keep(serving=new, starting=None)
+        self._route()
+        for service in new.row.services:
+            host = new.row.naming.host(service.name)
+            if host and service.web:
+                status = await self._status(self._ground.proxy_port, service.web.probe, host)
+                if status is None or status >= 500:
+                    raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
+        self._crashes.clear()
+        self._keep(health=Health.READY, why="", log=())
+        if old:
+            await self._end(old.processes)
+            await self._forget_trees(new)
+
+    async def _forget_trees(self, instance: Instance) -> None:
+        used = {v.sha for v in instance.row.versions}
+        folder = folder_of(self._ground.run_as, self.kept.identity) / "trees"
+        for tree in folder.glob("*"):
+            if tree.name not in used:
+                await self._ground.worktrees.remove(instance.row.slug, tree)
+
+    # --- watching ---
+
+    async def _watch(self) -> None:
+        """Start again what crashed, with growing waits; say so meanwhile."""
+        serving = self.kept.serving
+        dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
+        if serving is None or not dead:
+            return
+        lines = processes.tail(Path(dead[0].log))
+        self._keep(health=Health.FAILED, why=f"{dead[0].service}.{dead[0].name} ended; it is started again.", log=lines)
+        count = self._crashes.get(dead[0].service, 0)
+        self._crashes[dead[0].service] = count + 1
+        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+        trees = await self._trees(serving.row)
+        for process in dead:
+            serving = await self._again(serving, process, trees)
+        try:
+            await self._probe(serving)
+        except Failed as error:
+            self._keep(why=scrub(str(error)), log=tuple(scrub(x) for x in error.log))
+            return
+        self._keep(health=Health.READY, why="", log=())
+
+    async def _again(self, serving: Instance, process: Process, trees: dict[str, Path]) -> Instance:
+        service = next(s for s in serving.row.services if s.name == process.service)
+        spec = next(p for p in service.processes if p.name == process.name)
+        started = await self._start_one(serving.row, service, spec, trees)
+        changed = replace(serving, processes=tuple(started if p is process else p for p in serving.processes))
+        self._keep(serving=changed)
+        self._route()
+        return changed
+
+    # --- within ---
+
+    def _keep(self, **changes: object) -> None:
+        before = self.kept
+        kept = replace(before, **changes)  # type: ignore[arg-type]  # the names are Kept's own
+        if kept.health is not before.health or kept.why != before.why:
+            kept = replace(kept, since=datetime.now(UTC))
+        if kept != before:
+            self.kept = kept
+            self._ground.state.write_preview(kept)
+        if (kept.health, kept.why, kept.serving) != (before.health, before.why, before.serving):
+            self._ground.wake(kept.identity.repository_id)
+
+    def _hosts(self) -> dict[str, str]:
+        return {host: service for service, host in (self.row or self.kept.row).naming.hosts}
+
+    def _route(self) -> None:
+        serving = self.kept.serving
+        ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
+        for host, service in self._hosts().items():
+            self._ground.routes[host] = ports.get(service, 0)
+
+    async def _end_all(self, keep: tuple[Process, ...]) -> None:
+        """End every process of this preview but these, noted or only marked."""
+        noted = [*(self.kept.serving.processes if self.kept.serving else ())]
+        noted += self.kept.starting.processes if self.kept.starting else ()
+        await self._end(tuple(p for p in noted if p not in keep))
+        kept = {p.pid for p in keep}
+        for pid in processes.marked(mark_of(self._ground.installation, self.kept.identity)):
+            started = processes.started(pid)
+            if pid not in kept and started:
+                await processes.end(pid, started)
+
+    @staticmethod
+    async def _end(found: tuple[Process, ...]) -> None:
+        await asyncio.gather(*(processes.end(p.pid, p.started) for p in found))
+
+
+def _needs(row: Row) -> list[tuple[Service, Need]]:
+    return [(service, need) for service in row.services for need in service.needs]
+
+
+def running_url(kept: Kept, service: str, proxy_port: int) -> str:
+    """The address of a public service, or empty."""
+    host = kept.row.naming.host(service)
+    return f"http://{host}:{proxy_port}" if host else ""
+
+
+def version_of(instance: Instance, service: str) -> Version | None:
+    """The version of a service in an instance."""
+    return next((v for v in instance.row.versions if v.service == service), None)

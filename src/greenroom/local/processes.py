@@ -1,0 +1,128 @@
+"""Start, find and end processes. One is known by pid and start time, so that a reused pid is never ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenroom.errors import Failed
+from greenroom.local.account import Account
+
+GRACE_SECONDS = 3.0
+MARK = "GREENROOM_PREVIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: arguments, folder, environment, and the file for its output."""
+
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+    log: Path
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def start(command: Command, run_as: Account) -> tuple[int, str]:
+    """Start a process in a session of its own; returns pid and start time. Raises `Failed` with one sentence."""
+    try:
+        with command.log.open("ab") as output:
+            child = subprocess.Popen(
+                list(command.arguments),
+                cwd=command.folder,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o022,
+                **run_as.identity(),
+            )
+    except OSError as error:
+        raise Failed(f"`{' '.join(command.arguments)}` could not be started: {error.strerror}.") from None
+    _children[child.pid] = child
+    return child.pid, started(child.pid) or ""
+
+
+def started(pid: int) -> str | None:
+    """The start time of a live process, in the system's own form; None when it does not run (or only as a zombie)."""
+    if (child := _children.get(pid)) and child.poll() is not None:
+        del _children[pid]
+        return None
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        return _started_by_ps(pid)
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _started_by_ps(pid: int) -> str | None:
+    """Where there is no /proc."""
+    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def alive(pid: int, start_time: str) -> bool:
+    """Whether that very process runs."""
+    return bool(start_time) and started(pid) == start_time
+
+
+async def end(pid: int, start_time: str) -> None:
+    """End that very process and its session: TERM, and KILL after the grace."""
+    if not alive(pid, start_time):
+        return
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            if not alive(pid, start_time):
+                return
+            await asyncio.sleep(0.02)
+
+
+def marked(mark: str) -> list[int]:
+    """Processes whose environment carries our mark of one preview; needs /proc."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0") and started(int(folder.name)):
+                found.append(int(folder.name))
+    return found
+
+
+async def run(command: Command, run_as: Account, seconds: float) -> int | None:
+    """Run to the end; the exit code, or None when it took longer and was ended."""
+    pid, start_time = start(command, run_as)
+    child = _children[pid]
+    deadline = asyncio.get_running_loop().time() + seconds
+    while child.poll() is None:
+        if asyncio.get_running_loop().time() > deadline:
+            await end(pid, start_time)
+            return None
+        await asyncio.sleep(0.02)
+    _children.pop(pid, None)
+    return child.returncode
+
+
+def tail(log: Path, lines: int = 15) -> tuple[str, ...]:
+    """The last lines of a log; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 16_384))
+            return tuple(file.read().decode(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ()

@@ -1,0 +1,140 @@
+"""The admin port's JSON: what the command line asks of a running instance. Loopback only.
+
+Every request needs the header `X-Greenroom: cli`, which no page of another site can send without being asked first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.core.model import Identity
+from greenroom.core.status import Status
+from greenroom.errors import GreenroomError
+from greenroom.store.rows import Event
+from greenroom.web.loopback import LoopbackOnly
+
+Json = dict[str, Any]
+MAX_BYTES = 100_000
+
+
+class Past(Protocol):
+    """Where events are read."""
+
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events, newest first."""
+
+
+class Control(Protocol):
+    """What may be asked of the running loop."""
+
+    async def plan(self) -> list[Json]:
+        """What the next pass would do."""
+
+    async def release(self, names: list[str], by: str) -> list[Json]:
+        """Release exactly these holds."""
+
+
+def admin(board: Board, past: Past, control: Control) -> Starlette:
+    """The application."""
+
+    async def previews(request: Request) -> Response:
+        found = sorted(board.statuses.values(), key=lambda s: (s.repository, s.number))
+        repositories = [health(r) for _, r in sorted(board.repositories.items())]
+        return JSONResponse({"previews": [status(s) for s in found], "repositories": repositories})
+
+    async def preview(request: Request) -> Response:
+        name, number = request.path_params["repository"], request.path_params["number"]
+        found = board.find(name, number)
+        if found is None:
+            return _wrong(404, f"{name}#{number}: Greenroom has not seen this pull request; is it open?")
+        events = await past.events(found.identity, limit=5)
+        trouble = board.repositories.get(name, RepositoryHealth(name, "")).trouble
+        return JSONResponse({"status": status(found), "trouble": trouble, "events": [event(e) for e in events]})
+
+    async def plan(request: Request) -> Response:
+        return JSONResponse({"actions": await control.plan()})
+
+    async def release(request: Request) -> Response:
+        body = json.loads(await request.body())
+        names, by = body["previews"], str(body["by"])
+        return JSONResponse({"released": await control.release([str(n) for n in names], by)})
+
+    return Starlette(
+        routes=[
+            Route("/api/previews", _asked(previews)),
+            Route("/api/previews/{repository}/{number:int}", _asked(preview)),
+            Route("/api/plan", _asked(plan)),
+            Route("/api/release", _asked(release), methods=["POST"]),
+        ],
+        middleware=[Middleware(LoopbackOnly)],
+    )
+
+
+def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        if request.headers.get("x-greenroom") != "cli":
+            return _wrong(403, "This port is for the command line; send the header X-Greenroom: cli.")
+        if int(request.headers.get("content-length") or 0) > MAX_BYTES:
+            return _wrong(413, "The request is too large.")
+        try:
+            return await endpoint(request)
+        except GreenroomError as error:
+            return _wrong(409, str(error))
+        except (ValueError, KeyError, TypeError):
+            return _wrong(400, 'The request is not understood; send {"previews": ["shop#42"], "by": "..."}.')
+
+    return guarded
+
+
+def _wrong(code: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, code)
+
+
+def status(found: Status) -> Json:
+    """A status as JSON: times in ISO 8601, UTC."""
+    return {
+        "name": found.name,
+        "repository": found.repository,
+        "slug": found.slug,
+        "number": found.number,
+        "title": found.title,
+        "author": found.author,
+        "url": found.url,
+        "stage": found.stage.value,
+        "reason": {"code": found.reason.code, "text": found.reason.text, "fix": found.reason.fix},
+        "services": [
+            {"service": s.service, "url": s.url, "sha": s.sha, "digest": s.digest, "ready": s.ready, "note": s.note}
+            for s in found.services
+        ],
+        "links": [{"service": k.service, "target": k.target, "url": k.url, "why": k.why} for k in found.links],
+        "since": _iso(found.since),
+        "created": _iso(found.created),
+        "expires": _iso(found.expires),
+        "serving": found.serving,
+        "log": list(found.log),
+        "hold": found.hold,
+    }
+
+
+def event(found: Event) -> Json:
+    """An event as JSON."""
+    return {"at": _iso(found.at), "kind": found.kind, "text": found.text, "data": dict(found.data)}
+
+
+def health(found: RepositoryHealth) -> Json:
+    """A repository's health as JSON."""
+    return {"name": found.name, "slug": found.slug, "read_at": _iso(found.read_at), "trouble": found.trouble}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,67 @@
+"""Prometheus metrics of one instance, and its health for Kubernetes. Numbers only: no titles, no logins."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from greenroom.controller.board import Board
+
+TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics(Collector):
+    """What is counted as it happens, and what is read from the board when somebody scrapes."""
+
+    def __init__(self, board: Board, requests: Callable[[], Mapping[str, int]]) -> None:
+        self._board = board
+        self._requests = requests
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self.passes = Histogram(
+            "greenroom_pass_seconds", "Passes over a repository.", ["outcome"], registry=self.registry
+        )
+        self.webhooks = Counter(
+            "greenroom_webhooks", "Webhook deliveries by outcome.", ["outcome"], registry=self.registry
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """What the board shows now."""
+        stages = GaugeMetricFamily("greenroom_previews", "Pull requests by stage.", labels=["repository", "stage"])
+        counted = Tally((s.repository, s.stage.value) for s in self._board.statuses.values())
+        for labels, count in counted.items():
+            stages.add_metric(labels, count)
+        yield stages
+        trouble = GaugeMetricFamily("greenroom_repository_trouble", "1 while not readable.", labels=["repository"])
+        for name, health in self._board.repositories.items():
+            trouble.add_metric([name], float(bool(health.trouble)))
+        yield trouble
+        requests = GaugeMetricFamily("greenroom_github_requests", "Requests to GitHub since start.", labels=["kind"])
+        for kind, number in self._requests().items():
+            requests.add_metric([kind], number)
+        yield requests
+
+
+def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
+    """/metrics, /healthz (the process answers) and /readyz (every repository was read once)."""
+
+    async def scrape(request: Request) -> Response:
+        return Response(generate_latest(found.registry), headers={"content-type": TYPE})
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        return (
+            PlainTextResponse("ready\n") if ready() else PlainTextResponse("not every repository was read yet\n", 503)
+        )
+
+    return Starlette(routes=[Route("/metrics", scrape), Route("/healthz", healthz), Route("/readyz", readyz)])
