@@ -1,4 +1,4 @@
-"""Serve an ASGI application on loopback inside the caller's event loop."""
+"""Serve an ASGI application inside the caller's event loop; the caller decides when it ends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def running(application: ASGIApp, port: int = 0) -> AsyncIterator[str]:
-    """The base URL of the application while it is served; port 0 takes a free one."""
-    listener = socket.create_server(("127.0.0.1", port))
+async def running(application: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
     config = uvicorn.Config(
         application,
         log_config=None,
@@ -40,7 +41,8 @@ async def running(application: ASGIApp, port: int = 0) -> AsyncIterator[str]:
             if task.done():
                 task.result()
             await asyncio.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):

@@ -148,7 +148,8 @@ class LocalModel(Model):
     """The local engine, for demos and laptops."""
 
     checkouts: dict[str, str] = Field({}, description="owner/name to the path of a git repository.")
-    proxy_port: int = Field(8000, ge=0, le=65535, description="Where previews answer.")
+    proxy_port: int = Field(8000, ge=0, le=65535, description="Where previews answer; 0 takes a free port.")
+    probe_timeout: Duration = Field("30s", validate_default=True, description="How long a version may take to answer.")
 
 
 class PlatformModel(Model):
@@ -243,7 +244,9 @@ def to_settings(model: PlatformModel, folder: Path) -> Settings:
         ),
         listen=Listen(model.listen.webhook, model.listen.dashboard, model.listen.admin, model.listen.metrics),
         local=LocalEngineSettings(
-            {slug: folder / path for slug, path in model.local.checkouts.items()}, model.local.proxy_port
+            {slug: folder / path for slug, path in model.local.checkouts.items()},
+            model.local.proxy_port,
+            model.local.probe_timeout,
         ),
         resync=model.resync,
     )

@@ -98,6 +98,7 @@ class LocalEngineSettings:
 
     checkouts: Mapping[str, Path]
     proxy_port: int = 8000
+    probe_timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,9 @@ class Rest:
         links = {"next": page + 1, "last": last} if page < last else {}
         links |= {"prev": page - 1, "first": 1} if page > 1 else {}
         here = f"{payloads.API}{request.url.path}"
-        link = ", ".join(f'<{here}?{request.url.include_query_params(page=n).query}>; rel="{r}"' for r, n in links.items())
+        link = ", ".join(
+            f'<{here}?{request.url.include_query_params(page=n).query}>; rel="{r}"' for r, n in links.items()
+        )
         return conditional(request, shown, {"link": link} if link else {})
 
     # --- reading ---

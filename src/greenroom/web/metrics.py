@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -32,6 +34,19 @@ class Metrics(Collector):
         self.webhooks = Counter(
             "greenroom_webhooks", "Webhook deliveries by outcome.", ["outcome"], registry=self.registry
         )
+
+    def delivered(self, outcome: str) -> None:
+        """A webhook was answered."""
+        self.webhooks.labels(outcome).inc()
+
+    @contextmanager
+    def timed(self) -> Iterator[Callable[[str], None]]:
+        """Time a pass; call what is given with its outcome, or it counts as an error."""
+        begun, outcome = time.perf_counter(), ["error"]
+        try:
+            yield lambda name: outcome.__setitem__(0, name)
+        finally:
+            self.passes.labels(outcome[0]).observe(time.perf_counter() - begun)
 
     def collect(self) -> Iterator[Metric]:
         """What the board shows now."""

@@ -1,0 +1,98 @@
+"""What the pages show, in the order in which a person wants it: problems first, then what runs, then the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.core.status import Stage, Status
+
+ORDER = (
+    Stage.FAILED,
+    Stage.HELD,
+    Stage.BLOCKED,
+    Stage.EXPIRING,
+    Stage.WAITING,
+    Stage.QUEUED,
+    Stage.STARTING,
+    Stage.UPDATING,
+    Stage.REMOVING,
+    Stage.READY,
+    Stage.REMOVED,
+    Stage.NONE,
+)
+TONES = {
+    Stage.FAILED: "bad",
+    Stage.HELD: "warn",
+    Stage.BLOCKED: "warn",
+    Stage.EXPIRING: "warn",
+    Stage.READY: "good",
+    Stage.REMOVED: "quiet",
+    Stage.NONE: "quiet",
+}
+SHAPES = {"bad": "✕", "warn": "▲", "good": "●", "busy": "◐", "quiet": "○"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The first page: previews with something to say, pull requests without one, repositories in trouble."""
+
+    previews: tuple[Status, ...]
+    without: tuple[Status, ...]
+    troubles: tuple[RepositoryHealth, ...]
+    total: int
+
+
+def listing(board: Board, query: str) -> Listing:
+    """Everything that matches the words of the filter."""
+    words = query.lower().split()
+    found = [s for s in board.statuses.values() if all(w in _searched(s) for w in words)]
+    found.sort(key=lambda s: (ORDER.index(s.stage), s.repository, s.number))
+    return Listing(
+        previews=tuple(s for s in found if s.stage is not Stage.NONE),
+        without=tuple(s for s in found if s.stage is Stage.NONE),
+        troubles=tuple(r for _, r in sorted(board.repositories.items()) if r.trouble),
+        total=len(board.statuses),
+    )
+
+
+def _searched(status: Status) -> str:
+    parts = (status.name, status.title, status.author, status.stage.value, status.reason.text)
+    return " ".join((*parts, *(s.url for s in status.services))).lower()
+
+
+def tone(stage: Stage) -> str:
+    """The class of a stage: bad, warn, good, busy or quiet."""
+    return TONES.get(stage, "busy")
+
+
+def shape(stage: Stage) -> str:
+    """A stage's shape, so that colour is never the only sign."""
+    return SHAPES[tone(stage)]
+
+
+def minute(board: Board) -> int:
+    """The board's minute: relative times change with it."""
+    return int(board.now.timestamp() // 60) if board.now else 0
+
+
+def age(at: datetime | None, now: datetime | None) -> str:
+    """How long ago, or until: `5 min`, `3 h`, `2 d`; the board's clock is GitHub's."""
+    if at is None or now is None:
+        return ""
+    seconds = abs((now - at).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return "a moment"
+
+
+def utc(at: datetime | None) -> str:
+    """An absolute time."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+
+
+def soon(at: datetime | None, now: datetime | None) -> bool:
+    """Whether it goes within two days."""
+    return bool(at and now and at - now < timedelta(days=2))

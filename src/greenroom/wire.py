@@ -1,0 +1,307 @@
+"""The one place that builds real parts from configuration, and runs them until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import structlog
+from starlette.types import ASGIApp
+
+from greenroom import config, logs
+from greenroom.config import Configuration, Settings
+from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.controller.control import Control
+from greenroom.controller.freshness import Freshness
+from greenroom.controller.gather import Lists, Sources
+from greenroom.controller.loop import Loop
+from greenroom.controller.reconcile import Parts, Reconciler
+from greenroom.core.comment import Key, Signer
+from greenroom.core.model import Identity
+from greenroom.errors import Failed, FixConfiguration
+from greenroom.github.client import GitHub, Token
+from greenroom.github.clock import Clock
+from greenroom.github.transport import Transport
+from greenroom.local.engine import LocalEngine, LocalSettings
+from greenroom.registry.client import Credentials, Registry
+from greenroom.serving import running
+from greenroom.store.history import History
+from greenroom.store.migrate import migrate as migrate_history
+from greenroom.store.rows import Deployment
+from greenroom.web.admin import admin
+from greenroom.web.metrics import Metrics, metrics
+from greenroom.web.webhook import DeploymentSeen, Hint, webhook
+
+log = structlog.get_logger(__name__)
+
+RELOAD_SECONDS = 1.0
+GITHUB_SECONDS = 20.0
+
+
+async def migrate(folder: Path) -> str:
+    """Bring the history of the configuration in a folder to this version; one line that says from where to where."""
+    return await migrate_history(config.load(folder).settings.database)
+
+
+async def serve(folder: Path) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. Raises `GreenroomError` for what is wrong at the start."""
+    logs.configure()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Instance.open(folder) as instance:
+        log.info("greenroom runs", **instance.addresses)
+        await stop.wait()
+        log.info("greenroom stops: the pass that runs ends first")
+    return 0
+
+
+class Instance:
+    """A running Greenroom: loop, engine, and everything that listens. `addresses` are base URLs by name."""
+
+    def __init__(self, folder: Path, loaded: Configuration, reconciler: Reconciler, metrics: Metrics) -> None:
+        self.addresses: dict[str, str] = {}
+        self._folder = folder
+        self._digest = loaded.digest
+        self._settings = loaded.settings
+        self._reconciler = reconciler
+        self._board = reconciler.parts.board
+        self._metrics = metrics
+        self._slugs: dict[int, str] = {}
+        self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, folder: Path) -> AsyncIterator[Instance]:
+        """Build everything, check what can be checked at the start, run; stop in order at the end."""
+        loaded = config.load(folder)
+        settings = loaded.settings
+        secrets = _Secrets(settings)
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await migrate_history(settings.database)
+        async with AsyncExitStack() as stack:
+            history = await stack.enter_async_context(History(settings.database))
+            client = await stack.enter_async_context(httpx2.AsyncClient(timeout=GITHUB_SECONDS))
+            board = Board()
+            sources = _sources(loaded, secrets, client)
+            made: list[Instance] = []
+
+            def wake(repository_id: int) -> None:
+                for instance in made:
+                    instance.wake_id(repository_id)
+
+            engine = await stack.enter_async_context(_engine(loaded, wake))
+            parts = Parts(engine, sources, Lists(sources.github), history, board)
+            reconciler = Reconciler(parts, replace(loaded.platform, port=engine.proxy_port))
+            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts))
+            made.append(instance)
+            await instance._listen(stack, secrets, history)
+            await instance._check_token()
+            instance.loop.keep({r.name for r in loaded.platform.repositories})
+            reloading = asyncio.create_task(instance._reload())
+            try:
+                yield instance
+            finally:
+                reloading.cancel()
+                await asyncio.gather(reloading, return_exceptions=True)
+                await instance.loop.stop()
+
+    # --- the loop's ends ---
+
+    async def _pass(self, name: str) -> float | None:
+        repository = self._reconciler.platform.repository(name)
+        if repository is None:
+            return None
+        with self._metrics.timed() as timed:
+            again = await self._reconciler.reconcile(repository)
+            timed("ok")
+        identities = [i for i, s in self._board.statuses.items() if s.repository == name]
+        self._slugs |= {i.repository_id: name for i in identities}
+        return again
+
+    def _trouble(self, name: str, sentence: str) -> None:
+        known = self._board.repositories.get(name)
+        repository = self._reconciler.platform.repository(name)
+        slug = repository.slug if repository else ""
+        since = (known.trouble_since if known and known.trouble else None) or self._board.now
+        read_at = known.read_at if known else None
+        self._board.repositories[name] = RepositoryHealth(name, slug, read_at, logs.scrub(sentence), since)
+        self._board.version += 1
+        log.warning("a pass ended in doubt; nothing was removed", repository=name, why=sentence)
+
+    def wake_id(self, repository_id: int) -> None:
+        """Look again at the repository with that id; at all, while it is not known which that is."""
+        name = self._slugs.get(repository_id)
+        if name is None:
+            self.loop.wake_all()
+        else:
+            self.loop.wake(name)
+
+    def _hint(self, hint: Hint) -> None:
+        if hint.number is not None and hint.updated_at is not None:
+            identity = Identity(hint.repository_id, hint.number)
+            self._reconciler.parts.sources.freshness.hinted(identity, hint.updated_at)
+        named = [r.name for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
+        if named:
+            self._slugs[hint.repository_id] = named[0]
+            self.loop.wake(named[0])
+        elif hint.repository_id in self._slugs:
+            self.loop.wake(self._slugs[hint.repository_id])
+
+    # --- listening ---
+
+    async def _listen(self, stack: AsyncExitStack, secrets: _Secrets, history: History) -> None:
+        from greenroom.web.dashboard import dashboard
+
+        seen: asyncio.Queue[Deployment] = asyncio.Queue()
+        noting = asyncio.create_task(_note_deployments(seen, history))
+        stack.push_async_callback(_ended, noting)
+        control = Control(self._reconciler, self.loop)
+        listen = self._settings.listen
+        hooks = webhook(
+            secrets.webhooks, self._hint, lambda d: seen.put_nowait(_deployment(d)), self._metrics.delivered
+        )
+        applications: dict[str, tuple[str, ASGIApp]] = {
+            "webhook": (listen.webhook, hooks),
+            "dashboard": (listen.dashboard, dashboard(self._board, history, self._reconciler.platform.installation)),
+            "admin": (listen.admin, admin(self._board, history, control)),
+            "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
+        }
+        for name, (address, application) in applications.items():
+            self.addresses[name] = await _bound(stack, name, address, application)
+        self.addresses["previews"] = f"http://127.0.0.1:{self._reconciler.platform.port}"
+
+    def _ready(self) -> bool:
+        names = {r.name for r in self._reconciler.platform.repositories}
+        return all((h := self._board.repositories.get(n)) is not None and h.read_at is not None for n in names)
+
+    async def _check_token(self) -> None:
+        """A token that GitHub refuses is known at the start; a GitHub that is away is not a reason not to start."""
+        from greenroom.errors import Doubt
+
+        with contextlib.suppress(Doubt):
+            await self._reconciler.parts.sources.github.me()
+
+    # --- configuration ---
+
+    async def _reload(self) -> None:
+        """Take a changed configuration over when it is right; say what is wrong and keep the old one when it is not."""
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            found = await asyncio.to_thread(config.digest, self._folder)
+            if found == self._digest:
+                continue
+            self._digest = found
+            try:
+                loaded = await asyncio.to_thread(config.load, self._folder)
+            except FixConfiguration as error:
+                log.error("the changed configuration is wrong; the old one stays", mistakes=config.report(error))
+                continue
+            self._take(loaded)
+
+    def _take(self, loaded: Configuration) -> None:
+        if replace(loaded.settings, resync=self._settings.resync) != self._settings:
+            log.warning("addresses, credentials, engine and folders change with the next start only")
+        self._reconciler.platform = replace(loaded.platform, port=self._reconciler.platform.port)
+        self.loop.keep({r.name for r in loaded.platform.repositories})
+        self.loop.wake_all()
+        log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
+
+
+class _Secrets:
+    """Every secret, read once at the start; each is hidden from all logs from then on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.token = settings.github.token.read().reveal()
+        self.webhooks = [s.read().reveal() for s in settings.github.webhook_secrets]
+        self.signing = settings.github.signing_key.read().reveal()
+        self.older = [s.read().reveal() for s in settings.github.older_keys]
+        known = settings.registry.credentials or {}
+        self.registry = {host: Credentials(c.user, c.password.read().reveal()) for host, c in known.items()}
+        for value in (self.token, *self.webhooks, self.signing, *self.older):
+            logs.hide(value)
+        for credentials in self.registry.values():
+            logs.hide(credentials.password)
+
+
+def _key(secret: str) -> Key:
+    """A key whose public id tells nothing of it but which one it is."""
+    return Key(hashlib.sha256(b"greenroom key id " + secret.encode()).hexdigest()[:8], secret.encode())
+
+
+def _sources(loaded: Configuration, secrets: _Secrets, client: httpx2.AsyncClient) -> Sources:
+    github, registry = loaded.settings.github, loaded.settings.registry
+    installation = loaded.platform.installation
+    host = urlsplit(github.api_url).netloc
+    signer = Signer(host, installation, _key(secrets.signing), tuple(_key(s) for s in secrets.older))
+    clock = Clock()
+    prefix = f"<!-- greenroom:1 {installation} "
+    return Sources(
+        github=GitHub(Transport(client, Token(secrets.token), github.api_url, clock), clock, prefix),
+        registry=Registry(client, secrets.registry, registry.insecure, registry.realms),
+        signer=signer,
+        freshness=Freshness(),
+    )
+
+
+def _engine(loaded: Configuration, wake: Callable[[int], None]) -> LocalEngine:
+    settings = loaded.settings
+    if settings.engine != "local":
+        raise Failed("`engine: argocd` is not built yet; set `engine: local` in greenroom.yaml to run on this machine.")
+    local = LocalSettings(
+        state=settings.state,
+        checkouts=settings.local.checkouts,
+        installation=loaded.platform.installation,
+        proxy_port=settings.local.proxy_port,
+        probe_seconds=settings.local.probe_timeout.total_seconds(),
+    )
+    return LocalEngine(local, wake)
+
+
+async def _bound(stack: AsyncExitStack, name: str, address: str, application: ASGIApp) -> str:
+    host, _, port = address.rpartition(":")
+    try:
+        return await stack.enter_async_context(running(application, int(port), host.strip("[]")))
+    except (OSError, socket.gaierror) as error:
+        sentence = f"{address} for the {name} cannot be used ({error.strerror}). Set `listen.{name}` in greenroom.yaml."
+        raise Failed(sentence) from None
+
+
+def _deployment(seen: DeploymentSeen) -> Deployment:
+    return Deployment(
+        key=seen.key,
+        at=seen.at,
+        repository_id=seen.hint.repository_id,
+        repository=seen.hint.slug,
+        number=None,
+        environment=seen.environment,
+        sha=seen.sha,
+        digest="",
+        state=seen.state,
+        url=seen.url,
+        source="github",
+    )
+
+
+async def _note_deployments(seen: asyncio.Queue[Deployment], history: History) -> None:
+    while True:
+        deployment = await seen.get()
+        try:
+            await history.record_deployments(deployment)
+        except Failed as error:
+            log.warning("a deployment was not noted", why=str(error))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
