@@ -134,7 +134,7 @@ def _why(error: BaseException) -> str:
 
 
 async def _read(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

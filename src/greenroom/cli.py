@@ -140,7 +140,10 @@ def demo(keep: bool, as_json: bool, state: Path | None) -> None:
         raise Failed(
             f"The demo needs the extra `demo` ({error.name} is missing): pip install 'greenroom[demo]'."
         ) from None
-    sys.exit(asyncio.run(play.play(play.Options(keep=keep, as_json=as_json, state=state))))
+    try:
+        sys.exit(asyncio.run(play.play(play.Options(keep=keep, as_json=as_json, state=state))))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)
 
 
 @main.command(name="list")

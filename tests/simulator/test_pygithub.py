@@ -7,11 +7,11 @@ from typing import Any
 
 import github
 import pytest
-from judge import COUNTS, Judge, operations
 
-from greenroom.simulator.app import Simulator
 from greenroom.serving import running
+from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
+from judge import COUNTS, Judge, operations
 
 
 def life(base_url: str) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class LocalEngine:
             run_as=run_as,
             postgres=Postgres(settings.state, run_as),
             worktrees=Worktrees(settings.checkouts),
-            routes=proxy.routes,
+            proxy=proxy,
             client=client,
             installation=settings.installation,
             proxy_port=self.proxy_port,

@@ -26,12 +26,14 @@ from greenroom.local import processes
 from greenroom.local.account import Account, environment, interpreter
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
+from greenroom.local.proxy import Proxy
 from greenroom.local.state import Instance, Kept, Process, State
 from greenroom.local.worktrees import Worktrees
 from greenroom.logs import scrub
 
 log = structlog.get_logger(__name__)
 TICK = 0.5
+DRAIN = 10.0
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -43,7 +45,7 @@ class Ground:
     run_as: Account
     postgres: Postgres
     worktrees: Worktrees
-    routes: dict[str, int]
+    proxy: Proxy
     client: httpx2.AsyncClient
     installation: str
     proxy_port: int
@@ -106,7 +108,7 @@ class Preview:
         await self.leave()
         self._keep(health=Health.REMOVING)
         for host in self._hosts():
-            self._ground.routes.pop(host, None)
+            self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
         if self.kept.secrets:
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
@@ -316,6 +318,7 @@ class Preview:
         self._crashes.clear()
         self._keep(health=Health.READY, why="", log=())
         if old:
+            await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
             await self._end(old.processes)
             await self._forget_trees(new)
 
@@ -378,7 +381,7 @@ class Preview:
         serving = self.kept.serving
         ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
         for host, service in self._hosts().items():
-            self._ground.routes[host] = ports.get(service, 0)
+            self._ground.proxy.routes[host] = ports.get(service, 0)
 
     async def _end_all(self, keep: tuple[Process, ...]) -> None:
         """End every process of this preview but these, noted or only marked."""

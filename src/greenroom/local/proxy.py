@@ -5,6 +5,8 @@ HTTP/1.1 with bodies of any length; no WebSockets. An unknown name gets a page t
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -38,7 +40,14 @@ class Proxy:
 
     def __init__(self) -> None:
         self.routes: dict[str, int] = {}
+        self._open: Counter[int] = Counter()
         self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(60, connect=5), trust_env=False)
+
+    async def drained(self, port: int, seconds: float) -> None:
+        """Wait until no request is under way to a port that no route leads to any more, or the time is up."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._open[port] and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
 
     async def aclose(self) -> None:
         """Close its connections."""
@@ -48,12 +57,17 @@ class Proxy:
         """ASGI."""
         if scope["type"] != "http":
             return
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
+        request = Request(scope, receive)
         host = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
         port = self.routes.get(host)
+        self._open[port or 0] += 1
+        try:
+            response = await self._answer(request, port)
+            await response(scope, receive, send)
+        finally:
+            self._open[port or 0] -= 1
+
+    async def _answer(self, request: Request, port: int | None) -> Response:
         if port is None:
             return _page(404, "No preview here", "This address belongs to no preview that runs now.")
         if not port:

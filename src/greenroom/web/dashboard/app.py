@@ -1,4 +1,4 @@
-"""The pages and the fragment that refreshes them. Loopback only until people can log in; it asks nobody who they are."""
+"""The pages and the fragment that refreshes them. Loopback only: it asks nobody who they are."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def dashboard(board: Board, past: Past, title: str) -> Starlette:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
 
-    def page(name: str, request: Request, status: int = 200, **values: Any) -> Response:
+    def page(template: str, request: Request, code: int = 200, **values: Any) -> Response:
         """A page, or 304 when the client has this version of it."""
         etag = f'"{board.version}-{views.minute(board)}"'
-        if status == 200 and request.headers.get("if-none-match") == etag:
+        if code == 200 and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        html = pages.get_template(name).render(title=title, board=board, views=views, **values)
-        return HTMLResponse(html, status, headers={"etag": etag})
+        html = pages.get_template(template).render(title=title, board=board, views=views, **values)
+        return HTMLResponse(html, code, headers={"etag": etag})
 
     async def index(request: Request) -> Response:
         query = request.query_params.get("q", "")

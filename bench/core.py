@@ -1,0 +1,118 @@
+"""Decide over 10,000 in-memory pull requests, half of them labelled, a quarter with previews: seconds, peak memory."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import time
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+from greenroom.core import names
+from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
+from greenroom.core.decision import decide
+from greenroom.core.model import (
+    Activity,
+    Actor,
+    Facts,
+    Health,
+    Identity,
+    LabelEvent,
+    Listing,
+    Observed,
+    ObservedPreview,
+    Permission,
+    Present,
+    PullRequest,
+    RowSet,
+    State,
+)
+from greenroom.core.rows import Row, Version
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+COUNT = 10_000
+
+
+def _sha(number: int) -> str:
+    return hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
+SERVICE = Service("shop", "shop", Image("registry.example.com/shop"), (Process("web", port=8080),))
+REPOSITORY = Repository("shop", "acme/shop", (SERVICE,))
+PLATFORM = Platform("bench", "preview.example.com", (REPOSITORY,), limits=Limits(COUNT, COUNT, COUNT))
+
+
+def _pull_request(number: int) -> PullRequest:
+    labelled = number % 2 == 0
+    ada = Actor(f"dev{number % 50}")
+    event = LabelEvent("preview", True, ada, NOW - timedelta(hours=2))
+    return PullRequest(
+        identity=Identity(1, number),
+        title=f"Change {number}",
+        url="",
+        author=ada,
+        state=State.OPEN,
+        draft=False,
+        head_sha=_sha(number),
+        head_ref=f"branch-{number}",
+        head_repository_id=1,
+        base_ref="main",
+        labels=frozenset({"preview"} if labelled else ()),
+        label_events=(event,) if labelled else (),
+        activities=tuple(Activity("commented", ada, NOW - timedelta(hours=h)) for h in range(20)),
+        created_at=NOW - timedelta(days=1),
+        updated_at=NOW - timedelta(hours=1),
+    )
+
+
+def _preview(pull_request: PullRequest) -> ObservedPreview:
+    number, sha = pull_request.identity.number, pull_request.head_sha
+    version = Version("shop", sha, SERVICE.image.reference(sha, number), f"sha256:{sha}")
+    row = Row(
+        repository_id=1,
+        repository="shop",
+        slug="acme/shop",
+        number=number,
+        author=pull_request.author.login,
+        naming=names.naming(PLATFORM, REPOSITORY, number),
+        head_sha=sha,
+        head_since=NOW,
+        created=NOW,
+        versions=(version,),
+        services=(SERVICE,),
+    )
+    return ObservedPreview(pull_request.identity, str(number), row, Health.READY)
+
+
+def facts() -> Facts:
+    """10,000 pull requests of one repository."""
+    pull_requests = tuple(_pull_request(n) for n in range(1, COUNT + 1))
+    labelled = [p for p in pull_requests if p.labels]
+    held = {p.identity: _preview(p) for p in labelled[::2]}
+    rows = RowSet(1, "shop", 1, {i.number: o.row for i, o in held.items()})
+    return Facts(
+        listing=Listing(1, "acme/shop", True, "greenroom[bot]", NOW, pull_requests),
+        observed=Observed(held, {1: rows}),
+        permissions={f"dev{n}": Permission.WRITE for n in range(50)},
+        images={
+            SERVICE.image.reference(p.head_sha, p.identity.number): Present(f"sha256:{p.head_sha}") for p in labelled
+        },
+    )
+
+
+def main(times: int = 5) -> None:
+    """Print the figures."""
+    given = facts()
+    taken = []
+    actions = 0
+    for _ in range(times):
+        begun = time.perf_counter()
+        actions = len(decide(given, PLATFORM, REPOSITORY, NOW).actions)
+        taken.append(time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"decide over {COUNT:,} pull requests: {median(taken):.2f} s (median of {times}), {actions:,} actions,")
+    print(f"  peak memory of the process {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The example shop as real git repositories with real branches, made on the fly."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from greenroom.errors import Failed
+
+SERVICES = ("storefront", "catalog", "payments")
+_COMMITTER = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+
+
+def source() -> Path:
+    """Where the shop's source is: inside an installed package, or in the checkout."""
+    for candidate in (Path(__file__).parent / "shop", Path(__file__).parents[3] / "examples" / "shop"):
+        if (candidate / "catalog").is_dir():
+            return candidate
+    raise Failed("The example shop is not installed with this package; run the demo from a checkout.")
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *_COMMITTER, "-C", str(repository), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Failed(f"git {arguments[0]} failed in {repository.name}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+class Shop:
+    """The repositories, one folder each below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def make(self) -> None:
+        """Make the three repositories with one commit on main each."""
+        for name in SERVICES:
+            target = self.folder / name
+            shutil.copytree(source() / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+            _git(target, "init", "--quiet", "--initial-branch", "main")
+            _git(target, "add", "--all")
+            _git(target, "commit", "--quiet", "--message", f"The {name} of the shop")
+
+    def commit(self, name: str, branch: str, release: str) -> str:
+        """A commit on a branch that changes the service's release; returns its full hash."""
+        repository = self.folder / name
+        known = _git(repository, "branch", "--list", branch)
+        _git(repository, "checkout", "--quiet", *([branch] if known else ["-b", branch, "main"]))
+        (repository / "release.txt").write_text(f"{release}\n")
+        _git(repository, "commit", "--quiet", "--all", "--message", f"Release {release}")
+        sha = _git(repository, "rev-parse", "HEAD")
+        _git(repository, "checkout", "--quiet", "main")
+        return sha
+
+    @staticmethod
+    def seeded_products() -> list[tuple[int, str, int]]:
+        """What the seed in the source says the catalogue begins with: id, name, cents."""
+        dump = (source() / "catalog" / "seed" / "catalog.sql").read_text()
+        block = re.search(r"COPY public\.products .* FROM stdin;\n(.*?)\n\\\.", dump, re.DOTALL)
+        if block is None:
+            raise Failed("The seed of the catalog holds no products.")
+        rows = (line.split("\t") for line in block.group(1).splitlines())
+        return [(int(number), name, int(cents)) for number, name, cents in rows]

@@ -1,0 +1,238 @@
+"""What the story is played on: simulator and registry in this process, `greenroom serve` as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from greenroom.demo.shop import SERVICES, Shop
+from greenroom.errors import Failed
+from greenroom.serving import running
+from greenroom.simulator.app import Simulator
+from greenroom.simulator.registry import Images, registry
+from greenroom.simulator.webhooks import Webhooks
+from greenroom.simulator.world import World
+
+PEOPLE = ("ada", "grace", "linus")
+BOT = "greenroom[bot]"
+SECRETS = {
+    "GREENROOM_GITHUB_TOKEN": "demo-token-of-the-bot",
+    "GREENROOM_WEBHOOK_SECRET": "demo-webhook-secret",
+    "GREENROOM_SIGNING_KEY": "demo-signing-key",
+}
+START_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that a step may touch as a person would, and look at from outside."""
+
+    folder: Path
+    world: World
+    images: Images
+    shop: Shop
+    client: httpx2.AsyncClient
+    serve: tuple[str, ...]
+    ports: dict[str, int]
+    registry_host: str = ""
+    api_url: str = ""
+    simulator: Simulator | None = None
+    hooks: Webhooks | None = None
+    process: subprocess.Popen[bytes] | None = None
+    noted: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> Path:
+        """The configuration's folder."""
+        return self.folder / "platform"
+
+    @property
+    def state(self) -> Path:
+        """Greenroom's own folder; looked into from outside, never asked."""
+        return self.platform / ".greenroom"
+
+    # --- greenroom itself ---
+
+    def configure(self, label: str = "preview") -> None:
+        """Write the configuration: the example's services, the local engine, this machine's addresses."""
+        services = self.platform / "services"
+        services.mkdir(parents=True, exist_ok=True)
+        for path in sorted((_examples() / "platform" / "services").glob("*.yaml")):
+            text = path.read_text().replace("registry.example.com", self.registry_host)
+            if path.stem == "catalog":
+                text += f"env: {{ PYTHONPATH: {self.folder / 'drivers'} }}\n"
+            (services / path.name).write_text(text)
+        (self.platform / "greenroom.yaml").write_text(self._yaml(label))
+
+    def _yaml(self, label: str) -> str:
+        ports = self.ports
+        return json.dumps(
+            {
+                "installation": "demo",
+                "label": label,
+                "domain": "preview.localhost",
+                "scheme": "http",
+                "engine": "local",
+                "resync": "2s",
+                "staging": {name: f"http://127.0.0.1:{ports[name]}" for name in ("catalog", "payments")},
+                "github": {"apiUrl": self.api_url},
+                "lifetime": {"inactiveAfter": "3d", "warnBefore": "1d", "maxAge": "90d"},
+                "limits": {"perAuthor": 10},
+                "listen": {n: f"127.0.0.1:{ports[n]}" for n in ("webhook", "dashboard", "admin", "metrics")},
+                "local": {
+                    "proxyPort": ports["previews"],
+                    "checkouts": {f"shop/{n}": str(self.shop.folder / n) for n in SERVICES},
+                },
+            },
+            indent=2,
+        )
+
+    async def start(self) -> None:
+        """Start `greenroom serve` and wait until its health port answers."""
+        with (self.folder / "greenroom.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [*self.serve, str(self.platform)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **SECRETS},
+            )
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(httpx2.HTTPError):
+                if (await self.client.get(f"http://127.0.0.1:{self.ports['metrics']}/healthz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)
+        last = (self.folder / "greenroom.log").read_text(errors="replace").strip().splitlines()[-1:]
+        raise Failed(f"greenroom did not start: {' '.join(last)}")
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(timeout=5)
+
+    def stop(self) -> None:
+        """SIGTERM, as a cluster would."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run `greenroom ARGUMENTS` as a person would; exit code and output."""
+        admin = f"http://127.0.0.1:{self.ports['admin']}"
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "greenroom",
+            *arguments,
+            env={**os.environ, "GREENROOM_ADMIN": admin},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await child.communicate()
+        return child.returncode or 0, output.decode(errors="replace")
+
+    def push_image(self, name: str, sha: str) -> None:
+        """What CI does: push the image of a commit, and end its workflow run."""
+        self.images.push(f"shop/{name}", sha)
+        self.world.workflow_completed(f"shop/{name}")
+
+
+def _examples() -> Path:
+    from greenroom.demo.shop import source
+
+    return source()
+
+
+@asynccontextmanager
+async def stage(folder: Path | None, serve: tuple[str, ...], *, keep: bool) -> AsyncIterator[Stage]:
+    """Set the stage; take it down at the end, leaving no process and no file unless `keep`."""
+    from greenroom.local.engine import LocalSettings, stop_all
+    from greenroom.local.postgres import free_port
+
+    made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
+    made.mkdir(parents=True, exist_ok=True)
+    made.chmod(0o755)
+    names = ("webhook", "dashboard", "admin", "metrics", "previews", "catalog", "payments")
+    async with AsyncExitStack() as stack:
+        world = World(running=True)
+        client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
+        found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {n: free_port() for n in names})
+        found.simulator = Simulator(world)
+        found.api_url = f"{await stack.enter_async_context(running(found.simulator))}/api/v3"
+        found.registry_host = (await stack.enter_async_context(running(registry(found.images)))).removeprefix("http://")
+        found.hooks = Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
+        found.hooks.url = f"http://127.0.0.1:{found.ports['webhook']}/webhook"
+        sending = asyncio.create_task(found.hooks.run())
+        try:
+            await asyncio.to_thread(found.shop.make)
+            await asyncio.to_thread(_drivers, made / "drivers")
+            _people(world)
+            found.configure()
+            staging = _staging(found)
+            stack.callback(_end, staging)
+            await found.start()
+            yield found
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await asyncio.to_thread(found.stop)
+            if found.state.exists():
+                checkouts = {f"shop/{n}": found.shop.folder / n for n in SERVICES}
+                await stop_all(LocalSettings(found.state, checkouts, "demo"))
+            if not keep and folder is None:
+                await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+
+
+def _staging(found: Stage) -> subprocess.Popen[bytes]:
+    """The shared payments service that previews borrow: the main branch, as a process of this machine."""
+    environment = {"PATH": os.environ["PATH"], "PORT": str(found.ports["payments"])}
+    with (found.folder / "staging.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "server.py"], cwd=found.shop.folder / "payments", env=environment, stdout=log, stderr=log
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(timeout=5)
+
+
+def _people(world: World) -> None:
+    world.token(SECRETS["GREENROOM_GITHUB_TOKEN"], BOT)
+    for name in SERVICES:
+        world.repository(f"shop/{name}")
+        for person in PEOPLE:
+            world.collaborator(f"shop/{name}", person, "write")
+
+
+def _drivers(target: Path) -> None:
+    """The catalog's requirements.txt, installed: copied, with what it needs, from where this program has them."""
+    for name in ("pg8000", "scramp", "asn1crypto", "python-dateutil", "six"):
+        for file in metadata.files(name) or ():
+            if ".." not in file.parts and file.suffix != ".pyc":
+                copy = target / file
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(str(file.locate())), copy)

@@ -1,0 +1,252 @@
+"""The story, step by step. Each step does what a person, CI or an accident does, and returns what was seen of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from greenroom.demo.outside import Eyes, NotSeen, demand, until
+from greenroom.demo.stage import Stage
+
+PREVIEW = "preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: its name, what people read meanwhile, and the function that plays and judges it."""
+
+    name: str
+    about: str
+    play: Callable[[Stage, Eyes], Awaitable[str]]
+
+
+def _pull_request(stage: Stage, name: str, branch: str, release: str, by: str = "ada") -> tuple[int, str]:
+    sha = stage.shop.commit(name, branch, release)
+    made = stage.world.open_pull_request(f"shop/{name}", head=branch, sha=sha, by=by, title=f"{branch} ({name})")
+    return made.number, sha
+
+
+async def label(stage: Stage, eyes: Eyes) -> str:
+    """A label on a pull request without an image: it waits, and says so."""
+    number, sha = _pull_request(stage, "catalog", "faster-search", "2")
+    stage.noted |= {"catalog": number, "catalog sha": sha}
+    stage.world.label("shop/catalog", number, PREVIEW, "ada")
+    await until(lambda: eyes.says("catalog", number, "waiting for image", sha))
+    demand(not eyes.processes("catalog", number), "something runs although no image exists")
+    return f"catalog#{number}: the comment waits for the image of {sha[:7]}, nothing runs"
+
+
+async def ready(stage: Stage, eyes: Eyes) -> str:
+    """The image arrives: page and seeded rows over HTTP."""
+    number = stage.noted["catalog"]
+    stage.push_image("catalog", stage.noted["catalog sha"])
+    page = await until(lambda: eyes.answers("catalog", number), 60)
+    found = await eyes.products(number)
+    seen = [(p["id"], p["name"], p["cents"]) for p in found["products"]]
+    demand(seen == stage.shop.seeded_products(), f"the rows are not those of the seed: {seen[:2]}...")
+    demand("release 2" in page, "the page is not of the commit")
+    await until(lambda: eyes.says("catalog", number, "### Preview ready"))
+    return f"page of release 2 with {len(seen)} seeded products, migrated; the comment says ready"
+
+
+async def push(stage: Stage, eyes: Eyes) -> str:
+    """A push: a new version at the same address, the data kept, no request failed."""
+    number = stage.noted["catalog"]
+    added = await eyes.post("catalog", number, "/products", {"name": "Kept through the push", "cents": 1})
+    demand(added.status_code == 201, f"POST answers {added.status_code}")
+    sha = stage.shop.commit("catalog", "faster-search", "3")
+    stage.world.push("shop/catalog", number, sha, "ada")
+    await until(lambda: eyes.says("catalog", number, "waiting for image", "keeps serving"))
+    stage.push_image("catalog", sha)
+    statuses: list[int] = []
+
+    async def new_version() -> str:
+        response = await eyes.get("catalog", number, "/products")
+        statuses.append(response.status_code)
+        demand(response.json().get("release") == "3", "the old version still answers")
+        return response.text
+
+    await until(new_version, 30)
+    demand(set(statuses) == {200}, f"requests failed during the update: {sorted(set(statuses))}")
+    names = [p["name"] for p in (await eyes.products(number))["products"]]
+    demand("Kept through the push" in names, "the row that was added before the push is gone")
+    await until(lambda: eyes.says("catalog", number, "### Preview ready", sha[:7]))
+    return f"release 3 at the same address, the added row is there, {len(statuses)} requests without a failure"
+
+
+async def second(stage: Stage, eyes: Eyes) -> str:
+    """A pull request of a second repository, borrowing payments from staging."""
+    number, sha = _pull_request(stage, "storefront", "new-header", "2", by="grace")
+    stage.noted["storefront"] = number
+    stage.push_image("storefront", sha)
+    stage.world.label("shop/storefront", number, PREVIEW, "grace")
+    page = await until(lambda: eyes.answers("storefront", number), 30)
+    demand("Card, Invoice, Gift card" in page, "the storefront does not show what staging's payments answer")
+    await until(lambda: eyes.says("storefront", number, "### Preview ready", "payments from **staging**"))
+    return f"storefront#{number} answers, with payments from staging"
+
+
+async def accidents(stage: Stage, eyes: Eyes) -> str:
+    """GitHub answers 500, then HTML, then an empty list: nothing is removed, and the page says why."""
+    catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
+    before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+    faults, seen = stage.world.faults, []
+    for name, words in (
+        ("server-error", "GitHub answered 500"),
+        ("html", "instead of JSON"),
+        ("empty-list", "list leaves this pull request out"),
+    ):
+        count = faults.fired[name]
+        faults.on(name, path="graphql")
+
+        async def hit(name: str = name, count: int = count, words: str = words) -> str:
+            demand(faults.fired[name] >= count + 2, f"{name} did not hit twice")
+            demand(words in await eyes.dashboard(), f"the dashboard does not say {words!r}")
+            return words
+
+        await until(hit, 40)
+        faults.off(name)
+        after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+        demand(after == before, f"{name}: other processes run than before")
+        await eyes.answers("catalog", catalog)
+        await eyes.answers("storefront", storefront)
+        seen.append(f"{name} x{faults.fired[name] - count}")
+    await until(lambda: _quiet(eyes), 30)
+    return f"{', '.join(seen)}: the same {len(before)} processes, both pages answer, the dashboard says why"
+
+
+async def _quiet(eyes: Eyes) -> str:
+    page = await eyes.dashboard()
+    demand("nothing is removed meanwhile" not in page, "the dashboard still shows trouble")
+    demand("list leaves this" not in page, "the dashboard still shows the empty list")
+    return page
+
+
+async def configuration(stage: Stage, eyes: Eyes) -> str:
+    """`label:` changes in the configuration: held and listed, then changed back."""
+    catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
+    before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+    stage.configure(label="review-app")
+    await until(lambda: eyes.says("catalog", catalog, "### Preview held", "changed `label:`"))
+    await until(lambda: eyes.says("storefront", storefront, "### Preview held", "changed `label:`"))
+    code, listed = await stage.command("release")
+    held = {f"catalog#{catalog}", f"storefront#{storefront}"}
+    demand(code == 0 and all(h in listed for h in held), f"`greenroom release` does not list both: {listed}")
+    stage.configure()
+    await until(lambda: eyes.says("catalog", catalog, "### Preview ready"))
+    await until(lambda: eyes.says("storefront", storefront, "### Preview ready"))
+    after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+    demand(after == before, "other processes run than before")
+    return f"both held and listed, back to ready, the same {len(before)} processes"
+
+
+async def many(stage: Stage, eyes: Eyes) -> str:
+    """Six labelled pull requests lose the label within a minute: three go, three wait for a person."""
+    numbers = []
+    for index in range(6):
+        number, sha = _pull_request(stage, "payments", f"idea-{index}", f"{index + 2}", by="linus")
+        stage.push_image("payments", sha)
+        stage.world.label("shop/payments", number, PREVIEW, "linus")
+        numbers.append(number)
+    for number in numbers:
+        await until(lambda n=number: eyes.answers("payments", n, "/methods"), 60)  # type: ignore[misc]  # bound now
+        await until(lambda n=number: eyes.says("payments", n, "### Preview ready"))  # type: ignore[misc]
+    for number in numbers:
+        stage.world.unlabel("shop/payments", number, PREVIEW, "linus")
+
+    async def three_and_three() -> str:
+        living = [n for n in numbers if eyes.processes("payments", n)]
+        demand(len(living) == 3, f"{len(living)} of six still run")
+        for number in living:
+            await eyes.says("payments", number, "### Preview held", f"greenroom release payments#{number}")
+        return ",".join(map(str, living))
+
+    waiting = [int(n) for n in (await until(three_and_three, 40)).split(",")]
+    for number in waiting:
+        await eyes.answers("payments", number, "/methods")
+    for number in set(numbers) - set(waiting):
+        await until(lambda n=number: eyes.gone("payments", n))  # type: ignore[misc]
+    code, output = await stage.command("release", "--yes", *(f"payments#{n}" for n in waiting))
+    demand(code == 0, f"`greenroom release` ended with {code}: {output}")
+    for number in waiting:
+        await until(lambda n=number: eyes.gone("payments", n), 30)  # type: ignore[misc]
+    return "three went, three were held and answered, then went when they were released by name"
+
+
+async def killed(stage: Stage, eyes: Eyes) -> str:
+    """kill -9, the history deleted, started again: nothing changes, no second comment."""
+    catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
+    before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+    bodies = [eyes.comment("catalog", catalog), eyes.comment("storefront", storefront)]
+    stage.kill()
+    removed = list(stage.state.glob("history.sqlite3*"))
+    for path in removed:
+        path.unlink()
+    demand(removed, "there was no history to delete")
+    await stage.start()
+    await until(lambda: _read_by(stage), 20)
+    await until(lambda: eyes.answers("catalog", catalog))
+    await until(lambda: eyes.answers("storefront", storefront))
+    await asyncio.sleep(3)  # time for a mistake to show: a resync comes round every 2 s
+    after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
+    demand(after == before, f"other processes run than before: {sorted(after)} instead of {sorted(before)}")
+    now = [eyes.comment("catalog", catalog), eyes.comment("storefront", storefront)]
+    demand(now == bodies, "a comment changed although nothing happened")
+    return f"the same {len(before)} processes, one comment each, unchanged"
+
+
+async def _read_by(stage: Stage) -> str:
+    response = await stage.client.get(f"http://127.0.0.1:{stage.ports['metrics']}/readyz")
+    demand(response.status_code == 200, "the restarted Greenroom has not read every repository yet")
+    return "read"
+
+
+async def inactivity(stage: Stage, eyes: Eyes) -> str:
+    """Days pass at GitHub without activity: a warning, then the label goes, then the preview."""
+    catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
+    stage.world.label("shop/catalog", catalog, "preview-keep", "ada")
+    stage.world.advance(timedelta(days=2, hours=1))
+    await until(lambda: eyes.says("storefront", storefront, "### Preview expiring", "nobody worked on it"))
+    demand(PREVIEW in eyes.labels("storefront", storefront), "the label went at once, without a warning")
+    await eyes.answers("storefront", storefront)
+    stage.world.advance(timedelta(days=1, minutes=5))
+
+    async def unlabelled() -> str:
+        demand(PREVIEW not in eyes.labels("storefront", storefront), "the label is still on")
+        return "off"
+
+    await until(unlabelled, 30)
+    await until(lambda: eyes.gone("storefront", storefront), 30)
+    await until(lambda: eyes.says("storefront", storefront, "### Preview removed", "nobody worked on it"))
+    await eyes.answers("catalog", catalog)
+    return "warned a day ahead, label taken off, gone; the kept preview stays"
+
+
+async def close(stage: Stage, eyes: Eyes) -> str:
+    """The pull request is closed: everything is gone, and the comment proves it."""
+    number = stage.noted["catalog"]
+    demand(await eyes.databases("catalog", number), "the preview has no database to begin with")
+    stage.world.close("shop/catalog", number, "ada")
+    seen = await until(lambda: eyes.gone("catalog", number), 30)
+    await until(lambda: eyes.says("catalog", number, "### Preview removed", "closed by ada", "Nothing is left of it."))
+    trees = await eyes.worktrees("catalog")
+    demand(trees == 0, f"git still lists {trees} worktrees")
+    return f"{seen}, no worktree; the comment says that nothing is left"
+
+
+STEPS = (
+    Step("label", "A developer labels a pull request; CI has not pushed an image yet", label),
+    Step("ready", "CI pushes the image", ready),
+    Step("push", "The developer pushes again", push),
+    Step("second", "A pull request in a second repository", second),
+    Step("accidents", "GitHub answers 500, then HTML, then an empty list", accidents),
+    Step("configuration", "Somebody changes `label:` in the configuration, and changes it back", configuration),
+    Step("many", "Six labelled pull requests lose the label within a minute", many),
+    Step("killed", "Greenroom is killed, its database deleted, and it starts again", killed),
+    Step("inactivity", "Three days pass without activity", inactivity),
+    Step("close", "The pull request is closed", close),
+)
+
+__all__ = ["STEPS", "NotSeen", "Step"]
