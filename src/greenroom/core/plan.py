@@ -131,7 +131,8 @@ class _Draft:
             return new
         what = f"other services ({', '.join(sorted(gone))} would go)" if gone else "other names or addresses"
         self.holds[identity] = Hold(key, reasons.config_names(what))
-        return old if gone else replace(new, naming=replace(old.naming, label=new.naming.label), links=old.links)
+        kept = replace(old.naming, label=new.naming.label)
+        return old if gone else replace(new, naming=kept, links=old.links, repository=old.repository)
 
     def _restart(self, identity: Identity, new: Row) -> None:
         key = f"restart:{_digest(new.services, new.links, new.env)}"

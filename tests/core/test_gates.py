@@ -1,0 +1,156 @@
+"""Who gets a preview and when: each gate with its reason, and the last good version kept behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from builders import (
+    ADA,
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    SERVICE,
+    digest,
+    facts,
+    identity,
+    labelled,
+    observed,
+    pull_request,
+    sha,
+)
+from greenroom.core.actions import Start
+from greenroom.core.catalogue import Image, ImageFrom, Policy
+from greenroom.core.decision import decide
+from greenroom.core.desired import desired
+from greenroom.core.model import Actor, ImageState, Kind, Missing, Permission, Present, PullRequest, Unknown
+from greenroom.core.status import Stage
+from greenroom.core.verdicts import Run, Stay
+
+RENOVATE = Actor("renovate[bot]", Kind.BOT)
+EVE = Actor("eve")
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "code"),
+    [
+        ({"labels": frozenset(), "label_events": ()}, Stage.NONE, "not-asked"),
+        ({"label_events": ()}, Stage.BLOCKED, "label-without-event"),
+        ({"head_repository_id": 8}, Stage.BLOCKED, "fork"),
+        ({"head_repository_id": None}, Stage.BLOCKED, "fork"),
+        ({"draft": True}, Stage.BLOCKED, "draft"),
+        ({"author": RENOVATE}, Stage.BLOCKED, "bot-author"),
+        ({"label_events": (labelled(by=RENOVATE),)}, Stage.BLOCKED, "bot-labelled"),
+        ({"label_events": (labelled(by=EVE),)}, Stage.BLOCKED, "may-not-label"),
+        ({"label_events": (labelled(by=Actor("unread")),)}, Stage.WAITING, "permission-unknown"),
+    ],
+)
+def test_each_gate_says_why(changes: dict[str, object], stage: Stage, code: str) -> None:
+    given = facts(pull_request(1, **changes), permissions={"ada": Permission.WRITE, "eve": Permission.READ})
+    found = desired(given, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]
+    assert isinstance(found, Stay)
+    assert (found.stage, found.reason.code) == (stage, code)
+    assert found.reason.text
+    assert not [a for a in decide(given, PLATFORM, REPOSITORY, NOW).actions if isinstance(a, Start)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy"),
+    [
+        ({}, Policy()),
+        ({"draft": True}, Policy(drafts=True)),
+        ({"author": RENOVATE}, Policy(bots=frozenset({"renovate[bot]"}))),
+        ({"label_events": (labelled(by=RENOVATE),)}, Policy(bots=frozenset({"renovate[bot]"}))),
+    ],
+)
+def test_what_may_pass(changes: dict[str, object], policy: Policy) -> None:
+    found = desired(facts(pull_request(1, **changes)), replace(PLATFORM, policy=policy), REPOSITORY, NOW)
+    assert isinstance(found.verdicts[identity(1)], Run)
+
+
+HEAD = SERVICE.image.reference(sha(1, 2), 1)
+MERGE = SERVICE.image.reference(sha(1, 99), 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "code", "words"),
+    [
+        ({HEAD: Missing()}, "image-missing", f"The last good version, {sha(1)[:7]}, keeps serving."),
+        ({HEAD: Missing(), MERGE: Present(digest("m"))}, "merge-image-only", "CI builds GitHub's merge commit"),
+        ({HEAD: Unknown("The registry is away.")}, "registry-unknown", "The registry is away."),
+        ({}, "registry-unknown", "was not asked"),
+    ],
+)
+def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, ImageState], code: str, words: str) -> None:
+    pushed = pull_request(1, head_sha=sha(1, 2))
+    given = facts(pushed, holds=observed(1), images=images)
+    decision = decide(given, PLATFORM, REPOSITORY, NOW)
+    status = decision.statuses[identity(1)]
+    assert (status.stage, status.reason.code) == (Stage.WAITING, code)
+    assert words in status.reason.text
+    assert status.serving
+    assert decision.plan.actions == ()
+
+
+def test_a_tag_that_moves_is_told_and_not_followed() -> None:
+    reference = SERVICE.image.reference(sha(1), 1)
+    given = facts(pull_request(1), holds=observed(1), images={reference: Present(digest("another"))})
+    decision = decide(given, PLATFORM, REPOSITORY, NOW)
+    assert decision.plan.actions == ()
+    assert decision.statuses[identity(1)].reason.code == "tag-moved"
+
+
+def test_a_digest_that_runs_needs_no_registry() -> None:
+    given = facts(pull_request(1), holds=observed(1), images={})
+    assert isinstance(desired(given, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)], Run)
+
+
+def test_images_of_the_merge_commit() -> None:
+    service = replace(SERVICE, image=Image("registry.example.com/shop", "pr-{number}-{sha}", ImageFrom.MERGE))
+    repository = replace(REPOSITORY, services=(service,))
+    reference = f"registry.example.com/shop:pr-1-{sha(1, 99)}"
+    found = desired(facts(pull_request(1), images={reference: Present(digest("m"))}), PLATFORM, repository, NOW)
+    verdict = found.verdicts[identity(1)]
+    assert isinstance(verdict, Run)
+    assert verdict.row.versions[0].sha == sha(1, 99)
+    none = desired(facts(pull_request(1, merge_sha=None)), PLATFORM, repository, NOW).verdicts[identity(1)]
+    assert isinstance(none, Stay)
+    assert none.reason.code == "no-merge-commit"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"draft": True}, {"label_events": (labelled(by=EVE),)}, {"head_repository_id": None}]
+)
+def test_a_gate_never_touches_what_runs(changes: dict[str, object]) -> None:
+    given = facts(pull_request(1, **changes), holds=observed(1), permissions={"ada": Permission.NONE})
+    assert decide(given, PLATFORM, REPOSITORY, NOW).plan.actions == ()
+
+
+def test_a_stale_read_starts_and_moves_nothing() -> None:
+    new, pushed = pull_request(1), pull_request(2, head_sha=sha(2, 2))
+    given = facts(new, pushed, holds=observed(2), stale=frozenset({1, 2}))
+    assert decide(given, PLATFORM, REPOSITORY, NOW).actions == ()
+
+
+def test_an_author_who_has_enough_waits_in_the_queue() -> None:
+    limits = replace(PLATFORM.limits, per_author=1)
+    found: list[PullRequest] = [
+        pull_request(1, label_events=(labelled(NOW - timedelta(hours=1)),)),
+        pull_request(2, label_events=(labelled(NOW - timedelta(hours=3)),)),
+        pull_request(3, author=Actor("grace")),
+    ]
+    decision = decide(facts(*found), replace(PLATFORM, limits=limits), REPOSITORY, NOW)
+    started = {a.identity.number for a in decision.actions if isinstance(a, Start)}
+    assert started == {2, 3}
+    assert f"of {ADA.login}" in decision.statuses[identity(1)].reason.text
+
+
+def test_another_installations_preview_is_a_gate() -> None:
+    holds = observed(1)
+    foreign = replace(holds.previews[identity(1)], installation="another")
+    given = facts(pull_request(1, head_sha=sha(1, 2)), holds=replace(holds, previews={identity(1): foreign}))
+    decision = decide(given, PLATFORM, REPOSITORY, NOW)
+    assert decision.plan.actions == ()
+    assert decision.statuses[identity(1)].reason.code == "foreign"

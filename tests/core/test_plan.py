@@ -1,0 +1,232 @@
+"""Stories of several passes over a perfect engine: the plan settles, the breaker holds, people release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import ADA, NOW, PLATFORM, REPOSITORY, SERVICE, pull_request
+from greenroom.core.actions import Change, Remove, Start, TakeLabelOff, Withdraw
+from greenroom.core.catalogue import Limits, Platform, Service
+from greenroom.core.model import State
+from greenroom.core.status import Stage
+from machine import Machine
+
+
+def machine(count: int, platform: Platform = PLATFORM) -> Machine:
+    made = Machine({n: pull_request(n) for n in range(1, count + 1)}, platform=platform)
+    made.settle()
+    return made
+
+
+@given(st.integers(1, 6), st.sets(st.integers(1, 6)), st.sets(st.integers(1, 6)))
+def test_the_plan_of_an_applied_plan_is_empty(count: int, closed: set[int], unlabelled: set[int]) -> None:
+    made = machine(count)
+    for number in closed & made.living:
+        made.pull_requests[number] = replace(made.pull_requests[number], state=State.CLOSED, closed_at=NOW)
+    for number in (unlabelled - closed) & made.living:
+        made.unlabel(number, ADA)
+    made.settle()
+    assert made.decision().actions == ()
+
+
+def test_a_preview_starts_and_goes_in_steps() -> None:
+    made = Machine({1: pull_request(1)})
+    assert next(type(a) for a in made.settle()) is Start
+    made.unlabel(1, ADA)
+    kinds = [type(a).__name__ for a in made.settle()]
+    assert [k for k in kinds if k != "Tell"] == ["Withdraw", "Remove", "Conclude"]
+    assert made.living == set()
+
+
+def test_unlabelled_and_labelled_again_between_the_steps_keeps_the_preview() -> None:
+    made = machine(1)
+    before = made.pull_requests[1]
+    made.unlabel(1, ADA)
+    made.apply(made.decision())
+    assert made.holds.sets[7].rows == {}
+    made.pull_requests[1] = before
+    made.settle()
+    assert made.living == {1}
+    assert 1 in made.holds.sets[7].rows
+
+
+@pytest.mark.parametrize(("count", "gone"), [(3, 3), (6, 3), (15, 3), (20, 4), (40, 8)])
+def test_the_breaker_lets_three_or_a_fifth_go_in_an_hour(count: int, gone: int) -> None:
+    made = machine(count)
+    for number in list(made.living):
+        made.unlabel(number, ADA)
+    made.settle()
+    assert count - len(made.living) <= gone
+    assert count - len(made.living) >= min(3, count)
+    held = [s for s in made.decision().statuses.values() if s.stage is Stage.HELD]
+    assert {s.number for s in held} == made.living
+    assert all(f"greenroom release shop#{s.number}" in s.reason.fix for s in held)
+
+
+def test_the_ledger_lives_with_the_rows_and_the_hour_passes() -> None:
+    made = machine(6)
+    for number in list(made.living):
+        made.unlabel(number, ADA)
+    made.settle()
+    assert len(made.living) == 3
+    again = Machine(made.pull_requests, made.holds, made.now)  # a restart: nothing else is remembered
+    again.settle()
+    assert len(again.living) == 3
+    again.pass_time(timedelta(hours=1, seconds=1))
+    again.settle()
+    assert again.living == set()
+
+
+def test_release_lets_exactly_the_named_go() -> None:
+    made = machine(6)
+    for number in list(made.living):
+        made.unlabel(number, ADA)
+    made.settle()
+    first, *others = sorted(made.living)
+    made.release(first)
+    made.settle()
+    assert made.living == set(others)
+
+
+def test_closed_pull_requests_pass_the_breaker() -> None:
+    made = machine(10)
+    for number in list(made.living):
+        made.pull_requests[number] = replace(made.pull_requests[number], state=State.CLOSED, closed_at=NOW)
+    made.settle()
+    assert made.living == set()
+
+
+def with_services(*services: Service, **changes: object) -> Platform:
+    return replace(PLATFORM, repositories=(replace(REPOSITORY, services=services),), **changes)  # type: ignore[arg-type]
+
+
+RENAMED = {
+    "label": replace(PLATFORM, label="review"),
+    "domain": replace(PLATFORM, domain="other.example.com"),
+    "prefix": replace(PLATFORM, prefix="review"),
+    "service gone": with_services(replace(SERVICE, name="other")),
+    "repository renamed": replace(PLATFORM, repositories=(replace(REPOSITORY, name="store"),)),
+}
+
+
+@pytest.mark.parametrize("platform", RENAMED.values(), ids=RENAMED)
+def test_a_configuration_change_never_removes_or_renames_by_itself(platform: Platform) -> None:
+    made = machine(2)
+    names = {n: r.naming for n, r in made.holds.sets[7].rows.items()}
+    made.platform = platform
+    done = made.settle()
+    assert not [a for a in done if isinstance(a, Withdraw | Remove | Change)]
+    assert {n: r.naming for n, r in made.holds.sets[7].rows.items()} == names
+    assert all(s.hold and "greenroom release" in s.reason.fix for s in made.decision().statuses.values())
+    made.platform = PLATFORM
+    made.settle()
+    assert all(s.stage is Stage.READY for s in made.decision().statuses.values())
+
+
+def test_a_push_while_names_are_held_still_arrives() -> None:
+    made = machine(1)
+    made.platform = RENAMED["domain"]
+    made.pull_requests[1] = replace(made.pull_requests[1], head_sha="b" * 40)
+    made.settle()
+    row = made.holds.sets[7].rows[1]
+    assert row.head_sha == "b" * 40
+    assert row.naming.hosts[0][1].endswith("preview.example.com")
+
+
+def test_a_released_rename_goes_through() -> None:
+    made = machine(1)
+    made.platform = RENAMED["domain"]
+    made.settle()
+    made.release(1)
+    made.settle()
+    assert made.holds.sets[7].rows[1].naming.hosts[0][1].endswith("other.example.com")
+
+
+@pytest.mark.parametrize(("count", "restarted"), [(3, 3), (20, 3), (50, 5)])
+def test_changed_settings_restart_only_so_many_in_an_hour(count: int, restarted: int) -> None:
+    made = machine(count)
+    made.platform = with_services(replace(SERVICE, env=(("COLOUR", "green"),)))
+    done = made.settle()
+    assert len([a for a in done if isinstance(a, Change) and a.restart]) == restarted
+    made.pass_time(timedelta(hours=1, seconds=1))
+    assert len([a for a in made.settle() if isinstance(a, Change) and a.restart]) == min(restarted, count - restarted)
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 5))
+def test_no_prefix_of_a_plan_exceeds_a_limit(count: int, total: int, of_repository: int) -> None:
+    platform = replace(PLATFORM, limits=Limits(total, of_repository, 100))
+    made = Machine({n: pull_request(n) for n in range(1, count + 1)}, platform=platform)
+    for _ in range(3):
+        decision = made.decision()
+        running = len(made.living)
+        for action in decision.actions:
+            running += isinstance(action, Start)
+            assert running <= min(total, of_repository)
+        made.apply(decision)
+    queued = [s for s in made.decision().statuses.values() if s.stage is Stage.QUEUED]
+    assert len(queued) == max(0, count - min(total, of_repository))
+    assert all(f"number {i}" in s.reason.text for i, s in enumerate(sorted(queued, key=lambda s: s.number), 1))
+
+
+def test_inactivity_warns_then_decides_then_takes_the_label_off() -> None:
+    made = machine(1)
+    made.pass_time(timedelta(days=2, hours=-1))
+    assert made.settle() == []
+    made.pass_time(timedelta(hours=2))
+    made.settle()
+    [status] = made.decision().statuses.values()
+    assert status.stage is Stage.EXPIRING
+    assert made.living == {1}
+    made.pass_time(timedelta(days=1))
+    done = made.settle()
+    assert [type(a).__name__ for a in done if type(a).__name__ != "Tell"] == [
+        "TakeLabelOff",
+        "Withdraw",
+        "Remove",
+        "Conclude",
+    ]
+
+
+def test_a_lost_block_postpones_an_expiry() -> None:
+    made = machine(1)
+    made.pass_time(timedelta(days=2, hours=1))
+    made.settle()
+    made.pull_requests[1] = replace(made.pull_requests[1], comment=None)
+    made.pass_time(timedelta(days=1))
+    done = made.settle()
+    assert not [a for a in done if isinstance(a, TakeLabelOff)]
+    [status] = made.decision().statuses.values()
+    assert status.stage is Stage.EXPIRING
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
+def test_nothing_expires_without_a_warning_a_day_before(hours: list[int]) -> None:
+    made = machine(1)
+    warned_at = None
+    for step in hours:
+        made.pass_time(timedelta(hours=step))
+        for action in made.settle():
+            if isinstance(action, TakeLabelOff):
+                assert warned_at is not None
+                assert made.now - warned_at >= timedelta(days=1)
+        if not made.living:
+            return
+        [status] = made.decision().statuses.values()
+        warned_at = (warned_at or made.now) if status.stage is Stage.EXPIRING else None
+
+
+def test_expiries_come_at_a_bounded_rate() -> None:
+    made = machine(10)
+    made.pass_time(timedelta(days=2, hours=1))
+    made.settle()
+    made.pass_time(timedelta(days=1))
+    made.settle()
+    assert len(made.living) == 7
+    made.pass_time(timedelta(hours=1, seconds=1))
+    made.settle()
+    assert len(made.living) == 4

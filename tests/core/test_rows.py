@@ -1,0 +1,105 @@
+"""The parameter set that an ApplicationSet will receive: the proof that the same core serves Argo CD."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from builders import NOW, PLATFORM, digest, row, sha
+from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Resources, Service, Storage, Use
+from greenroom.core.rows import Link, Naming, Version, parameters
+
+CATALOG = Service(
+    name="catalog",
+    repository="shop",
+    image=Image("registry.example.com/shop/catalog"),
+    processes=(
+        Process("web", ProcessKind.WEB, ("python", "server.py"), 8080, migrates=True, probe="/healthz"),
+        Process("nightly", ProcessKind.CRON, ("python", "nightly.py"), schedule="0 3 * * *"),
+    ),
+    migrate=("python", "migrate.py"),
+    migrate_timeout=timedelta(minutes=2),
+    needs=(Need("db", "postgresql", "16", "DATABASE_URL", Storage.PERSISTENT, "seed/catalog.sql"),),
+    uses=(Use("payments", "PAYMENTS_URL"),),
+    env=(("COLOUR", "green"),),
+    env_from=("catalog-settings",),
+    resources=Resources("100m", "256Mi", "512Mi"),
+)
+
+
+def test_the_row_of_a_service_with_everything() -> None:
+    made = row(
+        42,
+        naming=Naming(
+            "preview-shop-42", "preview-shop-42", "preview", (("catalog", "catalog-pr-42.preview.example.com"),)
+        ),
+        versions=(Version("catalog", sha(42), "registry.example.com/shop/catalog:x", digest("image")),),
+        services=(CATALOG,),
+        links=(Link("catalog", "payments", "PAYMENTS_URL", "https://payments.staging.example.com"),),
+        created=NOW,
+    )
+    found = parameters(made, PLATFORM)
+    assert json.loads(json.dumps(found)) == found
+    assert found == {
+        "name": "preview-shop-42",
+        "namespace": "preview-shop-42",
+        "installation": "test",
+        "repository": "shop",
+        "repositoryId": "7",
+        "number": "42",
+        "headSha": sha(42),
+        "chartVersion": "",
+        "values": {
+            "preview": {
+                "repository": "shop",
+                "repositoryId": "7",
+                "slug": "acme/shop",
+                "number": 42,
+                "installation": "test",
+                "label": "preview",
+                "incarnation": 1,
+                "nonce": 0,
+            },
+            "services": {
+                "catalog": {
+                    "image": f"registry.example.com/shop/catalog@{digest('image')}",
+                    "sha": sha(42),
+                    "host": "catalog-pr-42.preview.example.com",
+                    "processes": {
+                        "web": {
+                            "kind": "web",
+                            "command": ["python", "server.py"],
+                            "port": 8080,
+                            "schedule": "",
+                            "replicas": 1,
+                            "migrates": True,
+                            "probe": "/healthz",
+                        },
+                        "nightly": {
+                            "kind": "cron",
+                            "command": ["python", "nightly.py"],
+                            "port": None,
+                            "schedule": "0 3 * * *",
+                            "replicas": 1,
+                            "migrates": False,
+                            "probe": "/",
+                        },
+                    },
+                    "migrate": {"command": ["python", "migrate.py"], "timeoutSeconds": 120},
+                    "needs": {
+                        "db": {
+                            "kind": "postgresql",
+                            "version": "16",
+                            "variable": "DATABASE_URL",
+                            "storage": "persistent",
+                            "seed": "seed/catalog.sql",
+                        }
+                    },
+                    "links": {"payments": {"variable": "PAYMENTS_URL", "url": "https://payments.staging.example.com"}},
+                    "env": {"COLOUR": "green"},
+                    "envFrom": ["catalog-settings"],
+                    "resources": {"cpu": "100m", "memory": "256Mi", "memoryLimit": "512Mi"},
+                }
+            },
+        },
+    }

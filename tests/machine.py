@@ -1,0 +1,104 @@
+"""A perfect engine and a perfect GitHub in memory: apply a decision, read again. For stories of several passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, facts, preview
+from greenroom.core import rowsets
+from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
+from greenroom.core.catalogue import Platform
+from greenroom.core.comment import Key, Signer
+from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.model import Actor, Comment, Facts, Kind, LabelEvent, Observed, PullRequest, Release
+
+SIGNER = Signer("github.example.com", "test", Key("k1", b"secret"))
+BOT = Actor("greenroom[bot]", Kind.BOT)
+
+
+@dataclass
+class Machine:
+    """What exists, between passes."""
+
+    pull_requests: dict[int, PullRequest]
+    holds: Observed = field(default_factory=Observed)
+    now: datetime = NOW
+    platform: Platform = PLATFORM
+
+    def facts(self) -> Facts:
+        open_ones = [p for p in self.pull_requests.values() if p.state == "open"]
+        made = facts(*open_ones, holds=self.holds)
+        blocks = {n: b for n, p in self.pull_requests.items() if (b := SIGNER.read(p.identity, p.comment))}
+        return replace(
+            made,
+            listing=replace(made.listing, read_at=self.now),
+            confirmed={n: confirmation(p, self.now) for n, p in self.pull_requests.items()},
+            blocks=blocks,
+        )
+
+    def decision(self) -> Decision:
+        return decide(self.facts(), self.platform, self.platform.repositories[0], self.now)
+
+    def apply(self, decision: Decision) -> None:
+        actions = decision.actions
+        rows = row_set(self.facts(), REPOSITORY)
+        changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
+        new = rowsets.applied(rows, changes, self.now) if changes else rows
+        concluded = [a.identity for a in actions if isinstance(a, Conclude)]
+        new = rowsets.all_told(new, concluded) if concluded else new
+        previews = dict(self.holds.previews)
+        for number, row in new.rows.items():
+            made = preview(number, row)
+            previews[made.identity] = made
+        for action in actions:
+            if isinstance(action, Remove):
+                del previews[action.identity]
+        self.holds = Observed(previews, {REPOSITORY_ID: new})
+        for action in actions:
+            self._on_github(action)
+
+    def _on_github(self, action: Action) -> None:
+        number = action.identity.number
+        if isinstance(action, Tell):
+            old = self.pull_requests[number]
+            block = SIGNER.read(old.identity, old.comment)
+            from greenroom.core.model import Block
+
+            sequence = block.sequence + 1 if block else 1
+            body = f"{SIGNER.line(old.identity, 500 + number, Block(sequence, action.memory))}\n{action.text}"
+            self.pull_requests[number] = replace(old, comment=Comment(500 + number, body))
+        if isinstance(action, TakeLabelOff):
+            self.unlabel(number, BOT, action.label)
+
+    def unlabel(self, number: int, by: Actor, label: str = "preview") -> None:
+        old = self.pull_requests[number]
+        event = LabelEvent(label, False, by, self.now)
+        self.pull_requests[number] = replace(
+            old, labels=old.labels - {label}, label_events=(*old.label_events, event), updated_at=self.now
+        )
+
+    def settle(self, passes: int = 12) -> list[Action]:
+        """Pass until nothing is to do; every action on the way."""
+        done: list[Action] = []
+        for _ in range(passes):
+            decision = self.decision()
+            if not decision.actions:
+                return done
+            done += decision.actions
+            self.apply(decision)
+        raise AssertionError(f"not quiet after {passes} passes: {self.decision().actions}")
+
+    def release(self, *numbers: int) -> None:
+        held = self.decision().statuses
+        rows = self.holds.sets[REPOSITORY_ID]
+        chosen = [s for s in held.values() if s.number in numbers]
+        releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen]
+        self.holds = Observed(self.holds.previews, {REPOSITORY_ID: rowsets.released(rows, releases, self.now)})
+
+    def pass_time(self, by: timedelta) -> None:
+        self.now += by
+
+    @property
+    def living(self) -> set[int]:
+        return {i.number for i in self.holds.previews}
