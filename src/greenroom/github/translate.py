@@ -84,13 +84,22 @@ def _activity(node: Payload, now: datetime) -> Activity:
 
 
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
-    """Our comment among these: by us, and beginning with our marker. The oldest counts."""
-    for node in nodes:
-        if actor(node["author"]).login == me and str(node["body"]).startswith(prefix):
-            editor = node["editor"]
-            trusted = editor is None or actor(editor).login == me
-            return Comment(int(node["databaseId"]), str(node["body"]), trusted)
-    return None
+    """Our comment among these: by us, and beginning with our marker. The oldest counts.
+
+    When we are a bot, nothing else of us stands on a pull request: a comment of ours that somebody edited the marker
+    out of is still ours, and not to be trusted. A person's token may have written anything: there it is not.
+    """
+    mine = [n for n in nodes if actor(n["author"]).login == me]
+    for node in mine:
+        if str(node["body"]).startswith(prefix):
+            return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
+    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me)), None)
+    return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+
+
+def _unedited(node: Payload, me: str) -> bool:
+    """Whether nobody but us edited it last."""
+    return node["editor"] is None or actor(node["editor"]).login == me
 
 
 def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Comment | None) -> PullRequest:

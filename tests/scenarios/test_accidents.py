@@ -1,0 +1,185 @@
+"""What goes wrong at GitHub, in the registry, in the configuration: nothing is removed, and somebody is told why."""
+
+from __future__ import annotations
+
+import pytest
+
+from greenroom.core.status import Stage
+from stories import SLUG, Story, sha
+
+FAULTS = ["server-error", "secondary-limit", "unauthorized", "html", "truncated", "graphql-errors"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str) -> None:
+    number, other = story.labelled("one"), story.labelled("two")
+    await story.passes(3)
+    before = story.comment(number)
+    story.world.faults.on(fault, path="graphql")
+    story.world.close(SLUG, other, "ada")
+    await story.passes(3)
+    assert story.world.faults.fired[fault] >= 1
+    assert story.errors[-1]
+    assert "t0ken" not in " ".join(story.errors)
+    assert story.living == {number, other}
+    assert story.comment(number) == before
+    story.world.faults.off()
+    await story.passes()
+    assert story.living == {number}
+
+
+async def test_an_empty_list_is_not_believed(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.faults.on("empty-list")
+    await story.passes(3)
+    assert story.living == {number}
+    assert story.status(number).reason.code == "list-disagrees"
+    assert story.world.faults.fired["empty-list"] >= 3
+
+
+async def test_a_404_by_number_is_doubt(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.repository(SLUG).hidden = True
+    await story.passes(3)
+    assert story.living == {number}
+    assert "shows us no repository acme/shop" in story.errors[-1]
+
+
+async def test_a_renamed_repository_says_its_new_name(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.rename_repository(SLUG, "acme/store")
+    await story.passes(2)
+    assert "acme/shop is now called acme/store" in story.errors[-1]
+    assert story.living == {number}
+
+
+async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
+    numbers = {story.labelled("one"), story.labelled("two")}
+    await story.passes(3)
+    story.world.rename_label(SLUG, "preview", "demo")
+    await story.passes(3)
+    assert story.living == numbers
+    assert {story.status(n).reason.code for n in numbers} == {"label-gone"}
+    story.world.delete_label(SLUG, "demo")
+    await story.passes(3)
+    assert story.living == numbers
+
+
+async def test_a_changed_label_in_the_configuration_holds_and_a_person_lets_go(story: Story) -> None:
+    number, other = story.labelled("one"), story.labelled("two")
+    await story.passes(3)
+    story.configure(label="review-app")
+    await story.passes(3)
+    assert story.living == {number, other}
+    assert "### Preview held" in story.comment(number)
+    await story.release(number)
+    await story.passes()
+    assert story.living == {other}
+
+
+async def test_six_unlabelled_within_a_minute(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(6)]
+    await story.passes(4)
+    for number in numbers:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(10)
+    waiting = sorted(story.living)
+    assert len(waiting) == 3
+    assert all(story.status(n).stage is Stage.HELD for n in waiting)
+    assert f"greenroom release shop#{waiting[0]}" in story.comment(waiting[0])
+    await story.release(waiting[0])
+    await story.passes()
+    assert sorted(story.living) == waiting[1:]
+
+
+async def test_the_label_taken_off_by_another_bot_holds(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.unlabel(SLUG, number, "preview", "stale[bot]")
+    await story.passes(3)
+    assert story.living == {number}
+    assert story.status(number).reason.code == "label-taken-by-bot"
+
+
+async def test_a_comment_whose_answer_was_lost_is_not_made_twice(story: Story) -> None:
+    number = story.labelled()
+    story.world.faults.on("dropped-write", times=1, path="/comments")
+    await story.passes(4)
+    assert story.world.faults.fired["dropped-write"] == 1
+    assert len(story.comments(number)) == 1
+
+
+async def test_a_comment_that_somebody_edited_is_mended(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    comment = next(c for c in story.world.pull_request(SLUG, number).comments)
+    story.world.edit_comment(SLUG, comment.id, "ha", "eve")
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_a_stale_list_is_read_again(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.faults.on("stale")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    story.world.unlabel(SLUG, number, "preview", "ada")
+    story.world.label(SLUG, number, "preview", "ada")
+    story.world.push(SLUG, number, sha("later"), "ada")
+    await story.passes(2)
+    assert story.world.faults.fired["stale"] >= 2
+    assert story.living == {number}
+    assert len(story.comments(number)) == 1
+    story.world.faults.off()
+    await story.passes(3)
+    assert story.status(number).reason.code == "image-missing"
+
+
+async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: Story) -> None:
+    running, new = story.labelled("one"), story.pull_request("two")
+    await story.passes(3)
+    story.images.away = True
+    story.world.label(SLUG, new, "preview", "ada")
+    await story.passes(3)
+    assert story.living == {running}
+    assert story.status(new).reason.code == "registry-unknown"
+    story.images.away = False
+    await story.passes(3)
+    assert story.living == {running, new}
+
+
+async def test_a_tag_that_moves_is_told(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    [before] = story.engine.previews.values()
+    story.images.push("shop/web", sha("feature"), label="rebuilt")
+    await story.passes(3)
+    [after] = story.engine.previews.values()
+    assert after.row == before.row
+    assert "another image than the one that runs" in story.comment(number)
+
+
+async def test_what_is_left_is_not_called_gone(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.engine.left = ("process 4711",)
+    story.world.close(SLUG, number, "ada")
+    await story.passes()
+    assert "process 4711" in story.errors[-1]
+    assert "### Preview removed" not in story.comment(number)
+    story.engine.left = ()
+    await story.passes(3)
+    assert "Nothing is left of it." in story.comment(number)
+
+
+async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.engine.broken = "The state folder cannot be read."
+    story.world.close(SLUG, number, "ada")
+    assert await story.one_pass() == "The state folder cannot be read."
+    assert story.living == {number}

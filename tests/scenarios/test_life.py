@@ -1,0 +1,151 @@
+"""A preview's life, as people see it on GitHub."""
+
+from __future__ import annotations
+
+from stories import SLUG, Story, sha
+
+
+async def test_label_image_ready_close(story: Story) -> None:
+    number = story.labelled(image=False)
+    await story.passes(3)
+    assert "### Preview waiting for image" in story.comment(number)
+    assert story.living == set()
+    story.images.push("shop/web", sha("feature"))
+    await story.passes(3)
+    assert "### Preview ready" in story.comment(number)
+    assert f"https://web-pr-{number}.preview.example.com" in story.comment(number)
+    story.world.close(SLUG, number, "ada")
+    await story.passes()
+    assert story.living == set()
+    assert "### Preview removed" in story.comment(number)
+    assert "closed by ada" in story.comment(number)
+
+
+async def test_merge_removes_and_says_by_whom(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.close(SLUG, number, "grace", merge=True)
+    await story.passes()
+    assert story.living == set()
+    assert "merged by grace" in story.comment(number)
+
+
+async def test_push_keeps_the_old_version_until_the_new_image_is_there(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(2)
+    assert f"The last good version, {sha('feature')[:7]}, keeps serving" in story.comment(number)
+    [preview] = story.engine.previews.values()
+    assert preview.row.head_sha == sha("feature")
+    story.images.push("shop/web", sha("second"))
+    await story.passes(3)
+    [preview] = story.engine.previews.values()
+    assert preview.row.head_sha == sha("second")
+
+
+async def test_unlabel_and_label_again_at_once(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.one_pass()
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(4)
+    assert story.living == {number}
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_removed_and_brought_back(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.unlabel(SLUG, number, "preview", "grace")
+    await story.passes()
+    assert "taken off by grace" in story.comment(number)
+    story.world.label(SLUG, number, "preview", "grace")
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+    assert len(story.comments(number)) == 1
+
+
+async def test_a_pull_request_that_nobody_labelled_hears_nothing(story: Story) -> None:
+    number = story.pull_request()
+    await story.passes(3)
+    assert story.comments(number) == []
+    assert story.status(number).reason.code == "not-asked"
+
+
+async def test_triage_rights_are_not_enough(story: Story) -> None:
+    number = story.pull_request()
+    story.world.label(SLUG, number, "preview", "eve")
+    await story.passes(3)
+    assert story.living == set()
+    assert "eve put the label" in story.comment(number)
+
+
+async def test_forks_drafts_and_bots_wait_with_a_reason(story: Story) -> None:
+    fork = story.pull_request("fork", fork="eve/shop")
+    draft = story.pull_request("draft", draft=True)
+    bot = story.pull_request("bot", by="dependabot[bot]")
+    for number in (fork, draft, bot):
+        story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(3)
+    assert story.living == set()
+    assert [story.status(n).reason.code for n in (fork, draft, bot)] == ["fork", "draft", "bot-author"]
+    story.world.ready_for_review(SLUG, draft, "ada")
+    await story.passes(3)
+    assert story.living == {draft}
+
+
+async def test_the_merge_commits_image_is_recognised(story: Story) -> None:
+    number = story.labelled(image=False)
+    story.images.push("shop/web", story.world.pull_request(SLUG, number).merge_sha)
+    await story.passes(3)
+    assert "CI builds GitHub's merge commit" in story.comment(number)
+
+
+async def test_days_without_activity(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.pass_time(days=2, hours=1)
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+    story.pass_time(days=1)
+    await story.passes()
+    assert story.world.pull_request(SLUG, number).labels == []
+    assert story.living == set()
+    assert "nobody worked on it" in story.comment(number)
+
+
+async def test_a_comment_by_a_person_keeps_it(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.pass_time(days=2, hours=1)
+    await story.passes(3)
+    story.world.comment(SLUG, number, "still looking at it", "grace")
+    await story.passes(3)
+    assert "### Preview ready" in story.comment(number)
+    story.pass_time(days=1)
+    await story.passes(4)
+    assert story.living == {number}
+
+
+async def test_a_bots_comment_keeps_nothing(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.pass_time(days=2, hours=1)
+    story.world.comment(SLUG, number, "Coverage is 93 %", "codecov[bot]")
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+
+
+async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
+    from dataclasses import replace
+
+    story.configure(limits=replace(story.platform.limits, per_repository=1))
+    first, second = story.labelled("one"), story.labelled("two")
+    await story.passes(4)
+    assert story.living == {first}
+    assert "number 1 in the queue" in story.comment(second)
+    story.world.close(SLUG, first, "ada")
+    await story.passes()
+    assert story.living == {second}

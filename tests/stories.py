@@ -1,0 +1,179 @@
+"""What scenario tests speak: people, CI and accidents on one side, passes of the controller on the other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import httpx2
+
+from greenroom.controller.board import Board
+from greenroom.controller.freshness import Freshness
+from greenroom.controller.gather import Lists, Sources
+from greenroom.controller.reconcile import Parts, Reconciler
+from greenroom.core import rowsets
+from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
+from greenroom.core.comment import Key, Signer
+from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
+from greenroom.core.status import Status
+from greenroom.errors import Doubt, GreenroomError
+from greenroom.github.client import GitHub, Token
+from greenroom.github.clock import Clock
+from greenroom.github.transport import Transport
+from greenroom.registry.client import Registry
+from greenroom.simulator.app import Simulator
+from greenroom.simulator.registry import Images
+from greenroom.simulator.world import World
+from greenroom.store.rows import Deployment, Event
+
+BOT = "greenroom[bot]"
+SLUG = "acme/shop"
+
+
+def sha(of: str) -> str:
+    return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class MemoryEngine:
+    """The four verbs in memory. What it holds survives the controller, as a cluster does."""
+
+    previews: dict[Identity, ObservedPreview] = field(default_factory=dict)
+    sets: dict[int, RowSet] = field(default_factory=dict)
+    removed: list[Identity] = field(default_factory=list)
+    left: tuple[str, ...] = ()
+    broken: str = ""
+
+    async def observe(self) -> Observed:
+        if self.broken:
+            raise Doubt(self.broken)
+        return Observed(dict(self.previews), dict(self.sets))
+
+    async def serve(self, rows: RowSet) -> None:
+        assert rows.generation > self.sets.get(rows.repository_id, RowSet(0, "", -1)).generation
+        self.sets[rows.repository_id] = rows
+        for number, row in rows.rows.items():
+            identity = Identity(rows.repository_id, number)
+            services = tuple(
+                Running(v.service, f"https://{row.naming.host(v.service)}", v.sha, v.digest, True) for v in row.versions
+            )
+            uid = self.previews[identity].uid if identity in self.previews else f"uid-{len(self.removed)}-{identity}"
+            self.previews[identity] = ObservedPreview(identity, uid, row, Health.READY, services)
+
+    async def remove(self, identity: Identity, uid: str) -> None:
+        assert identity.number not in self.sets[identity.repository_id].rows, "removed although its row is served"
+        assert self.previews[identity].uid == uid
+        del self.previews[identity]
+        self.removed.append(identity)
+
+    async def receipt(self, identity: Identity) -> Receipt:
+        return Receipt(identity, ("memory",), self.left)
+
+
+class NoHistory:
+    """History that keeps nothing: decisions may not miss it."""
+
+    async def record(self, *events: Event) -> int:
+        return len(events)
+
+    async def record_deployments(self, *deployments: Deployment) -> int:
+        return len(deployments)
+
+
+@dataclass
+class Story:
+    world: World
+    images: Images
+    engine: MemoryEngine
+    api_url: str
+    registry: str
+    client: httpx2.AsyncClient
+    forgetful: bool = False
+    simulator: Simulator | None = None
+    errors: list[str] = field(default_factory=list)
+
+    def set_up(self) -> None:
+        self.world.token("t0ken-of-the-bot", BOT)
+        self.world.repository(SLUG)
+        for person in ("ada", "grace"):
+            self.world.collaborator(SLUG, person, "write")
+        self.world.collaborator(SLUG, "eve", "triage")
+        service = Service("web", "shop", Image(f"{self.registry}/shop/web"), (Process("web", port=8080),))
+        repository = Repository("shop", SLUG, (service,))
+        self.platform = Platform("test", "preview.example.com", (repository,), limits=Limits(50, 50, 50))
+        self.board = Board()
+        self._controller: Reconciler | None = None
+
+    # --- people and CI ---
+
+    def pull_request(self, branch: str = "feature", *, by: str = "ada", image: bool = True, **more: object) -> int:
+        made = self.world.open_pull_request(SLUG, head=branch, sha=sha(branch), by=by, **more)  # type: ignore[arg-type]
+        if image:
+            self.images.push("shop/web", made.head_sha)
+        return made.number
+
+    def labelled(self, branch: str = "feature", **more: object) -> int:
+        number = self.pull_request(branch, **more)  # type: ignore[arg-type]
+        self.world.label(SLUG, number, "preview", "ada")
+        return number
+
+    def pass_time(self, **delta: float) -> None:
+        self.world.advance(timedelta(**delta))
+
+    # --- the controller ---
+
+    def controller(self) -> Reconciler:
+        if self._controller is None or self.forgetful:
+            clock = Clock()
+            transport = Transport(self.client, Token("t0ken-of-the-bot"), self.api_url, clock)
+            github = GitHub(transport, clock, "<!-- greenroom:1 test ")
+            signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))
+            sources = Sources(github, Registry(self.client), signer, Freshness())
+            parts = Parts(self.engine, sources, Lists(github), NoHistory(), self.board)
+            self._controller = Reconciler(parts, self.platform)
+        self._controller.platform = self.platform
+        return self._controller
+
+    async def one_pass(self) -> str:
+        """One pass; the sentence of what went wrong, or empty. The clock ticks a second, as a pass takes time."""
+        self.pass_time(seconds=1)
+        controller = self.controller()
+        try:
+            await controller.reconcile(self.platform.repositories[0])
+        except GreenroomError as error:
+            self.errors.append(str(error))
+            return str(error)
+        return ""
+
+    async def passes(self, count: int = 8) -> None:
+        for _ in range(count):
+            await self.one_pass()
+
+    async def release(self, *numbers: int) -> None:
+        controller = self.controller()
+        await controller.facts(self.platform.repositories[0])
+        repository_id = self.world.repository(SLUG).id
+        holds = [Release(s.identity, s.hold, "grace", controller.now()) for n in numbers if (s := self.status(n))]
+        await controller.amend(repository_id, lambda rows: rowsets.released(rows, holds, controller.now()))
+
+    # --- what is seen ---
+
+    @property
+    def living(self) -> set[int]:
+        return {i.number for i in self.engine.previews}
+
+    def status(self, number: int) -> Status:
+        found = self.board.find("shop", number)
+        assert found is not None
+        return found
+
+    def comments(self, number: int) -> list[str]:
+        return [c.body for c in self.world.pull_request(SLUG, number).comments if c.author.login == BOT]
+
+    def comment(self, number: int) -> str:
+        [body] = self.comments(number)
+        return body
+
+    def configure(self, **changes: object) -> None:
+        self.platform = replace(self.platform, **changes)  # type: ignore[arg-type]
