@@ -134,7 +134,7 @@ def _read(path: Path, name: str, model: type[M], mistakes: list[Mistake]) -> M |
         return None
     reserved = [k for k in data if k in RESERVED]
     for key in reserved:
-        message = f"`{key}` is reserved for a later release: {RESERVED[key]} is not built yet."
+        message = f"`{key}` is reserved for a later release ({RESERVED[key]})."
         mistakes.append(Mistake(name, key, message, "Remove it."))
     try:
         return model.model_validate({k: v for k, v in data.items() if k not in RESERVED})
@@ -147,6 +147,8 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}" if mark else ""
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if problem.endswith("stands twice"):
+        return Mistake(name, where, f"{problem}.", "Remove one of the two.")
     return Mistake(name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: ` and `#`.")
 
 
@@ -168,6 +170,23 @@ def _mistake(name: str, model: type[BaseModel], error: dict[str, Any]) -> Mistak
             return Mistake(
                 name, path, f"{error['input']!r} is not valid here.", f"It must match {error['ctx']['pattern']}."
             )
+        case "greater_than_equal" | "less_than_equal":
+            least = error["type"] == "greater_than_equal"
+            bound = error["ctx"]["ge" if least else "le"]
+            return Mistake(
+                name,
+                path,
+                f"{error['input']} is too {'small' if least else 'large'}.",
+                f"Write {bound} or {'more' if least else 'less'}.",
+            )
+        case "int_type" | "int_parsing" | "int_from_float":
+            return Mistake(name, path, f"{error['input']!r} is no whole number.", "Write digits without quotes.")
+        case "bool_type" | "bool_parsing":
+            return Mistake(name, path, f"{error['input']!r} is neither true nor false.", "Write `true` or `false`.")
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return Mistake(name, path, f"{error['input']!r} is no mapping.", "Write `key: value` lines, indented.")
+        case "list_type" | "tuple_type":
+            return Mistake(name, path, f"{error['input']!r} is no list.", "Write it as `[one, two]`.")
         case "string_type":
             return Mistake(name, path, f"{error['input']!r} is no text.", f'Quote it: "{error["input"]}".')
         case _:
