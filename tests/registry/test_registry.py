@@ -1,0 +1,234 @@
+"""Registries: missing only when the registry says so; credentials never go elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from greenroom.core.model import ImageState, Missing, Present, Unknown
+from greenroom.errors import FixConfiguration
+from greenroom.registry.client import Credentials, Registry
+from greenroom.registry.references import Challenge, Reference, challenge, reference
+from greenroom.serving import running
+from greenroom.simulator.registry import MANIFEST, Images, registry
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("registry.example.com/shop/catalog:abc", Reference("registry.example.com", "shop/catalog", "abc")),
+        ("localhost:5000/web:v1", Reference("localhost:5000", "web", "v1")),
+        (f"ghcr.io/acme/web@{DIGEST}", Reference("ghcr.io", "acme/web", DIGEST)),
+        ("python:3.12", Reference("registry-1.docker.io", "library/python", "3.12")),
+        ("docker.io/acme/web:1", Reference("registry-1.docker.io", "acme/web", "1")),
+    ],
+)
+def test_references(text: str, expected: Reference) -> None:
+    assert reference(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "web", "r.io/web", "r.io/Web:1", "r.io/web:", "r.io/web:a b", "r.io/../x:1", "r.io/w@sha256:1"]
+)
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(FixConfiguration, match="is no image reference"):
+        reference(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            'Bearer realm="https://a.example/token",service="r",scope="x"',
+            Challenge("bearer", "https://a.example/token", "r", "x"),
+        ),
+        ("Basic realm=registry", Challenge("basic")),
+        ("bearer service=r", None),
+        ("Negotiate", None),
+        ("", None),
+    ],
+)
+def test_challenges(header: str, expected: Challenge | None) -> None:
+    assert challenge(header) == expected
+
+
+# --- the simulator's registry, over real HTTP ---
+
+
+@pytest.fixture
+async def images() -> AsyncIterator[tuple[Images, str]]:
+    found = Images()
+    async with running(registry(found)) as url:
+        yield found, url.removeprefix("http://")
+
+
+async def look(text: str, credentials: dict[str, Credentials] | None = None, **more: object) -> ImageState:
+    async with httpx2.AsyncClient(timeout=5) as client:
+        return await Registry(client, credentials, **more).look(text)  # type: ignore[arg-type]
+
+
+async def test_present_and_missing(images: tuple[Images, str]) -> None:
+    found, host = images
+    digest = found.push("shop/web", "v1")
+    assert await look(f"{host}/shop/web:v1") == Present(digest)
+    assert await look(f"{host}/shop/web@{digest}") == Present(digest)
+    assert await look(f"{host}/shop/web:v2") == Missing()
+
+
+async def test_a_registry_that_is_away_is_unknown(images: tuple[Images, str]) -> None:
+    found, host = images
+    found.away = True
+    assert isinstance(await look(f"{host}/shop/web:v1"), Unknown)
+    assert isinstance(await look("127.0.0.1:1/shop/web:v1"), Unknown)
+
+
+@pytest.mark.parametrize("bearer", [False, True])
+async def test_logins(images: tuple[Images, str], bearer: bool) -> None:
+    found, host = images
+    digest = found.push("shop/web", "v1")
+    found.login, found.bearer = ("ci", "pass word"), bearer
+    assert await look(f"{host}/shop/web:v1", {host: Credentials("ci", "pass word")}) == Present(digest)
+    wrong = await look(f"{host}/shop/web:v1", {host: Credentials("ci", "wr0ng")})
+    assert isinstance(wrong, Unknown)
+    assert "wr0ng" not in wrong.why
+    assert isinstance(await look(f"{host}/shop/web:v1"), Unknown)
+    assert "pass word" not in repr(Credentials("ci", "pass word"))
+
+
+# --- what no good registry does ---
+
+
+def answering(answer: httpx2.Response, seen: list[httpx2.Request]) -> httpx2.AsyncClient:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return answer
+
+    return httpx2.AsyncClient(transport=httpx2.MockTransport(handle))
+
+
+JSON = {"content-type": "application/json"}
+UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (httpx2.Response(404, headers=JSON, content=UNKNOWN), Missing),
+        (httpx2.Response(404, headers={"content-type": "text/html"}, content=b"<h1>Not found</h1>"), Unknown),
+        (httpx2.Response(404, headers=JSON, content=b"{}"), Unknown),
+        (
+            httpx2.Response(
+                404, headers=JSON, content=b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "but accept header"}]}'
+            ),
+            Unknown,
+        ),
+        (httpx2.Response(500), Unknown),
+        (httpx2.Response(302, headers={"location": "https://elsewhere.example"}), Unknown),
+        (httpx2.Response(429, headers={"retry-after": "9"}), Unknown),
+        (httpx2.Response(200, headers={"content-type": "text/html"}, content=b"<h1>Hello</h1>"), Unknown),
+        (httpx2.Response(200, headers={**JSON, "docker-content-digest": "md5:1"}, content=b"{}"), Unknown),
+    ],
+)
+async def test_missing_needs_a_registry_that_says_so(answer: httpx2.Response, expected: type) -> None:
+    seen: list[httpx2.Request] = []
+    async with answering(answer, seen) as client:
+        assert isinstance(await Registry(client).look("r.example.com/shop/web:v1"), expected)
+    assert all(r.headers["accept"].count("application/vnd.") == 4 for r in seen)
+    assert {r.url.host for r in seen} == {"r.example.com"}
+
+
+async def test_a_digest_that_head_does_not_tell_is_computed() -> None:
+    body = b'{"schemaVersion": 2}'
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(
+            200, headers={"content-type": MANIFEST}, content=body if request.method == "GET" else b""
+        )
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        state = await Registry(client).look("r.example.com/shop/web:v1")
+    assert state == Present(f"sha256:{hashlib.sha256(body).hexdigest()}")
+
+
+@pytest.mark.parametrize(
+    "realm", ["https://evil.example/token", "http://r.example.com/token", "https://r.example.com.evil.example/t"]
+)
+async def test_credentials_never_go_elsewhere(realm: str) -> None:
+    seen: list[httpx2.Request] = []
+    refused = httpx2.Response(401, headers={"www-authenticate": f'Bearer realm="{realm}",service="r"'})
+    async with answering(refused, seen) as client:
+        state = await Registry(client, {"r.example.com": Credentials("ci", "s3cret")}).look("r.example.com/shop/web:v1")
+    assert isinstance(state, Unknown)
+    assert "which is not allowed" in state.why
+    assert len(seen) == 1
+    assert not [r for r in seen if "authorization" in r.headers]
+
+
+async def test_an_allowed_realm_may_issue_tokens() -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "auth.example.com":
+            assert request.headers["authorization"].startswith("Basic ")
+            return httpx2.Response(200, json={"access_token": "t"})
+        if request.headers.get("authorization") == "Bearer t":
+            return httpx2.Response(200, headers={"docker-content-digest": DIGEST})
+        return httpx2.Response(
+            401, headers={"www-authenticate": 'Bearer realm="https://auth.example.com/t",service="r"'}
+        )
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        known = {"r.example.com": Credentials("ci", "p")}
+        state = await Registry(client, known, realms=["auth.example.com"]).look("r.example.com/shop/web:v1")
+    assert state == Present(DIGEST)
+
+
+# --- a registry that nobody here wrote ---
+
+BINARY = shutil.which("docker-registry")
+MAY_SKIP = os.environ.get("CI") != "true"
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Iterator[str]:
+    if BINARY is None and MAY_SKIP:
+        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
+    assert BINARY, "docker-registry must be installed in CI"
+    from greenroom.local.postgres import free_port
+
+    port = free_port()
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {tmp_path / 'data'}}}}}\n"
+    )
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([BINARY, "serve", str(config)], stdout=log, stderr=log)
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    process.wait(timeout=10)
+
+
+async def test_debians_registry_agrees(debian: str) -> None:
+    base = f"http://{debian}/v2"
+    blob = b"{}"
+    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+    transport = httpx2.AsyncHTTPTransport(retries=8)
+    async with httpx2.AsyncClient(timeout=5, transport=transport) as client:
+        started = await client.post(f"{base}/shop/web/blobs/uploads/")
+        await client.put(f"{started.headers['location']}&digest={digest}", content=blob)
+        config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(blob)}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+        pushed = await client.put(f"{base}/shop/web/manifests/v1", json=manifest, headers={"content-type": MANIFEST})
+        assert pushed.status_code == 201, pushed.text
+        ours = Registry(client)
+        assert await ours.look(f"{debian}/shop/web:v1") == Present(pushed.headers["docker-content-digest"])
+        assert await ours.look(f"{debian}/shop/web:v2") == Missing()
+        assert await ours.look(f"{debian}/shop/other:v1") == Missing()
