@@ -51,7 +51,7 @@ class Mistake:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.path}" if self.path else self.file
-        return f"{where}: {self.message} {self.fix}".rstrip()
+        return " ".join(f"{where}: {self.message} {self.fix}".split())
 
 
 class FixConfiguration(GreenroomError):

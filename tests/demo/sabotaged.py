@@ -6,7 +6,7 @@ import sys
 from contextlib import asynccontextmanager
 from typing import Any
 
-from greenroom import wire
+from greenroom import serving, wire
 from greenroom.cli import main
 from greenroom.local import engine as local_engine
 from greenroom.local.postgres import Postgres
@@ -14,14 +14,14 @@ from greenroom.local.postgres import Postgres
 
 def proxy_stopped() -> None:
     """Previews run, but the port where people open them is closed."""
-    real = local_engine.running
+    real = serving.running
 
     @asynccontextmanager
     async def elsewhere(application: Any, port: int = 0, host: str = "127.0.0.1") -> Any:
         async with real(application, 0, host) as url:
             yield url
 
-    local_engine.running = elsewhere  # type: ignore[attr-defined]
+    setattr(local_engine, "running", elsewhere)  # noqa: B010 -- the module's own name for it
 
 
 def seed_row_altered() -> None:

@@ -61,7 +61,9 @@ class Eyes:
     async def answers(self, service: str, number: int, path: str = "/") -> str:
         """The text of a page that answers 200."""
         response = await self.get(service, number, path)
-        demand(response.status_code == 200, f"{service}-pr-{number}{path} answers {response.status_code}")
+        if response.status_code != 200:
+            said = " ".join(" ".join(self.comments(service, number)[-1:]).split()[6:60])
+            raise NotSeen(f"{service}-pr-{number}{path} answers {response.status_code}; its comment: {said[:300]}")
         return response.text
 
     async def products(self, number: int) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
     """The image arrives: page and seeded rows over HTTP."""
     number = stage.noted["catalog"]
     stage.push_image("catalog", stage.noted["catalog sha"])
-    page = await until(lambda: eyes.answers("catalog", number), 60)
+    page = await until(lambda: eyes.answers("catalog", number), 40)
     found = await eyes.products(number)
     seen = [(p["id"], p["name"], p["cents"]) for p in found["products"]]
     demand(seen == stage.shop.seeded_products(), f"the rows are not those of the seed: {seen[:2]}...")

@@ -1,0 +1,33 @@
+"""A whole run must exercise every fault and every judged operation at least once; else it fails, whatever passed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from greenroom.simulator.faults import ALL, Faults
+from judge import COUNTS, operations
+
+FIRED: Counter[str] = Counter()
+_real = Faults.fires
+
+
+def _counting(self: Faults, name: str, path: str = "") -> bool:
+    fired = _real(self, name, path)
+    FIRED[name] += fired
+    return fired
+
+
+Faults.fires = _counting  # type: ignore[method-assign]  # counts over all simulators of the run; changes nothing
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    whole = not session.config.option.keyword and not session.config.option.markexpr and not session.config.option.lf
+    if exitstatus or not whole or session.config.args != session.config.getini("testpaths"):
+        return
+    silent = [f"fault {name}" for name in ALL if not FIRED[name]]
+    silent += [f"operation {name}" for name in (*operations(), "POST /graphql") if not COUNTS[name]]
+    if silent:
+        print(f"\nnever exercised in this run: {', '.join(silent)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

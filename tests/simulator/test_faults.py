@@ -1,0 +1,168 @@
+"""Each fault on demand really happens, and is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from greenroom.serving import running
+from greenroom.simulator.app import Simulator
+from greenroom.simulator.webhooks import Webhooks, signature
+from greenroom.simulator.world import World
+
+QUERY = """{ repository(owner: "acme", name: "shop") { pullRequests(first: 5) { totalCount nodes { number } } } }"""
+
+
+@asynccontextmanager
+async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
+    world = World()
+    world.token("token", "ada")
+    for branch in ("one", "two"):
+        world.open_pull_request("acme/shop", head=branch, sha="a" * 40, by="ada")
+    async with running(Simulator(world)) as url, httpx2.AsyncClient(base_url=url, timeout=5) as client:
+        client.headers["authorization"] = "token token"
+        yield world, client
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("server-error", 500, "Server Error"),
+        ("secondary-limit", 403, "secondary rate limit"),
+        ("unauthorized", 401, "Bad credentials"),
+        ("html", 200, "<!doctype html>"),
+    ],
+)
+async def test_answers_that_are_no_answers(fault: str, status: int, words: str) -> None:
+    async with github() as (world, client):
+        world.faults.on(fault, times=1, path="/pulls")
+        first = await client.get("/repos/acme/shop/pulls")
+        assert (first.status_code, words in first.text) == (status, True)
+        assert (await client.get("/repos/acme/shop/pulls")).status_code == 200
+        assert world.faults.fired == {fault: 1}
+
+
+@pytest.mark.parametrize(("fault", "left"), [("truncated", 1), ("empty-list", 0)])
+async def test_lists_that_are_too_short(fault: str, left: int) -> None:
+    async with github() as (world, client):
+        world.faults.on(fault)
+        assert len((await client.get("/repos/acme/shop/pulls")).json()) == left
+        found = (await client.post("/graphql", json={"query": QUERY})).json()["data"]["repository"]["pullRequests"]
+        assert len(found["nodes"]) == left
+        assert (found["totalCount"] == 2) == (fault == "truncated")
+        assert world.faults.fired[fault] == 2
+
+
+async def test_partial_graphql_has_errors_and_nulls() -> None:
+    async with github() as (world, client):
+        world.faults.on("graphql-errors")
+        found = (await client.post("/graphql", json={"query": QUERY})).json()
+        assert found["errors"]
+        assert found["data"]["repository"]["pullRequests"]["nodes"] == [None, None]
+
+
+async def test_stale_reads_come_from_before() -> None:
+    async with github() as (world, client):
+        world.faults.on("stale")
+        assert (await client.get("/repos/acme/shop/pulls/1")).json()["state"] == "open"
+        world.close("acme/shop", 1, "ada")
+        assert (await client.get("/repos/acme/shop/pulls/1")).json()["state"] == "open"
+        world.faults.off("stale")
+        assert (await client.get("/repos/acme/shop/pulls/1")).json()["state"] == "closed"
+        assert world.faults.fired["stale"] == 2
+
+
+async def test_a_dropped_write_was_applied() -> None:
+    async with github() as (world, client):
+        world.faults.on("dropped-write", times=1)
+        try:
+            status = (await client.post("/repos/acme/shop/issues/1/comments", json={"body": "hello"})).status_code
+        except httpx2.HTTPError:
+            status = 0
+        assert status in (0, 500)
+        assert [c.body for c in world.pull_request("acme/shop", 1).comments] == ["hello"]
+
+
+def test_an_unknown_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no fault"):
+        World().faults.on("typo")
+
+
+# --- webhooks ---
+
+
+class Receiver:
+    def __init__(self) -> None:
+        self.got: list[tuple[str, str]] = []
+        self.application = Starlette(routes=[Route("/webhook", self.receive, methods=["POST"])])
+
+    async def receive(self, request: Request) -> Response:
+        body = await request.body()
+        assert request.headers["x-hub-signature-256"] == signature("secret", body)
+        payload = json.loads(body)
+        self.got.append((request.headers["x-github-event"], payload["action"]))
+        return Response(status_code=202)
+
+    async def wait(self, count: int) -> list[tuple[str, str]]:
+        async with asyncio.timeout(5):
+            while len(self.got) < count:
+                await asyncio.sleep(0.01)
+        return self.got
+
+
+@asynccontextmanager
+async def hooked() -> AsyncIterator[tuple[World, Webhooks, Receiver]]:
+    world, receiver = World(), Receiver()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(running(receiver.application))
+        hooks = Webhooks(world, "secret")
+        hooks.url = f"{url}/webhook"
+        sending = asyncio.create_task(hooks.run())
+        yield world, hooks, receiver
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+OPENED, LABELED = ("pull_request", "opened"), ("pull_request", "labeled")
+
+
+def happen(world: World) -> None:
+    world.open_pull_request("acme/shop", head="one", sha="a" * 40, by="ada")
+    world.label("acme/shop", 1, "preview", "ada")
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "expected"),
+    [
+        ("", None, [OPENED, LABELED]),
+        ("webhook-lost", 1, [LABELED]),
+        ("webhook-duplicated", 1, [OPENED, OPENED, LABELED]),
+        ("webhook-reordered", 1, [LABELED, OPENED]),
+    ],
+)
+async def test_webhooks_and_their_fates(fault: str, times: int | None, expected: list[tuple[str, str]]) -> None:
+    async with hooked() as (world, _, receiver):
+        if fault:
+            world.faults.on(fault, times)
+        happen(world)
+        assert await receiver.wait(len(expected)) == expected
+        assert world.faults.fired[fault] == (1 if fault else 0)
+
+
+async def test_a_late_webhook_comes_late() -> None:
+    async with hooked() as (world, hooks, receiver):
+        world.faults.on("webhook-late", times=1)
+        happen(world)
+        assert await receiver.wait(1) == [LABELED]
+        hooks.send_late()
+        assert await receiver.wait(2) == [LABELED, OPENED]
+        assert world.faults.fired["webhook-late"] == 1
