@@ -115,12 +115,18 @@ class Eyes:
         note = self.stage.state / "postgres.json"
         if not note.exists():
             return []
-        known = json.loads(note.read_text())
-        url = f"postgresql://postgres:{known['password']}@127.0.0.1:{known['port']}/postgres"
+        password = json.loads(note.read_text())["password"]
+        url = f"postgresql://postgres:{password}@127.0.0.1:{self._database_port()}/postgres"
         prefix = f"gr_{self.stage.world.repository(f'shop/{repository}').id}_{number}_"
         query = "SELECT datname FROM pg_database WHERE starts_with(datname::text, %s)"
         async with await psycopg.AsyncConnection.connect(url) as connection:
             return [str(r[0]) for r in await (await connection.execute(query, (prefix,))).fetchall()]
+
+    def _database_port(self) -> int:
+        """PostgreSQL's own note of its port."""
+        home = self.stage.state / "home.json"
+        folder = Path(json.loads(home.read_text())["home"]) if home.exists() else self.stage.state / "run"
+        return int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[3])
 
     async def worktrees(self, repository: str) -> int:
         """How many worktrees git itself knows beside the repository's own."""

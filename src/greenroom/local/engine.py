@@ -59,6 +59,14 @@ class LocalEngine:
         self._rows: dict[int, RowSet] = {}
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
         settings = self._settings
         self._state = State(settings.state)
         self._stack.callback(os.close, self._state.lock())
@@ -67,7 +75,6 @@ class LocalEngine:
         try:
             url = await self._stack.enter_async_context(running(proxy, settings.proxy_port))
         except OSError as error:
-            await self._stack.aclose()
             sentence = f"Port {settings.proxy_port} for previews is taken ({error.strerror}). Set `local.proxyPort`."
             raise Failed(sentence) from None
         client = await self._stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
@@ -90,7 +97,6 @@ class LocalEngine:
             self._drive(kept, self._row_set(identity).rows.get(identity.number))
         for rows in self._rows.values():
             self._start_new(rows)
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await asyncio.gather(*(p.leave() for p in self._previews.values()))

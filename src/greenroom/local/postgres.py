@@ -69,17 +69,34 @@ class Postgres:
         """The running server; starts it. Raises `Failed` with what to install or where to look."""
         async with self._lock:
             if self._server is None or not processes.alive(self._server.pid, self._server.started):
-                self._server = self.found() or await self._start()
+                self._server = self.found() or await self._start_or_find()
             return self._server
 
+    async def _start_or_find(self) -> Server:
+        """Start it; or find one that was just starting when we looked, after a kill at that very moment."""
+        try:
+            return await self._start()
+        except Failed:
+            await asyncio.sleep(1)
+            if server := self.found():
+                return server
+            raise
+
     def found(self) -> Server | None:
-        """The server that an earlier run started, if it still runs."""
+        """The server that an earlier run started, if it still runs: by PostgreSQL's own note of pid and port.
+
+        https://www.postgresql.org/docs/current/storage-file-layout.html (postmaster.pid)
+        """
         try:
             known = json.loads(self._note.read_text())
-            server = Server(**{**known, "programs": Path(known["programs"])})
-        except (OSError, ValueError, KeyError, TypeError):
+            lines = (self._account.home / "postgres" / "postmaster.pid").read_text().splitlines()
+            pid, port = int(lines[0]), int(lines[3])
+            programs = Path(known["programs"])
+        except (OSError, ValueError, KeyError, IndexError):
             return None
-        return server if processes.alive(server.pid, server.started) else None
+        started = processes.started(pid)
+        runs_here = started is not None and processes.command(pid).startswith(str(programs / "postgres"))
+        return Server(port, known["password"], pid, started or "", programs) if runs_here else None
 
     async def stop(self) -> None:
         """Stop the server, if it runs."""
@@ -91,6 +108,7 @@ class Postgres:
         data = self._account.home / "postgres"
         programs = await asyncio.to_thread(_programs, self._account)
         password = self._password()
+        _write_private(self._note, json.dumps({"password": password, "programs": str(programs)}))
         if not (data / "PG_VERSION").exists():
             await asyncio.to_thread(self._init, programs, data, password)
         port = free_port()
@@ -104,24 +122,24 @@ class Postgres:
         )
         pid, started = processes.start(command, self._account)
         server = Server(port, password, pid, started, programs)
-        _write_private(self._note, json.dumps({**_plain(server), "programs": str(programs)}))
         await self._answers(server, log)
         return server
 
     def _password(self) -> str:
+        """The superuser's password: the one that the data was made with, or a new one."""
         try:
             return str(json.loads(self._note.read_text())["password"])
         except (OSError, ValueError, KeyError):
-            password = _bare()
-            _write_private(self._note, json.dumps({"password": password}))
-            return password
+            return _bare()
 
     def _init(self, programs: Path, data: Path, password: str) -> None:
-        shutil.rmtree(data, ignore_errors=True)
+        """Make the data folder, whole or not at all: a kill in the middle leaves a draft, which is made anew."""
+        draft = data.with_name("postgres.draft")
+        shutil.rmtree(draft, ignore_errors=True)
         word = self._account.home / "initdb.password"
         _write_private(word, password)
         self._account.own(word)
-        arguments = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", "--no-sync"]
+        arguments = [str(programs / "initdb"), "-D", str(draft), "-U", "postgres", "-A", "scram-sha-256", "--no-sync"]
         arguments += [f"--pwfile={word}", "--encoding=UTF8", "--locale=C"]
         done = subprocess.run(
             arguments,
@@ -135,6 +153,7 @@ class Postgres:
         word.unlink()
         if done.returncode:
             raise Failed(f"PostgreSQL could not be set up: {done.stderr.strip().splitlines()[-1]}")
+        draft.rename(data)
 
     async def _answers(self, server: Server, log: Path) -> None:
         import psycopg
@@ -238,10 +257,6 @@ class Postgres:
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
-
-
-def _plain(server: Server) -> dict[str, Any]:
-    return {"port": server.port, "password": server.password, "pid": server.pid, "started": server.started}
 
 
 def _touched(path: Path) -> Path:

@@ -183,17 +183,19 @@ class Preview:
 
     async def _databases(self, row: Row, trees: dict[str, Path]) -> None:
         """Databases of this incarnation, at their seeds; those of the last one go."""
-        if self.kept.incarnation == row.incarnation:
-            return
+        if self.kept.incarnation != row.incarnation:
+            self._keep(incarnation=row.incarnation, databases=())
         for service, need in _needs(row):
             if need.kind != "postgresql":
                 raise Failed(f"The local engine offers PostgreSQL only, not {need.kind} ({service.name}).")
             name = self._database(service, need)
+            if name in self.kept.databases:
+                continue
             self._keep(secrets={**self.kept.secrets, name: self.kept.secrets.get(name) or secrets.token_hex(16)})
             template = await self._template(trees[service.name], need)
             await self._ground.postgres.drop(name)
             await self._ground.postgres.clone(name, template, self.kept.secrets[name])
-        self._keep(incarnation=row.incarnation)
+            self._keep(databases=(*self.kept.databases, name))
 
     async def _template(self, tree: Path, need: Need) -> str:
         if not need.seed:

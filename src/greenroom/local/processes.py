@@ -73,6 +73,15 @@ def _started_by_ps(pid: int) -> str | None:
     return done.stdout.strip() or None
 
 
+def command(pid: int) -> str:
+    """The command line of a process, empty when it cannot be read."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+
 def alive(pid: int, start_time: str) -> bool:
     """Whether that very process runs."""
     return bool(start_time) and started(pid) == start_time

@@ -47,7 +47,8 @@ class Instance:
 class Kept:
     """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried.
 
-    `secrets` holds the database passwords of the preview, by need; the file is readable by its owner only.
+    `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. The file is
+    readable by its owner only.
     """
 
     identity: Identity
@@ -58,6 +59,7 @@ class Kept:
     serving: Instance | None = None
     starting: Instance | None = None
     incarnation: int = 0
+    databases: tuple[str, ...] = ()
     failed_key: str = ""
     why: str = ""
     log: tuple[str, ...] = ()

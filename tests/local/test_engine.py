@@ -1,0 +1,405 @@
+"""The local engine with real git, real processes and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+
+from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service
+from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
+from greenroom.core.rows import Link, Naming, Row, Version
+from greenroom.errors import Doubt, Failed
+from greenroom.local import processes
+from greenroom.local.engine import LocalEngine, LocalSettings, stop_all
+from greenroom.local.preview import database_prefix, folder_of, mark_of
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+SERVER = """
+import json, os, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+{extra}
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({{"release": "{release}", "environment": dict(os.environ)}}).encode()
+        self.send_response({status}); self.send_header("content-length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(201); self.send_header("content-length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answers).serve_forever()
+"""
+SEED = "CREATE TABLE things (name text);\nCOPY things FROM stdin;\none\ntwo\n\\.\n"
+IDENTITY = Identity(7, 1)
+
+
+def git(repository: Path, *arguments: str) -> str:
+    named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", *named, "-C", str(repository), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+class Workshop:
+    """A repository, a state folder and rows for one preview."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.repository = folder / "repository"
+        self.repository.mkdir()
+        git(self.repository, "init", "--quiet", "--initial-branch", "main")
+        self.settings = LocalSettings(folder / "state", {"acme/shop": self.repository}, "test", probe_seconds=10)
+
+    def commit(self, release: str, *, extra: str = "", status: int = 200, **files: str) -> str:
+        (self.repository / "server.py").write_text(SERVER.format(release=release, extra=extra, status=status))
+        for name, content in files.items():
+            (self.repository / name.replace("__", ".")).write_text(content)
+        git(self.repository, "add", "--all")
+        git(self.repository, "commit", "--quiet", "--allow-empty", "--message", release)
+        return git(self.repository, "rev-parse", "HEAD")
+
+    def row(self, sha: str, **changes: object) -> Row:
+        service = Service(
+            "web", "shop", Image("r.example.com/web"), (Process("web", command=("python", "server.py"), port=80),)
+        )
+        base = Row(
+            repository_id=7,
+            repository="shop",
+            slug="acme/shop",
+            number=1,
+            author="ada",
+            naming=Naming("preview-shop-1", "preview-shop-1", "preview", (("web", "web-pr-1.preview.localhost"),)),
+            head_sha=sha,
+            head_since=NOW,
+            created=NOW,
+            versions=(Version("web", sha, f"r.example.com/web:{sha}", f"sha256:{sha}"),),
+            services=(service,),
+        )
+        given = {k: v for k, v in changes.items() if k in Row.__dataclass_fields__}
+        of_service = {k: v for k, v in changes.items() if k not in given}
+        return replace(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
+
+    @staticmethod
+    def rows(row: Row | None, generation: int) -> RowSet:
+        return RowSet(7, "shop", generation, {1: row} if row else {}, Ledger())
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Workshop]:
+    folder = Path(tempfile.mkdtemp(prefix="greenroom-test-"))
+    folder.chmod(0o755)
+    made = Workshop(folder)
+    yield made
+    await stop_all(made.settings)
+    shutil.rmtree(folder)
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.02)
+
+
+async def seen(engine: LocalEngine) -> ObservedPreview:
+    return (await engine.observe()).previews[IDENTITY]
+
+
+async def wait(engine: LocalEngine, health: Health, sha: str = "") -> ObservedPreview:
+    async def there() -> bool:
+        found = await seen(engine)
+        return found.health is health and (not sha or any(s.sha == sha for s in found.services))
+
+    await until(there)
+    return await seen(engine)
+
+
+async def get(engine: LocalEngine, host: str = "web-pr-1.preview.localhost") -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://127.0.0.1:{engine.proxy_port}/", headers={"host": host})
+
+
+def pids() -> list[int]:
+    return sorted(processes.marked(mark_of("test", IDENTITY)))
+
+
+def quiet(repository_id: int) -> None:
+    assert repository_id == 7
+
+
+NEED = (Need("db", "postgresql", "16", "DATABASE_URL", seed="seed.sql"),)
+
+
+async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET_OF_OURS", "s3cret")
+    sha = shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        links = (Link("web", "payments", "PAYMENTS_URL", "http://payments.example.com"),)
+        await engine.serve(shop.rows(shop.row(sha, env=(("COLOUR", "green"),), links=links), 1))
+        await wait(engine, Health.READY)
+        environment = (await get(engine)).json()["environment"]
+        allowed = {"PATH", "LANG", "HOME", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+        allowed |= {"PORT", "VERSION", "COLOUR", "PAYMENTS_URL", "GREENROOM_PREVIEW", "LC_CTYPE"}
+        assert set(environment) <= allowed
+        assert (environment["COLOUR"], environment["PAYMENTS_URL"]) == ("green", "http://payments.example.com")
+
+
+async def test_the_proxy_knows_only_previews_and_passes_bodies(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        assert (await get(engine, "other.preview.localhost")).status_code == 404
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        assert (await get(engine)).status_code in (200, 503)
+        await wait(engine, Health.READY)
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            url = f"http://127.0.0.1:{engine.proxy_port}/"
+            sent = await client.post(url, content=b"x" * 300_000, headers={"host": "web-pr-1.preview.localhost"})
+        assert (sent.status_code, len(sent.content)) == (201, 300_000)
+        assert sent.headers["x-robots-tag"] == "noindex"
+
+
+async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnation(shop: Workshop) -> None:
+    first, second = shop.commit("1", seed__sql=SEED), shop.commit("2", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first, needs=NEED), 1))
+        await wait(engine, Health.READY)
+        url = (await get(engine)).json()["environment"]["DATABASE_URL"]
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            assert await names(connection) == ["one", "two"]
+            await connection.execute("INSERT INTO things VALUES ('three')")
+            await connection.execute("ALTER TABLE things ADD COLUMN note text")
+            superuser = await connection.execute("SELECT usesuper FROM pg_user WHERE usename = current_user")
+            assert await superuser.fetchone() == (False,)
+        await engine.serve(shop.rows(shop.row(second, needs=NEED), 2))
+        await wait(engine, Health.READY, second)
+        assert (await get(engine)).json()["environment"]["DATABASE_URL"] == url
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            assert await names(connection) == ["one", "three", "two"]
+        await engine.serve(shop.rows(shop.row(second, needs=NEED, incarnation=2), 3))
+
+        async def reset() -> bool:
+            try:
+                async with await psycopg.AsyncConnection.connect(url) as connection:
+                    return await names(connection) == ["one", "two"]
+            except psycopg.Error:
+                return False
+
+        await until(reset)
+
+
+async def names(connection: psycopg.AsyncConnection) -> list[str]:
+    return [r[0] for r in await (await connection.execute("SELECT name FROM things ORDER BY 1")).fetchall()]
+
+
+FAILING = {
+    "migration": (
+        {"migrate": ("python", "-c", "print('no such column'); exit(3)")},
+        "failed (exit code 3)",
+        "no such column",
+    ),
+    "slow migration": (
+        {"migrate": ("sleep", "60"), "migrate_timeout": timedelta(seconds=0.3)},
+        "took longer than",
+        "",
+    ),
+    "seed": (
+        {"needs": (Need("db", "postgresql", "16", "DATABASE_URL", seed="bad.sql"),)},
+        "does not restore: line 2",
+        "nowhere",
+    ),
+    "seed missing": ({"needs": (Need("db", "postgresql", "16", "DATABASE_URL", seed="no.sql"),)}, "cannot be read", ""),
+    "other need": ({"needs": (Need("q", "redis", "7", "URL"),)}, "offers PostgreSQL only", ""),
+    "crash": (
+        {"processes": (Process("web", command=("python", "-c", "raise SystemExit('boom')"), port=1),)},
+        "ended while it started",
+        "boom",
+    ),
+    "no program": ({"processes": (Process("web", command=("no-such-program",), port=1),)}, "could not be started", ""),
+}
+
+
+@pytest.mark.parametrize(("changes", "why", "line"), FAILING.values(), ids=FAILING)
+async def test_a_failure_says_why_and_keeps_the_old_version(
+    shop: Workshop, changes: dict[str, object], why: str, line: str
+) -> None:
+    first, second = shop.commit("1"), shop.commit("2", bad__sql="SELECT 1;\nINSERT INTO nowhere VALUES (1);\n")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        await engine.serve(shop.rows(shop.row(second, **changes), 2))
+        found = await wait(engine, Health.FAILED)
+        assert why in found.why
+        assert line in "\n".join(found.log)
+        assert (await get(engine)).json()["release"] == "1"
+        assert [s.sha for s in found.services] == [first]
+        await engine.serve(shop.rows(shop.row(second), 3))
+        await wait(engine, Health.READY, second)
+
+
+async def test_a_service_that_is_never_healthy(shop: Workshop) -> None:
+    sha = shop.commit("1", status=500)
+    async with LocalEngine(replace(shop.settings, probe_seconds=0.5), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        found = await wait(engine, Health.FAILED)
+        assert "is not healthy" in found.why
+        assert "it answers 500" in found.why
+        assert pids() == []
+
+
+async def test_a_commit_that_is_not_here(shop: Workshop) -> None:
+    shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row("b" * 40), 1))
+        found = await wait(engine, Health.FAILED)
+        assert "Commit bbbbbbb is not in repository" in found.why
+
+
+async def test_what_crashes_is_started_again(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        await wait(engine, Health.READY)
+        [pid] = pids()
+        os.kill(pid, 9)
+        await wait(engine, Health.FAILED)
+        await wait(engine, Health.READY)
+        assert pids() != [pid]
+        assert (await get(engine)).status_code == 200
+
+
+async def test_a_restart_finds_what_runs(shop: Workshop) -> None:
+    sha = shop.commit("1", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await wait(engine, Health.READY)
+        before, uid = pids(), (await seen(engine)).uid
+    assert pids() == before
+    async with LocalEngine(shop.settings, quiet) as engine:
+        found = await wait(engine, Health.READY)
+        assert (found.uid, pids()) == (uid, before)
+        assert (await get(engine)).status_code == 200
+
+
+RUNNER = """
+import asyncio, pickle, sys
+sys.path.insert(0, {tests!r})
+from greenroom.local.engine import LocalEngine
+async def main():
+    settings, rows = pickle.load(open({pickled!r}, "rb"))
+    async with LocalEngine(settings, lambda i: None) as engine:
+        await engine.serve(rows)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Workshop, seconds: float) -> None:
+    import pickle
+
+    sha = shop.commit("1", extra="time.sleep(0.4)", seed__sql=SEED)
+    worker = Process("worker", ProcessKind.WORKER, ("sleep", "1000"))
+    web = Process("web", command=("python", "server.py"), port=80)
+    row = shop.row(sha, needs=NEED, processes=(web, worker))
+    pickled = shop.folder / "given"
+    pickled.write_bytes(pickle.dumps((shop.settings, shop.rows(row, 1))))
+    code = RUNNER.format(tests=str(Path(__file__).parents[1]), pickled=str(pickled))
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    while not list((shop.folder / "state" / "previews").glob("*.json")):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(seconds)  # the moment of the kill is what varies
+    child.kill()
+    await child.wait()
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await wait(engine, Health.READY)
+        assert len(pids()) == 2
+        await engine.serve(shop.rows(None, 2))
+        await engine.remove(IDENTITY, (await seen(engine)).uid)
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        uid = (await wait(engine, Health.READY)).uid
+        with pytest.raises(Doubt, match="still served"):
+            await engine.remove(IDENTITY, uid)
+        await engine.serve(shop.rows(None, 2))
+        with pytest.raises(Doubt, match="another one than was meant"):
+            await engine.remove(IDENTITY, "another")
+        assert (await get(engine)).status_code == 200
+        await engine.remove(IDENTITY, uid)
+        await engine.remove(IDENTITY, uid)
+        assert pids() == []
+        assert (await engine.receipt(IDENTITY)).clean
+        assert (await get(engine)).status_code == 404
+
+
+async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
+    sha = shop.commit("1", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        uid = (await wait(engine, Health.READY)).uid
+        await engine.serve(shop.rows(None, 2))
+        await engine.remove(IDENTITY, uid)
+        receipt = await engine.receipt(IDENTITY)
+        assert receipt.clean
+        assert set(receipt.checked) == {"processes", "worktrees", "files", "state", "databases"}
+        planted = subprocess.Popen(["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", IDENTITY)})
+        ground = engine._ground
+        folder_of(ground.run_as, IDENTITY).mkdir(parents=True)
+        await ground.postgres.clone(f"{database_prefix(IDENTITY)}planted", "template0", "a" * 12)
+        left = (await engine.receipt(IDENTITY)).left
+        planted.kill()
+        planted.wait()
+        assert f"process {planted.pid}" in left
+        assert "folder 7-1" in left
+        assert f"database {database_prefix(IDENTITY)}planted" in left
+        await ground.postgres.drop(f"{database_prefix(IDENTITY)}planted")
+
+
+async def test_only_one_instance_at_a_time(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet):
+        with pytest.raises(Failed, match="Another Greenroom runs on"):
+            async with LocalEngine(shop.settings, quiet):
+                raise AssertionError("two at once")
+
+
+async def test_a_broken_state_file_is_doubt(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        await wait(engine, Health.READY)
+    [file] = (shop.folder / "state" / "previews").glob("*.json")
+    kept = file.read_text()
+    file.write_text(kept[: len(kept) // 2])
+    with pytest.raises(Doubt, match=file.name):
+        async with LocalEngine(shop.settings, quiet):
+            raise AssertionError("a broken file was read as nothing")
+    file.write_text(kept)
+
+
+async def test_an_older_generation_is_refused(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(None, 5))
+        with pytest.raises(Doubt, match="is not newer"):
+            await engine.serve(shop.rows(None, 5))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert pids() == []
