@@ -17,7 +17,7 @@ from greenroom.core.catalogue import Image, Limits, Platform, Process, Repositor
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, Failed, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -74,7 +74,12 @@ class MemoryEngine:
 class NoHistory:
     """History that keeps nothing: decisions may not miss it."""
 
+    def __init__(self, *, broken: bool) -> None:
+        self._broken = broken
+
     async def record(self, *events: Event) -> int:
+        if self._broken:
+            raise Failed("The history cannot be written (database is locked).")
         return len(events)
 
     async def record_deployments(self, *deployments: Deployment) -> int:
@@ -90,6 +95,7 @@ class Story:
     registry: str
     client: httpx2.AsyncClient
     forgetful: bool = False
+    history_broken: bool = False
     simulator: Simulator | None = None
     errors: list[str] = field(default_factory=list)
 
@@ -130,7 +136,7 @@ class Story:
             github = GitHub(transport, clock, "<!-- greenroom:1 test ")
             signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))
             sources = Sources(github, Registry(self.client), signer, Freshness())
-            parts = Parts(self.engine, sources, Lists(github), NoHistory(), self.board)
+            parts = Parts(self.engine, sources, Lists(github), NoHistory(broken=self.history_broken), self.board)
             self._controller = Reconciler(parts, self.platform)
         self._controller.platform = self.platform
         return self._controller

@@ -183,3 +183,11 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     story.world.close(SLUG, number, "ada")
     assert await story.one_pass() == "The state folder cannot be read."
     assert story.living == {number}
+
+
+async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) -> None:
+    number = story.labelled()
+    story.history_broken = True
+    await story.passes(3)
+    assert "### Preview ready" in story.comment(number)
+    assert story.errors == []

@@ -25,7 +25,7 @@ from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, row_set
 from greenroom.core.model import Facts, Identity, RowSet, State
 from greenroom.core.status import Stage, Status
-from greenroom.errors import Doubt, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
 log = structlog.get_logger(__name__)
@@ -127,8 +127,11 @@ class Reconciler:
         for identity, status in statuses.items():
             found.append(events.of_status(status, parts.board.statuses.get(identity), target.now))
         self._show(repository, statuses, target)
-        await parts.history.record(*(e for e in found if e is not None))
-        await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
+        try:
+            await parts.history.record(*(e for e in found if e is not None))
+            await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
+        except Failed as error:
+            log.warning("history was not written; the previews are as they should be", why=str(error))
 
     def _show(self, repository: Repository, statuses: Mapping[Identity, Status], target: Target) -> None:
         board = self.parts.board

@@ -1,0 +1,221 @@
+"""Take each safety rule out of the code, one at a time, and see that a test turns red.
+
+    python tests/mutations.py [WORD]     all of them, or those whose rule holds WORD; exits 1 when one survives
+
+Works on a copy; numbers are those of the rules that keep previews alive.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CORE, SCENARIOS, WEB = "tests/core", "tests/scenarios", "tests/web"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    rule: str
+    file: str
+    old: str
+    new: str
+    tests: str = CORE
+
+
+MUTATIONS = [
+    Mutation(
+        "1 a webhook is signed",
+        "web/webhook.py",
+        "return any(hmac.compare_digest(given, e) for e in expected)",
+        "return True",
+        WEB,
+    ),
+    Mutation(
+        "2 a list shorter than its count is doubt", "github/client.py", "or len(reading.nodes) != total", "", SCENARIOS
+    ),
+    Mutation(
+        "2 GraphQL errors are doubt",
+        "github/client.py",
+        "if wrong or repository is None:",
+        "if repository is None:",
+        SCENARIOS,
+    ),
+    Mutation(
+        "2 HTML with 200 is doubt",
+        "github/transport.py",
+        'if status not in (204, 304) and "json" not in',
+        'if False and "json" not in',
+        SCENARIOS,
+    ),
+    Mutation("2 a 5xx is doubt", "github/transport.py", "if status >= 500:", "if status >= 600:", SCENARIOS),
+    Mutation(
+        "2 a renamed repository is told",
+        "github/client.py",
+        'if repository["nameWithOwner"].lower() !=',
+        'if False and repository["nameWithOwner"].lower() !=',
+        SCENARIOS,
+    ),
+    Mutation(
+        "2 a stale read starts and moves nothing", "core/desired.py", "if identity.number in facts.stale:", "if False:"
+    ),
+    Mutation(
+        "2 a stale confirmation removes nothing",
+        "core/removal.py",
+        "and pull_request.identity.number not in facts.stale",
+        "",
+    ),
+    Mutation(
+        "3 removal needs a by-number read",
+        "core/removal.py",
+        "    if isinstance(answer, str):\n        return Stay(Stage.HELD, reasons.unconfirmed(answer))\n",
+        "    if isinstance(answer, str):\n        return Go(Cause.CLOSED, reasons.closed(''), '', facts.listing.read_at)\n",
+    ),
+    Mutation(
+        "3 the by-number read is newer than the list",
+        "core/removal.py",
+        "return fresh and answer.read_at >= facts.listing.read_at",
+        "return fresh",
+    ),
+    Mutation("3 the by-number read is not older than the list's", "core/removal.py", "return fresh and", "return"),
+    Mutation(
+        "3 open and labelled by number stays",
+        "core/removal.py",
+        "    if label in pull_request.labels:\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "",
+    ),
+    Mutation(
+        "3 the row goes out first",
+        "core/plan.py",
+        "if served or (preview and not entry):",
+        "if served and not preview:",
+    ),
+    Mutation(
+        "4 unlabelled needs an event after the last labelling",
+        "core/removal.py",
+        "if event is None or event.added:",
+        "if event is None:",
+    ),
+    Mutation("4 unlabelled needs a person", "core/removal.py", "if event.actor.kind is Kind.PERSON:", "if True:"),
+    Mutation(
+        "4 three or a fifth an hour",
+        "core/breaker.py",
+        "if identity not in spent and len(spent) >= limit:",
+        "if False:",
+    ),
+    Mutation(
+        "4 the ledger counts the hour before", "core/breaker.py", "w.cause is cause and w.at > now - HOUR", "False"
+    ),
+    Mutation(
+        "4 names of the configuration wait",
+        "core/plan.py",
+        "        if not renamed and not gone:\n            return new\n",
+        "        return new\n",
+    ),
+    Mutation("4 a changed label waits", "core/desired.py", "    if label != platform.label:\n", "    if False:\n"),
+    Mutation("4 restarts are bounded", "core/plan.py", "else self.restarts.take(identity)", 'else ""'),
+    Mutation(
+        "4 a release covers exactly one hold",
+        "core/rowsets.py",
+        "any((r.identity, r.hold) == (identity, hold) for r",
+        "any(r.identity != identity for r",
+    ),
+    Mutation(
+        "5 the block is signed",
+        "core/comment.py",
+        "key.id == key_id and hmac.compare_digest(mac, self._mac(key, identity, comment.id, payload))",
+        "key.id == key_id",
+    ),
+    Mutation("5 only our own last edit is read", "core/comment.py", "not comment.trusted or ", ""),
+    Mutation("5 exactly one block", "core/comment.py", ' or comment.body.count("<!-- greenroom:") != 1', ""),
+    Mutation(
+        "5 the block belongs to this comment",
+        "core/comment.py",
+        "identity.number, comment_id, payload]",
+        "identity.number, payload]",
+    ),
+    Mutation(
+        "7 an expiry takes the label off first",
+        "core/plan.py",
+        "            self._take_label_off(identity, expiry.why)",
+        "            pass",
+    ),
+    Mutation(
+        "7 our marker is searched for before a comment is made",
+        "github/client.py",
+        "            if found := await self._marked(slug, number, marker):\n                    return found\n                raise",
+        "            raise",
+        SCENARIOS,
+    ),
+    Mutation(
+        "8 another installation's object is a gate",
+        "core/desired.py",
+        'if preview and preview.installation not in ("", platform.installation):',
+        "if False:",
+    ),
+    Mutation("9 nothing expires without a warning", "core/activity.py", "due=warned and now >= at", "due=now >= at"),
+    Mutation(
+        "9 the warning is a day before",
+        "core/activity.py",
+        "        at = max(at, memory.warned_at + lifetime.warn_before)\n",
+        "        at = memory.warned_at\n",
+    ),
+    Mutation(
+        "9 bots keep nothing",
+        "core/activity.py",
+        "if a.actor.kind is Kind.PERSON and a.actor.login != me",
+        "if a.actor.login != me",
+        SCENARIOS,
+    ),
+    Mutation("gate: images", "core/images.py", "    if missing:\n", "    if False:\n"),
+    Mutation("gate: forks", "core/gates.py", "if pull_request.fork:", "if False:"),
+    Mutation(
+        "gate: the labeller's permission",
+        "core/gates.py",
+        "case Permission.ADMIN | Permission.WRITE:",
+        "case Permission.ADMIN | Permission.WRITE | Permission.READ:",
+    ),
+    Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
+]
+
+
+def killed(mutation: Mutation, copy: Path) -> bool | None:
+    """Whether a test turned red; None when the code no longer holds the text."""
+    path = copy / "src" / "greenroom" / mutation.file
+    whole = path.read_text()
+    if whole.count(mutation.old) != 1:
+        return None
+    path.write_text(whole.replace(mutation.old, mutation.new))
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not zzz", mutation.tests]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    path.write_text(whole)
+    return done.returncode == 1
+
+
+def main() -> int:
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        for name in ("src", "tests", "docs", "examples"):
+            shutil.copytree(ROOT / name, copy / name)
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        for mutation in MUTATIONS:
+            if word not in mutation.rule:
+                continue
+            found = killed(mutation, copy)
+            failed += found is not True
+            verdict = {True: "killed", False: "SURVIVED", None: "NOT FOUND in the code"}[found]
+            print(f"{verdict:10} {mutation.rule} ({mutation.file})", flush=True)
+    print(f"{failed} of them did not turn a test red" if failed else "every rule is held by a test")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

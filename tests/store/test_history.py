@@ -1,0 +1,101 @@
+"""History: kept once, never changed, and previews never depend on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from greenroom.core.model import Identity
+from greenroom.errors import Failed
+from greenroom.store.history import History, engine
+from greenroom.store.migrate import migrate
+from greenroom.store.rows import Deployment, Event
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def event(key: str, number: int = 1, at: datetime = NOW) -> Event:
+    return Event(key, at, 7, "shop", number, "started", "It started.", {"sha": "a" * 40})
+
+
+def deployment(key: str) -> Deployment:
+    return Deployment(key, NOW, 7, "shop", 1, "preview/pr-1", "a" * 40, "sha256:b", "success", "http://x", "greenroom")
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    made = f"sqlite+aiosqlite:///{tmp_path / 'history.sqlite3'}"
+    assert await migrate(made) == "history: empty -> 0001"
+    return made
+
+
+async def test_what_is_recorded_twice_is_kept_once(url: str) -> None:
+    async with History(url) as history:
+        assert await history.record(event("a"), event("b")) == 2
+        assert await history.record(event("a"), event("c", 2)) == 1
+        assert [e.key for e in await history.events()] == ["c", "b", "a"]
+        assert [e.key for e in await history.events(Identity(7, 2))] == ["c"]
+        assert (await history.events(limit=1))[0] == event("c", 2)
+        assert await history.record_deployments(deployment("a"), deployment("a")) == 1
+        assert await history.deployments() == (deployment("a"),)
+
+
+async def test_times_come_back_in_utc(url: str) -> None:
+    async with History(url) as history:
+        await history.record(event("a", at=NOW.astimezone(UTC) + timedelta(microseconds=7)))
+        [found] = await history.events()
+        assert found.at == NOW + timedelta(microseconds=7)
+        assert found.at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET text = 'x'", "DELETE FROM events", "DELETE FROM deployments"])
+async def test_the_database_itself_refuses_to_change_history(url: str, statement: str) -> None:
+    async with History(url) as history:
+        await history.record(event("a"))
+        await history.record_deployments(deployment("a"))
+    writes = engine(url, writes=True)
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with writes.begin() as connection:
+            await connection.execute(text(statement))
+    await writes.dispose()
+
+
+async def test_many_writers_lose_nothing(url: str) -> None:
+    async with History(url) as one, History(url) as other:
+        await asyncio.gather(*(h.record(event(f"{i}-{j}")) for i, h in enumerate((one, other)) for j in range(20)))
+        assert len(await one.events(limit=100)) == 40
+
+
+async def test_migrating_again_changes_nothing(url: str) -> None:
+    async with History(url) as history:
+        await history.record(event("a"))
+    assert await migrate(url) == "history: 0001 -> 0001"
+    async with History(url) as history:
+        assert len(await history.events()) == 1
+
+
+async def test_a_corrupt_file_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite3"
+    file.write_bytes(b"this is no database" * 100)
+    with pytest.raises(Failed, match="is corrupt .* Move it away"):
+        await migrate(f"sqlite+aiosqlite:///{file}")
+
+
+async def test_a_newer_history_is_refused(url: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "history.sqlite3") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(Failed, match="newer Greenroom"):
+        await migrate(url)
+
+
+async def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises((Failed, OSError)):
+        await migrate(f"sqlite+aiosqlite:///{tmp_path / 'file' / 'history.sqlite3'}")
