@@ -26,6 +26,7 @@ class Mutation:
     old: str
     new: str
     tests: str = CORE
+    select: str = ""
 
 
 MUTATIONS = [
@@ -37,7 +38,12 @@ MUTATIONS = [
         WEB,
     ),
     Mutation(
-        "2 a list shorter than its count is doubt", "github/client.py", "or len(reading.nodes) != total", "", SCENARIOS
+        "2 a list shorter than its count is doubt",
+        "github/client.py",
+        "or len(reading.nodes) != total",
+        "",
+        SCENARIOS,
+        "truncated",
     ),
     Mutation(
         "2 GraphQL errors are doubt",
@@ -45,6 +51,7 @@ MUTATIONS = [
         "if wrong or repository is None:",
         "if repository is None:",
         SCENARIOS,
+        "graphql",
     ),
     Mutation(
         "2 HTML with 200 is doubt",
@@ -52,14 +59,16 @@ MUTATIONS = [
         'if status not in (204, 304) and "json" not in',
         'if False and "json" not in',
         SCENARIOS,
+        "html",
     ),
-    Mutation("2 a 5xx is doubt", "github/transport.py", "if status >= 500:", "if status >= 600:", SCENARIOS),
+    Mutation("2 a 5xx is doubt", "github/transport.py", "if status >= 500:", "if status >= 600:", SCENARIOS, "server"),
     Mutation(
         "2 a renamed repository is told",
         "github/client.py",
         'if repository["nameWithOwner"].lower() !=',
         'if False and repository["nameWithOwner"].lower() !=',
         SCENARIOS,
+        "renamed",
     ),
     Mutation(
         "2 a stale read starts and moves nothing", "core/desired.py", "if identity.number in facts.stale:", "if False:"
@@ -151,6 +160,7 @@ MUTATIONS = [
         "            if found := await self._marked(slug, number, marker):\n                    return found\n                raise",
         "            raise",
         SCENARIOS,
+        "lost",
     ),
     Mutation(
         "8 another installation's object is a gate",
@@ -171,6 +181,7 @@ MUTATIONS = [
         "if a.actor.kind is Kind.PERSON and a.actor.login != me",
         "if a.actor.login != me",
         SCENARIOS,
+        "bots_comment",
     ),
     Mutation("gate: images", "core/images.py", "    if missing:\n", "    if False:\n"),
     Mutation("gate: forks", "core/gates.py", "if pull_request.fork:", "if False:"),
@@ -192,7 +203,8 @@ def killed(mutation: Mutation, copy: Path) -> bool | None:
         return None
     path.write_text(whole.replace(mutation.old, mutation.new))
     environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not zzz", mutation.tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.tests]
+    command += ["-k", mutation.select] if mutation.select else []
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     path.write_text(whole)
     return done.returncode == 1

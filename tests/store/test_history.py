@@ -83,7 +83,7 @@ async def test_migrating_again_changes_nothing(url: str) -> None:
 async def test_a_corrupt_file_is_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "history.sqlite3"
     file.write_bytes(b"this is no database" * 100)
-    with pytest.raises(Failed, match="is corrupt .* Move it away"):
+    with pytest.raises(Failed, match=r"is corrupt .* Move it away"):
         await migrate(f"sqlite+aiosqlite:///{file}")
 
 
