@@ -157,10 +157,10 @@ MUTATIONS = [
     Mutation(
         "7 our marker is searched for before a comment is made",
         "github/client.py",
-        "            if found := await self._marked(slug, number, marker):\n                    return found\n                raise",
-        "            raise",
+        "found = comment_id or await self._marked(slug, number, marker)",
+        "found = comment_id",
         SCENARIOS,
-        "lost",
+        "lacks_our_new_comment",
     ),
     Mutation(
         "8 another installation's object is a gate",

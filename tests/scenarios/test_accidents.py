@@ -198,3 +198,13 @@ async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) ->
     await story.passes(3)
     assert "### Preview ready" in story.comment(number)
     assert story.errors == []
+
+
+async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Story) -> None:
+    number = story.labelled()
+    story.world.faults.on("stale", path="graphql")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    await story.passes(4)
+    assert story.world.faults.fired["stale"] >= 2
+    assert len(story.comments(number)) == 1
