@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -49,3 +51,8 @@ def test_the_published_schema_is_what_the_program_prints(name: str) -> None:
 
 def test_the_smallest_service_has_at_most_eight_lines() -> None:
     assert len((VALID[1] / "services" / "web.yaml").read_text().splitlines()) <= 8
+
+
+def test_the_page_about_the_configuration_is_what_the_models_say() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "configuration.py", "--check"], check=False)
+    assert done.returncode == 0, "run: python docs/configuration.py"
