@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from markupsafe import Markup, escape
+
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core.status import Stage, Status
 
@@ -91,6 +93,15 @@ def age(at: datetime | None, now: datetime | None) -> str:
 def utc(at: datetime | None) -> str:
     """An absolute time."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+
+
+def marked(sentence: str) -> Markup:
+    """A sentence of ours as HTML: what stands in backticks is code, everything else is text."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:
+        return escape(sentence)
+    shown = (Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
+    return Markup("").join(shown)
 
 
 def soon(at: datetime | None, now: datetime | None) -> bool:

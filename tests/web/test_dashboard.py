@@ -1,0 +1,144 @@
+"""The dashboard: what people read, safely, in the order in which they want it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.core import reasons
+from greenroom.core.model import Identity, Running
+from greenroom.core.status import Stage, Status
+from greenroom.store.rows import Event
+from greenroom.web import dashboard as package
+from greenroom.web.admin import admin
+from greenroom.web.dashboard import dashboard
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script> `code` \"'"
+
+
+class Past:
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        return (Event("k", NOW, 7, "shop", 1, "ready", f"Everything answers {HOSTILE}."),)
+
+
+class Nothing:
+    async def plan(self) -> list[dict[str, object]]:
+        return []
+
+    async def release(self, names: list[str], by: str) -> list[dict[str, object]]:
+        return [{"preview": name, "code": by} for name in names]
+
+
+def status(number: int, stage: Stage = Stage.READY, title: str = "A change") -> Status:
+    return Status(
+        identity=Identity(7, number),
+        name=f"shop#{number}",
+        repository="shop",
+        slug="acme/shop",
+        title=title,
+        author="ada",
+        url=f"https://github.example.com/acme/shop/pull/{number}",
+        stage=stage,
+        reason=reasons.ready(),
+        services=(Running("web", f"https://web-pr-{number}.preview.example.com", "a" * 40, "sha256:x", True),),
+        created=NOW - timedelta(days=1),
+        serving=True,
+    )
+
+
+def client(*statuses: Status, trouble: str = "", host: str = "localhost") -> httpx2.AsyncClient:
+    health = {"shop": RepositoryHealth("shop", "acme/shop", NOW, trouble, NOW)}
+    board = Board({s.identity: s for s in statuses}, health, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    return httpx2.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
+    shown = [status(1), status(2, Stage.FAILED, HOSTILE), status(3, Stage.HELD), status(4, Stage.NONE)]
+    page = (await client(*shown).get("/")).text
+    order = [int(n) for n in re.findall(r'href="/previews/shop/(\d+)"', page)]
+    assert order == [2, 3, 1, 4]
+    assert "<script>alert" not in page
+    assert "1 open pull requests without a preview" in page
+
+
+async def test_the_filter_works_without_javascript() -> None:
+    page = (await client(status(1, title="Blue"), status(2, title="Green")).get("/", params={"q": "green shop"})).text
+    assert "Green" in page
+    assert "Blue" not in page
+
+
+async def test_an_empty_board_teaches_the_three_steps() -> None:
+    page = (await client().get("/")).text
+    assert page.count("<li>") == 3
+    assert "Put the preview label on it" in page
+
+
+async def test_trouble_is_on_top() -> None:
+    page = (await client(status(1), trouble="GitHub answered 500.").get("/")).text
+    assert "GitHub answered 500." in page
+    assert "nothing is removed meanwhile" in page
+
+
+async def test_one_preview_with_its_story() -> None:
+    held = replace(status(1, Stage.HELD, HOSTILE), hold="x", reason=reasons.label_gone("preview"), log=(HOSTILE,))
+    page = (await client(held).get("/previews/shop/1")).text
+    assert "<script>alert" not in page
+    assert "<code>preview</code>" in page
+    assert "Everything answers" in page
+    assert (await client().get("/previews/shop/9")).status_code == 404
+
+
+async def test_what_did_not_change_is_not_sent_again() -> None:
+    one = client(status(1))
+    page = await one.get("/")
+    assert (await one.get("/", headers={"if-none-match": page.headers["etag"]})).status_code == 304
+    fragment = re.search(r'hx-get="(/lines\?seen=[^"]*)"', page.text)
+    assert fragment
+    assert (await one.get(fragment.group(1).replace("&amp;", "&"))).status_code == 204
+    assert (await one.get("/lines?seen=0-0-")).status_code == 200
+
+
+async def test_only_loopback_names_and_strict_headers() -> None:
+    assert (await client(host="dashboard.evil.example").get("/")).status_code == 403
+    answer = await client().get("/")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<style|style=|<script>|onclick|https?://", answer.text)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["text", "quiet", "accent", "bad", "warn", "busy"])
+@pytest.mark.parametrize("ground", ["page", "soft"])
+def test_every_colour_can_be_read(theme: int, name: str, ground: str) -> None:
+    css = (Path(package.__file__).parent / "static" / "greenroom.css").read_text()
+    themes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", css)]
+    light, dark = sorted((luminance(themes[theme][name]), luminance(themes[theme][ground])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+async def test_the_admin_port_answers_the_command_line_only() -> None:
+    board = Board({Identity(7, 1): status(1)}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(admin(board, Past(), Nothing()))
+    asked = {"x-greenroom": "cli"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        assert (await one.get("/api/previews")).status_code == 403
+        assert (await one.get("/api/previews", headers={**asked, "host": "evil.example"})).status_code == 403
+        [found] = (await one.get("/api/previews", headers=asked)).json()["previews"]
+        assert (found["name"], found["stage"], found["reason"]["code"]) == ("shop#1", "ready", "ready")
+        assert (await one.get("/api/previews/shop/2", headers=asked)).json()["error"].startswith("shop#2: Greenroom")
+        released = await one.post("/api/release", headers=asked, json={"previews": ["shop#1"], "by": "ada"})
+        assert released.json() == {"released": [{"preview": "shop#1", "code": "ada"}]}
+        assert (await one.post("/api/release", headers=asked, content=b"[]")).status_code == 400
