@@ -21,8 +21,9 @@ from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service
 from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
 from greenroom.core.rows import Link, Naming, Row, Version
 from greenroom.errors import Doubt, Failed
-from greenroom.local import processes
+from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine, LocalSettings, stop_all
+from greenroom.local.postgres import Postgres
 from greenroom.local.preview import database_prefix, folder_of, mark_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -105,6 +106,7 @@ async def shop() -> AsyncIterator[Workshop]:
     yield made
     await stop_all(made.settings)
     shutil.rmtree(folder)
+    processes.reap()
 
 
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
@@ -292,6 +294,18 @@ async def test_a_restart_finds_what_runs(shop: Workshop) -> None:
         assert (await get(engine)).status_code == 200
 
 
+async def test_a_server_that_is_only_starting_is_found_and_waited_for(shop: Workshop) -> None:
+    shop.settings.state.mkdir()
+    ours = account.account(shop.settings.state)
+    killed = Postgres(shop.settings.state, ours)
+    starting = asyncio.create_task(killed.server())
+    while not (ours.home / "postgres" / "postmaster.pid").exists():
+        await asyncio.sleep(0.001)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert not await Postgres(shop.settings.state, ours).exists("nothing")
+
+
 RUNNER = """
 import asyncio, pickle, sys
 sys.path.insert(0, {tests!r})
@@ -305,7 +319,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.5])
 async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Workshop, seconds: float) -> None:
     import pickle
 

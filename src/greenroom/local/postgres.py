@@ -61,6 +61,7 @@ class Postgres:
     def __init__(self, state: Path, run_as: Account) -> None:
         self._note = state / "postgres.json"
         self._account = run_as
+        self._log = run_as.home / "postgres.log"
         self._lock = asyncio.Lock()
         self._server: Server | None = None
         self._templates = asyncio.Lock()
@@ -69,17 +70,19 @@ class Postgres:
         """The running server; starts it. Raises `Failed` with what to install or where to look."""
         async with self._lock:
             if self._server is None or not processes.alive(self._server.pid, self._server.started):
-                self._server = self.found() or await self._start_or_find()
+                self._server = await self._find_or_start()
             return self._server
 
-    async def _start_or_find(self) -> Server:
-        """Start it; or find one that was just starting when we looked, after a kill at that very moment."""
+    async def _find_or_start(self) -> Server:
+        """Find it, wherever in its own start it is: an earlier run may have been killed right after starting it."""
+        if server := self.found():
+            return await self._answers(server)
         try:
-            return await self._start()
+            return await self._answers(await self._start())
         except Failed:
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # one that had not yet written its note refused ours
             if server := self.found():
-                return server
+                return await self._answers(server)
             raise
 
     def found(self) -> Server | None:
@@ -113,7 +116,7 @@ class Postgres:
             await asyncio.to_thread(self._init, programs, data, password)
         port = free_port()
         settings = [x for key, value in SETTINGS.items() for x in ("-c", f"{key}={value}")]
-        log = self._account.own(_touched(self._account.home / "postgres.log"))
+        log = self._account.own(_touched(self._log))
         command = processes.Command(
             [str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings],
             self._account.home,
@@ -121,9 +124,7 @@ class Postgres:
             log,
         )
         pid, started = processes.start(command, self._account)
-        server = Server(port, password, pid, started, programs)
-        await self._answers(server, log)
-        return server
+        return Server(port, password, pid, started, programs)
 
     def _password(self) -> str:
         """The superuser's password: the one that the data was made with, or a new one."""
@@ -133,10 +134,12 @@ class Postgres:
             return _bare()
 
     def _init(self, programs: Path, data: Path, password: str) -> None:
-        """Make the data folder, whole or not at all: a kill in the middle leaves a draft, which is made anew."""
-        draft = data.with_name("postgres.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        word = self._account.home / "initdb.password"
+        """Make the data folder, whole or not at all.
+
+        Each try has a draft of its own: the initdb of a run that was killed may still be writing into another one.
+        """
+        draft = data.with_name(f"postgres.draft-{_bare()}")
+        word = draft.with_suffix(".password")
         _write_private(word, password)
         self._account.own(word)
         arguments = [str(programs / "initdb"), "-D", str(draft), "-U", "postgres", "-A", "scram-sha-256", "--no-sync"]
@@ -152,10 +155,13 @@ class Postgres:
         )
         word.unlink()
         if done.returncode:
-            raise Failed(f"PostgreSQL could not be set up: {done.stderr.strip().splitlines()[-1]}")
+            lines = done.stderr.strip().splitlines() or [f"initdb ended with exit code {done.returncode}"]
+            wrong = next((line for line in lines if "error" in line), lines[-1])
+            raise Failed(f"PostgreSQL could not be set up: {wrong.removeprefix('initdb: error: ')}.", log=tuple(lines))
         draft.rename(data)
 
-    async def _answers(self, server: Server, log: Path) -> None:
+    async def _answers(self, server: Server) -> Server:
+        """Wait until it takes connections. Raises `Failed` with its last lines."""
         import psycopg
 
         deadline = asyncio.get_running_loop().time() + START_SECONDS
@@ -164,10 +170,10 @@ class Postgres:
                 break
             try:
                 async with await psycopg.AsyncConnection.connect(server.url("postgres"), connect_timeout=2):
-                    return
+                    return server
             except psycopg.OperationalError:
                 await asyncio.sleep(0.05)
-        raise Failed("PostgreSQL did not start.", log=processes.tail(log))
+        raise Failed("PostgreSQL did not start.", log=processes.tail(self._log))
 
     # --- databases ---
 

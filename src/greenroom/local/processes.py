@@ -31,8 +31,15 @@ class Command:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
+def reap() -> None:
+    """Let go of children that ended while nobody looked, so that none stays a zombie."""
+    for pid in tuple(_children):
+        started(pid)
+
+
 def start(command: Command, run_as: Account) -> tuple[int, str]:
     """Start a process in a session of its own; returns pid and start time. Raises `Failed` with one sentence."""
+    reap()
     try:
         with command.log.open("ab") as output:
             child = subprocess.Popen(
