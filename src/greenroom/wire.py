@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -272,8 +273,9 @@ async def _bound(stack: AsyncExitStack, name: str, address: str, application: AS
     host, _, port = address.rpartition(":")
     try:
         return await stack.enter_async_context(running(application, int(port), host.strip("[]")))
-    except (OSError, socket.gaierror) as error:
-        sentence = f"{address} for the {name} cannot be used ({error.strerror}). Set `listen.{name}` in greenroom.yaml."
+    except OSError as error:
+        why = os.strerror(error.errno) if not isinstance(error, socket.gaierror) and error.errno else error.strerror
+        sentence = f"{address} for the {name} cannot be used ({why}). Set `listen.{name}` in greenroom.yaml."
         raise Failed(sentence) from None
 
 

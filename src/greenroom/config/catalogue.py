@@ -28,12 +28,17 @@ class Found:
         return self.model.name or self.stem
 
 
-def catalogue_of(platform: PlatformModel, found: list[Found]) -> tuple[tuple[Repository, ...], list[Mistake]]:
-    """The repositories with their services, and every mistake between the files."""
+def catalogue_of(
+    platform: PlatformModel, found: list[Found], unread: frozenset[str] = frozenset()
+) -> tuple[tuple[Repository, ...], list[Mistake]]:
+    """The repositories with their services, and every mistake between the files.
+
+    `unread` are the names of files with mistakes of their own: whoever uses such a service makes no second one.
+    """
     shorts, mistakes = _short_names(platform, found)
     known = {f.name: f for f in found}
     for service in found:
-        mistakes += [*_named(service, known, platform), *_uses(service, known, platform), *_needs(service)]
+        mistakes += [*_named(service, known, platform), *_uses(service, known, platform, unread), *_needs(service)]
         mistakes += _variables(service)
     services: dict[str, list[Service]] = {}
     for service in found:
@@ -77,12 +82,14 @@ def _named(service: Found, known: dict[str, Found], platform: PlatformModel) -> 
     return []
 
 
-def _uses(service: Found, known: dict[str, Found], platform: PlatformModel) -> list[Mistake]:
+def _uses(service: Found, known: dict[str, Found], platform: PlatformModel, unread: frozenset[str]) -> list[Mistake]:
     mistakes = []
     for index, use in enumerate(service.model.uses):
         path = f"uses.{index}.service"
         if use.service == service.name:
             mistakes.append(Mistake(service.file, path, "a service cannot use itself.", "Remove it."))
+        elif use.service in unread:
+            continue
         elif use.service not in known:
             near = difflib.get_close_matches(use.service, known, 1)
             fix = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(sorted(known))}."

@@ -91,7 +91,8 @@ def load(folder: Path) -> Configuration:
         )
     if model is None:
         raise _wrong(mistakes)
-    repositories, wrong = catalogue_of(model, found)
+    unread = frozenset(p.stem for p in others) - {f.stem for f in found}
+    repositories, wrong = catalogue_of(model, found, unread)
     mistakes += wrong
     if mistakes:
         raise _wrong(mistakes)
