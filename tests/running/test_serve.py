@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -91,6 +92,12 @@ def corrupt_history(scene: Stage) -> None:
         path.write_bytes(b"no database" * 1000)
 
 
+def locked_history(scene: Stage) -> None:
+    held = sqlite3.connect(scene.state / "history.sqlite3", isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    scene.noted["listener"] = held
+
+
 def unknown_key(scene: Stage) -> None:
     path = scene.platform / "services" / "payments.yaml"
     path.write_text(path.read_text() + "prt: 1\n")
@@ -111,6 +118,7 @@ WRONG: dict[str, tuple[Callable[[Stage], None] | None, dict[str, str], int, str]
     ),
     "port in use": (busy_port, {}, 1, "for the webhook cannot be used (Address already in use). Set `listen.webhook`"),
     "corrupt history": (corrupt_history, {}, 1, "is corrupt"),
+    "locked history": (locked_history, {}, 1, "is locked by another program. Is another Greenroom running on it?"),
     "unknown key": (unknown_key, {}, 2, "services/payments.yaml: prt: unknown key `prt`. Did you mean `port`?"),
 }
 

@@ -75,7 +75,8 @@ class LocalEngine:
         try:
             url = await self._stack.enter_async_context(running(proxy, settings.proxy_port))
         except OSError as error:
-            sentence = f"Port {settings.proxy_port} for previews cannot be used ({os.strerror(error.errno or 0)}). Set `local.proxyPort`."
+            why = os.strerror(error.errno or 0)
+            sentence = f"Port {settings.proxy_port} for previews cannot be used ({why}). Set `local.proxyPort`."
             raise Failed(sentence) from None
         client = await self._stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
         run_as = account.account(settings.state)

@@ -1,0 +1,76 @@
+"""A read that is older than a hint or than our own write is stale; three looks, then it is let go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from builders import pull_request
+from greenroom.controller.freshness import HINT_KEPT, Freshness
+from greenroom.core.model import Comment
+
+
+class Monotonic:
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def __call__(self) -> float:
+        return self.value
+
+
+@pytest.fixture
+def clock() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture
+def fresh(clock: Monotonic) -> Freshness:
+    return Freshness(clock)
+
+
+def test_a_hint_bounds_reads_from_below(fresh: Freshness, clock: Monotonic) -> None:
+    read = pull_request(1)
+    fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
+    assert fresh.stale(read)
+    later = replace(read, updated_at=read.updated_at + timedelta(seconds=1))
+    assert not fresh.stale(later)
+    fresh.caught_up(later)
+    assert not fresh.stale(read)
+    fresh.hinted(read.identity, read.updated_at + timedelta(days=1))
+    assert fresh.stale(read)
+    clock.value = HINT_KEPT + 1  # a wrong bound cannot stop a pull request for ever
+    assert not fresh.stale(read)
+
+
+def test_our_own_comment_must_come_back(fresh: Freshness) -> None:
+    read = pull_request(1)
+    fresh.wrote_comment(read.identity, "ours\nnew")
+    assert fresh.stale(replace(read, comment=None))
+    assert fresh.stale(replace(read, comment=Comment(1, "ours\nold", trusted=True)))
+    assert not fresh.stale(replace(read, comment=Comment(1, "ours\r\nnew", trusted=True)))
+    assert not fresh.stale(replace(read, comment=Comment(1, "somebody else's", trusted=False)))
+
+
+def test_a_label_that_we_took_off_is_off(fresh: Freshness) -> None:
+    read = replace(pull_request(1), labels=frozenset({"preview"}))
+    at = max(e.at for e in read.label_events)
+    fresh.took_label_off(read.identity, "preview", at)
+    assert fresh.stale(read)
+    assert not fresh.stale(replace(read, labels=frozenset()))
+    again = tuple(replace(e, at=at + timedelta(seconds=1)) for e in read.label_events)
+    assert not fresh.stale(replace(read, label_events=again))
+
+
+def test_waits_grow_and_begin_anew(fresh: Freshness) -> None:
+    assert [fresh.wait(7, stale=True) for _ in range(4)] == [2.0, 10.0, 60.0, 60.0]
+    assert fresh.wait(7, stale=False) is None
+    assert fresh.wait(7, stale=True) == 2.0
+
+
+def test_what_the_list_does_not_show_is_asked_three_times(fresh: Freshness) -> None:
+    read = pull_request(1)
+    fresh.hinted(read.identity, read.updated_at)
+    assert not fresh.unseen(read.identity.repository_id, [1])
+    assert [fresh.unseen(read.identity.repository_id, []) for _ in range(4)] == [True, True, True, False]

@@ -1,0 +1,107 @@
+"""The loop: hints coalesce, errors wait by what they mean, stopping cuts nothing in half."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from greenroom.controller.loop import Loop, back_off
+from greenroom.errors import Doubt, FixCredentials, RetryLater
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "seconds"),
+    [
+        (RetryLater("x", after=17.0), 9, 17.0),
+        (RetryLater("x"), 0, 2.0),
+        (Doubt("x"), 3, 16.0),
+        (Doubt("x"), 30, 300.0),
+        (FixCredentials("x"), 0, 60.0),
+        (ValueError("x"), 1, 4.0),
+    ],
+)
+def test_how_long_an_error_waits(error: Exception, failures: int, seconds: float) -> None:
+    assert back_off(error, failures) == seconds
+
+
+class Passes:
+    def __init__(self, *outcomes: Exception | float | None) -> None:
+        self.outcomes = list(outcomes)
+        self.begun: list[str] = []
+        self.ended = 0
+        self.troubles: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.loop = Loop(self.one, lambda name, why: self.troubles.append(f"{name}: {why}"), resync=1000)
+
+    async def one(self, name: str) -> float | None:
+        self.begun.append(name)
+        await self.gate.wait()
+        self.ended += 1
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def seen(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.begun) < count:
+                await asyncio.sleep(0.001)
+
+
+async def test_hints_during_a_pass_make_one_more_pass() -> None:
+    passes = Passes()
+    passes.gate.clear()
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    for _ in range(50):
+        passes.loop.wake("shop")
+    passes.gate.set()
+    await passes.seen(2)
+    await asyncio.sleep(0.05)
+    assert passes.begun == ["shop", "shop"]
+    await passes.loop.stop()
+
+
+async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
+    passes = Passes(Doubt("not whole"), ValueError("unknown"))
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    passes.loop.wake("shop")
+    await passes.seen(2)
+    passes.loop.wake("shop")
+    passes.loop.wake("nobody")
+    await passes.seen(3)
+    await passes.loop.stop()
+    assert passes.troubles[0] == "shop: not whole"
+    assert "ValueError" in passes.troubles[1]
+    assert passes.ended == 3
+
+
+async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
+    passes = Passes()
+    passes.gate.clear()
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    passes.loop.wake("shop")
+    stopping = asyncio.create_task(passes.loop.stop())
+    await asyncio.sleep(0.02)
+    assert not stopping.done()
+    passes.gate.set()
+    await stopping
+    assert (len(passes.begun), passes.ended) == (1, 1)
+
+
+async def test_a_repository_that_left_the_catalogue_is_not_looked_at_again() -> None:
+    passes = Passes(0.0, 0.0)
+    passes.loop.keep({"shop", "web"})
+    await passes.seen(2)
+    passes.loop.keep({"web"})
+    await asyncio.sleep(0.02)
+    count = passes.begun.count("shop")
+    passes.loop.wake("shop")
+    passes.loop.wake_all()
+    await passes.seen(len(passes.begun) + 1)
+    assert passes.begun.count("shop") == count
+    await passes.loop.stop()

@@ -1,0 +1,40 @@
+"""No secret comes through a log line, whatever surrounds it and however deep it stands."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom import logs
+
+SECRET = "s3cr3t-of-the-team"
+
+
+@given(st.text(), st.text())
+def test_a_known_secret_never_comes_through(before: str, after: str) -> None:
+    logs.hide(SECRET)
+    line = {"event": before + SECRET + after, "deep": [{SECRET: (SECRET, 1)}], "error": ValueError(SECRET)}
+    assert SECRET not in str(logs.scrubbed(line))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("token ghp_0123456789abcdefghijABCDEFGHIJ0123", "token [hidden]"),
+        ("github_pat_11ABCDEFG0123456789_abcdefghij", "[hidden]"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [hidden]"),
+        ("got Bearer abcdefgh.ijkl", "got Bearer [hidden]"),
+        ("postgresql://ada:pa%20ss@127.0.0.1:5432/shop", "postgresql://[hidden]@127.0.0.1:5432/shop"),
+        ("?password=hunter22&x=1", "?password=[hidden]&x=1"),
+        ("https://shop-pr-4.preview.example.com/a:b@c", "https://shop-pr-4.preview.example.com/a:b@c"),
+        ("nothing secret: 12:30", "nothing secret: 12:30"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_and_nothing_else(text: str, shown: str) -> None:
+    assert logs.scrub(text) == shown
+
+
+def test_a_very_short_secret_does_not_spoil_all_text() -> None:
+    logs.hide("a")
+    assert logs.scrub("a cat") == "a cat"
