@@ -76,6 +76,7 @@ def version() -> None:
 def check(folder: Path, as_json: bool) -> None:
     """Read the configuration in FOLDER and say everything that is wrong with it."""
     from greenroom import config
+    from greenroom.core.text import counted
 
     try:
         loaded = config.load(folder)
@@ -90,7 +91,7 @@ def check(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"ok": True, "repositories": len(repositories), "services": services}))
     else:
-        click.echo(f"ok: {services} services in {len(repositories)} repositories")
+        click.echo(f"ok: {counted(services, 'service')} in {counted(len(repositories), 'repository', 'repositories')}")
 
 
 @main.command()

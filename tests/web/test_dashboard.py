@@ -66,7 +66,7 @@ async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
     order = [int(n) for n in re.findall(r'href="/previews/shop/(\d+)"', page)]
     assert order == [2, 3, 1, 4]
     assert "<script>alert" not in page
-    assert "1 open pull requests without a preview" in page
+    assert "1 open pull request without a preview" in page
 
 
 async def test_the_filter_works_without_javascript() -> None:

@@ -1,4 +1,4 @@
-"""The one function through which strangers' text passes before it enters a comment or a page.
+"""Text for people; and the one way by which strangers' text enters a comment or a page.
 
 Titles, branches, label texts and log lines are written by anybody who can open a pull request.
 """
@@ -9,6 +9,11 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~])")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 service`, `2 services`; `many` where an s is not enough."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def plain(text: str, limit: int = 200) -> str:

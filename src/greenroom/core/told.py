@@ -12,7 +12,7 @@ from greenroom.core import reasons
 from greenroom.core.actions import Tell
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import visible
-from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPreview, PullRequest
+from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPreview, PullRequest, Running
 from greenroom.core.plan import Plan
 from greenroom.core.rows import Row
 from greenroom.core.status import Reason, Stage, Status
@@ -148,9 +148,7 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     lines = [f"### Preview {status.stage.value}", "", str(status.reason)]
     if status.services:
         lines += ["", "| service | open | version |", "| --- | --- | --- |"]
-        lines += [
-            f"| {inline(s.service)} | {s.url or '-'} | {_version(s.sha, s.ready, s.note)} |" for s in status.services
-        ]
+        lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
     if uses := _uses(status):
         lines += ["", uses]
     if status.log and private:
@@ -160,8 +158,9 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     return "\n".join(lines)
 
 
-def _version(sha: str, ready: bool, note: str) -> str:
-    words = [sha[:7] or "-", "" if ready else "not ready", inline(note)]
+def _version(running: Running) -> str:
+    since = f"since {running.since:%Y-%m-%d %H:%M}" if running.since and running.ready else ""
+    words = [running.sha[:7] or "-", since, "" if running.ready else "not ready", inline(running.note)]
     return ", ".join(w for w in words if w)
 
 
