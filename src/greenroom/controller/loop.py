@@ -93,7 +93,8 @@ class Loop:
                 continue
             key.woken.clear()
             key.due = self._next_resync()
-            key.due = min(key.due, time.monotonic() + await self._once(name, key))
+            again = await self._once(name, key)
+            key.due = min(key.due, time.monotonic() + again)  # read after the pass: a wake meanwhile pulled it nearer
 
     async def _once(self, name: str, key: _Key) -> float:
         """One pass; returns the seconds until the next one."""
