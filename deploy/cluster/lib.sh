@@ -1,0 +1,78 @@
+# Where things are, and how one part of the cluster is started, found and stopped. Sourced by `cluster`.
+
+CACHE=${GREENROOM_CLUSTER_CACHE:-/var/cache/greenroom-cluster} # programs; slow to build, kept
+RUN=${GREENROOM_CLUSTER:-/var/lib/greenroom-cluster}           # everything else; gone with `make cluster-down`
+LOGS=$RUN/logs
+ARGOCD=${ARGOCD:-3.6.1}
+
+NETNS=greenroom
+NODE_NAME=node1
+NODE=198.19.255.1          # the benchmarking range: no address here can be a real host
+PODS=198.18.0.0/16
+SERVICES=198.19.0.0/17
+CLUSTER_DNS=198.19.0.10
+REGISTRY=$NODE:5000
+BIN=$CACHE/bin
+export PATH=$BIN:$BIN/argocd-$ARGOCD:$PATH
+export KUBECONFIG=$RUN/admin.kubeconfig
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
+
+# nsenter and not `ip netns exec`: that one remounts /sys and hides the cgroups.
+inside() { nsenter --net=/run/netns/$NETNS -- "$@"; }
+kube() { inside kubectl "$@"; }
+
+# A process is known by pid and start time, so that a pid that came round again is never taken for ours.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+running() {
+    local pid at
+    read -r pid at 2>/dev/null <"$RUN/pids/$1" || return 1
+    [ "$(started_at "$pid")" = "$at" ]
+}
+
+# start NAME COMMAND...: as a session of its own inside the network, unless it runs.
+start() {
+    local name=$1 pid
+    shift
+    running "$name" && return
+    nsenter --net=/run/netns/$NETNS -- setsid "$@" >>"$LOGS/$name.log" 2>&1 </dev/null &
+    pid=$!
+    disown
+    echo "$pid $(started_at $pid)" >"$RUN/pids/$name"
+}
+
+# stop NAME: TERM, then KILL after ten seconds; returns when it is gone.
+stop() {
+    local name=$1 pid at
+    read -r pid at 2>/dev/null <"$RUN/pids/$name" || return 0
+    for signal in TERM KILL; do
+        running "$name" || break
+        kill -"$signal" "$pid" 2>/dev/null
+        for _ in $(seq 100); do running "$name" || break; sleep 0.1; done
+    done
+    rm -f "$RUN/pids/$name"
+}
+
+# until_true SECONDS WHAT COMMAND...: or the cluster is not up, and the log to read is named.
+until_true() {
+    local seconds=$1 what=$2 end=$((SECONDS + $1))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || die "$what: not within $seconds s. Read $LOGS/."
+        sleep 0.2
+    done
+}
+
+# kubeconfig FILE TOKEN [NAMESPACE]: the apiserver's own certificate is the authority.
+kubeconfig() {
+    cat >"$1" <<YAML
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://$NODE:6443", certificate-authority: $RUN/pki/apiserver.crt}}]
+users: [{name: u, user: {token: "$2"}}]
+contexts: [{name: c, context: {cluster: c, user: u, namespace: ${3:-default}}}]
+current-context: c
+YAML
+    chmod 600 "$1"
+}
