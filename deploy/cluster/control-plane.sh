@@ -5,6 +5,7 @@ control_plane_up() {
     if [ ! -e "$RUN/pki/service-account.key" ]; then
         openssl genrsa -out "$RUN/pki/service-account.key" 2048 2>/dev/null
         openssl rsa -in "$RUN/pki/service-account.key" -pubout -out "$RUN/pki/service-account.pub" 2>/dev/null
+        local token
         token=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
         (umask 077; echo "$token,admin,admin,system:masters" >"$RUN/pki/tokens.csv")
         kubeconfig "$KUBECONFIG" "$token"
@@ -25,5 +26,6 @@ control_plane_up() {
 }
 
 control_plane_down() {
+    local part
     for part in scheduler controller-manager apiserver etcd; do stop $part; done
 }

@@ -1,6 +1,9 @@
 # CoreDNS on the node, reached by pods through a Service without selector. Sourced by `cluster`.
 
+# Pods also find the node by its name, every line of $RUN/hosts, and each host below .test (where the Ingresses are).
+# Any other name does not exist, at once: nothing leaves this network.
 dns_up() {
+    [ -e "$RUN/hosts" ] || echo "$NODE $NODE_NAME" >"$RUN/hosts"
     cat >"$RUN/Corefile" <<COREFILE
 .:5353 {
     bind $NODE
@@ -8,9 +11,20 @@ dns_up() {
         endpoint https://$NODE:6443
         kubeconfig $KUBECONFIG
     }
+    hosts $RUN/hosts {
+        reload 1s
+        fallthrough
+    }
+    template IN A test {
+        answer "{{ .Name }} 5 IN A $NODE"
+    }
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
 }
 COREFILE
     start coredns coredns -conf "$RUN/Corefile"
+    [ ! -e "$RUN/dns.applied" ] || return 0
     kube apply -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Service
@@ -26,6 +40,7 @@ addressType: IPv4
 ports: [{name: dns, port: 5353, protocol: UDP}, {name: dns-tcp, port: 5353, protocol: TCP}]
 endpoints: [{addresses: ["$NODE"], conditions: {ready: true}}]
 YAML
+    touch "$RUN/dns.applied"
 }
 
 dns_down() { stop coredns; }

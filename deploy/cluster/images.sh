@@ -1,85 +1,130 @@
-# The images that tests and benches stand on, made from Debian's packages without a Docker daemon: `python` for services
-# and `postgres`, both for any user but root. Sourced by `cluster`; `cluster images` makes what the registry lacks.
+# Images without a Docker daemon, in the cluster's registry. Two bases made of Debian's packages, `python:3` and
+# `postgres:15`, for any user but root; a base plus a folder; a database with a dump already in it. Sourced by `cluster`.
 
-# tree NAME PACKAGES: a Debian tree, kept in the cache.
+push() { inside python3 "$HERE/images/push.py" --registry "$REGISTRY" "$@"; }
+has_image() {
+    inside curl -fsS -o /dev/null -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+        "http://$REGISTRY/v2/$1/manifests/$2" 2>/dev/null
+}
+
+# layer NAME FOLDER TAR-ARGUMENTS...: $CACHE/layers/NAME.tar.gz, the same bytes for the same files. Never half of one.
+layer() {
+    local into=$CACHE/layers/$1 from=$2
+    shift 2
+    tar -C "$from" --sort=name --mtime=@0 --numeric-owner -c "$@" | gzip -n -4 >"$into.$$"
+    mv "$into.$$" "$into.tar.gz"
+}
+
+# tree NAME PACKAGES PASSWD-LINE: a Debian tree of these packages, kept in the cache.
 tree() {
-    local name=$1 packages=$2 target=$CACHE/trees/$1
-    [ -e "$target/.whole" ] && return
-    say "making the Debian tree of $name (about a minute)"
+    local name=$1 packages=$2 user=$3 target=$CACHE/trees/$1
+    [ ! -e "$target.whole" ] || return 0
+    say "making the Debian tree of $name (about a minute)" >&2
     rm -rf "$target"
     mkdir -p "$CACHE/trees"
     mmdebstrap --quiet --variant=minbase --mode=root --format=directory --include="$packages" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --essential-hook='mkdir -p "$1/etc/postgresql-common"; echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"; echo "postgres:x:999:" >>"$1/etc/group"; echo "postgres:x:999:999::/var/lib/postgresql:/bin/sh" >>"$1/etc/passwd"' \
+        --essential-hook="mkdir -p \$1/etc/postgresql-common
+            echo create_main_cluster = false >\$1/etc/postgresql-common/createcluster.conf
+            echo $user >>\$1/etc/passwd; echo $user | awk -F: '{print \$1\":x:\"\$4\":\"}' >>\$1/etc/group" \
         bookworm "$target" >"$LOGS/tree-$name.log" 2>&1 || die "the tree of $name could not be made. Read $LOGS/tree-$name.log."
-    rm -rf "$target"/var/cache/apt/* "$target"/var/lib/apt/lists/*
-    touch "$target/.whole"
+    rm -rf "$target"/var/cache/apt/* "$target"/var/lib/apt/lists/* "$target"/var/log/*
+    touch "$target.whole"
 }
 
-# layer TREE PATHS: a tar that is the same for the same files.
-layer() {
-    local from=$1 into=$2
-    shift 2
-    tar -C "$from" --sort=name --mtime=@0 --numeric-owner --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
-        --exclude=./.whole -cf "$into" "$@"
-}
-
-has_image() { inside curl -fsS -o /dev/null -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
-    "http://$REGISTRY/v2/$1/manifests/$2" 2>/dev/null; }
-
-push() { inside skopeo copy --quiet --dest-tls-verify=false "oci:$1" "docker://$REGISTRY/$2"; }
+WITHOUT="--exclude=./dev/* --exclude=./proc/* --exclude=./sys/*"
 
 images() {
-    local work
-    work=$(mktemp -d)
+    local root=$CACHE/trees
     if ! has_image python 3; then
-        tree python python3-minimal,libpython3-stdlib,ca-certificates
-        ln -sf python3 "$CACHE/trees/python/usr/bin/python"
-        layer "$CACHE/trees/python" "$work/python.tar" .
-        umoci init --layout "$work/python" && umoci new --image "$work/python:3"
-        umoci raw add-layer --image "$work/python:3" "$work/python.tar"
-        umoci config --image "$work/python:3" --config.user 65532:65532 --config.workingdir /app \
-            --config.env PATH=/usr/local/bin:/usr/bin:/bin --config.env LANG=C.UTF-8 --config.env PYTHONUNBUFFERED=1
-        push "$work/python:3" python:3
+        if [ ! -e "$CACHE/layers/python.tar.gz" ]; then
+            tree python python3-minimal,libpython3-stdlib,ca-certificates app:x:65532:65532::/app:/bin/sh
+            ln -sf python3 "$root/python/usr/bin/python"
+            layer python "$root/python" $WITHOUT .
+        fi
+        push --layer "$CACHE/layers/python.tar.gz" python:3 --config '{"User": "65532:65532", "WorkingDir": "/app", "Env":
+            {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}}'
     fi
     if ! has_image postgres 15; then
-        tree postgres postgresql-15
-        install -m 755 "$HERE/images/postgres-start.sh" "$CACHE/trees/postgres/usr/local/bin/postgres-start"
-        ln -sf /usr/lib/postgresql/15/bin/pg_isready "$CACHE/trees/postgres/usr/local/bin/pg_isready"
-        install -d -o 999 -g 999 -m 700 "$CACHE/trees/postgres/var/lib/postgresql" "$CACHE/trees/postgres/var/lib/preview"
-        layer "$CACHE/trees/postgres" "$work/postgres.tar" .
-        umoci init --layout "$work/postgres" && umoci new --image "$work/postgres:15"
-        umoci raw add-layer --image "$work/postgres:15" "$work/postgres.tar"
-        umoci config --image "$work/postgres:15" --config.user 999:999 --config.entrypoint /usr/local/bin/postgres-start \
-            --config.env PATH=/usr/local/bin:/usr/lib/postgresql/15/bin:/usr/bin:/bin --config.env LANG=C.UTF-8 \
-            --config.volume /var/lib/postgresql/data --config.stopsignal SIGINT
-        push "$work/postgres:15" postgres:15
+        if [ ! -e "$CACHE/layers/postgres.tar.gz" ]; then
+            tree postgres postgresql-15 postgres:x:999:999::/var/lib/postgresql:/bin/sh
+            ln -sf ../../lib/postgresql/15/bin/pg_isready "$root/postgres/usr/local/bin/pg_isready"
+            install -d -o 999 -g 999 -m 700 "$root/postgres/var/lib/postgresql"{,/data} "$root/postgres/var/lib/preview"
+            layer postgres "$root/postgres" $WITHOUT .
+        fi
+        start_script
+        push --layer "$CACHE/layers/postgres.tar.gz" --layer "$CACHE/layers/postgres-start.tar.gz" postgres:15 --config '{
+            "User": "999:999", "Entrypoint": ["/usr/local/bin/postgres-start"], "StopSignal": "SIGINT",
+            "Volumes": {"/var/lib/postgresql/data": {}}, "ExposedPorts": {"5432/tcp": {}},
+            "Env": {"PATH": "/usr/local/bin:/usr/lib/postgresql/15/bin:/usr/bin:/bin", "LANG": "C.UTF-8",
+                    "PGDATA": "/var/lib/postgresql/data"}}'
     fi
-    rm -rf "$work"
 }
 
-# seed NAME DUMP.SQL: the postgres image with that dump already restored in it, as NAME:TAG, TAG the dump's hash; printed.
+# A layer of its own, so that a changed script does not make the large one again.
+start_script() {
+    layer postgres-start "$HERE/images" --owner=0 --group=0 --mode=755 \
+        --transform='s#.*#usr/local/bin/postgres-start#' postgres-start.sh
+}
+
+# seed NAME DUMP.SQL: postgres:15 with that dump in it, outside of the declared volume, whose content would be copied for
+# each container. The user and the database are `app`. Prints the reference.
 seed() {
-    local name=$1 dump=$2 tag work root
-    tag=$(sha256sum "$dump" | cut -c1-12)
-    if ! has_image "$name" "$tag"; then
-        images >&2
-        work=$(mktemp -d)
-        root=$CACHE/trees/postgres
-        mkdir -p "$root/seed" "$root/dev"
-        cp "$dump" "$root/seed/seed.sql"
-        [ -e "$root/dev/null" ] || mknod -m 666 "$root/dev/null" c 1 3
-        [ -e "$root/dev/urandom" ] || mknod -m 666 "$root/dev/urandom" c 1 9
-        chroot --userspec=999:999 "$root" env -i PATH=/usr/bin:/bin LANG=C.UTF-8 INIT_ONLY=1 \
-            PGDATA=/var/lib/preview/pgdata /usr/local/bin/postgres-start >&2
-        layer "$root" "$work/data.tar" ./var/lib/preview
-        rm -rf "$root/seed" "$root/var/lib/preview/pgdata"
-        inside skopeo copy --quiet --src-tls-verify=false "docker://$REGISTRY/postgres:15" "oci:$work/image:$tag"
-        umoci raw add-layer --image "$work/image:$tag" "$work/data.tar"
-        umoci config --image "$work/image:$tag" --config.env PGDATA=/var/lib/preview/pgdata
-        push "$work/image:$tag" "$name:$tag"
+    local name=$1 dump=$2 hash work
+    hash=$(cat "$dump" "$HERE/images/postgres-start.sh" | sha256sum | cut -c1-12)
+    images >&2
+    if [ ! -e "$CACHE/layers/seed-$hash.tar.gz" ]; then
+        tree postgres postgresql-15 postgres:x:999:999::/var/lib/postgresql:/bin/sh
+        work=$(mktemp -d "$CACHE/seed.XXXXXX")
+        mkdir "$work/upper" "$work/work" "$work/root"
+        # In a mount namespace of its own: its mounts end with it, and the tree stays as it is.
+        unshare --mount bash -euc 'tree=$1 work=$2 dump=$3 script=$4 root=$2/root
+            mount -t overlay overlay -o "lowerdir=$tree,upperdir=$work/upper,workdir=$work/work" "$root"
+            mount --bind /dev "$root/dev"
+            mount -t tmpfs tmpfs "$root/dev/shm"
+            install -D -m 644 "$dump" "$root/docker-entrypoint-initdb.d/seed.sql"
+            install -m 755 "$script" "$root/usr/local/bin/postgres-start"
+            chroot --userspec=999:999 "$root" /usr/bin/env -i PATH=/usr/bin:/bin LANG=C.UTF-8 INIT_ONLY=1 POSTGRES_USER=app \
+                PGDATA=/var/lib/preview/pgdata /usr/local/bin/postgres-start' \
+            - "$CACHE/trees/postgres" "$work" "$dump" "$HERE/images/postgres-start.sh" >"$LOGS/seed-$name.log" 2>&1 ||
+            die "$dump could not be restored. Read $LOGS/seed-$name.log."
+        layer "seed-$hash" "$work/upper" ./var/lib/preview
         rm -rf "$work"
     fi
-    say "$REGISTRY/$name:$tag"
+    push --base postgres:15 --layer "$CACHE/layers/seed-$hash.tar.gz" "$name:$hash" \
+        --config '{"Env": {"PGDATA": "/var/lib/preview/pgdata"}}'
+}
+
+# image NAME:TAG BASE DIR [COMMAND...]: BASE and the files of DIR at /app, which COMMAND is run in. What DIR's
+# requirements.txt names is installed too, once for each content of that file. Prints the reference.
+image() {
+    local name=$1 base=$2 dir=$3 work config layers=()
+    shift 3
+    [ -d "$dir" ] || die "there is no folder $dir."
+    [ "$base" != python:3 ] || images >&2
+    [ ! -e "$dir/requirements.txt" ] || layers+=(--layer "$(requirements "$dir/requirements.txt")")
+    work=app-$$
+    layer "$work" "$dir" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=__pycache__ --exclude=.git \
+        --transform='s#^\.#app#' .
+    config=$(python3 -c 'import json, sys; print(json.dumps({"Cmd": sys.argv[1:], "WorkingDir": "/app"}))' "$@")
+    [ $# -gt 0 ] || config='{"WorkingDir": "/app"}'
+    push --base "$base" "${layers[@]}" --layer "$CACHE/layers/$work.tar.gz" --config "$config" "$name"
+    rm -f "$CACHE/layers/$work.tar.gz"
+}
+
+# Wheels for the image's Python, not for the one that runs here.
+requirements() {
+    local hash work
+    hash=$(sha256sum <"$1" | cut -c1-12)
+    if [ ! -e "$CACHE/layers/requirements-$hash.tar.gz" ]; then
+        work=$(mktemp -d)
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+            --python-version 3.11 --implementation cp --platform manylinux2014_x86_64 --only-binary=:all: \
+            --target "$work" -r "$1" >&2 || die "the packages of $1 could not be fetched."
+        layer "requirements-$hash" "$work" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=./bin \
+            --transform='s#^\.#usr/local/lib/python3.11/dist-packages#' .
+        rm -rf "$work"
+    fi
+    echo "$CACHE/layers/requirements-$hash.tar.gz"
 }

@@ -8,12 +8,14 @@ ingress_up() {
         --providers.kubernetesingress.certauthfilepath="$RUN/pki/apiserver.crt" \
         --providers.kubernetesingress.ingressendpoint.ip=$NODE --global.checknewversion=false \
         --global.sendanonymoususage=false --log.level=WARN
+    [ ! -e "$RUN/ingress.applied" ] || return 0
     kube apply -f - >/dev/null <<YAML
 apiVersion: networking.k8s.io/v1
 kind: IngressClass
 metadata: {name: traefik, annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}
 spec: {controller: traefik.io/ingress-controller}
 YAML
+    touch "$RUN/ingress.applied"
 }
 
 ingress_down() { stop traefik; }

@@ -1,7 +1,7 @@
 # Where things are, and how one part of the cluster is started, found and stopped. Sourced by `cluster`.
 
-CACHE=${GREENROOM_CLUSTER_CACHE:-/var/cache/greenroom-cluster} # programs; slow to build, kept
-RUN=${GREENROOM_CLUSTER:-/var/lib/greenroom-cluster}           # everything else; gone with `make cluster-down`
+CACHE=${GREENROOM_CLUSTER_CACHE:-/var/cache/greenroom-cluster} # programs and image layers; slow to make, kept
+RUN=${GREENROOM_CLUSTER:-/var/lib/greenroom-cluster}           # everything else; gone with `cluster down`
 LOGS=$RUN/logs
 ARGOCD=${ARGOCD:-3.6.1}
 
@@ -20,8 +20,51 @@ say() { printf '%s\n' "$*"; }
 die() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
 
 # nsenter and not `ip netns exec`: that one remounts /sys and hides the cgroups.
-inside() { nsenter --net=/run/netns/$NETNS -- "$@"; }
+inside() {
+    [ -e /run/netns/$NETNS ] || die "the cluster is not up. Say: $0 up"
+    nsenter --net=/run/netns/$NETNS -- "$@"
+}
 kube() { inside kubectl "$@"; }
+
+# What we start, and what that starts in turn, pods too, lives in one cgroup: so `down` can find all of it and nothing else.
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    CGROUPS=/sys/fs/cgroup # version 2
+    BORN=/sys/fs/cgroup/greenroom
+else
+    CGROUPS="/sys/fs/cgroup/*"
+    BORN=/sys/fs/cgroup/pids/greenroom
+fi
+members() { find "$@" -name cgroup.procs -exec cat {} + 2>/dev/null || true; }
+
+cgroup_up() {
+    local controllers="+cpu +cpuset +memory +pids +io" at
+    for at in $CGROUPS; do
+        [ ! -w "$at/cgroup.procs" ] || mkdir -p "$at/greenroom"
+    done
+    if [ "$CGROUPS" = /sys/fs/cgroup ]; then
+        echo "$controllers" >/sys/fs/cgroup/cgroup.subtree_control
+        echo "$controllers" >$BORN/cgroup.subtree_control
+    fi
+    mkdir -p $BORN/parts
+}
+
+kill_members() {
+    local pid
+    for _ in $(seq 50); do
+        [ -n "$(members "$1")" ] || return 0
+        for pid in $(members "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
+        sleep 0.1
+    done
+    die "these processes do not end: $(members "$1" | tr '\n' ' ')"
+}
+
+cgroup_down() {
+    local at
+    [ ! -d $BORN ] || kill_members $BORN
+    for at in $CGROUPS; do
+        [ ! -d "$at/greenroom" ] || find "$at/greenroom" -depth -type d -exec rmdir {} + || true
+    done
+}
 
 # A process is known by pid and start time, so that a pid that came round again is never taken for ours.
 started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -35,8 +78,9 @@ running() {
 start() {
     local name=$1 pid
     shift
-    running "$name" && return
-    nsenter --net=/run/netns/$NETNS -- setsid "$@" >>"$LOGS/$name.log" 2>&1 </dev/null &
+    ! running "$name" || return 0
+    nsenter --net=/run/netns/$NETNS -- sh -c 'echo 0 >"$0" && exec setsid "$@"' $BORN/parts/cgroup.procs "$@" \
+        >>"$LOGS/$name.log" 2>&1 </dev/null 9>&- &
     pid=$!
     disown
     echo "$pid $(started_at $pid)" >"$RUN/pids/$name"
@@ -44,23 +88,23 @@ start() {
 
 # stop NAME: TERM, then KILL after ten seconds; returns when it is gone.
 stop() {
-    local name=$1 pid at
+    local name=$1 pid at signal
     read -r pid at 2>/dev/null <"$RUN/pids/$name" || return 0
     for signal in TERM KILL; do
         running "$name" || break
-        kill -"$signal" "$pid" 2>/dev/null
-        for _ in $(seq 100); do running "$name" || break; sleep 0.1; done
+        kill -"$signal" "$pid" 2>/dev/null || true
+        for _ in $(seq 200); do running "$name" || break; sleep 0.05; done
     done
     rm -f "$RUN/pids/$name"
 }
 
 # until_true SECONDS WHAT COMMAND...: or the cluster is not up, and the log to read is named.
 until_true() {
-    local seconds=$1 what=$2 end=$((SECONDS + $1))
+    local what=$2 end=$((SECONDS + $1)) seconds=$1
     shift 2
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || die "$what: not within $seconds s. Read $LOGS/."
-        sleep 0.2
+        sleep 0.1
     done
 }
 
