@@ -14,7 +14,7 @@ argocd_up() {
     argocd server --redis 127.0.0.1:6379 --repo-server 127.0.0.1:8081 --insecure --disable-auth \
         --address 127.0.0.1 --port 8090 --metrics-port 8188
     local port
-    for port in 8184/healthz 8185/healthz 8187/healthz 8090/healthz; do
+    for port in 8184/healthz 8185/healthz 8186/metrics 8090/healthz; do
         until_true 60 "Argo CD answers on port $port" inside curl -fsS "http://127.0.0.1:$port"
     done
 }

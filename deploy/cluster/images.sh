@@ -51,7 +51,9 @@ images() {
             tree postgres postgresql-15 postgres:x:999:999::/var/lib/postgresql:/bin/sh
             ln -sf ../../lib/postgresql/15/bin/pg_isready "$root/postgres/usr/local/bin/pg_isready"
             install -d -o 999 -g 999 -m 700 "$root/postgres/var/lib/postgresql"{,/data} "$root/postgres/var/lib/preview"
-            layer postgres "$root/postgres" $WITHOUT .
+            # Without the compiler for queries, half of the tree.
+            layer postgres "$root/postgres" $WITHOUT --exclude='*/libLLVM*' --exclude='*/libz3.*' --exclude='*/llvmjit*' \
+                --exclude='*/15/lib/bitcode' .
         fi
         start_script
         push --layer "$CACHE/layers/postgres.tar.gz" --layer "$CACHE/layers/postgres-start.tar.gz" postgres:15 --config '{
@@ -119,7 +121,7 @@ requirements() {
     hash=$(sha256sum <"$1" | cut -c1-12)
     if [ ! -e "$CACHE/layers/requirements-$hash.tar.gz" ]; then
         work=$(mktemp -d)
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
             --python-version 3.11 --implementation cp --platform manylinux2014_x86_64 --only-binary=:all: \
             --target "$work" -r "$1" >&2 || die "the packages of $1 could not be fetched."
         layer "requirements-$hash" "$work" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=./bin \

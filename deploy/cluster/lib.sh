@@ -67,11 +67,12 @@ cgroup_down() {
 }
 
 # A process is known by pid and start time, so that a pid that came round again is never taken for ours.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A zombie has ended.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" {print $20}'; }
 running() {
     local pid at
     read -r pid at 2>/dev/null <"$RUN/pids/$1" || return 1
-    [ "$(started_at "$pid")" = "$at" ]
+    [ -n "$at" ] && [ "$(started_at "$pid")" = "$at" ]
 }
 
 # start NAME COMMAND...: as a session of its own inside the network, unless it runs.

@@ -67,7 +67,7 @@ node_up() {
     cat >"$RUN/kubelet/config.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}}
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $RUN/pki/kubelet-client.crt}}
 authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
 cgroupRoot: /greenroom
@@ -107,6 +107,9 @@ node_down() {
     done
     rm -f /var/lib/cni/results/greenroom-*
     find /var/log/containers -lname "$LOGS/*" -delete 2>/dev/null || true
+    # Folders that were made outside of $RUN and are empty now.
+    rmdir --ignore-fail-on-non-empty -p /run/containerd/s /var/lib/cni/results /var/lib/kubelet/device-plugins \
+        /var/log/containers /var/log/pods 2>/dev/null || true
     mounts | sort -r | xargs -r -n1 umount 2>/dev/null || true
     mounts | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
 }
