@@ -18,7 +18,7 @@ packages() {
     printf '#!/bin/sh\nexit 101\n' >$policy
     chmod 755 $policy
     { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
-        >"$LOGS/apt.log" 2>&1 || { rm -f $policy; die "Debian's packages could not be installed. Read $LOGS/apt.log."; }
+        >"$CACHE/logs/apt.log" 2>&1 || { rm -f $policy; die "Debian's packages could not be installed. Read $CACHE/logs/apt.log."; }
     rm -f $policy
     for package in containerd redis-server docker-registry; do
         case $missing in *"$package"*) systemctl disable -q "$package" 2>/dev/null || true ;; esac
@@ -40,7 +40,7 @@ build() {
     stamp=$(cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum" | sha256sum | cut -c1-16)
     [ ! -e "$target/.$module-$stamp" ] || return 0
     go_toolchain
-    say "building $module (minutes the first time; $LOGS/build-$module.log)"
+    say "building $module (minutes the first time; $CACHE/logs/build-$module.log)"
     mkdir -p "$target"
     local version=k8s.io/component-base/version
     (
@@ -48,7 +48,7 @@ build() {
         GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags \
             "-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34 -X github.com/argoproj/argo-cd/v3/common.version=$ARGOCD" \
             -o "$target/" tool
-    ) >"$LOGS/build-$module.log" 2>&1 || die "$module could not be built. Read $LOGS/build-$module.log."
+    ) >"$CACHE/logs/build-$module.log" 2>&1 || die "$module could not be built. Read $CACHE/logs/build-$module.log."
     rm -f "$target"/."$module"-*
     touch "$target/.$module-$stamp"
 }
@@ -67,6 +67,7 @@ manifests() {
 }
 
 binaries() {
+    mkdir -p "$CACHE/logs" "$BIN"
     packages
     build kubernetes "$BIN"
     build traefik "$BIN"

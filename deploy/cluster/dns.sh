@@ -1,9 +1,14 @@
 # CoreDNS on the node, reached by pods through a Service without selector. Sourced by `cluster`.
 
-# Pods also find the node by its name, every line of $RUN/hosts, and each host below .test (where the Ingresses are).
-# Any other name does not exist, at once: nothing leaves this network.
+# Besides the cluster's own names pods find the node by its name and every host below .test, where the Ingresses are. Any
+# other name does not exist, and the answer comes at once: nothing leaves this network.
 dns_up() {
-    [ -e "$RUN/hosts" ] || echo "$NODE $NODE_NAME" >"$RUN/hosts"
+    cat >"$RUN/zone" <<ZONE
+. 5 IN SOA $NODE_NAME. root.$NODE_NAME. 1 60 60 60 5
+. 5 IN NS $NODE_NAME.
+$NODE_NAME. 5 IN A $NODE
+*.test. 5 IN A $NODE
+ZONE
     cat >"$RUN/Corefile" <<COREFILE
 .:5353 {
     bind $NODE
@@ -11,16 +16,7 @@ dns_up() {
         endpoint https://$NODE:6443
         kubeconfig $KUBECONFIG
     }
-    hosts $RUN/hosts {
-        reload 1s
-        fallthrough
-    }
-    template IN A test {
-        answer "{{ .Name }} 5 IN A $NODE"
-    }
-    template ANY ANY {
-        rcode NXDOMAIN
-    }
+    file $RUN/zone .
 }
 COREFILE
     start coredns coredns -conf "$RUN/Corefile"

@@ -28,7 +28,7 @@ tree() {
         --essential-hook="mkdir -p \$1/etc/postgresql-common
             echo create_main_cluster = false >\$1/etc/postgresql-common/createcluster.conf
             echo $user >>\$1/etc/passwd; echo $user | awk -F: '{print \$1\":x:\"\$4\":\"}' >>\$1/etc/group" \
-        bookworm "$target" >"$LOGS/tree-$name.log" 2>&1 || die "the tree of $name could not be made. Read $LOGS/tree-$name.log."
+        bookworm "$target" >"$CACHE/logs/tree-$name.log" 2>&1 || die "the tree of $name could not be made. Read $CACHE/logs/tree-$name.log."
     rm -rf "$target"/var/cache/apt/* "$target"/var/lib/apt/lists/* "$target"/var/log/*
     touch "$target.whole"
 }
@@ -89,8 +89,8 @@ seed() {
             install -m 755 "$script" "$root/usr/local/bin/postgres-start"
             chroot --userspec=999:999 "$root" /usr/bin/env -i PATH=/usr/bin:/bin LANG=C.UTF-8 INIT_ONLY=1 POSTGRES_USER=app \
                 PGDATA=/var/lib/preview/pgdata /usr/local/bin/postgres-start' \
-            - "$CACHE/trees/postgres" "$work" "$dump" "$HERE/images/postgres-start.sh" >"$LOGS/seed-$name.log" 2>&1 ||
-            die "$dump could not be restored. Read $LOGS/seed-$name.log."
+            - "$CACHE/trees/postgres" "$work" "$dump" "$HERE/images/postgres-start.sh" >"$CACHE/logs/seed-$name.log" 2>&1 ||
+            die "$dump could not be restored. Read $CACHE/logs/seed-$name.log."
         layer "seed-$hash" "$work/upper" ./var/lib/preview
         rm -rf "$work"
     fi
