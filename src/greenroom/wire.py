@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,6 +20,8 @@ import structlog
 from starlette.types import ASGIApp
 
 from greenroom import config, logs
+from greenroom.argocd.engine import ArgoEngine, ArgoSettings
+from greenroom.argocd.sets import Frame
 from greenroom.config import Configuration, Settings
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
@@ -40,12 +43,14 @@ from greenroom.store.migrate import migrate as migrate_history
 from greenroom.store.rows import Deployment
 from greenroom.web.admin import admin
 from greenroom.web.metrics import Metrics, metrics
+from greenroom.web.plugin import plugin
 from greenroom.web.webhook import DeploymentSeen, Hint, webhook
 
 log = structlog.get_logger(__name__)
 
 RELOAD_SECONDS = 1.0
 GITHUB_SECONDS = 20.0
+AnyEngine = LocalEngine | ArgoEngine
 
 
 async def migrate(folder: Path) -> str:
@@ -62,7 +67,13 @@ async def serve(folder: Path) -> int:
         loop.add_signal_handler(number, stop.set)
     async with Instance.open(folder) as instance:
         log.info("greenroom runs", **instance.addresses)
-        await stop.wait()
+        told = asyncio.create_task(stop.wait())
+        ends: list[asyncio.Future[Any]] = [told, instance.lost]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if instance.lost.done():
+            log.error("greenroom stops", why=instance.lost.result())
+            return 1
         log.info("greenroom stops: the pass that runs ends first")
     return 0
 
@@ -70,7 +81,9 @@ async def serve(folder: Path) -> int:
 class Instance:
     """A running Greenroom: loop, engine, and everything that listens. `addresses` are base URLs by name."""
 
-    def __init__(self, folder: Path, loaded: Configuration, reconciler: Reconciler, metrics: Metrics) -> None:
+    def __init__(
+        self, folder: Path, loaded: Configuration, reconciler: Reconciler, metrics: Metrics, engine: AnyEngine
+    ) -> None:
         self.addresses: dict[str, str] = {}
         self._folder = folder
         self._digest = loaded.digest
@@ -79,6 +92,9 @@ class Instance:
         self._board = reconciler.parts.board
         self._metrics = metrics
         self._slugs: dict[int, str] = {}
+        self._leads = False
+        self.lost = engine.lost
+        self._engine = engine
         self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
 
     @classmethod
@@ -101,21 +117,34 @@ class Instance:
                 for instance in made:
                     instance.wake_id(repository_id)
 
-            engine = await stack.enter_async_context(_engine(loaded, wake))
+            engine = _engine(loaded, wake)
+            await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, replace(loaded.platform, port=engine.proxy_port))
-            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts))
+            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
             made.append(instance)
             await instance._listen(stack, secrets, history)
             await instance._check_token()
-            instance.loop.keep({r.name for r in loaded.platform.repositories})
-            reloading = asyncio.create_task(instance._reload())
+            beside = [asyncio.create_task(instance._lead()), asyncio.create_task(instance._reload())]
             try:
                 yield instance
             finally:
-                reloading.cancel()
-                await asyncio.gather(reloading, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
                 await instance.loop.stop()
+
+    async def _lead(self) -> None:
+        """Become the one writer, which may take until another instance ends; only then look at repositories."""
+        try:
+            await self._engine.lead()
+        except Exception as error:
+            log.exception("this instance cannot lead")
+            if not self.lost.done():
+                self.lost.set_result(f"It cannot lead: {error or type(error).__name__}.")
+            return
+        self._leads = True
+        self.loop.keep({r.name for r in self._reconciler.platform.repositories})
 
     # --- the loop's ends ---
 
@@ -178,13 +207,20 @@ class Instance:
             "admin": (listen.admin, admin(self._board, history, control)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
         }
+        if isinstance(self._engine, ArgoEngine):
+            engine = self._engine
+            answers = plugin(secrets.plugin, lambda name: engine.answer(name, self._reconciler.platform))
+            applications["plugin"] = (listen.plugin, answers)
         for name, (address, application) in applications.items():
             self.addresses[name] = await _bound(stack, name, address, application)
-        self.addresses["previews"] = f"http://127.0.0.1:{self._reconciler.platform.port}"
+        if self._reconciler.platform.port:
+            self.addresses["previews"] = f"http://127.0.0.1:{self._reconciler.platform.port}"
 
     def _ready(self) -> bool:
         names = {r.name for r in self._reconciler.platform.repositories}
-        return all((h := self._board.repositories.get(n)) is not None and h.read_at is not None for n in names)
+        return self._leads and all(
+            (h := self._board.repositories.get(n)) is not None and h.read_at is not None for n in names
+        )
 
     async def _check_token(self) -> None:
         """A token that GitHub refuses is known at the start; a GitHub that is away is not a reason not to start."""
@@ -214,8 +250,9 @@ class Instance:
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
         self._reconciler.platform = replace(loaded.platform, port=self._reconciler.platform.port)
-        self.loop.keep({r.name for r in loaded.platform.repositories})
-        self.loop.wake_all()
+        if self._leads:
+            self.loop.keep({r.name for r in loaded.platform.repositories})
+            self.loop.wake_all()
         log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
 
 
@@ -227,9 +264,10 @@ class _Secrets:
         self.webhooks = [s.read().reveal() for s in settings.github.webhook_secrets]
         self.signing = settings.github.signing_key.read().reveal()
         self.older = [s.read().reveal() for s in settings.github.older_keys]
+        self.plugin = settings.argocd.token.read().reveal() if settings.engine == "argocd" else ""
         known = settings.registry.credentials or {}
         self.registry = {host: Credentials(c.user, c.password.read().reveal()) for host, c in known.items()}
-        for value in (self.token, *self.webhooks, self.signing, *self.older):
+        for value in (self.token, *self.webhooks, self.signing, *self.older, self.plugin):
             logs.hide(value)
         for credentials in self.registry.values():
             logs.hide(credentials.password)
@@ -255,10 +293,10 @@ def _sources(loaded: Configuration, secrets: _Secrets, client: httpx2.AsyncClien
     )
 
 
-def _engine(loaded: Configuration, wake: Callable[[int], None]) -> LocalEngine:
+def _engine(loaded: Configuration, wake: Callable[[int], None]) -> AnyEngine:
     settings = loaded.settings
-    if settings.engine != "local":
-        raise Failed("`engine: argocd` is not built yet; set `engine: local` in greenroom.yaml to run on this machine.")
+    if settings.engine == "argocd":
+        return _argocd(loaded, wake)
     local = LocalSettings(
         state=settings.state,
         checkouts=settings.local.checkouts,
@@ -267,6 +305,31 @@ def _engine(loaded: Configuration, wake: Callable[[int], None]) -> LocalEngine:
         probe_seconds=settings.local.probe_timeout.total_seconds(),
     )
     return LocalEngine(local, wake)
+
+
+def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
+    platform, argocd = loaded.platform, loaded.settings.argocd
+    frame = Frame(
+        installation=platform.installation,
+        prefix=platform.prefix,
+        namespace=argocd.namespace,
+        project=argocd.project,
+        destination=argocd.destination,
+        chart=argocd.chart,
+        plugin=argocd.plugin,
+    )
+    settings = ArgoSettings(
+        frame=frame,
+        chart_version=platform.cluster.chart_version,
+        scheme=platform.scheme,
+        probe=argocd.probe,
+        kubeconfig=argocd.kubeconfig,
+        previews_kubeconfig=argocd.previews_kubeconfig,
+        lease_namespace=os.environ.get("POD_NAMESPACE", ""),
+        holder=os.environ.get("POD_NAME", "") or f"{socket.gethostname()}-{os.getpid()}",
+        logs=True,
+    )
+    return ArgoEngine(settings, wake)
 
 
 async def _bound(stack: AsyncExitStack, name: str, address: str, application: ASGIApp) -> str:

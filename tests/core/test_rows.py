@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from builders import NOW, PLATFORM, digest, row, sha
 from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Resources, Service, Storage, Use
-from greenroom.core.rows import Link, Naming, Version, parameters
+from greenroom.core.rows import Link, Naming, Version, parameters, revision
 
 CATALOG = Service(
     name="catalog",
@@ -59,11 +59,14 @@ def test_the_row_of_a_service_with_everything() -> None:
                 "label": "preview",
                 "incarnation": 1,
                 "nonce": 0,
+                "asleep": False,
             },
+            "settings": {},
             "services": {
                 "catalog": {
                     "image": f"registry.example.com/shop/catalog@{digest('image')}",
                     "sha": sha(42),
+                    "revision": revision(CATALOG, made),
                     "host": "catalog-pr-42.preview.example.com",
                     "processes": {
                         "web": {
@@ -92,7 +95,7 @@ def test_the_row_of_a_service_with_everything() -> None:
                             "version": "16",
                             "variable": "DATABASE_URL",
                             "storage": "persistent",
-                            "seed": "seed/catalog.sql",
+                            "image": "",
                         }
                     },
                     "links": {"payments": {"variable": "PAYMENTS_URL", "url": "https://payments.staging.example.com"}},

@@ -10,9 +10,21 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from greenroom.config.cluster import (
+    ArgoCDModel,
+    DefaultsModel,
+    ExternalSecretsModel,
+    IngressModel,
+    NetworkModel,
+    QuotaModel,
+    ReaderModel,
+    SchedulingModel,
+    chart_settings,
+)
 from greenroom.config.fields import Duration, Model
 from greenroom.config.service import NAME
 from greenroom.config.settings import (
+    ArgoCDSettings,
     GitHubSettings,
     Listen,
     LocalEngineSettings,
@@ -87,6 +99,7 @@ class LifetimeModel(Model):
         "30d", validate_default=True, description="The greatest age; `never` switches it off."
     )
     keep_label: str = Field("preview-keep", min_length=1, description="This label exempts from inactivity.")
+    sleep_label: str = Field("preview-sleep", min_length=1, description="This label puts a preview to sleep.")
 
     @model_validator(mode="after")
     def _warns_in_time(self) -> LifetimeModel:
@@ -103,36 +116,18 @@ class LimitsModel(Model):
     per_author: int = Field(5, ge=1, description="Of one author.")
 
 
-class SchedulingModel(Model):
-    """Where preview pods run."""
-
-    spot: Literal["preferred", "required", "never"] = Field("preferred", description="Use of spot capacity.")
-    preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field("none", description="Whose spot labels.")
-    node_selector: dict[str, str] = Field({}, description="Further node labels that are demanded.")
-    tolerations: tuple[dict[str, str], ...] = Field((), description="Further taints that are tolerated.")
-
-
-class ArgoCDModel(Model):
-    """Where Argo CD is and what its Applications use."""
-
-    namespace: str = Field("argocd", pattern=NAME, description="Argo CD's namespace.")
-    project: str = Field("greenroom-previews", pattern=NAME, description="The AppProject of previews.")
-    destination: str = Field("in-cluster", description="The destination cluster's name.")
-    chart: str = Field("", description="The preview chart: an OCI or git address.")
-    chart_version: str = Field("", description="Its fixed version.")
-
-
 class ListenModel(Model):
     """Addresses as host:port."""
 
     webhook: str = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
+    plugin: str = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
     dashboard: str = Field("127.0.0.1:8082", description="Loopback only.")
     admin: str = Field("127.0.0.1:8083", description="The command line's; loopback only.")
     metrics: str = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
 
     @model_validator(mode="after")
     def _addresses(self) -> ListenModel:
-        for name in ("webhook", "dashboard", "admin", "metrics"):
+        for name in ("webhook", "plugin", "dashboard", "admin", "metrics"):
             address = getattr(self, name)
             host, _, port = address.rpartition(":")
             if not host or not port.isdecimal() or int(port) > 65535:
@@ -173,6 +168,15 @@ class PlatformModel(Model):
     drafts: bool = Field(False, description="Whether drafts get previews.")
     bots: tuple[str, ...] = Field((), description="Bots that may have previews, such as renovate[bot].")
     argocd: ArgoCDModel = Field(ArgoCDModel(), description="Where Argo CD is.")
+    plugin_token_from: SourceModel = Field(
+        SourceModel(env="GREENROOM_PLUGIN_TOKEN"), description="What Argo CD shows when it asks for rows."
+    )
+    ingress: IngressModel = Field(IngressModel(), description="How people reach previews in a cluster.")
+    network: NetworkModel = Field(NetworkModel(), description="What previews may reach.")
+    quota: QuotaModel = Field(QuotaModel(), description="The most that one preview may ask for.")
+    defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
+    external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
+    reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
     listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
     database: str = Field("", description="The history's URL; a SQLite file in `state` when empty.")
     state: str = Field(".greenroom", description="The folder for what this instance keeps.")
@@ -189,6 +193,8 @@ class PlatformModel(Model):
                 raise ValueError(
                     f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
                 )
+        if self.engine == "argocd" and bool(self.argocd.chart) != bool(self.argocd.chart_version):
+            raise ValueError("argocd: `chart` and `chartVersion` go together. Give both.")
         if self.resync < timedelta(seconds=1):
             raise ValueError("resync: shorter than a second. Write at least `1s`; `10m` suits GitHub.")
         return self
@@ -196,7 +202,7 @@ class PlatformModel(Model):
 
 def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:
     """The decisions as core values."""
-    life, limits, nodes, argo = model.lifetime, model.limits, model.scheduling, model.argocd
+    life, limits = model.lifetime, model.limits
     return catalogue.Platform(
         installation=model.installation,
         domain=model.domain,
@@ -206,16 +212,24 @@ def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]
         scheme=model.scheme,
         port=model.local.proxy_port if model.engine == "local" else None,
         staging=tuple(sorted(model.staging.items())),
-        lifetime=catalogue.Lifetime(life.inactive_after, life.warn_before, life.max_age, life.keep_label),
+        lifetime=catalogue.Lifetime(
+            life.inactive_after, life.warn_before, life.max_age, life.keep_label, life.sleep_label
+        ),
         limits=catalogue.Limits(limits.total, limits.per_repository, limits.per_author),
         policy=catalogue.Policy(model.drafts, frozenset(model.bots)),
-        scheduling=catalogue.Scheduling(
-            nodes.spot,
-            nodes.preset,
-            tuple(sorted(nodes.node_selector.items())),
-            tuple(tuple(sorted(t.items())) for t in nodes.tolerations),
-        ),
-        cluster=catalogue.Cluster(argo.namespace, argo.project, argo.destination, argo.chart, argo.chart_version),
+        cluster=catalogue.Cluster(model.argocd.chart_version, _chart_settings(model)),
+    )
+
+
+def _chart_settings(model: PlatformModel) -> str:
+    return chart_settings(
+        model.ingress,
+        model.network,
+        model.scheduling,
+        model.quota,
+        model.defaults,
+        model.external_secrets,
+        model.reader,
     )
 
 
@@ -242,11 +256,25 @@ def to_settings(model: PlatformModel, folder: Path) -> Settings:
                 for host, c in registry.credentials.items()
             },
         ),
-        listen=Listen(model.listen.webhook, model.listen.dashboard, model.listen.admin, model.listen.metrics),
+        listen=Listen(
+            model.listen.webhook, model.listen.plugin, model.listen.dashboard, model.listen.admin, model.listen.metrics
+        ),
         local=LocalEngineSettings(
             {slug: folder / path for slug, path in model.local.checkouts.items()},
             model.local.proxy_port,
             model.local.probe_timeout,
         ),
         resync=model.resync,
+        argocd=ArgoCDSettings(
+            namespace=model.argocd.namespace,
+            project=model.argocd.project,
+            destination=model.argocd.destination,
+            chart=model.argocd.chart,
+            plugin=model.argocd.plugin,
+            kubeconfig=model.argocd.kubeconfig,
+            previews_kubeconfig=model.argocd.previews_kubeconfig,
+            sweep=model.argocd.sweep,
+            probe=model.ingress.probe,
+            token=model.plugin_token_from.source("The token of Argo CD's plugin"),
+        ),
     )

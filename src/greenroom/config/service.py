@@ -35,7 +35,7 @@ class ProcessModel(Model):
     schedule: str = Field("", description="A cron's five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="How many of it run.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
-    probe: str = Field("/", pattern=r"^/", description="The path that answers below 500 when it is ready.")
+    probe: str = Field("/", pattern=r"^/", description="The path that answers 2xx or 3xx when it is ready.")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ProcessModel:
@@ -63,6 +63,7 @@ class NeedModel(Model):
     variable: str = Field("DATABASE_URL", alias="as", pattern=VARIABLE, description="The variable with its URL.")
     storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
     seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
+    image: str = Field("", description="An image in place of the stock one, with its data in it; host first, a digest.")
 
     @field_validator("seed", mode="before")
     @classmethod
@@ -166,4 +167,5 @@ def _need_value(model: NeedModel) -> catalogue.Need:
         variable=model.variable,
         storage=catalogue.Storage(model.storage),
         seed=model.seed,
+        image=model.image,
     )

@@ -87,6 +87,7 @@ class Listen:
     """Addresses as host:port; port 0 takes a free one."""
 
     webhook: str = "127.0.0.1:8080"
+    plugin: str = "127.0.0.1:8081"
     dashboard: str = "127.0.0.1:8082"
     admin: str = "127.0.0.1:8083"
     metrics: str = "127.0.0.1:8084"
@@ -102,6 +103,22 @@ class LocalEngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgoCDSettings:
+    """Where Argo CD is and what its Applications use. `probe` is `public`, `none`, or the base URL of the ingress."""
+
+    namespace: str
+    project: str
+    destination: str
+    chart: str
+    plugin: str
+    kubeconfig: str
+    previews_kubeconfig: str
+    sweep: str
+    probe: str
+    token: SecretSource
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How this instance runs."""
 
@@ -113,3 +130,4 @@ class Settings:
     listen: Listen
     local: LocalEngineSettings
     resync: timedelta
+    argocd: ArgoCDSettings

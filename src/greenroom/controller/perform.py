@@ -128,5 +128,5 @@ def removed_status(status: Status, action: Conclude) -> Status:
         author=status.author,
         url=status.url,
         stage=Stage.REMOVED,
-        reason=reasons.removed(action.reason, clean=True),
+        reason=reasons.removed(action.reason),
     )

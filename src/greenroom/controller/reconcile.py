@@ -19,10 +19,11 @@ from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import rowsets
+from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, RowSet, State
 from greenroom.core.status import Stage, Status
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
@@ -122,8 +123,13 @@ class Reconciler:
                 found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
         statuses = dict(decision.statuses)
         for each in done:
-            if isinstance(each.action, Conclude) and each.receipt and each.receipt.clean and each.action.final:
-                statuses[each.action.identity] = removed_status(statuses[each.action.identity], each.action)
+            if isinstance(each.action, Conclude) and each.receipt:
+                identity, receipt = each.action.identity, each.receipt
+                if not receipt.clean:
+                    left = reasons.left(each.action.reason, receipt.left)
+                    statuses[identity] = replace(statuses[identity], reason=left)
+                elif each.action.final:
+                    statuses[identity] = removed_status(statuses[identity], each.action)
         for identity, status in statuses.items():
             found.append(events.of_status(status, parts.board.statuses.get(identity), target.now))
         self._show(repository, statuses, target)
@@ -152,8 +158,8 @@ class Reconciler:
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
-        wait = freshness.wait(repository_id, stale=stale)
-        return wait if wait is not None else self._poll(repository, decision)
+        waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
+        return min((w for w in waits if w is not None), default=None)
 
     def _poll(self, repository: Repository, decision: Decision) -> float | None:
         """Commits that wait for an image are looked at again, less and less often."""
@@ -164,6 +170,18 @@ class Reconciler:
         tries = self._polls.get(repository.name, 0)
         self._polls[repository.name] = tries + 1
         return POLL_IMAGE[min(tries, len(POLL_IMAGE) - 1)]
+
+
+def _tries(facts: Facts) -> float | None:
+    """Seconds until the engine should be asked again to apply what it refused."""
+    observed = facts.observed
+    rows = observed.sets.get(facts.listing.repository_id)
+    waits = (
+        (try_again_in(r, observed.previews.get(Identity(r.repository_id, n))) for n, r in rows.rows.items())
+        if rows
+        else ()
+    )
+    return min((max(0.0, w.total_seconds()) + AGAIN for w in waits if w is not None), default=None)
 
 
 def _doubtful(facts: Facts) -> bool:

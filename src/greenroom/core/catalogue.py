@@ -68,7 +68,8 @@ class Process:
 class Need:
     """Something that belongs to the preview itself: its database. `variable` receives the connection URL.
 
-    `seed` is the path of a dump inside the service's repository, or empty.
+    `seed` is the path of a dump inside the service's repository, or empty. `image` replaces the stock image and
+    carries its own data.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Need:
     variable: str
     storage: Storage = Storage.EPHEMERAL
     seed: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,13 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """When a preview goes by itself. None switches a rule off."""
+    """When a preview goes by itself; None switches a rule off. `sleep_label` puts it to sleep while it is on."""
 
     inactive_after: timedelta | None = timedelta(days=3)
     warn_before: timedelta = timedelta(days=1)
     max_age: timedelta | None = timedelta(days=30)
     keep_label: str = "preview-keep"
+    sleep_label: str = "preview-sleep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +152,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduling:
-    """Where preview pods run: the preset of the cluster's spot capacity, and whether it is demanded or preferred."""
-
-    spot: str = "preferred"
-    preset: str = "none"
-    node_selector: tuple[tuple[str, str], ...] = ()
-    tolerations: tuple[tuple[tuple[str, str], ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """Who may have a preview. `bots` are logins such as `renovate[bot]` that may, and may put the label on."""
 
@@ -168,13 +161,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where Argo CD is, and which cluster and project its Applications go to."""
+    """What a new row is made with: the preview chart's version, and its `settings` as canonical JSON."""
 
-    namespace: str = "argocd"
-    project: str = "greenroom-previews"
-    destination: str = "in-cluster"
-    chart: str = ""
     chart_version: str = ""
+    settings: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +182,6 @@ class Platform:
     lifetime: Lifetime = Lifetime()
     limits: Limits = Limits()
     policy: Policy = Policy()
-    scheduling: Scheduling = Scheduling()
     cluster: Cluster = field(default_factory=Cluster)
 
     def repository(self, name: str) -> Repository | None:

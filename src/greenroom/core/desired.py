@@ -5,10 +5,11 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from greenroom.core import caps, gates, images, links, names, reasons
+from greenroom.core import caps, gates, images, links, lives, names, reasons, rowsets
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.model import Facts, Identity, Memory, PullRequest
@@ -89,6 +90,8 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     preview = facts.observed.previews.get(identity)
     if preview and preview.installation not in ("", platform.installation):
         return Stay(Stage.BLOCKED, reasons.engine_foreign(preview.installation))
+    if isinstance(taken := _namespace_taken(identity, row, ours), Stay):
+        return taken
     event = gates.gate(pull_request, label, platform, facts.permissions)
     if isinstance(event, Stay):
         return event
@@ -99,10 +102,22 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     return Run(new, reasons.wanted(label, event.actor.login), event.at, found.note)
 
 
+def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay | None:
+    """A namespace that exists and is not this preview's is never adopted."""
+    name = row.naming.namespace if row else names.naming(ours.platform, ours.repository, identity.number).namespace
+    owners = ours.facts.observed.namespaces
+    if name not in owners or owners[name] == identity:
+        return None
+    return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
+
+
 def _new_row(pull_request: PullRequest, row: Row | None, ours: _Pass, found: images.Versions) -> Row:
-    repository = ours.repository
+    repository, cluster, identity = ours.repository, ours.platform.cluster, pull_request.identity
+    preview = ours.facts.observed.previews.get(identity)
     naming = names.naming(ours.platform, repository, pull_request.identity.number)
     same_head = row is not None and row.head_sha == pull_request.head_sha
+    kept = row if row is not None and same_head and not _rolled(identity, ours) else None
+    data = lives.data(row, preview, ours.now)
     return Row(
         repository_id=pull_request.identity.repository_id,
         repository=repository.name,
@@ -116,6 +131,23 @@ def _new_row(pull_request: PullRequest, row: Row | None, ours: _Pass, found: ima
         versions=found.versions,
         services=repository.services,
         links=links.links(ours.platform, repository, naming),
-        incarnation=row.incarnation if row else 1,
-        nonce=row.nonce if row else 0,
+        incarnation=data.incarnation,
+        nonce=lives.nonce(row, preview, same_head),
+        chart_version=kept.chart_version if kept else cluster.chart_version,
+        settings=kept.settings if kept else cluster.settings,
+        lives=data.lives,
+        renewed=data.renewed,
+        asleep=ours.platform.lifetime.sleep_label in pull_request.labels,
     )
+
+
+def _rolled(identity: Identity, ours: _Pass) -> bool:
+    """Whether a person let this preview take the present chart and settings before its next push."""
+    rows = ours.facts.observed.sets.get(identity.repository_id)
+    return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(ours.platform))
+
+
+def roll_key(platform: Platform) -> str:
+    """What `greenroom roll` releases: this chart with these settings."""
+    made_with = f"{platform.cluster.chart_version} {platform.cluster.settings}"
+    return f"roll:{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from greenroom.core.rows import Row
@@ -209,10 +209,21 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """The container that holds the data of one ephemeral need. `overtaken`: services started before it did."""
+
+    need: str
+    container: str
+    overtaken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedPreview:
     """One preview that the engine holds. `uid` names this very incarnation of the object, for a safe removal.
 
-    `why` is one plain sentence when something does not run; `log` the lines that matter, scrubbed.
+    `why` is one plain sentence when something does not run, or does not go; `log` the lines that matter, scrubbed.
+    `by_hand` are parameters that people set in Argo CD; `refused_for` is how long ago Argo CD last failed to apply
+    the row that it has.
     """
 
     identity: Identity
@@ -224,6 +235,9 @@ class ObservedPreview:
     why: str = ""
     log: tuple[str, ...] = ()
     installation: str = ""
+    lives: tuple[Life, ...] = ()
+    by_hand: tuple[tuple[str, str], ...] = ()
+    refused_for: timedelta | None = None
 
 
 class Cause(StrEnum):
@@ -288,10 +302,14 @@ class RowSet:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that the engine holds, complete: previews that exist, and the row sets that it works from."""
+    """Everything that the engine holds, complete: previews that exist, and the row sets that it works from.
+
+    `namespaces` are those whose names previews could want, with the preview of each (None: not ours).
+    """
 
     previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)
     sets: Mapping[int, RowSet] = field(default_factory=dict)
+    namespaces: Mapping[str, Identity | None] = field(default_factory=dict)
 
     def row(self, identity: Identity) -> Row | None:
         """The row that the engine works from now, or None when it is out."""

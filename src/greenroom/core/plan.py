@@ -13,7 +13,7 @@ from datetime import datetime
 
 from greenroom.core import breaker, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
-from greenroom.core.model import Cause, Identity, Memory, Observed, RowSet
+from greenroom.core.model import Cause, Health, Identity, Memory, Observed, RowSet
 from greenroom.core.rows import Naming, Row
 from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
@@ -114,9 +114,9 @@ class _Draft:
         if new == old:
             return
         if _pushed(old, new):
-            self.actions.append(Change(identity, new, reasons.new_version(new.head_sha)))
-        elif (new.services, new.links, new.env) == (old.services, old.links, old.env):
-            self.actions.append(Change(identity, new, reasons.same_version()))
+            self.actions.append(Change(identity, new, _push(old, new)))
+        elif _same_settings(old, new):
+            self.actions.append(Change(identity, new, _small(old, new)))
         else:
             self._restart(identity, new)
 
@@ -151,7 +151,7 @@ class _Draft:
                 self.actions.append(
                     Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason)
                 )
-        elif preview:
+        elif preview and preview.health is not Health.REMOVING:
             self.actions.append(Remove(identity, preview.uid, verdict.reason))
 
     def _may_go(self, identity: Identity, verdict: Go) -> bool:
@@ -204,6 +204,25 @@ def _pushed(old: Row, new: Row) -> bool:
         new.incarnation,
         new.nonce,
     )
+
+
+def _push(old: Row, new: Row) -> Reason:
+    if (old.head_sha, old.versions) != (new.head_sha, new.versions):
+        return reasons.new_version(new.head_sha)
+    return reasons.new_incarnation() if old.incarnation != new.incarnation else reasons.tried_again(new.nonce)
+
+
+def _same_settings(old: Row, new: Row) -> bool:
+    return (old.services, old.links, old.env) == (new.services, new.links, new.env)
+
+
+def _small(old: Row, new: Row) -> Reason:
+    """Why a row changes whose commit, images and settings stay."""
+    if old.asleep != new.asleep:
+        return reasons.falls_asleep() if new.asleep else reasons.wakes()
+    if (old.chart_version, old.settings) != (new.chart_version, new.settings):
+        return reasons.rolled(new.chart_version)
+    return reasons.same_version()
 
 
 def _unlabelled(naming: Naming) -> Naming:

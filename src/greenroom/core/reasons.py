@@ -128,6 +128,14 @@ def engine_foreign(installation: str) -> Reason:
     )
 
 
+def namespace_taken(name: str) -> Reason:
+    return Reason(
+        "namespace-taken",
+        f"The namespace {plain(name)} exists already and is not this preview's.",
+        "The platform team removes or renames it, or sets another `namePrefix:`.",
+    )
+
+
 # --- a preview runs ----------------------------------------------------------------------------------------------
 
 
@@ -143,6 +151,22 @@ def ready() -> Reason:
     return Reason("ready", "Everything answers.")
 
 
+def asleep(label: str) -> Reason:
+    return Reason("asleep", f"Asleep while the label `{plain(label)}` is on.", "Take it off to wake the preview.")
+
+
+def data_renewed(at: datetime) -> Reason:
+    return Reason(
+        "data-renewed",
+        f"Everything answers. The database restarted at {day(at)}: it began again at its seed, and was migrated.",
+    )
+
+
+def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
+    listed = ", ".join(f"{plain(name)} = {plain(value)}" for name, value in parameters)
+    return Reason("by-hand", f"Everything answers. Changed in Argo CD by hand: {listed}.")
+
+
 def updating(sha: str, old: str) -> Reason:
     keeps = f" {old[:7]} keeps serving until then." if old else ""
     return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
@@ -151,6 +175,26 @@ def updating(sha: str, old: str) -> Reason:
 def failed(why: str, serving: str) -> Reason:
     keeps = f" The last good version, {serving[:7]}, keeps serving." if serving else " Nothing serves."
     return Reason("failed", f"{plain(why, 300)}{keeps}", "Push a fix; it is tried at once.")
+
+
+def falls_asleep() -> Reason:
+    return Reason("sleep", "A person put the preview to sleep.")
+
+
+def wakes() -> Reason:
+    return Reason("wake", "A person woke the preview.")
+
+
+def new_incarnation() -> Reason:
+    return Reason("new-incarnation", "The database began again at its seed; services restart and migrate.")
+
+
+def tried_again(nonce: int) -> Reason:
+    return Reason("tried-again", f"Argo CD could not apply it; this is try {nonce + 1}.")
+
+
+def rolled(version: str) -> Reason:
+    return Reason("rolled", f"The preview takes chart {plain(version)} and today's settings.")
 
 
 def tag_moved(reference: str) -> Reason:
@@ -316,9 +360,17 @@ def gone(cause: Cause, by: str, label: str, why: str = "inactive") -> Reason:
             return released(by)
 
 
-def removed(why: Reason, clean: bool) -> Reason:
-    proof = "Nothing is left of it." if clean else "Something is left of it; the platform team sees what."
-    return Reason("removed", f"{why.text} {proof}", why.fix)
+def removed(why: Reason) -> Reason:
+    return Reason("removed", f"{why.text} Nothing is left of it.", why.fix)
+
+
+def left(why: Reason, things: Sequence[str]) -> Reason:
+    listed = ", ".join(plain(t) for t in things)
+    return Reason("left", f"{why.text} Still there: {listed}.", "It is looked at again until nothing is left.")
+
+
+def does_not_go(why: Reason, sentence: str) -> Reason:
+    return Reason(why.code, f"{why.text} {plain(sentence, 300)}", why.fix)
 
 
 def _by(login: str) -> str:

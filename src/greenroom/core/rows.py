@@ -5,8 +5,11 @@ A row holds nothing secret and no free text that a stranger wrote, other than as
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from greenroom.core.catalogue import Platform, Process, Service
 
@@ -54,7 +57,9 @@ class Row:
     """One preview, as told to an engine.
 
     `services` is the catalogue's part, `versions` what a push changes, `links` where `uses` point. `head_since` is when
-    this head was first served; `incarnation` grows when the data begins at the seed again; `nonce` forces a new try.
+    this head was first served. `incarnation` grows when the data begins at the seed again (`renewed` is when), and
+    `lives` names the container of each need that holds it; `nonce` forces a new try; `asleep` puts services to zero.
+    `chart_version` and `settings` (the chart's `settings` as canonical JSON) stay as they are until the next push.
     """
 
     repository_id: int
@@ -72,6 +77,11 @@ class Row:
     incarnation: int = 1
     nonce: int = 0
     env: tuple[tuple[str, str], ...] = field(default=())
+    chart_version: str = ""
+    settings: str = "{}"
+    lives: tuple[tuple[str, str], ...] = ()
+    renewed: datetime | None = None
+    asleep: bool = False
 
 
 def parameters(row: Row, platform: Platform) -> dict[str, object]:
@@ -87,7 +97,7 @@ def parameters(row: Row, platform: Platform) -> dict[str, object]:
         "repositoryId": str(row.repository_id),
         "number": str(row.number),
         "headSha": row.head_sha,
-        "chartVersion": platform.cluster.chart_version,
+        "chartVersion": row.chart_version,
         "values": {
             "preview": {
                 "repository": row.repository,
@@ -98,13 +108,25 @@ def parameters(row: Row, platform: Platform) -> dict[str, object]:
                 "label": row.naming.label,
                 "incarnation": row.incarnation,
                 "nonce": row.nonce,
+                "asleep": row.asleep,
             },
             "services": {service.name: _service(service, row) for service in row.services},
+            "settings": json.loads(row.settings),
         },
     }
 
 
-def _service(service: Service, row: Row) -> dict[str, object]:
+def revision(service: Service, row: Row) -> str:
+    """What the pods of a service were made from, 12 hex digits; they carry it, which tells old pods from new ones."""
+    made_from = json.dumps([_values(service, row), row.incarnation, row.chart_version, row.settings], sort_keys=True)
+    return hashlib.sha256(made_from.encode()).hexdigest()[:12]
+
+
+def _service(service: Service, row: Row) -> dict[str, Any]:
+    return {**_values(service, row), "revision": revision(service, row)}
+
+
+def _values(service: Service, row: Row) -> dict[str, Any]:
     version = next((v for v in row.versions if v.service == service.name), None)
     return {
         "image": f"{service.image.repository}@{version.digest}" if version else "",
@@ -116,9 +138,9 @@ def _service(service: Service, row: Row) -> dict[str, object]:
             need.name: {
                 "kind": need.kind,
                 "version": need.version,
+                "image": need.image,
                 "variable": need.variable,
                 "storage": need.storage.value,
-                "seed": need.seed,
             }
             for need in service.needs
         },

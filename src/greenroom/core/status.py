@@ -22,6 +22,7 @@ class Stage(StrEnum):
     BLOCKED = "blocked"
     STARTING = "starting"
     READY = "ready"
+    ASLEEP = "asleep"
     UPDATING = "updating"
     FAILED = "failed"
     EXPIRING = "expiring"

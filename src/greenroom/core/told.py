@@ -76,11 +76,12 @@ def _confirmed(identity: Identity, told: Told) -> PullRequest | None:
 def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None, told: Told) -> tuple[Stage, Reason]:
     match verdict:
         case Go(reason=reason):
-            return Stage.REMOVING, reason
+            stuck = preview.why if preview and preview.health is Health.REMOVING else ""
+            return Stage.REMOVING, reasons.does_not_go(reason, stuck) if stuck else reason
         case Stay(stage=stage, reason=reason):
             return stage, reason
         case Run(row=row, note=note):
-            stage, reason = _running(row, preview)
+            stage, reason = _running(row, preview, told.platform.lifetime.sleep_label)
             expiry = told.desired.expiry(identity)
             if stage is Stage.READY and expiry.at and (expiry.warned or expiry.warn):
                 warned = told.plan.memories.get(identity, Memory()).warned_at
@@ -89,7 +90,9 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
             return (stage, note) if note and stage is Stage.READY else (stage, reason)
 
 
-def _running(row: Row, preview: ObservedPreview | None) -> tuple[Stage, Reason]:
+def _running(row: Row, preview: ObservedPreview | None, sleep_label: str) -> tuple[Stage, Reason]:
+    if row.asleep:
+        return Stage.ASLEEP, reasons.asleep(sleep_label)
     if preview is None or preview.health is Health.REMOVING:
         return Stage.STARTING, reasons.starting()
     old = next((s.sha for s in preview.services if s.ready), "")
@@ -99,9 +102,15 @@ def _running(row: Row, preview: ObservedPreview | None) -> tuple[Stage, Reason]:
         case Health.STARTING:
             return Stage.STARTING, reasons.starting()
         case Health.READY if _current(row, preview):
-            return Stage.READY, reasons.ready()
+            return Stage.READY, _ready(row, preview)
         case _:
             return Stage.UPDATING, reasons.updating(row.head_sha, old)
+
+
+def _ready(row: Row, preview: ObservedPreview) -> Reason:
+    if preview.by_hand:
+        return reasons.changed_by_hand(preview.by_hand)
+    return reasons.data_renewed(row.renewed) if row.renewed and row.incarnation > 1 else reasons.ready()
 
 
 def _current(row: Row, preview: ObservedPreview) -> bool:

@@ -57,6 +57,7 @@ class LocalEngine:
         self._stack = AsyncExitStack()
         self._previews: dict[Identity, Preview] = {}
         self._rows: dict[int, RowSet] = {}
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
         try:
@@ -102,6 +103,9 @@ class LocalEngine:
     async def __aexit__(self, *error: object) -> None:
         await asyncio.gather(*(p.leave() for p in self._previews.values()))
         await self._stack.aclose()
+
+    async def lead(self) -> None:
+        """The lock on the state folder, taken at the start, is the place of the one writer."""
 
     # --- the four verbs ---
 

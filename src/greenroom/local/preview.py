@@ -290,7 +290,7 @@ class Preview:
             if not processes.alive(process.pid, process.started):
                 raise Failed(f"{name} ended while it started.", log=processes.tail(Path(process.log)))
             status = await self._status(process.port, spec.probe, host) if process.port else 200
-            if isinstance(status, int) and status < 500:
+            if isinstance(status, int) and 200 <= status < 400:
                 return
             last = f"it answers {status}" if isinstance(status, int) else last
             if asyncio.get_running_loop().time() > deadline:
@@ -315,7 +315,7 @@ class Preview:
             host = new.row.naming.host(service.name)
             if host and service.web:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
-                if status is None or status >= 500:
+                if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
         self._crashes.clear()
         self._keep(health=Health.READY, why="", log=())

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from greenroom.core import codec
 from greenroom.core.model import Health, Identity, RowSet
 from greenroom.core.rows import Row
 from greenroom.errors import Doubt, Failed
-from greenroom.local import codec
 
 T = TypeVar("T")
 

@@ -1,4 +1,7 @@
-"""Frozen dataclasses to JSON and back, by their annotations. Strict: what does not fit raises `ValueError`."""
+"""Frozen dataclasses to JSON and back, by their annotations. Strict: what does not fit raises `ValueError`.
+
+Both engines keep rows this way: the local one in files, the other one in annotations of what Argo CD holds.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,409 @@
+"""The Argo CD engine: the four verbs over ApplicationSets, Applications and the pods that come of them.
+
+Greenroom applies no workload and writes nothing into a preview's namespace. It writes one ApplicationSet for each
+repository, answers Argo CD's question for its rows, deletes Applications one by one, and reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any, Self
+
+import httpx2
+import structlog
+
+from greenroom.argocd import canary as birds
+from greenroom.argocd import receipt as receipts
+from greenroom.argocd import sets
+from greenroom.argocd.canary import Canary
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, Kube, Object
+from greenroom.argocd.lease import Lease
+from greenroom.argocd.looks import Ground, Look, Watcher
+from greenroom.argocd.mirror import Mirror
+from greenroom.argocd.refresh import Refresh
+from greenroom.argocd.sets import Frame
+from greenroom.core import names
+from greenroom.core.catalogue import Platform
+from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
+from greenroom.core.rows import Row, parameters
+from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+
+log = structlog.get_logger(__name__)
+
+FIRST_COPY = 30.0
+TAKEN_OVER = 5.0
+CANARY_EVERY = 3600.0
+CANARY_AGAIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ArgoSettings:
+    """How this process runs as the engine. `holder` names it in the Lease; `probe` is as in the configuration."""
+
+    frame: Frame
+    chart_version: str
+    scheme: str
+    probe: str
+    kubeconfig: str
+    previews_kubeconfig: str
+    lease_namespace: str
+    holder: str
+    logs: bool
+
+
+class ArgoEngine:
+    """Previews as Applications of Argo CD. `wake` is called with a repository id when something of it changes."""
+
+    proxy_port: int | None = None
+
+    def __init__(self, settings: ArgoSettings, wake: Callable[[int], None]) -> None:
+        self._settings = settings
+        self._frame = settings.frame
+        self._wake = wake
+        self._stack = AsyncExitStack()
+        self._sets: dict[int, RowSet] = {}
+        self._refreshes: dict[str, Refresh] = {}
+        self._watchers: dict[str, Watcher] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pods: dict[str, dict[str, Object]] = {}
+        self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
+        self._loaded = False
+        self._proved: bool | None = None
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        settings, stack = self._settings, self._stack
+        stack.push_async_callback(self._end_tasks)
+        self._argo = Kube.open(settings.kubeconfig)
+        stack.push_async_callback(self._argo.aclose)
+        self._previews = self._argo
+        if settings.previews_kubeconfig:
+            self._previews = Kube.open(settings.previews_kubeconfig)
+            stack.push_async_callback(self._previews.aclose)
+        client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
+        where = settings.lease_namespace or self._argo.namespace
+        self._lease = Lease(self._argo, where, f"greenroom-{self._frame.installation}", settings.holder)
+        managed = f"{sets.MANAGED}=greenroom"
+        self._applications = Mirror(
+            self._argo, APPLICATIONS, self._application_changed, namespace=self._frame.namespace, labels=managed
+        )
+        mine = f"{sets.INSTALLATION}={self._frame.installation}"
+        self._pod_mirror = Mirror(self._previews, PODS, self._pod_changed, labels=mine)
+        self._namespaces = Mirror(self._previews, NAMESPACES, self._namespace_changed)
+        self._ground = Ground(
+            argo=self._argo,
+            previews=self._previews,
+            namespace=self._frame.namespace,
+            application=lambda name: self._applications.items.get((self._frame.namespace, name)),
+            pods=lambda namespace: list(self._pods.get(namespace, {}).values()),
+            client=client,
+            scheme=settings.scheme,
+            probe=settings.probe,
+            logs=settings.logs,
+            changed=lambda identity: self._wake(identity.repository_id),
+        )
+        self._canary = Canary(self._argo, self._frame, settings.chart_version, self._refresh(self._frame.canary))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for refresh in self._refreshes.values():
+            await refresh.aclose()
+        if self._loaded:
+            with contextlib.suppress(GreenroomError):
+                await self._lease.release()
+        await self._stack.aclose()
+
+    async def lead(self) -> None:
+        """Wait for the Lease; then read what exists, and prove Argo CD's policy. Only then anything is served."""
+        await self._lease.acquire()
+        self._spawn(self._keep_lease())
+        found, _ = await self._argo.listed(
+            APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
+        )
+        for each in found:
+            if each["metadata"]["name"] != self._frame.canary:
+                rows = sets.rows_of(each)
+                self._sets[rows.repository_id] = rows
+        self._loaded = True
+        for mirror in (self._applications, self._pod_mirror, self._namespaces):
+            self._spawn(mirror.run())
+        async with asyncio.timeout(FIRST_COPY):
+            for mirror in (self._applications, self._pod_mirror, self._namespaces):
+                await mirror.ready.wait()
+        await self._prove()
+        self._spawn(self._prove_again())
+        for rows in self._sets.values():
+            self._refresh(self._frame.name(rows.repository)).push(rows.generation)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this instance decides: it holds the Lease, and Argo CD's policy was proved."""
+        return self._loaded and self._proved is True
+
+    # --- what Argo CD asks ---
+
+    def answer(self, name: str, platform: Platform) -> list[dict[str, Any]] | None:
+        """The rows of an ApplicationSet for Argo CD, or None for one that is not ours. Raises `Doubt`: answer 503."""
+        if not self._loaded:
+            raise Doubt("This instance does not lead, or has not read everything yet.")
+        self._lease.check()
+        if name == self._frame.canary:
+            self._refresh(name).asked()
+            return list(self._canary.served)
+        if self._proved is not True:
+            raise Doubt(birds.DELETES if self._proved is False else "Argo CD's policy is not proved yet.")
+        found = next((r for r in self._sets.values() if self._frame.name(r.repository) == name), None)
+        if found is None:
+            return None
+        rows = [self._parameters(row, platform) for row in found.rows.values()]
+        self._refresh(name).asked()
+        return rows
+
+    def _parameters(self, row: Row, platform: Platform) -> dict[str, Any]:
+        return {**parameters(row, platform), "row": sets.packed(row)}
+
+    # --- the four verbs ---
+
+    async def observe(self) -> Observed:
+        """Everything that Argo CD holds of ours. Raises `Doubt` when the copies are not current."""
+        self._ensure()
+        applications = self._applications.whole()
+        self._pod_mirror.whole()
+        previews = {}
+        for (_, name), application in applications.items():
+            identity = sets.identity_of(application)
+            if identity is None:
+                continue
+            owner = application["metadata"]["labels"].get(sets.INSTALLATION, "")
+            if owner != self._frame.installation:
+                if name.startswith(f"{self._frame.prefix}-"):
+                    previews[identity] = self._foreign(identity, application, owner)
+                continue
+            previews[identity] = await self._observed(identity, name)
+        namespaces = {
+            name: sets.identity_of(n) if receipts.ours(n, self._frame.installation) else None
+            for (_, name), n in self._namespaces.whole().items()
+            if name.startswith(f"{self._frame.prefix}-")
+        }
+        return Observed(previews, dict(self._sets), namespaces)
+
+    async def serve(self, rows: RowSet) -> None:
+        """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
+        self._ensure()
+        self._lease.check()
+        known = self._sets.get(rows.repository_id)
+        if known and rows.generation <= known.generation:
+            raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
+        if not self._frame.chart:
+            raise Failed("`argocd.chart` is empty in greenroom.yaml. Name the preview chart and its version.")
+        name = self._frame.name(rows.repository)
+        if known is None:
+            await self._not_foreign(name)
+        body = sets.application_set(self._frame, rows)
+        await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
+        self._sets[rows.repository_id] = rows
+        self._refresh(name).push(rows.generation)
+
+    async def remove(self, identity: Identity, uid: str) -> None:
+        """Delete that Application, once Argo CD works without its row."""
+        self._ensure()
+        self._lease.check()
+        rows = self._sets.get(identity.repository_id)
+        if rows and identity.number in rows.rows:
+            raise Doubt(f"The row of {identity} is still served; nothing was removed.")
+        name = self._name(identity)
+        if name is None:
+            return
+        if rows and not await self._refresh(self._frame.name(rows.repository)).taken_over(TAKEN_OVER):
+            raise RetryLater(f"Argo CD has not yet worked without the row of {name}; nothing was removed.", after=1.0)
+        found = await self._argo.get(APPLICATIONS, self._frame.namespace, name)
+        if found is None:
+            return
+        metadata = found["metadata"]
+        if (
+            metadata["uid"] != uid
+            or sets.identity_of(found) != identity
+            or not receipts.ours(found, self._frame.installation)
+        ):
+            raise Doubt(f"What is called {name} is another one than was meant; nothing was removed.")
+        resources = (found.get("status") or {}).get("resources") or ()
+        self._cluster_scoped[identity] = tuple(
+            f"{r.get('kind')} {r.get('name')}"
+            for r in resources
+            if not r.get("namespace") and r.get("kind") != "Namespace"
+        )
+        await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid)
+
+    async def receipt(self, identity: Identity) -> Receipt:
+        """Look for anything that is left of a removed preview."""
+        self._ensure()
+        name = self._name(identity) or self._wanted_name(identity)
+        if name is None:
+            raise Doubt(f"The name of what ran as {identity} is not known any more.")
+        others = self._cluster_scoped.get(identity, ())
+        where, installation = self._frame.namespace, self._frame.installation
+        return await receipts.receipt(self._argo, self._previews, where, installation, identity, name, others)
+
+    # --- within ---
+
+    def _ensure(self) -> None:
+        if not self._loaded:
+            raise Doubt("This instance does not lead yet.")
+        if self._proved is False:
+            raise Doubt(birds.DELETES)
+        if self._proved is None:
+            raise Doubt("Argo CD's policy is not proved yet; nothing is started or removed.")
+
+    async def _not_foreign(self, name: str) -> None:
+        found = await self._argo.get(APPLICATION_SETS, self._frame.namespace, name)
+        if found and not receipts.ours(found, self._frame.installation):
+            raise Failed(
+                f"The ApplicationSet {name} exists and is not ours. Set another `namePrefix:` in greenroom.yaml."
+            )
+
+    async def _observed(self, identity: Identity, name: str) -> ObservedPreview:
+        watcher = self._watch(identity, name)
+        look = await self._first_look(watcher)
+        rows = self._sets.get(identity.repository_id)
+        served = rows.rows.get(identity.number) if rows else None
+        health = look.health
+        if health is not Health.REMOVING and served is not None and served != look.row:
+            health = Health.UPDATING if any(s.ready for s in look.services) else Health.STARTING
+        refused = monotonic() - watcher.refused_since if look.refused and watcher.refused_since else None
+        return ObservedPreview(
+            identity=identity,
+            uid=look.uid,
+            row=look.row,
+            health=health,
+            services=look.services,
+            since=look.since,
+            why=look.why if health is look.health else "",
+            log=look.log if health is look.health else (),
+            installation=self._frame.installation,
+            lives=look.lives,
+            by_hand=look.by_hand,
+            refused_for=timedelta(seconds=refused) if refused is not None else None,
+        )
+
+    async def _first_look(self, watcher: Watcher) -> Look:
+        for _ in range(50):
+            if watcher.look is not None:
+                return watcher.look
+            if watcher.doubt:
+                break
+            await asyncio.sleep(0.02)
+        raise Doubt(watcher.doubt or f"{watcher.name} was not looked at yet.")
+
+    def _foreign(self, identity: Identity, application: Object, owner: str) -> ObservedPreview:
+        metadata = application["metadata"]
+        return ObservedPreview(identity, metadata["uid"], sets.row_of(application), Health.READY, installation=owner)
+
+    def _name(self, identity: Identity) -> str | None:
+        """The name of the Application that exists for a preview of ours."""
+        for (_, name), found in self._applications.items.items():
+            if sets.identity_of(found) == identity and receipts.ours(found, self._frame.installation):
+                return name
+        return None
+
+    def _wanted_name(self, identity: Identity) -> str | None:
+        """The name that a preview had, from the names of its repository's set."""
+        rows = self._sets.get(identity.repository_id)
+        return names.namespace(self._frame.prefix, rows.repository, identity.number) if rows else None
+
+    def _refresh(self, name: str) -> Refresh:
+        if name not in self._refreshes:
+            self._refreshes[name] = Refresh(self._argo, self._frame.namespace, name)
+        return self._refreshes[name]
+
+    def _watch(self, identity: Identity, name: str) -> Watcher:
+        watcher = self._watchers.get(name)
+        if watcher is None:
+            watcher = self._watchers[name] = Watcher(self._ground, identity, name)
+            self._spawn(self._watched(watcher))
+        return watcher
+
+    async def _watched(self, watcher: Watcher) -> None:
+        try:
+            await watcher.run()
+        finally:
+            self._watchers.pop(watcher.name, None)
+            self._wake(watcher.identity.repository_id)
+
+    # --- changes in the clusters ---
+
+    def _application_changed(self, found: Object) -> None:
+        identity, name = sets.identity_of(found), found["metadata"]["name"]
+        if identity is None or not receipts.ours(found, self._frame.installation):
+            return
+        if (self._frame.namespace, name) in self._applications.items:
+            self._watch(identity, name).poke()
+        elif name in self._watchers:
+            self._watchers[name].poke()
+
+    def _pod_changed(self, found: Object) -> None:
+        metadata = found["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        current = self._pod_mirror.items.get((namespace, name))
+        if current is None:
+            self._pods.get(namespace, {}).pop(name, None)
+        else:
+            self._pods.setdefault(namespace, {})[name] = current
+        if namespace in self._watchers:
+            self._watchers[namespace].poke()
+
+    def _namespace_changed(self, found: Object) -> None:
+        identity = sets.identity_of(found) if receipts.ours(found, self._frame.installation) else None
+        if identity and ("", found["metadata"]["name"]) not in self._namespaces.items:
+            self._wake(identity.repository_id)
+
+    # --- the canary and the Lease ---
+
+    async def _prove(self) -> None:
+        """Prove Argo CD's policy now; tried again until Argo CD takes part."""
+        while self._proved is None:
+            try:
+                self._proved = await self._canary.prove()
+            except GreenroomError as error:
+                log.warning("Argo CD's policy is not proved yet", why=str(error))
+                await asyncio.sleep(CANARY_AGAIN)
+        if not self._proved:
+            log.error(birds.DELETES)
+
+    async def _prove_again(self) -> None:
+        while True:
+            await asyncio.sleep(CANARY_EVERY if self._proved else CANARY_AGAIN)
+            try:
+                self._proved = await self._canary.prove()
+            except GreenroomError as error:
+                log.warning("Argo CD's policy could not be proved again; what was proved stands", why=str(error))
+            if not self._proved:
+                log.error(birds.DELETES)
+
+    async def _keep_lease(self) -> None:
+        why = await self._lease.keep()
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self.lost.done():
+            self.lost.set_result(f"A part of the engine ended ({type(error).__name__}: {error}).")
+
+    async def _end_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,262 @@
+"""What is known of one preview that Argo CD holds: looked at anew whenever its Application or one of its pods changes.
+
+*Ready* means that every process runs the row's version and that an HTTP probe through the public host answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+
+from greenroom import logs
+from greenroom.argocd import pods as reading
+from greenroom.argocd.kube import APPLICATIONS, EVENTS, NAMESPACES, Kube, Object
+from greenroom.argocd.pods import Trouble
+from greenroom.argocd.sets import row_of
+from greenroom.core.catalogue import Service
+from greenroom.core.model import Health, Identity, Life, Running
+from greenroom.core.rows import Row, revision
+from greenroom.errors import GreenroomError
+
+LOG_LINES = 20
+REMOVAL_PATIENCE = 15.0
+OPERATION_PATIENCE = 3.0
+NO_POD_PATIENCE = 3.0
+FAST, SLOW = 0.2, 5.0
+ERRORS = ("ComparisonError", "InvalidSpecError", "UnknownError")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw of the row that Argo CD has."""
+
+    uid: str
+    row: Row
+    health: Health
+    services: tuple[Running, ...] = ()
+    since: datetime | None = None
+    why: str = ""
+    log: tuple[str, ...] = ()
+    lives: tuple[Life, ...] = ()
+    by_hand: tuple[tuple[str, str], ...] = ()
+    refused: bool = False
+
+
+@dataclass(slots=True)
+class Ground:
+    """What looks are made with: both clusters, the copies kept of them, and how public addresses are asked."""
+
+    argo: Kube
+    previews: Kube
+    namespace: str
+    application: Callable[[str], Object | None]
+    pods: Callable[[str], list[Object]]
+    client: httpx2.AsyncClient
+    scheme: str
+    probe: str
+    logs: bool
+    changed: Callable[[Identity], None]
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks at one preview for as long as its Application exists."""
+
+    ground: Ground
+    identity: Identity
+    name: str
+    look: Look | None = None
+    doubt: str = ""
+    refused_since: float = 0.0
+    _dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: frozenset[tuple[str, str]] = frozenset()
+    _going_since: float = 0.0
+    _bare_since: float = 0.0
+    _termination: str = ""
+
+    def poke(self) -> None:
+        """Something of this preview changed."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Look until the Application is gone."""
+        wait = FAST
+        while (application := self.ground.application(self.name)) is not None:
+            self._dirty.clear()
+            found, doubt = self.look, ""
+            try:
+                found = await self._look(application)
+            except GreenroomError as error:
+                doubt = str(error)
+            if (found, doubt) != (self.look, self.doubt):
+                self.look, self.doubt = found, doubt
+                self.ground.changed(self.identity)
+                wait = FAST
+            quiet = found is not None and not doubt and found.health is Health.READY
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if quiet else wait):
+                    await self._dirty.wait()
+            wait = min(SLOW, wait * 1.5)
+
+    async def _look(self, application: Object) -> Look:
+        metadata, row = application["metadata"], row_of(application)
+        pods = self.ground.pods(row.naming.namespace)
+        services = tuple(reading.running(pods, row, s, self._url(row, s)) for s in row.services)
+        look = Look(
+            uid=metadata["uid"],
+            row=row,
+            health=Health.UPDATING if any(s.ready and s.sha for s in services) else Health.STARTING,
+            services=services,
+            since=datetime.fromisoformat(metadata["creationTimestamp"]),
+            lives=reading.lives(pods, row),
+            by_hand=_by_hand(application),
+        )
+        if metadata.get("deletionTimestamp"):
+            return replace(look, health=Health.REMOVING, why=await self._why_still_there(row))
+        self._going_since = 0.0
+        await self._end_stuck_operation(application)
+        refusal = _refusal(application)
+        self.refused_since = (self.refused_since or time.monotonic()) if refusal else 0.0
+        if refusal:
+            return replace(look, health=Health.FAILED, why=refusal, refused=True)
+        if row.asleep:
+            return replace(look, health=Health.READY)
+        if reading.settled(pods, row):
+            self._bare_since = 0.0
+            return replace(look, health=Health.READY) if await self._answers(row) else look
+        found = reading.trouble(pods, row, datetime.now(UTC)) or await self._why_no_pod(pods, row)
+        if found is None:
+            return look
+        before = self.look
+        if before and (before.row, before.why) == (row, found.why):
+            return replace(look, health=Health.FAILED, why=found.why, log=before.log)  # later lines are no news
+        return replace(look, health=Health.FAILED, why=found.why, log=await self._log(row, found))
+
+    # --- the public host ---
+
+    def _url(self, row: Row, service: Service) -> str:
+        host = row.naming.host(service.name)
+        return f"{self.ground.scheme}://{host}" if host else ""
+
+    async def _answers(self, row: Row) -> bool:
+        """Whether every public service answers at its host; asked once for each version."""
+        wanted = {
+            (host, revision(s, row)): s.web.probe for s in row.services if (host := row.naming.host(s.name)) and s.web
+        }
+        for (host, made_from), path in wanted.items():
+            if (host, made_from) not in self._answered:
+                if not await self._asked(host, path):
+                    return False
+                self._answered |= {(host, made_from)}
+        self._answered &= wanted.keys()
+        return True
+
+    async def _asked(self, host: str, path: str) -> bool:
+        ground = self.ground
+        if ground.probe == "none":
+            return True
+        base = f"{ground.scheme}://{host}" if ground.probe == "public" else ground.probe
+        try:
+            answer = await ground.client.get(f"{base}{path}", headers={"host": host})
+        except httpx2.HTTPError:
+            return False
+        # An access policy in front of the preview answers for it.
+        return 200 <= answer.status_code < 400 or answer.status_code in (401, 403)
+
+    # --- why not ---
+
+    async def _why_no_pod(self, pods: list[Object], row: Row) -> Trouble | None:
+        process = reading.missing(pods, row)
+        if not process:
+            self._bare_since = 0.0
+            return None
+        self._bare_since = self._bare_since or time.monotonic()
+        if time.monotonic() - self._bare_since < NO_POD_PATIENCE:
+            return None
+        events, _ = await self.ground.previews.listed(
+            EVENTS, row.naming.namespace, fieldSelector="reason=FailedCreate,type=Warning"
+        )
+        return reading.not_created(events, process)
+
+    async def _log(self, row: Row, found: Trouble) -> tuple[str, ...]:
+        if not found.pod or not self.ground.logs:
+            return ()
+        lines = await self.ground.previews.logs(
+            row.naming.namespace, found.pod, found.container, LOG_LINES, previous=found.previous
+        )
+        return tuple(logs.scrub(line) for line in lines)
+
+    async def _why_still_there(self, row: Row) -> str:
+        self._going_since = self._going_since or time.monotonic()
+        if time.monotonic() - self._going_since < REMOVAL_PATIENCE:
+            return ""
+        namespace = await self.ground.previews.get(NAMESPACES, "", row.naming.namespace)
+        return held_by(namespace) if namespace else "Argo CD has not finished with its Application."
+
+    async def _end_stuck_operation(self, application: Object) -> None:
+        """End an operation that works on an older row while a newer one waits: Argo CD would wait for it for ever."""
+        operation = (application.get("status") or {}).get("operationState") or {}
+        begun = operation.get("startedAt", "")
+        if operation.get("phase") != "Running" or begun == self._termination or _operates_on_spec(application):
+            return
+        if datetime.now(UTC) - datetime.fromisoformat(begun) < timedelta(seconds=OPERATION_PATIENCE):
+            return
+        self._termination = begun
+        body = {"status": {"operationState": {"phase": "Terminating"}}}
+        await self.ground.argo.merge(APPLICATIONS, self.ground.namespace, self.name, body)
+
+
+def held_by(namespace: Object) -> str:
+    """Why a namespace that is being deleted is still there, in one sentence."""
+    name, status = namespace["metadata"]["name"], namespace.get("status") or {}
+    said = [
+        str(c.get("message", "")).rstrip(".")
+        for c in status.get("conditions") or ()
+        if c.get("status") == "True" and c.get("type", "").startswith("Namespace")
+    ]
+    finalizers = namespace["metadata"].get("finalizers") or ()
+    said += [f"the finalizer {f} is on it" for f in finalizers]
+    return f"The namespace {name} is still there: {'; '.join(said) or 'it is being deleted'}."
+
+
+def _by_hand(application: Object) -> tuple[tuple[str, str], ...]:
+    helm = ((application["spec"].get("source") or {}).get("helm")) or {}
+    return tuple(sorted((p.get("name", ""), p.get("value", "")) for p in helm.get("parameters") or ()))
+
+
+def _operates_on_spec(application: Object) -> bool:
+    status = application.get("status") or {}
+    operation = status["operationState"]
+    source = (operation.get("syncResult") or {}).get("source") or (
+        (operation.get("operation") or {}).get("sync") or {}
+    ).get("source")
+    return source is None or _values(source) == _values(application["spec"].get("source") or {})
+
+
+def _values(source: Mapping[str, object]) -> object:
+    helm = source.get("helm") or {}
+    return helm.get("values") if isinstance(helm, dict) else None
+
+
+def _refusal(application: Object) -> str:
+    """Why Argo CD could not apply what it has, in one sentence; empty when it did, or is at it."""
+    status = application.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") in ERRORS:
+            return f"Argo CD cannot render the preview: {str(condition.get('message', '')).rstrip('.')}."
+    operation = status.get("operationState") or {}
+    if operation.get("phase") in ("Failed", "Error") and _operates_on_spec(application):
+        failed = [
+            f"{r.get('kind')} {r.get('name')}: {str(r.get('message', '')).rstrip('.')}"
+            for r in (operation.get("syncResult") or {}).get("resources") or ()
+            if r.get("status") == "SyncFailed"
+        ]
+        why = "; ".join(failed[:3]) or str(operation.get("message", "")).rstrip(".")
+        return f"Argo CD could not apply the preview: {why}."
+    return ""

@@ -1,0 +1,253 @@
+"""What the pods of a preview say: which version serves, whose data it is, and why something does not start.
+
+Pure: pods as the API gives them, in. https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from greenroom.argocd.kube import Object
+from greenroom.core.catalogue import Process, ProcessKind, Service
+from greenroom.core.model import Life, Running
+from greenroom.core.reasons import span
+from greenroom.core.rows import Row, Version, revision
+
+SERVICE = "app.kubernetes.io/name"
+COMPONENT = "app.kubernetes.io/component"
+ROLE = "greenroom.dev/role"
+REVISION = "greenroom.dev/revision"
+SHA = "greenroom.dev/sha"
+STORAGE = "greenroom.dev/storage"
+MIGRATE = "migrate"
+PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something does not run. `pod` and `container` name whose log tells more; empty when no log does.
+
+    `previous` says that the lines are those of the container before this one.
+    """
+
+    why: str
+    pod: str = ""
+    container: str = ""
+    previous: bool = False
+
+
+def ready(pod: Object) -> bool:
+    """Whether the pod is in service and stays."""
+    return not going(pod) and any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(pod))
+
+
+def going(pod: Object) -> bool:
+    """Whether the pod is on its way out or has ended."""
+    ended = (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+    return ended or bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def of(pods: Iterable[Object], service: str, process: str) -> list[Object]:
+    """The pods of one process that stay."""
+    return [p for p in pods if (_label(p, SERVICE), _label(p, COMPONENT)) == (service, process) and not going(p)]
+
+
+def standing(service: Service) -> tuple[Process, ...]:
+    """The processes that always run."""
+    return tuple(p for p in service.processes if p.kind is not ProcessKind.CRON)
+
+
+def settled(pods: list[Object], row: Row) -> bool:
+    """Whether every process runs what the row says, as many of it as wanted, and nothing older is in service."""
+    for service in row.services:
+        wanted = revision(service, row)
+        for process in standing(service):
+            mine = [p for p in of(pods, service.name, process.name) if ready(p)]
+            current = [p for p in mine if _annotation(p, REVISION) == wanted]
+            replicas = 1 if process.migrates else process.replicas
+            if len(current) < replicas or len(current) < len(mine):
+                return False
+    return True
+
+
+def running(pods: list[Object], row: Row, service: Service, url: str) -> Running:
+    """What serves of one service now: the newest version that is ready, or the row's as not ready."""
+    processes = standing(service)
+    live = [[p for p in of(pods, service.name, process.name) if ready(p)] for process in processes]
+    shown = max((p for group in live[:1] for p in group), key=_begun, default=None)
+    if not processes:
+        wanted = _wanted(row, service)
+        return Running(service.name, url, wanted.sha if wanted else "", wanted.digest if wanted else "", ready=True)
+    if shown is None:
+        return Running(service.name, url, "", "", ready=False)
+    image = next((c["image"] for c in shown["spec"]["containers"]), "")
+    since = next((c.get("lastTransitionTime") for c in _conditions(shown) if c["type"] == "Ready"), None)
+    return Running(
+        service=service.name,
+        url=url,
+        sha=_annotation(shown, SHA),
+        digest=image.partition("@")[2],
+        ready=all(live),
+        since=datetime.fromisoformat(since) if since else None,
+    )
+
+
+def lives(pods: list[Object], row: Row) -> tuple[Life, ...]:
+    """The containers that hold ephemeral data now, by the name of the need's object."""
+    found = []
+    for pod in pods:
+        if _label(pod, ROLE) != "need" or _annotation(pod, STORAGE) != "ephemeral" or going(pod):
+            continue
+        for status in (pod.get("status") or {}).get("containerStatuses") or ():
+            begun = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+            if begun and status.get("containerID"):
+                container = status["containerID"].rpartition("/")[2][:12]
+                overtaken = any(_served_before(p, begun) for p in pods if _label(p, ROLE) == "service")
+                found.append(Life(_label(pod, SERVICE), container, overtaken))
+    return tuple(sorted(found, key=lambda life: life.need))
+
+
+def trouble(pods: list[Object], row: Row, now: datetime) -> Trouble | None:
+    """The first thing that keeps the row's version from running, or None. `now` is the cluster's clock."""
+    for pod in pods:
+        if _label(pod, ROLE) == "need" and not going(pod) and (found := _pod(pod, timedelta.max, now)):
+            return found
+    for service in row.services:
+        wanted = revision(service, row)
+        for process in standing(service):
+            for pod in of(pods, service.name, process.name):
+                if _annotation(pod, REVISION) != wanted or ready(pod):
+                    continue
+                if found := _pod(pod, service.migrate_timeout, now):
+                    return found
+    return None
+
+
+def missing(pods: list[Object], row: Row) -> str:
+    """The name of the first process that has no pod of the row's version at all; empty when each has one."""
+    for service in row.services:
+        wanted = revision(service, row)
+        for process in standing(service):
+            if not any(_annotation(p, REVISION) == wanted for p in of(pods, service.name, process.name)):
+                return f"{service.name}-{process.name}"
+    return ""
+
+
+def not_created(events: Iterable[Object], process: str) -> Trouble | None:
+    """Why Kubernetes makes no pod of a process, from the events of its ReplicaSet: quota, policy, pod security."""
+    told = [e for e in events if e.get("reason") == "FailedCreate" and _involved(e).startswith(process)]
+    if not told:
+        return None
+    message = str(max(told, key=_when).get("message", ""))
+    if "exceeded quota" in message:
+        asked, _, rest = message.partition("exceeded quota: ")[2].partition(", requested: ")[2].partition(", used: ")
+        used, _, limit = rest.partition(", limited: ")
+        return Trouble(
+            f"{process} does not fit the preview's quota: it asks for {asked}, {used} is used, {limit} is the limit."
+        )
+    return Trouble(f"Kubernetes makes no pod of {process}: {message}.")
+
+
+def _pod(pod: Object, migrate_timeout: timedelta, now: datetime) -> Trouble | None:
+    name = "-".join(v for v in (_label(pod, SERVICE), _label(pod, COMPONENT)) if v and v != "need")
+    for condition in _conditions(pod):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return Trouble(f"No node takes {name}: {str(condition.get('message', '')).rstrip('.')}.")
+    for status, init in _statuses(pod):
+        if found := _container(pod["metadata"]["name"], name, status, init, migrate_timeout, now):
+            return found
+    return None
+
+
+def _container(
+    pod: str, name: str, status: dict[str, Any], init: bool, migrate_timeout: timedelta, now: datetime
+) -> Trouble | None:
+    container, state = status["name"], status.get("state") or {}
+    what = f"The migration of {name}" if container == MIGRATE else name
+    waiting = state.get("waiting") or {}
+    last = (status.get("lastState") or {}).get("terminated") or {}
+    match waiting.get("reason", ""):
+        case "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull":
+            return Trouble(f"The image of {name} cannot be pulled{_pull(waiting)}: {status.get('image', '')}.")
+        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError":
+            return Trouble(f"{what} cannot be started: {_short(waiting)}.")
+    # Between two crashes it runs for a moment; that is no news until it is ready.
+    crashing = status.get("restartCount", 0) >= 2 and not status.get("ready")
+    if last.get("exitCode") and (waiting.get("reason") == "CrashLoopBackOff" or crashing):
+        return Trouble(f"{what} {_end(last, name)}", pod, container, previous=True)
+    begun = (state.get("running") or {}).get("startedAt")
+    age = now - datetime.fromisoformat(begun) if begun else timedelta(0)
+    if init and container == MIGRATE and age > migrate_timeout:
+        return Trouble(f"{what} runs for longer than {span(migrate_timeout)}.", pod, container)
+    if init and container != MIGRATE and age > PATIENCE:
+        need = container.removeprefix("wait-")
+        return Trouble(f"{name} waits for {need}, which is not ready after {span(PATIENCE)}.")
+    if not init and begun and not status.get("ready") and age > PATIENCE:
+        return Trouble(f"{name} runs but does not answer its probe after {span(PATIENCE)}.", pod, container)
+    return None
+
+
+def _end(ended: dict[str, Any], name: str) -> str:
+    if ended.get("reason") == "OOMKilled":
+        return f"was killed because it used more memory than its limit. Raise `resources.memoryLimit` of {name}."
+    return f"ended with exit code {ended['exitCode']}."
+
+
+def _pull(waiting: dict[str, Any]) -> str:
+    message = _short(waiting).lower()
+    if "not found" in message:
+        return " because the registry does not have it"
+    if "unauthorized" in message or "forbidden" in message or "denied" in message:
+        return " because the registry refuses the node's credentials"
+    return ""
+
+
+def _short(waiting: dict[str, Any]) -> str:
+    return str(waiting.get("message") or waiting.get("reason") or "no reason given").rstrip(".")
+
+
+def _served_before(pod: Object, begun: str) -> bool:
+    """Whether a container of this service pod started before that time: it migrated data that is gone."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    starts = (((s.get("state") or {}).get("running") or {}).get("startedAt") for s in statuses)
+    return not going(pod) and any(s and s < begun for s in starts)
+
+
+def _statuses(pod: Object) -> Iterator[tuple[dict[str, Any], bool]]:
+    status = pod.get("status") or {}
+    for found in status.get("initContainerStatuses") or ():
+        yield found, True
+    for found in status.get("containerStatuses") or ():
+        yield found, False
+
+
+def _conditions(pod: Object) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (pod.get("status") or {}).get("conditions") or []
+    return found
+
+
+def _label(pod: Object, name: str) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(name, ""))
+
+
+def _annotation(pod: Object, name: str) -> str:
+    return str((pod["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def _begun(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp", ""))
+
+
+def _wanted(row: Row, service: Service) -> Version | None:
+    return next((v for v in row.versions if v.service == service.name), None)
+
+
+def _involved(event: Object) -> str:
+    return str((event.get("involvedObject") or {}).get("name", ""))
+
+
+def _when(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")

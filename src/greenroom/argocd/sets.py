@@ -1,0 +1,201 @@
+"""One ApplicationSet for each repository: what it says, and the row set that it carries.
+
+The row set (rows, ledger, generation) is an annotation of the ApplicationSet, so that rows and ledger change together,
+in the one place that Argo CD and every restart of ours see. A preview's own row is an annotation of its Application:
+what Argo CD has really taken over.
+https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TypeVar
+
+from greenroom.argocd.kube import Object
+from greenroom.core import codec
+from greenroom.core.model import Identity, RowSet
+from greenroom.core.rows import Row
+from greenroom.errors import Doubt, Failed
+
+T = TypeVar("T")
+
+MANAGED = "app.kubernetes.io/managed-by"
+INSTALLATION = "greenroom.dev/installation"
+REPOSITORY = "greenroom.dev/repository"
+REPOSITORY_ID = "greenroom.dev/repository-id"
+NUMBER = "greenroom.dev/number"
+ROWS = "greenroom.dev/rows"
+ROW = "greenroom.dev/row"
+GENERATION = "greenroom.dev/generation"
+REFRESH = "argocd.argoproj.io/application-set-refresh"
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+REQUEUE_SECONDS = 180
+MAX_ANNOTATION = 240_000  # Kubernetes takes 256 KiB for all annotations of an object together
+CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every ApplicationSet of an installation has in common."""
+
+    installation: str
+    prefix: str
+    namespace: str
+    project: str
+    destination: str
+    chart: str
+    plugin: str
+
+    def name(self, repository: str) -> str:
+        """The name of a repository's ApplicationSet."""
+        return f"{self.prefix}-{repository}"
+
+    @property
+    def canary(self) -> str:
+        """The name of the canary's ApplicationSet and of its Application; no repository can have it."""
+        return f"{self.prefix}--{CANARY}"
+
+    def labels(self) -> dict[str, str]:
+        """The labels of everything that is ours."""
+        return {MANAGED: "greenroom", INSTALLATION: self.installation}
+
+
+def packed(value: object) -> str:
+    """A value as text for an annotation. Rows of one repository are alike, so they pack to a twentieth."""
+    text = json.dumps(codec.dumped(value), separators=(",", ":"), sort_keys=True)
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def unpacked(kind: type[T], text: str, where: str) -> T:
+    """The value again. Raises `Doubt` when somebody changed it."""
+    try:
+        return codec.loaded(kind, json.loads(zlib.decompress(base64.b64decode(text, validate=True))))
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise Doubt(f"{where} does not hold what Greenroom wrote there ({error}); nothing is changed.") from None
+
+
+def source(chart: str) -> dict[str, str]:
+    """Where Argo CD finds the preview chart: an OCI registry, or a path in git after `//`.
+
+    https://argo-cd.readthedocs.io/en/stable/user-guide/helm/
+    """
+    if chart.startswith("oci://"):
+        repository, _, name = chart.removeprefix("oci://").rpartition("/")
+        return {"repoURL": repository, "chart": name}
+    scheme, _, rest = chart.partition("://")
+    repository, _, path = rest.partition("//")
+    return {"repoURL": f"{scheme}://{repository}", "path": path}
+
+
+def application_set(frame: Frame, rows: RowSet) -> Object:
+    """The ApplicationSet of one repository, with its row set and a wish to be refreshed."""
+    text = packed(rows)
+    if len(text) > MAX_ANNOTATION:
+        raise Failed(
+            f"The rows of {rows.repository} are {len(text)} bytes, more than an annotation holds ({MAX_ANNOTATION})."
+            " Lower `limits.perRepository`."
+        )
+    labels = {**frame.labels(), REPOSITORY: rows.repository, REPOSITORY_ID: str(rows.repository_id)}
+    annotations = {ROWS: text, GENERATION: str(rows.generation), REFRESH: str(rows.generation)}
+    return _application_set(frame, frame.name(rows.repository), labels, annotations, _template(frame))
+
+
+def canary_set(frame: Frame, generation: int) -> Object:
+    """The set whose one Application proves that Argo CD's own policy lets rows go without deleting anything."""
+    template = _template(frame)
+    template["spec"] = {**template["spec"], "syncPolicy": {}}
+    annotations = {GENERATION: str(generation), REFRESH: str(generation)}
+    template["metadata"] = {"name": "{{ .name }}", "labels": frame.labels()}
+    return _application_set(frame, frame.canary, frame.labels(), annotations, template)
+
+
+def canary_row(frame: Frame, version: str) -> Object:
+    """The canary's row. Its Application is never synced, so nothing exists in the namespace that it names."""
+    name = frame.canary
+    return {"name": name, "namespace": name, "chartVersion": version or "0", "values": {}, "row": ""}
+
+
+def _application_set(
+    frame: Frame, name: str, labels: dict[str, str], annotations: dict[str, str], template: Object
+) -> Object:
+    plugin = {"configMapRef": {"name": frame.plugin}, "requeueAfterSeconds": REQUEUE_SECONDS}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "metadata": {"name": name, "namespace": frame.namespace, "labels": labels, "annotations": annotations},
+        "spec": {
+            "goTemplate": True,
+            "goTemplateOptions": ["missingkey=error"],
+            "generators": [{"plugin": plugin}],
+            # A row that is missing deletes nothing: removal is Greenroom's, one by one.
+            "syncPolicy": {"applicationsSync": "create-update"},
+            # A link that a person changed in Argo CD stays.
+            "ignoreApplicationDifferences": [{"jsonPointers": ["/spec/source/helm/parameters"]}],
+            "template": template,
+        },
+    }
+
+
+def _template(frame: Frame) -> Object:
+    labels = {
+        **frame.labels(),
+        REPOSITORY: "{{ .repository }}",
+        REPOSITORY_ID: "{{ .repositoryId }}",
+        NUMBER: "{{ .number }}",
+    }
+    return {
+        "metadata": {
+            "name": "{{ .name }}",
+            "labels": labels,
+            "annotations": {ROW: "{{ .row }}"},
+            "finalizers": [FINALIZER],
+        },
+        "spec": application_spec(frame),
+    }
+
+
+def application_spec(frame: Frame) -> Object:
+    """The spec of a preview's Application, with the fields of a row as template parameters."""
+    return {
+        "project": frame.project,
+        "source": {
+            **source(frame.chart),
+            "targetRevision": "{{ .chartVersion }}",
+            "helm": {"values": "{{ toJson .values }}"},
+        },
+        "destination": {"name": frame.destination, "namespace": "{{ .namespace }}"},
+        "syncPolicy": {
+            "automated": {"prune": True, "selfHeal": True},
+            "syncOptions": ["RespectIgnoreDifferences=true"],
+        },
+        # Passwords are made once in the cluster; another rendering must not replace them.
+        "ignoreDifferences": [{"group": "", "kind": "Secret", "jsonPointers": ["/data", "/stringData"]}],
+        "revisionHistoryLimit": 2,
+    }
+
+
+def identity_of(found: Object) -> Identity | None:
+    """Which preview an object's labels name, or None when they name none."""
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    try:
+        return Identity(int(labels[REPOSITORY_ID]), int(labels[NUMBER]))
+    except (KeyError, ValueError):
+        return None
+
+
+def row_of(application: Object) -> Row:
+    """The row that Argo CD has taken over for this Application. Raises `Doubt`."""
+    metadata = application["metadata"]
+    text = (metadata.get("annotations") or {}).get(ROW, "")
+    return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}")
+
+
+def rows_of(found: Object) -> RowSet:
+    """The row set that an ApplicationSet of ours carries. Raises `Doubt`."""
+    metadata = found["metadata"]
+    text = (metadata.get("annotations") or {}).get(ROWS, "")
+    return unpacked(RowSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}")

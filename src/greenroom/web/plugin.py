@@ -1,0 +1,61 @@
+"""Where Argo CD asks for rows: the plugin generator's endpoint, on a port of its own.
+
+Argo CD reads an empty 200, `null` or `{}` as "no rows"; so what is not certain is a 503, and what is unknown a 404.
+https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Plugin/
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from greenroom.errors import Doubt
+
+MAX_BYTES = 64 * 1024
+Answer = Callable[[str], list[dict[str, Any]] | None]
+
+
+def plugin(token: str, answer: Answer) -> Starlette:
+    """`answer(name)` gives the rows of an ApplicationSet, None for one that is not ours; `Doubt` becomes a 503."""
+    expected = f"Bearer {token}".encode()
+
+    async def execute(request: Request) -> Response:
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
+            return _error(401, "the token is not the one in Greenroom's plugin Secret")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                return _error(413, f"more than {MAX_BYTES} bytes")
+        name = _name(bytes(body))
+        if not name:
+            return _error(400, "no applicationSetName")
+        try:
+            rows = answer(name)
+        except Doubt as error:
+            return _error(503, str(error))
+        if rows is None:
+            return _error(404, f"no ApplicationSet {name} is served here")
+        return JSONResponse({"output": {"parameters": rows}})
+
+    return Starlette(routes=[Route("/api/v1/getparams.execute", execute, methods=["POST"])])
+
+
+def _name(body: bytes) -> str:
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return ""
+    name = asked.get("applicationSetName") if isinstance(asked, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _error(code: int, message: str) -> Response:
+    return JSONResponse({"error": message}, code)
