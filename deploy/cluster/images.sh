@@ -101,11 +101,14 @@ seed() {
 # image NAME:TAG BASE DIR [COMMAND...]: BASE and the files of DIR at /app, which COMMAND is run in. What DIR's
 # requirements.txt names is installed too, once for each content of that file. Prints the reference.
 image() {
-    local name=$1 base=$2 dir=$3 work config layers=()
+    local name=$1 base=$2 dir=$3 work config packages layers=()
     shift 3
     [ -d "$dir" ] || die "there is no folder $dir."
     [ "$base" != python:3 ] || images >&2
-    [ ! -e "$dir/requirements.txt" ] || layers+=(--layer "$(requirements "$dir/requirements.txt")")
+    if [ -e "$dir/requirements.txt" ]; then
+        packages=$(requirements "$dir/requirements.txt")
+        layers+=(--layer "$packages")
+    fi
     work=app-$$
     layer "$work" "$dir" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=__pycache__ --exclude=.git \
         --transform='s#^\.#app#' .

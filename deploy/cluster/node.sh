@@ -102,14 +102,17 @@ node_down() {
     stop containerd
     stop registry
     cgroup_down
+    # What containerd, its network plugins and the kubelet keep outside of $RUN, whatever they are told.
     for file in "$RUN"/containerd/state/io.containerd.runtime.v2.task/*/*/address; do
-        [ ! -e "$file" ] || rm -f "$(sed 's#^unix://##' "$file")"
+        [ -e "$file" ] || break
+        rm -f "$(sed 's#^unix://##' "$file")" "/var/lib/cni/results/"*"-$(basename "$(dirname "$file")")-"*
     done
-    rm -f /var/lib/cni/results/greenroom-*
+    [ ! -d "$RUN/kubelet" ] || rm -f /var/lib/kubelet/device-plugins/kubelet.sock
     find /var/log/containers -lname "$LOGS/*" -delete 2>/dev/null || true
-    # Folders that were made outside of $RUN and are empty now.
-    rmdir --ignore-fail-on-non-empty -p /run/containerd/s /var/lib/cni/results /var/lib/kubelet/device-plugins \
-        /var/log/containers /var/log/pods 2>/dev/null || true
+    for file in /run/containerd/s /run/containerd /var/lib/cni/results /var/lib/cni /var/lib/kubelet/device-plugins \
+        /var/lib/kubelet /var/log/containers /var/log/pods; do
+        [ ! -d "$file" ] || rmdir --ignore-fail-on-non-empty "$file"
+    done
     mounts | sort -r | xargs -r -n1 umount 2>/dev/null || true
     mounts | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
 }
