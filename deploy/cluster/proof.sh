@@ -5,7 +5,7 @@ proof() {
     found() { say "left: $*"; left=1; }
     for each in $CGROUPS; do [ ! -e "$each/greenroom" ] || found "cgroup $each/greenroom"; done
     for each in /proc/[0-9]*; do
-        case $(readlink "$each/exe") in "$CACHE"/*) found "process ${each#/proc/}: $(tr '\0' ' ' <"$each/cmdline")" ;; esac
+        case $(readlink "$each/exe") in "$BIN"/*) found "process ${each#/proc/}: $(tr '\0' ' ' <"$each/cmdline")" ;; esac
     done 2>/dev/null
     for each in $(networks); do found "process $each is inside the cluster's network: $(tr '\0' ' ' <"/proc/$each/cmdline")"; done
     [ ! -e /run/netns/$NETNS ] || found "network namespace $NETNS"

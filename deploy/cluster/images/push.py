@@ -9,9 +9,11 @@ import gzip
 import hashlib
 import http.client
 import json
+import platform
 import sys
 
 OCI = "application/vnd.oci.image."
+MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 ACCEPT = f"{OCI}manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -65,7 +67,7 @@ def main() -> None:
     registry = Registry(args.registry)
     name, _, tag = args.image.partition(":")
     layers, kind, raw = [], f"{OCI}manifest.v1+json", b""
-    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}
+    config = {"architecture": MACHINE, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}
     if args.base:
         base, _, base_tag = args.base.partition(":")
         raw, kind = registry.manifest(base, base_tag or "latest")
