@@ -1,5 +1,7 @@
-"""Puts an image into the cluster's registry: a base that is there already, layers on top, a configuration. No daemon, and
-no copy of the base: the registry links its blobs. Prints HOST/NAME@DIGEST. The same input makes the same digest.
+"""Puts an image into the cluster's registry: a base that is there already, layers on top, a configuration.
+
+No daemon, and no copy of the base: the registry links its blobs. Prints HOST/NAME@DIGEST. The same input makes the same
+digest.
 
 push.py --registry HOST [--base NAME:TAG] [--layer FILE.tar.gz]... [--config JSON] NAME:TAG
 """
@@ -11,6 +13,7 @@ import http.client
 import json
 import platform
 import sys
+from pathlib import Path
 
 OCI = "application/vnd.oci.image."
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -18,14 +21,18 @@ ACCEPT = f"{OCI}manifest.v1+json, application/vnd.docker.distribution.manifest.v
 
 
 def digest(data: bytes) -> str:
+    """The name of a blob."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Registry:
+    """The calls of the distribution API that a push needs."""
+
     def __init__(self, host: str) -> None:
         self.host, self.http = host, http.client.HTTPConnection(host, timeout=60)
 
     def ask(self, method: str, path: str, want: tuple[int, ...], body: bytes | None = None, **headers: str):
+        """One request; the answer, or the end of the program if its status is not one of `want`."""
         self.http.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
         answer = self.http.getresponse()
         data = answer.read()
@@ -34,10 +41,12 @@ class Registry:
         return answer, data
 
     def manifest(self, name: str, tag: str) -> tuple[bytes, str]:
+        """A manifest's bytes and media type."""
         answer, data = self.ask("GET", f"/v2/{name}/manifests/{tag}", (200,), Accept=ACCEPT)
         return data, answer.headers["Content-Type"]
 
     def blob(self, name: str, of: str) -> bytes:
+        """A blob's bytes."""
         return self.ask("GET", f"/v2/{name}/blobs/{of}", (200,))[1]
 
     def put(self, name: str, data: bytes) -> str:
@@ -57,6 +66,7 @@ class Registry:
 
 
 def main() -> None:
+    """The command line."""
     parse = argparse.ArgumentParser()
     parse.add_argument("--registry", required=True)
     parse.add_argument("--base")
@@ -81,8 +91,7 @@ def main() -> None:
             registry.link(name, manifest["config"]["digest"], base)
     if args.layer or args.config or not args.base:
         for file in args.layer:
-            with open(file, "rb") as opened:
-                data = opened.read()
+            data = Path(file).read_bytes()
             config["rootfs"]["diff_ids"].append(digest(gzip.decompress(data)))
             layers.append(
                 {"mediaType": f"{OCI}layer.v1.tar+gzip", "size": len(data), "digest": registry.put(name, data)}
