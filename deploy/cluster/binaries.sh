@@ -42,6 +42,9 @@ build() {
     case $module in argocd-*) names="$names -X github.com/argoproj/argo-cd/v3/common.version=${module#argocd-}" ;; esac
     stamp=$( (echo "$GO_VERSION $names" && cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum") | sha256sum | cut -c1-16)
     [ ! -e "$target/.$module-$stamp" ] || return 0
+    exec 8>"$CACHE/build-$module.lock" # another `cluster build` may be at it
+    flock 8
+    [ ! -e "$target/.$module-$stamp" ] || return 0
     go_toolchain
     say "building $module (minutes the first time; $CACHE/logs/build-$module.log)"
     mkdir -p "$half"
@@ -76,6 +79,7 @@ binaries() {
     [ -d "$HERE/go/argocd-$ARGOCD" ] || die "there is no go/argocd-$ARGOCD; ARGOCD may be: $(ls "$HERE/go" | sed -n 's/^argocd-//p' | xargs)."
     build "argocd-$ARGOCD" "$BIN/argocd-$ARGOCD"
     manifests "argocd-$ARGOCD"
+    exec 8>&-
     # The repo server asks for this one; without a signature policy there is nothing to verify.
     printf '#!/bin/sh\ngit verify-commit "$@" 2>&1\nexit 0\n' >"$BIN/git-verify-wrapper.sh"
     chmod 755 "$BIN/git-verify-wrapper.sh"
