@@ -35,8 +35,6 @@ class Canary:
 
     async def prove(self) -> bool:
         """Whether a withdrawn row leaves its Application alone. Raises `Doubt` when Argo CD does not take part."""
-        name = self.frame.canary
-        await self.kube.apply(APPLICATION_SETS, self.frame.namespace, name, canary_set(self.frame, self.refresh.wanted))
         await self._serve(canary_row(self.frame, self.version))
         uid = await self._appeared()
         await self._serve()
@@ -45,7 +43,10 @@ class Canary:
 
     async def _serve(self, *rows: Object) -> None:
         self.served = rows
-        self.refresh.push(self.refresh.wanted + 1)
+        self.refresh.wanted += 1
+        body = canary_set(self.frame, self.refresh.wanted)
+        await self.kube.apply(APPLICATION_SETS, self.frame.namespace, self.frame.canary, body)
+        self.refresh.push(self.refresh.wanted)
         if not await self.refresh.taken_over(PATIENCE):
             raise Doubt(
                 f"Argo CD did not ask for the rows of {self.frame.canary} within {PATIENCE:.0f} s. Does it run, and"

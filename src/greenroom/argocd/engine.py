@@ -208,8 +208,16 @@ class ArgoEngine:
         if known is None:
             await self._not_foreign(name)
         body = sets.application_set(self._frame, rows)
-        await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
+        # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
         self._sets[rows.repository_id] = rows
+        self._refresh(name).wanted = rows.generation
+        try:
+            await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
+        except BaseException:
+            self._sets.pop(rows.repository_id)
+            if known:
+                self._sets[rows.repository_id] = known
+            raise
         self._refresh(name).push(rows.generation)
 
     async def remove(self, identity: Identity, uid: str) -> None:

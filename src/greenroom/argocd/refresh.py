@@ -7,6 +7,7 @@ set again until the generation that was asked for is the present one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 from greenroom.argocd.kube import APPLICATION_SETS, Kube
@@ -34,7 +35,7 @@ class Refresh:
         self._news.set()
 
     def push(self, generation: int) -> None:
-        """Serve this generation from now on, and have it fetched."""
+        """Serve this generation from now on, and have it fetched; the set was written with its annotation just now."""
         self.wanted = generation
         if self._pushing is None or self._pushing.done():
             self._pushing = asyncio.create_task(self._push(), name=f"refresh {self.name}")
@@ -63,17 +64,14 @@ class Refresh:
         tries = 0
         while self.fetched < self.wanted:
             self._news.clear()
-            try:
-                await self.kube.merge(
-                    APPLICATION_SETS,
-                    self.namespace,
-                    self.name,
-                    {"metadata": {"annotations": {REFRESH: str(self.wanted)}}},
-                )
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN[min(tries, len(AGAIN) - 1)]):
                     await self._news.wait()
-            except TimeoutError:
-                tries += 1
-            except GreenroomError:
-                tries += 1
-                await asyncio.sleep(AGAIN[min(tries, len(AGAIN) - 1)])
+                continue
+            tries += 1
+            # Another value each time: what does not change is no event for Argo CD.
+            annotations = {REFRESH: f"{self.wanted}.{tries}"}
+            with contextlib.suppress(GreenroomError):
+                await self.kube.merge(
+                    APPLICATION_SETS, self.namespace, self.name, {"metadata": {"annotations": annotations}}
+                )
