@@ -1,4 +1,14 @@
-{{/* Labels of every object. */}}
+{{/* The name, namespace and labels of one object: dict "root" "name" "labels" (more of them, may be absent). */}}
+{{- define "preview.metadata" -}}
+name: {{ .name | quote }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "preview.labels" .root | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
 {{- define "preview.labels" -}}
 app.kubernetes.io/managed-by: greenroom
 greenroom.dev/installation: {{ .Values.preview.installation | quote }}
@@ -7,14 +17,52 @@ greenroom.dev/repository-id: {{ .Values.preview.repositoryId | quote }}
 greenroom.dev/number: {{ .Values.preview.number | int64 | quote }}
 {{- end }}
 
-{{/* A name of at most 63 characters; what is longer ends in a hash of the whole. */}}
+{{/*
+SERVICE-PART, the name of what a process or a need is in the cluster: dict "root" "service" "part" "kind". At most 52
+characters: CronJobs and StatefulSets add eleven of their own. What is longer, or would be the name of something else too
+(`a-b` and `c`, `a` and `b-c`), ends in a hash of what it is.
+*/}}
 {{- define "preview.name" -}}
-{{- if le (len .) 63 }}{{ . }}{{ else }}{{ printf "%s-%s" (trunc 54 . | trimSuffix "-") (sha256sum . | trunc 8) }}{{ end }}
+{{- $plain := printf "%s-%s" .service .part }}
+{{- $makers := 0 }}
+{{- range $service, $spec := .root.Values.services }}
+  {{- range concat (keys $spec.processes) (keys ($spec.needs | default dict)) (list "") }}
+    {{- if eq $plain (printf "%s-%s" $service . | trimSuffix "-") }}{{ $makers = add1 $makers }}{{ end }}
+  {{- end }}
+{{- end }}
+{{- if and (le $makers 1) (le (len $plain) 52) }}{{ $plain }}
+{{- else }}{{ printf "%s-%s" (trunc 43 $plain | trimSuffix "-") (sha256sum (printf "%s/%s/%s" .kind .service .part) | trunc 8) }}
+{{- end }}
 {{- end }}
 
-{{/* The namespace is the Application's destination: what renders elsewhere is refused by the project. */}}
+{{/* The process that a service's address leads to, or nothing: a service. */}}
+{{- define "preview.web" -}}
+{{- $listening := list }}
+{{- range $name, $process := .processes }}
+  {{- if and (eq $process.kind "web") $process.port }}{{ $listening = append $listening $name }}{{ end }}
+{{- end }}
+{{- $wanted := .web | default "web" }}
+{{- if has $wanted $listening }}{{ $wanted }}{{ else }}{{ first $listening }}{{ end }}
+{{- end }}
+
+{{/* The Kubernetes Service of a process that listens: dict "root" "name" (of the service) "service" "processName". */}}
+{{- define "preview.address" -}}
+{{- if eq .processName (include "preview.web" .service) }}{{ .name }}
+{{- else }}{{ include "preview.name" (dict "root" .root "service" .name "part" .processName "kind" "process") }}
+{{- end }}
+{{- end }}
+
+{{/* A list of strings, each as it is. */}}
+{{- define "preview.list" -}}
+[{{ range $i, $text := . }}{{ if $i }}, {{ end }}{{ quote $text }}{{ end }}]
+{{- end }}
+
+{{/* Pod security "restricted": dict "user" (may be absent: the image's). */}}
 {{- define "preview.podSecurity" -}}
 runAsNonRoot: true
+{{- with .user }}
+runAsUser: {{ int64 . }}
+{{- end }}
 seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
@@ -23,31 +71,38 @@ allowPrivilegeEscalation: false
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* Scheduling of all pods: dict "settings" .Values.settings "data" true for pods that hold a preview's only data. */}}
+{{/* Where pods run, and how their images are pulled: settings. */}}
 {{- define "preview.scheduling" -}}
-{{- $s := .settings.scheduling }}
-{{- $spot := dict "eks" (list "eks.amazonaws.com/capacityType" "SPOT") "karpenter" (list "karpenter.sh/capacity-type" "spot") "gke" (list "cloud.google.com/gke-spot" "true") "aks" (list "kubernetes.azure.com/scalesetpriority" "spot") }}
-{{- $label := get $spot $s.preset }}
-{{- with $s.priorityClass }}
-priorityClassName: {{ . }}
+{{- $scheduling := .scheduling }}
+{{- $spot := dict
+  "eks" (list "eks.amazonaws.com/capacityType" "SPOT")
+  "karpenter" (list "karpenter.sh/capacity-type" "spot")
+  "gke" (list "cloud.google.com/gke-spot" "true")
+  "aks" (list "kubernetes.azure.com/scalesetpriority" "spot") }}
+{{- with .imagePullSecrets }}
+imagePullSecrets: [{{ range $i, $name := . }}{{ if $i }}, {{ end }}{ name: {{ $name | quote }} }{{ end }}]
 {{- end }}
-{{- with $s.nodeSelector }}
+{{- with $scheduling.priorityClass }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with $scheduling.nodeSelector }}
 nodeSelector: {{ toJson . }}
 {{- end }}
-{{- $tolerations := $s.tolerations }}
-{{- if and $label (ne $s.spot "never") }}
-{{- $match := dict "key" (index $label 0) "operator" "In" "values" (list (index $label 1)) }}
+{{- $tolerations := $scheduling.tolerations }}
+{{- with get $spot $scheduling.preset }}
+{{- $match := dict "key" (first .) "operator" (ternary "NotIn" "In" (eq $scheduling.spot "never")) "values" (rest .) }}
 affinity:
   nodeAffinity:
-    {{- if eq $s.spot "required" }}
-    requiredDuringSchedulingIgnoredDuringExecution:
-      nodeSelectorTerms: [{ matchExpressions: [{{ toJson $match }}] }]
-    {{- else }}
+    {{- if eq $scheduling.spot "preferred" }}
     preferredDuringSchedulingIgnoredDuringExecution:
       - { weight: 100, preference: { matchExpressions: [{{ toJson $match }}] } }
+    {{- else }}
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms: [{ matchExpressions: [{{ toJson $match }}] }]
     {{- end }}
-{{- if has $s.preset (list "gke" "aks") }}
-{{- $tolerations = append $tolerations (dict "key" (index $label 0) "operator" "Equal" "value" (index $label 1) "effect" "NoSchedule") }}
+{{- if and (ne $scheduling.spot "never") (has $scheduling.preset (list "gke" "aks")) }}
+{{- $taint := dict "key" (first .) "operator" "Equal" "value" (last .) "effect" "NoSchedule" }}
+{{- $tolerations = append $tolerations $taint }}
 {{- end }}
 {{- end }}
 {{- with $tolerations }}
@@ -55,89 +110,21 @@ tolerations: {{ toJson . }}
 {{- end }}
 {{- end }}
 
-{{/* Resources: dict "own" of the service "defaults" of the platform. */}}
+{{/* A quantity of memory as a number of bytes. */}}
+{{- define "preview.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000
+  "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- mulf (regexFind "^[0-9.]+" .) (get $units (regexFind "[A-Za-z]*$" .)) | int64 }}
+{{- end }}
+
+{{/* Requests and limits: dict "own" (may be empty) "defaults". A limit is never below its request: what was given wins. */}}
 {{- define "preview.resources" -}}
-requests: { cpu: {{ .own.cpu | default .defaults.cpu | quote }}, memory: {{ .own.memory | default .defaults.memory | quote }} }
-limits: { memory: {{ .own.memoryLimit | default .defaults.memoryLimit | quote }} }
-{{- end }}
-
-{{/* The environment of one process: dict "root" "name" of the service "service" "process". */}}
-{{- define "preview.env" -}}
-{{- $root := .root }}
-- { name: GREENROOM_PREVIEW, value: {{ printf "%s#%d" $root.Values.preview.repository (int64 $root.Values.preview.number) | toJson }} }
-- { name: VERSION, value: {{ .service.sha | trunc 7 | toJson }} }
-{{- with .process.port }}
-- { name: PORT, value: {{ . | int | toString | toJson }} }
-{{- end }}
-{{- range $key, $value := .service.env }}
-- { name: {{ $key }}, value: {{ toJson $value }} }
-{{- end }}
-{{- range $target, $link := .service.links }}
-{{- $byHand := dig $target "url" "" $root.Values.links }}
-- { name: {{ $link.variable }}, value: {{ $byHand | default $link.url | toJson }} }
-{{- end }}
-{{- range $need, $spec := .service.needs }}
-- name: {{ $spec.variable }}
-  valueFrom: { secretKeyRef: { name: {{ include "preview.name" (printf "%s-%s" $.name $need) }}, key: url } }
-{{- end }}
-{{- end }}
-
-{{/* The pod of one process, used by Deployments and CronJobs: dict "root" "name" "service" "processName" "process". */}}
-{{- define "preview.pod" -}}
-{{- $settings := .root.Values.settings }}
-{{- $name := .name }}
-{{- $service := .service }}
-{{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) }}
-automountServiceAccountToken: false
-enableServiceLinks: false
-securityContext:
-  {{- include "preview.podSecurity" . | nindent 2 }}
-{{- include "preview.scheduling" (dict "settings" $settings) }}
-initContainers:
-  {{- range $need, $spec := .service.needs }}
-  - name: {{ printf "wait-%s" $need }}
-    {{- include (printf "need.%s.wait" $spec.kind) (dict "host" (include "preview.name" (printf "%s-%s" $name $need)) "spec" $spec) | nindent 4 }}
-    securityContext:
-      {{- include "preview.containerSecurity" $ | nindent 6 }}
-    resources: { requests: { cpu: 10m, memory: 32Mi }, limits: { memory: 64Mi } }
-  {{- end }}
-  {{- if and .process.migrates .service.migrate.command }}
-  - name: migrate
-    image: {{ .service.image | quote }}
-    command: {{ toJson .service.migrate.command }}
-    env:
-      {{- include "preview.env" . | nindent 6 }}
-    {{- with .service.envFrom }}
-    envFrom: [{{ range $i, $n := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {{ $n }} } }{{ end }}]
-    {{- end }}
-    securityContext:
-      {{- include "preview.containerSecurity" . | nindent 6 }}
-    resources:
-      {{- $resources | nindent 6 }}
-  {{- end }}
-containers:
-  - name: {{ .processName }}
-    image: {{ .service.image | quote }}
-    {{- with .process.command }}
-    command: {{ toJson . }}
-    {{- end }}
-    env:
-      {{- include "preview.env" . | nindent 6 }}
-    {{- with .service.envFrom }}
-    envFrom: [{{ range $i, $n := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {{ $n }} } }{{ end }}]
-    {{- end }}
-    {{- if .process.port }}
-    ports: [{ name: {{ .processName | trunc 15 | trimSuffix "-" }}, containerPort: {{ .process.port }} }]
-    {{- if eq .process.kind "web" }}
-    readinessProbe:
-      httpGet: { path: {{ .process.probe | quote }}, port: {{ .process.port }} }
-      periodSeconds: 1
-      timeoutSeconds: 5
-      failureThreshold: 3
-    {{- end }}
-    {{- end }}
-    securityContext:
-      {{- include "preview.containerSecurity" . | nindent 6 }}
-    resources:
-      {{- $resources | nindent 6 }}
+{{- $own := .own | default dict }}
+{{- $request := $own.memory | default .defaults.memory }}
+{{- $limit := $own.memoryLimit | default .defaults.memoryLimit }}
+{{- if lt (include "preview.bytes" $limit | int64) (include "preview.bytes" $request | int64) }}
+  {{- if $own.memoryLimit }}{{ $request = $limit }}{{ else }}{{ $limit = $request }}{{ end }}
+{{- end -}}
+requests: { cpu: {{ $own.cpu | default .defaults.cpu | quote }}, memory: {{ $request | quote }} }
+limits: { memory: {{ $limit | quote }} }
 {{- end }}

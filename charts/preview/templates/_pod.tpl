@@ -1,0 +1,93 @@
+{{/*
+The environment of one process, sorted: dict "root" "name" (of the service) "service" "process". A `$` is doubled, for
+Kubernetes would take `$$` for `$` and look for a variable in `$(X)`. Quoted, not as JSON: U+0085 is JSON, but a line break
+in YAML.
+*/}}
+{{- define "preview.env" -}}
+{{- $preview := .root.Values.preview }}
+{{- $links := .root.Values.links }}
+{{- $plain := dict "GREENROOM_PREVIEW" (printf "%s#%d" $preview.repository (int64 $preview.number)) }}
+{{- with .service.sha }}{{ $_ := set $plain "VERSION" (trunc 7 .) }}{{ end }}
+{{- with .process.port }}{{ $_ := set $plain "PORT" (int64 . | toString) }}{{ end }}
+{{- range $key, $value := .service.env }}{{ $_ := set $plain $key $value }}{{ end }}
+{{- range $target, $link := .service.links }}
+  {{- with (get $links $target | default dict).url | default $link.url }}{{ $_ := set $plain $link.variable . }}{{ end }}
+{{- end }}
+{{- $all := dict }}
+{{- range $key, $value := $plain }}{{ $_ := set $all $key (printf "value: %s" (replace "$" "$$" $value | quote)) }}{{ end }}
+{{- range $need, $spec := .service.needs }}
+  {{- $secret := include "preview.name" (dict "root" $.root "service" $.name "part" $need "kind" "need") }}
+  {{- $_ := set $all $spec.variable (printf "valueFrom: { secretKeyRef: { name: %q, key: url } }" $secret) }}
+{{- end -}}
+env:
+{{- range $key, $value := $all }}
+  - { name: {{ quote $key }}, {{ $value }} }
+{{- end }}
+{{- with .service.envFrom }}
+envFrom: [{{ range $i, $name := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {{ $name | quote }} } }{{ end }}]
+{{- end }}
+{{- end }}
+
+{{/* The pod of one process, used by Deployments and CronJobs: dict "root" "name" "service" "processName" "process". */}}
+{{- define "preview.pod" -}}
+{{- $settings := .root.Values.settings }}
+{{- $name := .name }}
+{{- $migrate := (.service.migrate | default dict).command }}
+{{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "preview.podSecurity" (dict "user" .service.runAsUser) | nindent 2 }}
+{{- include "preview.scheduling" $settings }}
+{{- if or .service.needs (and .process.migrates $migrate) }}
+initContainers:
+  {{- range $need, $spec := .service.needs }}
+  {{- $host := include "preview.name" (dict "root" $.root "service" $name "part" $need "kind" "need") }}
+  {{- $kind := include "preview.need" (dict "root" $.root "need" $spec "host" $host "password" "") | fromYaml }}
+  - name: {{ printf "wait-%s" $need | quote }}
+    image: {{ $kind.image | quote }}
+    command: [sh, -c, 'until "$@"; do sleep 0.2; done', wait]
+    args: {{ toJson $kind.check | replace "\"HOST\"" (quote $host) }}
+    securityContext:
+      runAsUser: {{ int64 $kind.user }}
+      {{- include "preview.containerSecurity" $ | nindent 6 }}
+    resources: { requests: { cpu: 10m, memory: 32Mi }, limits: { memory: 64Mi } }
+  {{- end }}
+  {{- if and .process.migrates $migrate }}
+  - name: migrate
+    image: {{ .service.image | quote }}
+    command: {{ include "preview.list" $migrate }}
+    {{- include "preview.env" . | nindent 4 }}
+    securityContext:
+      {{- include "preview.containerSecurity" . | nindent 6 }}
+    resources:
+      {{- $resources | nindent 6 }}
+  {{- end }}
+{{- end }}
+containers:
+  - name: {{ .processName | quote }}
+    image: {{ .service.image | quote }}
+    {{- with .process.command }}
+    command: {{ include "preview.list" . }}
+    {{- end }}
+    {{- include "preview.env" . | nindent 4 }}
+    {{- with .process.port }}
+    ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
+    {{- if eq $.process.kind "web" }}
+    # Readiness only: a service that starts slowly is waited for, never restarted.
+    readinessProbe:
+      {{- if $.process.probe }}
+      httpGet: { path: {{ $.process.probe | quote }}, port: {{ int64 . }} }
+      {{- else }}
+      tcpSocket: { port: {{ int64 . }} }
+      {{- end }}
+      periodSeconds: 1
+      timeoutSeconds: 5
+      failureThreshold: 3
+    {{- end }}
+    {{- end }}
+    securityContext:
+      {{- include "preview.containerSecurity" . | nindent 6 }}
+    resources:
+      {{- $resources | nindent 6 }}
+{{- end }}

@@ -1,0 +1,183 @@
+"""What a row changes in a preview that runs: what restarts, what sleeps, what wins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from charts.rendering import Object, Render, Values, named, objects, pods, template, without_chance
+from charts.variants import SPOT, VARIANTS
+
+
+def env(rendered: list[Object], workload: str) -> dict[str, str]:
+    (pod,) = [pod for o, pod in pods(rendered) if o["metadata"]["name"] == workload]
+    return {v["name"]: v["value"] for v in pod["spec"]["containers"][0]["env"] if "value" in v}
+
+
+def changed(render: Render, given: Values, more: Values) -> dict[str, set[str]]:
+    """The workloads whose pods would be made anew, by kind."""
+    before = {(o["kind"], o["metadata"]["name"]): pod for o, pod in pods(without_chance(render(given)))}
+    after = {(o["kind"], o["metadata"]["name"]): pod for o, pod in pods(without_chance(render(given, more)))}
+    assert before.keys() == after.keys()
+    result: dict[str, set[str]] = {}
+    for (kind, name), pod in before.items():
+        if after[kind, name] != pod:
+            result.setdefault(kind, set()).add(name)
+    return result
+
+
+def test_a_nonce_changes_no_object(render: Render, everything: Values) -> None:
+    assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"nonce": 7}}))
+
+
+@pytest.mark.parametrize("state", [{"incarnation": 2}, {"restart": "99"}])
+def test_services_start_again_and_databases_do_not(state: dict[str, Any], render: Render, catalog: Values) -> None:
+    assert changed(render, catalog, {"preview": state}) == {"Deployment": {"catalog-web", "catalog-worker"}}
+
+
+def test_numbers_stay_numbers(render: Render, everything: Values) -> None:
+    found = render(everything, {"preview": {"number": 10_000_000, "incarnation": 12_345_678}})
+    web = named(found, "Deployment", "shop-web")["spec"]["template"]["metadata"]
+    assert web["annotations"]["greenroom.dev/incarnation"] == "12345678"
+    assert web["annotations"]["greenroom.dev/restart"] == "2418733019"
+    assert web["labels"]["greenroom.dev/number"] == "10000000"
+    assert env(found, "shop-web")["GREENROOM_PREVIEW"] == "shop#10000000"
+    toleration = named(found, "Deployment", "shop-web")["spec"]["template"]["spec"]["tolerations"][0]
+    assert toleration["tolerationSeconds"] == 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("variant", "services", "databases", "suspended"),
+    [("as it is", None, 1, False), ("asleep", 0, 1, True), ("asleep with databases", 0, 0, True)],
+)
+def test_sleep(
+    variant: str, services: int | None, databases: int, suspended: bool, render: Render, everything: Values
+) -> None:
+    for found, pod in pods(render(everything, VARIANTS[variant])):
+        need = pod["metadata"]["labels"]["greenroom.dev/role"] == "need"
+        if found["kind"] == "CronJob":
+            assert found["spec"]["suspend"] is suspended
+        elif need:
+            assert found["spec"]["replicas"] == databases
+        elif services is not None:
+            assert found["spec"]["replicas"] == services
+
+
+def test_replicas(render: Render, everything: Values) -> None:
+    found = {o["metadata"]["name"]: o["spec"].get("replicas") for o, _ in pods(render(everything))}
+    assert (found["shop-web"], found["shop-worker"], found["shop-admin-web"]) == (1, 3, 1)
+
+
+def test_migrations_run_once_before_the_process_that_migrates(render: Render, everything: Values) -> None:
+    rendered = render(everything)
+    inits = {
+        o["metadata"]["name"]: [c["name"] for c in pod["spec"].get("initContainers", [])] for o, pod in pods(rendered)
+    }
+    assert inits["shop-web"] == ["wait-postgresql", "wait-reports", "migrate"]
+    assert inits["shop-worker"] == ["wait-postgresql", "wait-reports"]
+    assert inits["no-on"] == []
+    web = named(rendered, "Deployment", "shop-web")["spec"]
+    migrate, serve = web["template"]["spec"]["initContainers"][-1], web["template"]["spec"]["containers"][0]
+    assert (migrate["env"], migrate["envFrom"]) == (serve["env"], serve["envFrom"])
+    assert web["progressDeadlineSeconds"] > 600
+    assert web["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_a_link_set_by_hand_wins(render: Render, storefront: Values) -> None:
+    assert env(render(storefront), "storefront-web")["PAYMENTS_URL"] == "https://payments.staging.example.com"
+    by_hand = render(storefront, sets=("links.payments.url=https://mine.example.com/?a=b",))
+    assert env(by_hand, "storefront-web")["PAYMENTS_URL"] == "https://mine.example.com/?a=b"
+    assert env(by_hand, "storefront-web")["CATALOG_URL"] == "https://catalog.staging.example.com"
+    emptied = render(storefront, sets=("links.payments.url=",))
+    assert env(emptied, "storefront-web")["PAYMENTS_URL"] == "https://payments.staging.example.com"
+
+
+def test_the_address_leads_to_one_process(render: Render, everything: Values) -> None:
+    def led_to(rendered: list[Object]) -> tuple[int, str]:
+        ingress = named(rendered, "Ingress", "shop")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+        service = named(rendered, "Service", ingress["name"])["spec"]
+        return ingress["port"]["number"], service["selector"]["app.kubernetes.io/component"]
+
+    assert led_to(render(everything)) == (8080, "web")
+    assert led_to(render(everything, VARIANTS["another process has the address"])) == (9000, "admin")
+    assert led_to(render(everything, VARIANTS["no command, no port"])) == (9000, "admin")
+
+
+def test_readiness(render: Render, everything: Values) -> None:
+    def probes(rendered: list[Object]) -> dict[str, object]:
+        return {
+            o["metadata"]["name"]: pod["spec"]["containers"][0].get("readinessProbe", {}).keys()
+            & {"httpGet", "tcpSocket"}
+            for o, pod in pods(rendered)
+        }
+
+    assert probes(render(everything))["shop-web"] == {"httpGet"}
+    assert probes(render(everything))["shop-worker"] == set()
+    assert probes(render(everything, VARIANTS["no probe"]))["shop-web"] == {"tcpSocket"}
+    for _, pod in pods(render(everything)):
+        assert not pod["spec"]["containers"][0].keys() & {"livenessProbe", "startupProbe"}
+
+
+def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everything: Values) -> None:
+    found = render(everything, VARIANTS["a database that brings its data"])
+    for name in ("shop-postgresql", "shop-reports"):
+        pod = named(found, "Deployment", name)["spec"]["template"]
+        container = pod["spec"]["containers"][0]
+        assert container["image"] == "registry.example.com/seed:1"
+        assert [m["mountPath"] for m in container["volumeMounts"]] == ["/dev/shm"]
+        assert "PGDATA" not in {v["name"] for v in container["env"]}
+        assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == "ephemeral"
+    web = named(found, "Deployment", "shop-web")["spec"]["template"]["spec"]["initContainers"][0]
+    assert web["image"] == "registry.example.com/seed:1"
+
+
+def test_persistent_data_is_on_a_claim_that_goes_with_the_preview(render: Render, everything: Values) -> None:
+    spec = named(render(everything), "StatefulSet", "shop-reports")["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert spec["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"
+    mounts = spec["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "data", "mountPath": "/var/lib/preview"} in mounts
+
+
+@pytest.mark.parametrize("variant", SPOT)
+def test_spot(variant: str, render: Render, storefront: Values) -> None:
+    preset, spot = variant.split(", ")
+    (pod,) = [pod["spec"] for _, pod in pods(render(storefront, SPOT[variant]))]
+    text = json.dumps(pod.get("affinity"))
+    labels = {
+        "eks": "eks.amazonaws.com/capacityType",
+        "karpenter": "karpenter.sh/capacity-type",
+        "gke": "cloud.google.com/gke-spot",
+        "aks": "kubernetes.azure.com/scalesetpriority",
+    }
+    if preset == "none":
+        assert "affinity" not in pod
+    else:
+        assert labels[preset] in text
+        assert ("preferredDuring" in text) == (spot == "preferred")
+        assert ("NotIn" in text) == (spot == "never")
+    assert ("tolerations" in pod) == (preset in ("gke", "aks") and spot != "never")
+
+
+def test_previews_ask_not_to_be_found(render: Render, everything: Values) -> None:
+    route = named(render(everything, VARIANTS["a gateway"]), "HTTPRoute", "shop")
+    (header,) = route["spec"]["rules"][0]["filters"][0]["responseHeaderModifier"]["set"]
+    assert header == {"name": "X-Robots-Tag", "value": "noindex"}
+    assert "noindex" in json.dumps(named(render(everything), "Ingress", "shop")["metadata"]["annotations"])
+
+
+def test_secrets_come_from_the_store(render: Render, everything: Values) -> None:
+    found = {o["metadata"]["name"]: o["spec"] for o in render(everything) if o["kind"] == "ExternalSecret"}
+    assert found.keys() == {"registry", "shared", "shop-settings"}
+    assert found["registry"]["target"]["template"]["type"] == "kubernetes.io/dockerconfigjson"
+    assert found["shared"]["secretStoreRef"] == {"name": "vault", "kind": "ClusterSecretStore"}
+
+
+def test_two_renders_differ_in_passwords_only(helm: str, everything: Values) -> None:
+    first, second = (objects(template(helm, everything)) for _ in range(2))
+    assert first != second
+    assert without_chance(first) == without_chance(second)

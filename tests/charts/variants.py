@@ -1,0 +1,50 @@
+"""Values that each change one decision of a preview: what holds for one preview must hold for all of these."""
+
+from __future__ import annotations
+
+from charts.rendering import Values
+
+SPOT: dict[str, Values] = {
+    f"{preset}, {spot}": {"settings": {"scheduling": {"preset": preset, "spot": spot}}}
+    for preset in ("none", "eks", "karpenter", "gke", "aks")
+    for spot in ("preferred", "required", "never")
+}
+VARIANTS: dict[str, Values] = {
+    "as it is": {},
+    "asleep": {"preview": {"asleep": True}},
+    "asleep with databases": {"preview": {"asleep": True, "sleepDatabases": True}},
+    "a gateway": {"settings": {"ingress": {"kind": "gateway", "gateway": {"name": "public", "namespace": "gateways"}}}},
+    "nothing set by the platform": {
+        "settings": {
+            "ingress": {"className": "", "annotations": {}, "tls": False, "from": []},
+            "network": {"dns": [], "denied": [], "allowed": []},
+            "scheduling": {"spot": "preferred", "preset": "none", "nodeSelector": None, "tolerations": []},
+            "imagePullSecrets": [],
+            "externalSecrets": {"store": ""},
+            "reader": {"serviceAccount": ""},
+        }
+    },
+    "a database that brings its data": {
+        "services": {
+            "shop": {"needs": {n: {"image": "registry.example.com/seed:1"} for n in ("postgresql", "reports")}}
+        }
+    },
+    "limit below the default request": {"services": {"shop": {"resources": {"memory": "", "memoryLimit": "64M"}}}},
+    "limit below its own request": {"services": {"shop": {"resources": {"memory": "2Gi", "memoryLimit": "1.5G"}}}},
+    "no probe": {"services": {"shop": {"processes": {"web": {"probe": ""}}}}},
+    "no command, no port": {"services": {"shop": {"processes": {"web": {"port": None}, "admin": {"command": []}}}}},
+    "another process has the address": {"services": {"shop": {"web": "admin"}}},
+    "only what must be": {
+        "services": None,
+        "links": None,
+        "settings": {"quota": {"pods": 1000000}},
+    },
+    **SPOT,
+}
+MINIMAL: Values = {
+    "preview": {"repository": "shop", "repositoryId": "7", "slug": "acme/shop", "number": 1, "installation": "test"},
+    "services": {
+        "web": {"image": "registry.example.com/web:1", "processes": {"web": {"kind": "web", "port": 80}}},
+        "worker": {"image": "registry.example.com/worker:1", "processes": {"main": {"kind": "worker"}}},
+    },
+}
