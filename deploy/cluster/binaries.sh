@@ -2,14 +2,15 @@
 
 GO_VERSION=1.27.3
 KUBERNETES=1.34.4
-PACKAGES="containerd runc containernetworking-plugins iptables conntrack iproute2 redis-server docker-registry
-    mmdebstrap curl openssl git util-linux"
+PACKAGES="containerd runc containernetworking-plugins iptables conntrack iproute2 procps redis-server
+    docker-registry mmdebstrap curl ca-certificates openssl git util-linux python3"
 
 packages() {
     local package missing=""
     for package in $PACKAGES; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done
+    python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
     [ -n "$missing" ] || return 0
     say "installing$missing"
     # The packages' own services are neither started now (policy-rc.d) nor at the next boot; ours run from $RUN.

@@ -1,11 +1,12 @@
 # Where things are, and how one part of the cluster is started, found and stopped. Sourced by `cluster`.
 
 CACHE=${GREENROOM_CLUSTER_CACHE:-/var/cache/greenroom-cluster} # programs and image layers; slow to make, kept
-RUN=${GREENROOM_CLUSTER:-/var/lib/greenroom-cluster}           # everything else; gone with `cluster down`
+NAME=${GREENROOM_CLUSTER:-greenroom}                           # another name, another cluster beside the first
+RUN=/var/lib/$NAME-cluster                                     # everything else; gone with `cluster down`
 LOGS=$RUN/logs
 ARGOCD=${ARGOCD:-3.6.1}
 
-NETNS=greenroom
+NETNS=$NAME
 NODE_NAME=node1
 NODE=198.19.255.1          # the benchmarking range: no address here can be a real host
 PODS=198.18.0.0/16
@@ -29,17 +30,17 @@ kube() { inside kubectl "$@"; }
 # What we start, and what that starts in turn, pods too, lives in one cgroup: so `down` can find all of it and nothing else.
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     CGROUPS=/sys/fs/cgroup # version 2
-    BORN=/sys/fs/cgroup/greenroom
+    BORN=/sys/fs/cgroup/$NAME
 else
     CGROUPS="/sys/fs/cgroup/*"
-    BORN=/sys/fs/cgroup/pids/greenroom
+    BORN=/sys/fs/cgroup/pids/$NAME
 fi
 members() { find "$@" -name cgroup.procs -exec cat {} + 2>/dev/null || true; }
 
 cgroup_up() {
     local controllers="+cpu +cpuset +memory +pids +io" at
     for at in $CGROUPS; do
-        [ ! -w "$at/cgroup.procs" ] || mkdir -p "$at/greenroom"
+        [ ! -w "$at/cgroup.procs" ] || mkdir -p "$at/$NAME"
     done
     if [ "$CGROUPS" = /sys/fs/cgroup ]; then
         echo "$controllers" >/sys/fs/cgroup/cgroup.subtree_control
@@ -62,7 +63,7 @@ cgroup_down() {
     local at
     [ ! -d $BORN ] || kill_members $BORN
     for at in $CGROUPS; do
-        [ ! -d "$at/greenroom" ] || find "$at/greenroom" -depth -type d -exec rmdir {} + || true
+        [ ! -d "$at/$NAME" ] || find "$at/$NAME" -depth -type d -exec rmdir {} + || true
     done
 }
 

@@ -28,7 +28,7 @@ pause_image() {
 containerd_up() {
     mkdir -p "$RUN/containerd/root" "$RUN/containerd/state" "$RUN/cni/conf" "$RUN/cni/state"
     cat >"$RUN/cni/conf/10-bridge.conflist" <<JSON
-{"cniVersion": "1.0.0", "name": "greenroom", "plugins": [
+{"cniVersion": "1.0.0", "name": "$NAME", "plugins": [
   {"type": "bridge", "bridge": "pods0", "isGateway": true, "hairpinMode": true, "ipMasq": false,
    "ipam": {"type": "host-local", "dataDir": "$RUN/cni/state", "ranges": [[{"subnet": "$PODS"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
@@ -70,7 +70,7 @@ kind: KubeletConfiguration
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $RUN/pki/kubelet-client.crt}}
 authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
-cgroupRoot: /greenroom
+cgroupRoot: /$NAME
 failCgroupV1: false
 failSwapOn: false
 clusterDNS: [$CLUSTER_DNS]

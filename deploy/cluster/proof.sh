@@ -3,14 +3,14 @@
 proof() {
     local each left=0
     found() { say "left: $*"; left=1; }
-    for each in $CGROUPS; do [ ! -e "$each/greenroom" ] || found "cgroup $each/greenroom"; done
-    for each in /proc/[0-9]*; do
+    for each in $CGROUPS; do [ ! -e "$each/$NAME" ] || found "cgroup $each/$NAME"; done
+    for each in $(strays); do
         case $(readlink "$each/exe") in "$BIN"/*) found "process ${each#/proc/}: $(tr '\0' ' ' <"$each/cmdline")" ;; esac
     done 2>/dev/null
     for each in $(networks); do found "process $each is inside the cluster's network: $(tr '\0' ' ' <"/proc/$each/cmdline")"; done
     [ ! -e /run/netns/$NETNS ] || found "network namespace $NETNS"
     for each in $(mounts); do found "mount $each"; done
-    for each in /var/lib/cni/results/greenroom-* /var/lib/kubelet/device-plugins/kubelet.sock "$RUN"; do [ ! -e "$each" ] || found "$each"; done
+    for each in /var/lib/cni/results/$NAME-* /var/lib/kubelet/device-plugins/kubelet.sock "$RUN"; do [ ! -e "$each" ] || found "$each"; done
     for each in $(find /var/log/containers -lname "$LOGS/*" 2>/dev/null); do found "$each"; done
     for each in $(ip -o address | grep -E ' 198\.1[89]\.' | cut -d' ' -f2 | sort -u); do found "interface $each"; done
     if command -v iptables-save >/dev/null && iptables-save 2>/dev/null | grep -qE ' 198\.1[89]\.'; then
@@ -20,10 +20,21 @@ proof() {
     return $left
 }
 
+# The processes that are not in the network of another cluster.
+strays() {
+    local each others=" "
+    for each in /run/netns/*; do
+        [ "$each" = /run/netns/$NETNS ] || [ ! -e "$each" ] || others="${others}net:[$(stat -Lc %i "$each")] "
+    done
+    for each in /proc/[0-9]*; do
+        case $others in *" $(readlink "$each/ns/net" 2>/dev/null) "*) ;; *) echo "$each" ;; esac
+    done
+}
+
 # One process of each network that has the node's address, whatever the network is called.
 networks() {
     local each inode seen=" $(readlink /proc/self/ns/net) "
-    for each in /proc/[0-9]*; do
+    for each in $(strays); do
         inode=$(readlink "$each/ns/net" 2>/dev/null) || continue
         case $seen in *" $inode "*) continue ;; esac
         seen="$seen$inode "
