@@ -55,7 +55,7 @@ AnyEngine = LocalEngine | ArgoEngine
 
 async def migrate(folder: Path) -> str:
     """Bring the history of the configuration in a folder to this version; one line that says from where to where."""
-    return await migrate_history(config.load(folder).settings.database)
+    return await migrate_history(config.load(folder).settings.history)
 
 
 async def serve(folder: Path) -> int:
@@ -105,9 +105,9 @@ class Instance:
         settings = loaded.settings
         secrets = _Secrets(settings)
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await migrate_history(settings.database)
+        await migrate_history(settings.history)
         async with AsyncExitStack() as stack:
-            history = await stack.enter_async_context(History(settings.database))
+            history = await stack.enter_async_context(History(settings.history))
             client = await stack.enter_async_context(httpx2.AsyncClient(timeout=GITHUB_SECONDS))
             board = Board()
             sources = _sources(loaded, secrets, client)
@@ -217,6 +217,8 @@ class Instance:
             self.addresses["previews"] = f"http://127.0.0.1:{self._reconciler.platform.port}"
 
     def _ready(self) -> bool:
+        if isinstance(self._engine, ArgoEngine):
+            return self._engine.answers  # Argo CD asks through the Service while GitHub may be away
         names = {r.name for r in self._reconciler.platform.repositories}
         return self._leads and all(
             (h := self._board.repositories.get(n)) is not None and h.read_at is not None for n in names

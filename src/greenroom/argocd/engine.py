@@ -144,9 +144,9 @@ class ArgoEngine:
             self._refresh(self._frame.name(rows.repository)).push(rows.generation)
 
     @property
-    def leads(self) -> bool:
-        """Whether this instance decides: it holds the Lease, and Argo CD's policy was proved."""
-        return self._loaded and self._proved is True
+    def answers(self) -> bool:
+        """Whether Argo CD can be answered: this instance holds the Lease and has read what exists. A standby is not."""
+        return self._loaded
 
     # --- what Argo CD asks ---
 

@@ -179,6 +179,7 @@ class PlatformModel(Model):
     reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
     listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
     database: str = Field("", description="The history's URL; a SQLite file in `state` when empty.")
+    database_from: SourceModel | None = Field(None, description="Where the history's URL is, in place of `database`.")
     state: str = Field(".greenroom", description="The folder for what this instance keeps.")
     local: LocalModel = Field(LocalModel(), description="The local engine.")
     resync: Duration = Field("10m", validate_default=True, description="How often everything is read anew.")
@@ -241,6 +242,7 @@ def to_settings(model: PlatformModel, folder: Path) -> Settings:
         engine=model.engine,
         state=state,
         database=model.database or f"sqlite+aiosqlite:///{(state / 'history.sqlite3').absolute()}",
+        database_source=model.database_from.source("The history's URL") if model.database_from else None,
         github=GitHubSettings(
             api_url=github.api_url.rstrip("/"),
             token=github.token_from.source("The GitHub token"),

@@ -131,3 +131,9 @@ class Settings:
     local: LocalEngineSettings
     resync: timedelta
     argocd: ArgoCDSettings
+    database_source: SecretSource | None = None
+
+    @property
+    def history(self) -> str:
+        """The history's URL. Raises `FixConfiguration` when it is a secret that is missing."""
+        return self.database_source.read().reveal() if self.database_source else self.database

@@ -1,0 +1,49 @@
+{{- define "greenroom.labels" -}}
+app.kubernetes.io/name: greenroom
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "greenroom.selector" -}}
+app.kubernetes.io/name: greenroom
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* What the templates need of greenroom.yaml, with its defaults, as YAML. */}}
+{{- define "greenroom.facts" -}}
+{{- $config := .Values.configuration.greenroom }}
+{{- $argo := $config.argocd | default dict }}
+{{- $chart := $argo.chart | default "" }}
+{{- $repo := "" }}
+{{- if hasPrefix "oci://" $chart }}
+{{- $repo = dir (trimPrefix "oci://" $chart) }}
+{{- else if $chart }}
+{{- $parts := splitn "://" 2 $chart }}
+{{- $repo = printf "%s://%s" $parts._0 (splitn "//" 2 $parts._1)._0 }}
+{{- end }}
+installation: {{ required "configuration.greenroom.installation is empty. Name this installation, such as `acme`." $config.installation | quote }}
+prefix: {{ $config.namePrefix | default "preview" | quote }}
+namespace: {{ $argo.namespace | default "argocd" | quote }}
+project: {{ $argo.project | default "greenroom-previews" | quote }}
+destination: {{ $argo.destination | default "in-cluster" | quote }}
+plugin: {{ $argo.plugin | default "greenroom-plugin" | quote }}
+repository: {{ $repo | quote }}
+account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
+{{- end }}
+
+{{/* greenroom.yaml with what a pod needs. */}}
+{{- define "greenroom.yaml" -}}
+{{- $config := deepCopy .Values.configuration.greenroom }}
+{{- $listen := dict "webhook" "0.0.0.0:8080" "plugin" "0.0.0.0:8081" "dashboard" "127.0.0.1:8082" "admin" "127.0.0.1:8083" "metrics" "0.0.0.0:8084" }}
+{{- $_ := set $config "listen" (merge ($config.listen | default dict) $listen) }}
+{{- $_ := set $config "reader" (dict "namespace" .Release.Namespace "serviceAccount" .Release.Name) }}
+{{- $_ := set $config "state" "/var/lib/greenroom" }}
+{{- if .Values.database.existingSecret }}
+{{- $_ := set $config "databaseFrom" (dict "env" "GREENROOM_DATABASE") }}
+{{- end }}
+{{- if .Values.priorityClass.create }}
+{{- $_ := set $config "scheduling" (merge ($config.scheduling | default dict) (dict "priorityClass" .Values.priorityClass.name)) }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
