@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean
+.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -26,6 +26,9 @@ test: $(STAMP) ## all tests
 
 unit: $(STAMP) ## only the pure, fast tests
 	$(BIN)/pytest -q tests/core tests/config $(PYTEST)
+
+e2e: $(STAMP) ## the stories on the real cluster (root; make cluster first)
+	GREENROOM_E2E=1 deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
 
 check: $(STAMP) ## format, lint, types, layers, examples
 	$(BIN)/ruff format --check .

@@ -1,0 +1,53 @@
+"""The stories run against `make cluster`, inside its network: `make e2e`. Elsewhere they are skipped, in CI never."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e import scene as stage
+
+ASKED = "GREENROOM_E2E"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and ASKED not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="needs the cluster: make cluster && make e2e"))
+
+
+@pytest.fixture(scope="session")
+def the_played_scene() -> Iterator[stage.Scene]:
+    """The one scene of all stories: GitHub, registry, Argo CD, and Greenroom installed from its own chart."""
+    stage.environment()
+    image = stage.run(str(stage.ROOT / "deploy" / "image" / "build"), "greenroom:e2e")
+    folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
+    folder.chmod(0o755)
+    try:
+        with stage.played(folder, image.strip().splitlines()[-1]) as scene:
+            yield scene
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def scene(the_played_scene: stage.Scene, request: pytest.FixtureRequest) -> Iterator[stage.Scene]:
+    """The scene as a story finds it: Greenroom Ready, no preview, no hour's removals."""
+    the_played_scene.up()
+    yield the_played_scene
+    the_played_scene.clean()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the controller said, beside a story that failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    played = item.funcargs.get("scene") if isinstance(item, pytest.Function) else None
+    if report.when == "call" and report.failed and isinstance(played, stage.Scene):
+        report.sections.append(("the controller's last lines", played.log()))

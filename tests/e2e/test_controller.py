@@ -1,0 +1,166 @@
+"""The controller and Argo CD as they come and go: nothing is lost, nothing happens twice."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from e2e.scene import ARGO, HOME, ROOT, Scene, kubectl, objects, run, until
+
+
+def test_killed_in_the_middle_and_its_history_gone_nothing_changes(scene: Scene) -> None:
+    pulls = [scene.payments.pull_request(f"kill-{n}", "2") for n in range(2)]
+    for pull in pulls:
+        pull.ready("2")
+    uids = [p.uid for p in pulls]
+    new = scene.payments.pull_request("kill-new", "2")
+    scene.kill()
+    scene.up()
+    new.ready("2")
+    assert [p.uid for p in pulls] == uids
+    for pull in (*pulls, new):
+        assert len(pull.comments) == 1
+
+
+def test_pull_requests_that_close_while_it_is_down_are_caught_up(scene: Scene) -> None:
+    closed = scene.payments.pull_request("down-closed", "2")
+    stays = scene.payments.pull_request("down-stays", "2")
+    closed.ready("2")
+    stays.ready("2")
+    scene.scale(0)
+    until(lambda: not objects("pods", HOME, "app.kubernetes.io/name=greenroom"), 60)
+    closed.close()
+    time.sleep(2)
+    assert closed.exists(), "nobody is there to remove it"
+    scene.scale(1)
+    scene.up()
+    closed.gone(60)
+    closed.says("Nothing is left")
+    assert stays.exists()
+
+
+def test_of_two_controllers_the_second_stands_by(scene: Scene) -> None:
+    pull = scene.payments.pull_request("two", "2")
+    pull.ready("2")
+    scene.scale(2)
+
+    def pods() -> list[tuple[str, bool]]:
+        found = objects("pods", HOME, "app.kubernetes.io/name=greenroom")
+        return [
+            (
+                p["metadata"]["name"],
+                any((c["type"], c["status"]) == ("Ready", "True") for c in p["status"].get("conditions", ())),
+            )
+            for p in found
+            if p["status"].get("phase") == "Running"
+        ]
+
+    try:
+        until(lambda: len(pods()) == 2, 30, "a second controller")
+        time.sleep(5)
+        assert sorted(ready for _, ready in pods()) == [False, True]
+        pull.push("3")
+        pull.answers("3")
+        assert len(pull.comments) == 1
+    finally:
+        [leader] = [name for name, ready in pods() if ready]
+        kubectl("delete", "pod", "-n", HOME, leader, "--grace-period=0", "--force")
+        until(lambda: any(ready and name != leader for name, ready in pods()), 60, "the standby that takes over")
+        scene.scale(1)
+    until(lambda: len(pods()) == 1, 60)
+    scene.up()
+    scene.find_webhook()
+
+
+def test_argo_cd_restarted_in_the_middle(scene: Scene) -> None:
+    pull = scene.payments.pull_request("argo", "2")
+    pull.ready("2")
+    uid = pull.uid
+    cluster = str(ROOT / "deploy" / "cluster" / "cluster")
+    run(cluster, "restart", "argocd-applicationset-controller", "argocd-application-controller")
+    sha = pull.push("3")
+    pull.answers("3", 90)
+    pull.says(sha[:7])
+    assert pull.uid == uid
+
+
+def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_told(scene: Scene) -> None:
+    pull = scene.storefront.pull_request("byhand", "2")
+    pull.ready("2")
+    patch = {
+        "spec": {"source": {"helm": {"parameters": [{"name": "links.payments.url", "value": "http://other.test"}]}}}
+    }
+    kubectl("patch", "application", pull.namespace, "-n", ARGO, "--type=merge", "-p", json.dumps(patch))
+
+    def linked() -> bool:
+        pods = pull.pods("app.kubernetes.io/component=web")
+        environments = [{e["name"]: e.get("value") for e in p["spec"]["containers"][0]["env"]} for p in pods]
+        return all(e["PAYMENTS_URL"] == "http://other.test" for e in environments)
+
+    until(linked, 60, "the link set by hand")
+    pull.says("Changed in Argo CD by hand", 60)
+    pull.push("3")
+    pull.answers("3")
+    until(linked, 30)
+    assert "links.payments.url" in pull.comment
+
+
+def test_a_new_chart_touches_no_pod_until_the_next_push(scene: Scene) -> None:
+    pull = scene.payments.pull_request("chart", "2")
+    pull.ready("2")
+    values = scene.folder / "charts" / "charts" / "preview" / "templates" / "services.yaml"
+    values.write_text(
+        values.read_text().replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 6")
+    )
+    scene.make_chart("v2")
+    before = [p["metadata"]["uid"] for p in pull.pods()]
+    with scene.configured(argocd={**scene.configuration["argocd"], "chartVersion": "v2"}):
+        time.sleep(10)
+        assert [p["metadata"]["uid"] for p in pull.pods()] == before
+        pull.push("3")
+        pull.answers("3")
+
+        def period() -> int:
+            return int(pull.pods("app.kubernetes.io/component=web")[0]["spec"]["terminationGracePeriodSeconds"])
+
+        until(lambda: period() == 6, 30, "the new chart")
+
+
+def test_uninstalled_it_leaves_previews_alone(scene: Scene) -> None:
+    pull = scene.payments.pull_request("uninstall", "2")
+    pull.ready("2")
+    uid = pull.uid
+    run("helm", "uninstall", HOME, "-n", HOME, "--wait")
+    time.sleep(5)
+    assert pull.uid == uid
+    pull.answers("2", 5)
+    scene.install()
+    pull.push("3")
+    pull.answers("3")
+    assert pull.uid == uid
+    assert len(pull.comments) == 1
+
+
+def test_argo_cds_policy_that_deletes_is_noticed_before_anything_is_served(scene: Scene) -> None:
+    """Argo CD is told to delete what has no row, whatever the sets say: the canary goes, and Greenroom serves nothing."""
+    pull = scene.payments.pull_request("policy", "2")
+    pull.ready("2")
+    uid = pull.uid
+    cluster = str(ROOT / "deploy" / "cluster" / "cluster")
+    try:
+        run(
+            "env",
+            "ARGOCD_APPLICATIONSET_CONTROLLER_POLICY=sync",
+            cluster,
+            "restart",
+            "argocd-applicationset-controller",
+        )
+        scene.kill()
+        until(lambda: "whole controller wins" in scene.log(), 90, "the sentence")
+        time.sleep(3)
+        assert pull.uid == uid
+        pull.answers("2", 5)
+    finally:
+        run(cluster, "restart", "argocd-applicationset-controller")
+        scene.kill()
+        scene.up(90)

@@ -1,0 +1,117 @@
+"""The life of previews on a real cluster with a real Argo CD."""
+
+from __future__ import annotations
+
+import time
+
+from e2e.scene import Scene, kubectl, objects, until
+
+HANG = "CREATE TABLE IF NOT EXISTS hang (n int); SELECT pg_sleep(600);\n"
+
+
+def test_a_label_waits_for_the_image_and_becomes_a_page(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("life", "2", built=False)
+    pull.says("Waiting for image")
+    assert not pull.exists()
+    head = scene.github.do(lambda w: w.pull_request("shop/catalog", pull.number).head_sha)
+    scene.catalog.build(head)
+    found = pull.ready("2")
+    assert len(found["products"]) == 30, "seeded"
+    assert all(p["stock"] is not None for p in found["products"]), "migrated"
+    assert f"http://catalog-pr-{pull.number}." in pull.comment
+    assert head[:7] in pull.comment
+
+
+def test_a_push_becomes_a_new_version_and_the_old_one_serves_until_then(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("push", "2")
+    pull.ready("2")
+    pull.post("/", {"name": "New", "cents": 5})
+    pull.push("3")
+    seen, failures = set(), 0
+    deadline = time.monotonic() + 60
+    while "3" not in seen and time.monotonic() < deadline:
+        answer = pull.page()
+        failures += answer.status_code != 200
+        if answer.status_code == 200:
+            seen.add(answer.json()["release"])
+    assert seen == {"2", "3"}
+    assert failures == 0
+    assert "New" in [p["name"] for p in pull.answers("3")["products"]], "the data was kept"
+    pull.says("Preview ready")
+
+
+def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("hang", "2")
+    pull.ready("2")
+    pull.push("3", files={"migrations/002_hang.sql": HANG})
+
+    def migrating() -> bool:
+        statuses = (
+            s
+            for p in pull.pods("app.kubernetes.io/component=web")
+            for s in p["status"].get("initContainerStatuses", ())
+        )
+        return any(s["name"] == "migrate" and "running" in s["state"] for s in statuses)
+
+    until(migrating, 60, "a migration that hangs")
+    assert pull.answers("2"), "the old version serves"
+    pull.push("4", files={"migrations/002_hang.sql": "SELECT 1;\n"})
+    pull.answers("4", 15)
+
+
+def test_unlabelled_everything_is_gone_and_the_receipt_says_so(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("unlabel", "2")
+    pull.ready("2")
+    begun = time.monotonic()
+    pull.unlabel()
+    pull.gone(15)
+    pull.says("Nothing is left", 15 - (time.monotonic() - begun))
+    assert "taken off by ada" in pull.comment
+
+
+def test_merged_everything_is_gone(scene: Scene) -> None:
+    pull = scene.payments.pull_request("merge", "2")
+    pull.ready("2")
+    begun = time.monotonic()
+    pull.close(merge=True)
+    pull.gone(15)
+    pull.says("Nothing is left", 15 - (time.monotonic() - begun))
+
+
+def test_a_label_that_comes_back_within_two_seconds_is_never_stuck(scene: Scene) -> None:
+    pull = scene.payments.pull_request("again", "2")
+    pull.ready("2")
+    pull.unlabel()
+    time.sleep(1.5)
+    pull.label()
+    time.sleep(1)
+    pull.ready("2", 60)
+    assert "Nothing is left" not in pull.comment
+
+
+def test_two_repositories_with_two_pull_requests_each(scene: Scene) -> None:
+    pulls = [
+        repository.pull_request(f"many-{number}", f"{number}")
+        for repository in (scene.catalog, scene.payments)
+        for number in (2, 3)
+    ]
+    for pull, release in zip(pulls, ("2", "3", "2", "3"), strict=True):
+        pull.ready(release)
+    namespaces = {n["metadata"]["name"] for n in objects("namespaces", selector="greenroom.dev/installation=e2e")}
+    assert namespaces == {p.namespace for p in pulls}
+    sets = {s["metadata"]["name"] for s in objects("applicationsets", "argocd", "greenroom.dev/repository")}
+    assert {"preview-catalog", "preview-payments"} <= sets
+
+
+def test_asleep_nothing_runs_but_the_data_and_awake_it_is_back(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("sleep", "2")
+    pull.ready("2")
+    pull.label("preview-sleep")
+    until(lambda: not pull.pods("greenroom.dev/role=service"), 30, "no service pod")
+    pull.says("Preview asleep")
+    assert pull.pods("greenroom.dev/role=need"), "the database stays"
+    kubectl("annotate", "application", pull.namespace, "-n", "argocd", "argocd.argoproj.io/refresh=hard")
+    time.sleep(4)
+    assert not pull.pods("greenroom.dev/role=service"), "self-heal does not wake it"
+    pull.unlabel("preview-sleep")
+    pull.ready("2")
