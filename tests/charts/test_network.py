@@ -83,14 +83,18 @@ def analyse(tmp_path_factory: pytest.TempPathFactory) -> Analyse:
 def _around() -> list[Object]:
     """The rest of a cluster: an ingress controller, DNS, and a pod of somebody else."""
     pods = {"traefik": "traefik", "kube-system": "kube-dns", "other": "stranger"}
-    made: list[Object] = []
-    for namespace, name in pods.items():
-        labels = {"kubernetes.io/metadata.name": namespace}
-        made.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-        metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
-        spec = {"containers": [{"name": name, "image": name}]}
-        made.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-    return made
+    return [o for namespace, name in pods.items() for o in (_namespace(namespace), _pod(namespace, name, app=name))]
+
+
+def _namespace(name: str) -> Object:
+    labels = {"kubernetes.io/metadata.name": name}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _pod(namespace: str, name: str, **labels: str) -> Object:
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    spec = {"containers": [{"name": name, "image": name}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def _named(rendered: list[Object]) -> list[Object]:
@@ -197,7 +201,9 @@ def test_databases_reach_nothing(address: str, shop: Reach) -> None:
 
 
 def test_what_the_platform_opens_and_closes(analyse: Analyse, render: Render, everything: Values) -> None:
-    reach = analyse(_named(render(everything)))
+    linked = [_namespace("preview-storefront-9"), _pod("preview-storefront-9", "debugger")]
+    linked.append(_pod("preview-storefront-9", "storefront", **{"greenroom.dev/role": "service"}))
+    reach = analyse(_named(render(everything)), linked)
     web, worker = (f"preview-shop-42/shop-{p}[Deployment]" for p in ("web", "worker"))
     admin = next(name for name, _ in reach.found if name.startswith("preview-shop-42/shop-admin-0"))
     metrics = next(name for _, name in reach.found if name.startswith("preview-shop-42/shop-metrics-"))
@@ -215,6 +221,9 @@ def test_what_the_platform_opens_and_closes(analyse: Analyse, render: Render, ev
     assert reach.ports(cron, metrics) == "TCP 9100"
     assert reach.ports(cron, "preview-shop-42/shop-reports[StatefulSet]") == "TCP 5432"
     assert not reach.ports(web, cron)
+    assert reach.ports("preview-storefront-9/storefront[Pod]", web) == "TCP 8080"
+    assert not reach.ports("preview-storefront-9/storefront[Pod]", admin), "opened to another preview only"
+    assert not reach.ports("preview-storefront-9/debugger[Pod]", web), "opened to services only"
     outside = {a for a, b in reach.found if b == web and "[" not in a}
     assert outside == {"10.1.0.0-10.1.255.255"}
 

@@ -127,6 +127,7 @@ def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everythi
         container = pod["spec"]["containers"][0]
         assert container["image"] == "registry.example.com/seed:1"
         assert [m["mountPath"] for m in container["volumeMounts"]] == ["/dev/shm"]
+        assert [v["name"] for v in pod["spec"]["volumes"]] == ["shared"]
         assert "PGDATA" not in {v["name"] for v in container["env"]}
         assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == "ephemeral"
     web = named(found, "Deployment", "shop-web")["spec"]["template"]["spec"]["initContainers"][0]
