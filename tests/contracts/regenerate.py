@@ -63,10 +63,12 @@ TYPES: dict[str, tuple[str, ...]] = {
     "Actor": ("login",),
     "Repository": ("databaseId", "nameWithOwner", "isPrivate", "pullRequests", "pullRequest"),
     "PullRequestConnection": ("totalCount", "pageInfo", "nodes"),
+    "PullRequestChangedFileConnection": ("pageInfo", "nodes"),
+    "PullRequestChangedFile": ("path",),
     "PageInfo": ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor"),
     "PullRequest": (
         "number", "title", "url", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
-        "baseRefName", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
+        "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
         "potentialMergeCommit", "labels", "timelineItems", "comments",
     ),
     "LabelConnection": ("totalCount", "pageInfo", "nodes"),

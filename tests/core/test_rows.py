@@ -68,6 +68,7 @@ def test_the_row_of_a_service_with_everything() -> None:
                     "sha": sha(42),
                     "revision": revision(CATALOG, made),
                     "host": "catalog-pr-42.preview.example.com",
+                    "web": "web",
                     "processes": {
                         "web": {
                             "kind": "web",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from greenroom.core import reasons
 from greenroom.core.catalogue import ImageFrom, Repository, Service
@@ -21,8 +22,24 @@ class Versions:
     note: Reason | None = None
 
 
+def touched(service: Service, pull_request: PullRequest) -> bool:
+    """Whether a pull request concerns a service: one without `paths:` always, others when a path of theirs changed.
+
+    A path stands for what is below it; `*` and `?` match as in a shell, also across `/`.
+    """
+    if not service.paths or pull_request.changed is None or not pull_request.base_sha:
+        return True
+    patterns = [p.rstrip("/") for p in service.paths]
+    return any(f == p or f.startswith(f"{p}/") or fnmatchcase(f, p) for f in pull_request.changed for p in patterns)
+
+
 def commit(service: Service, pull_request: PullRequest) -> str | None:
-    """The commit whose image a service runs, or None while GitHub has no merge commit."""
+    """The commit whose image a service runs: the base branch's when the pull request does not touch the service.
+
+    None while GitHub has no merge commit.
+    """
+    if not touched(service, pull_request):
+        return pull_request.base_sha
     return pull_request.merge_sha if service.image.built_from is ImageFrom.MERGE else pull_request.head_sha
 
 
@@ -34,7 +51,7 @@ def references(repository: Repository, pull_request: PullRequest) -> tuple[str, 
 
 def merge_reference(service: Service, pull_request: PullRequest) -> str | None:
     """The reference that CI would have pushed for the merge ref, worth a look when the head's image is missing."""
-    if service.image.built_from is ImageFrom.MERGE or not pull_request.merge_sha:
+    if service.image.built_from is ImageFrom.MERGE or not pull_request.merge_sha or not touched(service, pull_request):
         return None
     return service.image.reference(pull_request.merge_sha, pull_request.identity.number)
 
@@ -44,8 +61,13 @@ def versions(
 ) -> Versions | Stay:
     """What each service should run, or why the preview waits. A digest that a row already carries stays."""
     pinned = {(v.service, v.reference): v for v in row.versions} if row else {}
+    same_head = row is not None and row.head_sha == pull_request.head_sha
+    kept = {v.service: v for v in row.versions} if row and same_head else {}
     found, missing, note = [], [], None
     for service in repository.services:
+        if not touched(service, pull_request) and service.name in kept:
+            found.append(kept[service.name])  # the base branch moves on; what was taken from it stays until a push
+            continue
         sha = commit(service, pull_request)
         if sha is None:
             return Stay(Stage.WAITING, reasons.no_merge_commit())

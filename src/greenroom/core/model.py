@@ -81,7 +81,10 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """One pull request, read whole. `label_events` are all that concern labels, oldest first."""
+    """One pull request, read whole. `label_events` are all that concern labels, oldest first.
+
+    `changed` are the paths that differ from the base, None when they are not all known.
+    """
 
     identity: Identity
     title: str
@@ -101,6 +104,8 @@ class PullRequest:
     closed_at: datetime | None = None
     merge_sha: str | None = None
     comment: Comment | None = None
+    base_sha: str = ""
+    changed: frozenset[str] | None = None
 
     @property
     def fork(self) -> bool:

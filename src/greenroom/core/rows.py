@@ -132,6 +132,7 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
         "image": f"{service.image.repository}@{version.digest}" if version else "",
         "sha": version.sha if version else "",
         "host": row.naming.host(service.name) or "",
+        "web": service.web.name if service.web else "",
         "processes": {p.name: _process(p) for p in service.processes},
         "migrate": {"command": list(service.migrate), "timeoutSeconds": int(service.migrate_timeout.total_seconds())},
         "needs": {

@@ -14,10 +14,12 @@ _COMMENTS = f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId body auth
 
 PULL_REQUEST = f"""
 fragment pullRequest on PullRequest {{
-  number title url isDraft state createdAt updatedAt closedAt baseRefName headRefName headRefOid
+  number title url isDraft state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
+  headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}
   potentialMergeCommit {{ oid }}
+  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path }} }}
   labels(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ name }} }}
   labelEvents: timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT]) {{
     pageInfo {{ hasPreviousPage }}

@@ -58,6 +58,8 @@ def pull_request(repository_id: int, node: Payload, comment: Comment | None, now
         head_ref=str(node["headRefName"]),
         head_repository_id=node["headRepository"]["databaseId"] if node["headRepository"] else None,
         base_ref=str(node["baseRefName"]),
+        base_sha=str(node["baseRefOid"]),
+        changed=_changed(node["files"]),
         labels=frozenset(str(n["name"]) for n in node["labels"]["nodes"]),
         label_events=tuple(_label_event(n) for n in node["labelEvents"]["nodes"]),
         activities=tuple(_activity(n, now) for n in node["activity"]["nodes"]),
@@ -67,6 +69,13 @@ def pull_request(repository_id: int, node: Payload, comment: Comment | None, now
         merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
         comment=comment,
     )
+
+
+def _changed(files: Payload | None) -> frozenset[str] | None:
+    """The paths that a pull request changes; None when GitHub tells only some of them: then all count as changed."""
+    if files is None or files["pageInfo"]["hasNextPage"]:
+        return None
+    return frozenset(str(n["path"]) for n in files["nodes"])
 
 
 def _label_event(node: Payload) -> LabelEvent:

@@ -183,7 +183,7 @@ def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) ->
         "assignee": None,
         "draft": pull.draft,
         "head": _end(pull.head_repository, pull.head_ref, pull.head_sha, pull.author),
-        "base": _end(repo, pull.base_ref, "0" * 40, pull.author),
+        "base": _end(repo, pull.base_ref, repo.main_sha, pull.author),
         "_links": {name: {"href": href} for name, href in links.items()},
         "author_association": "CONTRIBUTOR",
         "auto_merge": None,

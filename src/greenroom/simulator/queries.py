@@ -165,6 +165,8 @@ class Shown:
             "closedAt": payloads.when(pull.closed_at),
             "mergedAt": payloads.when(pull.merged_at),
             "baseRefName": pull.base_ref,
+            "baseRefOid": self._repo.main_sha,
+            "files": lambda info, **page: connected([{"path": p} for p in pull.changed], page),
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
             "headRepository": Shown(self._world, self._viewer, head).repository() if head else None,

@@ -88,6 +88,7 @@ class PullRequest:
     labels: list[str] = field(default_factory=list)
     timeline: list[Item] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
+    changed: list[str] = field(default_factory=lambda: ["README.md"])
 
     @property
     def merge_sha(self) -> str:
@@ -109,6 +110,7 @@ class Repository:
     labels: dict[str, int] = field(default_factory=dict)
     next_number: int = 1
     hidden: bool = False
+    main_sha: str = "0" * 40
 
 
 class World:

@@ -1,0 +1,76 @@
+"""Several services in one repository: a pull request builds what it touches, the rest comes from the base branch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import SERVICE, digest, pull_request, row, sha
+from greenroom.core.catalogue import Repository
+from greenroom.core.images import Versions, references, touched, versions
+from greenroom.core.model import Missing, Present
+from greenroom.core.rows import Version
+from greenroom.core.status import Stage
+from greenroom.core.verdicts import Stay
+
+WEB = replace(SERVICE, name="web", paths=("apps/web", "shared/*.json"))
+API = replace(SERVICE, name="api", paths=("apps/api/",), image=replace(SERVICE.image, repository="registry.test/api"))
+REPOSITORY = Repository("shop", "acme/shop", (WEB, API))
+BASE = sha(1, 77)
+
+
+@pytest.mark.parametrize(
+    ("paths", "web", "api"),
+    [
+        ((), False, False),
+        (("apps/web/page.py",), True, False),
+        (("apps/web",), True, False),
+        (("apps/website/page.py",), False, False),
+        (("apps/api/deep/er/x.py", "README.md"), False, True),
+        (("shared/colours.json",), True, False),
+        (("apps/web/a", "apps/api/b"), True, True),
+    ],
+)
+def test_which_services_a_change_touches(paths: tuple[str, ...], web: bool, api: bool) -> None:
+    pull = pull_request(1, base_sha=BASE, changed=frozenset(paths))
+    assert (touched(WEB, pull), touched(API, pull)) == (web, api)
+
+
+def test_a_service_without_paths_is_always_touched_and_so_are_all_when_not_every_path_is_known() -> None:
+    assert touched(SERVICE, pull_request(1, base_sha=BASE, changed=frozenset()))
+    assert touched(API, pull_request(1, base_sha=BASE, changed=None))
+
+
+def test_what_is_not_touched_runs_the_image_of_the_base_branch() -> None:
+    pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
+    web, api = references(REPOSITORY, pull)
+    assert web.endswith(pull.head_sha)
+    assert api.endswith(BASE)
+    found = versions(REPOSITORY, pull, {web: Present(digest("w")), api: Present(digest("a"))}, None)
+    assert isinstance(found, Versions)
+    assert [(v.service, v.sha) for v in found.versions] == [("web", pull.head_sha), ("api", BASE)]
+
+
+def test_the_base_branch_moves_on_and_the_preview_does_not_until_the_next_push() -> None:
+    pull = pull_request(1, base_sha=sha(1, 78), changed=frozenset({"apps/web/page.py"}))
+    web = WEB.image.reference(pull.head_sha, 1)
+    old = Version("api", BASE, API.image.reference(BASE, 1), digest("a"))
+    held = row(1, versions=(Version("web", pull.head_sha, web, digest("w")), old))
+    found = versions(REPOSITORY, pull, {web: Present(digest("w"))}, held)
+    assert isinstance(found, Versions)
+    assert found.versions[1] == old
+    pushed = replace(pull, head_sha=sha(1, 5))
+    images = {r: Present(digest("n")) for r in references(REPOSITORY, pushed)}
+    after = versions(REPOSITORY, pushed, images, held)
+    assert isinstance(after, Versions)
+    assert after.versions[1].sha == sha(1, 78)
+
+
+def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:
+    pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
+    web, api = references(REPOSITORY, pull)
+    found = versions(REPOSITORY, pull, {web: Present(digest("w")), api: Missing()}, None)
+    assert isinstance(found, Stay)
+    assert found.stage is Stage.WAITING
+    assert BASE in str(found.reason)

@@ -1,0 +1,217 @@
+"""What Greenroom's own account may not do, tried with its token; and what its Applications may not make, by a real sync."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from e2e.scene import ARGO, HOME, Scene, kubectl, thing, until
+
+
+def as_greenroom(*arguments: str, given: object = None) -> tuple[bool, str]:
+    """`kubectl` with the token of Greenroom's own ServiceAccount."""
+    token = kubectl("create", "token", "greenroom", "-n", HOME).strip()
+    done = subprocess.run(
+        ["kubectl", f"--token={token}", *arguments],
+        input=json.dumps(given) if given is not None else None,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def our_set(scene: Scene) -> dict[str, Any]:
+    """An ApplicationSet as Greenroom writes it, under another name."""
+    scene.payments.pull_request("policies", "2").ready("2")
+    found = thing("applicationset", "preview-payments", ARGO)
+    assert found is not None
+    found["metadata"] = {"name": "preview-tried", "namespace": ARGO, "labels": found["metadata"]["labels"]}
+    found.pop("status", None)
+    return found
+
+
+def changed(found: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    made: Any = copy.deepcopy(found)
+    target, *keys = made, *path.split(".")
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+    target[keys[-1]] = value
+    return dict(made)
+
+
+REFUSED = {
+    "another project": ("spec.template.spec.project", "default"),
+    "another generator": ("spec.generators", [{"list": {"elements": []}}]),
+    "two generators": (
+        "spec.generators",
+        [{"plugin": {"configMapRef": {"name": "greenroom-plugin"}}}, {"list": {"elements": []}}],
+    ),
+    "another plugin": ("spec.generators", [{"plugin": {"configMapRef": {"name": "other"}}}]),
+    "a template patch": ("spec.templatePatch", "spec: {project: default}"),
+    "another chart": ("spec.template.spec.source.repoURL", "https://example.com/charts.git"),
+    "several sources": ("spec.template.spec.sources", [{"repoURL": "https://example.com/charts.git", "path": "."}]),
+    "another namespace": ("spec.template.spec.destination.namespace", "kube-system"),
+    "another cluster": ("spec.template.spec.destination.name", "production"),
+    "a policy that deletes": ("spec.syncPolicy.applicationsSync", "sync"),
+    "another installation": ("metadata.labels", {"greenroom.dev/installation": "other"}),
+    "no installation": ("metadata.labels", {}),
+}
+
+
+def test_the_set_that_greenroom_writes_is_taken_and_others_are_refused(our_set: dict[str, Any]) -> None:
+    taken, said = as_greenroom("create", "--dry-run=server", "-f", "-", given=our_set)
+    assert taken, said
+    for name, (path, value) in REFUSED.items():
+        taken, said = as_greenroom("create", "--dry-run=server", "-f", "-", given=changed(our_set, path, value))
+        assert not taken, name
+        assert "ValidatingAdmissionPolicy" in said, f"{name}: {said}"
+
+
+def test_a_set_that_is_not_ours_is_not_touched(scene: Scene, our_set: dict[str, Any]) -> None:
+    theirs = changed(our_set, "metadata", {"name": "theirs", "namespace": ARGO})
+    theirs["spec"]["generators"] = [{"list": {"elements": []}}]
+    kubectl("create", "-f", "-", given=json.dumps(theirs))
+    try:
+        labels = json.dumps({"metadata": {"labels": {"greenroom.dev/installation": "e2e"}}})
+        assert not as_greenroom("patch", "applicationset", "theirs", "-n", ARGO, "--type=merge", "-p", labels)[0]
+        assert not as_greenroom("delete", "applicationset", "theirs", "-n", ARGO)[0]
+    finally:
+        kubectl("delete", "applicationset", "theirs", "-n", ARGO)
+
+
+def test_of_an_application_only_the_operations_state_may_change(scene: Scene) -> None:
+    pull = scene.payments.pull_request("spec", "2")
+    pull.ready("2")
+
+    def patched(body: object) -> tuple[bool, str]:
+        return as_greenroom(
+            "patch",
+            "application",
+            pull.namespace,
+            "-n",
+            ARGO,
+            "--type=merge",
+            "--dry-run=server",
+            "-p",
+            json.dumps(body),
+        )
+
+    taken, said = patched({"status": {"operationState": {"phase": "Terminating"}}})
+    assert taken, said
+    bodies: tuple[dict[str, Any], ...] = (
+        {"spec": {"project": "default"}},
+        {"spec": {"source": {"helm": {"parameters": [{"name": "links.x.url", "value": "http://x"}]}}}},
+        {"operation": {"sync": {}}},
+        {"metadata": {"finalizers": None}},
+        {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "hard"}}},
+        {"metadata": {"labels": {"greenroom.dev/number": "99"}}},
+    )
+    for body in bodies:
+        taken, said = patched(body)
+        assert not taken, body
+        assert "ValidatingAdmissionPolicy" in said, said
+
+
+def test_an_application_of_another_project_is_not_deleted(scene: Scene) -> None:
+    theirs = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "theirs", "namespace": ARGO},
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": "https://example.com/x.git", "path": "."},
+            "destination": {"name": "in-cluster", "namespace": "default"},
+        },
+    }
+    kubectl("create", "-f", "-", given=json.dumps(theirs))
+    try:
+        taken, said = as_greenroom("delete", "application", "theirs", "-n", ARGO)
+        assert not taken
+        assert "only Applications of the project" in said
+    finally:
+        kubectl("delete", "application", "theirs", "-n", ARGO)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("get", "secrets", "-n", ARGO),
+        ("get", "secrets", "-A"),
+        ("get", "secret", "greenroom-e2e", "-n", HOME),
+        ("create", "namespace", "preview-mine"),
+        ("delete", "namespace", "default"),
+        ("create", "deployment", "x", "--image=x", "-n", "default"),
+        ("get", "--raw", "/api/v1/namespaces/kube-system/pods/any/log"),
+        ("create", "token", "greenroom", "-n", HOME),
+    ],
+    ids=" ".join,
+)
+def test_rbac_refuses(scene: Scene, command: tuple[str, ...]) -> None:
+    taken, said = as_greenroom(*command)
+    assert not taken
+    assert "forbidden" in said.lower(), said
+
+
+def test_logs_are_read_in_previews_and_nowhere_else(scene: Scene) -> None:
+    pull = scene.payments.pull_request("logs", "2")
+    pull.ready("2")
+    [pod] = pull.pods("app.kubernetes.io/component=web")
+    taken, said = as_greenroom("logs", "-n", pull.namespace, pod["metadata"]["name"])
+    assert taken, said
+    controller = scene.controller()["metadata"]["name"]
+    assert not as_greenroom("logs", "-n", HOME, controller)[0]
+
+
+@pytest.mark.parametrize("name", ["kube-system", "staging"])
+def test_a_preview_that_renders_another_namespace_is_refused_by_a_real_sync(scene: Scene, name: str) -> None:
+    """An Application of our project whose chart renders somebody else's Namespace: as if the chart had been taken over."""
+    if name == "staging":
+        kubectl("create", "namespace", "staging")
+    before = thing("namespace", name)
+    assert before is not None
+    chart = scene.folder / "charts" / "hostile"
+    (chart / "templates").mkdir(parents=True, exist_ok=True)
+    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: hostile, version: 0.1.0}\n")
+    (chart / "templates" / "namespace.yaml").write_text(
+        f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{greenroom.dev/installation: e2e}}}}}}\n"
+    )
+    version = f"hostile-{name}"
+    scene.make_chart(version)
+    application = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "preview-hostile-1", "namespace": ARGO},
+        "spec": {
+            "project": "greenroom-previews",
+            "source": {"repoURL": f"file://{scene.folder}/charts", "path": "hostile", "targetRevision": version},
+            "destination": {"name": "in-cluster", "namespace": "preview-hostile-1"},
+            "syncPolicy": {"automated": {}},
+        },
+    }
+    kubectl("apply", "-f", "-", given=json.dumps(application))
+    try:
+
+        def refused() -> str:
+            found = thing("application", "preview-hostile-1", ARGO) or {}
+            state = found.get("status", {})
+            conditions = json.dumps(state.get("conditions", []))
+            operation = state.get("operationState", {})
+            assert operation.get("phase") in ("Failed", "Error") or "Error" in conditions, state.get("sync")
+            return json.dumps(operation) + conditions
+
+        said = until(refused, 60, "a sync that is refused")
+        assert "not permitted" in said or "Previews have namespaces called" in said or "not adopted" in said
+        after = thing("namespace", name)
+        assert after is not None
+        assert after["metadata"].get("labels") == before["metadata"].get("labels")
+        assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
+    finally:
+        kubectl("delete", "application", "preview-hostile-1", "-n", ARGO, "--wait=false")
+        if name == "staging":
+            kubectl("delete", "namespace", "staging", "--wait=false")
