@@ -116,6 +116,22 @@ def serve(folder: Path) -> None:
 
 @main.command()
 @FOLDER
+@click.option("--without-gates", is_flag=True, help="Yes, I have read what this mode does not do.")
+def render(folder: Path, without_gates: bool) -> None:
+    """Print ApplicationSets, project and policy for git: previews without a controller, and without its gates."""
+    from greenroom import wire
+    from greenroom.argocd.render import RESTRICTIONS
+
+    text = wire.render(folder)
+    for line in RESTRICTIONS:
+        click.echo(f"without the controller: {line}", err=True)
+    if not without_gates:
+        raise click.UsageError("Nothing was printed. If you can live with that, say --without-gates.")
+    click.echo(text, nl=False)
+
+
+@main.command()
+@FOLDER
 def migrate(folder: Path) -> None:
     """Bring the history database of the configuration in FOLDER to this version."""
     import asyncio
@@ -204,6 +220,30 @@ def release(previews: tuple[str, ...], yes: bool, admin: str, as_json: bool) -> 
 
     answer = _ask(admin, "/api/release", {"previews": names, "by": getpass.getuser()})
     _print(answer, as_json, printing.released)
+
+
+@main.command()
+@click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
+@ADMIN
+@AS_JSON
+def roll(previews: tuple[str, ...], admin: str, as_json: bool) -> None:
+    """Let these previews take the present chart and settings now, not with their next push. Their pods may restart."""
+    import getpass
+
+    from greenroom.terminal import printing
+
+    names = ["#".join((r, str(n))) for r, n in map(_named, previews)]
+    _print(_ask(admin, "/api/roll", {"previews": names, "by": getpass.getuser()}), as_json, printing.rolled)
+
+
+@main.command()
+@ADMIN
+@AS_JSON
+def sweep(admin: str, as_json: bool) -> None:
+    """Look now for what belongs to no preview; `argocd.sweep: delete` deletes what two sweeps in a row saw."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/sweep", {}), as_json, printing.swept)
 
 
 @main.command()

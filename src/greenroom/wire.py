@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -31,7 +32,7 @@ from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration
+from greenroom.errors import Failed, FixConfiguration, Mistake
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -56,6 +57,15 @@ AnyEngine = LocalEngine | ArgoEngine
 async def migrate(folder: Path) -> str:
     """Bring the history of the configuration in a folder to this version; one line that says from where to where."""
     return await migrate_history(config.load(folder).settings.history)
+
+
+def render(folder: Path) -> str:
+    """The objects of the mode without a controller, as YAML documents (JSON is YAML). Raises `FixConfiguration`."""
+    from greenroom.argocd.render import rendered
+
+    loaded = config.load(folder)
+    objects = rendered(_frame(loaded), loaded.platform, loaded.settings.github.api_url)
+    return "".join(f"---\n{json.dumps(o, indent=2)}\n" for o in objects)
 
 
 async def serve(folder: Path) -> int:
@@ -197,6 +207,7 @@ class Instance:
         noting = asyncio.create_task(_note_deployments(seen, history))
         stack.push_async_callback(_ended, noting)
         control = Control(self._reconciler, self.loop)
+        sweep = self._engine.sweep if isinstance(self._engine, ArgoEngine) else None
         listen = self._settings.listen
         hooks = webhook(
             secrets.webhooks, self._hint, lambda d: seen.put_nowait(_deployment(d)), self._metrics.delivered
@@ -204,7 +215,7 @@ class Instance:
         applications: dict[str, tuple[str, ASGIApp]] = {
             "webhook": (listen.webhook, hooks),
             "dashboard": (listen.dashboard, dashboard(self._board, history, self._reconciler.platform.installation)),
-            "admin": (listen.admin, admin(self._board, history, control)),
+            "admin": (listen.admin, admin(self._board, history, control, sweep)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
         }
         if isinstance(self._engine, ArgoEngine):
@@ -309,9 +320,13 @@ def _engine(loaded: Configuration, wake: Callable[[int], None]) -> AnyEngine:
     return LocalEngine(local, wake)
 
 
-def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
+def _frame(loaded: Configuration) -> Frame:
     platform, argocd = loaded.platform, loaded.settings.argocd
-    frame = Frame(
+    if not argocd.chart:
+        fix = "Write oci://HOST/PATH/preview, or a git URL with the path after `//`, and `chartVersion`."
+        mistake = Mistake("greenroom.yaml", "argocd.chart", "the preview chart is not named.", fix)
+        raise FixConfiguration("Argo CD needs the preview chart.", (mistake,))
+    return Frame(
         installation=platform.installation,
         prefix=platform.prefix,
         namespace=argocd.namespace,
@@ -320,8 +335,12 @@ def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
         chart=argocd.chart,
         plugin=argocd.plugin,
     )
+
+
+def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
+    platform, argocd = loaded.platform, loaded.settings.argocd
     settings = ArgoSettings(
-        frame=frame,
+        frame=_frame(loaded),
         chart_version=platform.cluster.chart_version,
         scheme=platform.scheme,
         probe=argocd.probe,
@@ -330,6 +349,7 @@ def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
         lease_namespace=os.environ.get("POD_NAMESPACE", ""),
         holder=os.environ.get("POD_NAME", "") or f"{socket.gethostname()}-{os.getpid()}",
         logs=True,
+        delete_orphans=argocd.sweep == "delete",
     )
     return ArgoEngine(settings, wake)
 

@@ -104,10 +104,10 @@ def test_ten_unlabelled_by_a_person_three_go_and_seven_wait_for_their_names(scen
     assert sum(p.exists() for p in pulls) == 7
     for pull in held:
         assert pull.name in scene.greenroom("list")
-    scene.greenroom("release", held[0].name)
+    scene.greenroom("release", "--yes", held[0].name)
     held[0].gone(60)
     assert all(p.exists() for p in held[1:]), "only what was named"
-    scene.greenroom("release", *[p.name for p in held[1:]])
+    scene.greenroom("release", "--yes", *[p.name for p in held[1:]])
     for pull in held[1:]:
         pull.gone(90)
 

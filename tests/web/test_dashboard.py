@@ -35,6 +35,9 @@ class Nothing:
     async def release(self, names: list[str], by: str) -> list[dict[str, object]]:
         return [{"preview": name, "code": by} for name in names]
 
+    async def roll(self, names: list[str], by: str) -> list[dict[str, object]]:
+        return [{"preview": name, "code": by} for name in names]
+
 
 def status(number: int, stage: Stage = Stage.READY, title: str = "A change") -> Status:
     return Status(

@@ -29,6 +29,7 @@ project: {{ $argo.project | default "greenroom-previews" | quote }}
 destination: {{ $argo.destination | default "in-cluster" | quote }}
 plugin: {{ $argo.plugin | default "greenroom-plugin" | quote }}
 repository: {{ $repo | quote }}
+sweep: {{ eq ($argo.sweep | default "report") "delete" }}
 account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
 {{- end }}
 

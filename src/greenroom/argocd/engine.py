@@ -22,12 +22,13 @@ from greenroom.argocd import canary as birds
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd import sets
 from greenroom.argocd.canary import Canary
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, Kube, Object
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, VOLUMES, Kube, Object
 from greenroom.argocd.lease import Lease
 from greenroom.argocd.looks import Ground, Look, Watcher
 from greenroom.argocd.mirror import Mirror
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.sets import Frame
+from greenroom.argocd.sweep import Orphan, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
@@ -40,6 +41,7 @@ FIRST_COPY = 30.0
 TAKEN_OVER = 5.0
 CANARY_EVERY = 3600.0
 CANARY_AGAIN = 10.0
+SWEEP_EVERY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ArgoSettings:
     lease_namespace: str
     holder: str
     logs: bool
+    delete_orphans: bool = False
 
 
 class ArgoEngine:
@@ -73,6 +76,7 @@ class ArgoEngine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pods: dict[str, dict[str, Object]] = {}
         self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
+        self._seen_orphans: frozenset[Orphan] = frozenset()
         self._loaded = False
         self._proved: bool | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -140,6 +144,7 @@ class ArgoEngine:
                 await mirror.ready.wait()
         await self._prove()
         self._spawn(self._prove_again())
+        self._spawn(self._sweep_again())
         for rows in self._sets.values():
             self._refresh(self._frame.name(rows.repository)).push(rows.generation)
 
@@ -202,8 +207,6 @@ class ArgoEngine:
         known = self._sets.get(rows.repository_id)
         if known and rows.generation <= known.generation:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
-        if not self._frame.chart:
-            raise Failed("`argocd.chart` is empty in greenroom.yaml. Name the preview chart and its version.")
         name = self._frame.name(rows.repository)
         if known is None:
             await self._not_foreign(name)
@@ -259,6 +262,39 @@ class ArgoEngine:
         others = self._cluster_scoped.get(identity, ())
         where, installation = self._frame.namespace, self._frame.installation
         return await receipts.receipt(self._argo, self._previews, where, installation, identity, name, others)
+
+    # --- the sweep ---
+
+    async def sweep(self) -> Sweep:
+        """Find what belongs to nothing; delete what the sweep before saw too, where the configuration says so."""
+        self._ensure()
+        self._lease.check()
+        volumes, _ = await self._previews.listed(VOLUMES)
+        found = orphans(
+            self._frame.installation,
+            self._sets,
+            self._applications.whole().values(),
+            self._namespaces.whole().values(),
+            volumes,
+        )
+        deleted = []
+        for orphan in found if self._settings.delete_orphans else ():
+            if orphan.kind == "namespace" and orphan in self._seen_orphans:
+                await self._previews.delete(NAMESPACES, "", orphan.name, orphan.uid)
+                deleted.append(orphan)
+        self._seen_orphans = frozenset(found)
+        return Sweep(found, tuple(deleted))
+
+    async def _sweep_again(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            try:
+                done = await self.sweep()
+            except GreenroomError as error:
+                log.warning("the sweep was left out", why=str(error))
+                continue
+            if done.orphans:
+                log.warning("orphans", found=[str(o) for o in done.orphans], deleted=[str(o) for o in done.deleted])
 
     # --- within ---
 

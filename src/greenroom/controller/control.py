@@ -9,7 +9,8 @@ from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Reconciler
 from greenroom.core import rowsets
 from greenroom.core.catalogue import Repository
-from greenroom.core.model import Release, RowSet
+from greenroom.core.desired import roll_key
+from greenroom.core.model import Identity, Release, RowSet
 from greenroom.core.status import Status
 from greenroom.errors import Failed, GreenroomError
 
@@ -58,9 +59,26 @@ class Control:
             self._loop.wake(status.repository)
         return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
 
+    async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
+        """Let these previews take the present chart and settings before their next push."""
+        board, platform = self._reconciler.parts.board, self._reconciler.platform
+        known = {s.name: s for s in board.statuses.values() if s.since}
+        if unknown := [n for n in names if n not in known]:
+            raise Failed(f"{', '.join(unknown)}: no preview runs there, so nothing was rolled.")
+        chosen = [known[name] for name in dict.fromkeys(names)]
+        for repository_id in sorted({s.identity.repository_id for s in chosen}):
+            mine = [s.identity for s in chosen if s.identity.repository_id == repository_id]
+            await self._let(repository_id, [(i, roll_key(platform)) for i in mine], by)
+        for status in chosen:
+            self._loop.wake(status.repository)
+        return [{"preview": s.name, "chart": platform.cluster.chart_version} for s in chosen]
+
     async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
+        await self._let(repository_id, [(s.identity, s.hold) for s in chosen], by)
+
+    async def _let(self, repository_id: int, chosen: list[tuple[Identity, str]], by: str) -> None:
         now = self._reconciler.now()
-        releases = [Release(s.identity, s.hold, by, now) for s in chosen]
+        releases = [Release(identity, hold, by, now) for identity, hold in chosen]
 
         def added(rows: RowSet) -> RowSet:
             return rowsets.released(rows, releases, now)

@@ -60,6 +60,18 @@ def released(answer: dict[str, Any]) -> str:
     return "\n".join(f"{r['preview']}: released ({r['code']})" for r in answer["released"])
 
 
+def rolled(answer: dict[str, Any]) -> str:
+    """What takes the present chart."""
+    return "\n".join(f"{r['preview']}: takes chart {r['chart']} and today's settings" for r in answer["rolled"])
+
+
+def swept(answer: dict[str, Any]) -> str:
+    """What belongs to nothing, and what was deleted."""
+    if not answer["orphans"]:
+        return "Nothing is left of any preview."
+    return "\n".join(f"{o}{': deleted' if o in answer['deleted'] else ''}" for o in answer["orphans"])
+
+
 def _urls(preview: dict[str, Any]) -> str:
     return " ".join(s["url"] for s in preview["services"] if s["url"])
 

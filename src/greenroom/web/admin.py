@@ -6,7 +6,7 @@ Every request needs the header `X-Greenroom: cli`, which no page of another site
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -43,9 +43,24 @@ class Control(Protocol):
     async def release(self, names: list[str], by: str) -> list[Json]:
         """Release exactly these holds."""
 
+    async def roll(self, names: list[str], by: str) -> list[Json]:
+        """Let these previews take the present chart and settings now."""
 
-def admin(board: Board, past: Past, control: Control) -> Starlette:
-    """The application."""
+
+class Swept(Protocol):
+    """What a sweep found; each prints itself."""
+
+    @property
+    def orphans(self) -> Sequence[object]:
+        """What belongs to nothing."""
+
+    @property
+    def deleted(self) -> Sequence[object]:
+        """What of it was deleted."""
+
+
+def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaitable[Swept]] | None = None) -> Starlette:
+    """The application. `sweep` is None with an engine that has nothing to sweep."""
 
     async def previews(request: Request) -> Response:
         found = sorted(board.statuses.values(), key=lambda s: (s.repository, s.number))
@@ -69,8 +84,20 @@ def admin(board: Board, past: Past, control: Control) -> Starlette:
         names, by = body["previews"], str(body["by"])
         return JSONResponse({"released": await control.release([str(n) for n in names], by)})
 
+    async def roll(request: Request) -> Response:
+        body = json.loads(await request.body())
+        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], str(body["by"]))})
+
+    async def swept(request: Request) -> Response:
+        if sweep is None:
+            return _wrong(409, "The local engine leaves nothing to sweep; each removal is proved by itself.")
+        done = await sweep()
+        return JSONResponse({"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]})
+
     return Starlette(
         routes=[
+            Route("/api/roll", _asked(roll), methods=["POST"]),
+            Route("/api/sweep", _asked(swept), methods=["POST"]),
             Route("/api/previews", _asked(previews)),
             Route("/api/previews/{repository}/{number:int}", _asked(preview)),
             Route("/api/plan", _asked(plan)),
