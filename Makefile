@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e
+.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e image
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -55,6 +55,9 @@ cluster-down: ## end that cluster and prove that nothing is left of it
 
 cluster-status: ## what of that cluster runs
 	@deploy/cluster/cluster status
+
+image: $(filter $(TOOLS)/bin/uv,$(UV)) ## the controller's OCI image in dist/image, without Docker; REFERENCE= to push
+	@deploy/image/build $(REFERENCE)
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
