@@ -74,6 +74,8 @@ containers:
     {{- with .process.port }}
     ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
     {{- if eq $.process.kind "web" }}
+    # The ingress hears of the end a moment after the process does.
+    lifecycle: { preStop: { sleep: { seconds: 1 } } }
     # Readiness only: a service that starts slowly is waited for, never restarted.
     readinessProbe:
       {{- if $.process.probe }}

@@ -170,6 +170,8 @@ def application_spec(frame: Frame) -> Object:
         "destination": {"name": frame.destination, "namespace": "{{ .namespace }}"},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
+            # Argo CD's own retries go on with the old values while newer ones wait; another nonce tries again instead.
+            "retry": {"limit": 0},
             "syncOptions": ["RespectIgnoreDifferences=true"],
         },
         # Passwords are made once in the cluster; another rendering must not replace them.

@@ -168,6 +168,8 @@ def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
 
 
 def updating(sha: str, old: str) -> Reason:
+    if old == sha:
+        return Reason("updating", f"Version {sha[:7]} takes a change over; it keeps serving.")
     keeps = f" {old[:7]} keeps serving until then." if old else ""
     return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
 
