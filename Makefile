@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e image
+.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster image
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -43,6 +43,9 @@ format: $(STAMP) ## format and mend what can be mended
 
 bench: $(STAMP) ## measure; prints the figures of the README
 	$(BIN)/python -m bench
+
+bench-cluster: $(STAMP) ## measure on the real cluster, beside Argo CD's own generator (root; make cluster first)
+	deploy/cluster/cluster run $(BIN)/python -m bench.cluster
 
 mutations: $(STAMP) ## take each safety rule out of the code and see that a test turns red
 	$(BIN)/python tests/mutations.py

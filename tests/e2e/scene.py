@@ -107,7 +107,7 @@ class GitHub:
         self.hooks = Webhooks(self.world, SECRETS["webhook-secret"])
         self.url = ""
         self._port = port
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._stop: asyncio.Event = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -118,7 +118,7 @@ class GitHub:
         self.url = ready.result(20)
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
     def do(self, action: Callable[[World], T]) -> T:
@@ -131,15 +131,15 @@ class GitHub:
             except BaseException as error:
                 done.set_exception(error)
 
-        self._loop.call_soon_threadsafe(act)
+        self.loop.call_soon_threadsafe(act)
         return done.result(10)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        asyncio.set_event_loop(self.loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            self.loop.run_until_complete(self._serve())
         finally:
-            self._loop.close()
+            self.loop.close()
 
     async def _serve(self) -> None:
         async with running(self.simulator, self._port, NODE) as url:

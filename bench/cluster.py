@@ -1,0 +1,311 @@
+"""`make bench-cluster`: Greenroom on the real cluster, each figure beside Argo CD's own PullRequest generator.
+
+Both make previews of the same service from the same chart on the same node in one run; both are told by webhook. Times
+are seconds from the event on GitHub; medians. It takes about 20 minutes, and wants the cluster for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from e2e import scene as stage  # noqa: E402
+from e2e.scene import ARGO, DOMAIN, NODE, SECRETS, Pull, Scene, kubectl, run  # noqa: E402
+from greenroom.simulator import payloads  # noqa: E402
+from greenroom.simulator.webhooks import Delivery, Webhooks  # noqa: E402
+from greenroom.simulator.world import PullRequest, World  # noqa: E402
+
+ROUNDS = 8
+AT_ONCE = 20
+SIZES = (1, 50, 200)
+WAIT = 180.0
+OURS = "greenroom.dev%2Frepository%3Dpayments"
+ARGO_HOOK = "http://127.0.0.1:7000/api/webhook"
+
+
+class Api:
+    """The apiserver without a process for each question."""
+
+    def __init__(self) -> None:
+        config = yaml.safe_load(Path(run("printenv", "KUBECONFIG").strip()).read_text())
+        cluster = config["clusters"][0]["cluster"]
+        context = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        token = config["users"][0]["user"]["token"]
+        self.client = httpx2.Client(
+            base_url=cluster["server"], verify=context, headers={"authorization": f"Bearer {token}"}, trust_env=False
+        )
+
+    def exists(self, path: str) -> bool:
+        return self.client.get(path).status_code == 200
+
+    def get(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get(path).json()
+        return found
+
+
+class ArgoHooks(Webhooks):
+    """GitHub's webhooks as Argo CD wants them: with the address at which it asks GitHub."""
+
+    def __init__(self, world: World, base: str) -> None:
+        super().__init__(world, "unused")
+        self._base = base
+        self.url = ARGO_HOOK
+
+    def _fate(self, delivery: Delivery) -> None:
+        body = delivery.body.replace(payloads.WEB.encode(), self._base.encode())
+        super()._fate(Delivery(delivery.event, delivery.id, body))
+
+
+class Maker:
+    """One of the two: how its previews are called, and the label that asks for one."""
+
+    def __init__(self, title: str, label: str, prefix: str) -> None:
+        self.title, self.label, self.prefix = title, label, prefix
+
+    def name(self, pull: Pull) -> str:
+        return f"{self.prefix}-{pull.repository.name}-{pull.number}"
+
+
+GREENROOM = Maker("Greenroom", "preview", "preview")
+NATIVE = Maker("Argo CD's generator", "plain", "plain")
+
+
+def wait(check: Callable[[], bool], since: float) -> float:
+    """Seconds from `since` until it holds."""
+    while not check():
+        if time.perf_counter() - since > WAIT:
+            raise stage.NotSeen(f"not within {WAIT:g} s")
+        time.sleep(0.01)
+    return time.perf_counter() - since
+
+
+def answers(scene: Scene, pull: Pull) -> bool:
+    try:
+        host = f"payments-pr-{pull.number}.{DOMAIN}"
+        return scene.client.get(f"http://{NODE}/healthz", headers={"host": host}).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, float, float]:
+    """One preview: event to Application, event to HTTP 200, unlabelled to no namespace and no Application."""
+    pull = scene.payments.pull_request(f"{maker.prefix}-{number}", "2", labelled=False)
+    application = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{maker.name(pull)}"
+    namespace = f"/api/v1/namespaces/{maker.name(pull)}"
+    begun = time.perf_counter()
+    pull.label(maker.label)
+    made = wait(lambda: api.exists(application), begun)
+    served = wait(lambda: answers(scene, pull), begun)
+    begun = time.perf_counter()
+    pull.unlabel(maker.label)
+    gone = wait(lambda: not api.exists(namespace) and not api.exists(application), begun)
+    scene.github.do(lambda w: w.close("shop/payments", pull.number, "ada"))
+    hour(scene)
+    return made, served, gone
+
+
+def hour(scene: Scene) -> None:
+    """An hour passes on GitHub, so that removals by hand are not held."""
+    scene.github.do(lambda w: w.advance(timedelta(hours=1, minutes=1)))
+
+
+def lives(scene: Scene, api: Api) -> None:
+    life(scene, api, GREENROOM, 0)  # images, caches
+    life(scene, api, NATIVE, 0)
+    found: dict[str, list[tuple[float, float, float]]] = {GREENROOM.title: [], NATIVE.title: []}
+    for number in range(1, ROUNDS + 1):
+        for maker in (GREENROOM, NATIVE):
+            found[maker.title].append(life(scene, api, maker, number))
+    for index, what in enumerate(("event -> Application", "event -> HTTP 200", "unlabelled -> nothing")):
+        ours, native = ([r[index] for r in found[m.title]] for m in (GREENROOM, NATIVE))
+        print(
+            f"{what}: {statistics.median(ours):.2f} s, Argo CD's generator {statistics.median(native):.2f} s,"
+            f" ratio {statistics.median(ours) / statistics.median(native):.2f}"
+            f" (ranges {min(ours):.2f}-{max(ours):.2f}, {min(native):.2f}-{max(native):.2f}; n={ROUNDS} each)",
+            flush=True,
+        )
+
+
+def at_once(scene: Scene, maker: Maker) -> None:
+    pulls = [scene.payments.pull_request(f"{maker.prefix}-once-{n}", "2", labelled=False) for n in range(AT_ONCE)]
+    begun = time.perf_counter()
+    for pull in pulls:
+        pull.label(maker.label)
+    taken = [0.0] * AT_ONCE
+    while not all(taken) and time.perf_counter() - begun < WAIT:
+        for index, pull in enumerate(pulls):
+            if not taken[index] and answers(scene, pull):
+                taken[index] = time.perf_counter() - begun
+    for pull in pulls:
+        pull.close()
+    for pull in pulls:
+        stage.until(lambda pull=pull: not stage.thing("namespace", maker.name(pull)), 180)  # type: ignore[misc]
+    print(f"{AT_ONCE} at once, {maker.title}: the median answers after {statistics.median(taken):.1f} s,"
+          f" the last after {max(taken):.1f} s", flush=True)  # fmt: skip
+
+
+def _open(branch: str, sha: str, world: World) -> PullRequest:
+    return world.open_pull_request("shop/payments", head=branch, sha=sha, by="ada")
+
+
+def refreshes(scene: Scene, api: Api) -> None:
+    """What one refresh of a set costs Argo CD, from the annotation to its end, and Greenroom's share of it."""
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applicationsets/preview-payments"
+    pulls: list[Pull] = []
+    sha = scene.payments.commit("asleep", "2")
+    scene.payments.build(sha)
+    for size in SIZES:
+        while len(pulls) < size:
+            branch = f"asleep-{len(pulls)}"
+            opened = scene.github.do(partial(_open, branch, sha))
+            pull = Pull(scene.payments, opened.number, branch)
+            pull.label("preview-sleep")
+            pull.label()
+            pulls.append(pull)
+        begun = time.perf_counter()
+        synced = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications?labelSelector={OURS}"
+        while (
+            sum(a.get("status", {}).get("sync", {}).get("status") == "Synced" for a in api.get(synced)["items"]) < size
+        ):
+            if time.perf_counter() - begun > 900:
+                raise stage.NotSeen(f"{size} previews were not synced within 900 s")
+            time.sleep(0.5)
+        print(f"{size} previews asleep and synced after {time.perf_counter() - begun:.0f} s", flush=True)
+        taken = []
+        for number in range(5):
+            body = {"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": f"bench-{number}"}}}
+            begun = time.perf_counter()
+            api.client.patch(path, content=json.dumps(body), headers={"content-type": "application/merge-patch+json"})
+            while "argocd.argoproj.io/application-set-refresh" in (api.get(path)["metadata"].get("annotations") or {}):
+                time.sleep(0.005)
+            taken.append(time.perf_counter() - begun)
+            time.sleep(1)
+        size_of_set = len(json.dumps(api.get(path)))
+        print(
+            f"one refresh with {size} previews: {statistics.median(taken) * 1000:.0f} ms (median of 5);"
+            f" the ApplicationSet is {size_of_set / 1024:.0f} KB",
+            flush=True,
+        )
+    at_rest(scene, len(pulls))
+    scene.pulls.extend(pulls)
+
+
+def at_rest(scene: Scene, previews: int, seconds: int = 60) -> None:
+    """Memory and CPU of the controller's process while nothing happens."""
+    script = "cat /proc/1/stat; grep VmRSS /proc/1/status"
+
+    def seen() -> tuple[float, int]:
+        out = kubectl("exec", "-n", stage.HOME, "deploy/greenroom", "--", "sh", "-c", script)
+        fields = out.splitlines()[0].rpartition(")")[2].split()
+        memory = int(next(line for line in out.splitlines() if "VmRSS" in line).split()[1])
+        return (int(fields[11]) + int(fields[12])) / 100, memory
+
+    time.sleep(20)
+    before, _ = seen()
+    asked = sum(scene.github.simulator.requests.values())
+    time.sleep(seconds)
+    after, memory = seen()
+    calls = sum(scene.github.simulator.requests.values()) - asked
+    print(
+        f"at rest with {previews} previews: {memory / 1024:.0f} MB, {(after - before) / seconds * 100:.1f} % of a core"
+        f" (resync every {scene.configuration['resync']}, {calls} requests to GitHub in {seconds} s)",
+        flush=True,
+    )
+
+
+def calls_an_hour(scene: Scene, repositories: int = 20) -> None:
+    """Requests to GitHub at rest: of one resync of 20 repositories, and of one poll by Argo CD's generator."""
+    services = {}
+    for number in range(repositories):
+        slug = f"shop/quiet-{number}"
+        scene.github.do(lambda w, slug=slug: w.repository(slug))  # type: ignore[misc]
+        services[f"quiet-{number}"] = {"repository": slug, "image": f"{stage.REGISTRY}/shop/payments", "port": 8080}
+    before, resync = scene.services, "30s"
+    scene.services = services
+    scene.configuration["resync"] = resync
+    scene.upgrade()
+    kubectl("rollout", "status", "-n", stage.HOME, "deploy/greenroom", "--timeout=90s")
+    scene.up()
+    time.sleep(40)
+    asked = sum(scene.github.simulator.requests.values())
+    time.sleep(120)
+    passes = (sum(scene.github.simulator.requests.values()) - asked) / 4
+    print(
+        f"{repositories} repositories at rest: {passes:.1f} requests to GitHub a resync,"
+        f" {passes * 6:.0f} an hour with the default resync of 10 min;"
+        f" Argo CD's generator asks once for each set and poll: {repositories * 20} an hour at its 180 s here,"
+        f" {repositories * 2} at its default of 30 min",
+        flush=True,
+    )
+    scene.services = before
+
+
+@contextmanager
+def native(scene: Scene) -> Iterator[None]:
+    """The same previews by Argo CD's own generator, told by GitHub's webhook."""
+    folder = scene.folder / "native"
+    (folder / "services").mkdir(parents=True)
+    argocd = {**scene.configuration["argocd"], "project": "plain-previews"}
+    told = {**scene.configuration, "installation": "plain", "namePrefix": "plain", "label": "plain", "argocd": argocd}
+    (folder / "greenroom.yaml").write_text(json.dumps(told))
+    (folder / "services" / "payments.yaml").write_text(json.dumps(scene.services["payments"]))
+    text = run(sys.executable, "-m", "greenroom", "render", "--without-gates", str(folder))
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "greenroom-github", "namespace": ARGO, "labels": {"app.kubernetes.io/part-of": "argocd"}},
+        "stringData": {"token": SECRETS["github-token"]},
+    }
+    kubectl("apply", "-f", "-", given=json.dumps(secret))
+    kubectl("apply", "-f", "-", given=text)
+    hooks = scene.github.do(lambda w: ArgoHooks(w, scene.github.url))
+    sending = asyncio.run_coroutine_threadsafe(hooks.run(), scene.github.loop)
+    try:
+        yield
+    finally:
+        sending.cancel()
+        kubectl("delete", "-f", "-", "--wait=false", given=text, check=False)
+
+
+def main() -> None:
+    stage.environment()
+    image = run(str(ROOT / "deploy" / "image" / "build"), "greenroom:bench").strip().splitlines()[-1]
+    machine = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
+    print(f"{machine} cores, one node, Argo CD's default settings; ratios are Greenroom / Argo CD's own generator")
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        with stage.played(folder, image) as scene:
+            api = Api()
+            scene.configuration["resync"] = "10m"
+            scene.configuration["limits"] = {"total": 500, "perRepository": 500, "perAuthor": 500}
+            scene.upgrade()
+            time.sleep(3)
+            with native(scene):
+                lives(scene, api)
+                for maker in (GREENROOM, NATIVE):
+                    at_once(scene, maker)
+            refreshes(scene, api)
+            calls_an_hour(scene)
+
+
+if __name__ == "__main__":
+    main()
