@@ -172,6 +172,30 @@ async def test_the_proxy_knows_only_previews_and_passes_bodies(shop: Workshop) -
         assert sent.headers["x-robots-tag"] == "noindex"
 
 
+async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop: Workshop) -> None:
+    sha = shop.commit("1", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await wait(engine, Health.READY)
+        url = (await get(engine)).json()["environment"]["DATABASE_URL"]
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("INSERT INTO things VALUES ('three')")
+        await engine.serve(shop.rows(replace(shop.row(sha, needs=NEED), asleep=True), 2))
+
+        async def asleep() -> bool:
+            [preview] = (await engine.observe()).previews.values()
+            return not any(s.ready for s in preview.services)
+
+        await until(asleep)
+        assert not processes.marked(mark_of("test", IDENTITY))
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
+        await wait(engine, Health.READY, sha)
+        async with await psycopg.AsyncConnection.connect(
+            (await get(engine)).json()["environment"]["DATABASE_URL"]
+        ) as back:
+            assert await names(back) == ["one", "three", "two"]
+
+
 async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnation(shop: Workshop) -> None:
     first, second = shop.commit("1", seed__sql=SEED), shop.commit("2", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:

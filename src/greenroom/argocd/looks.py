@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
+import structlog
 
 from greenroom import logs
 from greenroom.argocd import pods as reading
@@ -24,10 +25,13 @@ from greenroom.core.model import Health, Identity, Life, Running
 from greenroom.core.rows import Row, revision
 from greenroom.errors import GreenroomError
 
+log = structlog.get_logger(__name__)
+
 LOG_LINES = 20
 REMOVAL_PATIENCE = 15.0
 OPERATION_PATIENCE = 3.0
 NO_POD_PATIENCE = 3.0
+RENDER_PATIENCE = 10.0
 FAST, SLOW = 0.2, 5.0
 ERRORS = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
@@ -94,6 +98,9 @@ class Watcher:
                 found = await self._look(application)
             except GreenroomError as error:
                 doubt = str(error)
+            except Exception as error:
+                log.exception("a preview could not be looked at", preview=self.name)
+                doubt = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is."
             if (found, doubt) != (self.look, self.doubt):
                 self.look, self.doubt = found, doubt
                 self.ground.changed(self.identity)
@@ -123,7 +130,7 @@ class Watcher:
         await self._end_stuck_operation(application)
         refusal = _refusal(application)
         self.refused_since = (self.refused_since or time.monotonic()) if refusal else 0.0
-        if refusal:
+        if refusal and time.monotonic() - self.refused_since >= _patience(application):
             return replace(look, health=Health.FAILED, why=refusal, refused=True)
         if row.asleep:
             return replace(look, health=Health.READY)
@@ -242,6 +249,12 @@ def _operates_on_spec(application: Object) -> bool:
 def _values(source: Mapping[str, object]) -> object:
     helm = source.get("helm") or {}
     return helm.get("values") if isinstance(helm, dict) else None
+
+
+def _patience(application: Object) -> float:
+    """Seconds that a refusal may last before it is told: a restart of Argo CD looks like one for a moment."""
+    failed = ((application.get("status") or {}).get("operationState") or {}).get("phase") in ("Failed", "Error")
+    return 0.0 if failed else RENDER_PATIENCE
 
 
 def _refusal(application: Object) -> str:

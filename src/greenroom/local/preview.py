@@ -129,7 +129,9 @@ class Preview:
             self._changed.clear()
             try:
                 row = self.row
-                if row is not None and self._wants(row):
+                if row is not None and row.asleep:
+                    await self._sleep()
+                elif row is not None and self._wants(row):
                     await self._deploy(row)
                 await self._watch()
             except Exception as error:
@@ -145,6 +147,13 @@ class Preview:
         key = key_of(row)
         serving = self.kept.serving.key if self.kept.serving else ""
         return key not in (serving, self.kept.failed_key)
+
+    async def _sleep(self) -> None:
+        """End every process; the databases stay as they are."""
+        if self.kept.serving or self.kept.health is not Health.READY:
+            await self._end_all(keep=())
+            self._keep(serving=None, starting=None, health=Health.READY, why="", log=(), failed_key="")
+            self._route()
 
     async def _deploy(self, row: Row) -> None:
         key = key_of(row)
