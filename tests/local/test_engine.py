@@ -184,7 +184,7 @@ async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop:
 
         async def asleep() -> bool:
             [preview] = (await engine.observe()).previews.values()
-            return not any(s.ready for s in preview.services)
+            return not any(s.sha for s in preview.services)
 
         await until(asleep)
         assert not processes.marked(mark_of("test", IDENTITY))
