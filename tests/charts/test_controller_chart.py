@@ -1,0 +1,197 @@
+"""The controller's chart: what Kubernetes takes, what Greenroom may do, and that `greenroom render` says the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from charts.rendering import KUBERNETES, ROOT, Object, Values
+from greenroom import config
+from greenroom.argocd.render import app_project, namespace_policy, rendered
+from greenroom.argocd.sets import Frame
+
+CUSTOM = {"AppProject", "ServiceMonitor"}
+SHOP = ROOT / "examples" / "shop" / "platform"
+FRAME = Frame(
+    "shop", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
+)
+MINIMAL: Values = {
+    "configuration": {
+        "greenroom": {
+            "installation": "shop",
+            "domain": "preview.example.com",
+            "argocd": {"chart": FRAME.chart, "chartVersion": "0.1.0"},
+        },
+        "services": {"shop": {"repository": "acme/shop", "image": "r.example.com/shop", "port": 8080}},
+    }
+}
+FULL: Values = {
+    **MINIMAL,
+    "persistence": {"enabled": True, "storageClass": "fast"},
+    "database": {"existingSecret": "history"},
+    "serviceMonitor": {"create": True},
+    "image": {"digest": f"sha256:{'0' * 64}", "pullSecrets": [{"name": "pull"}]},
+    "nodeSelector": {"pool": "tools"},
+    "tolerations": [{"key": "tools", "operator": "Exists"}],
+    "argocd": {"namespaceNames": False},
+}
+Render = Callable[[Values], list[Object]]
+
+
+def helm_template(helm: str, values: Values, folder: Path) -> subprocess.CompletedProcess[str]:
+    file = folder / "values.json"
+    file.write_text(json.dumps(values))
+    command = [helm, "template", "greenroom", str(ROOT / "charts" / "greenroom"), "-n", "greenroom", "-f", str(file)]
+    return subprocess.run([*command, "--kube-version", KUBERNETES], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def controller(helm: str, tmp_path: Path) -> Render:
+    def made(values: Values) -> list[Object]:
+        done = helm_template(helm, values, tmp_path)
+        assert done.returncode == 0, done.stderr
+        return [o for o in yaml.safe_load_all(done.stdout) if o]
+
+    return made
+
+
+def one(found: list[Object], kind: str, end: str = "") -> Object:
+    [only] = [o for o in found if o["kind"] == kind and o["metadata"]["name"].endswith(end)]
+    return only
+
+
+@pytest.mark.parametrize("version", ["1.31", "1.32", "1.33", "1.34"])
+@pytest.mark.parametrize("values", [MINIMAL, FULL], ids=["minimal", "full"])
+def test_every_supported_kubernetes_takes_it(controller: Render, values: Values, version: str) -> None:
+    found = [o for o in controller(values) if o["kind"] not in CUSTOM]
+    assert {kubernetes_validate.validate(o, version, strict=True) for o in found} == {version}
+
+
+def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(controller: Render) -> None:
+    rules = [(o["kind"], rule) for o in controller(FULL) if o["kind"] in ("Role", "ClusterRole") for rule in o["rules"]]
+    for kind, rule in rules:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        assert not {"secrets", "pods/log", "pods/exec"} & set(rule["resources"])
+        if kind == "ClusterRole":
+            assert set(rule["verbs"]) == {"get", "list", "watch"}
+    writes = {(r, v) for _, rule in rules for r in rule["resources"] for v in rule["verbs"]} - {
+        (r, v) for _, rule in rules for r in rule["resources"] for v in ("get", "list", "watch")
+    }
+    assert writes == {
+        ("applicationsets", "create"),
+        ("applicationsets", "patch"),
+        ("applicationsets", "delete"),
+        ("applications", "delete"),
+        ("applications", "patch"),
+        ("leases", "create"),
+        ("leases", "update"),
+    }
+
+
+def test_only_a_sweep_that_deletes_may_delete_namespaces(controller: Render) -> None:
+    values: Any = json.loads(json.dumps(MINIMAL))
+    values["configuration"]["greenroom"]["argocd"]["sweep"] = "delete"
+    rules = one(controller(values), "ClusterRole")["rules"]
+    assert {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["delete"]} in rules
+    assert not any("delete" in r["verbs"] for r in one(controller(MINIMAL), "ClusterRole")["rules"])
+
+
+def test_the_pod_is_restricted_and_its_root_read_only(controller: Render) -> None:
+    pod = one(controller(MINIMAL), "Deployment")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    secret = [e for e in container["env"] if "TOKEN" in e["name"] or "SECRET" in e["name"] or "KEY" in e["name"]]
+    assert all("secretKeyRef" in e["valueFrom"] for e in secret)
+
+
+def test_the_mounted_configuration_loads(controller: Render, tmp_path: Path) -> None:
+    """What the ConfigMap holds, laid out as the volume lays it out, is a configuration without a mistake."""
+    found = controller(MINIMAL)
+    data = one(found, "ConfigMap", "greenroom")["data"]
+    [volume] = [
+        v for v in one(found, "Deployment")["spec"]["template"]["spec"]["volumes"] if v["name"] == "configuration"
+    ]
+    for item in volume["configMap"]["items"]:
+        path = tmp_path / "etc" / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data[item["key"]])
+    assert {i["key"] for i in volume["configMap"]["items"]} == set(data)
+    loaded = config.load(tmp_path / "etc")
+    assert loaded.settings.listen.webhook == "0.0.0.0:8080"
+    assert loaded.settings.listen.dashboard == "127.0.0.1:8082"
+    assert json.loads(loaded.platform.cluster.settings)["reader"] == {
+        "namespace": "greenroom",
+        "serviceAccount": "greenroom",
+    }
+    assert json.loads(loaded.platform.cluster.settings)["scheduling"]["priorityClass"] == "greenroom-preview"
+
+
+def test_both_secrets_of_the_plugin_hold_the_same_token(controller: Render) -> None:
+    secrets = [o for o in controller(MINIMAL) if o["kind"] == "Secret"]
+    assert {o["metadata"]["namespace"] for o in secrets} == {"greenroom", "argocd"}
+    assert len({o["stringData"]["token"] for o in secrets}) == 1
+    assert len(secrets[0]["stringData"]["token"]) == 48
+
+
+def test_render_says_of_the_project_and_of_namespaces_what_the_chart_says(controller: Render) -> None:
+    found = controller(MINIMAL)
+    mine, theirs = app_project(FRAME)["spec"], one(found, "AppProject")["spec"]
+    for field in ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist"):
+        assert mine[field] == theirs[field], field
+    policy = one(found, "ValidatingAdmissionPolicy", "-namespaces")["spec"]
+    ours = namespace_policy(FRAME)[0]["spec"]
+    assert policy["validations"][0] == ours["validations"][0]
+    words = [" ".join(p["matchConditions"][0]["expression"].split()) for p in (policy, ours)]
+    assert words[0] == words[1]
+
+
+def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:
+    texts = [p.read_text() for p in (ROOT / "charts" / "preview" / "templates").glob("*.yaml")]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    kinds = {line.removeprefix("kind: ") for line in lines if line.startswith("kind: ") and "{{" not in line}
+    allowed = {k["kind"] for k in app_project(FRAME)["spec"]["namespaceResourceWhitelist"]} | {"Namespace"}
+    assert kinds <= allowed
+    assert allowed - kinds <= {"StatefulSet", "Deployment"}, "allowed, but never rendered"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"configuration": {"greenroom": {"domain": "x.test"}}}, "installation is empty"),
+        ({**MINIMAL, "replica": 1}, "replica"),
+        ({**MINIMAL, "replicas": 3}, "replicas"),
+        ({**MINIMAL, "image": {"digest": "abc"}}, "digest"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(helm: str, tmp_path: Path, values: Values, words: str) -> None:
+    done = helm_template(helm, values, tmp_path)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_rendered_sets_have_the_same_names_hosts_and_values_as_the_controllers() -> None:
+    platform = config.load(SHOP).platform
+    found = rendered(FRAME, platform, "https://api.github.com")
+    sets = {o["metadata"]["name"]: o for o in found if o["kind"] == "ApplicationSet"}
+    assert set(sets) == {"preview-catalog", "preview-payments", "preview-storefront"}
+    catalog = sets["preview-catalog"]["spec"]
+    assert catalog["template"]["metadata"]["name"] == "preview-catalog-{{ .number }}"
+    assert catalog["generators"][0]["pullRequest"]["github"]["labels"] == ["preview"]
+    text = catalog["template"]["spec"]["source"]["helm"]["values"]
+    values = json.loads(text.replace("{{ .number }}", "42").replace("{{ .head_sha }}", "a" * 40))
+    assert values["preview"]["number"] == 42
+    assert values["services"]["catalog"]["image"] == f"registry.example.com/shop/catalog:{'a' * 40}"
+    assert values["services"]["catalog"]["host"] == "catalog-pr-42.preview.example.com"
