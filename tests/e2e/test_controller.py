@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from e2e.scene import ARGO, HOME, ROOT, Scene, kubectl, objects, run, until
+from e2e.scene import ARGO, HOME, ROOT, Pull, Scene, kubectl, objects, run, thing, until
 
 
 def test_killed_in_the_middle_and_its_history_gone_nothing_changes(scene: Scene) -> None:
@@ -124,6 +124,54 @@ def test_a_new_chart_touches_no_pod_until_the_next_push(scene: Scene) -> None:
             return int(pull.pods("app.kubernetes.io/component=web")[0]["spec"]["terminationGracePeriodSeconds"])
 
         until(lambda: period() == 6, 30, "the new chart")
+
+
+def test_rolled_a_preview_takes_the_new_chart_without_a_push(scene: Scene) -> None:
+    pull = scene.payments.pull_request("roll", "2")
+    other = scene.payments.pull_request("stay", "2")
+    pull.ready("2")
+    other.ready("2")
+    before = [p["metadata"]["uid"] for p in other.pods()]
+    with scene.configured(quota={"pods": 7}):
+        time.sleep(4)
+
+        def pods(which: Pull) -> str:
+            quota = thing("resourcequota", "preview", which.namespace)
+            return str(quota["spec"]["hard"]["pods"]) if quota else ""
+
+        assert pods(pull) == "40"
+        assert "takes chart" in scene.greenroom("roll", pull.name)
+        until(lambda: pods(pull) == "7", 30, "the new quota")
+        assert pods(other) == "40", "only what was named"
+        assert [p["metadata"]["uid"] for p in other.pods()] == before
+
+
+def test_a_sweep_names_what_belongs_to_nothing_and_deletes_it_only_when_asked(scene: Scene) -> None:
+    labels = {
+        "greenroom.dev/installation": "e2e",
+        "greenroom.dev/repository-id": "999",
+        "greenroom.dev/number": "1",
+    }
+    orphan = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "preview-orphan-1", "labels": labels}}
+    pull = scene.payments.pull_request("swept", "2")
+    pull.ready("2")
+    kubectl("create", "-f", "-", given=json.dumps(orphan))
+    try:
+        until(lambda: "namespace preview-orphan-1" in scene.greenroom("sweep"), 10, "the orphan")
+        assert "deleted" not in scene.greenroom("sweep")
+        assert thing("namespace", "preview-orphan-1")
+        with scene.configured(argocd={**scene.configuration["argocd"], "sweep": "delete"}):
+            scene.kill()
+            scene.up()
+            first = until(lambda: scene.greenroom("sweep"), 30, "a sweep")
+            assert first.strip() == "namespace preview-orphan-1", "seen for the first time by this instance"
+            assert "preview-orphan-1: deleted" in scene.greenroom("sweep")
+            until(lambda: thing("namespace", "preview-orphan-1") is None, 30)
+        assert pull.exists()
+    finally:
+        kubectl("delete", "namespace", "preview-orphan-1", "--ignore-not-found", "--wait=false")
+        scene.kill()
+        scene.up()
 
 
 def test_uninstalled_it_leaves_previews_alone(scene: Scene) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from e2e.scene import Scene, kubectl, objects, until
+from e2e.scene import NotSeen, Scene, kubectl, objects, until
 
 HANG = "CREATE TABLE IF NOT EXISTS hang (n int); SELECT pg_sleep(600);\n"
 
@@ -56,6 +57,24 @@ def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> No
     until(migrating, 60, "a migration that hangs")
     assert pull.answers("2"), "the old version serves"
     pull.push("4", files={"migrations/002_hang.sql": "SELECT 1;\n"})
+    pull.answers("4", 15)
+
+
+def test_a_push_during_a_running_sync_is_the_new_version_soon(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("twice", "2")
+    pull.ready("2")
+    shas = [scene.catalog.commit("twice", release) for release in ("3", "4")]
+    for sha in shas:
+        scene.catalog.build(sha)
+
+    def syncing() -> bool:
+        status = (pull.application or {}).get("status", {})
+        return bool(status.get("operationState", {}).get("phase") == "Running")
+
+    scene.github.do(lambda w: w.push("shop/catalog", pull.number, shas[0], "ada"))
+    with contextlib.suppress(NotSeen):
+        until(syncing, 3)  # it may be over before we look; then the rollout is in the middle
+    scene.github.do(lambda w: w.push("shop/catalog", pull.number, shas[1], "ada"))
     pull.answers("4", 15)
 
 
