@@ -86,7 +86,10 @@ def _uses(service: Found, known: dict[str, Found], platform: PlatformModel, unre
     mistakes = []
     for index, use in enumerate(service.model.uses):
         path = f"uses.{index}.service"
-        if use.service == service.name:
+        if use.service in {u.service for u in service.model.uses[:index]}:
+            message = f"`{use.service}` is used twice; its address needs one variable."
+            mistakes.append(Mistake(service.file, path, message, "Remove one of the two."))
+        elif use.service == service.name:
             mistakes.append(Mistake(service.file, path, "a service cannot use itself.", "Remove it."))
         elif use.service in unread:
             continue

@@ -98,7 +98,7 @@ class SchedulingModel(Model):
     spot: Literal["preferred", "required", "never"] = Field("preferred", description="Use of spot capacity.")
     preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field("none", description="Whose spot labels.")
     node_selector: dict[str, str] = Field({}, description="Further node labels that are demanded.")
-    tolerations: tuple[dict[str, str], ...] = Field((), description="Further taints that are tolerated.")
+    tolerations: tuple[dict[str, str | int], ...] = Field((), description="Further taints that are tolerated.")
     priority_class: str = Field("", description="The PriorityClass of previews.")
 
 

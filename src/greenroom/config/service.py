@@ -59,7 +59,9 @@ class NeedModel(Model):
 
     kind: str = Field(description="postgresql. Others come with a later release.", json_schema_extra={"enum": [*KINDS]})
     version: str = Field("16", description="The major version, quoted.", json_schema_extra={"enum": [*VERSIONS]})
-    name: str = Field("", pattern=r"^([a-z][a-z0-9-]*)?$", description="Its name; the kind when empty.")
+    name: str = Field(
+        "", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=40, description="Its name; the kind when empty."
+    )
     variable: str = Field("DATABASE_URL", alias="as", pattern=VARIABLE, description="The variable with its URL.")
     storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
     seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
@@ -99,7 +101,9 @@ class ServiceModel(Model):
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Its GitHub repository, owner/name.")
     image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
     port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens there.")
-    processes: dict[Annotated[str, Field(pattern=NAME)], ProcessModel] = Field({}, description="Its processes by name.")
+    processes: dict[Annotated[str, Field(pattern=NAME, max_length=40)], ProcessModel] = Field(
+        {}, description="Its processes by name."
+    )
     public: bool = Field(True, description="Whether it has an address of its own.")
     paths: tuple[str, ...] = Field((), description="In a monorepo: paths whose change concerns this service.")
     migrate: Command = Field((), description="Brings the database up to date; runs before each start, idempotent.")
@@ -107,7 +111,7 @@ class ServiceModel(Model):
     needs: Annotated[tuple[NeedModel, ...], BeforeValidator(_need)] = Field((), description="Its own database.")
     uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
-    env_from: tuple[str, ...] = Field((), description="Names of Secrets or ConfigMaps.")
+    env_from: tuple[str, ...] = Field((), description="Names of Secrets in the preview's namespace.")
     resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
 
     @model_validator(mode="after")
