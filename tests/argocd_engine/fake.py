@@ -1,0 +1,202 @@
+"""A Kubernetes API in memory, and as much of Argo CD's ApplicationSet controller as the engine's four verbs meet."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, Conflict, Kind, Object
+from greenroom.argocd.sets import REFRESH
+from greenroom.errors import Doubt, GreenroomError
+
+Rows = list[dict[str, Any]] | None
+
+
+@dataclass
+class FakeKube:
+    """The verbs of `Kube`. `broken` makes the next writes fail with that error."""
+
+    namespace: str = "greenroom"
+    objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
+    deleted: list[tuple[str, str]] = field(default_factory=list)
+    broken: GreenroomError | None = None
+    _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _watchers: list[tuple[str, asyncio.Queue[Object]]] = field(default_factory=list)
+    on_change: Callable[[str, Object], None] = lambda plural, found: None
+
+    async def aclose(self) -> None:
+        return None
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        return copy.deepcopy(self.objects.get((kind.plural, namespace, name)))
+
+    async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+        found = [
+            copy.deepcopy(o)
+            for (plural, where, _), o in self.objects.items()
+            if plural == kind.plural and (not namespace or where == namespace) and _matches(o, params)
+        ]
+        return found, str(next(self._versions))
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        self._fail()
+        old = self.objects.get((kind.plural, namespace, name), {})
+        return self.put(kind.plural, _merged(old, body))
+
+    async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        self._fail()
+        old = self.objects.get((kind.plural, namespace, name))
+        if old is None:
+            raise Doubt(f"{name} does not exist")
+        return self.put(kind.plural, _merged(old, body))
+
+    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+        if (kind.plural, namespace, body["metadata"]["name"]) in self.objects:
+            raise Conflict("it exists")
+        return self.put(kind.plural, body)
+
+    async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        self._fail()
+        old = self.objects[(kind.plural, namespace, name)]
+        if body["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            raise Conflict("somebody was faster")
+        return self.put(kind.plural, body)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        found = self.objects.get((kind.plural, namespace, name))
+        if found is None:
+            return
+        if found["metadata"]["uid"] != uid:
+            raise Conflict("another uid")
+        self.remove(kind.plural, namespace, name)
+        self.deleted.append((kind.plural, name))
+
+    async def logs(self, *args: object, **more: object) -> list[str]:
+        return ["the last line"]
+
+    async def watch(self, kind: Kind, namespace: str, version: str, seconds: int, labels: str) -> AsyncIterator[Object]:
+        queue: asyncio.Queue[Object] = asyncio.Queue()
+        self._watchers.append((kind.plural, queue))
+        while True:
+            yield await queue.get()
+
+    # --- what others do ---
+
+    def put(self, plural: str, body: Object) -> Object:
+        """An object comes or changes."""
+        made = copy.deepcopy(body)
+        metadata = made["metadata"]
+        metadata["resourceVersion"] = str(next(self._versions))
+        metadata.setdefault("uid", f"uid-{metadata['resourceVersion']}")
+        metadata.setdefault("creationTimestamp", "2026-11-01T10:00:00Z")
+        self.objects[(plural, metadata.get("namespace", ""), metadata["name"])] = made
+        self._tell(plural, "MODIFIED", made)
+        self.on_change(plural, made)
+        return copy.deepcopy(made)
+
+    def remove(self, plural: str, namespace: str, name: str) -> None:
+        found = self.objects.pop((plural, namespace, name))
+        self._tell(plural, "DELETED", found)
+
+    def _tell(self, plural: str, event: str, found: Object) -> None:
+        for watched, queue in self._watchers:
+            if watched == plural:
+                queue.put_nowait({"type": event, "object": copy.deepcopy(found)})
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise self.broken
+
+
+@dataclass
+class FakeArgo:
+    """Argo CD's part: asks for the rows of a set that wants a refresh, makes Applications, takes the annotation off."""
+
+    kube: FakeKube
+    ask: Callable[[str], Rows]
+    deletes: bool = False
+    asleep: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            for (plural, _, name), found in list(self.kube.objects.items()):
+                if plural == APPLICATION_SETS.plural and REFRESH in (found["metadata"].get("annotations") or {}):
+                    self._reconcile(name, found)
+
+    def _reconcile(self, name: str, found: Object) -> None:
+        if self.asleep:
+            return
+        self.asked.append(name)
+        try:
+            rows = self.ask(name)
+        except Doubt:
+            return
+        if rows is None:
+            return
+        where = found["metadata"]["namespace"]
+        for row in rows:
+            self._application(where, found, row)
+        if self.deletes:
+            kept = {r["name"] for r in rows}
+            for plural, namespace, other in list(self.kube.objects):
+                if plural == APPLICATIONS.plural and other not in kept and other.startswith(name):
+                    self.kube.remove(plural, namespace, other)
+        current = copy.deepcopy(self.kube.objects[(APPLICATION_SETS.plural, where, name)])
+        del current["metadata"]["annotations"][REFRESH]
+        self.kube.put(APPLICATION_SETS.plural, current)
+
+    def _application(self, where: str, found: Object, row: dict[str, Any]) -> None:
+        template = found["spec"]["template"]
+        filled = {"{{ .repository }}": row.get("repository"), "{{ .repositoryId }}": row.get("repositoryId")}
+        filled["{{ .number }}"] = row.get("number")
+        labels = {k: filled.get(v, v) for k, v in template["metadata"]["labels"].items()}
+        old = self.kube.objects.get((APPLICATIONS.plural, where, row["name"]), {})
+        made = _merged(
+            old,
+            {
+                "metadata": {
+                    "name": row["name"],
+                    "namespace": where,
+                    "labels": labels,
+                    "annotations": {"greenroom.dev/row": row["row"]},
+                },
+                "spec": {"source": {"helm": {"values": str(row["values"])}}},
+            },
+        )
+        if made != old:
+            self.kube.put(APPLICATIONS.plural, made)
+
+
+def pod_of(namespace: str, name: str, labels: dict[str, str], **more: Any) -> Object:
+    metadata = {"name": name, "namespace": namespace, "labels": labels, **more.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {"containers": [{"image": "r/x@sha256:0"}]}, "status": more}
+
+
+def namespace_of(name: str, labels: dict[str, str]) -> Object:
+    return {"metadata": {"name": name, "labels": labels}, "status": {}}
+
+
+KINDS = (APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS)
+
+
+def _matches(found: Object, params: dict[str, str]) -> bool:
+    wanted = dict(p.split("=", 1) for p in params.get("labelSelector", "").split(",") if p)
+    labels = found["metadata"].get("labels") or {}
+    return all(labels.get(k) == v for k, v in wanted.items())
+
+
+def _merged(old: Object, new: Object) -> Object:
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return result
