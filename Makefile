@@ -28,7 +28,7 @@ unit: $(STAMP) ## only the pure, fast tests
 	$(BIN)/pytest -q tests/core tests/config $(PYTEST)
 
 e2e: $(STAMP) ## the stories on the real cluster (root; make cluster first)
-	GREENROOM_E2E=1 deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
+	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
 
 check: $(STAMP) ## format, lint, types, layers, examples
 	$(BIN)/ruff format --check .
@@ -45,7 +45,7 @@ bench: $(STAMP) ## measure; prints the figures of the README
 	$(BIN)/python -m bench
 
 bench-cluster: $(STAMP) ## measure on the real cluster, beside Argo CD's own generator (root; make cluster first)
-	deploy/cluster/cluster run $(BIN)/python -m bench.cluster
+	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.cluster
 
 mutations: $(STAMP) ## take each safety rule out of the code and see that a test turns red
 	$(BIN)/python tests/mutations.py

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import statistics
 import subprocess
@@ -291,7 +292,7 @@ def native(scene: Scene) -> Iterator[None]:
 
 def main() -> None:
     stage.environment()
-    image = run(str(ROOT / "deploy" / "image" / "build"), "greenroom:bench").strip().splitlines()[-1]
+    image = os.environ["GREENROOM_E2E"]
     machine = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
     print(f"{machine} cores, one node, Argo CD's default settings; ratios are Greenroom / Argo CD's own generator")
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as made:
