@@ -263,6 +263,7 @@ class Instance:
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
         self._reconciler.platform = replace(loaded.platform, port=self._reconciler.platform.port)
+        self.loop.resync = loaded.settings.resync.total_seconds()
         if self._leads:
             self.loop.keep({r.name for r in loaded.platform.repositories})
             self.loop.wake_all()

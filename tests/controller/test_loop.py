@@ -105,3 +105,16 @@ async def test_a_repository_that_left_the_catalogue_is_not_looked_at_again() -> 
     await passes.seen(len(passes.begun) + 1)
     assert passes.begun.count("shop") == count
     await passes.loop.stop()
+
+
+async def test_another_resync_of_the_configuration_is_taken_over() -> None:
+    passes = Passes()
+    passes.loop.keep({"shop"})
+    async with asyncio.timeout(3):
+        while not passes.ended:
+            await asyncio.sleep(0.01)
+        passes.loop.resync = 0.05
+        passes.loop.wake("shop")
+        while passes.ended < 4:
+            await asyncio.sleep(0.01)
+    await passes.loop.stop()

@@ -42,12 +42,15 @@ def back_off(error: Exception, failures: int) -> float:
 
 
 class Loop:
-    """Runs `one_pass(key)` for each key when it is due. `trouble(key, sentence)` is told of each failed pass."""
+    """Runs `one_pass(key)` for each key when it is due. `trouble(key, sentence)` is told of each failed pass.
+
+    `resync` is in seconds and may be changed at any time.
+    """
 
     def __init__(self, one_pass: Pass, trouble: Trouble, *, resync: float) -> None:
         self._pass = one_pass
         self._trouble = trouble
-        self._resync = resync
+        self.resync = resync
         self._keys: dict[str, _Key] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
@@ -110,12 +113,12 @@ class Loop:
             self._trouble(name, f"A pass failed in a way that Greenroom does not know ({type(error).__name__}).")
             return back_off(error, key.failures)
         key.failures = 0
-        return self._resync if again is None else again
+        return self.resync if again is None else again
 
     def _next_resync(self) -> float:
         """The next multiple of the resync period, so that repositories resync together and share queries."""
         now = time.monotonic()
-        return now + self._resync - now % self._resync
+        return now + self.resync - now % self.resync
 
 
 async def _sleep(woken: asyncio.Event, seconds: float) -> None:
