@@ -101,7 +101,7 @@ class ServiceModel(Model):
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Its GitHub repository, owner/name.")
     image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
     port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens there.")
-    processes: dict[Annotated[str, Field(pattern=NAME, max_length=40)], ProcessModel] = Field(
+    processes: dict[Annotated[str, Field(pattern=NAME, max_length=60)], ProcessModel] = Field(
         {}, description="Its processes by name."
     )
     public: bool = Field(True, description="Whether it has an address of its own.")
