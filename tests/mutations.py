@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CORE, SCENARIOS, WEB = "tests/core", "tests/scenarios", "tests/web"
+CORE, SCENARIOS, WEB, ENGINE = "tests/core", "tests/scenarios", "tests/web", "tests/argocd_engine"
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,78 @@ MUTATIONS = [
         "core/gates.py",
         "case Permission.ADMIN | Permission.WRITE:",
         "case Permission.ADMIN | Permission.WRITE | Permission.READ:",
+    ),
+    Mutation(
+        "3 Argo CD: a row that is served is not removed",
+        "argocd/engine.py",
+        "if rows and identity.number in rows.rows:",
+        "if False:",
+        ENGINE,
+        "removal_wants",
+    ),
+    Mutation(
+        "3 Argo CD: it has worked without the row first",
+        "argocd/engine.py",
+        "if rows and not await self._refresh(self._frame.name(rows.repository)).taken_over(TAKEN_OVER):",
+        "if False:",
+        ENGINE,
+        "removal_wants",
+    ),
+    Mutation(
+        "3 Argo CD: that Application and no other",
+        "argocd/engine.py",
+        'metadata["uid"] != uid',
+        "False",
+        ENGINE,
+        "removal_wants",
+    ),
+    Mutation(
+        "3 Argo CD: a policy that deletes stops everything",
+        "argocd/engine.py",
+        "        if self._proved is False:\n            raise Doubt(birds.DELETES)\n",
+        "",
+        ENGINE,
+        "policy_that_deletes",
+    ),
+    Mutation(
+        "3 Argo CD: what could not be written is not answered",
+        "argocd/engine.py",
+        "                self._sets[rows.repository_id] = known\n            raise",
+        "                self._sets[rows.repository_id] = rows\n            raise",
+        ENGINE,
+        "could_not_be_written",
+    ),
+    Mutation(
+        "2 Argo CD: a broken row is doubt",
+        "argocd/engine.py",
+        'raise Doubt(watcher.doubt or f"{watcher.name} was not looked at yet.")',
+        "return Look(watcher.name, row=None, health=Health.READY)  # type: ignore[arg-type]",
+        ENGINE,
+        "broken_row",
+    ),
+    Mutation(
+        "8 the plugin asks for its token",
+        "web/plugin.py",
+        'if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):',
+        "if False:",
+        WEB,
+        "plugin",
+    ),
+    Mutation(
+        "8 Argo CD: a set of somebody else is not written",
+        "argocd/engine.py",
+        "            await self._not_foreign(name)\n",
+        "            pass\n",
+        ENGINE,
+        "foreign",
+    ),
+    Mutation(
+        "8 a namespace of somebody else is a gate",
+        "core/desired.py",
+        "    if name not in owners or owners[name] == identity:\n        return None\n",
+        "    return None\n",
+        CORE,
+        "namespace",
     ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
 ]

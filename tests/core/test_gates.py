@@ -25,7 +25,7 @@ from greenroom.core.actions import Start
 from greenroom.core.catalogue import Image, ImageFrom, Policy
 from greenroom.core.decision import decide
 from greenroom.core.desired import desired
-from greenroom.core.model import Actor, ImageState, Kind, Missing, Permission, Present, PullRequest, Unknown
+from greenroom.core.model import Actor, Identity, ImageState, Kind, Missing, Permission, Present, PullRequest, Unknown
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Run, Stay
 
@@ -154,3 +154,14 @@ def test_another_installations_preview_is_a_gate() -> None:
     decision = decide(given, PLATFORM, REPOSITORY, NOW)
     assert decision.plan.actions == ()
     assert decision.statuses[identity(1)].reason.code == "foreign"
+
+
+@pytest.mark.parametrize(("owner", "held"), [(None, True), (identity(2), True), (identity(1), False)])
+def test_a_namespace_that_is_somebody_elses_is_not_adopted(owner: Identity | None, held: bool) -> None:
+    given = facts(pull_request(1))
+    taken = replace(given, observed=replace(given.observed, namespaces={"preview-shop-1": owner}))
+    verdict = desired(taken, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]
+    assert isinstance(verdict, Stay) is held
+    if isinstance(verdict, Stay):
+        assert verdict.reason.code == "namespace-taken"
+        assert "preview-shop-1" in str(verdict.reason)
