@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from e2e.scene import ARGO, HOME, ROOT, Pull, Scene, kubectl, objects, run, thing, until
+from e2e.scene import ARGO, HOME, REGISTRY, ROOT, Pull, Scene, kubectl, objects, run, thing, until
 
 
 def test_killed_in_the_middle_and_its_history_gone_nothing_changes(scene: Scene) -> None:
@@ -212,3 +212,41 @@ def test_argo_cds_policy_that_deletes_is_noticed_before_anything_is_served(scene
         run(cluster, "restart", "argocd-applicationset-controller")
         scene.kill()
         scene.up(90)
+
+
+def test_the_chart_from_an_oci_registry(scene: Scene) -> None:
+    made = run("helm", "package", str(ROOT / "charts" / "preview"), "-d", str(scene.folder))
+    package = made.strip().rpartition(" ")[2]
+    run("helm", "push", package, f"oci://{REGISTRY}/charts", "--plain-http")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "e2e-charts",
+            "namespace": ARGO,
+            "labels": {"argocd.argoproj.io/secret-type": "repository"},
+        },
+        "stringData": {
+            "type": "helm",
+            "name": "charts",
+            "url": f"{REGISTRY}/charts",
+            "enableOCI": "true",
+            "insecureOCIForceHttp": "true",
+        },
+    }
+    kubectl("apply", "-f", "-", given=json.dumps(secret))
+    version = package.removesuffix(".tgz").rpartition("-")[2]
+    try:
+        with scene.configured(argocd={"chart": f"oci://{REGISTRY}/charts/preview", "chartVersion": version}):
+            scene.kill()  # the chart's address is read at the start
+            scene.up()
+            pull = scene.payments.pull_request("oci", "2")
+            pull.ready("2")
+            source = (pull.application or {})["spec"]["source"]
+            assert (source["repoURL"], source["chart"]) == (f"{REGISTRY}/charts", "preview")
+            pull.close()
+            pull.gone(60)
+    finally:
+        kubectl("delete", "secret", "e2e-charts", "-n", ARGO)
+        scene.kill()
+        scene.up()
