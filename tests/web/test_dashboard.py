@@ -145,3 +145,13 @@ async def test_the_admin_port_answers_the_command_line_only() -> None:
         released = await one.post("/api/release", headers=asked, json={"previews": ["shop#1"], "by": "ada"})
         assert released.json() == {"released": [{"preview": "shop#1", "code": "ada"}]}
         assert (await one.post("/api/release", headers=asked, content=b"[]")).status_code == 400
+
+
+@pytest.mark.parametrize("stage", list(Stage), ids=str)
+async def test_every_stage_has_its_place(stage: Stage) -> None:
+    board = Board({Identity(7, 1): status(1, stage)}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        page = await one.get("/")
+    assert page.status_code == 200
+    assert stage is Stage.NONE or stage.value in page.text  # those without a preview are listed apart

@@ -21,6 +21,7 @@ ORDER = (
     Stage.UPDATING,
     Stage.REMOVING,
     Stage.READY,
+    Stage.ASLEEP,
     Stage.REMOVED,
     Stage.NONE,
 )
@@ -30,6 +31,7 @@ TONES = {
     Stage.BLOCKED: "warn",
     Stage.EXPIRING: "warn",
     Stage.READY: "good",
+    Stage.ASLEEP: "quiet",
     Stage.REMOVED: "quiet",
     Stage.NONE: "quiet",
 }
