@@ -21,6 +21,7 @@ Object = dict[str, Any]
 MANAGER = "greenroom"
 PAGE = 500
 TIMEOUT = httpx2.Timeout(10, read=30)
+LOG_BYTES = 64 * 1024
 
 
 class Conflict(Doubt):
@@ -100,12 +101,12 @@ class Kube:
         query = {"limit": str(PAGE), **params}
         while True:
             page = await self._send("GET", kind.path(namespace), params=query)
-            if page is None or not isinstance(page.get("items"), list):
+            metadata = (page or {}).get("metadata") or {}
+            if page is None or not isinstance(page.get("items"), list) or not metadata.get("resourceVersion"):
                 raise Doubt(f"The list of {kind.plural} is not whole; it is read again.")
             found += page["items"]
-            metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
-                return found, str(metadata.get("resourceVersion", ""))
+                return found, str(metadata["resourceVersion"])
             query["continue"] = metadata["continue"]
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
@@ -135,6 +136,7 @@ class Kube:
     async def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
         """The last lines that a container wrote; none when they cannot be had."""
         params = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        params["limitBytes"] = str(LOG_BYTES)  # a line may be as long as its writer likes
         path = f"{PODS.path(namespace, pod)}/log"
         try:
             response = await self._client.get(path, params=params)
@@ -157,9 +159,14 @@ class Kube:
                 if response.status_code != 200:
                     await response.aread()
                     raise _error(response, kind.plural)
-                async for line in response.aiter_lines():
-                    if line:
+                rest = b""
+                # Events end in \n only; aiter_lines would also cut at other line ends, which a container may write.
+                async for chunk in response.aiter_bytes():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in filter(None, lines):
                         yield _event(line, kind)
+                if rest:
+                    yield _event(rest, kind)
         except httpx2.HTTPError as error:
             raise RetryLater(f"The watch of {kind.plural} was cut ({type(error).__name__}).") from None
 
@@ -190,17 +197,17 @@ class Kube:
         return answer
 
 
-def _event(line: str, kind: Kind) -> Object:
+def _event(line: bytes, kind: Kind) -> Object:
     try:
         event = json.loads(line)
     except ValueError:
         raise RetryLater(f"The watch of {kind.plural} was cut in the middle of an event.") from None
+    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+        raise RetryLater(f"The watch of {kind.plural} gave something that is no event.")
     if event.get("type") == "ERROR":
         # 410 Gone comes inside a watch that was answered 200.
-        status = event.get("object") or {}
-        raise Expired(f"The watch of {kind.plural} ended: {status.get('message', 'without a reason')}.")
-    result: Object = event
-    return result
+        raise Expired(f"The watch of {kind.plural} ended: {event['object'].get('message', 'without a reason')}.")
+    return event
 
 
 def _status(response: httpx2.Response) -> Object:

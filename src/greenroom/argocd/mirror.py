@@ -59,8 +59,6 @@ class Mirror:
                 failures += 1
                 log.warning("the watch is taken up again", kind=self._kind.plural, why=str(error))
                 await asyncio.sleep(random.uniform(0.1, min(15.0, 0.2 * 2 ** min(failures, 7))))  # noqa: S311
-            finally:
-                self._connected = False
 
     async def _list(self) -> str:
         params = {"labelSelector": self._labels} if self._labels else {}
@@ -77,17 +75,20 @@ class Mirror:
 
     async def _follow(self, version: str) -> None:
         """Watch from a version; a watch that the server ends is taken up again where it ended."""
-        while True:
-            events = self._kube.watch(self._kind, self._namespace, version, SERVER_SECONDS, self._labels)
-            self._connected = True
-            loop = asyncio.get_running_loop()
-            async with asyncio.timeout(IDLE_SECONDS) as dog:
-                async for event in events:
-                    dog.reschedule(loop.time() + IDLE_SECONDS)
-                    self._current_at = time.monotonic()
-                    version = _version(event["object"])
-                    if event["type"] != "BOOKMARK":
-                        self._take(event["type"], event["object"])
+        loop = asyncio.get_running_loop()
+        self._connected = True
+        try:
+            while True:
+                events = self._kube.watch(self._kind, self._namespace, version, SERVER_SECONDS, self._labels)
+                async with asyncio.timeout(IDLE_SECONDS) as dog:
+                    async for event in events:
+                        dog.reschedule(loop.time() + IDLE_SECONDS)
+                        version = _version(event["object"])
+                        if event["type"] != "BOOKMARK":
+                            self._take(event["type"], event["object"])
+        finally:
+            # Current until a moment ago, and no longer: from here the clock of `whole` runs.
+            self._connected = False
             self._current_at = time.monotonic()
 
     def _take(self, event: str, found: Object) -> None:

@@ -1,0 +1,223 @@
+"""The copy that keeps itself current, the Lease, and the refresh: what happens when connections and others interfere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from argocd_engine.fake import FakeKube
+from greenroom.argocd import lease as leases
+from greenroom.argocd import mirror as mirrors
+from greenroom.argocd import refresh as refreshing
+from greenroom.argocd.kube import APPLICATION_SETS, PODS, Expired, Kind, Object
+from greenroom.argocd.lease import Lease
+from greenroom.argocd.mirror import Mirror
+from greenroom.argocd.refresh import Refresh
+from greenroom.argocd.sets import REFRESH
+from greenroom.errors import Doubt, RetryLater
+
+
+async def until(check: Any, seconds: float = 3) -> None:
+    async with asyncio.timeout(seconds):
+        while not check():
+            await asyncio.sleep(0.005)
+
+
+def pod(name: str, version: str) -> Object:
+    return {"metadata": {"name": name, "namespace": "a", "resourceVersion": version, "managedFields": ["long"]}}
+
+
+@dataclass
+class Scripted:
+    """Lists and watches as a list of what each gives; an exception is raised."""
+
+    lists: list[list[Object] | Exception]
+    watches: list[list[Object | Exception]]
+    asked: list[str] = field(default_factory=list)
+
+    async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+        found = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        if isinstance(found, Exception):
+            raise found
+        return found, "100"
+
+    async def watch(self, kind: Kind, namespace: str, version: str, seconds: int, labels: str) -> AsyncIterator[Object]:
+        self.asked.append(version)
+        for event in self.watches.pop(0) if self.watches else []:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+        if not self.watches:
+            await asyncio.sleep(60)
+
+
+async def copied(kube: Scripted) -> tuple[Mirror, list[str], asyncio.Task[None]]:
+    changed: list[str] = []
+    mirror = Mirror(kube, PODS, lambda found: changed.append(found["metadata"]["name"]))  # type: ignore[arg-type]
+    task = asyncio.create_task(mirror.run())
+    return mirror, changed, task
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def names(mirror: Mirror) -> set[str]:
+    return {name for _, name in mirror.items}
+
+
+async def test_a_copy_follows_events_and_tells_each_change_once() -> None:
+    events: list[Object | Exception] = [
+        {"type": "ADDED", "object": pod("two", "101")},
+        {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "150"}}},
+        {"type": "DELETED", "object": pod("one", "151")},
+    ]
+    mirror, changed, task = await copied(Scripted([[pod("one", "1")]], [events]))
+    await until(lambda: names(mirror) == {"two"})
+    assert changed == ["one", "two", "one"]
+    assert "managedFields" not in mirror.whole()["a", "two"]["metadata"]
+    await ended(task)
+
+
+async def test_what_went_while_nobody_watched_is_told_after_the_next_list() -> None:
+    kube = Scripted([[pod("one", "1"), pod("two", "2")], [pod("two", "2"), pod("three", "3")]], [[Expired("too old")]])
+    mirror, changed, task = await copied(kube)
+    await until(lambda: names(mirror) == {"two", "three"})
+    assert sorted(changed) == ["one", "one", "three", "two"], "two did not change and is not told again"
+    await ended(task)
+
+
+async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
+    first: list[Object | Exception] = [{"type": "ADDED", "object": pod("two", "123")}]
+    kube = Scripted([[pod("one", "1")]], [first, []])
+    mirror, _, task = await copied(kube)
+    await until(lambda: len(kube.asked) == 2)
+    assert kube.asked == ["100", "123"]
+    assert names(mirror) == {"one", "two"}
+    await ended(task)
+
+
+async def test_a_copy_that_stands_still_is_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror, _, task = await copied(Scripted([RetryLater("refused")], []))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Doubt, match="not current"):
+        mirror.whole()
+    await ended(task)
+    monkeypatch.setattr(mirrors, "FRESH_SECONDS", 0.05)
+    kube = Scripted([[pod("one", "1")], RetryLater("refused")], [[RetryLater("cut")]])
+    mirror, _, task = await copied(kube)
+    await until(mirror.ready.is_set)
+    await asyncio.sleep(0.2)
+    with pytest.raises(Doubt, match="not current"):
+        mirror.whole()
+    assert names(mirror) == {"one"}, "nothing is gone because nobody answers"
+    await ended(task)
+
+
+# --- the Lease ---
+
+
+def a_lease(kube: FakeKube, holder: str) -> Lease:
+    return Lease(kube, "greenroom", "greenroom-test", holder)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "DURATION", 0.3)
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.02)
+
+
+async def test_the_lease_is_taken_kept_and_given_up() -> None:
+    kube = FakeKube()
+    one = a_lease(kube, "one")
+    with pytest.raises(Doubt):
+        one.check()
+    await one.acquire()
+    one.check()
+    again = a_lease(kube, "one")
+    async with asyncio.timeout(1):
+        await again.acquire()
+    await one.release()
+    with pytest.raises(Doubt):
+        one.check()
+    async with asyncio.timeout(1):
+        await a_lease(kube, "two").acquire()
+
+
+@pytest.mark.usefixtures("_short")
+async def test_a_holder_that_does_not_renew_loses_it_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = FakeKube()
+    one, two = a_lease(kube, "one"), a_lease(kube, "two")
+    await one.acquire()
+    found = kube.objects["leases", "greenroom", "greenroom-test"]
+    found["spec"]["leaseDurationSeconds"] = 0.3
+    waiting = asyncio.create_task(two.acquire())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)
+    with pytest.raises(Doubt):
+        one.check()
+    assert kube.objects["leases", "greenroom", "greenroom-test"]["spec"]["holderIdentity"] == "two"
+    assert "Another instance took" in await asyncio.wait_for(one.keep(), 5)
+
+
+@pytest.mark.usefixtures("_short")
+async def test_a_lease_that_cannot_be_renewed_is_given_up_in_time() -> None:
+    kube = FakeKube()
+    one = a_lease(kube, "one")
+    await one.acquire()
+    kube.broken = RetryLater("Kubernetes is away.")
+    assert "could not be renewed" in await asyncio.wait_for(one.keep(), 5)
+    with pytest.raises(Doubt):
+        one.check()
+
+
+# --- the refresh ---
+
+
+def a_set(kube: FakeKube) -> Refresh:
+    kube.put(APPLICATION_SETS.plural, {"metadata": {"name": "preview-shop", "namespace": "argocd", "annotations": {}}})
+    return Refresh(kube, "argocd", "preview-shop")  # type: ignore[arg-type]
+
+
+def wish(kube: FakeKube) -> str:
+    found = kube.objects["applicationsets", "argocd", "preview-shop"]
+    return str(found["metadata"]["annotations"].get(REFRESH, ""))
+
+
+async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "AGAIN", (0.1,))
+    kube = FakeKube()
+    refresh = a_set(kube)
+    refresh.push(1)
+    refresh.asked()
+    await asyncio.sleep(0.3)
+    assert wish(kube) == ""
+    assert await refresh.taken_over(0.5)
+    await refresh.aclose()
+
+
+async def test_a_lost_wish_is_repeated_with_another_value_until_it_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "AGAIN", (0.02, 0.02, 0.02))
+    kube = FakeKube()
+    refresh = a_set(kube)
+    refresh.push(4)
+    seen: set[str] = set()
+    async with asyncio.timeout(3):
+        while len(seen - {""}) < 3:
+            seen.add(wish(kube))
+            await asyncio.sleep(0.005)
+    assert {s.partition(".")[0] for s in seen - {""}} == {"4"}
+    assert not await refresh.taken_over(0.1)
+    refresh.asked()
+    assert not await refresh.taken_over(0.1), "fetched, but its pass is not over: the annotation is still there"
+    kube.objects["applicationsets", "argocd", "preview-shop"]["metadata"]["annotations"].clear()
+    assert await refresh.taken_over(0.5)
+    refresh.wanted = 5
+    assert not await refresh.taken_over(0.05), "what was fetched is older than what is served"
+    await refresh.aclose()
