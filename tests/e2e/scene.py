@@ -40,6 +40,7 @@ HOME = "greenroom"  # the controller's namespace and release
 ARGO = "argocd"
 BOT = "greenroom[bot]"
 PLUGIN = "198.19.10.81"
+OLDEST = os.environ.get("ARGOCD", "").startswith("3.2.")  # its projects cannot say which namespaces may be made
 SERVICES = ("catalog", "payments", "storefront")
 SECRETS = {"github-token": "e2e-token-of-the-bot", "webhook-secret": "e2e-webhook-secret", "signing-key": "e2e-key"}
 T = TypeVar("T")
@@ -406,6 +407,7 @@ class Scene:
             "image": {"repository": repository, "digest": digest},
             "configuration": {"greenroom": self.configuration, "services": self.services},
             "secrets": {"existingSecret": "greenroom-e2e"},
+            "argocd": {"namespaceNames": not OLDEST},
             # Argo CD runs beside the cluster's pods here, where Services have no names.
             "plugin": {"token": "e2e-plugin-token", "clusterIP": PLUGIN, "baseUrl": f"http://{PLUGIN}:8081"},
         }

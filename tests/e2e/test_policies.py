@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e.scene import ARGO, HOME, Scene, kubectl, thing, until
+from e2e.scene import ARGO, HOME, OLDEST, Scene, kubectl, thing, until
 
 
 def as_greenroom(*arguments: str, given: object = None) -> tuple[bool, str]:
@@ -182,6 +182,8 @@ def test_a_preview_that_renders_another_namespace_is_refused_by_a_real_sync(
     """
     if name == "staging":
         kubectl("create", "namespace", "staging")
+    if guard == "project" and OLDEST:
+        pytest.skip("projects of this Argo CD cannot say which namespaces may be made; the admission policy does")
     project = thing("appproject", "greenroom-previews", ARGO)
     assert project is not None
     if guard == "policy":

@@ -1,0 +1,174 @@
+"""What Argo CD says of an Application, and when Greenroom ends an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from builders import row
+from greenroom.argocd import looks
+from greenroom.argocd.kube import Object
+from greenroom.argocd.looks import Ground, Look, Watcher, held_by
+from greenroom.argocd.sets import ROW, packed
+from greenroom.core.model import Health, Identity
+from greenroom.core.rows import Row
+
+ROW_NOW = row(1)
+
+
+def application(status: dict[str, Any] | None = None, *, values: str = "new", **metadata: Any) -> Object:
+    return {
+        "metadata": {
+            "name": "preview-shop-1",
+            "uid": "uid-1",
+            "creationTimestamp": "2026-11-20T10:00:00Z",
+            "annotations": {ROW: packed(ROW_NOW)},
+            **metadata,
+        },
+        "spec": {"source": {"helm": {"values": values}}},
+        "status": status or {},
+    }
+
+
+def operation(phase: str, values: str = "new", seconds: float = 60, **more: Any) -> dict[str, Any]:
+    begun = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    source = {"helm": {"values": values}}
+    return {"operationState": {"phase": phase, "startedAt": begun, "syncResult": {"source": source, **more}}}
+
+
+class Kubes:
+    def __init__(self, namespace: Object | None = None) -> None:
+        self.patched: list[object] = []
+        self.namespace = namespace
+
+    async def merge(self, kind: object, namespace: str, name: str, body: object) -> None:
+        self.patched.append(body)
+
+    async def get(self, kind: object, namespace: str, name: str) -> Object | None:
+        return self.namespace
+
+    async def listed(self, *args: object, **params: str) -> tuple[list[Object], str]:
+        return [], "1"
+
+
+def watcher(found: Object, kubes: Kubes | None = None) -> Watcher:
+    made: Any = kubes or Kubes()
+    ground = Ground(
+        argo=made,
+        previews=made,
+        namespace="argocd",
+        application=lambda name: found,
+        pods=lambda namespace: [],
+        client=httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200))),
+        scheme="https",
+        probe="none",
+        logs=True,
+        changed=lambda identity: None,
+    )
+    return Watcher(ground, Identity(7, 1), "preview-shop-1")
+
+
+async def look(found: Object, kubes: Kubes | None = None) -> Look:
+    return await watcher(found, kubes)._look(found)
+
+
+async def test_a_failed_sync_of_the_present_values_is_told_with_what_was_refused() -> None:
+    refused = {"kind": "Ingress", "name": "shop", "status": "SyncFailed", "message": "No Ingress today."}
+    found = await look(application(operation("Failed", resources=[refused, {"kind": "Service", "status": "Synced"}])))
+    assert (found.health, found.refused) == (Health.FAILED, True)
+    assert found.why == "Argo CD could not apply the preview: Ingress shop: No Ingress today."
+
+
+async def test_a_failed_sync_of_older_values_is_no_news() -> None:
+    found = await look(application(operation("Failed", values="old")))
+    assert (found.health, found.refused) == (Health.STARTING, False)
+
+
+async def test_what_cannot_be_rendered_is_told_once_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = {"conditions": [{"type": "ComparisonError", "message": "values don't meet the schema"}]}
+    assert (await look(application(condition))).health is Health.STARTING, "a restart of Argo CD looks so for a moment"
+    monkeypatch.setattr(looks, "RENDER_PATIENCE", 0.0)
+    found = await look(application(condition))
+    assert found.why == "Argo CD cannot render the preview: values don't meet the schema."
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        (operation("Running", values="old", seconds=60), True),
+        (operation("Running", values="old", seconds=1), False),
+        (operation("Running", values="new", seconds=60), False),
+        (operation("Succeeded", values="old", seconds=60), False),
+        ({}, False),
+    ],
+    ids=["older values, for long", "older values, just begun", "the present values", "over", "none"],
+)
+async def test_an_operation_on_older_values_is_ended_once(status: dict[str, Any], ends: bool) -> None:
+    kubes = Kubes()
+    one = watcher(application(status), kubes)
+    await one._look(application(status))
+    await one._look(application(status))
+    terminating = {"status": {"operationState": {"phase": "Terminating"}}}
+    assert kubes.patched == ([terminating] if ends else [])
+
+
+async def test_a_removal_that_hangs_names_what_holds_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace = {
+        "metadata": {"name": "preview-shop-1", "finalizers": ["acme.test/keep"]},
+        "status": {
+            "conditions": [
+                {"type": "NamespaceContentRemaining", "status": "True", "message": "1 persistentvolumeclaims remain."},
+                {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "fine"},
+            ]
+        },
+    }
+    going = application(deletionTimestamp="2026-11-20T11:00:00Z")
+    assert (await look(going, Kubes(namespace))).why == "", "a moment is usual"
+    monkeypatch.setattr(looks, "REMOVAL_PATIENCE", 0.0)
+    found = await look(going, Kubes(namespace))
+    assert found.health is Health.REMOVING
+    assert found.why == (
+        "The namespace preview-shop-1 is still there: 1 persistentvolumeclaims remain; the finalizer acme.test/keep is on it."
+    )
+    assert "being deleted" in held_by({"metadata": {"name": "x"}})
+
+
+async def test_parameters_that_people_set_are_seen() -> None:
+    changed = application()
+    changed["spec"]["source"]["helm"]["parameters"] = [{"name": "links.payments.url", "value": "https://other"}]
+    assert (await look(changed)).by_hand == (("links.payments.url", "https://other"),)
+
+
+async def test_an_accident_in_a_look_stays_with_its_preview() -> None:
+    broken = application()
+    broken["spec"] = None
+    one = watcher(broken)
+    running = asyncio.create_task(one.run())
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    assert "could not be looked at" in one.doubt
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("status", "answers"), [(200, True), (302, True), (401, True), (404, False), (502, False)])
+async def test_ready_is_an_answer_through_the_public_host(status: int, answers: bool) -> None:
+    asked: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(status)
+
+    one = watcher(application())
+    one.ground.probe = "http://ingress.test"
+    one.ground.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    found: Row = ROW_NOW
+    assert await one._answers(found) is answers
+    assert asked[0].headers["host"] == dict(found.naming.hosts)["shop"]
+    assert asked[0].url.host == "ingress.test"
+    await one._answers(found)
+    assert len(asked) == (1 if answers else 2), "an answer counts for its version"
