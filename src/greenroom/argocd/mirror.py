@@ -14,13 +14,14 @@ from collections.abc import Callable
 import structlog
 
 from greenroom.argocd.kube import Expired, Kind, Kube, Object
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
 
 SERVER_SECONDS = 240
-IDLE_SECONDS = 300
+IDLE_SECONDS = 150  # a bookmark comes about once a minute; a connection that is silent for longer is dead
 FRESH_SECONDS = 45.0
+LASTED_SECONDS, QUICK_SECONDS = 30.0, 1.0
 Key = tuple[str, str]
 
 
@@ -50,14 +51,15 @@ class Mirror:
         """Keep the copy current until cancelled."""
         failures = 0
         while True:
+            begun = time.monotonic()
             try:
                 await self._follow(await self._list())
-                failures = 0
-            except (Expired, TimeoutError):
+            except TimeoutError:
                 failures = 0
             except GreenroomError as error:
-                failures += 1
-                log.warning("the watch is taken up again", kind=self._kind.plural, why=str(error))
+                failures = 1 if time.monotonic() - begun > LASTED_SECONDS else failures + 1
+                if not isinstance(error, Expired):
+                    log.warning("the watch is taken up again", kind=self._kind.plural, why=str(error))
                 await asyncio.sleep(random.uniform(0.1, min(15.0, 0.2 * 2 ** min(failures, 7))))  # noqa: S311
 
     async def _list(self) -> str:
@@ -79,17 +81,23 @@ class Mirror:
         self._connected = True
         try:
             while True:
+                before, begun = version, time.monotonic()
                 events = self._kube.watch(self._kind, self._namespace, version, SERVER_SECONDS, self._labels)
                 async with asyncio.timeout(IDLE_SECONDS) as dog:
                     async for event in events:
                         dog.reschedule(loop.time() + IDLE_SECONDS)
+                        self._current_at = time.monotonic()
                         version = _version(event["object"])
                         if event["type"] != "BOOKMARK":
                             self._take(event["type"], event["object"])
-        finally:
+                if version == before and time.monotonic() - begun < QUICK_SECONDS:
+                    raise RetryLater(f"The watch of {self._kind.plural} ended as soon as it began.")
+        except GreenroomError:
             # Current until a moment ago, and no longer: from here the clock of `whole` runs.
-            self._connected = False
             self._current_at = time.monotonic()
+            raise
+        finally:
+            self._connected = False
 
     def _take(self, event: str, found: Object) -> None:
         if event == "DELETED":
