@@ -118,6 +118,7 @@ class ArgoEngine:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self._end_tasks()  # also what renews the Lease, before it is given up
         for refresh in self._refreshes.values():
             await refresh.aclose()
         if self._loaded:
@@ -182,15 +183,16 @@ class ArgoEngine:
         self._ensure()
         applications = self._applications.whole()
         self._pod_mirror.whole()
-        previews = {}
-        for (_, name), application in applications.items():
+        previews: dict[Identity, ObservedPreview] = {}
+        for (_, name), application in tuple(applications.items()):  # looks are waited for meanwhile
             identity = sets.identity_of(application)
             if identity is None:
                 continue
             owner = application["metadata"]["labels"].get(sets.INSTALLATION, "")
             if owner != self._frame.installation:
-                if name.startswith(f"{self._frame.prefix}-"):
-                    previews[identity] = self._foreign(identity, application, owner)
+                ours = self._wanted_name(identity, application)
+                if name.startswith(f"{self._frame.prefix}-") and ours in (None, name):
+                    previews.setdefault(identity, self._foreign(identity, application, owner))
                 continue
             previews[identity] = await self._observed(identity, name)
         namespaces = {
@@ -209,6 +211,7 @@ class ArgoEngine:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
         name = self._frame.name(rows.repository)
         if known is None:
+            self._not_of_another_id(rows)
             await self._not_foreign(name)
         body = sets.application_set(self._frame, rows)
         # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
@@ -218,6 +221,7 @@ class ArgoEngine:
             await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
         except BaseException:
             self._sets.pop(rows.repository_id)
+            self._refresh(name).restored(known.generation if known else 0)
             if known:
                 self._sets[rows.repository_id] = known
             raise
@@ -306,6 +310,15 @@ class ArgoEngine:
         if self._proved is None:
             raise Doubt("Argo CD's policy is not proved yet; nothing is started or removed.")
 
+    def _not_of_another_id(self, rows: RowSet) -> None:
+        for other in self._sets.values():
+            if other.repository == rows.repository:
+                raise Failed(
+                    f"The ApplicationSet of {rows.repository} holds rows of a repository that GitHub knew by another"
+                    f" id ({other.repository_id}, now {rows.repository_id}). Give one of them another name under"
+                    " `repositories:` in greenroom.yaml."
+                )
+
     async def _not_foreign(self, name: str) -> None:
         found = await self._argo.get(APPLICATION_SETS, self._frame.namespace, name)
         if found and not receipts.ours(found, self._frame.installation):
@@ -357,10 +370,11 @@ class ArgoEngine:
                 return name
         return None
 
-    def _wanted_name(self, identity: Identity) -> str | None:
-        """The name that a preview had, from the names of its repository's set."""
+    def _wanted_name(self, identity: Identity, like: Object | None = None) -> str | None:
+        """The name that a preview of ours has: as its repository's set says, or else as an Application does."""
         rows = self._sets.get(identity.repository_id)
-        return names.namespace(self._frame.prefix, rows.repository, identity.number) if rows else None
+        repository = rows.repository if rows else sets.repository_of(like or {})
+        return names.namespace(self._frame.prefix, repository, identity.number) if repository else None
 
     def _refresh(self, name: str) -> Refresh:
         if name not in self._refreshes:
@@ -398,6 +412,8 @@ class ArgoEngine:
         current = self._pod_mirror.items.get((namespace, name))
         if current is None:
             self._pods.get(namespace, {}).pop(name, None)
+            if not self._pods.get(namespace):
+                self._pods.pop(namespace, None)
         else:
             self._pods.setdefault(namespace, {})[name] = current
         if namespace in self._watchers:

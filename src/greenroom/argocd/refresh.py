@@ -37,8 +37,13 @@ class Refresh:
     def push(self, generation: int) -> None:
         """Serve this generation from now on, and have it fetched; the set was written with its annotation just now."""
         self.wanted = generation
+        self._news.set()  # a push that already waits long begins anew
         if self._pushing is None or self._pushing.done():
             self._pushing = asyncio.create_task(self._push(), name=f"refresh {self.name}")
+
+    def restored(self, generation: int) -> None:
+        """This older generation is served again; what Argo CD has fetched meanwhile is not known."""
+        self.wanted, self.fetched = generation, -1
 
     async def aclose(self) -> None:
         """Stop pushing."""
@@ -67,6 +72,7 @@ class Refresh:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN[min(tries, len(AGAIN) - 1)]):
                     await self._news.wait()
+                tries = 0
                 continue
             tries += 1
             # Another value each time: what does not change is no event for Argo CD.

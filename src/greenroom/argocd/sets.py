@@ -189,6 +189,11 @@ def identity_of(found: Object) -> Identity | None:
         return None
 
 
+def repository_of(found: Object) -> str:
+    """The short name of the repository that an object's labels name; empty when they name none."""
+    return str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY, ""))
+
+
 def row_of(application: Object) -> Row:
     """The row that Argo CD has taken over for this Application. Raises `Doubt`."""
     metadata = application["metadata"]

@@ -1,0 +1,162 @@
+"""Two things at once, and things cut in half: what Argo CD fetched is known or asked for again, nobody's place is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from argocd_engine.fake import FakeKube
+from argocd_engine.test_engine import FRAME, ONE, Played, play, rows, until
+from builders import PLATFORM, REPOSITORY_ID, row
+from greenroom.argocd import engine as module
+from greenroom.argocd import lease as leases
+from greenroom.argocd import refresh as refreshing
+from greenroom.argocd import sets
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
+from greenroom.argocd.refresh import Refresh
+from greenroom.core.model import Identity, RowSet
+from greenroom.errors import Failed, RetryLater
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TAKEN_OVER", 0.3)
+
+
+class Interrupted(FakeKube):
+    """Argo CD asks in the middle of a write, which then fails."""
+
+    meanwhile: Any = None
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        if self.meanwhile:
+            call, self.meanwhile = self.meanwhile, None
+            call()
+            raise RetryLater("cut")
+        return await super().apply(kind, namespace, name, body)
+
+
+async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kube = Interrupted()
+    async with play(monkeypatch, kube) as played:
+        engine = played.engine
+        await engine.serve(rows(1, 2))
+        await until(lambda: played.application("preview-shop-2"))
+        uid = (await engine.observe()).previews[ONE].uid
+        await until(lambda: not wished(played))
+        played.argo.asleep = True
+        kube.meanwhile = lambda: engine.answer("preview-shop", PLATFORM)
+        with pytest.raises(RetryLater):
+            await engine.serve(rows(2, generation=2))
+        assert numbers(played) == ["1", "2"], "and asked again, with the older rows, as generation 1"
+        await engine.serve(rows(generation=2))
+        wished(played, take_off=True)  # a pass that had asked before ends now
+        with pytest.raises(RetryLater, match="not yet worked without"):
+            await engine.remove(ONE, uid)
+        played.argo.asleep = False
+        await until(lambda: engine._refreshes["preview-shop"].fetched == 2)
+        await engine.remove(ONE, uid)
+
+
+async def test_a_change_is_not_held_up_by_a_push_that_waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "AGAIN", (0.02, 30.0))
+    kube = FakeKube()
+    kube.put(APPLICATION_SETS.plural, {"metadata": {"name": "s", "namespace": "a", "annotations": {}}})
+    refresh = Refresh(kube, "a", "s")  # type: ignore[arg-type]
+    refresh.push(1)
+    await until(lambda: annotation(kube) == "1.1")
+    await asyncio.sleep(0.05)
+    refresh.push(2)
+    await until(lambda: annotation(kube) == "2.1", 1)
+    await refresh.aclose()
+
+
+async def test_two_installations_with_prefixes_alike_do_not_see_each_others_previews(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kube = FakeKube()
+    labels = {**replace(FRAME, installation="other").labels(), sets.REPOSITORY: "shop"}
+    labels |= {sets.REPOSITORY_ID: str(REPOSITORY_ID), sets.NUMBER: "1"}
+    for name in ("preview-b-shop-1", "preview-shop-2"):
+        number = name.rpartition("-")[2]
+        metadata = {"name": name, "namespace": "argocd", "labels": {**labels, sets.NUMBER: number}}
+        metadata["annotations"] = {sets.ROW: sets.packed(row(1))}
+        kube.put(APPLICATIONS.plural, {"metadata": metadata, "spec": {}})
+    async with play(monkeypatch, kube) as played:
+        assert {i.number for i in (await played.engine.observe()).previews} == {2}, "theirs under our name"
+        await played.engine.serve(rows(1))
+        await until(played.application)
+        found = (await played.engine.observe()).previews
+        assert found[ONE].installation == "test"
+
+
+async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        with pytest.raises(Failed, match=r"another id \(7, now 8\)"):
+            await played.engine.serve(RowSet(8, "shop", 1, {}))
+        assert sets.rows_of(kept(played.kube)) == rows(1)
+        assert numbers(played) == ["1"]
+
+
+async def test_previews_that_come_while_one_is_looked_at_are_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        played.argo.asleep = True
+        await played.engine.serve(rows(1, 2, 3))
+        found = played.engine.answer("preview-shop", PLATFORM) or []
+        played.argo._application("argocd", kept(played.kube), found[0])
+        observing = asyncio.create_task(played.engine.observe())
+        for each in found[1:]:
+            played.argo._application("argocd", kept(played.kube), each)
+            await asyncio.sleep(0)
+        await observing
+        await until(lambda: len(played.engine._watchers) == 3)
+        assert set((await played.engine.observe()).previews) == {Identity(REPOSITORY_ID, n) for n in (1, 2, 3)}
+
+
+async def test_who_stops_gives_the_lease_up_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.0)
+    kube = FakeKube()
+    async with play(monkeypatch, kube):
+        pass
+    await asyncio.sleep(0.05)
+    lease = kube.objects[LEASES.plural, "greenroom", "greenroom-test"]
+    assert lease["spec"]["holderIdentity"] == ""
+
+
+async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        monkeypatch.setattr(sets, "MAX_ANNOTATION", 100)
+        with pytest.raises(Failed, match="perRepository"):
+            await played.engine.serve(rows(1, 2, generation=2))
+        assert numbers(played) == ["1"]
+
+
+def numbers(played: Played) -> list[str]:
+    return [r["number"] for r in played.engine.answer("preview-shop", PLATFORM) or ()]
+
+
+def kept(kube: FakeKube) -> Object:
+    return kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
+
+
+def wished(played: Played, *, take_off: bool = False) -> str:
+    annotations = kept(played.kube)["metadata"]["annotations"]
+    found = str(annotations.get(sets.REFRESH, ""))
+    if take_off:
+        annotations.pop(sets.REFRESH, None)
+    return found
+
+
+def annotation(kube: FakeKube) -> str:
+    return str(kube.objects[APPLICATION_SETS.plural, "a", "s"]["metadata"]["annotations"].get(sets.REFRESH, ""))
