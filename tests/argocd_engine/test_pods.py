@@ -10,7 +10,7 @@ import pytest
 
 from builders import SERVICE, digest, row, sha
 from greenroom.argocd import pods as reading
-from greenroom.core.catalogue import Process, ProcessKind
+from greenroom.core.catalogue import Need, Process, ProcessKind
 from greenroom.core.rows import revision
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -133,7 +133,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "no node",
         {"conditions": (UNSCHEDULABLE,)},
-        "No node takes shop-web: 0/3 nodes are available: 3 Insufficient cpu.",
+        "No node takes shop-web: Insufficient cpu.",
     ),
 ]
 
@@ -200,6 +200,10 @@ def test_what_runs_is_the_newest_version_that_is_ready() -> None:
     assert (nothing.sha, nothing.ready) == ("", False)
 
 
+NEED = Need("postgresql", "postgresql", "16", "DATABASE_URL")
+WITH_DATA = row(1, services=(replace(SERVICE, needs=(NEED,)),))
+
+
 def database(container: str, since: str, storage: str = "ephemeral") -> dict[str, Any]:
     status = {"name": "postgresql", "containerID": f"containerd://{container * 32}", **running("postgresql", since)}
     return {
@@ -214,14 +218,33 @@ def database(container: str, since: str, storage: str = "ephemeral") -> dict[str
 
 
 def test_lives_are_named_by_their_containers_and_persistent_data_has_none() -> None:
-    [life] = reading.lives([database("ab", ago(minutes=1))], ROW)
+    [life] = reading.lives([database("ab", ago(minutes=1))], WITH_DATA)
     assert (life.need, life.container, life.overtaken) == ("shop-postgresql", "ab" * 6, False)
-    assert reading.lives([database("ab", ago(minutes=1), "persistent")], ROW) == ()
-    served = pod(serving=True, main=running("web", ago(minutes=5), ready=True))
-    [overtaken] = reading.lives([database("ab", ago(minutes=1)), served], ROW)
-    assert overtaken.overtaken
-    after = pod(serving=True, main=running("web", ago(seconds=5), ready=True))
-    assert not reading.lives([database("ab", ago(minutes=1)), after], ROW)[0].overtaken
+    assert reading.lives([database("ab", ago(minutes=1), "persistent")], WITH_DATA) == ()
+
+
+def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_before() -> None:
+    def overtaken(since: str, *waits: str) -> bool:
+        served = pod(serving=True, main=running("web", since, ready=True))
+        served["spec"]["initContainers"] = [{"name": name} for name in waits]
+        [life] = reading.lives([database("ab", ago(minutes=1)), served], WITH_DATA)
+        return life.overtaken
+
+    assert overtaken(ago(minutes=5), "wait-postgresql", "migrate")
+    assert not overtaken(ago(seconds=5), "wait-postgresql", "migrate")
+    assert not overtaken(ago(minutes=5)), "a frontend starts at once, whatever the database does"
+    assert not overtaken(ago(minutes=5), "wait-cache"), "a version from before the need joined"
+
+
+def test_what_others_put_beside_a_database_has_no_data() -> None:
+    beside = database("ab", ago(minutes=1))
+    proxy = {
+        "name": "istio-proxy",
+        "containerID": "containerd://" + "cd" * 32,
+        **running("istio-proxy", ago(minutes=1)),
+    }
+    beside["status"]["containerStatuses"].insert(0, proxy | {"name": "istio-proxy"})
+    assert [life.container for life in reading.lives([beside], WITH_DATA)] == ["ab" * 6]
 
 
 def test_a_quota_that_is_too_small_is_told_with_its_numbers() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from greenroom.argocd.sets import row_of
 from greenroom.core.catalogue import Service
 from greenroom.core.model import Health, Identity, Life, Running
 from greenroom.core.rows import Row, revision
-from greenroom.errors import GreenroomError
+from greenroom.errors import GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -101,8 +102,9 @@ class Watcher:
             except Exception as error:
                 log.exception("a preview could not be looked at", preview=self.name)
                 doubt = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is."
-            if (found, doubt) != (self.look, self.doubt):
-                self.look, self.doubt = found, doubt
+            news = found != self.look or (found is None and doubt != self.doubt)
+            self.look, self.doubt = found, doubt
+            if news:
                 self.ground.changed(self.identity)
                 wait = FAST
             quiet = found is not None and not doubt and found.health is Health.READY
@@ -127,6 +129,8 @@ class Watcher:
         if metadata.get("deletionTimestamp"):
             return replace(look, health=Health.REMOVING, why=await self._why_still_there(row))
         self._going_since = 0.0
+        if row.asleep or (self.look and self.look.uid != look.uid):
+            self._answered = frozenset()  # what wakes, or is made anew, is asked again
         await self._end_stuck_operation(application)
         refusal = _refusal(application)
         self.refused_since = (self.refused_since or time.monotonic()) if refusal else 0.0
@@ -216,7 +220,11 @@ class Watcher:
             return
         self._termination = begun
         body = {"status": {"operationState": {"phase": "Terminating"}}}
-        await self.ground.argo.merge(APPLICATIONS, self.ground.namespace, self.name, body)
+        try:
+            await self.ground.argo.merge(APPLICATIONS, self.ground.namespace, self.name, body)
+        except RetryLater:
+            self._termination = ""
+            raise
 
 
 def held_by(namespace: Object) -> str:
@@ -262,7 +270,9 @@ def _refusal(application: Object) -> str:
     status = application.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") in ERRORS:
-            return f"Argo CD cannot render the preview: {str(condition.get('message', '')).rstrip('.')}."
+            # Without the command that failed: it names another temporary file each time.
+            said = re.sub(r"^.*`[^`]*` failed (exit status \d+: )?", "", str(condition.get("message", "")), flags=re.S)
+            return f"Argo CD cannot render the preview: {said.strip().rstrip('.')}."
     operation = status.get("operationState") or {}
     if operation.get("phase") in ("Failed", "Error") and _operates_on_spec(application):
         failed = [

@@ -5,6 +5,7 @@ Pure: pods as the API gives them, in. https://kubernetes.io/docs/concepts/worklo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +24,10 @@ REVISION = "greenroom.dev/revision"
 SHA = "greenroom.dev/sha"
 STORAGE = "greenroom.dev/storage"
 MIGRATE = "migrate"
+WAIT = "wait-"
 PATIENCE = timedelta(seconds=60)
+PLACING = timedelta(seconds=10)
+NEVER_RAN = ("StartError", "ContainerCannotRun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def running(pods: list[Object], row: Row, service: Service, url: str) -> Running
     """What serves of one service now: the newest version that is ready, or the row's as not ready."""
     processes = standing(service)
     live = [[p for p in of(pods, service.name, process.name) if ready(p)] for process in processes]
-    shown = max((p for group in live[:1] for p in group), key=_begun, default=None)
+    shown = max((p for group in live[:1] for p in group), key=lambda p: (_begun(p), _name(p)), default=None)
     if not processes:
         wanted = _wanted(row, service)
         return Running(service.name, url, wanted.sha if wanted else "", wanted.digest if wanted else "", ready=True)
@@ -98,15 +102,16 @@ def running(pods: list[Object], row: Row, service: Service, url: str) -> Running
 def lives(pods: list[Object], row: Row) -> tuple[Life, ...]:
     """The containers that hold ephemeral data now, by the name of the need's object."""
     found = []
+    holders = {need.kind for service in row.services for need in service.needs}  # others in the pod hold nothing
     for pod in pods:
         if _label(pod, ROLE) != "need" or _annotation(pod, STORAGE) != "ephemeral" or going(pod):
             continue
         for status in (pod.get("status") or {}).get("containerStatuses") or ():
             begun = ((status.get("state") or {}).get("running") or {}).get("startedAt")
-            if begun and status.get("containerID"):
-                container = status["containerID"].rpartition("/")[2][:12]
-                overtaken = any(_served_before(p, begun) for p in pods if _label(p, ROLE) == "service")
-                found.append(Life(_label(pod, SERVICE), container, overtaken))
+            if begun and status.get("containerID") and status["name"] in holders:
+                need, container = _label(pod, SERVICE), status["containerID"].rpartition("/")[2][:12]
+                overtaken = any(_served_before(p, begun) for p in pods if _waits_for(p, need))
+                found.append(Life(need, container, overtaken))
     return tuple(sorted(found, key=lambda life: life.need))
 
 
@@ -138,7 +143,9 @@ def missing(pods: list[Object], row: Row) -> str:
 
 def not_created(events: Iterable[Object], process: str) -> Trouble | None:
     """Why Kubernetes makes no pod of a process, from the events of its ReplicaSet: quota, policy, pod security."""
-    told = [e for e in events if e.get("reason") == "FailedCreate" and _involved(e).startswith(process)]
+    told = [
+        e for e in events if e.get("reason") == "FailedCreate" and _called(_involved(e).rpartition("-")[0], process)
+    ]
     if not told:
         return None
     message = str(max(told, key=_when).get("message", ""))
@@ -148,14 +155,19 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
         return Trouble(
             f"{process} does not fit the preview's quota: it asks for {asked}, {used} is used, {limit} is the limit."
         )
-    return Trouble(f"Kubernetes makes no pod of {process}: {message}.")
+    # Each try is another pod with another name.
+    why = re.sub(r'^Error creating: |\bpods? "[^"]*" is forbidden: ', "", message).rstrip(".")
+    return Trouble(f"Kubernetes makes no pod of {process}: {why}.")
 
 
 def _pod(pod: Object, migrate_timeout: timedelta, now: datetime) -> Trouble | None:
     name = "-".join(v for v in (_label(pod, SERVICE), _label(pod, COMPONENT)) if v and v != "need")
     for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return Trouble(f"No node takes {name}: {str(condition.get('message', '')).rstrip('.')}.")
+            since = condition.get("lastTransitionTime")
+            if since and now - datetime.fromisoformat(since) < PLACING:
+                return None
+            return Trouble(f"No node takes {name}: {_unplaced(str(condition.get('message', '')))}.")
     for status, init in _statuses(pod):
         if found := _container(pod["metadata"]["name"], name, status, init, migrate_timeout, now):
             return found
@@ -177,13 +189,15 @@ def _container(
     # Between two crashes it runs for a moment; that is no news until it is ready.
     crashing = status.get("restartCount", 0) >= 2 and not status.get("ready")
     if last.get("exitCode") and (waiting.get("reason") == "CrashLoopBackOff" or crashing):
+        if last.get("reason") in NEVER_RAN:
+            return Trouble(f"{what} cannot be started: {_short(last)}.")
         return Trouble(f"{what} {_end(last, name)}", pod, container, previous=True)
     begun = (state.get("running") or {}).get("startedAt")
     age = now - datetime.fromisoformat(begun) if begun else timedelta(0)
     if init and container == MIGRATE and age > migrate_timeout:
         return Trouble(f"{what} runs for longer than {span(migrate_timeout)}.", pod, container)
-    if init and container != MIGRATE and age > PATIENCE:
-        need = container.removeprefix("wait-")
+    if init and container.startswith(WAIT) and age > PATIENCE:
+        need = container.removeprefix(WAIT)
         return Trouble(f"{name} waits for {need}, which is not ready after {span(PATIENCE)}.")
     if not init and begun and not status.get("ready") and age > PATIENCE:
         return Trouble(f"{name} runs but does not answer its probe after {span(PATIENCE)}.", pod, container)
@@ -205,8 +219,17 @@ def _pull(waiting: dict[str, Any]) -> str:
     return ""
 
 
-def _short(waiting: dict[str, Any]) -> str:
-    return str(waiting.get("message") or waiting.get("reason") or "no reason given").rstrip(".")
+def _short(state: dict[str, Any]) -> str:
+    """What is said of a container, without the ids of containers: each try has another one."""
+    said = str(state.get("message") or state.get("reason") or "no reason given")
+    return re.sub(r"(?<!sha256:)\b[0-9a-f]{12,64}\b", "...", said).rstrip(".")
+
+
+def _unplaced(message: str) -> str:
+    """What the scheduler says, without how many nodes say so: nodes come and go."""
+    why = message.partition(" preemption:")[0]
+    why = why.partition(" nodes are available: ")[2] or why
+    return ", ".join(sorted({re.sub(r"^\d+ ", "", part) for part in why.rstrip(". ").split(", ")}))
 
 
 def _served_before(pod: Object, begun: str) -> bool:
@@ -237,8 +260,24 @@ def _annotation(pod: Object, name: str) -> str:
     return str((pod["metadata"].get("annotations") or {}).get(name, ""))
 
 
+def _name(pod: Object) -> str:
+    return str(pod["metadata"].get("name", ""))
+
+
 def _begun(pod: Object) -> str:
     return str(pod["metadata"].get("creationTimestamp", ""))
+
+
+def _called(name: str, plain: str) -> bool:
+    """Whether the chart calls SERVICE-PART so: as it is, or cut and with a hash."""
+    return name == plain or re.fullmatch(re.escape(plain[:43].rstrip("-")) + "-[0-9a-f]{8}", name) is not None
+
+
+def _waits_for(pod: Object, need: str) -> bool:
+    """Whether a pod starts only after that need answers."""
+    before = (c["name"] for c in pod["spec"].get("initContainers") or ())
+    parts = (name.removeprefix(WAIT) for name in before if name.startswith(WAIT))
+    return any(_called(need, f"{_label(pod, SERVICE)}-{part}") for part in parts)
 
 
 def _wanted(row: Row, service: Service) -> Version | None:
