@@ -3,25 +3,62 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
-from urllib.parse import urlsplit
+import re
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from greenroom.config.fields import Model
 from greenroom.config.service import NAME
 
 Peers = tuple[dict[str, Any], ...]
 _PEER = {"podSelector", "namespaceSelector", "ipBlock"}
+_TOLERATION = {"key", "operator", "value", "effect", "tolerationSeconds"}
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute", "")
 
 
 def _peers(value: Peers) -> Peers:
     for peer in value:
-        if not peer or set(peer) - _PEER:
-            raise ValueError(
-                f"{json.dumps(peer)} is no NetworkPolicy peer. Use podSelector, namespaceSelector or ipBlock."
-            )
+        if not peer or set(peer) - _PEER or not all(isinstance(v, dict) for v in peer.values()):
+            shown = json.dumps(peer, default=str)
+            raise ValueError(f"{shown} is no NetworkPolicy peer. Use podSelector, namespaceSelector or ipBlock.")
+        if "ipBlock" in peer:
+            _block(peer, peer["ipBlock"])
     return value
+
+
+def _block(peer: dict[str, Any], block: dict[str, Any]) -> None:
+    inner = block.get("except", [])
+    if len(peer) > 1 or set(block) - {"cidr", "except"} or "cidr" not in block or not isinstance(inner, list):
+        shown = json.dumps(peer, default=str)
+        raise ValueError(f"{shown} is no block of addresses. Write `ipBlock: {{cidr: 10.1.0.0/16}}`, alone.")
+    _ranges((block["cidr"], *inner))
+
+
+def _ranges(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    for each in value:
+        try:
+            ip_network(each if isinstance(each, str) and "/" in each else "", strict=False)
+        except ValueError:
+            raise ValueError(f"{each!r} is no range of addresses. Write it as 10.1.0.0/16 or fd00::/8.") from None
+    return value
+
+
+def _cpu(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+m|[0-9]+(\.[0-9]+)?", value):
+        raise ValueError(f"{value!r} is no quantity of CPU. Write 500m, or 2 for two whole ones.")
+    return value
+
+
+def _bytes(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", value):
+        raise ValueError(f"{value!r} is no quantity of bytes. Write 512Mi or 2Gi.")
+    return value
+
+
+Cpu = Annotated[str, AfterValidator(_cpu)]
+Bytes = Annotated[str, AfterValidator(_bytes)]
 
 
 class GatewayModel(Model):
@@ -50,7 +87,7 @@ class IngressModel(Model):
     def _whole(self) -> IngressModel:
         if self.kind == "gateway" and not (self.gateway.name and self.gateway.namespace):
             raise ValueError("kind is gateway, but no Gateway is named. Add `gateway: {name: ..., namespace: ...}`.")
-        if self.probe not in ("public", "none") and urlsplit(self.probe).scheme not in ("http", "https"):
+        if self.probe not in ("public", "none") and not re.fullmatch(r"https?://[^/?#\s]+", self.probe):
             raise ValueError(f"probe: {self.probe!r} is neither `public`, `none` nor http://HOST.")
         return self
 
@@ -65,24 +102,25 @@ class NetworkModel(Model):
     denied: tuple[str, ...] = Field((), description="Further CIDR ranges that are closed.")
     allowed: Peers = Field((), description="Peers that are open all the same.")
 
+    _denied = field_validator("denied")(_ranges)
     _peers = field_validator("dns", "allowed")(_peers)
 
 
 class QuotaModel(Model):
     """The most that one preview may ask for."""
 
-    cpu: str = Field("8", description="CPU requests.")
-    memory: str = Field("16Gi", description="Memory requests and limits.")
+    cpu: Cpu = Field("8", description="CPU requests.")
+    memory: Bytes = Field("16Gi", description="Memory requests and limits.")
     pods: int = Field(40, ge=1, description="Pods.")
-    storage: str = Field("20Gi", description="Storage requests.")
+    storage: Bytes = Field("20Gi", description="Storage requests.")
 
 
 class DefaultsModel(Model):
     """What a process asks for that says nothing."""
 
-    cpu: str = Field("50m", description="Requested CPU.")
-    memory: str = Field("128Mi", description="Requested memory.")
-    memory_limit: str = Field("512Mi", description="The most memory.")
+    cpu: Cpu = Field("50m", description="Requested CPU.")
+    memory: Bytes = Field("128Mi", description="Requested memory.")
+    memory_limit: Bytes = Field("512Mi", description="The most memory.")
 
 
 class ExternalSecretsModel(Model):
@@ -100,6 +138,21 @@ class SchedulingModel(Model):
     node_selector: dict[str, str] = Field({}, description="Further node labels that are demanded.")
     tolerations: tuple[dict[str, str | int], ...] = Field((), description="Further taints that are tolerated.")
     priority_class: str = Field("", description="The PriorityClass of previews.")
+
+    @field_validator("tolerations")
+    @classmethod
+    def _tolerated(cls, value: tuple[dict[str, str | int], ...]) -> tuple[dict[str, str | int], ...]:
+        for each in value:
+            wrong = [k for k, v in each.items() if isinstance(v, int) != (k == "tolerationSeconds")]
+            if wrong or set(each) - _TOLERATION:
+                first = (wrong or sorted(set(each) - _TOLERATION))[0]
+                raise ValueError(f"{first!r} of a toleration is wrong. Write {{key: spot, value: 'true'}}, in quotes.")
+            if each.get("operator", "") not in ("Equal", "Exists", "") or each.get("effect", "") not in _EFFECTS:
+                raise ValueError(
+                    f"{json.dumps(each)}: the operator is Equal or Exists; the effect is NoSchedule, PreferNoSchedule"
+                    " or NoExecute. Write one of these."
+                )
+        return value
 
 
 class ReaderModel(Model):
@@ -127,8 +180,9 @@ class ArgoCDModel(Model):
     @field_validator("chart")
     @classmethod
     def _address(cls, value: str) -> str:
-        known = value.startswith("oci://") and value.count("/") > 3
-        if value and not known and "//" not in value.partition("://")[2]:
+        image = re.fullmatch(r"oci://[^/\s]+(/[^/\s]+)+", value)
+        path = re.fullmatch(r"(https?|ssh|git|file)://(?!.*//.*//)[^\s]*[^/\s]//[^/\s]([^\s]*[^/\s])?", value)
+        if value and not image and not (path and ".." not in value.split("/")):
             raise ValueError(
                 f"{value!r} is no chart address. Write oci://HOST/PATH/preview, or a git URL with the path after `//`:"
                 " https://github.com/acme/platform.git//charts/preview."

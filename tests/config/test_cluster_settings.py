@@ -1,0 +1,212 @@
+"""What the platform team says about the cluster: taken only if the preview chart takes it, or refused with the fix."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from greenroom.config.cluster import (
+    ArgoCDModel,
+    DefaultsModel,
+    ExternalSecretsModel,
+    IngressModel,
+    NetworkModel,
+    QuotaModel,
+    ReaderModel,
+    SchedulingModel,
+    chart_settings,
+)
+from greenroom.config.fields import Model
+
+CHART = Path(__file__).parents[2] / "charts" / "preview" / "values.schema.json"
+SCHEMA = json.loads(CHART.read_text())
+MODELS: dict[str, type[Model]] = {
+    "ingress": IngressModel,
+    "network": NetworkModel,
+    "scheduling": SchedulingModel,
+    "quota": QuotaModel,
+    "defaults": DefaultsModel,
+    "externalSecrets": ExternalSecretsModel,
+    "reader": ReaderModel,
+}
+
+
+def settings(**given: Any) -> str:
+    made: Any = [model.model_validate(given.get(name, {})) for name, model in MODELS.items()]
+    return chart_settings(*made)
+
+
+def fits_the_chart(text: str) -> None:
+    jsonschema.Draft7Validator(SCHEMA).validate({"settings": json.loads(text)})
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        "",
+        "oci://registry.example.com/charts/preview",
+        "oci://registry.example.com:5000/preview",
+        "https://github.com/acme/platform.git//charts/preview",
+        "ssh://git@github.com/acme/platform.git//preview",
+        "http://198.51.100.1:3000/acme/platform//p",
+    ],
+)
+def test_charts_in_a_registry_or_in_git_are_taken(chart: str) -> None:
+    assert ArgoCDModel(chart=chart).chart == chart
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        "preview",
+        "registry.example.com/charts/preview",
+        "oci://registry.example.com",
+        "oci://registry.example.com/",
+        "oci://registry.example.com/charts/",
+        "oci://registry.example.com//preview",
+        "oci://registry.example.com/charts /preview",
+        "https://github.com/acme/platform.git",
+        "https://github.com/acme/platform.git//",
+        "https://github.com/acme/platform.git///charts",
+        "https://github.com/acme//platform.git//charts",
+        "https://github.com/acme/platform.git//charts/../../secrets",
+        "git@github.com:acme/platform.git//charts/preview",
+        "https:////charts",
+    ],
+)
+def test_what_argo_cd_could_not_find_is_refused_with_both_ways_to_write_it(chart: str) -> None:
+    with pytest.raises(ValidationError, match=r"no chart address\. Write oci://HOST"):
+        ArgoCDModel(chart=chart)
+
+
+@pytest.mark.parametrize("probe", ["public", "none", "http://10.0.0.1", "https://traefik.ingress.svc:8443"])
+def test_probes_that_can_be_asked(probe: str) -> None:
+    assert IngressModel(probe=probe).probe == probe
+
+
+@pytest.mark.parametrize(
+    "probe", ["", "Public", "traefik:80", "http://", "http:x", "ftp://x", "http://x/y", "http://x?y", "http://x y"]
+)
+def test_probes_that_cannot_be_asked(probe: str) -> None:
+    with pytest.raises(ValidationError, match="neither `public`, `none` nor"):
+        IngressModel(probe=probe)
+
+
+@pytest.mark.parametrize("gateway", [{}, {"name": "web"}, {"namespace": "infra"}])
+def test_routes_need_a_gateway_that_is_named(gateway: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="no Gateway is named"):
+        IngressModel.model_validate({"kind": "gateway", "gateway": gateway})
+
+
+# --- what the chart is given ---
+
+GOOD: list[dict[str, Any]] = [
+    {},
+    {"ingress": {"kind": "gateway", "gateway": {"name": "web", "namespace": "infra"}}},
+    {"ingress": {"className": "nginx", "annotations": {"a/b": "c: 'd'\n"}, "from": [{"podSelector": {}}]}},
+    {"network": {"dns": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "denied": ["10.0.0.0/8", "fd00::/8"]}},
+    {"network": {"allowed": [{"ipBlock": {"cidr": "10.1.0.0/16", "except": ["10.1.1.0/24"]}}]}},
+    {"network": {"allowed": [{"namespaceSelector": {"matchLabels": {"a": "b"}}, "podSelector": {}}]}},
+    {"scheduling": {"preset": "eks", "spot": "required", "nodeSelector": {"disk": "gold"}, "priorityClass": "low"}},
+    {"scheduling": {"tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}]}},
+    {"scheduling": {"tolerations": [{"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 30}]}},
+    {"quota": {"cpu": "500m", "memory": "1.5Gi", "pods": 3, "storage": "10G"}},
+    {"defaults": {"cpu": "0.5", "memory": "1000000", "memoryLimit": "1Gi"}},
+    {"externalSecrets": {"store": "vault", "kind": "SecretStore"}, "reader": {"namespace": "a", "serviceAccount": "b"}},
+]
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"ingress": {"from": [{}]}}, "no NetworkPolicy peer"),
+    ({"ingress": {"from": [{"namespace": "traefik"}]}}, "no NetworkPolicy peer"),
+    ({"ingress": {"from": [{"podSelector": "app=traefik"}]}}, "no NetworkPolicy peer"),
+    ({"network": {"dns": [{"namespaceSelector": None}]}}, "no NetworkPolicy peer"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]}}, "no block of addresses"),
+    ({"network": {"allowed": [{"ipBlock": {"range": "10.0.0.0/8"}}]}}, "no block of addresses"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.1"}}]}}, "no range of addresses"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["x/8"]}}]}}, "no range of addresses"),
+    ({"network": {"allowed": [{"ipBlock": {}}]}}, "no block of addresses"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": None}}]}}, "no block of addresses"),
+    ({"network": {"denied": ["10.0.0.0/64"]}}, "no range of addresses"),
+    ({"scheduling": {"tolerations": [{"key": "spot", "value": 1}]}}, "in quotes"),
+    ({"scheduling": {"tolerations": [{"taint": "spot"}]}}, "'taint' of a toleration is wrong"),
+    ({"scheduling": {"tolerations": [{"tolerationSeconds": "30"}]}}, "'tolerationSeconds' of a toleration is wrong"),
+    ({"scheduling": {"tolerations": [{"key": "a", "operator": "In"}]}}, "the operator is Equal or Exists"),
+    ({"scheduling": {"tolerations": [{"key": "a", "effect": "Evict"}]}}, "the effect is NoSchedule"),
+    ({"quota": {"cpu": "eight"}}, "no quantity of CPU"),
+    ({"quota": {"memory": "16 Gi"}}, "no quantity of bytes"),
+    ({"quota": {"pods": 0}}, "greater than or equal to 1"),
+    ({"defaults": {"memoryLimit": ""}}, "no quantity of bytes"),
+    ({"defaults": {"cpu": "-1"}}, "no quantity of CPU"),
+]
+
+
+@pytest.mark.parametrize("given", GOOD, ids=[json.dumps(g)[:60] for g in GOOD])
+def test_good_settings_are_what_the_chart_accepts_and_come_out_as_they_went_in(given: dict[str, Any]) -> None:
+    text = settings(**given)
+    fits_the_chart(text)
+    told = json.loads(text)
+    for part, values in given.items():
+        assert {k: told[part][k] for k in values} == values
+    assert "probe" not in told["ingress"], "how we ask concerns no preview"
+
+
+@pytest.mark.parametrize(("given", "sentence"), BAD, ids=[json.dumps(b[0])[:60] for b in BAD])
+def test_what_the_chart_or_kubernetes_would_refuse_is_refused_here(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        settings(**given)
+
+
+def test_the_same_settings_are_the_same_text_in_whatever_order_they_are_written() -> None:
+    one = settings(ingress={"annotations": {"a": "1", "b": "2"}, "className": "x"})
+    two = settings(ingress={"className": "x", "annotations": {"b": "2", "a": "1"}})
+    assert one == two
+    assert one == json.dumps(json.loads(one), sort_keys=True, separators=(",", ":"))
+
+
+def test_every_setting_of_the_chart_can_be_given_or_has_its_default_there() -> None:
+    known = SCHEMA["properties"]["settings"]["properties"]
+    told = json.loads(settings())
+    assert told.keys() <= known.keys()
+    for part, values in told.items():
+        assert values.keys() <= known[part]["properties"].keys()
+
+
+words = partial(st.text, max_size=6)
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(-1, 99), words(), st.just("NoExecute"), st.just("Exists"))
+KEYS = st.sampled_from(["key", "operator", "value", "effect", "tolerationSeconds", "other"])
+PEER = st.dictionaries(
+    st.sampled_from(["podSelector", "namespaceSelector", "ipBlock"]),
+    st.one_of(
+        VALUES,
+        st.dictionaries(
+            st.sampled_from(["cidr", "except", "x"]),
+            st.one_of(VALUES, st.just("10.0.0.0/8"), st.lists(st.just("10.0.0.0/8"), max_size=1)),
+        ),
+    ),
+)
+
+
+@given(
+    quota=st.dictionaries(st.sampled_from(["cpu", "memory", "storage"]), st.from_regex(r"[0-9]*\.?[0-9]*[mkKGi]*\n?")),
+    tolerations=st.lists(st.dictionaries(KEYS, VALUES, max_size=3), max_size=2),
+    peers=st.lists(PEER, max_size=2),
+)
+def test_whatever_is_written_either_fits_the_chart_or_is_refused(
+    quota: dict[str, str], tolerations: list[Any], peers: list[Any]
+) -> None:
+    try:
+        text = settings(quota=quota, scheduling={"tolerations": tolerations}, ingress={"from": peers})
+    except ValidationError:
+        return
+    fits_the_chart(text)
