@@ -66,5 +66,12 @@ async def test_everything_else_is_an_error_with_a_sentence(body: object, headers
 async def test_no_body_and_no_json_are_refused() -> None:
     async with client() as one:
         assert (await one.post(PATH, headers=TOKEN)).status_code == 400
-        assert (await one.post(PATH, content=b"{", headers=TOKEN)).status_code == 400
+        for body in (
+            b"{",
+            b"\xff",
+            b"[" * 60_000,
+            b'{"applicationSetName": "\\ud800"}',
+            b'{"applicationSetName": "a b"}',
+        ):
+            assert (await one.post(PATH, content=body, headers=TOKEN)).status_code == 400
         assert (await one.get(PATH, headers=TOKEN)).status_code == 405

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from greenroom.errors import Doubt
 
 MAX_BYTES = 64 * 1024
+NAME = re.compile(r"[a-z0-9.-]{1,253}")
 Answer = Callable[[str], list[dict[str, Any]] | None]
 
 
@@ -51,10 +53,10 @@ def plugin(token: str, answer: Answer) -> Starlette:
 def _name(body: bytes) -> str:
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     name = asked.get("applicationSetName") if isinstance(asked, dict) else None
-    return name if isinstance(name, str) else ""
+    return name if isinstance(name, str) and NAME.fullmatch(name) else ""
 
 
 def _error(code: int, message: str) -> Response:

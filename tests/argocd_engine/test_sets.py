@@ -1,0 +1,205 @@
+"""What an ApplicationSet says and carries: rows that come back as they went in, and a template Argo CD can fill."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import PLATFORM, REPOSITORY_ID, SERVICE, row
+from greenroom.argocd import sets
+from greenroom.argocd.sets import Frame
+from greenroom.core.catalogue import Need, Process, ProcessKind, Storage, Use
+from greenroom.core.model import Cause, Identity, Ledger, Release, Restart, RowSet, Withdrawal
+from greenroom.core.rows import Link, Row, parameters
+from greenroom.errors import Doubt, Failed
+
+FRAME = Frame("test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.test/charts/preview", "plugin")
+GOLDEN = Path(__file__).parent / "application_set.json"
+
+words = st.text(max_size=8)
+names = st.text("abcdefghij-", min_size=1, max_size=8)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+identities = st.builds(Identity, st.integers(1, 2**40), st.integers(1, 10**6))
+services = st.builds(
+    lambda name, needs, uses, env, timeout, cron: replace(
+        SERVICE,
+        name=name,
+        needs=needs,
+        uses=uses,
+        env=env,
+        migrate_timeout=timeout,
+        processes=(*SERVICE.processes, *cron),
+    ),
+    names,
+    st.lists(st.builds(Need, names, names, words, names, st.sampled_from(Storage)), max_size=2).map(tuple),
+    st.lists(st.builds(Use, names, names), max_size=2).map(tuple),
+    st.lists(st.tuples(names, words), max_size=2).map(tuple),
+    st.timedeltas(timedelta(0), timedelta(days=1)),
+    st.lists(st.builds(Process, names, st.just(ProcessKind.CRON), schedule=words), max_size=1),
+)
+rows = st.builds(
+    lambda number, **changes: row(number, **changes),
+    st.integers(1, 9999),
+    author=words,
+    services=st.lists(services, max_size=2).map(tuple),
+    links=st.lists(st.builds(Link, names, names, names, words, words), max_size=2).map(tuple),
+    incarnation=st.integers(1, 9),
+    nonce=st.integers(0, 9),
+    env=st.lists(st.tuples(names, words), max_size=2).map(tuple),
+    lives=st.lists(st.tuples(names, names), max_size=2).map(tuple),
+    renewed=st.none() | moments,
+    head_since=moments,
+    asleep=st.booleans(),
+)
+ledgers = st.builds(
+    Ledger,
+    st.lists(st.builds(Withdrawal, identities, st.sampled_from(Cause), moments, words, words, st.booleans()), max_size=2).map(tuple),
+    st.lists(st.builds(Restart, identities, moments), max_size=2).map(tuple),
+    st.lists(st.builds(Release, identities, words, words, moments), max_size=2).map(tuple),
+)  # fmt: skip
+row_sets = st.builds(
+    RowSet, st.integers(1, 2**40), names, st.integers(0, 2**40), st.dictionaries(st.integers(1, 99), rows, max_size=3), ledgers
+)  # fmt: skip
+
+
+@given(rows)
+def test_a_row_comes_back_as_it_went_in(found: Row) -> None:
+    text = sets.packed(found)
+    assert text.isascii()
+    assert sets.unpacked(Row, text, "it") == found
+
+
+@given(row_sets)
+def test_rows_ledger_and_generation_come_back_as_they_went_in(found: RowSet) -> None:
+    assert sets.rows_of(sets.application_set(FRAME, found)) == found
+
+
+def test_the_same_row_is_the_same_text_and_another_row_another_one() -> None:
+    assert sets.packed(row(1)) == sets.packed(row(1))
+    assert sets.packed(row(1)) != sets.packed(row(2))
+
+
+GOOD = sets.packed(row(1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "broken",
+        GOOD[:-8],
+        GOOD[8:],
+        "Ünïcode",
+        sets.packed({}),
+        sets.packed([]),
+        sets.packed(None),
+        sets.packed("text"),
+        sets.packed({"number": "1"}),
+        sets.packed(RowSet(7, "shop")),
+        sets.packed({f: [] for f in Row.__dataclass_fields__}),
+    ],
+)
+def test_what_we_did_not_write_is_doubt_that_names_where_it_stands(text: str) -> None:
+    application = {"metadata": {"name": "preview-shop-1", "annotations": {sets.ROW: text}}}
+    with pytest.raises(Doubt, match=r"greenroom.dev/row of the Application preview-shop-1 does not hold what"):
+        sets.row_of(application)
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_no_annotation_is_an_accident(junk: bytes) -> None:
+    with pytest.raises(Doubt):
+        sets.unpacked(Row, junk.decode("latin-1"), "it")
+
+
+def test_an_annotation_that_is_gone_is_doubt_too() -> None:
+    without: tuple[dict[str, str] | None, ...] = ({}, None)
+    for each in without:
+        with pytest.raises(Doubt):
+            sets.rows_of({"metadata": {"name": "preview-shop", "annotations": each}})
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        {},
+        {sets.NUMBER: "1"},
+        {sets.NUMBER: "x", sets.REPOSITORY_ID: "7"},
+        {sets.NUMBER: "", sets.REPOSITORY_ID: ""},
+    ],
+)
+def test_labels_that_name_no_preview_name_none(labels: dict[str, str] | None) -> None:
+    assert sets.identity_of({"metadata": {"labels": labels}}) is None
+    assert sets.identity_of({"metadata": {"labels": {sets.REPOSITORY_ID: "7", sets.NUMBER: "3"}}}) == Identity(7, 3)
+
+
+def test_two_hundred_previews_fit_and_too_many_are_refused_with_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = RowSet(REPOSITORY_ID, "shop", 1, {n: row(n) for n in range(1, 201)})
+    text = sets.application_set(FRAME, crowd)["metadata"]["annotations"][sets.ROWS]
+    assert len(text) < sets.MAX_ANNOTATION / 4
+    monkeypatch.setattr(sets, "MAX_ANNOTATION", len(text) - 1)
+    with pytest.raises(Failed, match=r"The rows of shop are \d+ bytes.*Lower `limits\.perRepository`"):
+        sets.application_set(FRAME, crowd)
+
+
+@pytest.mark.parametrize(
+    ("chart", "found"),
+    [
+        ("oci://r.test/charts/preview", {"repoURL": "r.test/charts", "chart": "preview"}),
+        ("oci://r.test:5000/preview", {"repoURL": "r.test:5000", "chart": "preview"}),
+        ("https://g.test/a/b.git//charts/preview", {"repoURL": "https://g.test/a/b.git", "path": "charts/preview"}),
+        ("ssh://git@g.test:22/a//p", {"repoURL": "ssh://git@g.test:22/a", "path": "p"}),
+    ],
+)
+def test_where_argo_cd_finds_the_chart(chart: str, found: dict[str, str]) -> None:
+    assert sets.source(chart) == found
+    assert (
+        sets.application_spec(replace(FRAME, chart=chart))["source"] | found
+        == sets.application_spec(replace(FRAME, chart=chart))["source"]
+    )
+
+
+def test_an_application_set_is_as_it_is_written_down() -> None:
+    made = sets.application_set(FRAME, RowSet(REPOSITORY_ID, "shop", 4, {1: row(1)}))
+    made["metadata"]["annotations"][sets.ROWS] = "(rows)"
+    assert made == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("made", [sets.application_set(FRAME, RowSet(7, "shop", 4)), sets.canary_set(FRAME, 4)])
+def test_no_set_can_delete_leave_its_project_or_be_patched(made: dict[str, Any]) -> None:
+    spec = made["spec"]
+    assert spec["syncPolicy"] == {"applicationsSync": "create-update"}
+    assert spec["goTemplateOptions"] == ["missingkey=error"]
+    assert "templatePatch" not in spec
+    assert [list(g) for g in spec["generators"]] == [["plugin"]]
+    assert spec["template"]["spec"]["project"] == "greenroom-previews"
+    assert made["metadata"]["annotations"][sets.REFRESH] == "4"
+    assert sets.canary_set(FRAME, 4)["spec"]["template"]["spec"]["syncPolicy"] == {}, "the canary is never synced"
+
+
+def wanted(template: object) -> set[str]:
+    return set(re.findall(r"\{\{[^}]*?\.(\w+)[^}]*\}\}", json.dumps(template)))
+
+
+def test_every_field_that_a_template_wants_is_in_every_row() -> None:
+    """`missingkey=error`: one field that is missing would freeze a whole set."""
+    given = parameters(row(1), PLATFORM) | {"row": sets.packed(row(1))}
+    assert wanted(sets.application_set(FRAME, RowSet(7, "shop"))["spec"]["template"]) <= given.keys()
+    canary = sets.canary_row(FRAME, "")
+    assert wanted(sets.canary_set(FRAME, 1)["spec"]["template"]) <= canary.keys()
+    assert canary["chartVersion"], "an empty revision would be whatever is newest"
+
+
+def test_no_repository_can_be_called_like_the_canary() -> None:
+    assert FRAME.canary == "preview--canary"
+    assert FRAME.name("canary") != FRAME.canary
+    assert sets.repository_of({"metadata": {"labels": {sets.REPOSITORY: "shop"}}}) == "shop"
+    assert sets.repository_of({}) == ""
