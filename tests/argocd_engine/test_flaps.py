@@ -236,7 +236,8 @@ async def test_a_preview_made_anew_or_woken_is_asked_at_its_address_again() -> N
     assert (await cluster.look(one)).health is not Health.READY
 
 
-async def test_ending_an_operation_is_tried_again_when_the_api_was_away() -> None:
+async def test_ending_an_operation_is_tried_again_when_the_api_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "OPERATION_PATIENCE", 0.0)
     cluster = Cluster()
     begun = {
         "phase": "Running",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -34,10 +34,9 @@ def application(status: dict[str, Any] | None = None, *, values: str = "new", **
     }
 
 
-def operation(phase: str, values: str = "new", seconds: float = 60, **more: Any) -> dict[str, Any]:
-    begun = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-    source = {"helm": {"values": values}}
-    return {"operationState": {"phase": phase, "startedAt": begun, "syncResult": {"source": source, **more}}}
+def operation(phase: str, values: str = "new", **more: Any) -> dict[str, Any]:
+    began, source = "2026-11-20T10:00:05Z", {"helm": {"values": values}}
+    return {"operationState": {"phase": phase, "startedAt": began, "syncResult": {"source": source, **more}}}
 
 
 class Kubes:
@@ -99,21 +98,40 @@ async def test_what_cannot_be_rendered_is_told_once_it_lasts(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("status", "ends"),
     [
-        (operation("Running", values="old", seconds=60), True),
-        (operation("Running", values="old", seconds=1), False),
-        (operation("Running", values="new", seconds=60), False),
-        (operation("Succeeded", values="old", seconds=60), False),
+        (operation("Running", values="old"), True),
+        (operation("Running", values="new"), False),
+        (operation("Succeeded", values="old"), False),
         ({}, False),
     ],
-    ids=["older values, for long", "older values, just begun", "the present values", "over", "none"],
+    ids=["older values", "the present values", "over", "none"],
 )
-async def test_an_operation_on_older_values_is_ended_once(status: dict[str, Any], ends: bool) -> None:
-    kubes = Kubes()
+async def test_an_operation_that_lasts_on_older_values_is_ended_once(
+    status: dict[str, Any], ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubes, now = Kubes(), [100.0]
+    monkeypatch.setattr(looks, "time", SimpleNamespace(monotonic=lambda: now[0]))
     one = watcher(application(status), kubes)
     await one._look(application(status))
+    now[0] += looks.OPERATION_PATIENCE - 0.1
     await one._look(application(status))
+    assert kubes.patched == [], "it may end by itself"
+    for _ in range(2):
+        now[0] += 1
+        await one._look(application(status))
     terminating = {"status": {"operationState": {"phase": "Terminating"}}}
     assert kubes.patched == ([terminating] if ends else [])
+
+
+async def test_an_operation_that_follows_another_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    kubes, now = Kubes(), [100.0]
+    monkeypatch.setattr(looks, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    one = watcher(application(), kubes)
+    for second in range(9):
+        status = operation("Running", values="old")
+        status["operationState"]["startedAt"] = f"2026-11-20T10:00:0{second // 3}Z"
+        now[0] += 1
+        await one._look(application(status))
+    assert kubes.patched == []
 
 
 async def test_a_removal_that_hangs_names_what_holds_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from greenroom.argocd import sets
 from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
 from greenroom.argocd.refresh import Refresh
 from greenroom.core.model import Identity, RowSet
-from greenroom.errors import Failed, RetryLater
+from greenroom.errors import Doubt, Failed, RetryLater
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
     async with play(monkeypatch, kube) as played:
         assert {i.number for i in (await played.engine.observe()).previews} == {2}, "theirs under our name"
         await played.engine.serve(rows(1))
-        await until(played.application)
+        await until(played.seen)
         found = (await played.engine.observe()).previews
         assert found[ONE].installation == "test"
 
@@ -140,6 +140,49 @@ async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stay
         with pytest.raises(Failed, match="perRepository"):
             await played.engine.serve(rows(1, 2, generation=2))
         assert numbers(played) == ["1"]
+
+
+async def test_a_set_that_somebody_deleted_or_changed_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETS_EVERY", 0.02)
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        await until(played.seen)
+        key = (APPLICATION_SETS.plural, "argocd", "preview-shop")
+
+        def whole() -> bool:
+            return key in played.kube.objects and sets.carries(kept(played.kube), rows(1))
+
+        played.kube.remove(*key)
+        played.kube.remove(APPLICATIONS.plural, "argocd", "preview-shop-1")
+        await until(whole)
+        await until(played.seen)
+        kept(played.kube)["metadata"]["annotations"][sets.ROWS] = "broken"
+        await until(whole)
+        kept(played.kube)["spec"]["syncPolicy"] = {"applicationsSync": "sync"}
+        await until(whole)
+        kept(played.kube)["metadata"]["labels"][sets.INSTALLATION] = "other"
+        await asyncio.sleep(0.1)
+        assert kept(played.kube)["metadata"]["labels"][sets.INSTALLATION] == "other", "what is another's stays theirs"
+
+
+async def test_a_preview_asked_for_again_while_its_removal_waits_is_not_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        engine = played.engine
+        await engine.serve(rows(1))
+        await until(played.seen)
+        uid = (await engine.observe()).previews[ONE].uid
+        monkeypatch.setattr(module, "TAKEN_OVER", 3.0)
+        played.argo.asleep = True
+        await engine.serve(rows(generation=2))
+        removing = asyncio.create_task(engine.remove(ONE, uid))
+        await asyncio.sleep(0.05)
+        await engine.serve(rows(1, generation=3))
+        played.argo.asleep = False
+        with pytest.raises(Doubt, match="still served"):
+            await removing
+        assert played.kube.deleted == []
 
 
 def numbers(played: Played) -> list[str]:

@@ -42,6 +42,7 @@ TAKEN_OVER = 5.0
 CANARY_EVERY = 3600.0
 CANARY_AGAIN = 10.0
 SWEEP_EVERY = 3600.0
+SETS_EVERY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class ArgoEngine:
         self._pods: dict[str, dict[str, Object]] = {}
         self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
         self._seen_orphans: frozenset[Orphan] = frozenset()
+        self._writing = asyncio.Lock()
         self._loaded = False
         self._proved: bool | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -130,13 +132,9 @@ class ArgoEngine:
         """Wait for the Lease; then read what exists, and prove Argo CD's policy. Only then anything is served."""
         await self._lease.acquire()
         self._spawn(self._keep_lease())
-        found, _ = await self._argo.listed(
-            APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
-        )
-        for each in found:
-            if each["metadata"]["name"] != self._frame.canary:
-                rows = sets.rows_of(each)
-                self._sets[rows.repository_id] = rows
+        for each in (await self._written()).values():
+            rows = sets.rows_of(each)
+            self._sets[rows.repository_id] = rows
         self._loaded = True
         for mirror in (self._applications, self._pod_mirror, self._namespaces):
             self._spawn(mirror.run())
@@ -146,6 +144,7 @@ class ArgoEngine:
         await self._prove()
         self._spawn(self._prove_again())
         self._spawn(self._sweep_again())
+        self._spawn(self._mend_again())
         for rows in self._sets.values():
             self._refresh(self._frame.name(rows.repository)).push(rows.generation)
 
@@ -204,6 +203,10 @@ class ArgoEngine:
 
     async def serve(self, rows: RowSet) -> None:
         """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
+        async with self._writing:
+            await self._serve(rows)
+
+    async def _serve(self, rows: RowSet) -> None:
         self._ensure()
         self._lease.check()
         known = self._sets.get(rows.repository_id)
@@ -229,11 +232,7 @@ class ArgoEngine:
 
     async def remove(self, identity: Identity, uid: str) -> None:
         """Delete that Application, once Argo CD works without its row."""
-        self._ensure()
-        self._lease.check()
-        rows = self._sets.get(identity.repository_id)
-        if rows and identity.number in rows.rows:
-            raise Doubt(f"The row of {identity} is still served; nothing was removed.")
+        rows = self._may_go(identity)
         name = self._name(identity)
         if name is None:
             return
@@ -255,7 +254,16 @@ class ArgoEngine:
             for r in resources
             if not r.get("namespace") and r.get("kind") != "Namespace"
         )
+        self._may_go(identity)  # time has passed
         await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid)
+
+    def _may_go(self, identity: Identity) -> RowSet | None:
+        self._ensure()
+        self._lease.check()
+        rows = self._sets.get(identity.repository_id)
+        if rows and identity.number in rows.rows:
+            raise Doubt(f"The row of {identity} is still served; nothing was removed.")
+        return rows
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for anything that is left of a removed preview."""
@@ -309,6 +317,39 @@ class ArgoEngine:
             raise Doubt(birds.DELETES)
         if self._proved is None:
             raise Doubt("Argo CD's policy is not proved yet; nothing is started or removed.")
+
+    async def _written(self) -> dict[str, Object]:
+        """The ApplicationSets of ours, by name, without the canary's."""
+        found, _ = await self._argo.listed(
+            APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
+        )
+        return {name: o for o in found if (name := o["metadata"]["name"]) != self._frame.canary}
+
+    async def _mend_again(self) -> None:
+        while True:
+            await asyncio.sleep(SETS_EVERY)
+            try:
+                await self.mend()
+            except GreenroomError as error:
+                log.warning("the ApplicationSets were not looked at", why=str(error))
+
+    async def mend(self) -> None:
+        """Write again what somebody deleted or changed: nothing else holds the rows for the next start."""
+        async with self._writing:
+            self._ensure()
+            self._lease.check()
+            written = await self._written()
+            for rows in self._sets.values():
+                name = self._frame.name(rows.repository)
+                if name in written and sets.carries(written[name], rows):
+                    continue
+                log.warning("an ApplicationSet is not as it was written; it is written again", name=name)
+                await self._not_foreign(name)
+                await self._argo.apply(
+                    APPLICATION_SETS, self._frame.namespace, name, sets.application_set(self._frame, rows)
+                )
+                self._refresh(name).restored(rows.generation)
+                self._refresh(name).push(rows.generation)
 
     def _not_of_another_id(self, rows: RowSet) -> None:
         for other in self._sets.values():

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx2
 import structlog
@@ -83,6 +83,8 @@ class Watcher:
     _answered: frozenset[tuple[str, str]] = frozenset()
     _going_since: float = 0.0
     _bare_since: float = 0.0
+    _operation: str = ""
+    _operation_since: float = 0.0
     _termination: str = ""
 
     def poke(self) -> None:
@@ -214,9 +216,11 @@ class Watcher:
         """End an operation that works on an older row while a newer one waits: Argo CD would wait for it for ever."""
         operation = (application.get("status") or {}).get("operationState") or {}
         begun = operation.get("startedAt", "")
+        if begun != self._operation:  # measured from here: the cluster's clock is another
+            self._operation, self._operation_since = begun, time.monotonic()
         if operation.get("phase") != "Running" or begun == self._termination or _operates_on_spec(application):
             return
-        if datetime.now(UTC) - datetime.fromisoformat(begun) < timedelta(seconds=OPERATION_PATIENCE):
+        if time.monotonic() - self._operation_since < OPERATION_PATIENCE:
             return
         self._termination = begun
         body = {"status": {"operationState": {"phase": "Terminating"}}}

@@ -36,6 +36,7 @@ FINALIZER = "resources-finalizer.argocd.argoproj.io"
 REQUEUE_SECONDS = 180
 MAX_ANNOTATION = 240_000  # Kubernetes takes 256 KiB for all annotations of an object together
 CANARY = "canary"
+SYNC = {"applicationsSync": "create-update"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _application_set(
             "goTemplateOptions": ["missingkey=error"],
             "generators": [{"plugin": plugin}],
             # A row that is missing deletes nothing: removal is Greenroom's, one by one.
-            "syncPolicy": {"applicationsSync": "create-update"},
+            "syncPolicy": SYNC,
             # A link that a person changed in Argo CD stays.
             "ignoreApplicationDifferences": [{"jsonPointers": ["/spec/source/helm/parameters"]}],
             "template": template,
@@ -199,6 +200,14 @@ def row_of(application: Object) -> Row:
     metadata = application["metadata"]
     text = (metadata.get("annotations") or {}).get(ROW, "")
     return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}")
+
+
+def carries(found: Object, rows: RowSet) -> bool:
+    """Whether an ApplicationSet holds these rows, and still deletes nothing by itself."""
+    try:
+        return rows_of(found) == rows and found["spec"].get("syncPolicy") == SYNC
+    except Doubt:
+        return False
 
 
 def rows_of(found: Object) -> RowSet:
