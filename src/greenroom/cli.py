@@ -216,9 +216,7 @@ def release(previews: tuple[str, ...], yes: bool, admin: str, as_json: bool) -> 
             click.echo(f"{each['name']}: {each['reason']['text']}")
     if not yes and not as_json:
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
-    import getpass
-
-    answer = _ask(admin, "/api/release", {"previews": names, "by": getpass.getuser()})
+    answer = _ask(admin, "/api/release", {"previews": names, "by": _who()})
     _print(answer, as_json, printing.released)
 
 
@@ -228,12 +226,10 @@ def release(previews: tuple[str, ...], yes: bool, admin: str, as_json: bool) -> 
 @AS_JSON
 def roll(previews: tuple[str, ...], admin: str, as_json: bool) -> None:
     """Let these previews take the present chart and settings now, not with their next push. Their pods may restart."""
-    import getpass
-
     from greenroom.terminal import printing
 
     names = ["#".join((r, str(n))) for r, n in map(_named, previews)]
-    _print(_ask(admin, "/api/roll", {"previews": names, "by": getpass.getuser()}), as_json, printing.rolled)
+    _print(_ask(admin, "/api/roll", {"previews": names, "by": _who()}), as_json, printing.rolled)
 
 
 @main.command()
@@ -265,6 +261,17 @@ def _named(preview: str) -> tuple[str, int]:
             f"{preview!r} names no preview. Write the repository's short name and a number: shop#42."
         )
     return repository, int(number)
+
+
+def _who() -> str:
+    """Who asks, for the record: the user's name, or what a container without one is called."""
+    import getpass
+    import socket
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"somebody at {socket.gethostname()}"
 
 
 def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:

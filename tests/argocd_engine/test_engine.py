@@ -17,7 +17,7 @@ from greenroom.argocd import engine as module
 from greenroom.argocd.engine import ArgoEngine, ArgoSettings
 from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, Kube
 from greenroom.argocd.sets import Frame
-from greenroom.core.model import Cause, Identity, Ledger, RowSet, Withdrawal
+from greenroom.core.model import Cause, Health, Identity, Ledger, RowSet, Withdrawal
 from greenroom.errors import Doubt, Failed, RetryLater
 
 FRAME = Frame(
@@ -37,9 +37,9 @@ class Played:
     def application(self, name: str = "preview-shop-1") -> dict[str, Any] | None:
         return self.kube.objects.get((APPLICATIONS.plural, "argocd", name))
 
-    def seen(self) -> bool:
+    def seen(self, name: str = "preview-shop-1") -> bool:
         """Whether the engine's own copy has the Application too."""
-        return ("argocd", "preview-shop-1") in self.engine._applications.items
+        return ("argocd", name) in self.engine._applications.items
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +78,19 @@ async def until(check: Any, seconds: float = 3) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_what_is_only_remembered_with_a_row_is_no_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        old = replace(row(1), asleep=True)  # ready without a pod
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 1, {1: old}))
+        await until(played.seen)
+        assert (await played.engine.observe()).previews[ONE].health is Health.READY
+        played.argo.asleep = True
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 2, {1: replace(old, lives=(("db", "c1"),))}))
+        assert (await played.engine.observe()).previews[ONE].health is Health.READY
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 3, {1: replace(old, nonce=1)}))
+        assert (await played.engine.observe()).previews[ONE].health is Health.STARTING
+
+
 async def test_before_it_leads_it_answers_nothing_and_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(monkeypatch, leads=False) as played:
         with pytest.raises(Doubt):
@@ -92,7 +105,7 @@ async def test_what_is_served_becomes_applications_and_is_observed_with_its_row(
 ) -> None:
     async with play(monkeypatch) as played:
         await played.engine.serve(rows(1, 2))
-        await until(lambda: played.application("preview-shop-2"))
+        await until(lambda: played.seen("preview-shop-2"))
         observed = await played.engine.observe()
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2)}
         assert observed.previews[ONE].row == row(1)

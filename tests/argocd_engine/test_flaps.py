@@ -236,6 +236,19 @@ async def test_a_preview_made_anew_or_woken_is_asked_at_its_address_again() -> N
     assert (await cluster.look(one)).health is not Health.READY
 
 
+async def test_an_address_that_does_not_answer_for_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster()
+    cluster.pods, cluster.answers = [serving(ROW)], 503
+    one = cluster.watcher()
+    assert (await cluster.look(one)).why == "", "an ingress takes a moment"
+    monkeypatch.setattr(looks, "SILENCE_PATIENCE", 0.0)
+    found = await cluster.look(one)
+    host = ROW.naming.host(ROW.services[0].name)
+    assert (found.health, found.why) == (Health.UPDATING, f"Every process runs, but https://{host}/ answers 503.")
+    cluster.answers = 200
+    assert (await cluster.look(one)).why == ""
+
+
 async def test_ending_an_operation_is_tried_again_when_the_api_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "OPERATION_PATIENCE", 0.0)
     cluster = Cluster()

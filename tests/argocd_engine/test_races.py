@@ -46,7 +46,7 @@ async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_no
     async with play(monkeypatch, kube) as played:
         engine = played.engine
         await engine.serve(rows(1, 2))
-        await until(lambda: played.application("preview-shop-2"))
+        await until(lambda: played.seen("preview-shop-2"))
         uid = (await engine.observe()).previews[ONE].uid
         await until(lambda: not wished(played))
         played.argo.asleep = True

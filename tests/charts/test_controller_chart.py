@@ -41,21 +41,26 @@ FULL: Values = {
     "nodeSelector": {"pool": "tools"},
     "tolerations": [{"key": "tools", "operator": "Exists"}],
     "argocd": {"namespaceNames": False},
+    "extraEnv": [{"name": "REGISTRY_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "registry", "key": "password"}}}],
+    "extraVolumes": [{"name": "keys", "secret": {"secretName": "keys"}}],
+    "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
 }
-Render = Callable[[Values], list[Object]]
+Render = Callable[..., list[Object]]
 
 
-def helm_template(helm: str, values: Values, folder: Path) -> subprocess.CompletedProcess[str]:
+def helm_template(
+    helm: str, values: Values, folder: Path, namespace: str = "greenroom"
+) -> subprocess.CompletedProcess[str]:
     file = folder / "values.json"
     file.write_text(json.dumps(values))
-    command = [helm, "template", "greenroom", str(ROOT / "charts" / "greenroom"), "-n", "greenroom", "-f", str(file)]
+    command = [helm, "template", "greenroom", str(ROOT / "charts" / "greenroom"), "-n", namespace, "-f", str(file)]
     return subprocess.run([*command, "--kube-version", KUBERNETES], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def controller(helm: str, tmp_path: Path) -> Render:
-    def made(values: Values) -> list[Object]:
-        done = helm_template(helm, values, tmp_path)
+    def made(values: Values, namespace: str = "greenroom") -> list[Object]:
+        done = helm_template(helm, values, tmp_path, namespace)
         assert done.returncode == 0, done.stderr
         return [o for o in yaml.safe_load_all(done.stdout) if o]
 
@@ -87,7 +92,6 @@ def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(contr
     assert writes == {
         ("applicationsets", "create"),
         ("applicationsets", "patch"),
-        ("applicationsets", "delete"),
         ("applications", "delete"),
         ("applications", "patch"),
         ("leases", "create"),
@@ -101,6 +105,27 @@ def test_only_a_sweep_that_deletes_may_delete_namespaces(controller: Render) -> 
     rules = one(controller(values), "ClusterRole")["rules"]
     assert {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["delete"]} in rules
     assert not any("delete" in r["verbs"] for r in one(controller(MINIMAL), "ClusterRole")["rules"])
+
+
+def test_what_previews_lean_on_stays_when_the_release_goes(controller: Render) -> None:
+    kept = {
+        o["kind"]
+        for o in controller(MINIMAL)
+        if (o["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") == "keep"
+    }
+    assert kept == {"AppProject", "PriorityClass"}
+
+
+def test_two_releases_of_one_name_in_two_namespaces_share_no_object(controller: Render) -> None:
+    other: Any = json.loads(json.dumps(MINIMAL))
+    other["configuration"]["greenroom"] |= {"installation": "other", "namePrefix": "other"}
+    other["configuration"]["greenroom"]["argocd"] |= {"project": "other", "plugin": "other-plugin"}
+
+    def keys(values: Values, namespace: str) -> set[tuple[str, str, str]]:
+        found = controller(values, namespace)
+        return {(o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in found}
+
+    assert not keys(MINIMAL, "greenroom") & keys(other, "greenroom-two")
 
 
 def test_the_pod_is_restricted_and_its_root_read_only(controller: Render) -> None:
@@ -136,7 +161,7 @@ def test_the_mounted_configuration_loads(controller: Render, tmp_path: Path) -> 
         "namespace": "greenroom",
         "serviceAccount": "greenroom",
     }
-    assert json.loads(loaded.platform.cluster.settings)["scheduling"]["priorityClass"] == "greenroom-preview"
+    assert json.loads(loaded.platform.cluster.settings)["scheduling"]["priorityClass"] == "greenroom-preview-shop"
 
 
 def test_both_secrets_of_the_plugin_hold_the_same_token(controller: Render) -> None:

@@ -18,6 +18,7 @@ from builders import (
     identity,
     labelled,
     observed,
+    preview,
     pull_request,
     sha,
 )
@@ -25,7 +26,18 @@ from greenroom.core.actions import Start
 from greenroom.core.catalogue import Image, ImageFrom, Policy
 from greenroom.core.decision import decide
 from greenroom.core.desired import desired
-from greenroom.core.model import Actor, Identity, ImageState, Kind, Missing, Permission, Present, PullRequest, Unknown
+from greenroom.core.model import (
+    Actor,
+    Health,
+    Identity,
+    ImageState,
+    Kind,
+    Missing,
+    Permission,
+    Present,
+    PullRequest,
+    Unknown,
+)
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Run, Stay
 
@@ -54,6 +66,14 @@ def test_each_gate_says_why(changes: dict[str, object], stage: Stage, code: str)
     assert (found.stage, found.reason.code) == (stage, code)
     assert found.reason.text
     assert not [a for a in decide(given, PLATFORM, REPOSITORY, NOW).actions if isinstance(a, Start)]
+
+
+@pytest.mark.parametrize("health", [Health.STARTING, Health.UPDATING])
+def test_a_preview_whose_address_does_not_answer_says_so(health: Health) -> None:
+    silent = replace(preview(1, health=health), why="Every process runs, but https://a.example.com/ answers 503.")
+    holds = replace(observed(1), previews={identity(1): silent})
+    found = decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    assert (found.stage, found.reason.code, found.reason.text) == (Stage.STARTING, "unreachable", silent.why)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from builders import NOW, PLATFORM, digest, row, sha
 from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Resources, Service, Storage, Use
-from greenroom.core.rows import Link, Naming, Version, parameters, revision
+from greenroom.core.rows import Link, Naming, Version, alike, parameters, revision
 
 CATALOG = Service(
     name="catalog",
@@ -107,3 +108,13 @@ def test_the_row_of_a_service_with_everything() -> None:
             },
         },
     }
+
+
+def test_rows_that_differ_in_memory_alone_make_the_same_preview() -> None:
+    old = row(1)
+    new = replace(old, lives=(("db", "c1"),), renewed=NOW, head_since=NOW, created=NOW, author="grace")
+    assert old != new
+    assert alike(old, new)
+    assert parameters(old, PLATFORM) == parameters(new, PLATFORM)
+    assert not alike(old, replace(old, nonce=1))
+    assert not alike(old, replace(old, incarnation=2))

@@ -33,6 +33,10 @@ sweep: {{ eq ($argo.sweep | default "report") "delete" }}
 account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
 {{- end }}
 
+{{- define "greenroom.priorityClass" -}}
+{{- .Values.priorityClass.name | default (printf "greenroom-preview-%s" (include "greenroom.facts" . | fromYaml).installation) }}
+{{- end }}
+
 {{/* greenroom.yaml with what a pod needs. */}}
 {{- define "greenroom.yaml" -}}
 {{- $config := deepCopy .Values.configuration.greenroom }}
@@ -44,7 +48,7 @@ account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Nam
 {{- $_ := set $config "databaseFrom" (dict "env" "GREENROOM_DATABASE") }}
 {{- end }}
 {{- if .Values.priorityClass.create }}
-{{- $_ := set $config "scheduling" (merge ($config.scheduling | default dict) (dict "priorityClass" .Values.priorityClass.name)) }}
+{{- $_ := set $config "scheduling" (merge ($config.scheduling | default dict) (dict "priorityClass" (include "greenroom.priorityClass" .))) }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}

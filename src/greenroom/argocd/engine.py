@@ -32,7 +32,7 @@ from greenroom.argocd.sweep import Orphan, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
-from greenroom.core.rows import Row, parameters
+from greenroom.core.rows import Row, alike, parameters
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -373,7 +373,7 @@ class ArgoEngine:
         rows = self._sets.get(identity.repository_id)
         served = rows.rows.get(identity.number) if rows else None
         health = look.health
-        if health is not Health.REMOVING and served is not None and served != look.row:
+        if health is not Health.REMOVING and served is not None and not alike(look.row, served):
             health = Health.UPDATING if any(s.ready for s in look.services) else Health.STARTING
         refused = monotonic() - watcher.refused_since if look.refused and watcher.refused_since else None
         return ObservedPreview(

@@ -33,6 +33,7 @@ REMOVAL_PATIENCE = 15.0
 OPERATION_PATIENCE = 3.0
 NO_POD_PATIENCE = 3.0
 RENDER_PATIENCE = 10.0
+SILENCE_PATIENCE = 20.0
 FAST, SLOW = 0.2, 5.0
 ERRORS = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
@@ -83,6 +84,7 @@ class Watcher:
     _answered: frozenset[tuple[str, str]] = frozenset()
     _going_since: float = 0.0
     _bare_since: float = 0.0
+    _silent_since: float = 0.0
     _operation: str = ""
     _operation_since: float = 0.0
     _termination: str = ""
@@ -142,7 +144,13 @@ class Watcher:
             return replace(look, health=Health.READY)
         if reading.settled(pods, row):
             self._bare_since = 0.0
-            return replace(look, health=Health.READY) if await self._answers(row) else look
+            silence = await self._silence(row)
+            self._silent_since = (self._silent_since or time.monotonic()) if silence else 0.0
+            if not silence:
+                return replace(look, health=Health.READY)
+            lasts = time.monotonic() - self._silent_since >= SILENCE_PATIENCE
+            return replace(look, why=f"Every process runs, but {silence}.") if lasts else look
+        self._silent_since = 0.0
         found = reading.trouble(pods, row, datetime.now(UTC)) or await self._why_no_pod(pods, row)
         if found is None:
             return look
@@ -157,30 +165,31 @@ class Watcher:
         host = row.naming.host(service.name)
         return f"{self.ground.scheme}://{host}" if host else ""
 
-    async def _answers(self, row: Row) -> bool:
-        """Whether every public service answers at its host; asked once for each version."""
+    async def _silence(self, row: Row) -> str:
+        """How a public service does not answer at its host; empty when each does. Asked once for each version."""
         wanted = {
             (host, revision(s, row)): s.web.probe for s in row.services if (host := row.naming.host(s.name)) and s.web
         }
         for (host, made_from), path in wanted.items():
             if (host, made_from) not in self._answered:
-                if not await self._asked(host, path):
-                    return False
+                if silence := await self._asked(host, path):
+                    return silence
                 self._answered |= {(host, made_from)}
         self._answered &= wanted.keys()
-        return True
+        return ""
 
-    async def _asked(self, host: str, path: str) -> bool:
+    async def _asked(self, host: str, path: str) -> str:
         ground = self.ground
         if ground.probe == "none":
-            return True
+            return ""
         base = f"{ground.scheme}://{host}" if ground.probe == "public" else ground.probe
         try:
             answer = await ground.client.get(f"{base}{path}", headers={"host": host})
-        except httpx2.HTTPError:
-            return False
+        except httpx2.HTTPError as error:
+            return f"{ground.scheme}://{host}{path} does not answer ({type(error).__name__})"
         # An access policy in front of the preview answers for it.
-        return 200 <= answer.status_code < 400 or answer.status_code in (401, 403)
+        answers = 200 <= answer.status_code < 400 or answer.status_code in (401, 403)
+        return "" if answers else f"{ground.scheme}://{host}{path} answers {answer.status_code}"
 
     # --- why not ---
 

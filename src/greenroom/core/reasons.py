@@ -147,6 +147,14 @@ def starting() -> Reason:
     return Reason("starting", "The preview is starting.", "The address answers when it says ready.")
 
 
+def unreachable(why: str) -> Reason:
+    return Reason(
+        "unreachable",
+        plain(why, 300),
+        "See the probe's path (`probe:` of the service), then the ingress, its certificate and DNS.",
+    )
+
+
 def ready() -> Reason:
     return Reason("ready", "Everything answers.")
 

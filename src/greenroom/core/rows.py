@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -120,6 +120,18 @@ def revision(service: Service, row: Row) -> str:
     """What the pods of a service were made from, 12 hex digits; they carry it, which tells old pods from new ones."""
     made_from = json.dumps([_values(service, row), row.incarnation, row.chart_version, row.settings], sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()[:12]
+
+
+def alike(old: Row, new: Row) -> bool:
+    """Whether both rows make the same objects: they differ at most in what Greenroom remembers with them."""
+    return old == replace(
+        new,
+        author=old.author,
+        head_since=old.head_since,
+        created=old.created,
+        lives=old.lives,
+        renewed=old.renewed,
+    )
 
 
 def _service(service: Service, row: Row) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def _running(row: Row, preview: ObservedPreview | None, sleep_label: str) -> tup
     match preview.health:
         case Health.FAILED:
             return Stage.FAILED, reasons.failed(preview.why, old)
+        case Health.STARTING | Health.UPDATING if preview.why:
+            return Stage.STARTING, reasons.unreachable(preview.why)
         case Health.STARTING:
             return Stage.STARTING, reasons.starting()
         case Health.READY if _current(row, preview):

@@ -23,6 +23,8 @@ def explained(answer: dict[str, Any]) -> str:
     """A colleague's answer: state, why, since when, what would change it, the last events."""
     status = answer["status"]
     lines = [f"{status['name']}: {status['stage']}", *_wrapped(status["reason"]["text"])]
+    if answer["trouble"]:
+        lines += _wrapped(f"{status['repository']} cannot be read now: {answer['trouble']}")
     if status["since"]:
         lines.append(f"  Since {_time(status['since'])}.")
     if status["reason"]["fix"]:

@@ -66,7 +66,7 @@ class Metrics(Collector):
 
 
 def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
-    """/metrics, /healthz (the process answers) and /readyz (every repository was read once)."""
+    """/metrics, /healthz (the process answers) and /readyz (it leads and has read all that it answers with)."""
 
     async def scrape(request: Request) -> Response:
         return Response(generate_latest(found.registry), headers={"content-type": TYPE})
@@ -76,7 +76,9 @@ def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
 
     async def readyz(request: Request) -> Response:
         return (
-            PlainTextResponse("ready\n") if ready() else PlainTextResponse("not every repository was read yet\n", 503)
+            PlainTextResponse("ready\n")
+            if ready()
+            else PlainTextResponse("another instance leads, or not everything was read yet\n", 503)
         )
 
     return Starlette(routes=[Route("/metrics", scrape), Route("/healthz", healthz), Route("/readyz", readyz)])
