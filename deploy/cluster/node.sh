@@ -105,8 +105,9 @@ node_down() {
     # What containerd, its network plugins and the kubelet keep outside of $RUN, whatever they are told.
     for file in "$RUN"/containerd/state/io.containerd.runtime.v2.task/*/*/address; do
         [ -e "$file" ] || break
-        rm -f "$(sed 's#^unix://##' "$file")" "/var/lib/cni/results/"*"-$(basename "$(dirname "$file")")-"*
+        rm -f "$(sed 's#^unix://##' "$file")"
     done
+    for file in $(networked); do rm -f /var/lib/cni/results/*"-$file-"*; done
     [ ! -d "$RUN/kubelet" ] || rm -f /var/lib/kubelet/device-plugins/kubelet.sock
     find /var/log/containers -lname "$LOGS/*" -delete 2>/dev/null || true
     for file in /run/containerd/s /run/containerd /var/lib/cni/results /var/lib/cni /var/lib/kubelet/device-plugins \
@@ -115,6 +116,12 @@ node_down() {
     done
     mounts | sort -r | xargs -r -n1 umount 2>/dev/null || true
     mounts | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
+}
+
+# The containers of which the network plugins remember something; one that was ending at that moment is among them.
+networked() {
+    find /var/lib/cni/results -regextype posix-extended -regex ".*/$NAME-[0-9a-f]{64}-eth0" 2>/dev/null |
+        sed "s#.*/$NAME-##; s#-eth0##"
 }
 
 mounts() { cut -d' ' -f2 /proc/mounts | grep "^$RUN/" || true; }

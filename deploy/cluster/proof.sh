@@ -10,7 +10,8 @@ proof() {
     for each in $(networks); do found "process $each is inside the cluster's network: $(tr '\0' ' ' <"/proc/$each/cmdline")"; done
     [ ! -e /run/netns/$NETNS ] || found "network namespace $NETNS"
     for each in $(mounts); do found "mount $each"; done
-    for each in /var/lib/cni/results/$NAME-* /var/lib/kubelet/device-plugins/kubelet.sock "$RUN"; do [ ! -e "$each" ] || found "$each"; done
+    for each in $(networked); do found "what the network plugins remember of container $each"; done
+    for each in /var/lib/kubelet/device-plugins/kubelet.sock "$RUN"; do [ ! -e "$each" ] || found "$each"; done
     for each in $(find /var/log/containers -lname "$LOGS/*" 2>/dev/null); do found "$each"; done
     for each in $(ip -o address | grep -E ' 198\.1[89]\.' | cut -d' ' -f2 | sort -u); do found "interface $each"; done
     if command -v iptables-save >/dev/null && iptables-save 2>/dev/null | grep -qE ' 198\.1[89]\.'; then
