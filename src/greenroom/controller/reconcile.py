@@ -74,10 +74,12 @@ class Reconciler:
         facts, decision, rows = await self._serve(facts, repository)
         now = self.now()
         target = Target(repository.slug, self.platform, facts, rows, now, decision.statuses)
+        before = dict(self.parts.board.statuses)
+        self._show(repository, decision.statuses, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
         if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
-        await self._note(repository, decision, target, done)
+        await self._note(repository, decision, target, done, before)
         return self._next(repository, facts, decision, done)
 
     async def facts(self, repository: Repository) -> Facts:
@@ -110,8 +112,15 @@ class Reconciler:
             rows = await serve_rows(self.parts.engine, row_set(facts, repository), decision.actions, now)
         return facts, decision, rows
 
-    async def _note(self, repository: Repository, decision: Decision, target: Target, done: Sequence[Done]) -> None:
-        """Write down what was done and seen: log, board, history."""
+    async def _note(
+        self,
+        repository: Repository,
+        decision: Decision,
+        target: Target,
+        done: Sequence[Done],
+        before: Mapping[Identity, Status],
+    ) -> None:
+        """Write down what was done and seen: log, board, history. `before` are the statuses of the last pass."""
         parts = self.parts
         served = [Done(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
         found: list[Event | None] = []
@@ -131,7 +140,7 @@ class Reconciler:
                 elif each.action.final:
                     statuses[identity] = removed_status(statuses[identity], each.action)
         for identity, status in statuses.items():
-            found.append(events.of_status(status, parts.board.statuses.get(identity), target.now))
+            found.append(events.of_status(status, before.get(identity), target.now))
         self._show(repository, statuses, target)
         try:
             await parts.history.record(*(e for e in found if e is not None))
