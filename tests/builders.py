@@ -99,6 +99,8 @@ def row(number: int = 1, platform: Platform = PLATFORM, **changes: Any) -> Row:
         created=NOW - timedelta(hours=2),
         versions=(Version("shop", sha(number), reference, digest(reference)),),
         services=platform.repositories[0].services,
+        url=f"https://github.example.com/acme/shop/pull/{number}",
+        branch=f"branch-{number}",
     )
     return replace(base, **changes)
 

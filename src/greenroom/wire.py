@@ -133,6 +133,7 @@ class Instance:
             reconciler = Reconciler(parts, replace(loaded.platform, port=engine.proxy_port))
             instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
             made.append(instance)
+            reconciler.related = instance.loop.wake
             await instance._listen(stack, secrets, history)
             await instance._check_token()
             beside = [asyncio.create_task(instance._lead()), asyncio.create_task(instance._reload())]

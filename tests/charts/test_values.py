@@ -50,7 +50,7 @@ def test_the_oracle_itself() -> None:
 @example(values=["".join(map(chr, range(32, 127))), "$(A)$$(A)$$$(A)$", "{{ .Values }}", "a\nb", "é$é", "- x: 1", "~"])
 def test_values_reach_the_process_as_they_are(render: Render, storefront: Values, values: list[str]) -> None:
     given_env = {f"V{i}": v for i, v in enumerate(values)}
-    links = {f"link-{i}": {"variable": f"L{i}", "url": v} for i, v in enumerate(values) if v}
+    links = {f"link-{i}": {"variables": {f"L{i}": "url"}, "url": v} for i, v in enumerate(values) if v}
     by_hand = {f"link-{i}": {"url": v[::-1]} for i, v in enumerate(values) if v and i % 2}
     more = {"services": {"storefront": {"env": given_env, "links": links}}, "links": by_hand}
     (pod,) = [pod for _, pod in pods(render(storefront, more))]
@@ -107,7 +107,7 @@ def service(**changes: Any) -> Values:
         (service(processes={"web": {"kind": "web", "port": 0}}), "port"),
         (service(processes={"web": {"kind": "cron"}}), "schedule"),
         (service(processes={"a" * 64: {"kind": "web"}}), "a" * 64),
-        (service(links={"a": {"variable": "A", "url": "", "namespace": "preview-a-1"}}), "port"),
+        (service(links={"a": {"variables": {"A": "url"}, "url": "", "namespace": "preview-a-1"}}), "port"),
     ],
 )
 def test_what_is_no_value_is_refused_by_name(wrong: Values, names: str, helm: str, storefront: Values) -> None:

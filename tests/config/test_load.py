@@ -24,6 +24,7 @@ from greenroom.core.catalogue import (
     Process,
     ProcessKind,
     Resources,
+    Staging,
     Storage,
     Use,
 )
@@ -87,7 +88,9 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert platform.lifetime == Lifetime(timedelta(hours=12), timedelta(minutes=30), None, "stay")
     assert platform.limits == Limits(9, 8, 7)
     assert platform.policy == Policy(True, frozenset({"renovate[bot]"}))
-    assert platform.staging == (("payments", "https://payments.staging.example.com"),)
+    assert platform.staging == (
+        ("payments", Staging("https://payments.staging.example.com", "https://payments.staging.example.com")),
+    )
     assert catalog.image == Image("registry.example.com/shop/catalog", "pr-{number}-{sha}", ImageFrom.MERGE)
     assert catalog.processes == (
         Process("web", ProcessKind.WEB, ("python", "server.py"), 8080, migrates=True, probe="/healthz"),
@@ -95,7 +98,7 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     )
     assert (catalog.migrate, catalog.migrate_timeout) == (("python", "migrate.py"), timedelta(seconds=90))
     assert catalog.needs == (Need("db", "postgresql", "17", "DB", Storage.PERSISTENT, "seed.sql"),)
-    assert catalog.uses == (Use("payments", "PAYMENTS_URL"),)
+    assert catalog.uses == (Use("payments", (("url", "PAYMENTS_URL"),)),)
     assert (catalog.env, catalog.env_from, catalog.paths) == ((("COLOUR", "green"),), ("settings",), ("catalog/**",))
     assert catalog.resources == Resources("100m", "128Mi", "256Mi")
     assert settings_.resync == timedelta(minutes=5)

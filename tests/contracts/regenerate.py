@@ -67,7 +67,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     "PullRequestChangedFile": ("path",),
     "PageInfo": ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor"),
     "PullRequest": (
-        "number", "title", "url", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
+        "number", "title", "url", "body", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
         "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
         "potentialMergeCommit", "labels", "timelineItems", "comments",
     ),

@@ -10,6 +10,7 @@ from builders import NOW, PLATFORM, digest, row, sha
 from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Resources, Service, Storage, Use
 from greenroom.core.rows import Link, Naming, Version, alike, parameters, revision
 
+STAGING = "https://payments.staging.example.com"
 CATALOG = Service(
     name="catalog",
     repository="shop",
@@ -21,7 +22,7 @@ CATALOG = Service(
     migrate=("python", "migrate.py"),
     migrate_timeout=timedelta(minutes=2),
     needs=(Need("db", "postgresql", "16", "DATABASE_URL", Storage.PERSISTENT, "seed/catalog.sql"),),
-    uses=(Use("payments", "PAYMENTS_URL"),),
+    uses=(Use("payments", (("url", "PAYMENTS_URL"),)),),
     env=(("COLOUR", "green"),),
     env_from=("catalog-settings",),
     resources=Resources("100m", "256Mi", "512Mi"),
@@ -36,7 +37,7 @@ def test_the_row_of_a_service_with_everything() -> None:
         ),
         versions=(Version("catalog", sha(42), "registry.example.com/shop/catalog:x", digest("image")),),
         services=(CATALOG,),
-        links=(Link("catalog", "payments", "PAYMENTS_URL", "https://payments.staging.example.com"),),
+        links=(Link("catalog", "payments", (("url", "PAYMENTS_URL"),), STAGING, STAGING),),
         created=NOW,
     )
     found = parameters(made, PLATFORM)
@@ -100,7 +101,8 @@ def test_the_row_of_a_service_with_everything() -> None:
                             "image": "",
                         }
                     },
-                    "links": {"payments": {"variable": "PAYMENTS_URL", "url": "https://payments.staging.example.com"}},
+                    "links": {"payments": {"variables": {"PAYMENTS_URL": "url"}, "url": STAGING, "public": STAGING}},
+                    "openTo": [],
                     "env": {"COLOUR": "green"},
                     "envFrom": ["catalog-settings"],
                     "resources": {"cpu": "100m", "memory": "256Mi", "memoryLimit": "512Mi"},

@@ -148,7 +148,7 @@ async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, m
     monkeypatch.setenv("A_SECRET_OF_OURS", "s3cret")
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
-        links = (Link("web", "payments", "PAYMENTS_URL", "http://payments.example.com"),)
+        links = (Link("web", "payments", (("url", "PAYMENTS_URL"),), "http://payments.example.com", ""),)
         await engine.serve(shop.rows(shop.row(sha, env=(("COLOUR", "green"),), links=links), 1))
         await wait(engine, Health.READY)
         environment = (await get(engine)).json()["environment"]

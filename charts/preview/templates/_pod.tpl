@@ -11,7 +11,13 @@ in YAML.
 {{- with .process.port }}{{ $_ := set $plain "PORT" (int64 . | toString) }}{{ end }}
 {{- range $key, $value := .service.env }}{{ $_ := set $plain $key $value }}{{ end }}
 {{- range $target, $link := .service.links }}
-  {{- with (get $links $target | default dict).url | default $link.url }}{{ $_ := set $plain $link.variable . }}{{ end }}
+  {{- $byHand := (get $links $target | default dict).url }}
+  {{- $url := $byHand | default $link.url }}
+  {{- $host := regexReplaceAll "(?s)^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)?([^/?#]*).*$" $url "${2}" }}
+  {{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" $url)) }}
+  {{- $parts := dict "url" $url "public" ($byHand | default $link.public | default $url) "port" $port
+    "host" (regexReplaceAll ":[0-9]+$" $host "") }}
+  {{- range $variable, $part := $link.variables }}{{ $_ := set $plain $variable (get $parts $part) }}{{ end }}
 {{- end }}
 {{- $all := dict }}
 {{- range $key, $value := $plain }}{{ $_ := set $all $key (printf "value: %s" (replace "$" "$$" $value | quote)) }}{{ end }}

@@ -158,7 +158,7 @@ def _values(platform: Platform, repository: Repository) -> str:
         created=epoch,
         versions=(),
         services=repository.services,
-        links=links.links(platform, repository, naming),
+        links=links.default(platform, repository, naming),
         settings=platform.cluster.settings,
     )
     values: Any = parameters(row, platform)["values"]

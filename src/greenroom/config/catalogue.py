@@ -97,11 +97,20 @@ def _uses(service: Found, known: dict[str, Found], platform: PlatformModel, unre
             near = difflib.get_close_matches(use.service, known, 1)
             fix = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(sorted(known))}."
             mistakes.append(Mistake(service.file, path, f"there is no service `{use.service}`.", fix))
-        elif use.service not in platform.staging and known[use.service].model.repository != service.model.repository:
+        elif not _listens(known[use.service].model):
+            fix = "Give one of its web processes a port, or remove the use."
+            mistakes.append(Mistake(service.file, path, f"`{use.service}` listens on nothing.", fix))
+        elif use.required or known[use.service].model.repository == service.model.repository:
+            continue
+        elif use.service not in platform.staging:
             message = f"`{use.service}` has no staging address to fall back to."
             fix = f"Add `{use.service}: https://...` under `staging:` in greenroom.yaml."
             mistakes.append(Mistake(service.file, path, message, fix))
     return mistakes
+
+
+def _listens(model: ServiceModel) -> bool:
+    return bool(model.port) or any(p.kind == "web" and p.port for p in model.processes.values())
 
 
 def _needs(service: Found) -> list[Mistake]:
@@ -125,7 +134,12 @@ def _need(file: str, path: str, need: NeedModel) -> Mistake | None:
 
 def _variables(service: Found) -> list[Mistake]:
     model = service.model
-    given = [*(n.variable for n in model.needs), *(u.variable for u in model.uses), *model.env]
+    given = [
+        *(n.variable for n in model.needs),
+        *(v for u in model.uses for _, v in u.variables if v),
+        *(v for _, v in model.address if v),
+    ]
+    given += model.env
     return [
         Mistake(service.file, name, f"the variable {name} is set {count} times.", "Give each its own name with `as:`.")
         for name, count in Counter(given).items()

@@ -147,6 +147,17 @@ class LocalModel(Model):
     probe_timeout: Duration = Field("30s", validate_default=True, description="How long a version may take to answer.")
 
 
+class StagingModel(Model):
+    """Where a shared service answers."""
+
+    url: str = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
+    public: str = Field("", description="Its URL for browsers; `url` when empty.")
+
+
+def _staging(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
 class PlatformModel(Model):
     """The whole of greenroom.yaml."""
 
@@ -159,7 +170,9 @@ class PlatformModel(Model):
     repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
         {}, description="Short names of repositories; the default is the name part of owner/name."
     )
-    staging: dict[str, str] = Field({}, description="The shared staging URL of each service that others use.")
+    staging: dict[str, Annotated[StagingModel, BeforeValidator(_staging)]] = Field(
+        {}, description="The shared staging URL of each service that others use."
+    )
     github: GitHubModel = Field(GitHubModel(), description="How GitHub is reached.")
     registry: RegistryModel = Field(RegistryModel(), description="How registries are reached.")
     lifetime: LifetimeModel = Field(LifetimeModel(), description="When a preview goes by itself.")
@@ -188,12 +201,13 @@ class PlatformModel(Model):
     def _addresses(self) -> PlatformModel:
         if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", self.domain):
             raise ValueError(f"domain: {self.domain!r} is no domain. Write it bare, such as `preview.example.com`.")
-        for service, url in self.staging.items():
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(
-                    f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
-                )
+        for service, model in self.staging.items():
+            for url in (model.url, model.public or model.url):
+                parts = urlsplit(url)
+                if parts.scheme not in ("http", "https") or not parts.hostname:
+                    raise ValueError(
+                        f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
+                    )
         if self.engine == "argocd" and bool(self.argocd.chart) != bool(self.argocd.chart_version):
             raise ValueError("argocd: `chart` and `chartVersion` go together. Give both.")
         if self.resync < timedelta(seconds=1):
@@ -212,13 +226,14 @@ def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]
         prefix=model.name_prefix,
         scheme=model.scheme,
         port=model.local.proxy_port if model.engine == "local" else None,
-        staging=tuple(sorted(model.staging.items())),
+        staging=tuple((s, catalogue.Staging(m.url, m.public or m.url)) for s, m in sorted(model.staging.items())),
         lifetime=catalogue.Lifetime(
             life.inactive_after, life.warn_before, life.max_age, life.keep_label, life.sleep_label
         ),
         limits=catalogue.Limits(limits.total, limits.per_repository, limits.per_author),
         policy=catalogue.Policy(model.drafts, frozenset(model.bots)),
         cluster=catalogue.Cluster(model.argocd.chart_version, _chart_settings(model)),
+        inside="" if model.engine == "local" else "http://{service}.{namespace}:{port}",
     )
 
 

@@ -17,7 +17,11 @@ def json_schema() -> dict[str, dict[str, Any]]:
     properties["image"] = {"anyOf": [{"type": "string"}, properties["image"]], "description": "The image."}
     item = properties["needs"]["items"]
     properties["needs"]["items"] = {"anyOf": [{"type": "string"}, item]}
+    used = service["$defs"]["UseModel"]["properties"]
+    used["as"] = {"anyOf": [{"type": "string"}, used["as"]], "description": used["as"].pop("description")}
     platform = PlatformModel.model_json_schema(by_alias=True)
+    staging = platform["properties"]["staging"]
+    staging["additionalProperties"] = {"anyOf": [{"type": "string"}, staging["additionalProperties"]]}
     return {
         "greenroom": {"$schema": DRAFT, **_commands(platform), "title": "greenroom.yaml"},
         "service": {"$schema": DRAFT, **_commands(service), "title": "A service of the catalogue"},

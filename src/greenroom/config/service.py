@@ -14,6 +14,11 @@ LATER = ("mysql", "mariadb", "redis", "valkey", "rabbitmq")
 VERSIONS = ("14", "15", "16", "17", "18")
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 VARIABLE = r"^[A-Z][A-Z0-9_]*$"
+OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
+
+
+def _address(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
 
 
 class ImageModel(Model):
@@ -79,11 +84,39 @@ class NeedModel(Model):
         return value
 
 
+class AddressModel(Model):
+    """Variables for the parts of another service's address."""
+
+    url: str = Field("", pattern=OPTIONAL, description="Its URL for calls between servers.")
+    public: str = Field("", pattern=OPTIONAL, description="Its URL for browsers.")
+    host: str = Field("", pattern=OPTIONAL, description="The host of `url`.")
+    port: str = Field("", pattern=OPTIONAL, description="The port of `url`.")
+
+    @model_validator(mode="after")
+    def _something(self) -> AddressModel:
+        if not any(dict(self).values()):
+            raise ValueError("names no variable. Write `as: PAYMENTS_URL`, or `as: {url: ..., public: ...}`.")
+        return self
+
+
+class OwnModel(Model):
+    """Variables for this service's own address."""
+
+    public: str = Field("", pattern=OPTIONAL, description="Its own public URL: for callbacks and links in mails.")
+    origins: str = Field("", pattern=OPTIONAL, description="Origins that may call it from a browser (CORS), by comma.")
+
+
 class UseModel(Model):
     """Another service that this one talks to."""
 
     service: str = Field(description="A service of the catalogue.")
-    variable: str = Field(alias="as", pattern=VARIABLE, description="The variable that is given its URL.")
+    variables: Annotated[AddressModel, BeforeValidator(_address)] = Field(
+        alias="as", description="The variable that is given its URL, or one for each part of the address."
+    )
+    prefer: Literal["same-branch"] | None = Field(
+        None, description="`same-branch`: the preview whose branch has the same name, where there is one."
+    )
+    required: Literal["preview"] | None = Field(None, description="`preview`: never staging; it waits for one.")
 
 
 def _image(value: Any) -> Any:
@@ -112,6 +145,7 @@ class ServiceModel(Model):
     uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
     env_from: tuple[str, ...] = Field((), description="Names of Secrets in the preview's namespace.")
+    address: OwnModel = Field(OwnModel(), description="Variables for its own address.")
     resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
 
     @model_validator(mode="after")
@@ -143,9 +177,10 @@ def to_core(model: ServiceModel, name: str, repository: str) -> catalogue.Servic
         migrate=model.migrate,
         migrate_timeout=model.migrate_timeout,
         needs=tuple(_need_value(n) for n in model.needs),
-        uses=tuple(catalogue.Use(u.service, u.variable) for u in model.uses),
+        uses=tuple(_use_value(u) for u in model.uses),
         env=tuple(sorted(model.env.items())),
         env_from=model.env_from,
+        address=_pairs(model.address),
         resources=catalogue.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
     )
 
@@ -161,6 +196,20 @@ def _process(name: str, model: ProcessModel, *, migrates: bool) -> catalogue.Pro
         migrates=migrates,
         probe=model.probe,
     )
+
+
+def _use_value(model: UseModel) -> catalogue.Use:
+    return catalogue.Use(
+        service=model.service,
+        variables=_pairs(model.variables),
+        same_branch=model.prefer == "same-branch",
+        required=model.required == "preview",
+    )
+
+
+def _pairs(model: AddressModel | OwnModel) -> tuple[tuple[str, str], ...]:
+    """The parts that have a variable, with it."""
+    return tuple((part, variable) for part, variable in model if variable)
 
 
 def _need_value(model: NeedModel) -> catalogue.Need:

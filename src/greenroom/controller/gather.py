@@ -89,15 +89,28 @@ async def gather(
     numbers = questions.numbers(facts, platform)
     answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
     confirmed = dict(zip(numbers, answers, strict=True))
-    logins = questions.labellers(facts, platform)
-    permissions = await asyncio.gather(*(_permission(sources.github, repository.slug, p) for p in logins))
-    return replace(
+    facts = replace(
         facts,
         confirmed=confirmed,
-        permissions=dict(zip(logins, permissions, strict=True)),
-        images=await _images(sources.registry, facts, platform, repository),
         blocks=_blocks(sources.signer, listing, confirmed),
         stale=_stale(sources.freshness, listing, confirmed),
+    )
+    logins = questions.askers(facts, platform, repository)
+    wanted = questions.readers(facts, platform, repository)
+    pairs = {
+        *((repository.slug, login) for login in logins),
+        *((slug, login) for (_, login), slug in wanted.items()),
+        *questions.rights(facts, platform, repository),
+    }
+    asked = sorted(pairs)
+    answered = await asyncio.gather(*(_permission(sources.github, slug, login) for slug, login in asked))
+    rights = dict(zip(asked, answered, strict=True))
+    return replace(
+        facts,
+        permissions={login: rights[repository.slug, login] for login in logins},
+        readers={key: rights[slug, key[1]] for key, slug in wanted.items()},
+        rights=rights,
+        images=await _images(sources.registry, facts, platform, repository),
     )
 
 

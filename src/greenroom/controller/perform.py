@@ -129,4 +129,5 @@ def removed_status(status: Status, action: Conclude) -> Status:
         url=status.url,
         stage=Stage.REMOVED,
         reason=reasons.removed(action.reason),
+        used_by=status.used_by,
     )

@@ -23,6 +23,7 @@ from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, RowSet, State
 from greenroom.core.status import Stage, Status
@@ -58,10 +59,14 @@ class Parts:
 
 @dataclass(slots=True)
 class Reconciler:
-    """Passes over repositories. `platform` may be replaced between passes: the configuration changed."""
+    """Passes over repositories. `platform` may be replaced between passes: the configuration changed.
+
+    `related` is told the name of another repository whose previews may link elsewhere now.
+    """
 
     parts: Parts
     platform: Platform
+    related: Callable[[str], None] = lambda name: None
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
 
@@ -109,7 +114,11 @@ class Reconciler:
             facts = replace(facts, observed=await self.parts.engine.observe())
             now = self.now()
             decision = decide(facts, self.platform, repository, now)
-            rows = await serve_rows(self.parts.engine, row_set(facts, repository), decision.actions, now)
+            before = row_set(facts, repository)
+            rows = await serve_rows(self.parts.engine, before, decision.actions, now)
+        if seen_from_outside(before) != seen_from_outside(rows):
+            for other in neighbours(self.platform, repository):
+                self.related(other)
         return facts, decision, rows
 
     async def _note(

@@ -83,10 +83,25 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Another service that this one talks to; `variable` receives its URL."""
+    """Another service that this one talks to.
+
+    `variables` pairs a part of its address with the variable that receives it: `url` (for calls between servers),
+    `public` (for browsers), `host`, `port`. `same_branch`: prefer the preview of a pull request that belongs together
+    with this one; `required`: without a preview of it there is none of this either.
+    """
 
     service: str
-    variable: str
+    variables: tuple[tuple[str, str], ...]
+    same_branch: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Where the shared service answers: servers at `url`, browsers at `public`."""
+
+    url: str
+    public: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One entry of the catalogue. `repository` is the catalogue's short name of its GitHub repository."""
+    """One entry of the catalogue. `repository` is the catalogue's short name of its GitHub repository.
+
+    `address` pairs `public` (its own URL) and `origins` (those of all who call it from a browser) with variables.
+    """
 
     name: str
     repository: str
@@ -114,6 +132,7 @@ class Service:
     uses: tuple[Use, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     env_from: tuple[str, ...] = ()
+    address: tuple[tuple[str, str], ...] = ()
     resources: Resources = Resources()
 
     @property
@@ -169,7 +188,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The whole of the platform team's decisions."""
+    """The whole of the platform team's decisions.
+
+    `inside` is how a service is called from another preview, with `{service}`, `{namespace}` and `{port}`; empty where
+    only the public address leads to it.
+    """
 
     installation: str
     domain: str
@@ -178,11 +201,16 @@ class Platform:
     prefix: str = "preview"
     scheme: str = "https"
     port: int | None = None
-    staging: tuple[tuple[str, str], ...] = ()
+    staging: tuple[tuple[str, Staging], ...] = ()
     lifetime: Lifetime = Lifetime()
     limits: Limits = Limits()
     policy: Policy = Policy()
     cluster: Cluster = field(default_factory=Cluster)
+    inside: str = ""
+
+    def service(self, name: str) -> Service | None:
+        """The service with that name, or None."""
+        return next((s for r in self.repositories for s in r.services if s.name == name), None)
 
     def repository(self, name: str) -> Repository | None:
         """The repository with that short name, or None."""

@@ -16,7 +16,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.core.codec import dumped, loaded
 from greenroom.core.model import Block, Comment, Identity, Memory
+from greenroom.core.rows import Choice
 
 VERSION = 1
 _LINE = re.compile(r"<!-- greenroom:(\d+) (\S+) (\d+) (\d+) (\S+) (\S+) ([0-9a-f]{64}) -->")
@@ -86,6 +88,7 @@ def _payload(block: Block) -> str:
         "warned": block.memory.warned_at.isoformat() if block.memory.warned_at else None,
         "expired": block.memory.expired_at.isoformat() if block.memory.expired_at else None,
         "why": block.memory.why,
+        "choices": dumped(block.memory.choices),
     }
     return base64.b64encode(json.dumps(memory, sort_keys=True, separators=(",", ":")).encode()).decode()
 
@@ -95,7 +98,12 @@ def _block(payload: str, *, stale_key: bool) -> Block | None:
         memory = json.loads(base64.b64decode(payload, validate=True))
         return Block(
             sequence=int(memory["sequence"]),
-            memory=Memory(_time(memory["warned"]), _time(memory["expired"]), str(memory["why"])),
+            memory=Memory(
+                _time(memory["warned"]),
+                _time(memory["expired"]),
+                str(memory["why"]),
+                tuple(loaded(Choice, c) for c in memory.get("choices", ())),
+            ),
             stale_key=stale_key,
         )
     except (binascii.Error, ValueError, KeyError, TypeError):

@@ -8,6 +8,7 @@ from datetime import datetime
 from greenroom.core.actions import Action, Conclude
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.desired import desired
+from greenroom.core.links import Neighbours
 from greenroom.core.model import Facts, Identity, RowSet
 from greenroom.core.plan import Plan, plan
 from greenroom.core.status import Status
@@ -35,7 +36,7 @@ def decide(facts: Facts, platform: Platform, repository: Repository, now: dateti
     """What one pass over one repository should do and say. `now` is GitHub's clock."""
     wanted = desired(facts, platform, repository, now)
     planned = plan(wanted, facts.observed, row_set(facts, repository), now)
-    told = Told(facts, platform, repository, wanted, planned)
+    told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed))
     seen = statuses(told)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, Conclude) and a.final)
     return Decision(wanted, planned, (*planned.actions, *tells(told, seen, concluded)), seen)

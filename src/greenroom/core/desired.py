@@ -6,16 +6,18 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core import caps, gates, images, links, lives, names, reasons, rowsets
+from greenroom.core import caps, commands, gates, images, links, lives, names, reasons, rowsets
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.links import Neighbours
 from greenroom.core.model import Facts, Identity, Memory, PullRequest
 from greenroom.core.removal import removal
-from greenroom.core.rows import Row
-from greenroom.core.status import Stage
+from greenroom.core.rows import Choice, Link, Row
+from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Desired, Run, Stay, Verdict
 
 
@@ -28,25 +30,61 @@ class _Pass:
     repository: Repository
     now: datetime
     held: frozenset[Identity]
+    around: Neighbours
+    awake: Set[Identity]
 
 
 def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
     """What should be, for one repository. `now` is GitHub's clock."""
-    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)))
+    around = Neighbours.of(facts.observed)
+    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
     listed = {p.identity: p for p in facts.listing.pull_requests}
-    memories = {i: facts.blocks[i.number].memory for i in listed if i.number in facts.blocks}
+    remembered = {i: facts.blocks[i.number].memory for i in listed if i.number in facts.blocks}
+    told = {i: _heard(p, facts, repository) for i, p in listed.items()}
+    memories = {i: replace(remembered.get(i, Memory()), choices=told[i].choices) for i in listed}
+    answers = {i: h.answer for i, h in told.items() if h.answer}
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
         row = _row(facts, identity)
         verdicts[identity] = _verdict(pull_request, row, ours)
         if row is not None:
-            memory = memories.get(identity, Memory())
+            memory = remembered.get(identity, Memory())
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
         row = _row(facts, identity)
         verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
-    return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories)
+    return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
+
+
+def choices(number: int, facts: Facts) -> tuple[Choice, ...]:
+    """What people chose, as our comment holds it; as the preview runs, while the comment is in doubt."""
+    block = facts.blocks.get(number)
+    if block is not None:
+        return block.memory.choices
+    row = _row(facts, Identity(facts.listing.repository_id, number))
+    return row.choices if row else ()
+
+
+def _heard(pull_request: PullRequest, facts: Facts, repository: Repository) -> commands.Heard:
+    known = choices(pull_request.identity.number, facts)
+    return commands.heard(pull_request.said, known, repository, facts.permissions, facts.readers)
+
+
+def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository) -> links.Seeker:
+    """What the links of a pull request's preview are resolved from."""
+    row = _row(facts, pull_request.identity)
+    return links.Seeker(
+        platform,
+        repository,
+        row.naming if row else names.naming(platform, repository, pull_request.identity.number),
+        pull_request.identity.number,
+        pull_request.author.login,
+        pull_request.head_ref,
+        pull_request.mentions,
+        choices(pull_request.identity.number, facts),
+        row.links if row else (),
+    )
 
 
 def held(facts: Facts) -> set[Identity]:
@@ -98,7 +136,10 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     found = images.versions(ours.repository, pull_request, facts.images, row)
     if isinstance(found, Stay):
         return found
-    new = _new_row(pull_request, row, ours, found)
+    linked = links.resolved(seeker(pull_request, facts, platform, ours.repository), ours.around, facts.rights)
+    if isinstance(linked, Reason):
+        return Stay(Stage.BLOCKED, linked)
+    new = _new_row(pull_request, row, ours, found, linked)
     return Run(new, reasons.wanted(label, event.actor.login), event.at, found.note)
 
 
@@ -111,14 +152,17 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
 
 
-def _new_row(pull_request: PullRequest, row: Row | None, ours: _Pass, found: images.Versions) -> Row:
+def _new_row(
+    pull_request: PullRequest, row: Row | None, ours: _Pass, found: images.Versions, linked: tuple[Link, ...]
+) -> Row:
     repository, cluster, identity = ours.repository, ours.platform.cluster, pull_request.identity
     preview = ours.facts.observed.previews.get(identity)
     naming = names.naming(ours.platform, repository, pull_request.identity.number)
     same_head = row is not None and row.head_sha == pull_request.head_sha
     kept = row if row is not None and same_head and not _rolled(identity, ours) else None
     data = lives.data(row, preview, ours.now)
-    return Row(
+    sleepy = ours.platform.lifetime.sleep_label in pull_request.labels
+    new = Row(
         repository_id=pull_request.identity.repository_id,
         repository=repository.name,
         slug=repository.slug,
@@ -130,15 +174,23 @@ def _new_row(pull_request: PullRequest, row: Row | None, ours: _Pass, found: ima
         created=row.created if row else ours.now,
         versions=found.versions,
         services=repository.services,
-        links=links.links(ours.platform, repository, naming),
+        links=linked,
         incarnation=data.incarnation,
         nonce=lives.nonce(row, preview, same_head),
         chart_version=kept.chart_version if kept else cluster.chart_version,
         settings=kept.settings if kept else cluster.settings,
         lives=data.lives,
         renewed=data.renewed,
-        asleep=ours.platform.lifetime.sleep_label in pull_request.labels,
+        asleep=sleepy and identity not in ours.awake,
+        sleepy=sleepy,
+        url=pull_request.url,
+        branch=pull_request.head_ref,
+        private=ours.facts.listing.private,
+        mentions=pull_request.mentions,
+        choices=choices(identity.number, ours.facts),
     )
+    opened, given = links.opened(new, ours.around), links.given(new, ours.platform, ours.around)
+    return replace(new, open_to=opened, given=given)
 
 
 def _rolled(identity: Identity, ours: _Pass) -> bool:

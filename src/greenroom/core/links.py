@@ -1,23 +1,269 @@
-"""Where each `uses` entry of a preview points, and why.
+"""Where each `uses` entry of a preview points, and why. Pure, total, and the same whatever the order of what is read.
 
-A service of the same preview comes first (public hosts of one preview know each other), then shared staging.
+A person's choice comes first; then a service of the same preview; then, where the service prefers it, the preview of a
+pull request that belongs together with this one; then shared staging. What a person changed in Argo CD wins over all
+of it, there. A preview that cannot answer is never a target: the link falls back, and says for whom it waits.
 """
 
 from __future__ import annotations
 
-from greenroom.core import names
-from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.rows import Link, Naming
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from greenroom.core import names, reasons
+from greenroom.core.catalogue import Platform, Repository, Use
+from greenroom.core.model import Identity, Observed, Permission, RowSet
+from greenroom.core.rows import Choice, Link, Naming, Row
+from greenroom.core.status import Reason
+
+STAGING, DEFAULT = "staging", "default"
+SAME = "same preview"
+WRITERS = (Permission.ADMIN, Permission.WRITE)
+Access = Mapping[tuple[str, str], Permission]
 
 
-def links(platform: Platform, repository: Repository, naming: Naming) -> tuple[Link, ...]:
-    """One link for each `uses` of the repository's services; a target without an address has none."""
-    staging = dict(platform.staging)
-    found = []
-    for service in repository.services:
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Every preview that is served: who may be linked to, and who links to whom."""
+
+    rows: Mapping[Identity, Row]
+    targets: Mapping[tuple[str, int], Row]
+
+    @classmethod
+    def of(cls, observed: Observed) -> Neighbours:
+        """The previews of all row sets."""
+        rows = {Identity(s.repository_id, n): row for s in observed.sets.values() for n, row in s.rows.items()}
+        answering = {(s.name, row.number): row for row in rows.values() for s in row.services if s.web}
+        return cls(rows, answering)
+
+    def users(self, row: Row) -> tuple[tuple[Row, Link], ...]:
+        """Who links to a service of this preview, by name."""
+        found = (
+            (other, link)
+            for other in self.rows.values()
+            if _key(other) != _key(row)
+            for link in other.links
+            if link.number == row.number and any(s.name == link.target for s in row.services)
+        )
+        return tuple(sorted(found, key=lambda pair: (pair[0].repository, pair[0].number, pair[1].target)))
+
+    def missed_by(self, repository: Repository, number: int) -> tuple[Row, ...]:
+        """Whose link would lead to this preview if it existed."""
+        mine = {s.name for s in repository.services}
+        found = {_key(r): r for r in self.rows.values() for k in r.links if k.wanted == number and k.target in mine}
+        return tuple(found[key] for key in sorted(found))
+
+    def awake(self) -> Set[Identity]:
+        """The previews that stay awake: nobody put them to sleep, or one that is awake uses them, however far away."""
+        found: set[Identity] = set()
+        ahead = [identity for identity, row in self.rows.items() if not row.sleepy]
+        while ahead:
+            identity = ahead.pop()
+            if identity in found:
+                continue
+            found.add(identity)
+            for link in self.rows[identity].links:
+                target = self.targets.get((link.target, link.number))
+                if target is not None:
+                    ahead.append(Identity(target.repository_id, target.number))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seeker:
+    """The pull request whose links are resolved. `known` are the links that its row has now."""
+
+    platform: Platform
+    repository: Repository
+    naming: Naming
+    number: int
+    author: str
+    branch: str
+    mentions: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    known: tuple[Link, ...] = ()
+
+
+def resolved(seeker: Seeker, around: Neighbours, access: Access) -> tuple[Link, ...] | Reason:
+    """One link for each `uses` entry that has an address; or why the preview waits for another one."""
+    found: list[Link] = []
+    for service in seeker.repository.services:
         for use in service.uses:
-            own = naming.host(use.service)
-            url, why = (names.url(platform, own), "same preview") if own else (staging.get(use.service, ""), "staging")
-            if url:
-                found.append(Link(service.name, use.service, use.variable, url, why))
+            link = _link(service.name, use, seeker, around, access)
+            if use.required and not link.number:
+                return reasons.link_required(use.service, f"{use.service}#{link.wanted}" if link.wanted else "")
+            if link.url:
+                found.append(link)
     return tuple(found)
+
+
+def partners(seeker: Seeker, around: Neighbours) -> tuple[Row, ...]:
+    """The previews that belong together with this pull request by branch or by word, of services that prefer so."""
+    wanted = {u.service for s in seeker.repository.services for u in s.uses if u.same_branch}
+    found = {_key(r): r for name in wanted for r in _paired(name, seeker, around)}
+    return tuple(found[key] for key in sorted(found))
+
+
+def default(platform: Platform, repository: Repository, naming: Naming) -> tuple[Link, ...]:
+    """The links of a preview that nobody chose anything for, alone in the world."""
+    seeker = Seeker(platform, repository, naming, 0, "", "")
+    found = (_fallback(s.name, u, seeker) for s in repository.services for u in s.uses)
+    return tuple(link for link in found if link.url)
+
+
+def _link(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Access) -> Link:
+    choice = next((c for c in seeker.choices if c.service == use.service), None)
+    if choice is not None and choice.to == STAGING:
+        return _staging(service, use, seeker, f"{choice.by} chose it")
+    if choice is not None and choice.to != DEFAULT:
+        return _chosen(service, use, choice, seeker, around)
+    if use.same_branch and not _own(use, seeker):
+        return _pair(service, use, seeker, around, access)
+    return _fallback(service, use, seeker)
+
+
+def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours) -> Link:
+    number = int(choice.to)
+    target = None if choice.refused else around.targets.get((use.service, number))
+    if _own(use, seeker) and number == seeker.number:
+        return _fallback(service, use, seeker)
+    if target is None:
+        why = f"until {use.service}#{number}, which {choice.by} chose, has a preview that may be used"
+        return _fallback(service, use, seeker, why, number)
+    return _to(service, use, target, seeker, f"{choice.by} chose it")
+
+
+def _pair(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Access) -> Link:
+    found = _paired(use.service, seeker, around)
+    if len(found) > 1:
+        listed = " and ".join(f"{use.service}#{r.number}" for r in found)
+        return _fallback(service, use, seeker, f"{listed} both belong to this pull request: choose one")
+    before = next((k for k in seeker.known if (k.service, k.target) == (service, use.service)), None)
+    if not found:
+        gone = (before.number or before.wanted) if before else 0
+        why = f"{use.service}#{gone}, which belongs to this pull request, has no preview now" if gone else ""
+        return _fallback(service, use, seeker, why, gone)
+    [target] = found
+    rights = {
+        access.get((slug, login), Permission.UNKNOWN)
+        for slug in (seeker.repository.slug, target.slug)
+        for login in (seeker.author, target.author)
+    }
+    linked = before is not None and before.number == target.number
+    if rights <= {*WRITERS} or (linked and rights <= {*WRITERS, Permission.UNKNOWN}):
+        why = "same branch" if target.branch == seeker.branch else "they name each other"
+        return _to(service, use, target, seeker, why)
+    if Permission.UNKNOWN in rights:
+        return _fallback(service, use, seeker, "until GitHub says who may write")
+    return _fallback(service, use, seeker)
+
+
+def _paired(service: str, seeker: Seeker, around: Neighbours) -> list[Row]:
+    """Previews of another repository that answer for a service and say, or whose branch says, that they belong here."""
+    others = [r for (name, _), r in around.targets.items() if name == service and r.slug != seeker.repository.slug]
+    us = f"{seeker.repository.slug}#{seeker.number}".lower()
+    named = [r for r in others if f"{r.slug}#{r.number}".lower() in seeker.mentions or us in r.mentions]
+    found = named or [r for r in others if r.branch and r.branch == seeker.branch]
+    return sorted(found, key=_key)
+
+
+def _to(service: str, use: Use, target: Row, seeker: Seeker, why: str) -> Link:
+    made = next(s for s in target.services if s.name == use.service)
+    host = target.naming.host(made.name)
+    public = names.url(seeker.platform, host) if host else ""
+    port = made.web.port if made.web and made.web.port else 0
+    return Link(
+        service,
+        use.service,
+        use.variables,
+        url=names.inside(seeker.platform, made, target.naming) or public,
+        public=public,
+        why=why,
+        number=target.number,
+        namespace=target.naming.namespace,
+        port=port,
+    )
+
+
+def _fallback(service: str, use: Use, seeker: Seeker, why: str = "", wanted: int = 0) -> Link:
+    """The preview's own service, or staging."""
+    own = next((s for s in seeker.repository.services if s.name == use.service), None)
+    if own is None:
+        return _staging(service, use, seeker, why, wanted)
+    host = seeker.naming.host(own.name)
+    public = names.url(seeker.platform, host) if host else ""
+    url = names.inside(seeker.platform, own, seeker.naming)
+    if not url:
+        return _staging(service, use, seeker, why, wanted)
+    return Link(service, use.service, use.variables, url, public, why or SAME, wanted=wanted)
+
+
+def _staging(service: str, use: Use, seeker: Seeker, why: str = "", wanted: int = 0) -> Link:
+    found = dict(seeker.platform.staging).get(use.service)
+    url, public = (found.url, found.public) if found else ("", "")
+    return Link(service, use.service, use.variables, url, public, why or "staging", wanted=wanted)
+
+
+def _own(use: Use, seeker: Seeker) -> bool:
+    return any(s.name == use.service for s in seeker.repository.services)
+
+
+def _key(row: Row) -> tuple[int, int]:
+    return row.repository_id, row.number
+
+
+def opened(row: Row, around: Neighbours) -> tuple[tuple[str, str, int], ...]:
+    """Which previews may call which port of this one: (service, namespace, port), sorted."""
+    calls = {(k.target, other.naming.namespace, k.port) for other, k in around.users(row) if k.port}
+    return tuple(sorted(calls))
+
+
+def given(row: Row, platform: Platform, around: Neighbours) -> tuple[tuple[str, str, str], ...]:
+    """The variables that a preview's services have from addresses: their own, and of all who call from a browser."""
+    own = [names.url(platform, host) for _, host in row.naming.hosts]
+    calling = [names.url(platform, host) for other, _ in around.users(row) for _, host in other.naming.hosts]
+    values: dict[str, str] = {"origins": ",".join(dict.fromkeys([*own, *calling]))}
+    found: list[tuple[str, str, str]] = []
+    for service in row.services:
+        host = row.naming.host(service.name)
+        values["public"] = names.url(platform, host) if host else ""
+        found += [(service.name, variable, values[part]) for part, variable in service.address]
+    return tuple(found)
+
+
+def different(old: Iterable[Link], new: Iterable[Link]) -> list[Link]:
+    """The new links that lead elsewhere than before."""
+    before = {(k.service, k.target): k for k in old}
+    return [
+        k for k in new if (b := before.get((k.service, k.target))) is None or (b.url, b.public) != (k.url, k.public)
+    ]
+
+
+def neighbours(platform: Platform, repository: Repository) -> tuple[str, ...]:
+    """The other repositories whose services this one's use, or that use services of it, by name."""
+    found = set()
+    for other in platform.repositories:
+        if other.name != repository.name and (_uses(other, repository) or _uses(repository, other)):
+            found.add(other.name)
+    return tuple(sorted(found))
+
+
+def _uses(one: Repository, other: Repository) -> bool:
+    mine = {s.name for s in other.services}
+    return any(u.service in mine for s in one.services for u in s.uses)
+
+
+def seen_from_outside(rows: RowSet) -> dict[int, object]:
+    """What of a row set other repositories' links depend on."""
+    return {
+        n: (
+            r.naming,
+            r.services,
+            r.branch,
+            r.mentions,
+            r.sleepy,
+            r.asleep,
+            [(k.target, k.number, k.wanted) for k in r.links],
+        )
+        for n, r in rows.rows.items()
+    }

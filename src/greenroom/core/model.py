@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from greenroom.core.rows import Row
+from greenroom.core.rows import Choice, Row
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,10 +80,22 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A comment with commands in it, by its id. `edited`: it is not as it was written, so it commands nothing."""
+
+    comment: int
+    by: Actor
+    text: str
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PullRequest:
     """One pull request, read whole. `label_events` are all that concern labels, oldest first.
 
-    `changed` are the paths that differ from the base, None when they are not all known.
+    `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
+    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, None when they are
+    not all known.
     """
 
     identity: Identity
@@ -106,6 +118,8 @@ class PullRequest:
     comment: Comment | None = None
     base_sha: str = ""
     changed: frozenset[str] | None = None
+    said: tuple[Said, ...] = ()
+    mentions: tuple[str, ...] = ()
 
     @property
     def fork(self) -> bool:
@@ -136,11 +150,12 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What our comment's signed block remembers: when we warned of an expiry, when we decided it, and why."""
+    """What our comment's signed block remembers: when we warned of an expiry, when we decided it and why; choices."""
 
     warned_at: datetime | None = None
     expired_at: datetime | None = None
     why: str = ""
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,13 +357,17 @@ class Facts:
     """All that one pass over one repository has read.
 
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
-    entry is doubt); `stale` the numbers whose read is older than a hint or our own last write.
+    entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
+    (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
+    older than a hint or our own last write.
     """
 
     listing: Listing
     observed: Observed
     confirmed: Mapping[int, Confirmation | str] = field(default_factory=dict)
     permissions: Mapping[str, Permission] = field(default_factory=dict)
+    rights: Mapping[tuple[str, str], Permission] = field(default_factory=dict)
+    readers: Mapping[tuple[str, str], Permission] = field(default_factory=dict)
     images: Mapping[str, ImageState] = field(default_factory=dict)
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from greenroom.core.catalogue import Platform, Repository
+from greenroom.core.catalogue import Platform, Repository, Service
 from greenroom.core.rows import Naming
 
 LABEL = 63
@@ -46,6 +46,16 @@ def naming(platform: Platform, repository: Repository, number: int) -> Naming:
     public = (s for s in repository.services if s.public and s.web)
     hosts = tuple((s.name, host(s.name, number, platform.domain)) for s in public)
     return Naming(name=name, namespace=name, label=platform.label, hosts=hosts)
+
+
+def inside(platform: Platform, service: Service, naming: Naming) -> str:
+    """How another preview calls a service of this one; empty when nothing leads there."""
+    if service.web is None:
+        return ""
+    if platform.inside:
+        return platform.inside.format(service=service.name, namespace=naming.namespace, port=service.web.port)
+    host_name = naming.host(service.name)
+    return url(platform, host_name) if host_name else ""
 
 
 def url(platform: Platform, host_name: str) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from greenroom.core import breaker, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
+from greenroom.core.links import different
 from greenroom.core.model import Cause, Health, Identity, Memory, Observed, RowSet
 from greenroom.core.rows import Naming, Row
 from greenroom.core.status import Reason, Stage
@@ -117,6 +118,8 @@ class _Draft:
             self.actions.append(Change(identity, new, _push(old, new)))
         elif _same_settings(old, new):
             self.actions.append(Change(identity, new, _small(old, new)))
+        elif _moved(old, new):
+            self.actions.append(Change(identity, new, reasons.relinked(different(old.links, new.links))))
         else:
             self._restart(identity, new)
 
@@ -135,7 +138,7 @@ class _Draft:
         return old if gone else replace(new, naming=kept, links=old.links, repository=old.repository)
 
     def _restart(self, identity: Identity, new: Row) -> None:
-        key = f"restart:{_digest(new.services, new.links, new.env)}"
+        key = f"restart:{_digest(new.services, new.links, new.given)}"
         scope = "" if rowsets.is_released(self.rows.ledger, identity, key) else self.restarts.take(identity)
         if scope:
             self.holds.setdefault(identity, Hold(key, reasons.restart_breaker(self.restarts.limit(scope), scope)))
@@ -176,13 +179,14 @@ class _Draft:
     def expire(self, identity: Identity, verdict: Verdict, desired: Desired) -> None:
         """Warn, then decide, then take the label off: each remembered in the comment before the next."""
         memory = desired.memories.get(identity, Memory())
+        quiet = replace(memory, warned_at=None, expired_at=None, why="")
         if identity.number not in self.rows.rows or isinstance(verdict, Go) or identity in self.holds:
             return
         expiry = desired.expiry(identity)
         if expiry.warn:
-            self.memories[identity] = Memory(warned_at=self.now, why=expiry.why)
-        elif not expiry.warned and memory != Memory():
-            self.memories[identity] = Memory()
+            self.memories[identity] = replace(quiet, warned_at=self.now, why=expiry.why)
+        elif not expiry.warned and memory != quiet:
+            self.memories[identity] = quiet
         elif expiry.due and memory.expired_at is None:
             self.memories[identity] = replace(memory, expired_at=self.now, why=expiry.why)
         elif expiry.due:
@@ -213,7 +217,14 @@ def _push(old: Row, new: Row) -> Reason:
 
 
 def _same_settings(old: Row, new: Row) -> bool:
-    return (old.services, old.links, old.env) == (new.services, new.links, new.env)
+    return (old.services, old.given) == (new.services, new.given) and not different(old.links, new.links)
+
+
+def _moved(old: Row, new: Row) -> bool:
+    """Whether nothing changed but which previews the links lead to, or who uses this one: no configuration did."""
+    before = {(k.service, k.target): k.number for k in old.links}
+    changed = different(old.links, new.links)
+    return old.services == new.services and all(before.get((k.service, k.target), 0) != k.number for k in changed)
 
 
 def _small(old: Row, new: Row) -> Reason:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from greenroom.core import images
+from greenroom.core import images, links
 from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.desired import held, label_of
+from greenroom.core.commands import Wish, pending
+from greenroom.core.desired import choices, held, label_of, seeker
 from greenroom.core.gates import last_event
-from greenroom.core.model import Facts, Kind, PullRequest
+from greenroom.core.model import Facts, Kind, PullRequest, Said
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
@@ -15,14 +16,47 @@ def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
     return tuple(sorted(i.number for i in held(facts) - labelled))
 
 
-def labellers(facts: Facts, platform: Platform) -> tuple[str, ...]:
-    """People whose permission decides whether a label counts."""
+def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
+    """People whose permission decides whether a label or a command counts."""
     events = (
         last_event(p.label_events, platform.label)
         for p in facts.listing.pull_requests
         if platform.label in p.labels and not p.fork
     )
-    return tuple(sorted({e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}))
+    labellers = {e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}
+    return tuple(sorted(labellers | {one.by.login for one, _ in _pending(facts, platform, repository)}))
+
+
+def readers(facts: Facts, platform: Platform, repository: Repository) -> dict[tuple[str, str], str]:
+    """Who wants to use which service: (service, login) with the `owner/name` of the service's repository."""
+    found = {}
+    for one, wish in _pending(facts, platform, repository):
+        service = platform.service(wish.service)
+        target = platform.repository(service.repository) if service else None
+        if target is not None and wish.to not in (links.STAGING, links.DEFAULT):
+            found[wish.service, one.by.login] = target.slug
+    return found
+
+
+def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tuple[str, str], ...]:
+    """Whose permission where decides whether two pull requests belong together: (`owner/name`, login)."""
+    around = links.Neighbours.of(facts.observed)
+    found: set[tuple[str, str]] = set()
+    for pull_request in facts.listing.pull_requests:
+        if platform.label in pull_request.labels and not pull_request.fork:
+            mine = seeker(pull_request, facts, platform, repository)
+            for row in links.partners(mine, around):
+                found |= {(s, p) for s in (repository.slug, row.slug) for p in (mine.author, row.author)}
+    return tuple(sorted(found))
+
+
+def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[tuple[Said, Wish]]:
+    return [
+        each
+        for p in facts.listing.pull_requests
+        if platform.label in p.labels
+        for each in pending(p.said, choices(p.identity.number, facts), repository)
+    ]
 
 
 def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:

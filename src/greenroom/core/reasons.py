@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from greenroom.core.model import Cause
+from greenroom.core.rows import Link
 from greenroom.core.status import Reason
 from greenroom.core.text import plain
 
@@ -225,6 +226,46 @@ def new_settings() -> Reason:
 
 def same_version() -> Reason:
     return Reason("refreshed", "What is known of the pull request changed; nothing restarts.")
+
+
+# --- links and commands ------------------------------------------------------------------------------------------
+
+
+def link_required(service: str, wanted: str) -> Reason:
+    gone = f"{wanted} has no preview that may be used, and" if wanted else "None is chosen, and"
+    return Reason(
+        "link-required",
+        f"{gone} this preview needs one of `{service}`.",
+        f"Comment `/preview use {service}#N` with the number of a pull request that has one.",
+    )
+
+
+def relinked(links: Sequence[Link]) -> Reason:
+    said = "; ".join(f"{k.target} comes from {k.name} ({plain(k.why)})" for k in links)
+    return Reason("relinked", f"{said}." if said else "Other previews use this one now.")
+
+
+def command_edited(login: str) -> Reason:
+    return Reason("command-edited", f"{login}'s last command was edited, so it counts for nothing.", "Write it again.")
+
+
+def command_unknown(login: str, line: str) -> Reason:
+    fix = "There are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`."
+    return Reason("command-unknown", f"{login} wrote `{_code(line)}`, which is no command.", fix)
+
+
+def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
+    known = f"It uses {', '.join(used)}." if used else "It uses no other service."
+    fix = f"Did you mean `{near}`?" if near else known
+    return Reason("command-no-service", f"{login} named `{_code(service)}`, which this preview does not use.", fix)
+
+
+def command_not_allowed(login: str) -> Reason:
+    return Reason("command-not-allowed", f"{login} may not command this preview: that needs write access.")
+
+
+def _code(text: str) -> str:
+    return plain(text, 100).replace("`", "'")
 
 
 # --- lifetime ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -42,14 +43,44 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a person pointed a service that the preview uses: `staging`, `default`, or a pull request's number.
+
+    `comment` is the id of the comment that says so; of two choices the later one counts. `refused`: that person may not
+    read the target's repository.
+    """
+
+    service: str
+    to: str
+    by: str
+    comment: int
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """Where one `uses` entry points, and why."""
+    """Where one `uses` entry of `service` points, and why.
+
+    `variables` pairs parts of the address with variables, as in `Use`. `number` is the pull request whose preview
+    answers, 0 for none; `namespace` and `port` are where, unless it is this very preview. `wanted` is the number of
+    the one that should answer and does not exist.
+    """
 
     service: str
     target: str
-    variable: str
+    variables: tuple[tuple[str, str], ...]
     url: str
+    public: str
     why: str = "staging"
+    number: int = 0
+    namespace: str = ""
+    port: int = 0
+    wanted: int = 0
+
+    @property
+    def name(self) -> str:
+        """What answers, as people call it: `payments#17`, or `staging`."""
+        return f"{self.target}#{self.number}" if self.number else "staging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +88,11 @@ class Row:
     """One preview, as told to an engine.
 
     `services` is the catalogue's part, `versions` what a push changes, `links` where `uses` point. `head_since` is when
-    this head was first served. `incarnation` grows when the data begins at the seed again (`renewed` is when), and
-    `lives` names the container of each need that holds it; `nonce` forces a new try; `asleep` puts services to zero.
+    this head was first served. `choices` are what people said last, and `mentions` the pull requests that this one says
+    it belongs to (`owner/repo#N`, lower case). `given` are (service, variable, value) that follow from addresses, and
+    `open_to` (service, namespace, port) says which other previews may call in. `incarnation` grows when the data begins
+    at the seed again (`renewed` is when), and `lives` names the container of each need that holds it; `nonce` forces a
+    new try; `asleep` puts services to zero, which `sleepy`, the label, asks for: a preview that others use stays awake.
     `chart_version` and `settings` (the chart's `settings` as canonical JSON) stay as they are until the next push.
     """
 
@@ -76,12 +110,19 @@ class Row:
     links: tuple[Link, ...] = ()
     incarnation: int = 1
     nonce: int = 0
-    env: tuple[tuple[str, str], ...] = field(default=())
+    given: tuple[tuple[str, str, str], ...] = ()
     chart_version: str = ""
     settings: str = "{}"
     lives: tuple[tuple[str, str], ...] = ()
     renewed: datetime | None = None
     asleep: bool = False
+    sleepy: bool = False
+    url: str = ""
+    branch: str = ""
+    private: bool = True
+    mentions: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    open_to: tuple[tuple[str, str, int], ...] = ()
 
 
 def parameters(row: Row, platform: Platform) -> dict[str, object]:
@@ -124,18 +165,33 @@ def revision(service: Service, row: Row) -> str:
 
 def alike(old: Row, new: Row) -> bool:
     """Whether both rows make the same objects: they differ at most in what Greenroom remembers with them."""
-    return old == replace(
-        new,
-        author=old.author,
-        head_since=old.head_since,
-        created=old.created,
-        lives=old.lives,
-        renewed=old.renewed,
+    return _objects(old) == _objects(new)
+
+
+def _objects(row: Row) -> Row:
+    """The row without what no object is made of."""
+    links = tuple(replace(k, why="", number=0, wanted=0) for k in row.links)
+    never: Any = None
+    return replace(
+        row,
+        author="",
+        head_since=never,
+        created=never,
+        lives=(),
+        renewed=None,
+        links=links,
+        sleepy=False,
+        url="",
+        branch="",
+        private=True,
+        mentions=(),
+        choices=(),
     )
 
 
 def _service(service: Service, row: Row) -> dict[str, Any]:
-    return {**_values(service, row), "revision": revision(service, row)}
+    opened = [{"namespace": n, "port": p} for name, n, p in row.open_to if name == service.name]
+    return {**_values(service, row), "openTo": opened, "revision": revision(service, row)}
 
 
 def _values(service: Service, row: Row) -> dict[str, Any]:
@@ -157,8 +213,8 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
             }
             for need in service.needs
         },
-        "links": {k.target: {"variable": k.variable, "url": k.url} for k in row.links if k.service == service.name},
-        "env": dict(service.env),
+        "links": {k.target: _link(k) for k in row.links if k.service == service.name},
+        "env": dict(service.env) | {name: value for of, name, value in row.given if of == service.name},
         "envFrom": list(service.env_from),
         "resources": {
             "cpu": service.resources.cpu,
@@ -166,6 +222,21 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
             "memoryLimit": service.resources.memory_limit,
         },
     }
+
+
+def _link(link: Link) -> dict[str, object]:
+    elsewhere = {"namespace": link.namespace, "port": link.port} if link.namespace and link.port else {}
+    variables = {variable: part for part, variable in link.variables}
+    return {"variables": variables, "url": link.url, "public": link.public, **elsewhere}
+
+
+def link_variables(link: Link) -> dict[str, str]:
+    """The variables of a link with their values."""
+    host = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)?", "", link.url)
+    host, _, port = re.split(r"[/?#]", host, maxsplit=1)[0].partition(":")
+    parts = {"url": link.url, "public": link.public, "host": host}
+    parts["port"] = port or ("443" if link.url.startswith("https:") else "80")
+    return {variable: parts[part] for part, variable in link.variables}
 
 
 def _process(process: Process) -> dict[str, object]:

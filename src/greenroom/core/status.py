@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from greenroom.core.model import Identity, Running
-from greenroom.core.rows import Link
 
 
 class Stage(StrEnum):
@@ -47,10 +46,37 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """Where one link leads, as people see it: `name` is `payments#17`, `staging`, `this preview` or `by hand`.
+
+    `page` is the pull request's address, empty for what is none; `private` says that its repository is.
+    """
+
+    service: str
+    target: str
+    name: str
+    why: str
+    url: str
+    page: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A preview that uses this one, `storefront#2`, or that would if this one existed (`misses`)."""
+
+    name: str
+    page: str
+    private: bool
+    misses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One pull request as people see it. `name` is `catalog#42`; `expires` is when it goes unless somebody works on it.
 
-    `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs.
+    `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs;
+    `answer` says why the last command did nothing.
     """
 
     identity: Identity
@@ -63,7 +89,9 @@ class Status:
     stage: Stage
     reason: Reason
     services: tuple[Running, ...] = ()
-    links: tuple[Link, ...] = ()
+    links: tuple[Used, ...] = ()
+    used_by: tuple[User, ...] = ()
+    answer: Reason | None = None
     since: datetime | None = None
     created: datetime | None = None
     expires: datetime | None = None

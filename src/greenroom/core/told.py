@@ -12,10 +12,11 @@ from greenroom.core import reasons
 from greenroom.core.actions import Tell
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import visible
+from greenroom.core.links import SAME, Neighbours
 from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPreview, PullRequest, Running
 from greenroom.core.plan import Plan
 from greenroom.core.rows import Row
-from greenroom.core.status import Reason, Stage, Status
+from greenroom.core.status import Reason, Stage, Status, Used, User
 from greenroom.core.text import fence, inline, plain
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
@@ -29,6 +30,7 @@ class Told:
     repository: Repository
     desired: Desired
     plan: Plan
+    around: Neighbours
 
 
 def statuses(told: Told) -> dict[Identity, Status]:
@@ -58,7 +60,9 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         stage=stage,
         reason=reason,
         services=preview.services if preview else (),
-        links=row.links if row else (),
+        links=_links(row, preview, told) if row else (),
+        used_by=_users(identity, row, told),
+        answer=told.desired.answers.get(identity),
         since=preview.since if preview else None,
         created=row.created if row else None,
         expires=told.desired.expiry(identity).at if row else None,
@@ -66,6 +70,36 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         log=preview.log if preview else (),
         hold=hold.key if hold else "",
     )
+
+
+def _links(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Used, ...]:
+    """Where the links lead; what a person changed in Argo CD wins there, so it does here."""
+    by_hand = dict(preview.by_hand) if preview else {}
+    found = []
+    for link in row.links:
+        target = told.around.targets.get((link.target, link.number))
+        url = by_hand.get(f"links.{link.target}.url")
+        if url is not None:
+            found.append(Used(link.service, link.target, "by hand", "changed in Argo CD", url))
+        elif target is not None:
+            back = any((k.number, k.target in _names(row)) == (row.number, True) for k in target.links)
+            why = f"{link.why}; it uses this preview too" if back else link.why
+            found.append(Used(link.service, link.target, link.name, why, link.url, target.url, target.private))
+        else:
+            name = "this preview" if not link.number and link.why == SAME else link.name
+            found.append(Used(link.service, link.target, name, link.why, link.url))
+    return tuple(found)
+
+
+def _names(row: Row) -> set[str]:
+    return {s.name for s in row.services}
+
+
+def _users(identity: Identity, row: Row | None, told: Told) -> tuple[User, ...]:
+    using = {r.naming.name: r for r, _ in told.around.users(row)} if row else {}
+    missing = {r.naming.name: r for r in told.around.missed_by(told.repository, identity.number)}
+    found = [(r, False) for r in using.values()] + [(r, True) for n, r in missing.items() if n not in using]
+    return tuple(User(f"{r.repository}#{r.number}", r.url, r.private, misses) for r, misses in found)
 
 
 def _confirmed(identity: Identity, told: Told) -> PullRequest | None:
@@ -157,11 +191,13 @@ def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> b
 def comment_text(status: Status, platform: Platform, private: bool) -> str:
     """The comment as people see it, Markdown. Log lines are in it only where the repository is private."""
     lines = [f"### Preview {status.stage.value}", "", str(status.reason)]
+    if status.answer:
+        lines += ["", f"> {status.answer}"]
     if status.services:
         lines += ["", "| service | open | version |", "| --- | --- | --- |"]
         lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
-    if uses := _uses(status):
-        lines += ["", uses]
+    for sentence in (_uses(status, private), _used_by(status, private)):
+        lines += ["", sentence] if sentence else []
     if status.log and private:
         lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
     if status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
@@ -175,9 +211,31 @@ def _version(running: Running) -> str:
     return ", ".join(w for w in words if w)
 
 
-def _uses(status: Status) -> str:
-    links = dict.fromkeys((link.target, link.why) for link in status.links if link.why != "same preview")
-    return ", ".join(f"Uses {inline(target)} from **{inline(why)}**" for target, why in links) + "." if links else ""
+def _uses(status: Status, private: bool) -> str:
+    """A sentence on what comes from elsewhere. A public comment leads to no private repository."""
+    links = {link.target: link for link in status.links if link.why != SAME}
+    said = []
+    for link in links.values():
+        why = f" ({inline(link.why)})" if link.why not in ("", link.name) else ""
+        said.append(f"{inline(link.target)} from **{_named(link.name, link.page, link.private and not private)}**{why}")
+    return f"Uses {', '.join(said)}." if said else ""
+
+
+def _used_by(status: Status, private: bool) -> str:
+    shown = [u for u in status.used_by if not (u.private and not private)]
+    names = [_named(u.name, u.page, hidden=False) for u in shown]
+    if len(shown) < len(status.used_by):
+        names.append("another preview" if len(status.used_by) - len(shown) == 1 else "other previews")
+    if not names:
+        return ""
+    if status.stage in (Stage.REMOVING, Stage.REMOVED):
+        return f"{', '.join(names)} used it, and {'goes' if len(status.used_by) == 1 else 'go'} on without it."
+    misses = all(u.misses for u in status.used_by)
+    return f"{'Wanted' if misses else 'Used'} by {', '.join(names)}."
+
+
+def _named(name: str, page: str, hidden: bool) -> str:
+    return inline(name) if hidden or not page else f"[{inline(name)}]({page})"
 
 
 def _ways(platform: Platform) -> str:

@@ -49,12 +49,16 @@ Verdict = Run | Stay | Go
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """For every pull request of one repository, and every preview that the engine holds of it, what should be."""
+    """For every pull request of one repository, and every preview that the engine holds of it, what should be.
+
+    `memories` are what its comment should remember; `answers` why its last command did nothing.
+    """
 
     verdicts: Mapping[Identity, Verdict]
     pull_requests: Mapping[Identity, PullRequest] = field(default_factory=dict)
     expiries: Mapping[Identity, Expiry] = field(default_factory=dict)
     memories: Mapping[Identity, Memory] = field(default_factory=dict)
+    answers: Mapping[Identity, Reason] = field(default_factory=dict)
 
     def expiry(self, identity: Identity) -> Expiry:
         """When that preview goes by itself; `NEVER` when it does not."""

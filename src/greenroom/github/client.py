@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from greenroom.core.model import Comment, Confirmation, Listing, Permission, PullRequest
+from greenroom.core.model import Confirmation, Listing, Permission, PullRequest
 from greenroom.errors import Doubt, FixConfiguration, GreenroomError
 from greenroom.github import queries, translate
 from greenroom.github.clock import Clock
@@ -143,10 +143,10 @@ class GitHub:
         number = int(node["number"])
         if node["labels"]["pageInfo"]["hasNextPage"]:
             raise Doubt(f"{slug}#{number} has more labels than GitHub shows at once.")
-        comment = translate.comment(node["comments"]["nodes"], me, self._prefix)
-        if comment is None and node["comments"]["pageInfo"]["hasNextPage"]:
-            comment = await self._comment(slug, number, node["comments"]["pageInfo"]["endCursor"])
-        found = translate.pull_request(repository_id, node, comment, self._clock.now())
+        comments, page = list(node["comments"]["nodes"]), node["comments"]["pageInfo"]
+        if page["hasNextPage"]:
+            comments += await self._comments(slug, number, page["endCursor"])
+        found = translate.pull_request(repository_id, node, comments, me, self._prefix, self._clock.now())
         if not node["labelEvents"]["pageInfo"]["hasPreviousPage"]:
             return found
         whole = await self.pull_request(slug, number)
@@ -156,7 +156,7 @@ class GitHub:
         """One pull request by its number, with all its label events: what a removal needs."""
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
         events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
-        comment = await self._comment(slug, number, None)
+        comment = translate.comment(await self._comments(slug, number, None), await self.me(), self._prefix)
         try:
             found = translate.rest_pull_request(payload, events, comment)
             by = translate.closed_by(events)
@@ -166,21 +166,21 @@ class GitHub:
             ) from None
         return Confirmation(found, self._clock.now(), by)
 
-    async def _comment(self, slug: str, number: int, after: str | None) -> Comment | None:
-        """Our comment, looked for on every page after that cursor; who last edited it only GraphQL tells."""
+    async def _comments(self, slug: str, number: int, after: str | None) -> list[dict[str, Any]]:
+        """Every comment after that cursor; who last edited one only GraphQL tells."""
         owner, _, name = slug.partition("/")
+        found: list[dict[str, Any]] = []
         while True:
             variables = {"owner": owner, "name": name, "number": number, "after": after}
             data = _whole(await self._transport.query(queries.COMMENTS, variables))
             try:
                 page = data["repository"]["pullRequest"]["comments"]
-                if found := translate.comment(page["nodes"], str(data["viewer"]["login"]), self._prefix):
+                found += [dict(node) for node in page["nodes"]]
+                if not page["pageInfo"]["hasNextPage"]:
                     return found
+                after = page["pageInfo"]["endCursor"]
             except (KeyError, TypeError):
                 raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.") from None
-            if not page["pageInfo"]["hasNextPage"]:
-                return None
-            after = page["pageInfo"]["endCursor"]
 
     async def permission(self, slug: str, login: str) -> Permission:
         """A person's permission; somebody whom GitHub does not know there has none.

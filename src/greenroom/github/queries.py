@@ -14,7 +14,7 @@ _COMMENTS = f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId body auth
 
 PULL_REQUEST = f"""
 fragment pullRequest on PullRequest {{
-  number title url isDraft state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
+  number title url body isDraft state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
   headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,12 @@ from greenroom.core.model import (
     Kind,
     LabelEvent,
     PullRequest,
+    Said,
     State,
 )
 
 Payload = Mapping[str, Any]
+_WITH = re.compile(r"(?mi)^\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*$")
 
 _ACTIVITIES = {
     "HeadRefForcePushedEvent": ("pushed", "actor"),
@@ -45,8 +48,11 @@ def actor(payload: Payload | None) -> Actor:
     return Actor(login, Kind.PERSON)
 
 
-def pull_request(repository_id: int, node: Payload, comment: Comment | None, now: datetime) -> PullRequest:
-    """A pull request of the list. `now` bounds commit dates, which anybody can forge."""
+def pull_request(
+    repository_id: int, node: Payload, comments: Iterable[Payload], me: str, prefix: str, now: datetime
+) -> PullRequest:
+    """A pull request of the list with all its comments. `now` bounds commit dates, which anybody can forge."""
+    comments = tuple(comments)
     return PullRequest(
         identity=Identity(repository_id, int(node["number"])),
         title=str(node["title"]),
@@ -67,8 +73,25 @@ def pull_request(repository_id: int, node: Payload, comment: Comment | None, now
         updated_at=time(node["updatedAt"]),
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
         merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
-        comment=comment,
+        comment=comment(comments, me, prefix),
+        said=_said(comments, me),
+        mentions=_mentions(str(node["body"] or "")),
     )
+
+
+def _said(nodes: Iterable[Payload], me: str) -> tuple[Said, ...]:
+    """The comments of others that hold a command: only their lines that begin with it."""
+    found = []
+    for node in nodes:
+        lines = "\n".join(line for line in str(node["body"]).splitlines() if line.strip().startswith("/preview"))
+        if lines and (by := actor(node["author"])).login != me:
+            found.append(Said(int(node["databaseId"]), by, lines[:500], edited=node["editor"] is not None))
+    return tuple(found)
+
+
+def _mentions(body: str) -> tuple[str, ...]:
+    """The pull requests that a description says belong to it, at most ten: `Preview-with: owner/repo#17`."""
+    return tuple(sorted({m.lower() for m in _WITH.findall(body)}))[:10]
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:

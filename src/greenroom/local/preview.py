@@ -20,7 +20,7 @@ import structlog
 from greenroom.core.catalogue import Need, ProcessKind, Service
 from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
-from greenroom.core.rows import Row, Version
+from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
 from greenroom.local import processes
 from greenroom.local.account import Account, environment, interpreter
@@ -55,7 +55,8 @@ class Ground:
 
 def key_of(row: Row) -> str:
     """What of a row makes it another version to run: not its label, not its names."""
-    told = (row.head_sha, row.versions, row.services, row.links, row.incarnation, row.nonce, row.env)
+    links = [(k.service, link_variables(k)) for k in row.links]
+    told = (row.head_sha, row.versions, row.services, links, row.incarnation, row.nonce, row.given)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -270,8 +271,9 @@ class Preview:
         return Command([program, *arguments[1:]], trees[service.name], environment(run_as, given, home), file)
 
     async def _given(self, row: Row, service: Service, port: int) -> dict[str, str]:
-        given = {**dict(row.env), **dict(service.env)}
-        given |= {link.variable: link.url for link in row.links if link.service == service.name}
+        given = {**dict(service.env), **{name: value for of, name, value in row.given if of == service.name}}
+        for link in row.links:
+            given |= link_variables(link) if link.service == service.name else {}
         for need in service.needs:
             server = await self._ground.postgres.server()
             name = self._database(service, need)

@@ -157,6 +157,7 @@ class Shown:
         return {
             "number": pull.number,
             "title": pull.title,
+            "body": pull.body,
             "url": f"{payloads.WEB}/{self._repo.slug}/pull/{pull.number}",
             "isDraft": pull.draft,
             "state": _state(pull),

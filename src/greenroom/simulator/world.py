@@ -89,6 +89,7 @@ class PullRequest:
     timeline: list[Item] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     changed: list[str] = field(default_factory=lambda: ["README.md"])
+    body: str = ""
 
     @property
     def merge_sha(self) -> str:
@@ -181,7 +182,16 @@ class World:
     # --- pull requests ---
 
     def open_pull_request(
-        self, slug: str, *, head: str, sha: str, by: str, title: str = "", draft: bool = False, fork: str | None = None
+        self,
+        slug: str,
+        *,
+        head: str,
+        sha: str,
+        by: str,
+        title: str = "",
+        draft: bool = False,
+        fork: str | None = None,
+        body: str = "",
     ) -> PullRequest:
         """Open a pull request to main; `fork` is the slug of the repository that the head is in."""
         repository = self.repository(slug)
@@ -198,6 +208,7 @@ class World:
             created_at=now,
             updated_at=now,
             draft=draft,
+            body=body,
         )
         repository.next_number += 1
         repository.pull_requests[pull_request.number] = pull_request

@@ -30,6 +30,11 @@ def explained(answer: dict[str, Any]) -> str:
     if status["reason"]["fix"]:
         lines += _wrapped(status["reason"]["fix"])
     lines += [f"  {s['service']}: {s['url'] or 'no address'} ({s['sha'][:7]})" for s in status["services"]]
+    for link in status["links"]:
+        lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}: {link['why']}.")
+    lines += [f"  Used by {u['name']}." for u in status["usedBy"] if not u["misses"]]
+    if status["answer"]:
+        lines += _wrapped(status["answer"])
     if status["expires"]:
         lines.append(f"  Goes at {_time(status['expires'])} unless somebody works on it.")
     if status["log"]:

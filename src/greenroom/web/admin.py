@@ -143,7 +143,12 @@ def status(found: Status) -> Json:
             {"service": s.service, "url": s.url, "sha": s.sha, "digest": s.digest, "ready": s.ready, "note": s.note}
             for s in found.services
         ],
-        "links": [{"service": k.service, "target": k.target, "url": k.url, "why": k.why} for k in found.links],
+        "links": [
+            {"service": k.service, "target": k.target, "name": k.name, "why": k.why, "url": k.url, "page": k.page}
+            for k in found.links
+        ],
+        "usedBy": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
+        "answer": str(found.answer) if found.answer else "",
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),

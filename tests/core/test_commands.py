@@ -1,0 +1,126 @@
+"""What people say in comments: which commands count, and the answer to the one that did nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.core.catalogue import Image, Process, Repository, Service, Use
+from greenroom.core.commands import Heard, Wish, heard, wish, wishes
+from greenroom.core.model import Actor, Kind, Permission, Said
+from greenroom.core.rows import Choice
+
+ADA, EVE, BOT = Actor("ada"), Actor("eve"), Actor("renovate[bot]", Kind.BOT)
+SHOP = Repository(
+    "shop",
+    "acme/shop",
+    (
+        Service(
+            "shop",
+            "shop",
+            Image("r.example.com/shop"),
+            (Process("web", port=80),),
+            uses=(Use("payments", (("url", "A"),)), Use("stock-2", (("url", "B"),))),
+        ),
+    ),
+)
+MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ}
+READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve")}
+
+
+def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> Said:
+    return Said(comment, by, text, edited)
+
+
+def listen(*comments: Said, choices: tuple[Choice, ...] = ()) -> Heard:
+    return heard(comments, choices, SHOP, MAY, READS)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/preview use payments#17", [Wish("payments", "17")]),
+        ("  /preview   use  payments # 17 ", [Wish("payments", "17")]),
+        ("/preview use Payments staging", [Wish("payments", "staging")]),
+        ("/preview use stock-2 default", [Wish("stock-2", "default")]),
+        ("/preview use payments#17\nand\n/preview use stock-2#3", [Wish("payments", "17"), Wish("stock-2", "3")]),
+        ("/preview use payments#0", ["/preview use payments#0"]),
+        ("/preview use payments", ["/preview use payments"]),
+        ("/preview", ["/preview"]),
+        ("/preview dance", ["/preview dance"]),
+        ("/previews use payments#17", []),
+        ("please /preview use payments#17", []),
+        ("", []),
+    ],
+)
+def test_a_command_is_a_line_of_its_own(text: str, found: list[Wish | str]) -> None:
+    assert wishes(text) == found
+
+
+@pytest.mark.parametrize("text", ["payments#17", "payments staging", " Payments default "])
+def test_the_command_line_takes_the_same_words(text: str) -> None:
+    assert wish(text)
+
+
+@pytest.mark.parametrize("text", ["payments", "payments#x", "#17", "payments#17 now", "use payments#17"])
+def test_what_is_no_wish(text: str) -> None:
+    assert wish(text) is None
+
+
+def test_the_later_comment_counts_in_whatever_order_they_are_read() -> None:
+    both = (said("/preview use payments#1", 10), said("/preview use payments staging", 11))
+    assert listen(*both) == listen(*reversed(both)) == Heard((Choice("payments", "staging", "ada", 11),))
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["1", "2", "staging"])), unique_by=lambda c: c[0]))
+def test_hearing_twice_changes_nothing(comments: list[tuple[int, str]]) -> None:
+    spoken = [said(f"/preview use payments{'#' if t.isdigit() else ' '}{t}", n) for n, t in comments]
+    once = listen(*spoken)
+    assert listen(*spoken, choices=once.choices) == once
+    half = listen(*spoken[: len(spoken) // 2])
+    assert listen(*spoken, choices=half.choices) == once, "a late comment finds its place by its id"
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [
+        (said("/preview use payments#1", edited=True), "command-edited"),
+        (said("/preview dance"), "command-unknown"),
+        (said("/preview use paymnts#1"), "command-no-service"),
+        (said("/preview use payments#1", by=EVE), "command-not-allowed"),
+        (said("/preview use payments#1", by=BOT), ""),
+    ],
+)
+def test_what_commands_nothing_is_answered(comment: Said, code: str) -> None:
+    found = listen(comment)
+    assert found.choices == ()
+    assert (found.answer.code if found.answer else "") == code
+
+
+def test_an_unknown_service_is_told_the_nearest_one() -> None:
+    answer = listen(said("/preview use paymnts#1")).answer
+    assert answer
+    assert answer.fix == "Did you mean `payments`?"
+    answer = listen(said("/preview use x`y#1")).answer
+    assert answer
+    assert "x`y" not in answer.text, "nobody leaves the code span"
+
+
+def test_an_old_mistake_is_forgotten_once_a_command_worked() -> None:
+    wrong, right = said("/preview dance", 10), said("/preview use payments#1", 11)
+    assert listen(wrong, right).answer is None
+    assert listen(right, said("/preview dance", 12)).answer
+
+
+def test_who_may_not_read_the_target_chooses_it_in_vain() -> None:
+    found = heard([said("/preview use payments#1")], (), SHOP, MAY, {("payments", "ada"): Permission.NONE})
+    assert found == Heard((Choice("payments", "1", "ada", 10, refused=True),)), "told as if there were no such preview"
+
+
+@pytest.mark.parametrize("unread", ["own", "target"])
+def test_while_github_does_not_say_who_may_the_command_waits(unread: str) -> None:
+    may = {} if unread == "own" else MAY
+    reads = {} if unread == "target" else READS
+    before = (Choice("payments", "staging", "grace", 3),)
+    assert heard([said("/preview use payments#1")], before, SHOP, may, reads) == Heard(before)

@@ -1,0 +1,321 @@
+"""Where links lead and why: staging, a chosen preview, a pair; total, deterministic, and never to what is not allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import NOW, digest, sha
+from greenroom.core import links, names
+from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.links import Neighbours, Seeker, resolved
+from greenroom.core.model import Identity, Observed, Permission, RowSet
+from greenroom.core.rows import Choice, Link, Row, Version, link_variables, parameters, revision
+from greenroom.core.status import Reason
+
+URL = (("url", "PAYMENTS_URL"),)
+WEB = (Process("web", port=8080),)
+PAYMENTS = Service("payments", "payments", Image("r.example.com/payments"), (Process("web", port=9000),))
+LEDGER = Service("ledger", "payments", Image("r.example.com/ledger"), WEB, public=False)
+
+
+def service(name: str = "shop", *uses: Use, repository: str = "shop") -> Service:
+    return Service(name, repository, Image(f"r.example.com/{name}"), WEB, uses=uses)
+
+
+def use(**more: Any) -> Use:
+    return Use("payments", URL, **more)
+
+
+def platform(*uses: Use, staging: bool = True, inside: str = "http://{service}.{namespace}:{port}") -> Platform:
+    return Platform(
+        "test",
+        "preview.example.com",
+        (
+            Repository("payments", "acme/payments", (PAYMENTS, LEDGER)),
+            Repository("shop", "acme/shop", (service("shop", *uses), service("admin"))),
+        ),
+        staging=(("payments", Staging("http://payments.staging", "https://payments.example.com")),) if staging else (),
+        inside=inside,
+    )
+
+
+ALONE = platform(use())
+
+
+def row(repository: str, number: int, on: Platform = ALONE, **changes: Any) -> Row:
+    found = on.repository(repository)
+    assert found
+    made = Row(
+        repository_id={"payments": 8, "shop": 7}[repository],
+        repository=repository,
+        slug=found.slug,
+        number=number,
+        author="ada",
+        naming=names.naming(on, found, number),
+        head_sha=sha(number),
+        head_since=NOW,
+        created=NOW,
+        versions=tuple(Version(s.name, sha(number), "x", digest("x")) for s in found.services),
+        services=found.services,
+        branch=f"branch-{number}",
+        url=f"https://github.com/{found.slug}/pull/{number}",
+    )
+    return replace(made, **changes)
+
+
+def around(*rows: Row) -> Neighbours:
+    sets: dict[int, RowSet] = {}
+    for each in rows:
+        known = sets.get(each.repository_id, RowSet(each.repository_id, each.repository))
+        sets[each.repository_id] = replace(known, rows={**known.rows, each.number: each})
+    return Neighbours.of(Observed(sets=sets))
+
+
+def seeker(on: Platform = ALONE, **changes: Any) -> Seeker:
+    shop = on.repository("shop")
+    assert shop
+    return replace(Seeker(on, shop, names.naming(on, shop, 2), 2, "ada", "idea"), **changes)
+
+
+def found(seeks: Seeker, *rows: Row, access: links.Access | None = None) -> Link:
+    rights = access or {(slug, login): Permission.WRITE for slug in ("acme/shop", "acme/payments") for login in PEOPLE}
+    answer = resolved(seeks, around(*rows), rights)
+    assert not isinstance(answer, Reason), answer
+    [link] = answer
+    return link
+
+
+PEOPLE = ("ada", "grace")
+CHOSEN = (Choice("payments", "17", "ada", 5),)
+
+
+def test_nobody_chose_anything_so_it_is_staging() -> None:
+    link = found(seeker(), row("payments", 17))
+    assert (link.url, link.public, link.name, link.why) == (
+        "http://payments.staging",
+        "https://payments.example.com",
+        "staging",
+        "staging",
+    )
+    assert link_variables(link) == {"PAYMENTS_URL": "http://payments.staging"}
+
+
+def test_a_chosen_preview_answers_inside_and_for_browsers() -> None:
+    parts = (("url", "A"), ("public", "B"), ("host", "C"), ("port", "D"))
+    link = found(seeker(platform(Use("payments", parts)), choices=CHOSEN), row("payments", 17))
+    assert link_variables(link) == {
+        "A": "http://payments.preview-payments-17:9000",
+        "B": "https://payments-pr-17.preview.example.com",
+        "C": "payments.preview-payments-17",
+        "D": "9000",
+    }
+    assert (link.name, link.why, link.namespace, link.port) == (
+        "payments#17",
+        "ada chose it",
+        "preview-payments-17",
+        9000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "rows"),
+    [
+        (Choice("payments", "17", "ada", 5), ()),
+        (Choice("payments", "17", "ada", 5), (row("payments", 18),)),
+        (Choice("payments", "17", "ada", 5, refused=True), (row("payments", 17),)),
+    ],
+    ids=["gone, or never there", "another number", "of a repository that the person may not read"],
+)
+def test_what_does_not_exist_and_what_is_forbidden_get_the_same_answer(choice: Choice, rows: tuple[Row, ...]) -> None:
+    link = found(seeker(choices=(choice,)), *rows)
+    assert (link.name, link.wanted) == ("staging", 17)
+    assert link.why == "until payments#17, which ada chose, has a preview that may be used"
+
+
+@pytest.mark.parametrize("to", ["staging", "default"])
+def test_a_person_goes_back_to_staging(to: str) -> None:
+    assert found(seeker(choices=(Choice("payments", to, "ada", 9),)), row("payments", 17)).name == "staging"
+
+
+def test_without_it_a_preview_that_requires_another_one_waits() -> None:
+    strict = seeker(platform(use(required=True), staging=False))
+    answer = resolved(strict, around(), {})
+    assert isinstance(answer, Reason)
+    assert answer.code == "link-required"
+    answer = resolved(replace(strict, choices=CHOSEN), around(), {})
+    assert isinstance(answer, Reason)
+    assert "payments#17 has no preview" in answer.text
+    assert found(replace(strict, choices=CHOSEN), row("payments", 17)).name == "payments#17"
+
+
+PAIRED = platform(use(same_branch=True))
+PAIR = row("payments", 17, PAIRED, branch="idea", author="grace")
+
+
+def test_the_same_branch_needs_no_command() -> None:
+    assert (found(seeker(PAIRED), PAIR).name, found(seeker(PAIRED), PAIR).why) == ("payments#17", "same branch")
+    assert found(seeker(PAIRED), replace(PAIR, branch="other")).name == "staging"
+    assert found(seeker(platform(use())), PAIR).name == "staging", "only where the service prefers it"
+
+
+def test_a_choice_goes_before_a_pair() -> None:
+    chosen = seeker(PAIRED, choices=(Choice("payments", "staging", "ada", 1),))
+    assert found(chosen, PAIR).name == "staging"
+    assert found(replace(chosen, choices=(Choice("payments", "default", "ada", 2),)), PAIR).name == "payments#17"
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_pull_requests_that_name_each_other_are_a_pair(side: str) -> None:
+    other = replace(PAIR, branch="other", mentions=("acme/shop#2",) if side == "theirs" else ())
+    mine = seeker(PAIRED, mentions=("acme/payments#17",) if side == "ours" else ())
+    assert (found(mine, other).name, found(mine, other).why) == ("payments#17", "they name each other")
+
+
+def test_two_of_one_branch_are_no_pair() -> None:
+    link = found(seeker(PAIRED), PAIR, replace(PAIR, number=18))
+    assert link.name == "staging"
+    assert "payments#17 and payments#18" in link.why
+
+
+@pytest.mark.parametrize("slug", ["acme/shop", "acme/payments"])
+@pytest.mark.parametrize("login", PEOPLE)
+@pytest.mark.parametrize("right", [Permission.READ, Permission.NONE, Permission.UNKNOWN])
+def test_both_authors_must_write_in_both_repositories(slug: str, login: str, right: Permission) -> None:
+    rights = {(s, p): Permission.WRITE for s in ("acme/shop", "acme/payments") for p in PEOPLE} | {(slug, login): right}
+    assert found(seeker(PAIRED), PAIR, access=rights).name == "staging"
+    linked = seeker(PAIRED, known=(found(seeker(PAIRED), PAIR),))
+    stays = right is Permission.UNKNOWN
+    assert (found(linked, PAIR, access=rights).name == "payments#17") is stays, "doubt moves nothing"
+
+
+def test_a_pair_that_goes_is_remembered_by_the_one_that_stays() -> None:
+    before = found(seeker(PAIRED), PAIR)
+    gone = found(seeker(PAIRED, known=(before,)))
+    assert (gone.name, gone.wanted) == ("staging", 17)
+    assert found(seeker(PAIRED, known=(gone,))).wanted == 17
+    assert found(seeker(PAIRED, known=(gone,)), PAIR).name == "payments#17"
+
+
+def test_a_service_of_the_same_preview_comes_first() -> None:
+    on = platform(Use("admin", (("url", "ADMIN_URL"),), same_branch=True))
+    other = row("shop", 9, on, branch="idea")
+    link = found(seeker(on), other)
+    assert (link.url, link.why) == ("http://admin.preview-shop-2:8080", "same preview")
+    chosen = seeker(on, choices=(Choice("admin", "9", "ada", 1),))
+    assert found(chosen, other).name == "admin#9"
+    own = seeker(on, choices=(Choice("admin", "2", "ada", 1),))
+    assert found(own, row("shop", 2, on)).why == "same preview"
+
+
+def test_what_only_the_inside_can_reach_needs_a_cluster() -> None:
+    on = replace(platform(Use("ledger", URL)), staging=(("ledger", Staging("http://s", "http://s")),))
+    chosen = (Choice("ledger", "17", "ada", 1),)
+    assert found(seeker(on, choices=chosen), row("payments", 17, on)).url == "http://ledger.preview-payments-17:8080"
+
+
+def test_a_chain_and_a_cycle_are_links_like_others() -> None:
+    one = row("shop", 2, links=(Link("shop", "payments", URL, "http://x", "", number=17, port=9000),))
+    back = Link("payments", "shop", URL, "http://y", "", number=2, port=8080)
+    two = row("payments", 17, links=(back,))
+    both = around(one, two)
+    assert both.awake() == {Identity(7, 2), Identity(8, 17)}
+    assert [(r.repository, k.target) for r, k in both.users(two)] == [("shop", "payments")]
+    assert links.opened(two, both) == (("payments", "preview-shop-2", 9000),)
+    assert links.opened(one, both) == (("shop", "preview-payments-17", 8080),)
+
+
+def test_who_is_used_by_somebody_awake_stays_awake_however_far() -> None:
+    def linked(number: int, to: int, sleepy: bool) -> Row:
+        link = Link("shop", "shop", URL, "http://x", "", number=to)
+        return row("shop", number, links=(link,) if to else (), sleepy=sleepy)
+
+    chain = (linked(1, 2, False), linked(2, 3, True), linked(3, 0, True), linked(4, 5, True), linked(5, 4, True))
+    assert {i.number for i in around(*chain).awake()} == {1, 2, 3}, "two sleepers do not keep each other awake"
+
+
+def test_being_used_restarts_nobody_and_opens_one_port_to_one_namespace() -> None:
+    used = row("payments", 17)
+    opened = replace(used, open_to=(("payments", "preview-shop-2", 9000),))
+    assert revision(PAYMENTS, used) == revision(PAYMENTS, opened)
+    values: Any = parameters(opened, ALONE)["values"]
+    assert values["services"]["payments"]["openTo"] == [{"namespace": "preview-shop-2", "port": 9000}]
+    assert values["services"]["ledger"]["openTo"] == []
+
+
+def test_a_service_knows_its_own_address_and_who_calls_it_from_a_browser() -> None:
+    api = replace(PAYMENTS, address=(("public", "PUBLIC_URL"), ("origins", "CORS")))
+    used = row("payments", 17, services=(api,))
+    caller = row("shop", 2, links=(Link("shop", "payments", URL, "http://x", "", number=17),))
+    given_values = {v: value for _, v, value in links.given(used, ALONE, around(used, caller))}
+    own = "https://payments-pr-17.preview.example.com"
+    browsers = [own, "https://shop-pr-2.preview.example.com", "https://admin-pr-2.preview.example.com"]
+    assert given_values == {"PUBLIC_URL": own, "CORS": ",".join(browsers)}
+
+
+# --- properties --------------------------------------------------------------------------------------------------
+
+NUMBERS = st.integers(1, 4)
+ROWS = st.lists(
+    st.builds(
+        lambda repository, number, branch, author, mention: row(
+            repository, number, branch=branch, author=author, mentions=mention
+        ),
+        st.sampled_from(["payments", "shop"]),
+        NUMBERS,
+        st.sampled_from(["idea", "other", ""]),
+        st.sampled_from(PEOPLE),
+        st.sampled_from([(), ("acme/shop#2",), ("acme/payments#3",)]),
+    ),
+    max_size=6,
+    unique_by=lambda r: (r.repository, r.number),
+)
+CHOICES = st.lists(
+    st.builds(
+        lambda to, refused: Choice("payments", to, "ada", 1, refused),
+        st.sampled_from(["staging", "default", "1", "2", "3", "99"]),
+        st.booleans(),
+    ),
+    max_size=1,
+).map(tuple)
+RIGHTS = st.fixed_dictionaries(
+    {(s, p): st.sampled_from(list(Permission)) for s in ("acme/shop", "acme/payments") for p in PEOPLE}
+)
+USES = st.builds(use, same_branch=st.booleans(), required=st.booleans())
+
+
+@given(ROWS, CHOICES, RIGHTS, USES, st.booleans(), st.randoms())
+def test_resolution_is_total_stable_allowed_and_says_why(
+    rows: list[Row], choices: tuple[Choice, ...], rights: Any, wanted: Use, staging: bool, random: Any
+) -> None:
+    seeks = seeker(platform(wanted, staging=staging), choices=choices)
+    answer = resolved(seeks, around(*rows), rights)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert resolved(seeks, around(*shuffled), rights) == answer, "whatever the order"
+    if isinstance(answer, Reason):
+        assert wanted.required
+        assert answer.text
+        return
+    again = resolved(replace(seeks, known=answer), around(*rows), rights)
+    assert again == answer, "what is resolved stays"
+    for link in answer:
+        assert link.why
+        assert link.url
+        if not link.number:
+            assert not wanted.required
+            continue
+        target = next(r for r in rows if (r.repository, r.number) == ("payments", link.number))
+        chosen = [c for c in choices if c.to == str(link.number)]
+        if chosen:
+            assert not chosen[0].refused
+        else:
+            assert wanted.same_branch
+            assert {rights[s, p] for s in ("acme/shop", "acme/payments") for p in ("ada", target.author)} <= {
+                Permission.WRITE,
+                Permission.ADMIN,
+            }

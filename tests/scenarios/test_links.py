@@ -1,0 +1,243 @@
+"""Two repositories: storefront uses payments, from staging, from another preview by comment or by branch, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.rows import Row
+from stories import SLUG, Story, sha
+
+PAY = "acme/payments"
+
+
+def one(name: str, registry: str, *uses: Use) -> Service:
+    return Service(name, name, Image(f"{registry}/shop/{name}"), (Process("web", port=8080),), uses=uses)
+
+
+class Two:
+    """The shop (#n) and the payments (#n) beside each other."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.world = story.world
+        self.world.repository(PAY)
+        for person in ("ada", "grace"):
+            self.world.collaborator(PAY, person, "write")
+        self.configure()
+
+    def configure(self, **more: object) -> None:
+        registry = self.story.registry
+        web = one("web", registry, Use("payments", (("url", "PAYMENTS_URL"),), **more))  # type: ignore[arg-type]
+        self.story.configure(
+            repositories=(
+                Repository("payments", PAY, (one("payments", registry),)),
+                Repository("shop", SLUG, (replace(web, repository="shop"),)),
+            ),
+            staging=(("payments", Staging("http://payments.staging", "https://payments.staging.example.com")),),
+            inside="http://{service}.{namespace}:{port}",
+        )
+
+    @property
+    def platform(self) -> Platform:
+        return self.story.platform
+
+    def open(self, slug: str, branch: str, image: str, by: str = "ada", body: str = "") -> int:
+        made = self.world.open_pull_request(slug, head=branch, sha=sha(f"{slug}{branch}"), by=by, body=body)
+        self.story.images.push(image, made.head_sha)
+        self.world.label(slug, made.number, "preview", "ada")
+        return made.number
+
+    def shop(self, branch: str = "idea", **more: str) -> int:
+        return self.open(SLUG, branch, "shop/web", **more)
+
+    def payments(self, branch: str = "other", **more: str) -> int:
+        return self.open(PAY, branch, "shop/payments", **more)
+
+    async def passes(self, count: int = 5) -> None:
+        for _ in range(count):
+            for repository in self.platform.repositories:
+                self.story.pass_time(seconds=1)
+                await self.story.controller().reconcile(repository)
+
+    def row(self, number: int, slug: str = SLUG) -> Row:
+        return self.story.engine.sets[self.world.repository(slug).id].rows[number]
+
+    def url(self, number: int) -> str:
+        return self.row(number).links[0].url
+
+    def comment(self, slug: str, number: int) -> str:
+        [body] = [c.body for c in self.world.pull_request(slug, number).comments if c.author.login == "greenroom[bot]"]
+        return body.replace("\u200b", "").replace("\\", "")
+
+    def say(self, number: int, text: str, by: str = "ada") -> None:
+        self.world.comment(SLUG, number, text, by)
+
+
+@pytest.fixture
+def two(story: Story) -> Two:
+    return Two(story)
+
+
+async def test_from_staging_to_a_preview_by_comment_and_back_when_that_closes(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging"
+    assert "Uses payments from **staging**." in two.comment(SLUG, shop)
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    page, ours = two.row(pay, PAY).url, two.row(shop).url
+    assert f"Uses payments from **[payments#{pay}]({page})** (ada chose it)." in two.comment(SLUG, shop)
+    assert f"Used by [shop#{shop}]({ours})." in two.comment(PAY, pay)
+    assert two.row(pay, PAY).open_to == (("payments", f"preview-shop-{shop}", 8080),)
+    two.world.close(PAY, pay, "grace")
+    await two.passes(8)
+    assert two.url(shop) == "http://payments.staging"
+    assert f"payments#{pay}, which ada chose, has a preview that may be used" in two.comment(SLUG, shop)
+    assert f"[shop#{shop}]({ours}) used it, and goes on without it." in two.comment(PAY, pay)
+    two.world.reopen(PAY, pay, "grace")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it comes back by itself"
+    two.say(shop, "/preview use payments staging")
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging"
+    assert two.row(pay, PAY).open_to == ()
+
+
+async def test_a_choice_takes_effect_only_once_our_comment_holds_it(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.story.controller().reconcile(two.platform.repositories[1])
+    assert two.url(shop) == "http://payments.staging", "written, not yet read back"
+    await two.passes(2)
+    assert two.url(shop) != "http://payments.staging"
+
+
+async def test_a_comment_that_somebody_spoils_loses_no_choice(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    [ours] = [c for c in two.world.pull_request(SLUG, shop).comments if c.author.login == "greenroom[bot]"]
+    two.world.edit_comment(SLUG, ours.id, "hello", "grace")
+    for _ in range(3):
+        await two.passes(1)
+        assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    assert "ada chose it" in two.comment(SLUG, shop), "and the comment is as it was"
+
+
+async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Two) -> None:
+    two.configure(same_branch=True)
+    shop = two.shop("together", by="ada")
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging"
+    pay = two.payments("together", by="grace")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    assert "(same branch)" in two.comment(SLUG, shop)
+    two.world.close(PAY, pay, "grace")
+    await two.passes(8)
+    assert two.url(shop) == "http://payments.staging"
+    assert f"payments#{pay}, which belongs to this pull request, has no preview now" in two.comment(SLUG, shop)
+    assert "used it, and goes on without it" in two.comment(PAY, pay)
+
+
+async def test_nobody_is_paired_with_a_stranger(two: Two) -> None:
+    two.configure(same_branch=True)
+    two.world.collaborator(PAY, "mallory", "write")
+    shop = two.shop("main-fix")
+    two.payments("main-fix", by="mallory")
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging", "mallory may not write to the shop"
+
+
+async def test_the_description_pairs_too(two: Two) -> None:
+    two.configure(same_branch=True)
+    pay = two.payments("anything")
+    shop = two.shop("idea", body=f"A change in two places.\r\n\r\nPreview-with: {PAY}#{pay}\r\n")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+
+
+async def test_a_preview_that_requires_another_waits_for_it_and_keeps_what_it_had(two: Two) -> None:
+    two.configure(required=True)
+    shop = two.shop()
+    await two.passes()
+    assert "### Preview blocked" in two.comment(SLUG, shop)
+    assert "`/preview use payments#N`" in two.comment(SLUG, shop)
+    pay = two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert "### Preview ready" in two.comment(SLUG, shop)
+    two.world.close(PAY, pay, "grace")
+    await two.passes(8)
+    assert shop in {i.number for i in two.story.engine.previews}, "it is held, not removed"
+    assert f"payments#{pay} has no preview that may be used" in two.comment(SLUG, shop)
+
+
+async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> None:
+    two.world.collaborator(SLUG, "sam", "write")
+    shop, other, pay = two.shop(), two.shop("second"), two.payments()
+    two.say(shop, f"/preview use payments#{pay}", by="sam")
+    two.say(other, "/preview use payments#99", by="sam")
+    await two.passes()
+    assert two.url(shop) == two.url(other) == "http://payments.staging"
+    forbidden, missing = two.comment(SLUG, shop), two.comment(SLUG, other)
+    assert f"payments#{pay}, which sam chose, has a preview that may be used" in forbidden
+    sentences = [next(line for line in c.splitlines() if line.startswith("Uses")) for c in (forbidden, missing)]
+    assert sentences[0].replace(f"#{pay}", "#99") == sentences[1]
+
+
+async def test_who_may_not_command_is_told_so(two: Two) -> None:
+    shop = two.shop()
+    two.say(shop, "/preview use payments#1", by="eve")
+    await two.passes()
+    assert "> eve may not command this preview: that needs write access." in two.comment(SLUG, shop)
+    two.say(shop, "/preview use paymint#1")
+    await two.passes()
+    assert "Did you mean `payments`?" in two.comment(SLUG, shop)
+    two.say(shop, "/preview use payments staging")
+    await two.passes()
+    assert ">" not in two.comment(SLUG, shop).partition("\n")[2].replace("<sub>", "").replace("</sub>", "")
+
+
+async def test_a_public_comment_leads_to_no_private_repository(two: Two) -> None:
+    two.world.repository(SLUG).private = False
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert PAY not in two.comment(SLUG, shop)
+    two.world.repository(SLUG).private = True
+    two.world.repository(PAY).private = False
+    await two.passes()
+    assert SLUG not in two.comment(PAY, pay)
+    assert "Used by another preview." in two.comment(PAY, pay)
+
+
+async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    two.world.label(PAY, pay, "preview-sleep", "ada")
+    await two.passes()
+    assert two.row(pay, PAY).asleep
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert not two.row(pay, PAY).asleep
+    assert "### Preview ready" in two.comment(PAY, pay)
+    two.say(shop, "/preview use payments default")
+    await two.passes()
+    assert two.row(pay, PAY).asleep
+
+
+async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
+    """The breaker of restarts is for changes of the configuration; people may link all they like."""
+    two.story.configure(repositories=two.platform.repositories)
+    pay = two.payments()
+    shops = [two.shop(f"idea-{n}") for n in range(8)]
+    await two.passes()
+    for number in shops:
+        two.say(number, f"/preview use payments#{pay}")
+    await two.passes()
+    assert {two.url(n) for n in shops} == {f"http://payments.preview-payments-{pay}:8080"}
