@@ -30,9 +30,10 @@ from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
 from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Parts, Reconciler
+from greenroom.core.catalogue import Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration, Mistake
+from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -102,6 +103,7 @@ class Instance:
         self._board = reconciler.parts.board
         self._metrics = metrics
         self._slugs: dict[int, str] = {}
+        self._left: dict[str, Repository] = {}
         self._leads = False
         self.lost = engine.lost
         self._engine = engine
@@ -155,12 +157,21 @@ class Instance:
                 self.lost.set_result(f"It cannot lead: {error or type(error).__name__}.")
             return
         self._leads = True
-        self.loop.keep({r.name for r in self._reconciler.platform.repositories})
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Loop over every repository of the catalogue, and over those that left it while previews of them exist."""
+        names = {r.name for r in self._reconciler.platform.repositories}
+        try:
+            self._left = {r.name: r for r in await self._reconciler.left()}
+        except GreenroomError as error:
+            log.warning("repositories that left the catalogue are looked for again", why=str(error))
+        self.loop.keep(names | self._left.keys())
 
     # --- the loop's ends ---
 
     async def _pass(self, name: str) -> float | None:
-        repository = self._reconciler.platform.repository(name)
+        repository = self._reconciler.platform.repository(name) or self._left.get(name)
         if repository is None:
             return None
         with self._metrics.timed() as timed:
@@ -258,15 +269,15 @@ class Instance:
             except FixConfiguration as error:
                 log.error("the changed configuration is wrong; the old one stays", mistakes=config.report(error))
                 continue
-            self._take(loaded)
+            await self._take(loaded)
 
-    def _take(self, loaded: Configuration) -> None:
+    async def _take(self, loaded: Configuration) -> None:
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
         self._reconciler.platform = replace(loaded.platform, port=self._reconciler.platform.port)
         self.loop.resync = loaded.settings.resync.total_seconds()
         if self._leads:
-            self.loop.keep({r.name for r in loaded.platform.repositories})
+            await self._keep()
             self.loop.wake_all()
         log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
 

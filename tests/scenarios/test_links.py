@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from greenroom.core import rowsets
 from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.model import Release
 from greenroom.core.rows import Row
 from stories import SLUG, Story, sha
 
@@ -241,3 +243,38 @@ async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
         two.say(number, f"/preview use payments#{pay}")
     await two.passes()
     assert {two.url(n) for n in shops} == {f"http://payments.preview-payments-{pay}:8080"}
+
+
+async def test_a_repository_that_leaves_the_catalogue_keeps_its_previews_until_a_person_lets_them_go(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    whole = two.platform.repositories
+    two.story.configure(repositories=tuple(r for r in whole if r.name == "shop"))
+    two.world.close(PAY, pay, "grace")
+    asked = len(two.world.repository(PAY).pull_requests)
+    controller = two.story.controller()
+    await controller.facts(two.platform.repositories[0])  # GitHub's answer brings the time
+    [left] = await controller.left()
+    for _ in range(3):
+        two.story.pass_time(seconds=1)
+        await controller.reconcile(left)
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it runs, and who uses it does"
+    found = two.story.board.find("payments", pay)
+    assert found
+    assert (found.stage.value, found.reason.code) == ("held", "not-in-catalogue")
+    assert f"greenroom release payments#{pay}" in found.reason.fix
+    two.story.configure(repositories=whole[1:])
+    repository_id = two.world.repository(PAY).id
+    hold = [Release(found.identity, found.hold, "grace", controller.now())]
+    await controller.amend(repository_id, lambda rows: rowsets.released(rows, hold, controller.now()))
+    for _ in range(6):
+        two.story.pass_time(seconds=1)
+        if await controller.left():
+            await controller.reconcile(left)
+    assert {i.repository_id for i in two.story.engine.previews} == {two.world.repository(SLUG).id}
+    assert await controller.left() == (), "and nothing is looked at any more"
+    assert len(two.world.repository(PAY).pull_requests) == asked
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging"

@@ -102,7 +102,7 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     receipt = await engine.receipt(identity)
     if not receipt.clean:
         return receipt
-    if action.final:
+    if action.final and target.platform.repository(target.rows.repository):  # elsewhere nothing is ours to write
         await _tell_removal(sources, target, action)
     return receipt
 

@@ -23,9 +23,10 @@ from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.desired import left
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
-from greenroom.core.model import Facts, Identity, RowSet, State
+from greenroom.core.model import Facts, Identity, Listing, RowSet, State
 from greenroom.core.status import Stage, Status
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
@@ -88,10 +89,20 @@ class Reconciler:
         return self._next(repository, facts, decision, done)
 
     async def facts(self, repository: Repository) -> Facts:
-        """Everything that one pass reads."""
+        """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""
+        if self.platform.repository(repository.name) is None:
+            observed = await self.parts.engine.observe()
+            known = next((s for s in observed.sets.values() if s.repository == repository.name), None)
+            if known is None:
+                raise Doubt(f"The engine holds nothing of {repository.name}.")
+            return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
         listing = await self.parts.lists.read(repository.slug)
         observed = await self.parts.engine.observe()
         return await gather(self.parts.sources, listing, observed, self.platform, repository)
+
+    async def left(self) -> tuple[Repository, ...]:
+        """The repositories that left the catalogue while previews of them exist: kept, and explained."""
+        return left(await self.parts.engine.observe(), self.platform)
 
     async def preview(self, repository: Repository) -> Decision:
         """A dry run: what a pass would do now."""

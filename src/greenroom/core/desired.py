@@ -14,7 +14,7 @@ from greenroom.core import caps, commands, gates, images, links, lives, names, r
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
-from greenroom.core.model import Facts, Identity, Memory, PullRequest
+from greenroom.core.model import Facts, Identity, Memory, Observed, PullRequest
 from greenroom.core.removal import removal
 from greenroom.core.rows import Choice, Link, Row
 from greenroom.core.status import Reason, Stage
@@ -36,6 +36,9 @@ class _Pass:
 
 def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
     """What should be, for one repository. `now` is GitHub's clock."""
+    if platform.repository(repository.name) is None:
+        gone = reasons.not_in_catalogue(repository.slug)
+        return Desired({i: Stay(Stage.HELD, gone, hold="not-in-catalogue") for i in held(facts)})
     around = Neighbours.of(facts.observed)
     ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
     listed = {p.identity: p for p in facts.listing.pull_requests}
@@ -85,6 +88,20 @@ def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, reposito
         choices(pull_request.identity.number, facts),
         row.links if row else (),
     )
+
+
+def left(observed: Observed, platform: Platform) -> tuple[Repository, ...]:
+    """Repositories that are not in the catalogue any more and of which something is still held, without services."""
+    slugs = {r.slug.lower() for r in platform.repositories}
+    found = {}
+    for repository_id, rows in observed.sets.items():
+        alive = [p.row for i, p in observed.previews.items() if i.repository_id == repository_id]
+        row = next(iter((*rows.rows.values(), *alive)), None)
+        waits = row is not None or any(not w.told for w in rows.ledger.withdrawals)
+        slug = row.slug if row else rows.repository
+        if waits and platform.repository(rows.repository) is None and slug.lower() not in slugs:
+            found[rows.repository] = Repository(rows.repository, slug, ())
+    return tuple(found[name] for name in sorted(found))
 
 
 def held(facts: Facts) -> set[Identity]:
