@@ -30,7 +30,7 @@ from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
 from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Parts, Reconciler
-from greenroom.core.catalogue import Repository
+from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
 from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
@@ -38,6 +38,7 @@ from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
 from greenroom.local.engine import LocalEngine, LocalSettings
+from greenroom.local.proxy import BY_PATH
 from greenroom.registry.client import Credentials, Registry
 from greenroom.serving import running
 from greenroom.store.history import History
@@ -132,7 +133,7 @@ class Instance:
             engine = _engine(loaded, wake)
             await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
-            reconciler = Reconciler(parts, replace(loaded.platform, port=engine.proxy_port))
+            reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
             instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
             made.append(instance)
             reconciler.related = instance.loop.wake
@@ -274,12 +275,19 @@ class Instance:
     async def _take(self, loaded: Configuration) -> None:
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
-        self._reconciler.platform = replace(loaded.platform, port=self._reconciler.platform.port)
+        self._reconciler.platform = _with_port(loaded.platform, self._reconciler.platform.port)
         self.loop.resync = loaded.settings.resync.total_seconds()
         if self._leads:
             await self._keep()
             self.loop.wake_all()
         log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
+
+
+def _with_port(platform: Platform, port: int | None) -> Platform:
+    """The platform with the port that the local engine's proxy really has."""
+    if port is None:
+        return replace(platform, port=None)
+    return replace(platform, port=port, inside=f"http://127.0.0.1:{port}{BY_PATH}{{host}}")
 
 
 class _Secrets:

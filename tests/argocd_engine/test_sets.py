@@ -18,7 +18,7 @@ from greenroom.argocd import sets
 from greenroom.argocd.sets import Frame
 from greenroom.core.catalogue import Need, Process, ProcessKind, Storage, Use
 from greenroom.core.model import Cause, Identity, Ledger, Release, Restart, RowSet, Withdrawal
-from greenroom.core.rows import Link, Row, parameters
+from greenroom.core.rows import Choice, Link, Row, parameters
 from greenroom.errors import Doubt, Failed
 
 FRAME = Frame("test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.test/charts/preview", "plugin")
@@ -27,6 +27,8 @@ GOLDEN = Path(__file__).parent / "application_set.json"
 words = st.text(max_size=8)
 names = st.text("abcdefghij-", min_size=1, max_size=8)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+numbers = st.integers(0, 2**40)
+pairs = st.lists(st.tuples(names, names), max_size=2).map(tuple)
 identities = st.builds(Identity, st.integers(1, 2**40), st.integers(1, 10**6))
 services = st.builds(
     lambda name, needs, uses, env, timeout, cron: replace(
@@ -40,7 +42,7 @@ services = st.builds(
     ),
     names,
     st.lists(st.builds(Need, names, names, words, names, st.sampled_from(Storage)), max_size=2).map(tuple),
-    st.lists(st.builds(Use, names, names), max_size=2).map(tuple),
+    st.lists(st.builds(Use, names, pairs, st.booleans(), st.booleans()), max_size=2).map(tuple),
     st.lists(st.tuples(names, words), max_size=2).map(tuple),
     st.timedeltas(timedelta(0), timedelta(days=1)),
     st.lists(st.builds(Process, names, st.just(ProcessKind.CRON), schedule=words), max_size=1),
@@ -50,10 +52,17 @@ rows = st.builds(
     st.integers(1, 9999),
     author=words,
     services=st.lists(services, max_size=2).map(tuple),
-    links=st.lists(st.builds(Link, names, names, names, words, words), max_size=2).map(tuple),
+    links=st.lists(st.builds(Link, names, names, pairs, words, words, words, numbers, names, numbers), max_size=2).map(
+        tuple
+    ),
     incarnation=st.integers(1, 9),
     nonce=st.integers(0, 9),
-    env=st.lists(st.tuples(names, words), max_size=2).map(tuple),
+    given=st.lists(st.tuples(names, names, words), max_size=2).map(tuple),
+    branch=words,
+    sleepy=st.booleans(),
+    mentions=st.lists(words, max_size=2).map(tuple),
+    choices=st.lists(st.builds(Choice, names, words, names, numbers, st.booleans()), max_size=2).map(tuple),
+    open_to=st.lists(st.tuples(names, names, numbers), max_size=2).map(tuple),
     lives=st.lists(st.tuples(names, names), max_size=2).map(tuple),
     renewed=st.none() | moments,
     head_since=moments,

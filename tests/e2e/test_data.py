@@ -9,8 +9,9 @@ from e2e.scene import Pull, Scene, kubectl, until
 
 
 def incarnation(pull: Pull) -> str:
-    [pod] = pull.pods("app.kubernetes.io/component=web")
-    return str(pod["metadata"]["annotations"]["greenroom.dev/incarnation"])
+    """What all its web pods say; during a rolling update there are two."""
+    pods = pull.pods("app.kubernetes.io/component=web")
+    return ",".join(sorted({str(p["metadata"]["annotations"]["greenroom.dev/incarnation"]) for p in pods}))
 
 
 def test_a_database_whose_pod_is_deleted_begins_again_and_is_migrated(scene: Scene) -> None:

@@ -233,7 +233,7 @@ def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]
         limits=catalogue.Limits(limits.total, limits.per_repository, limits.per_author),
         policy=catalogue.Policy(model.drafts, frozenset(model.bots)),
         cluster=catalogue.Cluster(model.argocd.chart_version, _chart_settings(model)),
-        inside="" if model.engine == "local" else "http://{service}.{namespace}:{port}",
+        inside="http://{host}" if model.engine == "local" else "http://{service}.{namespace}:{port}",
     )
 
 

@@ -190,8 +190,7 @@ class Cluster:
 class Platform:
     """The whole of the platform team's decisions.
 
-    `inside` is how a service is called from another preview, with `{service}`, `{namespace}` and `{port}`; empty where
-    only the public address leads to it.
+    `inside` is how services call each other: with `{service}`, `{namespace}` and `{port}`, or with the public `{host}`.
     """
 
     installation: str
@@ -206,7 +205,7 @@ class Platform:
     limits: Limits = Limits()
     policy: Policy = Policy()
     cluster: Cluster = field(default_factory=Cluster)
-    inside: str = ""
+    inside: str = "https://{host}"
 
     def service(self, name: str) -> Service | None:
         """The service with that name, or None."""

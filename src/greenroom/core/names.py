@@ -52,10 +52,12 @@ def inside(platform: Platform, service: Service, naming: Naming) -> str:
     """How another preview calls a service of this one; empty when nothing leads there."""
     if service.web is None:
         return ""
-    if platform.inside:
-        return platform.inside.format(service=service.name, namespace=naming.namespace, port=service.web.port)
-    host_name = naming.host(service.name)
-    return url(platform, host_name) if host_name else ""
+    host_name = naming.host(service.name) or ""
+    if "{host}" in platform.inside and not host_name:
+        return ""
+    return platform.inside.format(
+        service=service.name, namespace=naming.namespace, port=service.web.port, host=host_name
+    )
 
 
 def url(platform: Platform, host_name: str) -> str:

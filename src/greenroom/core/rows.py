@@ -164,12 +164,11 @@ def revision(service: Service, row: Row) -> str:
 
 
 def alike(old: Row, new: Row) -> bool:
-    """Whether both rows make the same objects: they differ at most in what Greenroom remembers with them."""
-    return _objects(old) == _objects(new)
+    """Whether both rows make the same pods: they differ at most in what no pod is made of."""
+    return _pods(old) == _pods(new)
 
 
-def _objects(row: Row) -> Row:
-    """The row without what no object is made of."""
+def _pods(row: Row) -> Row:
     links = tuple(replace(k, why="", number=0, wanted=0) for k in row.links)
     never: Any = None
     return replace(
@@ -186,6 +185,7 @@ def _objects(row: Row) -> Row:
         private=True,
         mentions=(),
         choices=(),
+        open_to=(),
     )
 
 

@@ -15,7 +15,7 @@ from greenroom.core.comment import visible
 from greenroom.core.links import SAME, Neighbours
 from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPreview, PullRequest, Running
 from greenroom.core.plan import Plan
-from greenroom.core.rows import Row
+from greenroom.core.rows import Row, alike
 from greenroom.core.status import Reason, Stage, Status, Used, User
 from greenroom.core.text import fence, inline, plain
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
@@ -151,7 +151,7 @@ def _ready(row: Row, preview: ObservedPreview) -> Reason:
 
 def _current(row: Row, preview: ObservedPreview) -> bool:
     running = {s.service: s.digest for s in preview.services}
-    return all(running.get(v.service) == v.digest for v in row.versions)
+    return alike(preview.row, row) and all(running.get(v.service) == v.digest for v in row.versions)
 
 
 # --- the comment -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The one port where previews answer: `http://SERVICE-pr-N.DOMAIN:PORT` to the process that serves it now.
 
-HTTP/1.1 with bodies of any length; no WebSockets. An unknown name gets a page that tells nothing of others.
+Services call each other at `http://127.0.0.1:PORT/.host/SERVICE-pr-N.DOMAIN/...`. HTTP/1.1 with bodies of any length;
+no WebSockets. An unknown name gets a page that tells nothing of others.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 from starlette.requests import Request
@@ -27,6 +28,7 @@ HOP = frozenset(
         "upgrade",
     }
 )
+BY_PATH = "/.host/"  # for calls between services: not every resolver knows names below localhost
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<meta name="color-scheme" content="light dark"><title>{title}</title>'
@@ -57,13 +59,13 @@ class Proxy:
         """ASGI."""
         if scope["type"] != "http":
             return
-        request = Request(scope, receive)
+        request = Request(_named(scope), receive)
         host = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
         port = self.routes.get(host)
         self._open[port or 0] += 1
         try:
             response = await self._answer(request, port)
-            await response(scope, receive, send)
+            await response(request.scope, receive, send)
         finally:
             self._open[port or 0] -= 1
 
@@ -87,6 +89,18 @@ class Proxy:
         response.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in kept]
         response.raw_headers.append((b"x-robots-tag", b"noindex"))
         return response
+
+
+def _named(scope: Scope) -> Scope:
+    """The request with the host that its path names, if it was sent to the proxy itself."""
+    whole = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+    headers = dict(scope["headers"])
+    if not headers.get(b"host", b"").startswith(b"127.0.0.1") or not whole.startswith(BY_PATH):
+        return scope
+    host, _, rest = whole.removeprefix(BY_PATH).partition("/")
+    named = [(k, v) for k, v in scope["headers"] if k != b"host"] + [(b"host", host.encode("latin-1"))]
+    raw = f"/{rest}"
+    return {**scope, "headers": named, "path": unquote(raw), "raw_path": raw.encode("latin-1")}
 
 
 async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
