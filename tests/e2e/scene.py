@@ -38,6 +38,7 @@ REGISTRY = f"{NODE}:5000"
 DOMAIN = "preview.test.example"
 HOME = "greenroom"  # the controller's namespace and release
 ARGO = "argocd"
+SHARED = "shared"  # the namespace of staging
 BOT = "greenroom[bot]"
 PLUGIN = "198.19.10.81"
 OLDEST = os.environ.get("ARGOCD", "").startswith("3.2.")  # its projects cannot say which namespaces may be made
@@ -236,6 +237,12 @@ class Pull:
     def unlabel(self, name: str = "preview", by: str = "ada") -> None:
         self.scene.github.do(lambda w: w.unlabel(self.repository.slug, self.number, name, by))
 
+    def say(self, text: str, by: str = "ada") -> None:
+        self.scene.github.do(lambda w: w.comment(self.repository.slug, self.number, text, by))
+
+    def reopen(self) -> None:
+        self.scene.github.do(lambda w: w.reopen(self.repository.slug, self.number, "ada"))
+
     def close(self, *, merge: bool = False) -> None:
         self.scene.github.do(lambda w: w.close(self.repository.slug, self.number, "ada", merge=merge))
 
@@ -262,7 +269,8 @@ class Pull:
         """The one comment as people see it."""
         comments = self.comments
         assert len(comments) == 1, f"{self.name} has {len(comments)} comments"
-        return re.sub(r"\A<!--.*?-->\n", "", comments[0])
+        shown = re.sub(r"\A<!--.*?-->\n", "", comments[0])
+        return shown.replace("\u200b", "").replace("\\", "")
 
     def says(self, words: str, seconds: float = 30.0) -> str:
         """The comment, once these words are in it."""
@@ -381,7 +389,7 @@ class Scene:
             "scheme": "http",
             "engine": "argocd",
             "resync": "5s",
-            "staging": {n: f"http://{n}.staging.{DOMAIN}" for n in ("catalog", "payments")},
+            "staging": {n: f"http://{n}.{SHARED}:8080" for n in ("catalog", "payments")},
             "github": {"apiUrl": f"{self.github.url}/api/v3"},
             "registry": {"insecure": [REGISTRY]},
             "limits": {"perAuthor": 50},

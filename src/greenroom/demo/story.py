@@ -88,6 +88,57 @@ async def second(stage: Stage, eyes: Eyes) -> str:
     return f"storefront#{number} answers, with payments from staging"
 
 
+async def linked(stage: Stage, eyes: Eyes) -> str:
+    """A comment points the storefront to the catalog of the other pull request, and back to staging."""
+    catalog, number = stage.noted["catalog"], stage.noted["storefront"]
+
+    async def shows_the_branch() -> str:
+        page = await eyes.answers("storefront", number)
+        demand("Kept through the push" in page, "the storefront does not show the other preview's catalog")
+        return page
+
+    async def shows_staging() -> str:
+        page = await eyes.answers("storefront", number)
+        demand("Kept through the push" not in page, "the storefront still shows the other preview's catalog")
+        return page
+
+    await shows_staging()
+    stage.world.comment("shop/storefront", number, f"/preview use catalog#{catalog}", "grace")
+    await until(shows_the_branch, 30)
+    await until(lambda: eyes.says("storefront", number, "### Preview ready", "grace chose it"))
+    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", "Used by"))
+    stage.world.comment("shop/storefront", number, "/preview use catalog staging", "grace")
+    await until(shows_staging, 30)
+    await until(lambda: eyes.says("storefront", number, "### Preview ready", "**staging** (grace chose it)"))
+    return f"storefront#{number} showed the catalog of catalog#{catalog}, then staging's again; both comments said so"
+
+
+async def paired(stage: Stage, eyes: Eyes) -> str:
+    """A branch of the same name in both repositories: tried together without any command, and parted when it goes."""
+    catalog = stage.noted["catalog"]
+    number, sha = _pull_request(stage, "storefront", "faster-search", "3", by="ada")
+    stage.push_image("storefront", sha)
+    stage.world.label("shop/storefront", number, PREVIEW, "ada")
+
+    async def together() -> str:
+        page = await eyes.answers("storefront", number)
+        demand("Kept through the push" in page, "the storefront does not show the catalog of its branch")
+        return page
+
+    await until(together, 30)
+    await until(lambda: eyes.says("storefront", number, "### Preview ready", "same branch"))
+    stage.world.close("shop/storefront", number, "ada")
+    await until(lambda: eyes.gone("storefront", number), 30)
+    await until(lambda: _unused(eyes, catalog))
+    return f"storefront#{number} used catalog#{catalog} by itself, and catalog#{catalog} knows that it is gone"
+
+
+async def _unused(eyes: Eyes, catalog: int) -> str:
+    text = eyes.comment("catalog", catalog)
+    demand("Used by" not in text, "the catalog's comment still names who used it")
+    return text
+
+
 async def accidents(stage: Stage, eyes: Eyes) -> str:
     """GitHub answers 500, then HTML, then an empty list: nothing is removed, and the page says why."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
@@ -241,6 +292,8 @@ STEPS = (
     Step("ready", "CI pushes the image", ready),
     Step("push", "The developer pushes again", push),
     Step("second", "A pull request in a second repository", second),
+    Step("linked", "A comment points it to the catalog of the other pull request, and back", linked),
+    Step("paired", "A branch of the same name in both repositories", paired),
     Step("accidents", "GitHub answers 500, then HTML, then an empty list", accidents),
     Step("configuration", "Somebody changes `label:` in the configuration, and changes it back", configuration),
     Step("many", "Six labelled pull requests lose the label within a minute", many),
