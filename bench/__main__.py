@@ -11,7 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import core, webhook
+from bench import core, links, webhook
 
 
 def help_time(times: int = 11) -> None:
@@ -73,6 +73,7 @@ def demo() -> None:
 def main() -> None:
     """All of them."""
     core.main()
+    links.main()
     webhook.main()
     help_time()
     install_size()

@@ -263,6 +263,53 @@ MUTATIONS = [
         CORE,
         "namespace",
     ),
+    Mutation(
+        "5 choices stay while the block is in doubt",
+        "core/desired.py",
+        "return row.choices if row else ()",
+        "return ()",
+        SCENARIOS,
+        "spoils",
+    ),
+    Mutation("6 a later command counts", "core/commands.py", "one.comment > known.get(each.service, 0)", "True"),
+    Mutation("6 an edited comment commands nothing", "core/commands.py", "and not one.edited", ""),
+    Mutation("6 a bot commands nothing", "core/commands.py", "if one.by.kind is Kind.PERSON and not", "if not"),
+    Mutation(
+        "6 a command needs write access",
+        "core/commands.py",
+        "if permissions.get(one.by.login, Permission.UNKNOWN) not in WRITERS:",
+        "if False:",
+    ),
+    Mutation(
+        "6 a command needs a reader of the target", "core/commands.py", "refused = may is Permission.NONE", "pass"
+    ),
+    Mutation("links: a refused choice leads nowhere", "core/links.py", "None if choice.refused else around", "around"),
+    Mutation("links: a pair needs writers", "core/links.py", "if rights <= {*WRITERS} or", "if True or"),
+    Mutation(
+        "links: doubt about rights moves nothing",
+        "core/links.py",
+        " or (linked and rights <= {*WRITERS, Permission.UNKNOWN})",
+        "",
+    ),
+    Mutation("links: required means no staging", "core/links.py", "if use.required and not link.number:", "if False:"),
+    Mutation("links: two of one branch are no pair", "core/links.py", "if len(found) > 1:", "if False:"),
+    Mutation("links: two sleepers do not keep each other awake", "core/links.py", "if not row.sleepy]", "]"),
+    Mutation(
+        "links: a public comment leads to no private repository",
+        "core/told.py",
+        "link.private and not private)",
+        "False)",
+        SCENARIOS,
+        "public_comment",
+    ),
+    Mutation(
+        "4 what leaves the catalogue waits for a person",
+        "core/desired.py",
+        "if platform.repository(repository.name) is None:",
+        "if False:",
+        SCENARIOS,
+        "catalogue",
+    ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
 ]
 

@@ -7,7 +7,7 @@ of it, there. A preview that cannot answer is never a target: the link falls bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from greenroom.core import names, reasons
@@ -22,35 +22,63 @@ WRITERS = (Permission.ADMIN, Permission.WRITE)
 Access = Mapping[tuple[str, str], Permission]
 
 
+Key = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Every preview that is served: who may be linked to, and who links to whom."""
+    """Every preview that is served: who may be linked to, and who links to whom.
+
+    `targets` are previews by a service that answers in them and their number. `callers` and `missing` are the previews
+    whose links lead there, or would if it existed; `branches` those of a service by branch, `named` by `owner/name#N`,
+    and `naming` those that name a pull request.
+    """
 
     rows: Mapping[Identity, Row]
-    targets: Mapping[tuple[str, int], Row]
+    targets: Mapping[Key, Row]
+    callers: Mapping[Key, Sequence[tuple[Row, Link]]]
+    missing: Mapping[Key, Sequence[Row]]
+    branches: Mapping[tuple[str, str], Sequence[Row]]
+    named: Mapping[str, Row]
+    naming: Mapping[str, Sequence[Row]]
 
     @classmethod
     def of(cls, observed: Observed) -> Neighbours:
         """The previews of all row sets."""
         rows = {Identity(s.repository_id, n): row for s in observed.sets.values() for n, row in s.rows.items()}
-        answering = {(s.name, row.number): row for row in rows.values() for s in row.services if s.web}
-        return cls(rows, answering)
+        targets: dict[Key, Row] = {}
+        callers: dict[Key, list[tuple[Row, Link]]] = {}
+        missing: dict[Key, list[Row]] = {}
+        branches: dict[tuple[str, str], list[Row]] = {}
+        naming: dict[str, list[Row]] = {}
+        for _, row in sorted(rows.items()):
+            for service in row.services:
+                if service.web:
+                    targets[service.name, row.number] = row
+                    branches.setdefault((service.name, row.branch), []).append(row)
+            for link in row.links:
+                if link.number:
+                    callers.setdefault((link.target, link.number), []).append((row, link))
+                if link.wanted:
+                    missing.setdefault((link.target, link.wanted), []).append(row)
+            for name in row.mentions:
+                naming.setdefault(name, []).append(row)
+        named = {_name(row): row for row in rows.values()}
+        return cls(rows, targets, callers, missing, branches, named, naming)
 
     def users(self, row: Row) -> tuple[tuple[Row, Link], ...]:
         """Who links to a service of this preview, by name."""
-        found = (
+        found = [
             (other, link)
-            for other in self.rows.values()
+            for service in row.services
+            for other, link in self.callers.get((service.name, row.number), ())
             if _key(other) != _key(row)
-            for link in other.links
-            if link.number == row.number and any(s.name == link.target for s in row.services)
-        )
+        ]
         return tuple(sorted(found, key=lambda pair: (pair[0].repository, pair[0].number, pair[1].target)))
 
     def missed_by(self, repository: Repository, number: int) -> tuple[Row, ...]:
         """Whose link would lead to this preview if it existed."""
-        mine = {s.name for s in repository.services}
-        found = {_key(r): r for r in self.rows.values() for k in r.links if k.wanted == number and k.target in mine}
+        found = {_key(r): r for s in repository.services for r in self.missing.get((s.name, number), ())}
         return tuple(found[key] for key in sorted(found))
 
     def awake(self) -> Set[Identity]:
@@ -160,11 +188,12 @@ def _pair(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Ac
 
 def _paired(service: str, seeker: Seeker, around: Neighbours) -> list[Row]:
     """Previews of another repository that answer for a service and say, or whose branch says, that they belong here."""
-    others = [r for (name, _), r in around.targets.items() if name == service and r.slug != seeker.repository.slug]
     us = f"{seeker.repository.slug}#{seeker.number}".lower()
-    named = [r for r in others if f"{r.slug}#{r.number}".lower() in seeker.mentions or us in r.mentions]
-    found = named or [r for r in others if r.branch and r.branch == seeker.branch]
-    return sorted(found, key=_key)
+    said = [*(around.named[m] for m in seeker.mentions if m in around.named), *around.naming.get(us, ())]
+    named = [r for r in said if around.targets.get((service, r.number)) is r]
+    found = named or (around.branches.get((service, seeker.branch), ()) if seeker.branch else ())
+    others = {_key(r): r for r in found if r.slug != seeker.repository.slug}
+    return [others[key] for key in sorted(others)]
 
 
 def _to(service: str, use: Use, target: Row, seeker: Seeker, why: str) -> Link:
@@ -210,6 +239,10 @@ def _own(use: Use, seeker: Seeker) -> bool:
 
 def _key(row: Row) -> tuple[int, int]:
     return row.repository_id, row.number
+
+
+def _name(row: Row) -> str:
+    return f"{row.slug}#{row.number}".lower()
 
 
 def opened(row: Row, around: Neighbours) -> tuple[tuple[str, str, int], ...]:
