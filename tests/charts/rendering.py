@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from builders import NOW, digest, facts, pull_request
 from greenroom.config import load
 from greenroom.core.actions import Start
 from greenroom.core.decision import decide
-from greenroom.core.model import Present
-from greenroom.core.rows import parameters
+from greenroom.core.desired import desired
+from greenroom.core.model import Block, Identity, Memory, Observed, Present, RowSet
+from greenroom.core.rows import Choice, parameters
+from greenroom.core.verdicts import Run
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -53,6 +55,33 @@ def preview(folder: Path, repository: str, number: int) -> Values:
     decision = decide(replace(facts(asking), images=images), platform, found, NOW)
     (start,) = [a for a in decision.actions if isinstance(a, Start)]
     return parameters(start.row, platform)
+
+
+def linked(folder: Path, wanted: Mapping[tuple[str, int], Mapping[str, str]]) -> dict[tuple[str, int], Values]:
+    """The parameter sets of previews beside each other: repository and number, with what was chosen for each service."""
+    platform = load(folder).platform
+    sets: dict[int, RowSet] = {}
+    for _ in range(3):  # who uses whom is known a pass later
+        for (name, number), chosen in wanted.items():
+            found = platform.repository(name)
+            assert found is not None
+            repository_id = 100 + platform.repositories.index(found)
+            identity = Identity(repository_id, number)
+            asking = replace(pull_request(number), identity=identity, head_repository_id=repository_id)
+            choices = tuple(Choice(service, to, "ada", 1) for service, to in chosen.items())
+            given = facts(asking)
+            given = replace(
+                given,
+                listing=replace(given.listing, repository_id=repository_id),
+                observed=Observed(sets=sets),
+                images={s.image.reference(asking.head_sha, number): Present(digest(s.name)) for s in found.services},
+                blocks={number: Block(1, Memory(choices=choices))},
+            )
+            verdict = desired(given, platform, found, NOW).verdicts[identity]
+            assert isinstance(verdict, Run), verdict
+            known = sets.get(repository_id, RowSet(repository_id, name))
+            sets = {**sets, repository_id: replace(known, rows={**known.rows, number: verdict.row})}
+    return {(s.repository, n): parameters(row, platform) for s in sets.values() for n, row in s.rows.items()}
 
 
 def helm(*arguments: str, binary: str) -> str:

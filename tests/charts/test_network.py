@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from charts.rendering import MAY_SKIP, ROOT, SHOP, Object, Render, Values, preview, program
+from charts.rendering import MAY_SKIP, ROOT, SHOP, Object, Render, Values, linked, program
 
 ANALYSER = "network-config-analyzer==2.1.0"
 TRAEFIK = "traefik/traefik[Pod]"
@@ -106,20 +106,24 @@ def _named(rendered: list[Object]) -> list[Object]:
 
 @pytest.fixture(scope="module")
 def shop(analyse: Analyse, render: Render) -> Reach:
-    """catalog#1, storefront#2 linked to it, and storefront#3 that is not."""
+    """catalog#1, storefront#2 linked to it and to payments#4, and storefront#3 that is not, as the core decides them."""
     ingress: Values = {"settings": {"ingress": {"from": SOURCES}}}
-    opened = {"services": {"catalog": {"openTo": [{"namespace": "preview-storefront-2", "port": 8080}]}}}
-    linked = {"services": {"storefront": {"links": {"catalog": {"namespace": "preview-catalog-1", "port": 8080}}}}}
-    return analyse(
-        _named(render(preview(SHOP, "catalog", 1), ingress, opened)),
-        _named(render(preview(SHOP, "storefront", 2), ingress, linked)),
-        _named(render(preview(SHOP, "storefront", 3), ingress)),
+    rows = linked(
+        SHOP,
+        {
+            ("storefront", 2): {"catalog": "1", "payments": "4"},
+            ("storefront", 3): {"catalog": "staging"},
+            ("catalog", 1): {},
+            ("payments", 4): {},
+        },
     )
+    return analyse(*(_named(render(values, ingress)) for values in rows.values()))
 
 
 WEB = "preview-catalog-1/catalog-web[Deployment]"
 WORKER = "preview-catalog-1/catalog-worker[Deployment]"
 DATABASE = "preview-catalog-1/catalog-postgresql[Deployment]"
+PAYMENTS = "preview-payments-4/payments-web[Deployment]"
 LINKED = "preview-storefront-2/storefront-web[Deployment]"
 UNLINKED = "preview-storefront-3/storefront-web[Deployment]"
 
@@ -137,6 +141,12 @@ UNLINKED = "preview-storefront-3/storefront-web[Deployment]"
         (WORKER, WEB, "TCP 8080"),
         (WEB, WORKER, ""),
         (LINKED, WEB, "TCP 8080"),
+        (LINKED, PAYMENTS, "TCP 8080"),
+        (PAYMENTS, LINKED, ""),
+        (PAYMENTS, WEB, ""),
+        (PAYMENTS, DATABASE, ""),
+        (WEB, PAYMENTS, ""),
+        (UNLINKED, PAYMENTS, ""),
         (LINKED, WORKER, ""),
         (LINKED, DATABASE, ""),
         (UNLINKED, WEB, ""),
