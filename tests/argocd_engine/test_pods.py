@@ -122,8 +122,8 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "a database that does not come",
-        {"init": (running("wait-postgresql", ago(seconds=61)),)},
-        "shop-web waits for postgresql, which is not ready after 1 min.",
+        {"init": (running("wait-shop-postgresql", ago(seconds=61)),)},
+        "shop-web waits for shop-postgresql, which is not ready after 1 min.",
     ),
     (
         "a probe without an answer",
@@ -155,7 +155,7 @@ def test_each_trouble_is_one_sentence_that_does_not_tick(given: dict[str, Any], 
         {"main": waiting("web", "PodInitializing"), "init": (running("migrate", ago(minutes=4)),)},
         {"main": running("web", ago(seconds=30), ready=False, restartCount=0)},
         {"main": running("web", ago(seconds=2), ready=False, restartCount=1, lastState=CRASHED)},
-        {"init": (running("wait-postgresql", ago(seconds=20)),)},
+        {"init": (running("wait-shop-postgresql", ago(seconds=20)),)},
         {"serving": True, "main": running("web", ago(hours=2), ready=True, restartCount=9, lastState=CRASHED)},
         {"made_from": "older", "main": waiting("web", "CrashLoopBackOff", restartCount=3, lastState=CRASHED)},
         {
@@ -200,7 +200,7 @@ def test_what_runs_is_the_newest_version_that_is_ready() -> None:
     assert (nothing.sha, nothing.ready) == ("", False)
 
 
-NEED = Need("postgresql", "postgresql", "16", "DATABASE_URL")
+NEED = Need("postgresql", "postgresql", "16", (("url", "DATABASE_URL"),))
 WITH_DATA = row(1, services=(replace(SERVICE, needs=(NEED,)),))
 
 
@@ -217,10 +217,11 @@ def database(container: str, since: str, storage: str = "ephemeral") -> dict[str
     }
 
 
-def test_lives_are_named_by_their_containers_and_persistent_data_has_none() -> None:
+def test_lives_are_named_by_their_containers_and_neither_persistent_data_nor_a_cache_has_one() -> None:
     [life] = reading.lives([database("ab", ago(minutes=1))], WITH_DATA)
     assert (life.need, life.container, life.overtaken) == ("shop-postgresql", "ab" * 6, False)
     assert reading.lives([database("ab", ago(minutes=1), "persistent")], WITH_DATA) == ()
+    assert reading.lives([database("ab", ago(minutes=1), "cache")], WITH_DATA) == ()
 
 
 def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_before() -> None:
@@ -230,10 +231,10 @@ def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_befor
         [life] = reading.lives([database("ab", ago(minutes=1)), served], WITH_DATA)
         return life.overtaken
 
-    assert overtaken(ago(minutes=5), "wait-postgresql", "migrate")
-    assert not overtaken(ago(seconds=5), "wait-postgresql", "migrate")
+    assert overtaken(ago(minutes=5), "wait-shop-postgresql", "migrate")
+    assert not overtaken(ago(seconds=5), "wait-shop-postgresql", "migrate")
     assert not overtaken(ago(minutes=5)), "a frontend starts at once, whatever the database does"
-    assert not overtaken(ago(minutes=5), "wait-cache"), "a version from before the need joined"
+    assert not overtaken(ago(minutes=5), "wait-shop-cache"), "a version from before the need joined"
 
 
 def test_what_others_put_beside_a_database_has_no_data() -> None:

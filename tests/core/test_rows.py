@@ -7,8 +7,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 from builders import NOW, PLATFORM, digest, row, sha
-from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Resources, Service, Storage, Use
-from greenroom.core.rows import Link, Naming, Version, alike, parameters, revision
+from greenroom.core import codec
+from greenroom.core.catalogue import (
+    Image,
+    Manifest,
+    Need,
+    Process,
+    ProcessKind,
+    Resources,
+    Service,
+    SharedNeed,
+    Storage,
+    Use,
+)
+from greenroom.core.rows import Link, Naming, Row, Version, alike, parameters, revision
 
 STAGING = "https://payments.staging.example.com"
 CATALOG = Service(
@@ -21,7 +33,19 @@ CATALOG = Service(
     ),
     migrate=("python", "migrate.py"),
     migrate_timeout=timedelta(minutes=2),
-    needs=(Need("db", "postgresql", "16", "DATABASE_URL", Storage.PERSISTENT, "seed/catalog.sql"),),
+    needs=(
+        Need(
+            "db",
+            "postgresql",
+            "16",
+            (("url", "DATABASE_URL"), ("password", "PGPASSWORD")),
+            Storage.PERSISTENT,
+            "seed/catalog.sql",
+            memory="2Gi",
+        ),
+    ),
+    shared_needs=(SharedNeed("stock", "redis", (("host", "REDIS_HOST"),)),),
+    manifests=(Manifest("mailpit", ('{"kind":"Service","n":1}', '{"kind":"Deployment"}')),),
     uses=(Use("payments", (("url", "PAYMENTS_URL"),)),),
     env=(("COLOUR", "green"),),
     env_from=("catalog-settings",),
@@ -64,6 +88,7 @@ def test_the_row_of_a_service_with_everything() -> None:
                 "asleep": False,
             },
             "settings": {},
+            "manifests": {"mailpit": [{"kind": "Service", "n": 1}, {"kind": "Deployment"}]},
             "services": {
                 "catalog": {
                     "image": f"registry.example.com/shop/catalog@{digest('image')}",
@@ -96,11 +121,14 @@ def test_the_row_of_a_service_with_everything() -> None:
                         "db": {
                             "kind": "postgresql",
                             "version": "16",
-                            "variable": "DATABASE_URL",
+                            "variables": {"url": "DATABASE_URL", "password": "PGPASSWORD"},
                             "storage": "persistent",
                             "image": "",
+                            "memory": "2Gi",
+                            "size": "",
                         }
                     },
+                    "sharedNeeds": [{"service": "stock", "name": "redis", "variables": {"host": "REDIS_HOST"}}],
                     "links": {"payments": {"variables": {"PAYMENTS_URL": "url"}, "url": STAGING, "public": STAGING}},
                     "openTo": [],
                     "env": {"COLOUR": "green"},
@@ -120,3 +148,25 @@ def test_rows_that_differ_in_memory_alone_make_the_same_preview() -> None:
     assert parameters(old, PLATFORM) == parameters(new, PLATFORM)
     assert not alike(old, replace(old, nonce=1))
     assert not alike(old, replace(old, incarnation=2))
+
+
+def test_a_manifest_that_two_services_name_is_there_once_and_restarts_nobody() -> None:
+    made = row(42, services=(CATALOG, replace(CATALOG, name="stock")))
+    changed = tuple(replace(s, manifests=(Manifest("mailpit", ('{"kind":"Service","n":2}',)),)) for s in made.services)
+    other = replace(made, services=changed)
+    assert parameters(made, PLATFORM)["values"]["manifests"].keys() == {"mailpit"}  # type: ignore[index]
+    assert parameters(made, PLATFORM) != parameters(other, PLATFORM)
+    assert [revision(s, made) for s in made.services] == [revision(s, other) for s in other.services]
+
+
+def test_a_row_of_before_needs_had_parts_is_read_and_differs() -> None:
+    """Rows live in annotations: another Greenroom reads what an older one wrote."""
+    made = row(42, services=(CATALOG,))
+    older = codec.dumped(made)
+    for service in older["services"]:
+        del service["shared_needs"], service["manifests"]
+        for need in service["needs"]:
+            need["variable"] = need.pop("variables")[0][1]
+    found = codec.loaded(Row, older)
+    assert found.services[0].needs[0].name == "db"
+    assert not alike(found, made)

@@ -141,7 +141,7 @@ def quiet(repository_id: int) -> None:
     assert repository_id == 7
 
 
-NEED = (Need("db", "postgresql", "16", "DATABASE_URL", seed="seed.sql"),)
+NEED = (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed.sql"),)
 
 
 async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,12 +241,16 @@ FAILING = {
         "",
     ),
     "seed": (
-        {"needs": (Need("db", "postgresql", "16", "DATABASE_URL", seed="bad.sql"),)},
+        {"needs": (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="bad.sql"),)},
         "does not restore: line 2",
         "nowhere",
     ),
-    "seed missing": ({"needs": (Need("db", "postgresql", "16", "DATABASE_URL", seed="no.sql"),)}, "cannot be read", ""),
-    "other need": ({"needs": (Need("q", "redis", "7", "URL"),)}, "offers PostgreSQL only", ""),
+    "seed missing": (
+        {"needs": (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="no.sql"),)},
+        "cannot be read",
+        "",
+    ),
+    "other need": ({"needs": (Need("q", "redis", "7", (("url", "URL"),)),)}, "offers postgresql, not redis", ""),
     "crash": (
         {"processes": (Process("web", command=("python", "-c", "raise SystemExit('boom')"), port=1),)},
         "ended while it started",

@@ -100,7 +100,10 @@ def running(pods: list[Object], row: Row, service: Service, url: str) -> Running
 
 
 def lives(pods: list[Object], row: Row) -> tuple[Life, ...]:
-    """The containers that hold ephemeral data now, by the name of the need's object."""
+    """The containers that hold ephemeral data now, by the name of the need's object.
+
+    The chart says on each pod which storage it has. A cache has no life: it may be empty at any time.
+    """
     found = []
     holders = {need.kind for service in row.services for need in service.needs}  # others in the pod hold nothing
     for pod in pods:
@@ -275,9 +278,7 @@ def _called(name: str, plain: str) -> bool:
 
 def _waits_for(pod: Object, need: str) -> bool:
     """Whether a pod starts only after that need answers."""
-    before = (c["name"] for c in pod["spec"].get("initContainers") or ())
-    parts = (name.removeprefix(WAIT) for name in before if name.startswith(WAIT))
-    return any(_called(need, f"{_label(pod, SERVICE)}-{part}") for part in parts)
+    return any(c["name"] == f"{WAIT}{need}" for c in pod["spec"].get("initContainers") or ())
 
 
 def _wanted(row: Row, service: Service) -> Version | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from greenroom.config import manifests
 from greenroom.config import service as service_yaml
+from greenroom.config.needs import KINDS, LOCAL, ManifestModel, NeedModel, SharedNeedModel, nearest
 from greenroom.config.platform import PlatformModel
-from greenroom.config.service import KINDS, LATER, VERSIONS, NeedModel, ServiceModel
+from greenroom.config.service import ServiceModel
 from greenroom.core import names
 from greenroom.core.catalogue import Repository, Service
 from greenroom.errors import Mistake
+
+Wrong = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +34,29 @@ class Found:
 
 
 def catalogue_of(
-    platform: PlatformModel, found: list[Found], unread: frozenset[str] = frozenset()
+    platform: PlatformModel,
+    found: list[Found],
+    objects: Mapping[str, tuple[str, ...]],
+    unread: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Repository, ...], list[Mistake]]:
-    """The repositories with their services, and every mistake between the files.
+    """The repositories with their services, and every mistake between the files; no repository while there is one.
 
-    `unread` are the names of files with mistakes of their own: whoever uses such a service makes no second one.
+    `objects` are those of each manifest, by its file. `unread` are the names of files with mistakes of their own:
+    whoever uses such a service makes no second one.
     """
     shorts, mistakes = _short_names(platform, found)
     known = {f.name: f for f in found}
     for service in found:
-        mistakes += [*_named(service, known, platform), *_uses(service, known, platform, unread), *_needs(service)]
-        mistakes += _variables(service)
+        mistakes += [*_named(service, known, platform), *_uses(service, known, platform, unread)]
+        mistakes += [*_needs(service, known, platform, unread), *_variables(service)]
+    mistakes += _objects(found, objects)
+    if mistakes:
+        return (), mistakes
     services: dict[str, list[Service]] = {}
     for service in found:
         short = shorts.get(service.model.repository, "")
         services.setdefault(service.model.repository, []).append(
-            service_yaml.to_core(service.model, service.name, short)
+            service_yaml.to_core(service.model, service.name, short, objects)
         )
     repositories = tuple(Repository(shorts.get(slug, ""), slug, tuple(s)) for slug, s in sorted(services.items()))
     return repositories, mistakes
@@ -113,33 +125,100 @@ def _listens(model: ServiceModel) -> bool:
     return bool(model.port) or any(p.kind == "web" and p.port for p in model.processes.values())
 
 
-def _needs(service: Found) -> list[Mistake]:
-    return [m for i, n in enumerate(service.model.needs) if (m := _need(service.file, f"needs.{i}", n))]
+def _needs(service: Found, known: dict[str, Found], platform: PlatformModel, unread: frozenset[str]) -> list[Mistake]:
+    mistakes, called = [], Counter(n.called for n in service.model.needs if isinstance(n, NeedModel))
+    for index, need in enumerate(service.model.needs):
+        if isinstance(need, NeedModel):
+            wrong = _need(need)
+            if called[need.called] > 1:
+                called[need.called] = 1  # said once
+                wrong = "name", f"two needs are called `{need.called}`.", "Give one of them another `name:`."
+        elif isinstance(need, SharedNeedModel):
+            wrong = None if need.service in unread else _shared(need, service, known)
+        else:
+            wrong = None
+        wrong = wrong or (_not_local(need) if platform.engine == "local" else None)
+        if wrong:
+            mistakes.append(Mistake(service.file, f"needs.{index}.{wrong[0]}", *wrong[1:]))
+    return mistakes
 
 
-def _need(file: str, path: str, need: NeedModel) -> Mistake | None:
-    if need.kind in LATER:
-        message = f"`{need.kind}` comes with a later release; now there is {', '.join(KINDS)}."
-        return Mistake(file, f"{path}.kind", message, "Remove it, or let the service use a shared one through `env:`.")
+def _need(need: NeedModel) -> Wrong | None:
+    """What is wrong with a need by itself: which key, message, fix."""
     if need.kind not in KINDS:
-        near = difflib.get_close_matches(need.kind, (*KINDS, *LATER), 1, 0.4)
-        fix = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(KINDS)}."
-        return Mistake(file, f"{path}.kind", f"there is no need of the kind `{need.kind}`.", fix)
-    if need.version not in VERSIONS:
-        return Mistake(
-            file, f"{path}.version", f"PostgreSQL {need.version} is not offered.", f"Use {', '.join(VERSIONS)}."
-        )
+        near = nearest(need.kind)
+        fix = f"Did you mean `{near}`?" if near else f"Known: {', '.join(KINDS)}; for others see `manifest:`."
+        return "kind", f"there is no need of the kind `{need.kind}`.", fix
+    kind = KINDS[need.kind]
+    if need.version and need.version not in kind.versions:
+        return "version", f"{kind.title} {need.version} is not offered.", f"Use {', '.join(kind.versions)}."
+    if need.seed and need.kind != "postgresql":
+        return "seed", f"a dump is read by PostgreSQL only, not by {kind.title}.", "Use `image:` with the data in it."
     return None
+
+
+def _shared(need: SharedNeedModel, service: Found, known: dict[str, Found]) -> Wrong | None:
+    """What is wrong with a need that another service is said to have."""
+    if need.service == service.name:
+        return "of", "a service cannot share a need with itself.", "Name the service that has it, or write `kind:`."
+    if need.service not in known:
+        near = difflib.get_close_matches(need.service, known, 1)
+        fix = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(sorted(known))}."
+        return "of", f"there is no service `{need.service}`.", fix
+    other = known[need.service].model
+    if other.repository != service.model.repository:
+        message = f"`{need.service}` is in {other.repository}: its previews are others than those of {service.name}."
+        return "of", message, "Share within one repository; talk to the other one through `uses:`."
+    own = [n.called for n in other.needs if isinstance(n, NeedModel)]
+    if need.name in own:
+        return None
+    chained = [n for n in other.needs if isinstance(n, SharedNeedModel) and n.name == need.name]
+    if chained:
+        message = f"`{need.service}` has `{need.name}` from `{chained[0].service}` itself."
+        return "of", message, f"Write `of: {chained[0].service}`."
+    near = difflib.get_close_matches(need.name, own, 1)
+    fix = f"Did you mean `{near[0]}`?" if near else f"It has: {', '.join(own) or 'none'}."
+    return "name", f"`{need.service}` has no need `{need.name}`.", fix
+
+
+def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | None:
+    """Why the local engine cannot offer a need."""
+    if isinstance(need, ManifestModel):
+        return "manifest", "the local engine has no Kubernetes.", "Remove it, or use `engine: argocd`."
+    if isinstance(need, NeedModel) and need.kind not in LOCAL:
+        message = f"the local engine does not offer {KINDS[need.kind].title}."
+        return "kind", message, f"It offers {', '.join(LOCAL)}; for others use `engine: argocd`."
+    return None
+
+
+def _objects(found: list[Found], objects: Mapping[str, tuple[str, ...]]) -> list[Mistake]:
+    """Objects of manifests that would have the name of something else in the same preview."""
+    mistakes = []
+    for slug in dict.fromkeys(f.model.repository for f in found):
+        services = [f for f in found if f.model.repository == slug]
+        owners = {name: f"the service {f.name}" for f in services for name in _names(f)}
+        files = {n.manifest for f in services for n in f.model.needs if isinstance(n, ManifestModel)}
+        seen: dict[tuple[str, str], str] = {}
+        for file in sorted(files):
+            for kind, name in manifests.names(objects[file]):
+                owner = owners.get(name) or seen.setdefault((kind, name), file)
+                if owner != file:
+                    message = f"{owner} has something of this name in the preview."
+                    mistakes.append(Mistake(file, f"{kind}/{name}", message, "Give it another name."))
+    return mistakes
+
+
+def _names(service: Found) -> Iterator[str]:
+    """What the chart calls a service's objects."""
+    parts = [*service.model.processes, *(n.called for n in service.model.needs if isinstance(n, NeedModel))]
+    yield from (service.name, f"{service.name}-web", *(f"{service.name}-{part}" for part in parts))
 
 
 def _variables(service: Found) -> list[Mistake]:
     model = service.model
-    given = [
-        *(n.variable for n in model.needs),
-        *(v for u in model.uses for _, v in u.variables if v),
-        *(v for _, v in model.address if v),
-    ]
-    given += model.env
+    given = [*(v for u in model.uses for _, v in u.variables if v), *(v for _, v in model.address if v), *model.env]
+    for need in model.needs:
+        given += need.env if isinstance(need, ManifestModel) else [variable for _, variable in need.pairs]
     return [
         Mistake(service.file, name, f"the variable {name} is set {count} times.", "Give each its own name with `as:`.")
         for name, count in Counter(given).items()

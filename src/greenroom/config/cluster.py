@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from greenroom.config.fields import Model
-from greenroom.config.service import NAME
+from greenroom.config.fields import NAME, Bytes, Model
 
 Peers = tuple[dict[str, Any], ...]
 _PEER = {"podSelector", "namespaceSelector", "ipBlock"}
@@ -51,14 +50,7 @@ def _cpu(value: str) -> str:
     return value
 
 
-def _bytes(value: str) -> str:
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", value):
-        raise ValueError(f"{value!r} is no quantity of bytes. Write 512Mi or 2Gi.")
-    return value
-
-
 Cpu = Annotated[str, AfterValidator(_cpu)]
-Bytes = Annotated[str, AfterValidator(_bytes)]
 
 
 class GatewayModel(Model):

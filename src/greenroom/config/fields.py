@@ -7,9 +7,12 @@ import shlex
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+VARIABLE = r"^[A-Z][A-Z0-9_]*$"
+OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _TAG_FIELDS = {"sha", "short_sha", "number"}
@@ -69,6 +72,18 @@ def image(value: Any) -> str:
     return text
 
 
+def url_alone(value: Any) -> Any:
+    """One string is short for a mapping with `url`: the variable that receives the whole of an address."""
+    return {"url": value} if isinstance(value, str) else value
+
+
+def quantity_of_bytes(value: str) -> str:
+    """A Kubernetes quantity of bytes."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", value):
+        raise ValueError(f"{value!r} is no quantity of bytes. Write 512Mi or 2Gi.")
+    return value
+
+
 def _example(text: str) -> Any:
     return Field(json_schema_extra={"type": "string", "examples": [text]})
 
@@ -77,3 +92,4 @@ Duration = Annotated[timedelta, BeforeValidator(duration), _example("3d")]
 Command = Annotated[tuple[str, ...], BeforeValidator(command)]
 Tag = Annotated[str, BeforeValidator(tag)]
 ImageName = Annotated[str, BeforeValidator(image)]
+Bytes = Annotated[str, AfterValidator(quantity_of_bytes)]

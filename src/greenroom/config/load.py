@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
+from greenroom.config import manifests
 from greenroom.config import platform as platform_yaml
 from greenroom.config.catalogue import Found, catalogue_of
+from greenroom.config.documents import MAX_BYTES, Unreadable, documents, unreadable
+from greenroom.config.needs import SHAPES, ManifestModel
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
 from greenroom.config.settings import Settings
 from greenroom.core.catalogue import Platform
 from greenroom.errors import FixConfiguration, Mistake
 
-MAX_BYTES = 1_000_000
 RESERVED = {
     "chart": "services with a Helm chart of their own",
     "overlay": "services with a Kustomize overlay of their own",
@@ -40,27 +41,10 @@ class Configuration:
     digest: str
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    seen: set[object] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, str) and key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", key_node.start_mark)
-        if isinstance(key, str):
-            seen.add(key)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def files(folder: Path) -> list[Path]:
     """The files that make up a configuration, sorted."""
-    return [folder / "greenroom.yaml", *sorted((folder / "services").glob("*.y*ml"))]
+    services = sorted((folder / "services").glob("*.y*ml"))
+    return [folder / "greenroom.yaml", *services, *sorted((folder / "needs").glob("*.yaml"))]
 
 
 def digest(folder: Path) -> str:
@@ -78,7 +62,8 @@ def digest(folder: Path) -> str:
 def load(folder: Path) -> Configuration:
     """The configuration in a folder. Raises `FixConfiguration` with all mistakes."""
     mistakes: list[Mistake] = []
-    main, *others = files(folder)
+    main, *rest = files(folder)
+    others = [p for p in rest if p.parent.name == "services"]
     if not main.is_file():
         fix = "Make one with `installation:` and `domain:`, or name the folder that holds it."
         raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
@@ -92,13 +77,22 @@ def load(folder: Path) -> Configuration:
     if model is None:
         raise _wrong(mistakes)
     unread = frozenset(p.stem for p in others) - {f.stem for f in found}
-    repositories, wrong = catalogue_of(model, found, unread)
+    objects, wrong = _manifests(folder, found)
+    mistakes += wrong
+    repositories, wrong = catalogue_of(model, found, objects, unread)
     mistakes += wrong
     if mistakes:
         raise _wrong(mistakes)
     return Configuration(
         platform_yaml.to_core(model, repositories), platform_yaml.to_settings(model, folder.absolute()), taken
     )
+
+
+def _manifests(folder: Path, found: list[Found]) -> tuple[dict[str, tuple[str, ...]], list[Mistake]]:
+    """The objects of each manifest that a service names, by its file."""
+    named = {n.manifest for service in found for n in service.model.needs if isinstance(n, ManifestModel)}
+    read = {name: manifests.read(folder, name) for name in sorted(named)}
+    return {name: objects for name, (objects, _) in read.items()}, [m for _, wrong in read.values() for m in wrong]
 
 
 def _wrong(mistakes: list[Mistake]) -> FixConfiguration:
@@ -123,12 +117,15 @@ def _read(path: Path, name: str, model: type[M], mistakes: list[Mistake]) -> M |
                 Mistake(name, "", "is larger than a megabyte.", "Split it, or remove what is not configuration.")
             )
             return None
-        data = yaml.load(content, Loader=_Loader)  # noqa: S506 -- a SafeLoader
-    except yaml.YAMLError as error:
-        mistakes.append(_not_yaml(name, error))
+        [data, *others] = documents(content, name) or [None]
+    except Unreadable as error:
+        mistakes.append(error.mistake)
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        mistakes.append(Mistake(name, "", f"cannot be read: {error}.", "Make it a readable UTF-8 file."))
+    except OSError as error:
+        mistakes.append(unreadable(name, error))
+        return None
+    if others:
+        mistakes.append(Mistake(name, "", "holds more than one document.", "Remove the line `---` between them."))
         return None
     if not isinstance(data, dict):
         mistakes.append(Mistake(name, "", "holds no mapping of keys.", "Begin with `key: value` lines."))
@@ -144,18 +141,9 @@ def _read(path: Path, name: str, model: type[M], mistakes: list[Mistake]) -> M |
         return None
 
 
-def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    if problem.endswith("stands twice"):
-        return Mistake(name, where, f"{problem}.", "Remove one of the two.")
-    return Mistake(name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: ` and `#`.")
-
-
 def _mistake(name: str, model: type[BaseModel], error: dict[str, Any]) -> Mistake:
     location = [p for p in error["loc"] if not (isinstance(p, str) and p.startswith("function-"))]
-    path = ".".join(str(p) for p in location)
+    path = ".".join(str(p) for p in location if p not in SHAPES)
     match error["type"]:
         case "extra_forbidden":
             return _unknown_key(name, model, location, path)
@@ -211,6 +199,9 @@ def _keys(model: type[BaseModel], location: list[Any]) -> list[str]:
     schema = model.model_json_schema(by_alias=True)
     here: dict[str, Any] = schema
     for part in location:
+        if part in SHAPES:
+            here = schema["$defs"][part]
+            continue
         here = _resolved(here, schema)
         properties = here.get("properties", {})
         here = (

@@ -21,8 +21,7 @@ from greenroom.config.cluster import (
     SchedulingModel,
     chart_settings,
 )
-from greenroom.config.fields import Duration, Model
-from greenroom.config.service import NAME
+from greenroom.config.fields import NAME, Duration, Model
 from greenroom.config.settings import (
     ArgoCDSettings,
     GitHubSettings,

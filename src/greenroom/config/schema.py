@@ -15,10 +15,11 @@ def json_schema() -> dict[str, dict[str, Any]]:
     service = ServiceModel.model_json_schema(by_alias=True)
     properties = service["properties"]
     properties["image"] = {"anyOf": [{"type": "string"}, properties["image"]], "description": "The image."}
-    item = properties["needs"]["items"]
-    properties["needs"]["items"] = {"anyOf": [{"type": "string"}, item]}
-    used = service["$defs"]["UseModel"]["properties"]
-    used["as"] = {"anyOf": [{"type": "string"}, used["as"]], "description": used["as"].pop("description")}
+    properties["needs"]["items"] = {"anyOf": [{"type": "string"}, *properties["needs"]["items"]["oneOf"]]}
+    for shape in ("NeedModel", "SharedNeedModel", "UseModel"):
+        given = service["$defs"][shape]["properties"]
+        parts = next(o for o in given["as"].get("anyOf", [given["as"]]) if "$ref" in o)["$ref"]
+        given["as"] = {"anyOf": [{"type": "string"}, {"$ref": parts}], "description": given["as"]["description"]}
     platform = PlatformModel.model_json_schema(by_alias=True)
     staging = platform["properties"]["staging"]
     staging["additionalProperties"] = {"anyOf": [{"type": "string"}, staging["additionalProperties"]]}

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from greenroom.config.fields import Command, Duration, ImageName, Model, Tag
+from greenroom.config.fields import (
+    NAME,
+    OPTIONAL,
+    VARIABLE,
+    Command,
+    Duration,
+    ImageName,
+    Model,
+    Tag,
+    url_alone,
+)
+from greenroom.config.needs import AnyNeed, ManifestModel, NeedModel, SharedNeedModel, need_value, shared_value
 from greenroom.core import catalogue
-
-KINDS = ("postgresql",)
-LATER = ("mysql", "mariadb", "redis", "valkey", "rabbitmq")
-VERSIONS = ("14", "15", "16", "17", "18")
-NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
-VARIABLE = r"^[A-Z][A-Z0-9_]*$"
-OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
-
-
-def _address(value: Any) -> Any:
-    return {"url": value} if isinstance(value, str) else value
 
 
 class ImageModel(Model):
@@ -59,31 +60,6 @@ class ResourcesModel(Model):
     memory_limit: str = Field("", description="The most memory, such as 512Mi.")
 
 
-class NeedModel(Model):
-    """Something that belongs to the preview itself."""
-
-    kind: str = Field(description="postgresql. Others come with a later release.", json_schema_extra={"enum": [*KINDS]})
-    version: str = Field("16", description="The major version, quoted.", json_schema_extra={"enum": [*VERSIONS]})
-    name: str = Field(
-        "", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=40, description="Its name; the kind when empty."
-    )
-    variable: str = Field("DATABASE_URL", alias="as", pattern=VARIABLE, description="The variable with its URL.")
-    storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
-    seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
-    image: str = Field("", description="An image in place of the stock one, with its data in it; host first, a digest.")
-
-    @field_validator("seed", mode="before")
-    @classmethod
-    def _a_path(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError(
-                "more than a path is reserved for a later release. Write the path of a dump, such as `seed/shop.sql`."
-            )
-        if value.startswith("/") or ".." in value.split("/"):
-            raise ValueError(f"{value!r} leaves the repository. Write a path inside it, such as `seed/shop.sql`.")
-        return value
-
-
 class AddressModel(Model):
     """Variables for the parts of another service's address."""
 
@@ -110,7 +86,7 @@ class UseModel(Model):
     """Another service that this one talks to."""
 
     service: str = Field(description="A service of the catalogue.")
-    variables: Annotated[AddressModel, BeforeValidator(_address)] = Field(
+    variables: Annotated[AddressModel, BeforeValidator(url_alone)] = Field(
         alias="as", description="The variable that is given its URL, or one for each part of the address."
     )
     prefer: Literal["same-branch"] | None = Field(
@@ -141,7 +117,9 @@ class ServiceModel(Model):
     paths: tuple[str, ...] = Field((), description="In a monorepo: paths whose change concerns this service.")
     migrate: Command = Field((), description="Brings the database up to date; runs before each start, idempotent.")
     migrate_timeout: Duration = Field("5m", validate_default=True, description="How long it may take.")
-    needs: Annotated[tuple[NeedModel, ...], BeforeValidator(_need)] = Field((), description="Its own database.")
+    needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
+        (), description="Its own databases, queues and caches; a kind alone, or one of the three shapes below."
+    )
     uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
     env_from: tuple[str, ...] = Field((), description="Names of Secrets in the preview's namespace.")
@@ -162,8 +140,13 @@ class ServiceModel(Model):
         return self
 
 
-def to_core(model: ServiceModel, name: str, repository: str) -> catalogue.Service:
-    """The service as a core value. `repository` is the catalogue's short name of its repository."""
+def to_core(
+    model: ServiceModel, name: str, repository: str, manifests: Mapping[str, tuple[str, ...]]
+) -> catalogue.Service:
+    """The service as a core value.
+
+    `repository` is the catalogue's short name of its repository, `manifests` the objects of each manifest's file.
+    """
     given = {"web": ProcessModel(port=model.port)} if model.port else model.processes
     first_web = next((n for n, p in given.items() if p.kind == "web"), next(iter(given)))
     migrating = next((n for n, p in given.items() if p.migrates), first_web) if model.migrate else ""
@@ -176,9 +159,15 @@ def to_core(model: ServiceModel, name: str, repository: str) -> catalogue.Servic
         paths=model.paths,
         migrate=model.migrate,
         migrate_timeout=model.migrate_timeout,
-        needs=tuple(_need_value(n) for n in model.needs),
+        needs=tuple(need_value(n) for n in model.needs if isinstance(n, NeedModel)),
+        shared_needs=tuple(shared_value(n) for n in model.needs if isinstance(n, SharedNeedModel)),
+        manifests=tuple(
+            catalogue.Manifest(n.name, manifests.get(n.manifest, ()))
+            for n in model.needs
+            if isinstance(n, ManifestModel)
+        ),
         uses=tuple(_use_value(u) for u in model.uses),
-        env=tuple(sorted(model.env.items())),
+        env=tuple(sorted([*model.env.items(), *_plain(model)])),
         env_from=model.env_from,
         address=_pairs(model.address),
         resources=catalogue.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
@@ -212,13 +201,5 @@ def _pairs(model: AddressModel | OwnModel) -> tuple[tuple[str, str], ...]:
     return tuple((part, variable) for part, variable in model if variable)
 
 
-def _need_value(model: NeedModel) -> catalogue.Need:
-    return catalogue.Need(
-        name=model.name or model.kind,
-        kind=model.kind,
-        version=model.version,
-        variable=model.variable,
-        storage=catalogue.Storage(model.storage),
-        seed=model.seed,
-        image=model.image,
-    )
+def _plain(model: ServiceModel) -> list[tuple[str, str]]:
+    return [pair for need in model.needs if isinstance(need, ManifestModel) for pair in need.env.items()]

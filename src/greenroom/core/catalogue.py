@@ -66,19 +66,39 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that belongs to the preview itself: its database. `variable` receives the connection URL.
+    """Something that belongs to the preview itself: its database, queue or cache, of a kind that Greenroom knows.
 
-    `seed` is the path of a dump inside the service's repository, or empty. `image` replaces the stock image and
-    carries its own data.
+    `variables` pairs parts of its address (url, host, port, user, password, database) with the variables that receive
+    them. `seed` is the path of a dump inside the service's repository, or empty. `image` replaces the stock image and
+    carries its own data. `memory` and `size` are Kubernetes quantities; empty means the chart's default.
     """
 
     name: str
     kind: str
     version: str
-    variable: str
+    variables: tuple[tuple[str, str], ...] = ()
     storage: Storage = Storage.EPHEMERAL
     seed: str = ""
     image: str = ""
+    memory: str = ""
+    size: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedNeed:
+    """A need of another service of the same repository, by the name that it has there. `variables` as in `Need`."""
+
+    service: str
+    name: str
+    variables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The platform team's own Kubernetes objects, each as canonical JSON, for what Greenroom has no kind for."""
+
+    name: str
+    objects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,8 @@ class Service:
     migrate: tuple[str, ...] = ()
     migrate_timeout: timedelta = timedelta(minutes=5)
     needs: tuple[Need, ...] = ()
+    shared_needs: tuple[SharedNeed, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
     uses: tuple[Use, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     env_from: tuple[str, ...] = ()

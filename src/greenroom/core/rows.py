@@ -152,6 +152,11 @@ def parameters(row: Row, platform: Platform) -> dict[str, object]:
                 "asleep": row.asleep,
             },
             "services": {service.name: _service(service, row) for service in row.services},
+            "manifests": {
+                manifest.name: [json.loads(each) for each in manifest.objects]
+                for service in row.services
+                for manifest in service.manifests
+            },
             "settings": json.loads(row.settings),
         },
     }
@@ -208,11 +213,17 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
                 "kind": need.kind,
                 "version": need.version,
                 "image": need.image,
-                "variable": need.variable,
+                "variables": dict(need.variables),
                 "storage": need.storage.value,
+                "memory": need.memory,
+                "size": need.size,
             }
             for need in service.needs
         },
+        "sharedNeeds": [
+            {"service": need.service, "name": need.name, "variables": dict(need.variables)}
+            for need in service.shared_needs
+        ],
         "links": {k.target: _link(k) for k in row.links if k.service == service.name},
         "env": dict(service.env) | {name: value for of, name, value in row.given if of == service.name},
         "envFrom": list(service.env_from),

@@ -54,6 +54,17 @@ class Server:
         """A connection URL; it holds the password."""
         return f"postgresql://{role}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
+    def parts(self, database: str, role: str, password: str) -> dict[str, str]:
+        """What a service may be given of a database's address, by the part's name."""
+        return {
+            "url": self.url(database, role, password),
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "user": role,
+            "password": password,
+            "database": database,
+        }
+
 
 class Postgres:
     """The server of one state folder, started when it is first needed and found again after a restart."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import structlog
 
+from greenroom.config.needs import LOCAL
 from greenroom.core.catalogue import Need, ProcessKind, Service
 from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
@@ -196,9 +197,9 @@ class Preview:
         if self.kept.incarnation != row.incarnation:
             self._keep(incarnation=row.incarnation, databases=())
         for service, need in _needs(row):
-            if need.kind != "postgresql":
-                raise Failed(f"The local engine offers PostgreSQL only, not {need.kind} ({service.name}).")
-            name = self._database(service, need)
+            if need.kind not in LOCAL:
+                raise Failed(f"The local engine offers {', '.join(LOCAL)}, not {need.kind} ({service.name}).")
+            name = self._database(service.name, need.name)
             if name in self.kept.databases:
                 continue
             self._keep(secrets={**self.kept.secrets, name: self.kept.secrets.get(name) or secrets.token_hex(16)})
@@ -218,8 +219,8 @@ class Preview:
         await self._ground.postgres.template(name, seed)
         return name
 
-    def _database(self, service: Service, need: Need) -> str:
-        digest = hashlib.sha256(f"{service.name}/{need.name}".encode()).hexdigest()[:8]
+    def _database(self, service: str, need: str) -> str:
+        digest = hashlib.sha256(f"{service}/{need}".encode()).hexdigest()[:8]
         return f"{database_prefix(self.kept.identity)}{digest}"
 
     async def _migrate(self, row: Row, trees: dict[str, Path]) -> None:
@@ -274,10 +275,12 @@ class Preview:
         given = {**dict(service.env), **{name: value for of, name, value in row.given if of == service.name}}
         for link in row.links:
             given |= link_variables(link) if link.service == service.name else {}
-        for need in service.needs:
+        own = [(self._database(service.name, need.name), need.variables) for need in service.needs]
+        shared = [(self._database(need.service, need.name), need.variables) for need in service.shared_needs]
+        for name, variables in own + shared:
             server = await self._ground.postgres.server()
-            name = self._database(service, need)
-            given[need.variable] = server.url(name, name, self.kept.secrets[name])
+            parts = server.parts(name, name, self.kept.secrets[name])
+            given |= {variable: parts[part] for part, variable in variables}
         version = next(v for v in row.versions if v.service == service.name)
         given |= {processes.MARK: mark_of(self._ground.installation, self.kept.identity), "VERSION": version.sha[:7]}
         return given | ({"PORT": str(port)} if port else {})
