@@ -103,10 +103,10 @@ def as_yaml(values: Values) -> str:
     return re.sub(r"\\\\|\\u(d[89ab]..)\\u(d[c-f]..)", character, json.dumps(values))
 
 
-def template(binary: str, given: Values, *more: Values, sets: tuple[str, ...] = ()) -> str:
+def template(binary: str, given: Values, *more: Values, sets: tuple[str, ...] = (), chart: Path = CHART) -> str:
     """The manifest of one preview as text; `more` are merged over the row's values, `sets` as Argo CD's parameters are."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["template", given["name"], str(CHART), "--namespace", given["namespace"]]
+        arguments = ["template", given["name"], str(chart), "--namespace", given["namespace"]]
         arguments += ["--kube-version", KUBERNETES]
         for index, values in enumerate((given["values"], *more)):
             path = Path(folder) / f"{index}.json"

@@ -12,10 +12,11 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from charts.rendering import KUBERNETES, ROOT, Object, Values
+from charts.rendering import EVERYTHING, KUBERNETES, ROOT, Object, Values
 from greenroom import config
 from greenroom.argocd.render import app_project, namespace_policy, rendered
 from greenroom.argocd.sets import Frame
+from greenroom.config import manifests
 
 CUSTOM = {"AppProject", "ServiceMonitor"}
 SHOP = ROOT / "examples" / "shop" / "platform"
@@ -144,7 +145,10 @@ def test_the_pod_is_restricted_and_its_root_read_only(controller: Render) -> Non
 
 def test_the_mounted_configuration_loads(controller: Render, tmp_path: Path) -> None:
     """What the ConfigMap holds, laid out as the volume lays it out, is a configuration without a mistake."""
-    found = controller(MINIMAL)
+    values: Any = json.loads(json.dumps(MINIMAL))
+    values["configuration"]["services"]["shop"]["needs"] = ["redis", {"manifest": "needs/mailpit.yaml"}]
+    values["configuration"]["needs"] = {"mailpit": (EVERYTHING / "needs" / "mailpit.yaml").read_text()}
+    found = controller(values)
     data = one(found, "ConfigMap", "greenroom")["data"]
     [volume] = [
         v for v in one(found, "Deployment")["spec"]["template"]["spec"]["volumes"] if v["name"] == "configuration"
@@ -155,6 +159,7 @@ def test_the_mounted_configuration_loads(controller: Render, tmp_path: Path) -> 
         path.write_text(data[item["key"]])
     assert {i["key"] for i in volume["configMap"]["items"]} == set(data)
     loaded = config.load(tmp_path / "etc")
+    assert len(loaded.platform.repositories[0].services[0].manifests[0].objects) == 3
     assert loaded.settings.listen.webhook == "0.0.0.0:8080"
     assert loaded.settings.listen.dashboard == "127.0.0.1:8082"
     assert json.loads(loaded.platform.cluster.settings)["reader"] == {
@@ -188,8 +193,8 @@ def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:
     lines = [line.strip() for text in texts for line in text.splitlines()]
     kinds = {line.removeprefix("kind: ") for line in lines if line.startswith("kind: ") and "{{" not in line}
     allowed = {k["kind"] for k in app_project(FRAME)["spec"]["namespaceResourceWhitelist"]} | {"Namespace"}
-    assert kinds <= allowed
-    assert allowed - kinds <= {"StatefulSet", "Deployment"}, "allowed, but never rendered"
+    assert kinds | manifests.KINDS.keys() <= allowed
+    assert allowed - kinds <= manifests.KINDS.keys(), "allowed, but never rendered"
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,15 @@ def test_what_the_platform_opens_and_closes(analyse: Analyse, render: Render, ev
     assert reach.ports(worker, admin) == "TCP 9000"
     assert reach.ports(cron, metrics) == "TCP 9100"
     assert reach.ports(cron, "preview-shop-42/shop-reports[StatefulSet]") == "TCP 5432"
+    assert reach.ports(web, "preview-shop-42/shop-mysql[Deployment]") == "TCP 3306"
+    assert reach.ports(web, "preview-shop-42/shop-sessions[StatefulSet]") == "TCP 6379"
+    mailpit = "preview-shop-42/mailpit[Deployment]"
+    assert reach.ports(web, mailpit) == "TCP 1025,8025"
+    assert not reach.ports(TRAEFIK, mailpit)
+    assert not [b for a, b in reach.found if a == mailpit], "a manifest calls nobody"
+    assert {a for a, b in reach.found if b == mailpit} <= {
+        a for a, b in reach.found if b.startswith("preview-shop-42/shop-redis")
+    }
     assert not reach.ports(web, cron)
     assert reach.ports("preview-storefront-9/storefront[Pod]", web) == "TCP 8080"
     assert not reach.ports("preview-storefront-9/storefront[Pod]", admin), "opened to another preview only"

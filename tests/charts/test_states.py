@@ -56,10 +56,12 @@ def test_sleep(
     variant: str, services: int | None, databases: int, suspended: bool, render: Render, everything: Values
 ) -> None:
     for found, pod in pods(render(everything, VARIANTS[variant])):
-        need = pod["metadata"]["labels"]["greenroom.dev/role"] == "need"
-        if found["kind"] == "CronJob":
+        labels = pod["metadata"]["labels"]
+        if "greenroom.dev/manifest" in labels:
+            assert "replicas" not in found["spec"], "a manifest is as the team wrote it"
+        elif found["kind"] == "CronJob":
             assert found["spec"]["suspend"] is suspended
-        elif need:
+        elif labels["greenroom.dev/role"] == "need":
             assert found["spec"]["replicas"] == databases
         elif services is not None:
             assert found["spec"]["replicas"] == services
@@ -75,8 +77,13 @@ def test_migrations_run_once_before_the_process_that_migrates(render: Render, ev
     inits = {
         o["metadata"]["name"]: [c["name"] for c in pod["spec"].get("initContainers", [])] for o, pod in pods(rendered)
     }
-    assert inits["shop-web"] == ["wait-postgresql", "wait-reports", "migrate"]
-    assert inits["shop-worker"] == ["wait-postgresql", "wait-reports"]
+    own = [f"wait-shop-{n}" for n in ("mariadb", "mysql", "postgresql", "rabbitmq", "redis", "reports", "sessions")]
+    assert inits["shop-web"] == [*own, "migrate"]
+    assert inits["shop-worker"] == own
+    (cron,) = [names for name, names in inits.items() if name.startswith("shop-nightly-")]
+    assert cron == own
+    (sharing,) = [names for name, names in inits.items() if name.startswith("true-reports-") and names]
+    assert sharing == ["wait-true-reports-048e1ad9", "wait-shop-redis", "wait-shop-postgresql"]
     assert inits["no-on"] == []
     web = named(rendered, "Deployment", "shop-web")["spec"]
     migrate, serve = web["template"]["spec"]["initContainers"][-1], web["template"]["spec"]["containers"][0]
@@ -130,8 +137,8 @@ def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everythi
         assert [v["name"] for v in pod["spec"]["volumes"]] == ["shared"]
         assert "PGDATA" not in {v["name"] for v in container["env"]}
         assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == "ephemeral"
-    web = named(found, "Deployment", "shop-web")["spec"]["template"]["spec"]["initContainers"][0]
-    assert web["image"] == "registry.example.com/seed:1"
+    web = named(found, "Deployment", "shop-web")["spec"]["template"]["spec"]["initContainers"]
+    assert [c["image"] for c in web if c["name"] == "wait-shop-postgresql"] == ["registry.example.com/seed:1"]
 
 
 def test_persistent_data_is_on_a_claim_that_goes_with_the_preview(render: Render, everything: Values) -> None:

@@ -1,33 +1,49 @@
-{{/*
-The table of needs. A kind is data, one entry: dict "password" "host" when its URL is asked for.
-
-image     the stock image, without its tag
-port      where it listens
-user      what its image runs as; runAsNonRoot asks for a number
-memory    the most that it may take
-url       what a service is given
-check     a command that succeeds when HOST answers queries
-env       settings of the image, also of one that carries a seed
-password  the variable that the image takes its password from
-stock     settings of the stock image only: an image of one's own carries its own data
-data      where the stock image's data is mounted
-shared    how much shared memory it may use (a container's default is 64 MiB)
-*/}}
-{{- define "need.postgresql" -}}
-port: 5432
-user: 999
-memory: 1Gi
-url: "postgresql://app:{{ .password }}@{{ .host }}:5432/app"
-check: [pg_isready, -q, -t, "2", -h, HOST, -p, "5432", -U, app, -d, app]
-env: { POSTGRES_USER: app, POSTGRES_DB: app }
-password: POSTGRES_PASSWORD
-stock: { PGDATA: /var/lib/preview/pgdata }
-data: /var/lib/preview
-shared: 256Mi
+{{/* The entry of a need's kind in kinds.yaml, its image resolved, as JSON: dict "root" "need". */}}
+{{- define "preview.kind" -}}
+{{- $kinds := .root.Files.Get "kinds.yaml" | fromYaml }}
+{{- $kind := get $kinds .need.kind }}
+{{- if not $kind }}
+  {{- fail (printf "There is no need of the kind %s. Use one of %s." .need.kind (keys $kinds | sortAlpha | join ", ")) }}
+{{- end }}
+{{- $stock := printf "%s:%s" (get .root.Values.settings.images .need.kind | default $kind.image) .need.version }}
+{{- set $kind "image" (.need.image | default $stock) | toJson }}
 {{- end }}
 
-{{/* The entry of a need's kind, its image resolved: dict "root" "need" "host" "password". */}}
-{{- define "preview.need" -}}
-{{- include (printf "need.%s" .need.kind) . }}
-image: {{ .need.image | default (printf "%s:%s" (get .root.Values.settings.images .need.kind) .need.version) | quote }}
+{{/*
+All needs of a service, its own and those that it shares, as JSON: dict "root" "name" (of the service) "service". Each
+is dict "name" (in the cluster: of its Secret, its Service and its workload) "kind" (its entry) "variables".
+*/}}
+{{- define "preview.needs" -}}
+{{- $all := list }}
+{{- range $need, $spec := .service.needs }}
+  {{- $all = append $all (dict "service" $.name "need" $need "spec" $spec "variables" $spec.variables) }}
+{{- end }}
+{{- range .service.sharedNeeds }}
+  {{- $spec := dig .service "needs" .name dict $.root.Values.services }}
+  {{- if not $spec }}
+    {{- fail (printf "%s shares the need %s of %s, which is not there. Name a need of a service of this preview." $.name .name .service) }}
+  {{- end }}
+  {{- $all = append $all (dict "service" .service "need" .name "spec" $spec "variables" .variables) }}
+{{- end }}
+{{- $found := list }}
+{{- range $all }}
+  {{- $name := include "preview.name" (dict "root" $.root "service" .service "part" .need "kind" "need") }}
+  {{- $kind := include "preview.kind" (dict "root" $.root "need" .spec) | fromJson }}
+  {{- $found = append $found (dict "name" $name "kind" $kind "variables" .variables) }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* The URL of a need: dict "kind" (its entry) "host" "password", whatever characters the password has (RFC 3986, 2.1). */}}
+{{- define "preview.url" -}}
+{{- $password := urlquery .password | replace "+" "%20" }}
+{{- printf "%s://%s:%s@%s:%d/%s" .kind.scheme .kind.login $password .host (int64 .kind.port) .kind.database }}
+{{- end }}
+
+{{/* The variables that a need's own container and its check take the password from: dict "kind" "name". */}}
+{{- define "preview.password" -}}
+{{- $name := .name }}
+{{- range .kind.password }}
+- { name: {{ . }}, valueFrom: { secretKeyRef: { name: {{ quote $name }}, key: password } } }
+{{- end }}
 {{- end }}

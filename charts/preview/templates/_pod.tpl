@@ -21,9 +21,13 @@ in YAML.
 {{- end }}
 {{- $all := dict }}
 {{- range $key, $value := $plain }}{{ $_ := set $all $key (printf "value: %s" (replace "$" "$$" $value | quote)) }}{{ end }}
-{{- range $need, $spec := .service.needs }}
-  {{- $secret := include "preview.name" (dict "root" $.root "service" $.name "part" $need "kind" "need") }}
-  {{- $_ := set $all $spec.variable (printf "valueFrom: { secretKeyRef: { name: %q, key: url } }" $secret) }}
+{{- range include "preview.needs" . | fromJsonArray }}
+  {{- $plain := dict "host" .name "port" (int64 .kind.port | toString) "user" .kind.login "database" .kind.database }}
+  {{- $secret := .name }}
+  {{- range $part, $variable := .variables }}
+    {{- $from := printf "valueFrom: { secretKeyRef: { name: %q, key: %s } }" $secret $part }}
+    {{- $_ := set $all $variable (hasKey $plain $part | ternary (printf "value: %q" (get $plain $part)) $from) }}
+  {{- end }}
 {{- end -}}
 env:
 {{- range $key, $value := $all }}
@@ -39,23 +43,23 @@ envFrom: [{{ range $i, $name := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {
 {{- $settings := .root.Values.settings }}
 {{- $name := .name }}
 {{- $migrate := (.service.migrate | default dict).command }}
-{{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) -}}
+{{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) }}
+{{- $needs := include "preview.needs" . | fromJsonArray -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "preview.podSecurity" (dict "user" .service.runAsUser) | nindent 2 }}
 {{- include "preview.scheduling" $settings }}
-{{- if or .service.needs (and .process.migrates $migrate) }}
+{{- if or $needs (and .process.migrates $migrate) }}
 initContainers:
-  {{- range $need, $spec := .service.needs }}
-  {{- $host := include "preview.name" (dict "root" $.root "service" $name "part" $need "kind" "need") }}
-  {{- $kind := include "preview.need" (dict "root" $.root "need" $spec "host" $host "password" "") | fromYaml }}
-  - name: {{ printf "wait-%s" $need | quote }}
-    image: {{ $kind.image | quote }}
-    command: [sh, -c, 'until "$@"; do sleep 0.2; done', wait]
-    args: {{ toJson $kind.check | replace "\"HOST\"" (quote $host) }}
+  {{- range $needs }}
+  - name: {{ printf "wait-%s" .name | quote }}
+    image: {{ .kind.image | quote }}
+    command: [sh, -c, {{ printf "until %s; do sleep 0.2; done" .kind.check | quote }}, wait, {{ quote .name }}]
+    env:
+      {{- include "preview.password" . | trim | nindent 6 }}
     securityContext:
-      runAsUser: {{ int64 $kind.user }}
+      runAsUser: {{ int64 .kind.user }}
       {{- include "preview.containerSecurity" $ | nindent 6 }}
     resources: { requests: { cpu: 10m, memory: 32Mi }, limits: { memory: 64Mi } }
   {{- end }}

@@ -27,6 +27,7 @@ RESTRICTIONS = (
     "No lifetime, limits, sleep, incarnations, comments, receipts or history.",
 )
 KINDS = (
+    ("", "ConfigMap"),
     ("", "LimitRange"),
     ("", "ResourceQuota"),
     ("", "Secret"),

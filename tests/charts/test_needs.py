@@ -1,0 +1,342 @@
+"""What a preview has of its own: every kind in every version, its address, its check, and manifests of the team's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import string
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from charts.rendering import CHART, Object, Render, Values, named, objects, pods, template
+from greenroom.config.needs import KINDS
+
+TABLE: dict[str, Any] = yaml.safe_load((CHART / "kinds.yaml").read_text())
+PARTS = ("url", "host", "port", "user", "password", "database")
+VERSIONS = [(kind, version) for kind, found in KINDS.items() for version in found.versions]
+MEANINGS = {"incarnation": "ephemeral", "nothing": "cache"}
+PRINTABLE = "".join(c for c in string.printable if c.isprintable())
+CONNECTION_START = b"\1\0\0\0\0\0\x10" + b"\0\x0a\0\x0a\0\x09"  # https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf
+
+
+def needs(**changes: str) -> dict[str, Any]:
+    """One need of each kind in each version, every part of each in a variable of its own."""
+    return {
+        f"n{index}": {
+            "kind": kind,
+            "version": version,
+            "variables": {part: f"N{index}_{part.upper()}" for part in PARTS},
+            **changes,
+        }
+        for index, (kind, version) in enumerate(VERSIONS)
+    }
+
+
+def having(found: dict[str, Any], **more: Any) -> Values:
+    """A preview of one service with these needs."""
+    service = {"image": "registry.example.com/web:1", "processes": {"web": {"kind": "web", "port": 80}}, **more}
+    shop = {"repository": "shop", "repositoryId": "7", "slug": "acme/shop", "number": 1, "installation": "test"}
+    values = {"preview": shop, "services": {"web": {**service, "needs": found}}}
+    return {"name": "preview-shop-1", "namespace": "preview-shop-1", "values": values}
+
+
+def need(rendered: list[Object], name: str) -> Object:
+    """The pod template of a need of the service `web`."""
+    (pod,) = [pod for o, pod in pods(rendered) if o["metadata"]["name"] == f"web-{name}"]
+    return pod
+
+
+def env(container: Object) -> dict[str, Any]:
+    return {e["name"]: e.get("value", e.get("valueFrom", {}).get("secretKeyRef")) for e in container.get("env", [])}
+
+
+def test_the_two_tables_name_the_same_kinds() -> None:
+    assert TABLE.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_is_whole(kind: str) -> None:
+    found = TABLE[kind]
+    assert found.keys() <= {
+        *("image", "port", "user", "memory", "scheme", "login", "database", "password", "check", "every"),
+        *("env", "stock", "start", "data", "below", "shared", "restart"),
+    }
+    assert found["restart"] in MEANINGS
+    assert KINDS[kind].default in KINDS[kind].versions
+    assert isinstance(found["user"], int)
+    assert found["user"] > 0
+    for script in (found["check"], found.get("start", "")):
+        assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("changes", [{}, {"storage": "persistent"}, {"image": "registry.example.com/seed:1"}])
+@pytest.mark.parametrize("version", ["1.31", "1.32", "1.33", "1.34"])
+def test_every_version_of_every_kind_is_taken(changes: dict[str, str], version: str, render: Render) -> None:
+    rendered = render(having(needs(**changes)))
+    assert {kubernetes_validate.validate(o, version, strict=True) for o in rendered} == {version}
+    persistent = changes.get("storage") == "persistent"
+    for index, (kind, tag) in enumerate(VERSIONS):
+        pod = need(rendered, f"n{index}")
+        (container,) = pod["spec"]["containers"]
+        assert container["image"] == changes.get("image", f"{TABLE[kind]['image']}:{tag}")
+        assert container["name"] == kind, "lives are told by it"
+        storage = "persistent" if persistent else MEANINGS[TABLE[kind]["restart"]]
+        assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
+        assert pod["spec"]["securityContext"]["runAsUser"] == pod["spec"]["securityContext"]["fsGroup"] == 999
+        mounted = {m["mountPath"] for m in container.get("volumeMounts", [])} - {"/dev/shm"}
+        assert mounted == (set() if "image" in changes else {TABLE[kind]["data"]})
+
+
+def test_postgresql_keeps_its_data_where_all_versions_may(render: Render) -> None:
+    """18 keeps it in another folder of /var/lib/postgresql than 14 to 17, and refuses a volume at the old one."""
+    rendered = render(having(needs()))
+    for index, (kind, _) in enumerate(VERSIONS):
+        if kind == "postgresql":
+            (container,) = need(rendered, f"n{index}")["spec"]["containers"]
+            (mount,) = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "data"]
+            assert env(container)["PGDATA"].startswith(f"{mount}/")
+            assert not mount.startswith("/var/lib/postgresql")
+
+
+def test_a_service_gets_the_parts_that_it_asks_for(render: Render) -> None:
+    rendered = render(having(needs()))
+    (web,) = named(rendered, "Deployment", "web-web")["spec"]["template"]["spec"]["containers"]
+    given = env(web)
+    for index, (kind, _) in enumerate(VERSIONS):
+        found, name = TABLE[kind], f"web-n{index}"
+        got = {part: given[f"N{index}_{part.upper()}"] for part in PARTS}
+        assert got == {
+            "url": {"name": name, "key": "url"},
+            "password": {"name": name, "key": "password"},
+            "host": name,
+            "port": str(found["port"]),
+            "user": found["login"],
+            "database": found["database"],
+        }
+        secret = named(rendered, "Secret", name)["stringData"]
+        url = urlsplit(secret["url"])
+        assert (url.scheme, url.username, url.password) == (found["scheme"], found["login"], secret["password"])
+        assert (url.hostname, url.port, url.path) == (name, found["port"], f"/{found['database']}")
+
+
+def test_only_the_parts_that_are_asked_for(render: Render) -> None:
+    one = {"db": {"kind": "mysql", "version": "8.4", "variables": {"host": "H", "password": "P"}}}
+    rendered = render(having(one))
+    (web,) = named(rendered, "Deployment", "web-web")["spec"]["template"]["spec"]["containers"]
+    assert env(web).keys() == {"GREENROOM_PREVIEW", "PORT", "H", "P"}
+
+
+def test_the_url_carries_every_printable_character_of_a_password(helm: str, tmp_path: Path) -> None:
+    """The chart makes letters and digits; this is the chart with another password in its place."""
+    chart = shutil.copytree(CHART, tmp_path / "preview")
+    file = chart / "templates" / "needs.yaml"
+    quoted = PRINTABLE.replace("`", "")
+    assert "randAlphaNum 32" in file.read_text()
+    file.write_text(file.read_text().replace("randAlphaNum 32", f'printf "%s%c" `{quoted}` 96'))
+    rendered = objects(template(helm, having(needs()), chart=chart))
+    secrets = [o["stringData"] for o in rendered if o["kind"] == "Secret"]
+    assert len(secrets) == len(VERSIONS)
+    for secret in secrets:
+        assert sorted(secret["password"]) == sorted(PRINTABLE)
+        assert unquote(urlsplit(secret["url"]).password or "") == secret["password"]
+
+
+def test_memory_and_size(render: Render) -> None:
+    rendered = render(having(needs(storage="persistent", memory="3Gi", size="7Gi")))
+    for index in range(len(VERSIONS)):
+        spec = named(rendered, "StatefulSet", f"web-n{index}")["spec"]
+        assert spec["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "3Gi"
+        assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "7Gi"
+
+
+def test_a_mirror_of_the_stock_images(render: Render) -> None:
+    one = {"db": {"kind": "redis", "version": "8", "variables": {"url": "U"}}}
+    mirror = {"settings": {"images": {"redis": "registry.example.com/mirror/redis"}}}
+    (container,) = need(render(having(one), mirror), "db")["spec"]["containers"]
+    assert container["image"] == "registry.example.com/mirror/redis:8"
+
+
+# --- shared ---
+
+
+def test_a_shared_need_is_the_same_one(render: Render, everything: Values) -> None:
+    rendered = render(everything)
+    [pod] = [
+        pod["spec"]
+        for o, pod in pods(rendered)
+        if o["metadata"]["labels"].get("app.kubernetes.io/component") == "reports"
+    ]
+    given = env(pod["containers"][0])
+    assert given["SHOP_DATABASE_URL"] == {"name": "shop-postgresql", "key": "url"}
+    assert given["CACHE_HOST"] == "shop-redis"
+    assert given["CACHE_PASSWORD"] == {"name": "shop-redis", "key": "password"}
+    waits = {c["name"]: c for c in pod["initContainers"]}
+    assert waits["wait-shop-redis"]["command"][-1] == "shop-redis"
+    assert waits["wait-shop-redis"]["env"] == [
+        {"name": "REDIS_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "shop-redis", "key": "password"}}}
+    ]
+    workloads = [o["metadata"]["name"] for o, _ in pods(rendered)]
+    assert [name for name in workloads if "redis" in name] == ["shop-redis"]
+
+
+@pytest.mark.parametrize("share", [{"service": "none", "name": "db"}, {"service": "web", "name": "none"}])
+def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) -> None:
+    more = having({}, sharedNeeds=[{**share, "variables": {"url": "U"}}])
+    with pytest.raises(AssertionError, match=f"shares the need {share['name']} of {share['service']}, which is not"):
+        template(helm, more)
+
+
+def test_an_unknown_kind_is_refused_with_those_that_are_known(helm: str) -> None:
+    one = {"db": {"kind": "oracle", "version": "23", "variables": {"url": "U"}}}
+    with pytest.raises(AssertionError, match=r"no need of the kind oracle\. Use one of mariadb, mysql, postgresql"):
+        template(helm, having(one))
+
+
+# --- what checks and starts do, with programs that only write down how they were called ---
+
+SECRET = "s3 c\\r\"e't$(x)`%"
+CLIENTS = {
+    "postgresql": ("psql", "PGPASSWORD"),
+    "mysql": ("mysql", "MYSQL_PWD"),
+    "mariadb": ("mariadb", "MYSQL_PWD"),
+    "redis": ("redis-cli", "REDISCLI_AUTH"),
+    "valkey": ("valkey-cli", "VALKEYCLI_AUTH"),
+}
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def run(script: str, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f"{folder}:{os.environ['PATH']}"
+    command = ["sh", "-c", script, "script", *arguments]
+    return subprocess.run(
+        command, env={"PATH": path, **variables}, capture_output=True, text=True, check=False, timeout=10
+    )
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_check_asks_with_the_password_and_tells_it_nobody(kind: str, tmp_path: Path) -> None:
+    client, variable = CLIENTS[kind]
+    program(
+        tmp_path, client, f'echo "$@" >{tmp_path}/arguments; printf %s "${variable}" >{tmp_path}/password; echo PONG'
+    )
+    [password] = TABLE[kind]["password"]
+    assert run(TABLE[kind]["check"], tmp_path, "db.example", **{password: SECRET}).returncode == 0
+    assert (tmp_path / "password").read_text() == SECRET
+    arguments = (tmp_path / "arguments").read_text()
+    assert "db.example" in arguments.split()
+    assert "SELECT 1" in arguments or "ping" in arguments
+    assert "s3" not in arguments
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_check_fails_where_the_question_has_no_answer(kind: str, tmp_path: Path) -> None:
+    [password] = TABLE[kind]["password"]
+    program(tmp_path, CLIENTS[kind][0], "echo 'NOAUTH Authentication required.'; exit 1")
+    assert run(TABLE[kind]["check"], tmp_path, "db.example", **{password: SECRET}).returncode != 0
+
+
+@pytest.mark.parametrize("said", ["LOADING Redis is loading the dataset in memory", "NOAUTH", ""])
+def test_a_cache_that_says_something_else_than_pong_is_not_ready(said: str, tmp_path: Path) -> None:
+    for kind in ("redis", "valkey"):
+        program(tmp_path, CLIENTS[kind][0], f"echo '{said}'")
+        assert run(TABLE[kind]["check"], tmp_path, "db.example").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "ready"), [(CONNECTION_START, True), (b"", False), (b"AMQP\0\0\x09\1", False), (b"HTTP/1.1 400", False)]
+)
+def test_a_broker_is_ready_when_it_answers_amqp(answer: bytes, ready: bool, tmp_path: Path) -> None:
+    asked = b""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            nonlocal asked
+            connection, _ = server.accept()
+            with connection:
+                asked = connection.recv(8)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        check = TABLE["rabbitmq"]["check"].replace("/5672", f"/{server.getsockname()[1]}")
+        assert (run(check, tmp_path, "127.0.0.1").returncode == 0) is ready
+        thread.join()
+    assert asked == b"AMQP\0\0\x09\x01"
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+@pytest.mark.parametrize(("storage", "appends"), [("cache", "no"), ("persistent", "yes")])
+def test_a_cache_starts_with_its_password_in_no_list_of_processes(
+    kind: str, storage: str, appends: str, tmp_path: Path
+) -> None:
+    program(tmp_path, f"{kind}-server", 'echo "$@"; cat')
+    [password] = TABLE[kind]["password"]
+    done = run(TABLE[kind]["start"], tmp_path, storage, **{password: SECRET})
+    arguments, setting = done.stdout.splitlines()
+    assert arguments.split() == ["-", "--dir", "/data", "--save", "--appendonly", appends]
+    quoted = setting.removeprefix('requirepass "').removesuffix('"')
+    assert quoted.replace('\\"', '"').replace("\\\\", "\\") == SECRET
+
+
+def test_a_real_redis_takes_that_start_and_answers_that_check(tmp_path: Path) -> None:
+    if not (server := shutil.which("redis-server")):
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start = TABLE["redis"]["start"].replace("--dir /data", f"--dir {tmp_path} --port {port}")
+    path = {"PATH": f"{Path(server).parent}:{os.environ['PATH']}", "REDIS_PASSWORD": SECRET}
+    check = TABLE["redis"]["check"].replace("redis-cli", f"redis-cli -p {port}")
+    with subprocess.Popen(["sh", "-c", start, "start", "persistent"], env=path, stdout=subprocess.DEVNULL) as running:
+        try:
+            waiting = f"for i in $(seq 100); do if {check}; then exit 0; fi; sleep 0.05; done; exit 1"
+            assert run(waiting, tmp_path, "127.0.0.1", REDIS_PASSWORD=SECRET).returncode == 0
+            assert run(check, tmp_path, "127.0.0.1", REDIS_PASSWORD="another").returncode != 0
+            assert b"s3" not in Path(f"/proc/{running.pid}/cmdline").read_bytes()
+        finally:
+            running.terminate()
+        assert running.wait(10) == 0, "the server is the container's first process, which hears of the end"
+    assert (tmp_path / "appendonlydir").is_dir()
+
+
+# --- manifests ---
+
+
+def test_a_manifest_arrives_as_it_was_written(render: Render, everything: Values) -> None:
+    rendered = render(everything)
+    assert named(rendered, "ConfigMap", "mailpit")["data"]["MP_LABEL"] == "{{ .Values }} and {{`raw`}}"
+    spec = named(rendered, "Deployment", "mailpit")["spec"]
+    assert spec["template"]["spec"]["securityContext"]["runAsUser"] == 10_000_000
+    assert spec["selector"] == {"matchLabels": {"app": "mailpit"}}
+    labels = spec["template"]["metadata"]["labels"]
+    assert labels["app"] == "mailpit"
+    assert labels["greenroom.dev/role"] == "need"
+    assert labels["app.kubernetes.io/name"] == "mailpit", "troubles are told by it"
+    assert named(rendered, "ConfigMap", "mailpit")["metadata"]["annotations"] == {"example.com/owner": "platform"}
+
+
+def test_a_manifest_of_two_services_is_there_once(render: Render, everything: Values) -> None:
+    assert [o["kind"] for o in render(everything) if o["metadata"]["name"] == "mailpit"] == [
+        "ConfigMap",
+        "Service",
+        "Deployment",
+    ]
+
+
+def test_a_manifest_without_a_service_answers_nobody(render: Render, everything: Values) -> None:
+    workload = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "alone"}, "data": {"a": "b"}}
+    policy = named(render(everything, {"manifests": {"alone": [workload]}}), "NetworkPolicy", "manifest.alone")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert not policy["spec"].keys() & {"ingress", "egress"}
