@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Configuration
 
 One folder that the platform team owns, in its own repository, on a protected branch: `greenroom.yaml` and
-`services/*.yaml`. `greenroom check FOLDER` says everything that is wrong with it, each with the fix; a running
+`services/*.yaml`, and manifests of your own in `needs/*.yaml`. `greenroom check FOLDER` says everything that is wrong with it, each with the fix; a running
 Greenroom takes a right change over within seconds and keeps the old configuration when the new one is wrong. A change
 that would remove, rename or restart previews waits for a person (`greenroom release`).
 
@@ -24,6 +24,8 @@ The smallest setup is [examples/minimal](../examples/minimal), a whole one
 [examples/shop/platform](../examples/shop/platform).
 For your editor: `# yaml-language-server: $schema=...` with [schema/greenroom.json](schema/greenroom.json) and
 [schema/service.json](schema/service.json).
+
+[needs.md](needs.md) says what a preview can have of its own.
 
 Durations are a number and a unit: `30s`, `90m`, `12h`, `3d`. Commands are lists, or one string that is split as a shell
 would; no shell runs. Secrets are never in these files, only the names of the variables or files that hold them.

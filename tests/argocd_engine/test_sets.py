@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from builders import PLATFORM, REPOSITORY_ID, SERVICE, row
 from greenroom.argocd import sets
 from greenroom.argocd.sets import Frame
-from greenroom.core.catalogue import Need, Process, ProcessKind, Storage, Use
+from greenroom.core.catalogue import Manifest, Need, Process, ProcessKind, SharedNeed, Storage, Use
 from greenroom.core.model import Cause, Identity, Ledger, Release, Restart, RowSet, Withdrawal
 from greenroom.core.rows import Choice, Link, Row, parameters
 from greenroom.errors import Doubt, Failed
@@ -31,17 +31,21 @@ numbers = st.integers(0, 2**40)
 pairs = st.lists(st.tuples(names, names), max_size=2).map(tuple)
 identities = st.builds(Identity, st.integers(1, 2**40), st.integers(1, 10**6))
 services = st.builds(
-    lambda name, needs, uses, env, timeout, cron: replace(
+    lambda name, needs, shared, manifests, uses, env, timeout, cron: replace(
         SERVICE,
         name=name,
         needs=needs,
+        shared_needs=shared,
+        manifests=manifests,
         uses=uses,
         env=env,
         migrate_timeout=timeout,
         processes=(*SERVICE.processes, *cron),
     ),
     names,
-    st.lists(st.builds(Need, names, names, words, names, st.sampled_from(Storage)), max_size=2).map(tuple),
+    st.lists(st.builds(Need, names, names, words, pairs, st.sampled_from(Storage)), max_size=2).map(tuple),
+    st.lists(st.builds(SharedNeed, names, names, pairs), max_size=2).map(tuple),
+    st.lists(st.builds(Manifest, names, st.lists(words, max_size=2).map(tuple)), max_size=2).map(tuple),
     st.lists(st.builds(Use, names, pairs, st.booleans(), st.booleans()), max_size=2).map(tuple),
     st.lists(st.tuples(names, words), max_size=2).map(tuple),
     st.timedeltas(timedelta(0), timedelta(days=1)),

@@ -33,7 +33,7 @@ def needs(**changes: str) -> dict[str, Any]:
         f"n{index}": {
             "kind": kind,
             "version": version,
-            "variables": {part: f"N{index}_{part.upper()}" for part in PARTS},
+            "variables": {f"N{index}_{part.upper()}": part for part in PARTS},
             **changes,
         }
         for index, (kind, version) in enumerate(VERSIONS)
@@ -90,6 +90,8 @@ def test_every_version_of_every_kind_is_taken(changes: dict[str, str], version: 
         assert container["name"] == kind, "lives are told by it"
         storage = "persistent" if persistent else MEANINGS[TABLE[kind]["restart"]]
         assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
+        stays = "karpenter.sh/do-not-disrupt" in pod["metadata"]["annotations"]
+        assert stays == (storage == "ephemeral"), "a node is not kept for a cache, nor for data on a volume"
         assert pod["spec"]["securityContext"]["runAsUser"] == pod["spec"]["securityContext"]["fsGroup"] == 999
         mounted = {m["mountPath"] for m in container.get("volumeMounts", [])} - {"/dev/shm"}
         assert mounted == (set() if "image" in changes else {TABLE[kind]["data"]})
@@ -128,7 +130,7 @@ def test_a_service_gets_the_parts_that_it_asks_for(render: Render) -> None:
 
 
 def test_only_the_parts_that_are_asked_for(render: Render) -> None:
-    one = {"db": {"kind": "mysql", "version": "8.4", "variables": {"host": "H", "password": "P"}}}
+    one = {"db": {"kind": "mysql", "version": "8.4", "variables": {"H": "host", "P": "password"}}}
     rendered = render(having(one))
     (web,) = named(rendered, "Deployment", "web-web")["spec"]["template"]["spec"]["containers"]
     assert env(web).keys() == {"GREENROOM_PREVIEW", "PORT", "H", "P"}
@@ -158,7 +160,7 @@ def test_memory_and_size(render: Render) -> None:
 
 
 def test_a_mirror_of_the_stock_images(render: Render) -> None:
-    one = {"db": {"kind": "redis", "version": "8", "variables": {"url": "U"}}}
+    one = {"db": {"kind": "redis", "version": "8", "variables": {"U": "url"}}}
     mirror = {"settings": {"images": {"redis": "registry.example.com/mirror/redis"}}}
     (container,) = need(render(having(one), mirror), "db")["spec"]["containers"]
     assert container["image"] == "registry.example.com/mirror/redis:8"
@@ -189,13 +191,13 @@ def test_a_shared_need_is_the_same_one(render: Render, everything: Values) -> No
 
 @pytest.mark.parametrize("share", [{"service": "none", "name": "db"}, {"service": "web", "name": "none"}])
 def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) -> None:
-    more = having({}, sharedNeeds=[{**share, "variables": {"url": "U"}}])
+    more = having({}, sharedNeeds=[{**share, "variables": {"U": "url"}}])
     with pytest.raises(AssertionError, match=f"shares the need {share['name']} of {share['service']}, which is not"):
         template(helm, more)
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(helm: str) -> None:
-    one = {"db": {"kind": "oracle", "version": "23", "variables": {"url": "U"}}}
+    one = {"db": {"kind": "oracle", "version": "23", "variables": {"U": "url"}}}
     with pytest.raises(AssertionError, match=r"no need of the kind oracle\. Use one of mariadb, mysql, postgresql"):
         template(helm, having(one))
 

@@ -121,14 +121,14 @@ def test_the_row_of_a_service_with_everything() -> None:
                         "db": {
                             "kind": "postgresql",
                             "version": "16",
-                            "variables": {"url": "DATABASE_URL", "password": "PGPASSWORD"},
+                            "variables": {"DATABASE_URL": "url", "PGPASSWORD": "password"},
                             "storage": "persistent",
                             "image": "",
                             "memory": "2Gi",
                             "size": "",
                         }
                     },
-                    "sharedNeeds": [{"service": "stock", "name": "redis", "variables": {"host": "REDIS_HOST"}}],
+                    "sharedNeeds": [{"service": "stock", "name": "redis", "variables": {"REDIS_HOST": "host"}}],
                     "links": {"payments": {"variables": {"PAYMENTS_URL": "url"}, "url": STAGING, "public": STAGING}},
                     "openTo": [],
                     "env": {"COLOUR": "green"},

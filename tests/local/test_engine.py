@@ -17,7 +17,7 @@ import httpx2
 import psycopg
 import pytest
 
-from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service
+from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service, SharedNeed
 from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
 from greenroom.core.rows import Link, Naming, Row, Version
 from greenroom.errors import Doubt, Failed
@@ -194,6 +194,31 @@ async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop:
             (await get(engine)).json()["environment"]["DATABASE_URL"]
         ) as back:
             assert await names(back) == ["one", "three", "two"]
+
+
+async def test_a_database_in_parts_and_the_same_one_for_another_service(shop: Workshop) -> None:
+    sha = shop.commit("1", seed__sql=SEED)
+    parts = ("host", "port", "user", "password", "database")
+    need = replace(NEED[0], variables=tuple((part, f"PG_{part.upper()}") for part in parts))
+    shared = SharedNeed("web", "db", (("url", "THEIRS"),))
+    row = shop.row(sha, needs=(need,))
+    other = replace(row.services[0], name="api", needs=(), shared_needs=(shared,))
+    hosts = (*row.naming.hosts, ("api", "api-pr-1.preview.localhost"))
+    version = replace(row.versions[0], service="api")
+    row = replace(
+        row,
+        services=(row.services[0], other),
+        versions=(*row.versions, version),
+        naming=replace(row.naming, hosts=hosts),
+    )
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(row, 1))
+        await wait(engine, Health.READY)
+        own = (await get(engine)).json()["environment"]
+        theirs = (await get(engine, "api-pr-1.preview.localhost")).json()["environment"]
+    host, port, user, password, database = (own[f"PG_{part.upper()}"] for part in parts)
+    assert theirs["THEIRS"] == f"postgresql://{user}:{password}@{host}:{port}/{database}"
+    assert "DATABASE_URL" not in own | theirs
 
 
 async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnation(shop: Workshop) -> None:

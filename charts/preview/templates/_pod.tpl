@@ -24,7 +24,7 @@ in YAML.
 {{- range include "preview.needs" . | fromJsonArray }}
   {{- $plain := dict "host" .name "port" (int64 .kind.port | toString) "user" .kind.login "database" .kind.database }}
   {{- $secret := .name }}
-  {{- range $part, $variable := .variables }}
+  {{- range $variable, $part := .variables }}
     {{- $from := printf "valueFrom: { secretKeyRef: { name: %q, key: %s } }" $secret $part }}
     {{- $_ := set $all $variable (hasKey $plain $part | ternary (printf "value: %q" (get $plain $part)) $from) }}
   {{- end }}

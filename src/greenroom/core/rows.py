@@ -213,7 +213,7 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
                 "kind": need.kind,
                 "version": need.version,
                 "image": need.image,
-                "variables": dict(need.variables),
+                "variables": {variable: part for part, variable in need.variables},
                 "storage": need.storage.value,
                 "memory": need.memory,
                 "size": need.size,
@@ -221,7 +221,11 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
             for need in service.needs
         },
         "sharedNeeds": [
-            {"service": need.service, "name": need.name, "variables": dict(need.variables)}
+            {
+                "service": need.service,
+                "name": need.name,
+                "variables": {variable: part for part, variable in need.variables},
+            }
             for need in service.shared_needs
         ],
         "links": {k.target: _link(k) for k in row.links if k.service == service.name},
