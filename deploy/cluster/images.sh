@@ -69,8 +69,35 @@ images() {
 
 # A layer of its own, so that a changed script does not make the large one again.
 start_script() {
-    layer postgres-start "$HERE/images" --owner=0 --group=0 --mode=755 \
-        --transform='s#.*#usr/local/bin/postgres-start#' postgres-start.sh
+    local name=${1:-postgres}
+    layer "$name-start" "$HERE/images" --owner=0 --group=0 --mode=755 \
+        --transform="s#.*#usr/local/bin/$name-start#" "$name-start.sh"
+}
+
+# What previews need beside PostgreSQL, as the stock images are as far as the chart knows them.
+needs_images() {
+    need_image redis 7 redis-server redis /data '"Cmd": ["redis-server"]'
+    need_image mariadb 10.11 mariadb-server mysql /var/lib/mysql
+    need_image rabbitmq 3.13 rabbitmq-server rabbitmq /var/lib/rabbitmq # Debian's 3.10, under the tag that is asked for
+}
+
+# need_image NAME TAG PACKAGE USER DATA [COMMAND]: NAME:TAG of that package for uid 999; its start script, if it has one.
+need_image() {
+    local name=$1 tag=$2 package=$3 user=$4 data=$5 command=${6:-} layers=()
+    ! has_image "$name" "$tag" || return 0
+    if [ ! -e "$CACHE/layers/$name.tar.gz" ]; then
+        tree "$name" "$package" "$user:x:999:999::$data:/bin/sh"
+        install -d -o 999 -g 999 -m 700 "$CACHE/trees/$name$data"
+        layer "$name" "$CACHE/trees/$name" $WITHOUT .
+    fi
+    layers=(--layer "$CACHE/layers/$name.tar.gz")
+    if [ -e "$HERE/images/$name-start.sh" ]; then
+        start_script "$name"
+        layers+=(--layer "$CACHE/layers/$name-start.tar.gz")
+        command="\"Entrypoint\": [\"/usr/local/bin/$name-start\"]"
+    fi
+    push "${layers[@]}" "$name:$tag" --config "{\"User\": \"999:999\", $command,
+        \"Env\": {\"PATH\": \"/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\", \"LANG\": \"C.UTF-8\"}}"
 }
 
 # seed NAME DUMP.SQL: postgres:15 with that dump in it, outside of the declared volume, whose content would be copied for
