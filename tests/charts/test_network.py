@@ -123,6 +123,9 @@ def shop(analyse: Analyse, render: Render) -> Reach:
 WEB = "preview-catalog-1/catalog-web[Deployment]"
 WORKER = "preview-catalog-1/catalog-worker[Deployment]"
 DATABASE = "preview-catalog-1/catalog-postgresql[Deployment]"
+REPORT = "preview-catalog-1/catalog-report[CronJob]"
+CACHE = "preview-catalog-1/catalog-redis[Deployment]"
+QUEUE = "preview-catalog-1/catalog-rabbitmq[Deployment]"
 PAYMENTS = "preview-payments-4/payments-web[Deployment]"
 LINKED = "preview-storefront-2/storefront-web[Deployment]"
 UNLINKED = "preview-storefront-3/storefront-web[Deployment]"
@@ -139,6 +142,14 @@ UNLINKED = "preview-storefront-3/storefront-web[Deployment]"
         (WEB, DATABASE, "TCP 5432"),
         (WORKER, DATABASE, "TCP 5432"),
         (WORKER, WEB, "TCP 8080"),
+        (REPORT, DATABASE, "TCP 5432"),
+        (WEB, CACHE, "TCP 6379"),
+        (WORKER, QUEUE, "TCP 5672"),
+        (TRAEFIK, QUEUE, ""),
+        (LINKED, CACHE, ""),
+        (QUEUE, WEB, ""),
+        (QUEUE, DATABASE, ""),
+        (CACHE, DNS, ""),
         (WEB, WORKER, ""),
         (LINKED, WEB, "TCP 8080"),
         (LINKED, PAYMENTS, "TCP 8080"),
@@ -167,16 +178,15 @@ def test_who_reaches_whom(source: str, target: str, ports: str, shop: Reach) -> 
 
 def test_nobody_else_reaches_anybody(shop: Reach) -> None:
     """The whole list, so that an opening that no line above thought of shows too."""
-    inside = (WEB, WORKER, DATABASE, LINKED, UNLINKED)
+    inside = (WEB, WORKER, REPORT, DATABASE, CACHE, QUEUE, LINKED, UNLINKED, PAYMENTS)
     found = {(a, b) for a, b in shop.found if b in inside}
     assert found == {
-        (TRAEFIK, WEB),
-        (TRAEFIK, LINKED),
-        (TRAEFIK, UNLINKED),
-        (WEB, DATABASE),
-        (WORKER, DATABASE),
+        *((TRAEFIK, each) for each in (WEB, LINKED, UNLINKED, PAYMENTS)),
+        *((each, need) for each in (WEB, WORKER, REPORT) for need in (DATABASE, CACHE, QUEUE)),
         (WORKER, WEB),
+        (REPORT, WEB),
         (LINKED, WEB),
+        (LINKED, PAYMENTS),
     }
 
 

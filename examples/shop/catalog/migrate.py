@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from database import connect
+from stores import forget
 
 if __name__ == "__main__":
     database = connect()
@@ -17,3 +18,4 @@ if __name__ == "__main__":
             database.run("INSERT INTO schema_migrations (name) VALUES (:name)", name=path.name)
             database.run("COMMIT")
             print(f"applied {path.name}")
+    forget()

@@ -1,4 +1,4 @@
-"""The catalog service: products from PostgreSQL, as JSON and as a page."""
+"""The catalog service: products from PostgreSQL, through a cache if there is one, as JSON and as a page; orders."""
 
 import html
 import json
@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from database import connect
+from stores import Orders, cached, forget
 
 RELEASE = (Path(__file__).parent / "release.txt").read_text().strip()
 
@@ -30,8 +31,17 @@ def add(name: str, cents: int) -> None:
         database.close()
 
 
+def count(table: str) -> int:
+    database = connect()
+    try:
+        return database.run(f"SELECT count(*) FROM {table}")[0][0]
+    finally:
+        database.close()
+
+
 def page() -> str:
-    rows = "".join(f"<tr><td>{html.escape(p['name'])}<td>{p['cents'] / 100:.2f}<td>{p['stock']}" for p in products())
+    shown, _ = cached(products)
+    rows = "".join(f"<tr><td>{html.escape(p['name'])}<td>{p['cents'] / 100:.2f}<td>{p['stock']}" for p in shown)
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Catalog</title>"
         f"<h1>Catalog, release {html.escape(RELEASE)}</h1><table><tr><th>Product<th>Price<th>Stock{rows}</table>"
@@ -44,7 +54,10 @@ class Answers(BaseHTTPRequestHandler):
             case "/healthz":
                 self._send({"ok": bool(products())})
             case "/products":
-                self._send({"release": RELEASE, "products": products()})
+                shown, cache = cached(products)
+                self._send({"release": RELEASE, "products": shown, "cache": cache})
+            case "/orders":
+                self._send({"orders": count("orders"), "reports": count("reports")})
             case "/":
                 self._send(page())
             case _:
@@ -52,7 +65,15 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/orders" and "CLOUDAMQP_URL" not in os.environ:
+            self._send({"error": "there is no queue here"}, 503)
+            return
+        if self.path == "/orders":
+            Orders().put(int(sent["product"]))
+            self._send({"ordered": sent["product"]}, 202)
+            return
         add(str(sent["name"]), int(sent["cents"]))
+        forget()
         self._send({"added": sent["name"]}, 201)
 
     def _send(self, answer: object, status: int = 200) -> None:

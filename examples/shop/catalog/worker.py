@@ -1,11 +1,13 @@
-"""The catalog's worker: keeps the average price up to date, once a second."""
+"""The catalog's worker: once a second it writes the orders that wait and brings the average price up to date."""
 
+import os
 import signal
 import sys
 import time
 
 from database import connect
 from pg8000.native import DatabaseError
+from stores import Orders
 
 QUERY = """
 INSERT INTO price_index (average_cents, runs) SELECT coalesce(avg(cents), 0)::integer, 1 FROM products
@@ -15,9 +17,12 @@ ON CONFLICT (only_one) DO UPDATE SET average_cents = excluded.average_cents, run
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     database = connect()
+    orders = Orders() if "CLOUDAMQP_URL" in os.environ else None
     while True:
         try:
             database.run(QUERY)
+            if orders:
+                orders.each(lambda product: database.run("INSERT INTO orders (product) VALUES (:id)", id=product))
         except DatabaseError as error:  # the web process may still be migrating
             print(f"not yet: {error}", file=sys.stderr, flush=True)
         time.sleep(1)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import yaml
 
 from greenroom.demo.shop import SERVICES, Shop
 from greenroom.errors import Failed
@@ -35,6 +36,7 @@ SECRETS = {
     "GREENROOM_WEBHOOK_SECRET": "demo-webhook-secret",
     "GREENROOM_SIGNING_KEY": "demo-signing-key",
 }
+NEEDS = ("postgresql",)
 START_SECONDS = 20.0
 
 
@@ -73,10 +75,11 @@ class Stage:
         services = self.platform / "services"
         services.mkdir(parents=True, exist_ok=True)
         for path in sorted((_examples() / "platform" / "services").glob("*.yaml")):
-            text = path.read_text().replace("registry.example.com", self.registry_host)
+            service = yaml.safe_load(path.read_text().replace("registry.example.com", self.registry_host))
+            service["needs"] = [n for n in service.get("needs", ()) if n["kind"] in NEEDS]  # the rest wants a cluster
             if path.stem == "catalog":
-                text += f"env: {{ PYTHONPATH: {self.folder / 'drivers'} }}\n"
-            (services / path.name).write_text(text)
+                service["env"] = {"PYTHONPATH": str(self.folder / "drivers")}
+            (services / path.name).write_text(json.dumps(service))
         (self.platform / "greenroom.yaml").write_text(self._yaml(label))
 
     def _yaml(self, label: str) -> str:

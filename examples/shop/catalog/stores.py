@@ -1,0 +1,56 @@
+"""The cache that REDIS_URL names and the queue that CLOUDAMQP_URL names. The shop works without either of them."""
+
+import json
+import os
+from collections.abc import Callable
+
+KEY, QUEUE = "products", "orders"
+
+
+def _cache():
+    import redis
+
+    return redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=1)
+
+
+def cached(read: Callable[[], list[dict]]) -> tuple[list[dict], str]:
+    """What the cache holds, or what is read and then held for a minute; and `hit`, `miss` or `no cache`."""
+    if "REDIS_URL" not in os.environ:
+        return read(), "no cache"
+    cache = _cache()
+    if (found := cache.get(KEY)) is not None:
+        return json.loads(found), "hit"
+    products = read()
+    cache.set(KEY, json.dumps(products), ex=60)
+    return products, "miss"
+
+
+def forget() -> None:
+    """Empty the cache: the products are others now."""
+    if "REDIS_URL" in os.environ:
+        _cache().delete(KEY)
+
+
+class Orders:
+    """The queue of orders, one connection. Messages survive a restart of the worker, not one of the queue."""
+
+    def __init__(self) -> None:
+        import pika
+
+        self._connection = pika.BlockingConnection(pika.URLParameters(os.environ["CLOUDAMQP_URL"]))
+        self._channel = self._connection.channel()
+        self._channel.queue_declare(QUEUE, durable=True)
+
+    def put(self, product: int) -> None:
+        """Order one piece of a product."""
+        self._channel.basic_publish("", QUEUE, json.dumps({"product": product}))
+        self._connection.close()
+
+    def each(self, take: Callable[[int], None]) -> None:
+        """Hand on what waits now, each taken off once it is done."""
+        while True:
+            method, _, body = self._channel.basic_get(QUEUE)
+            if method is None:
+                return
+            take(json.loads(body)["product"])
+            self._channel.basic_ack(method.delivery_tag)
