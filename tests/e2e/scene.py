@@ -380,8 +380,8 @@ class Scene:
             service = yaml.safe_load(path.read_text().replace("registry.example.com", REGISTRY))
             service["env"] = {"HOST": "0.0.0.0"}
             for need in service.get("needs", ()):
-                del need["seed"]
-                need["image"] = seed
+                if need.pop("seed", ""):
+                    need["image"] = seed
             self.services[path.stem] = service
         self.configuration = {
             "installation": "e2e",
