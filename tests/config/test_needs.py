@@ -423,3 +423,22 @@ def test_no_manifest_is_a_traceback(where: tuple[Any, ...], value: object, tmp_p
 )
 def test_editors_take_all_shapes(needs: object) -> None:
     jsonschema.validate({**SHOP, "needs": needs}, config.json_schema()["service"])
+
+
+@pytest.mark.parametrize(
+    ("images", "wrong"),
+    [
+        ({"redis": "registry.example.com/mirror/redis"}, ""),
+        ({"postgres": "registry.example.com/mirror/postgres"}, "Did you mean `postgresql`?"),
+    ],
+)
+def test_images_may_come_from_a_mirror(images: dict[str, str], wrong: str, tmp_path: Path) -> None:
+    path = folder(tmp_path, ["redis"])
+    platform = {"installation": "test", "domain": "preview.example.com", "images": images}
+    (path / "greenroom.yaml").write_text(yaml.safe_dump(platform))
+    if wrong:
+        with pytest.raises(FixConfiguration) as found:
+            config.load(path)
+        assert wrong in config.report(found.value)
+    else:
+        assert json.loads(config.load(path).platform.cluster.settings)["images"] == images

@@ -394,6 +394,7 @@ class Scene:
             "registry": {"insecure": [REGISTRY]},
             "limits": {"perAuthor": 50},
             "argocd": {"chart": f"file://{self.folder}/charts//charts/preview", "chartVersion": "v1"},
+            "images": {kind: f"{REGISTRY}/{kind}" for kind in ("redis", "mariadb", "rabbitmq")},
             "ingress": {"probe": f"http://{NODE}"},
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
@@ -190,10 +191,11 @@ def chart_settings(
     defaults: DefaultsModel,
     secrets: ExternalSecretsModel,
     reader: ReaderModel,
+    images: Mapping[str, str],
 ) -> str:
     """The chart's `settings` as canonical JSON: a row carries them until its next push."""
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
-    parts = {
+    parts: dict[str, Any] = {
         "ingress": route,
         "network": network.model_dump(by_alias=True),
         "scheduling": scheduling.model_dump(by_alias=True),
@@ -202,4 +204,6 @@ def chart_settings(
         "externalSecrets": secrets.model_dump(by_alias=True),
         "reader": reader.model_dump(by_alias=True),
     }
+    if images:
+        parts["images"] = dict(images)
     return json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from greenroom.config.cluster import (
     ArgoCDModel,
@@ -21,7 +21,8 @@ from greenroom.config.cluster import (
     SchedulingModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, Duration, Model
+from greenroom.config.fields import NAME, Duration, ImageName, Model
+from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
     ArgoCDSettings,
     GitHubSettings,
@@ -146,6 +147,14 @@ class LocalModel(Model):
     probe_timeout: Duration = Field("30s", validate_default=True, description="How long a version may take to answer.")
 
 
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        near = nearest(name)
+        fix = f"Did you mean `{near}`?" if near else f"Known: {', '.join(KINDS)}."
+        raise ValueError(f"there is no need of the kind `{name}`. {fix}")
+    return name
+
+
 class StagingModel(Model):
     """Where a shared service answers."""
 
@@ -186,6 +195,9 @@ class PlatformModel(Model):
     ingress: IngressModel = Field(IngressModel(), description="How people reach previews in a cluster.")
     network: NetworkModel = Field(NetworkModel(), description="What previews may reach.")
     quota: QuotaModel = Field(QuotaModel(), description="The most that one preview may ask for.")
+    images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
+        {}, description="Where the images of needs come from, by kind, in place of Docker Hub: a mirror of yours."
+    )
     defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
     external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
     reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
@@ -245,6 +257,7 @@ def _chart_settings(model: PlatformModel) -> str:
         model.defaults,
         model.external_secrets,
         model.reader,
+        model.images,
     )
 
 
