@@ -191,7 +191,7 @@ def chart_settings(
     defaults: DefaultsModel,
     secrets: ExternalSecretsModel,
     reader: ReaderModel,
-    images: Mapping[str, str],
+    images: Mapping[str, str] | None = None,
 ) -> str:
     """The chart's `settings` as canonical JSON: a row carries them until its next push."""
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
