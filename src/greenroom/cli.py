@@ -233,6 +233,30 @@ def roll(previews: tuple[str, ...], admin: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("preview", metavar="REPO#N")
+@click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
+@ADMIN
+@AS_JSON
+def use(preview: str, target: tuple[str, ...], admin: str, as_json: bool) -> None:
+    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does."""
+    from greenroom.terminal import printing
+
+    repository, number = _named(preview)
+    answer = _ask(admin, "/api/use", {"preview": f"{repository}#{number}", "target": " ".join(target), "by": _who()})
+    _print(answer, as_json, printing.used)
+
+
+@main.command()
+@ADMIN
+@AS_JSON
+def graph(admin: str, as_json: bool) -> None:
+    """Who uses what of whom: previews, staging, and why each link leads where it does."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/graph"), as_json, printing.graph)
+
+
+@main.command()
 @ADMIN
 @AS_JSON
 def sweep(admin: str, as_json: bool) -> None:

@@ -220,6 +220,7 @@ class Instance:
         noting = asyncio.create_task(_note_deployments(seen, history))
         stack.push_async_callback(_ended, noting)
         control = Control(self._reconciler, self.loop)
+        title = self._reconciler.platform.installation
         sweep = self._engine.sweep if isinstance(self._engine, ArgoEngine) else None
         listen = self._settings.listen
         hooks = webhook(
@@ -227,7 +228,10 @@ class Instance:
         )
         applications: dict[str, tuple[str, ASGIApp]] = {
             "webhook": (listen.webhook, hooks),
-            "dashboard": (listen.dashboard, dashboard(self._board, history, self._reconciler.platform.installation)),
+            "dashboard": (
+                listen.dashboard,
+                dashboard(self._board, history, title, control),
+            ),
             "admin": (listen.admin, admin(self._board, history, control, sweep)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
         }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 
-from e2e.scene import Pull, Scene, kubectl, until
+from e2e.scene import Pull, Scene, kubectl, objects, until
 
 
 def incarnation(pull: Pull) -> str:
@@ -18,7 +19,7 @@ def test_a_database_whose_pod_is_deleted_begins_again_and_is_migrated(scene: Sce
     pull = scene.catalog.pull_request("dbpod", "2")
     pull.ready("2")
     pull.post("/", {"name": "Lost", "cents": 5})
-    kubectl("delete", "pod", "-n", pull.namespace, "-l", "greenroom.dev/role=need", "--wait=false")
+    kubectl("delete", "pod", "-n", pull.namespace, "-l", "app.kubernetes.io/name=catalog-postgresql", "--wait=false")
     pull.says("began again at its seed", 60)
     found = pull.answers("2", 60)
     assert "Lost" not in [p["name"] for p in found["products"]]
@@ -30,12 +31,12 @@ def test_a_database_killed_inside_its_container_begins_again_too(scene: Scene) -
     pull = scene.catalog.pull_request("dbkill", "2")
     pull.ready("2")
     pull.post("/", {"name": "Lost", "cents": 5})
-    [pod] = pull.pods("greenroom.dev/role=need")
+    [pod] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
     kubectl("exec", "-n", pull.namespace, pod["metadata"]["name"], "--", "sh", "-c", "kill -INT 1", check=False)
     pull.says("began again at its seed", 60)
     found = pull.answers("2", 60)
     assert "Lost" not in [p["name"] for p in found["products"]]
-    [after] = pull.pods("greenroom.dev/role=need")
+    [after] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
     assert after["metadata"]["uid"] == pod["metadata"]["uid"], "the same pod, another container"
 
 
@@ -43,7 +44,11 @@ def test_five_databases_at_once_are_five_incarnations_and_no_breaker(scene: Scen
     pulls = [scene.catalog.pull_request(f"spot-{n}", "2") for n in range(5)]
     for pull in pulls:
         pull.ready("2", 120)
-    names = [(p.namespace, pod["metadata"]["name"]) for p in pulls for pod in p.pods("greenroom.dev/role=need")]
+    names = [
+        (p.namespace, pod["metadata"]["name"])
+        for p in pulls
+        for pod in p.pods("app.kubernetes.io/name=catalog-postgresql")
+    ]
     deleting = [
         subprocess.Popen(["kubectl", "delete", "pod", "-n", namespace, name, "--grace-period=1", "--wait=false"])
         for namespace, name in names
@@ -75,3 +80,64 @@ def test_the_password_stays_over_hard_refreshes_and_a_push(scene: Scene) -> None
     assert secret() == before
     text = kubectl("get", "application", pull.namespace, "-n", "argocd", "-o", "yaml")
     assert base64.b64decode(before).decode() not in text
+
+
+def orders(pull: Pull) -> dict[str, int]:
+    found: dict[str, int] = pull.page("/orders").raise_for_status().json()
+    return found
+
+
+def test_a_backend_has_its_own_database_queue_and_cache_with_a_worker_and_a_cron(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("stores", "2")
+    pull.ready("2")
+    kinds = {"postgresql", "redis", "rabbitmq"}
+    needs = {c["name"] for p in pull.pods("greenroom.dev/role=need") for c in p["spec"]["containers"]}
+    assert needs == kinds
+    assert until(lambda: pull.page("/products").json()["cache"] == "hit", 20)
+    pull.post("/", {"name": "New", "cents": 5})
+    assert "New" in [p["name"] for p in pull.page("/products").json()["products"]], "the cache was emptied"
+    for product in (1, 2, 3):
+        pull.post("/orders", {"product": product})
+    until(lambda: orders(pull)["orders"] == 3, 30, "three orders that went through the queue and the worker")
+    kubectl("create", "job", "now", "-n", pull.namespace, "--from=cronjob/catalog-report")
+    until(lambda: orders(pull)["reports"] == 1, 60, "the cron's report")
+    secrets = [s for s in objects("secret", pull.namespace) if "password" in s.get("data", {})]
+    assert len(secrets) == len(kinds)
+    application = json.dumps(pull.application) + pull.comment + scene.log()
+    for secret in secrets:
+        password = base64.b64decode(secret["data"]["password"]).decode()
+        assert password not in application, "no password in an Application's field, the comment or the log"
+
+
+def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_new_incarnation(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("store-dies", "2")
+    pull.ready("2")
+    cache, queue = ("app.kubernetes.io/name=catalog-redis", "app.kubernetes.io/name=catalog-rabbitmq")
+    until(lambda: pull.page("/products").json()["cache"] == "hit", 20)
+    kubectl("delete", "pod", "-n", pull.namespace, "-l", cache, "--wait=false")
+    until(lambda: pull.page("/products").json()["cache"] == "miss", 60)
+    assert incarnation(pull) == "1"
+    kubectl("delete", "pod", "-n", pull.namespace, "-l", queue, "--wait=false")
+    pull.says("began again", 90)
+    until(lambda: incarnation(pull) == "2", 60)
+    pull.answers("2")
+    pull.post("/orders", {"product": 1})
+    until(lambda: orders(pull)["orders"] >= 1, 60)
+
+
+def test_mariadb_belongs_to_a_preview_as_well(scene: Scene) -> None:
+    service = scene.services["payments"]
+    scene.services["payments"] = {**service, "needs": [{"kind": "mariadb", "version": "10.11"}]}
+    scene.upgrade()
+    try:
+        pull = scene.payments.pull_request("maria", "2")
+        pull.ready("2", 120)
+        [pod] = pull.pods("greenroom.dev/role=need")
+        ask = 'MYSQL_PWD="$MARIADB_PASSWORD" mariadb --skip-ssl -h payments-mariadb -u app -D app -e "SELECT 40+2"'
+        assert "42" in kubectl("exec", "-n", pull.namespace, pod["metadata"]["name"], "--", "sh", "-c", ask)
+        [web] = pull.pods("app.kubernetes.io/component=web")
+        given = {e["name"]: e for e in web["spec"]["containers"][0]["env"]}["DATABASE_URL"]
+        assert given["valueFrom"]["secretKeyRef"] == {"name": "payments-mariadb", "key": "url"}
+    finally:
+        scene.services["payments"] = service
+        scene.upgrade()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from greenroom.controller import control as controlling
+from greenroom.controller.control import Control
 from greenroom.core import rowsets
 from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
 from greenroom.core.model import Release
 from greenroom.core.rows import Row
+from greenroom.errors import Failed
 from stories import SLUG, Story, sha
 
 PAY = "acme/payments"
@@ -277,4 +283,68 @@ async def test_a_repository_that_leaves_the_catalogue_keeps_its_previews_until_a
     assert await controller.left() == (), "and nothing is looked at any more"
     assert len(two.world.repository(PAY).pull_requests) == asked
     await two.passes()
+    assert two.url(shop) == "http://payments.staging"
+
+
+class Waker:
+    """A loop that passes over everything when it is woken."""
+
+    def __init__(self, two: Two) -> None:
+        self.two = two
+        self.task: asyncio.Task[None] | None = None
+
+    def wake(self, name: str) -> None:
+        self.task = asyncio.create_task(self.two.passes(3))
+
+
+async def test_the_command_line_points_a_link_as_a_comment_does(two: Two) -> None:
+    """What is asked for is kept in memory until our comment holds it: a new process in between forgets it, and says so."""
+    if two.story.forgetful:
+        pytest.skip(
+            "a new process before each pass forgets what is asked for; the answer says that it is not in effect"
+        )
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    two.say(shop, "/preview use payments staging")
+    await two.passes()
+    waker: Any = Waker(two)
+    control = Control(two.story.controller(), waker)
+    answer = await control.use(f"shop#{shop}", f"payments#{pay}", "root")
+    await waker.task
+    assert answer == {"preview": f"shop#{shop}", "service": "payments", "to": str(pay), "done": True}
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    assert "(root chose it)" in two.comment(SLUG, shop)
+    two.say(shop, "/preview use payments staging")
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging", "a later comment counts"
+
+
+@pytest.mark.parametrize(
+    ("preview", "target", "sentence"),
+    [
+        ("shop#1", "payments", "names no target"),
+        ("shop#1", "paymints#1", "Did you mean payments?"),
+        ("shop#77", "payments#1", "has not seen this pull request"),
+    ],
+)
+async def test_the_command_line_refuses_what_means_nothing(two: Two, preview: str, target: str, sentence: str) -> None:
+    two.shop()
+    await two.passes(2)
+    waker: Any = Waker(two)
+    with pytest.raises(Failed, match=re.escape(sentence)):
+        await Control(two.story.controller(), waker).use(preview, target, "root")
+
+
+async def test_what_cannot_be_written_is_not_in_effect(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controlling, "USE_SECONDS", 0.3)
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+
+    class Asleep:
+        def wake(self, name: str) -> None:
+            """Nothing is passed over."""
+
+    asleep: Any = Asleep()
+    answer = await Control(two.story.controller(), asleep).use(f"shop#{shop}", f"payments#{pay}", "root")
+    assert not answer["done"]
     assert two.url(shop) == "http://payments.staging"

@@ -13,7 +13,8 @@ import pytest
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity, Running
-from greenroom.core.status import Stage, Status
+from greenroom.core.status import Stage, Status, Used, User
+from greenroom.errors import Failed
 from greenroom.store.rows import Event
 from greenroom.web import dashboard as package
 from greenroom.web.admin import admin
@@ -37,6 +38,14 @@ class Nothing:
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, object]]:
         return [{"preview": name, "code": by} for name in names]
+
+    async def use(self, name: str, text: str, by: str) -> dict[str, object]:
+        if "#" not in text:
+            raise Failed(f"{text!r} names no target.")
+        return {"preview": name, "service": text, "to": by, "done": not text.endswith("#99")}
+
+
+LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
 
 
 def status(number: int, stage: Stage = Stage.READY, title: str = "A change") -> Status:
@@ -155,3 +164,62 @@ async def test_every_stage_has_its_place(stage: Stage) -> None:
         page = await one.get("/")
     assert page.status_code == 200
     assert stage is Stage.NONE or stage.value in page.text  # those without a preview are listed apart
+
+
+# --- links ---
+
+
+def linked_client() -> httpx2.AsyncClient:
+    one = replace(status(1), links=LINKED, used_by=(User("front#2", "", False),))
+    board = Board({Identity(7, n): s for n, s in ((1, one), (2, status(2)))}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "acme", Nothing()))
+    return httpx2.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+async def test_a_preview_shows_its_links_and_who_uses_it() -> None:
+    page = (await linked_client().get("/previews/shop/1")).text
+    assert "payments#17" in page
+    assert "ada chose it" in page
+    assert "front#2" in page
+    assert 'placeholder="payments#17, or payments staging"' in page
+
+
+@pytest.mark.parametrize(
+    ("target", "origin", "token", "code", "said"),
+    [
+        ("payments#17", "http://localhost", "right", 303, ""),
+        ("payments#99", "http://localhost", "right", 202, "Not yet"),
+        ("nonsense", "http://localhost", "right", 409, "names no target"),
+        ("payments#17", "http://evil.example", "right", 403, "Nothing was changed"),
+        ("payments#17", None, "right", 403, "Nothing was changed"),
+        ("payments#17", "http://localhost", "wrong", 403, "Nothing was changed"),
+        ("payments#17", "http://localhost", "of another page", 403, "Nothing was changed"),
+    ],
+)
+async def test_the_form_is_taken_from_its_own_page_only(
+    target: str, origin: str | None, token: str, code: int, said: str
+) -> None:
+    one = linked_client()
+    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get("/previews/shop/1")).text)
+    assert found
+    sent = {"right": found[1], "wrong": "0" * 64, "of another page": found[1]}[token]
+    path = "/previews/shop/2/use" if token == "of another page" else "/previews/shop/1/use"
+    answer = await one.post(path, data={"target": target, "token": sent}, headers={"origin": origin} if origin else {})
+    assert answer.status_code == code
+    assert said in answer.text
+
+
+async def test_without_a_running_loop_there_is_no_form() -> None:
+    page = await client(replace(status(1), links=LINKED)).get("/previews/shop/1")
+    assert "<form" not in page.text
+    assert (await client(status(1)).post("/previews/shop/1/use")).status_code == 404
+
+
+async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
+    page = (await linked_client().get("/graph")).text
+    assert page.count("<path") == 1
+    assert "shop#1 uses payments from payments#17: ada chose it" in page
+    assert "<td>payments#17<td>ada chose it" in page
+    assert "Neither use another nor are used: shop#2." in page
+    assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
+    assert not re.search(r"<style|style=|<script>|onclick", page)

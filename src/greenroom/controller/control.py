@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from greenroom.controller import events
 from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Reconciler
-from greenroom.core import rowsets
+from greenroom.core import commands, rowsets
 from greenroom.core.catalogue import Repository
-from greenroom.core.desired import roll_key
+from greenroom.core.desired import choices, roll_key
 from greenroom.core.model import Identity, Release, RowSet
+from greenroom.core.rows import Choice
 from greenroom.core.status import Status
 from greenroom.errors import Failed, GreenroomError
+
+USE_SECONDS = 15.0
 
 
 class Control:
@@ -72,6 +77,38 @@ class Control:
         for status in chosen:
             self._loop.wake(status.repository)
         return [{"preview": s.name, "chart": platform.cluster.chart_version} for s in chosen]
+
+    async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
+        """Point a service that this preview uses elsewhere, as `/preview use` does. Raises `Failed` with the reason.
+
+        `done` is False when our comment could not be written and read back yet: it is tried again.
+        """
+        wish = commands.wish(text)
+        if wish is None:
+            raise Failed(f"{text!r} names no target. Write `payments#17`, `payments staging` or `payments default`.")
+        reconciler = self._reconciler
+        status = next((s for s in reconciler.parts.board.statuses.values() if s.name == name), None)
+        repository = reconciler.platform.repository(status.repository) if status else None
+        if status is None or repository is None:
+            raise Failed(f"{name}: Greenroom has not seen this pull request; is it open?")
+        used = sorted({u.service for s in repository.services for u in s.uses})
+        if wish.service not in used:
+            near = commands.nearest(wish.service, repository)
+            hint = f"Did you mean {near}?" if near else f"It uses {', '.join(used) or 'no other service'}."
+            raise Failed(f"{name} does not use {wish.service}. {hint}")
+        facts = await reconciler.facts(repository)
+        found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
+        if found is None or reconciler.platform.label not in found.labels:
+            raise Failed(f"{name} has no preview: it is not open, or has no label `{reconciler.platform.label}`.")
+        known = choices(status.number, facts)
+        last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
+        reconciler.ask(status.identity, Choice(wish.service, wish.to, by, last))
+        self._loop.wake(repository.name)
+        deadline = time.monotonic() + USE_SECONDS
+        while reconciler.asks(status.identity) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        done = not reconciler.asks(status.identity)
+        return {"preview": name, "service": wish.service, "to": wish.to, "done": done}
 
     async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
         await self._let(repository_id, [(s.identity, s.hold) for s in chosen], by)

@@ -27,6 +27,7 @@ from greenroom.core.desired import left
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, RowSet, State
+from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
@@ -68,6 +69,7 @@ class Reconciler:
     parts: Parts
     platform: Platform
     related: Callable[[str], None] = lambda name: None
+    _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
 
@@ -98,7 +100,30 @@ class Reconciler:
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
         listing = await self.parts.lists.read(repository.slug)
         observed = await self.parts.engine.observe()
-        return await gather(self.parts.sources, listing, observed, self.platform, repository)
+        facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
+        return replace(facts, asked=self._still_asked(facts))
+
+    def ask(self, identity: Identity, choice: Choice) -> None:
+        """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
+        self._asked.setdefault(identity, {})[choice.service] = choice
+
+    def asks(self, identity: Identity) -> bool:
+        """Whether something that was asked for is not yet in our comment."""
+        return bool(self._asked.get(identity))
+
+    def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
+        """What was asked for of this repository and is not in a block that was read back."""
+        for number, block in facts.blocks.items():
+            asked = self._asked.get(Identity(facts.listing.repository_id, number), {})
+            for choice in block.memory.choices:
+                wanted = asked.get(choice.service)
+                if wanted and (choice == wanted or choice.comment > wanted.comment):
+                    del asked[choice.service]
+        return {
+            i.number: tuple(asked.values())
+            for i, asked in self._asked.items()
+            if asked and i.repository_id == facts.listing.repository_id
+        }
 
     async def left(self) -> tuple[Repository, ...]:
         """The repositories that left the catalogue while previews of them exist: kept, and explained."""

@@ -95,6 +95,16 @@ def heard(
     return Heard(kept, _answer(said, kept, repository, permissions))
 
 
+def later(choices: Iterable[Choice], asked: Iterable[Choice]) -> tuple[Choice, ...]:
+    """The choices with those that were asked for otherwise; of two about one service the later one counts."""
+    found = {c.service: c for c in choices}
+    for each in asked:
+        known = found.get(each.service)
+        if known is None or each.comment >= known.comment:
+            found[each.service] = each
+    return tuple(found[name] for name in sorted(found))
+
+
 def _answer(
     said: list[Said], choices: tuple[Choice, ...], repository: Repository, permissions: Mapping[str, Permission]
 ) -> Reason | None:
@@ -109,11 +119,16 @@ def _answer(
         return reasons.command_unknown(login, last)
     used = sorted(_used(repository))
     if last.service not in used:
-        near = difflib.get_close_matches(last.service, used, 1)
-        return reasons.command_no_service(login, last.service, near[0] if near else "", used)
+        return reasons.command_no_service(login, last.service, nearest(last.service, repository), used)
     if permissions.get(login, Permission.UNKNOWN) not in (*WRITERS, Permission.UNKNOWN):
         return reasons.command_not_allowed(login)
     return None
+
+
+def nearest(service: str, repository: Repository) -> str:
+    """The service that this repository uses and that somebody probably meant, or nothing."""
+    near = difflib.get_close_matches(service, sorted(_used(repository)), 1)
+    return near[0] if near else ""
 
 
 def _used(repository: Repository) -> set[str]:

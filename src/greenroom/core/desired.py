@@ -71,7 +71,8 @@ def choices(number: int, facts: Facts) -> tuple[Choice, ...]:
 
 def _heard(pull_request: PullRequest, facts: Facts, repository: Repository) -> commands.Heard:
     known = choices(pull_request.identity.number, facts)
-    return commands.heard(pull_request.said, known, repository, facts.permissions, facts.readers)
+    found = commands.heard(pull_request.said, known, repository, facts.permissions, facts.readers)
+    return replace(found, choices=commands.later(found.choices, facts.asked.get(pull_request.identity.number, ())))
 
 
 def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository) -> links.Seeker:

@@ -359,7 +359,7 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint or our own last write.
+    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
     """
 
     listing: Listing
@@ -371,3 +371,4 @@ class Facts:
     images: Mapping[str, ImageState] = field(default_factory=dict)
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
+    asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)

@@ -72,6 +72,28 @@ def rolled(answer: dict[str, Any]) -> str:
     return "\n".join(f"{r['preview']}: takes chart {r['chart']} and today's settings" for r in answer["rolled"])
 
 
+def used(answer: dict[str, Any]) -> str:
+    """What was pointed where, or that it is not in effect yet."""
+    where = f"#{answer['to']}" if answer["to"].isdecimal() else f" from {answer['to']}"
+    if answer["done"]:
+        return f"{answer['preview']}: {answer['service']}{where} from now on; the comment says where it leads"
+    return f"{answer['preview']}: not yet; the comment that holds it could not be written. It is tried again."
+
+
+def graph(answer: dict[str, Any]) -> str:
+    """A line for each link: who, what, from where, why; then the previews that stand alone."""
+    links = answer["links"]
+    wide = [max((len(k[part]) for k in links), default=0) for part in ("preview", "service", "name")]
+    lines = [
+        _cut(f"{k['preview']:<{wide[0]}}  {k['service']:<{wide[1]}} -> {k['name']:<{wide[2]}}  {k['why']}".rstrip())
+        for k in links
+    ]
+    if answer["apart"]:
+        text = f"Neither use another nor are used: {', '.join(answer['apart'])}."
+        lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) or "No preview runs."
+
+
 def swept(answer: dict[str, Any]) -> str:
     """What belongs to nothing, and what was deleted."""
     if not answer["orphans"]:

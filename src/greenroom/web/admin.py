@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.core import graph as graphs
 from greenroom.core.model import Identity
 from greenroom.core.status import Status
 from greenroom.errors import GreenroomError
@@ -45,6 +46,9 @@ class Control(Protocol):
 
     async def roll(self, names: list[str], by: str) -> list[Json]:
         """Let these previews take the present chart and settings now."""
+
+    async def use(self, name: str, text: str, by: str) -> Json:
+        """Point a service that this preview uses elsewhere."""
 
 
 class Swept(Protocol):
@@ -88,6 +92,17 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
         body = json.loads(await request.body())
         return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], str(body["by"]))})
 
+    async def use(request: Request) -> Response:
+        body = json.loads(await request.body())
+        return JSONResponse(await control.use(str(body["preview"]), str(body["target"]), str(body["by"])))
+
+    async def graph(request: Request) -> Response:
+        found = graphs.graph(board.statuses.values())
+        links = [
+            {"preview": e.source, "service": e.target, "name": e.name, "why": e.why, "url": e.url} for e in found.edges
+        ]
+        return JSONResponse({"links": links, "apart": list(found.apart)})
+
     async def swept(request: Request) -> Response:
         if sweep is None:
             return _wrong(409, "The local engine leaves nothing to sweep; each removal is proved by itself.")
@@ -96,6 +111,8 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
 
     return Starlette(
         routes=[
+            Route("/api/use", _asked(use), methods=["POST"]),
+            Route("/api/graph", _asked(graph)),
             Route("/api/roll", _asked(roll), methods=["POST"]),
             Route("/api/sweep", _asked(swept), methods=["POST"]),
             Route("/api/previews", _asked(previews)),

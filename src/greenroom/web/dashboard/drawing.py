@@ -1,0 +1,71 @@
+"""The graph of links as a drawing: who uses on the left, what is used on the right, a line for each link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenroom.core.graph import Edge
+
+ROW, WIDE, LEFT, RIGHT = 30, 900, 300, 600
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A name at a height; `href` leads to its page, if it has one."""
+
+    text: str
+    y: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One link: an SVG path with its reason."""
+
+    path: str
+    title: str
+    staging: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Everything at its place, in SVG units."""
+
+    left: tuple[Node, ...]
+    right: tuple[Node, ...]
+    lines: tuple[Line, ...]
+    height: int
+    width: int = WIDE
+    x_left: int = LEFT
+    x_right: int = RIGHT
+
+
+def drawn(edges: tuple[Edge, ...]) -> Drawing:
+    """The drawing. What is used stands near the middle of those who use it, so that few lines cross."""
+    sources = sorted({e.source for e in edges})
+    at = {name: ROW * (i + 1) for i, name in enumerate(sources)}
+    users: dict[str, list[int]] = {}
+    for edge in edges:
+        users.setdefault(edge.end, []).append(at[edge.source])
+    ends = sorted(users, key=lambda end: (sum(users[end]) / len(users[end]), end))
+    to = {name: ROW * (i + 1) for i, name in enumerate(ends)}
+    half = (LEFT + RIGHT) // 2
+    lines = (
+        Line(
+            f"M{LEFT + 8},{at[e.source]} C{half},{at[e.source]} {half},{to[e.end]} {RIGHT - 8},{to[e.end]}",
+            f"{e.source} uses {e.target} from {e.name}: {e.why}",
+            "#" not in e.name,
+        )
+        for e in edges
+    )
+    return Drawing(
+        tuple(Node(name, at[name], _page(name)) for name in sources),
+        tuple(Node(name, to[name], _page(name)) for name in ends),
+        tuple(lines),
+        ROW * (max(len(sources), len(ends)) + 1),
+    )
+
+
+def _page(name: str) -> str:
+    repository, found, number = name.partition("#")
+    return f"/previews/{repository}/{number}" if found else ""
