@@ -11,6 +11,7 @@ import pytest
 from builders import SERVICE, digest, row, sha
 from greenroom.argocd import pods as reading
 from greenroom.core.catalogue import Need, Process, ProcessKind
+from greenroom.core.model import Life
 from greenroom.core.rows import revision
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -222,6 +223,26 @@ def test_lives_are_named_by_their_containers_and_neither_persistent_data_nor_a_c
     assert (life.need, life.container, life.overtaken) == ("shop-postgresql", "ab" * 6, False)
     assert reading.lives([database("ab", ago(minutes=1), "persistent")], WITH_DATA) == ()
     assert reading.lives([database("ab", ago(minutes=1), "cache")], WITH_DATA) == ()
+
+
+def test_a_volume_of_the_pod_outlives_its_container_but_not_the_pod() -> None:
+    """The stock image's data is on an emptyDir, which a restart of the container alone does not empty."""
+
+    def life(container: str, uid: str, begun: str) -> Life:
+        holder = database(container, ago(seconds=5), "pod")
+        holder["metadata"]["uid"] = uid
+        holder["status"]["startTime"] = begun
+        service = pod(serving=True, main=running("web", ago(minutes=1), ready=True))
+        service["spec"]["initContainers"] = [{"name": "wait-shop-postgresql"}]
+        [found] = reading.lives([holder, service], WITH_DATA)
+        return found
+
+    first = life("ab", "u1", ago(minutes=5))
+    assert first == life("cd", "u1", ago(minutes=5)), "the same data in another container"
+    assert not first.overtaken, "the service migrated this data"
+    second = life("ef", "u2", ago(seconds=8))
+    assert second.container != first.container
+    assert second.overtaken
 
 
 def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_before() -> None:

@@ -22,7 +22,7 @@ from greenroom.config.needs import KINDS
 TABLE: dict[str, Any] = yaml.safe_load((CHART / "kinds.yaml").read_text())
 PARTS = ("url", "host", "port", "user", "password", "database")
 VERSIONS = [(kind, version) for kind, found in KINDS.items() for version in found.versions]
-MEANINGS = {"incarnation": "ephemeral", "nothing": "cache"}
+MEANINGS = {"incarnation": "pod", "nothing": "cache"}
 PRINTABLE = "".join(c for c in string.printable if c.isprintable())
 CONNECTION_START = b"\1\0\0\0\0\0\x10" + b"\0\x0a\0\x0a\0\x09"  # https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf
 
@@ -89,9 +89,10 @@ def test_every_version_of_every_kind_is_taken(changes: dict[str, str], version: 
         assert container["image"] == changes.get("image", f"{TABLE[kind]['image']}:{tag}")
         assert container["name"] == kind, "lives are told by it"
         storage = "persistent" if persistent else MEANINGS[TABLE[kind]["restart"]]
+        storage = "ephemeral" if storage == "pod" and "image" in changes else storage
         assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
         stays = "karpenter.sh/do-not-disrupt" in pod["metadata"]["annotations"]
-        assert stays == (storage == "ephemeral"), "a node is not kept for a cache, nor for data on a volume"
+        assert stays == (storage in ("pod", "ephemeral")), "a node is not kept for a cache, nor for data on a volume"
         assert pod["spec"]["securityContext"]["runAsUser"] == pod["spec"]["securityContext"]["fsGroup"] == 999
         mounted = {m["mountPath"] for m in container.get("volumeMounts", [])} - {"/dev/shm"}
         assert mounted == (set() if "image" in changes else {TABLE[kind]["data"]})

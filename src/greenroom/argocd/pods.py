@@ -100,21 +100,26 @@ def running(pods: list[Object], row: Row, service: Service, url: str) -> Running
 
 
 def lives(pods: list[Object], row: Row) -> tuple[Life, ...]:
-    """The containers that hold ephemeral data now, by the name of the need's object.
+    """What holds data that ends with it, by the name of the need's object.
 
-    The chart says on each pod which storage it has. A cache has no life: it may be empty at any time.
+    The chart says on each pod what that is: its container (`ephemeral`: the data is in the image), or the pod itself
+    with its volume. A cache has no life: it may be empty at any time.
+    https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
     """
     found = []
     holders = {need.kind for service in row.services for need in service.needs}  # others in the pod hold nothing
     for pod in pods:
-        if _label(pod, ROLE) != "need" or _annotation(pod, STORAGE) != "ephemeral" or going(pod):
+        storage = _annotation(pod, STORAGE)
+        if _label(pod, ROLE) != "need" or storage not in ("ephemeral", "pod") or going(pod):
             continue
         for status in (pod.get("status") or {}).get("containerStatuses") or ():
             begun = ((status.get("state") or {}).get("running") or {}).get("startedAt")
             if begun and status.get("containerID") and status["name"] in holders:
-                need, container = _label(pod, SERVICE), status["containerID"].rpartition("/")[2][:12]
+                need, holder = _label(pod, SERVICE), status["containerID"].rpartition("/")[2][:12]
+                if storage == "pod":
+                    begun, holder = pod["status"].get("startTime", begun), pod["metadata"]["uid"]
                 overtaken = any(_served_before(p, begun) for p in pods if _waits_for(p, need))
-                found.append(Life(need, container, overtaken))
+                found.append(Life(need, holder, overtaken))
     return tuple(sorted(found, key=lambda life: life.need))
 
 

@@ -1,7 +1,7 @@
 """What changes a row without a push: the data's lives, tries after a refusal, sleep. Pure.
 
-An ephemeral database begins at its seed again whenever its container does. That is a new incarnation: the services
-start again and migrate. https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/
+An ephemeral database begins at its seed again whenever what holds its data does: its container, or the pod with its
+volume. That is a new incarnation: the services start again and migrate. https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The container that holds the data of one ephemeral need. `overtaken`: services started before it did."""
+    """The container, or pod, that one need's data ends with. `overtaken`: services started before it did."""
 
     need: str
     container: str
