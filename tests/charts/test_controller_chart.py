@@ -114,7 +114,8 @@ def test_what_previews_lean_on_stays_when_the_release_goes(controller: Render) -
         for o in controller(MINIMAL)
         if (o["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") == "keep"
     }
-    assert kept == {"AppProject", "PriorityClass"}
+    # Not the AppProject: Helm adopts a custom resource that it finds again, but does not bring it up to date.
+    assert kept == {"PriorityClass"}
 
 
 def test_two_releases_of_one_name_in_two_namespaces_share_no_object(controller: Render) -> None:
