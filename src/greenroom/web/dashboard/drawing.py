@@ -50,14 +50,15 @@ def drawn(edges: tuple[Edge, ...]) -> Drawing:
     ends = sorted(users, key=lambda end: (sum(users[end]) / len(users[end]), end))
     to = {name: ROW * (i + 1) for i, name in enumerate(ends)}
     half = (LEFT + RIGHT) // 2
-    lines = (
+    lines = [
         Line(
             f"M{LEFT + 8},{at[e.source]} C{half},{at[e.source]} {half},{to[e.end]} {RIGHT - 8},{to[e.end]}",
             f"{e.source} uses {e.target} from {e.name}: {e.why}",
             "#" not in e.name,
         )
         for e in edges
-    )
+    ]
+    lines.sort(key=lambda line: not line.staging)  # what was chosen is drawn over what is usual
     return Drawing(
         tuple(Node(name, at[name], _page(name)) for name in sources),
         tuple(Node(name, to[name], _page(name)) for name in ends),
