@@ -9,6 +9,7 @@ import yaml
 from greenroom.errors import Mistake
 
 MAX_BYTES = 1_000_000
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class Loader(yaml.SafeLoader):
@@ -18,6 +19,8 @@ class Loader(yaml.SafeLoader):
 def _mapping(loader: Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[object] = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE:  # `<<: *anchor` may stand before keys that it gives too: they win
+            continue
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, str) and key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", key_node.start_mark)

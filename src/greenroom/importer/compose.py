@@ -1,0 +1,277 @@
+"""A Compose file: what is built is a service, what is a database is a need, and what points from one to another a link.
+
+https://github.com/compose-spec/compose-spec/blob/main/05-services.md
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from greenroom.config.needs import KINDS
+from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings
+
+NAMES = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)} | {
+    "postgis": "postgresql",
+    "pgvector": "postgresql",
+    "keydb": "redis",
+}
+PARTS = {
+    "port": ("PORT",),
+    "user": ("USER", "USERNAME", "LOGIN"),
+    "password": ("PASSWORD", "PASS"),
+    "database": ("NAME", "DATABASE", "DB", "VHOST"),
+}
+IGNORED = {
+    "volumes": "Files of a container do not outlive it; a need has `storage: persistent`.",
+    "env_file": "Put its secrets into a Secret and name that under `envFrom:`, the rest under `env:`.",
+    "secrets": "Put them into a Secret and name that under `envFrom:`.",
+    "configs": "Put them into the image.",
+    "extends": "What is extended is not read.",
+    "privileged": "Previews run under pod security `restricted`.",
+    "cap_add": "Previews run under pod security `restricted`.",
+    "devices": "Previews run under pod security `restricted`.",
+    "user": "The image's own user counts; it must not be root.",
+    "entrypoint": "It was left out; put it before `command:`.",
+    "profiles": "It is in the draft whatever its profile.",
+}
+_DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*)(?::?[-=?+]([^}]*))?\}|\$([A-Za-z_]\w*)")
+_PROBE = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\d+)?(/[^\s'\"|&;]*)")
+
+
+@dataclass(slots=True)
+class _Found:
+    """One service of the Compose file. `kind` is the kind of need that its image is, or empty."""
+
+    name: str
+    spec: dict[str, Any]
+    kind: str = ""
+    version: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        """What its code is: services of one build or image are processes of one service."""
+        build = self.spec.get("build")
+        where = build if isinstance(build, str) else str(sorted((build or {}).items()))
+        return f"build {where}" if build else f"image {self.spec.get('image', '')}"
+
+    @property
+    def port(self) -> int | None:
+        """The first port inside the container."""
+        for each in (*(self.spec.get("expose") or ()), *(self.spec.get("ports") or ())):
+            text = str(each.get("target", "")) if isinstance(each, dict) else str(each)
+            last = _plain(text)[0].rpartition(":")[2].partition("/")[0].partition("-")[0]
+            if last.isdecimal():
+                return int(last)
+        return None
+
+    def names(self) -> set[str]:
+        """Whom it says that it depends on."""
+        found = {*(self.spec.get("depends_on") or ())}
+        return found | {str(link).partition(":")[0] for link in self.spec.get("links") or ()}
+
+
+def drafts(services: dict[str, Any], options: Options) -> list[Draft]:
+    """A draft for each code base in the file."""
+    found = {name: _found(name, spec) for name, spec in services.items() if isinstance(spec, dict)}
+    own = _own(found)
+    groups: dict[str, list[_Found]] = {}
+    for each in own.values():
+        groups.setdefault(each.code, []).append(each)
+    names = {each.name: _slug(_first(members).name) for members in groups.values() for each in members}
+    made: list[Draft] = []
+    taken: dict[str, tuple[str, str]] = {}
+    for members in groups.values():
+        name = _slug(options.name) if options.name and len(groups) == 1 else names[members[0].name]
+        draft = begun(name, options)
+        _fill(draft, members, found, {k: v for k, v in names.items() if v != names[members[0].name]}, taken)
+        made.append(draft)
+    if made:
+        for each in found.values():
+            if not each.kind and each.name not in own:
+                image = each.spec.get("image", "no image")
+                made[0].notes.append(
+                    f"{each.name} ({image}) is neither built here nor a kind of need: write it as a manifest "
+                    "(docs/needs.md), or as a service of its own."
+                )
+    return made
+
+
+def _found(name: str, spec: dict[str, Any]) -> _Found:
+    image = _plain(str(spec.get("image") or ""))[0].partition("@")[0]
+    repository, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "")
+    kind = "" if spec.get("build") else NAMES.get(repository.rpartition("/")[2].lower(), "")
+    version = re.match(r"\d+(\.\d+)?", tag)
+    return _Found(name, spec, kind, version[0] if version else "", _environment(spec.get("environment")))
+
+
+def _own(found: dict[str, _Found]) -> dict[str, _Found]:
+    """What is the team's own code: what is built; or, where nothing is, what depends on something."""
+    built = {n: f for n, f in found.items() if f.spec.get("build")}
+    same = {f.code for f in built.values()} | {f"image {f.spec.get('image')}" for f in built.values()}
+    if built:
+        return {n: f for n, f in found.items() if n in built or (f.code in same and not f.kind)}
+    return {n: f for n, f in found.items() if not f.kind and f.names()}
+
+
+def _first(members: list[_Found]) -> _Found:
+    return next((m for m in members if m.port), members[0])
+
+
+def _fill(
+    draft: Draft,
+    members: list[_Found],
+    found: dict[str, _Found],
+    others: dict[str, str],
+    taken: dict[str, tuple[str, str]],
+) -> None:
+    env: dict[str, str] = {}
+    for member in members:
+        env |= member.env
+    draft.data["processes"] = {_slug(m.name) if len(members) > 1 else _role(m): _process(m, draft) for m in members}
+    if not any(m.port for m in members):
+        draft.data["public"] = False
+    needs, env = _needs(draft, members, found, env, taken)
+    if needs:
+        draft.data["needs"] = needs
+    uses, env = _uses(env, others)
+    if uses:
+        draft.data["uses"] = uses
+    plain = {}
+    for name, value in env.items():
+        text, known = _plain(value)
+        plain[name] = text
+        if not known:
+            draft.notes.append(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
+    settings(draft, {n: v for n, v in plain.items() if v})
+    for key, why in IGNORED.items():
+        if who := [m.name for m in members if m.spec.get(key)]:
+            draft.notes.append(f"`{key}` of {', '.join(who)} was left out. {why}")
+    if needs and "migrate" not in draft.data:
+        draft.notes.append("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
+
+
+def _role(member: _Found) -> str:
+    return "web" if member.port else "worker"
+
+
+def _process(member: _Found, draft: Draft) -> dict[str, Any]:
+    process: dict[str, Any] = {"port": member.port} if member.port else {"kind": "worker"}
+    command = member.spec.get("command")
+    if isinstance(command, str):
+        text, _ = _plain(command)
+        process["command"] = ["sh", "-c", text] if re.search(r"[$&|;<>`]", text) else shlex.split(text)
+    elif isinstance(command, list):
+        process["command"] = [_plain(str(part))[0] for part in command]
+    test = (member.spec.get("healthcheck") or {}).get("test")
+    if member.port and test and (path := _PROBE.search(" ".join(test) if isinstance(test, list) else str(test))):
+        process["probe"] = path[1]
+    replicas = (member.spec.get("deploy") or {}).get("replicas", 1)
+    if isinstance(replicas, int) and 1 < replicas <= 10:
+        process["replicas"] = replicas
+    return process
+
+
+def _needs(
+    draft: Draft,
+    members: list[_Found],
+    found: dict[str, _Found],
+    env: dict[str, str],
+    taken: dict[str, tuple[str, str]],
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    made, left = [], dict(env)
+    for other in found.values():
+        if not other.kind:
+            continue
+        variables = _variables(other.name, left)
+        if not variables and not any(other.name in m.names() for m in members):
+            continue
+        for variable in variables.values():
+            left.pop(variable, None)
+        given = variables["url"] if [*variables] == ["url"] else variables
+        if other.name in taken:
+            service, name = taken[other.name]
+            made.append({"of": service, "name": name, "as": given or KINDS[other.kind].variable})
+            continue
+        entry: dict[str, Any] = need(other.kind, other.version, draft)
+        name = _slug(other.name)
+        if name != other.kind and any(n.get("kind") == other.kind for n in made):
+            entry["name"] = name
+        taken[other.name] = (draft.name, entry.get("name", other.kind))
+        made.append({**entry, **({"as": given} if given else {})})
+        stock = str(other.spec.get("image", "")).rpartition("/")[2].partition(":")[0]
+        if stock not in (other.kind, *KINDS[other.kind].aliases):
+            draft.notes.append(
+                f"{other.name} is {other.spec.get('image')}: if its extensions are needed, see `image:`."
+            )
+    return made, left
+
+
+def _variables(host: str, env: dict[str, str]) -> dict[str, str]:
+    """Which variables hold which part of the address of a host."""
+    found: dict[str, str] = {}
+    for name, value in env.items():
+        text, _ = _plain(value)
+        if not VARIABLE.fullmatch(name):
+            continue
+        if "://" in text and _host(text) == host:
+            found.setdefault("url", name)
+        elif text == host:
+            found.setdefault("host", name)
+            begin = name.removesuffix("HOST").removesuffix("HOSTNAME").removesuffix("SERVER")
+            for part, ends in PARTS.items():
+                for end in ends:
+                    if begin != name and f"{begin}{end}" in env:
+                        found.setdefault(part, f"{begin}{end}")
+    return found
+
+
+def _uses(env: dict[str, str], others: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    made: dict[str, dict[str, Any]] = {}
+    left = dict(env)
+    for name, value in env.items():
+        text, _ = _plain(value)
+        host = _host(text) if "://" in text else text
+        if host in others and VARIABLE.fullmatch(name) and others[host] not in made:
+            part = {"as": name} if "://" in text else {"as": {"host": name}}
+            made[others[host]] = {"service": others[host], **part}
+            del left[name]
+    return [*made.values()], left
+
+
+def _host(text: str) -> str:
+    try:
+        return urlsplit(text).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _environment(given: Any) -> dict[str, str]:
+    if isinstance(given, dict):
+        return {str(k): "" if v is None else _text(v) for k, v in given.items()}
+    pairs = (str(line).partition("=") for line in given or ())
+    return {name: value for name, _, value in pairs}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(text: str) -> tuple[str, bool]:
+    """The text with defaults in place of variables, and whether each had one."""
+    known = True
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal known
+        known = known and match[2] is not None
+        return match[2] or ""
+
+    return _DEFAULT.sub(replaced, text.replace("$$", "\0")).replace("\0", "$"), known
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-") or "service"

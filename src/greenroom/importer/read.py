@@ -1,0 +1,64 @@
+"""Which kind of file it is, and what is in it. Raises `FixConfiguration` with one sentence for bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from greenroom.config.documents import MAX_BYTES, Unreadable, documents
+from greenroom.errors import FixConfiguration, Mistake
+from greenroom.importer import compose, heroku
+from greenroom.importer.draft import Draft, Options
+
+KNOWN = "a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile"
+
+
+def drafts(path: Path, options: Options) -> list[Draft]:
+    """The drafts of a file. A Procfile and an app.json beside each other are read together."""
+    text = _text(path)
+    if path.name == "Procfile":
+        app = path.with_name("app.json")
+        return [heroku.draft(_app(app) if app.is_file() else {}, heroku.procfile(text), options)]
+    if path.suffix == ".json":
+        beside = path.with_name("Procfile")
+        return [heroku.draft(_app(path), heroku.procfile(_text(beside)) if beside.is_file() else {}, options)]
+    try:
+        [found] = documents(text.encode(), path.name) or [None]
+    except Unreadable as error:
+        raise FixConfiguration(str(error), (error.mistake,)) from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
+        raise _wrong(path, "holds no `services:`.", f"Name {KNOWN}.")
+    made = compose.drafts(found["services"], options)
+    if not made:
+        raise _wrong(
+            path, "holds no service of your own.", "Give yours a `build:`; images of others are needs or manifests."
+        )
+    return made
+
+
+def _app(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except ValueError as error:
+        raise _wrong(path, f"is no JSON ({error}).", "Mend it, or name another file.") from None
+    if not isinstance(found, dict):
+        raise _wrong(path, "holds no mapping.", f"Name {KNOWN}.")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if len(content) > MAX_BYTES:
+            raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
+        return content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(path, f"cannot be read ({error}).", f"Name {KNOWN}.") from None
+
+
+def _wrong(path: Path, message: str, fix: str) -> FixConfiguration:
+    mistake = Mistake(path.name, "", message, fix)
+    return FixConfiguration(str(mistake), (mistake,))

@@ -1,0 +1,188 @@
+"""Drafts from Compose files, Procfiles and app.json: what is carried over loads; what is not is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from greenroom import config
+from greenroom.cli import main
+from greenroom.errors import FixConfiguration
+from greenroom.importer import Draft, Options, drafts, written
+
+OPTIONS = Options(repository="acme/shop", image="registry.example.com/acme/shop")
+COMPOSE = """
+x-shared: &code { build: ., environment: { DATABASE_URL: "postgres://u:p@db:5432/shop", RAILS_ENV: production } }
+services:
+  db: { image: "postgres:15-alpine", environment: { POSTGRES_PASSWORD: secret } }
+  cache: { image: "bitnami/redis:7.2" }
+  broker: { image: "rabbitmq:3.13-management" }
+  search: { image: "elasticsearch:8.1" }
+  web:
+    <<: *code
+    environment:
+      DATABASE_URL: "postgres://u:p@db:5432/shop"
+      REDIS_HOST: cache
+      REDIS_PORT: "6379"
+      API_URL: http://api:9000/v1
+      SECRET_KEY_BASE: ${SECRET:-abc}
+      LOG_LEVEL: ${LEVEL:-info}
+      REGION: ${REGION}
+      lower: x
+    command: bundle exec puma -p 3000
+    ports: ["127.0.0.1:3000:3000"]
+    depends_on: { db: { condition: service_healthy }, broker: {} }
+    healthcheck: { test: [CMD, curl, "http://localhost:3000/up"] }
+    deploy: { replicas: 2 }
+    volumes: [./files:/files]
+  worker: { <<: *code, command: "bundle exec sidekiq && true", depends_on: [db] }
+  api:
+    build: ./api
+    expose: ["9000"]
+    environment: ["DB_HOST=db", "DB_USER=u", "DB_PASSWORD=p", "DB_NAME=shop"]
+"""
+
+
+def read(tmp_path: Path, name: str, text: str, **beside: str) -> list[Draft]:
+    for other, content in {name: text, **beside}.items():
+        (tmp_path / other).write_text(content)
+    return drafts(tmp_path / name, OPTIONS)
+
+
+def check(tmp_path: Path, made: list[Draft]) -> None:
+    """The drafts load as a configuration."""
+    (tmp_path / "services").mkdir()
+    (tmp_path / "greenroom.yaml").write_text("{ installation: test, domain: preview.example.com }")
+    for draft in made:
+        (tmp_path / "services" / f"{draft.name}.yaml").write_text(written(draft))
+    config.load(tmp_path)
+
+
+def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> None:
+    web, api = read(tmp_path, "docker-compose.yml", COMPOSE)
+    assert web.data == {
+        "repository": "acme/shop",
+        "image": "registry.example.com/acme/shop",
+        "processes": {
+            "web": {
+                "port": 3000,
+                "command": ["bundle", "exec", "puma", "-p", "3000"],
+                "probe": "/up",
+                "replicas": 2,
+            },
+            "worker": {"kind": "worker", "command": ["sh", "-c", "bundle exec sidekiq && true"]},
+        },
+        "needs": [
+            {"kind": "postgresql", "version": "15", "as": "DATABASE_URL"},
+            {"kind": "redis", "version": "7", "as": {"host": "REDIS_HOST", "port": "REDIS_PORT"}},
+            {"kind": "rabbitmq", "version": "3.13"},
+        ],
+        "uses": [{"service": "api", "as": "API_URL"}],
+        "env": {"LOG_LEVEL": "info", "RAILS_ENV": "production"},
+    }
+    assert api.data["needs"] == [
+        {
+            "of": "web",
+            "name": "postgresql",
+            "as": {"host": "DB_HOST", "user": "DB_USER", "password": "DB_PASSWORD", "database": "DB_NAME"},
+        }
+    ]
+    check(tmp_path, [web, api])
+
+
+def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
+    web, _ = read(tmp_path, "docker-compose.yml", COMPOSE)
+    said = " ".join(web.notes)
+    for words in ("SECRET_KEY_BASE", "REGION", "lower", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
+        assert words in said
+    assert "abc" not in written(web), "no secret's value, not even a default"
+
+
+APP: dict[str, Any] = {
+    "name": "My Shop",
+    "addons": ["heroku-postgresql:mini", {"plan": "cloudamqp:lemur", "as": "amqp"}, "papertrail"],
+    "env": {"RACK_ENV": "production", "KEY_BASE": {"generator": "secret"}, "DOMAIN": {"required": True}},
+    "formation": {"web": {"quantity": 2}, "worker": {"quantity": 1}},
+    "buildpacks": [{"url": "heroku/ruby"}],
+    "environments": {"review": {"env": {"REVIEW": {"value": "1"}}, "addons": ["heroku-postgresql", "jawsdb"]}},
+}
+PROCFILE = "release: bin/rails db:migrate\nweb: bin/puma -p $PORT\nworker: bin/sidekiq\n"
+
+
+@pytest.mark.parametrize("file", ["app.json", "Procfile"])
+def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, tmp_path: Path) -> None:
+    (tmp_path / "app.json").write_text(json.dumps(APP))
+    (tmp_path / "Procfile").write_text(PROCFILE)
+    [made] = drafts(tmp_path / file, OPTIONS)
+    assert made.name == "my-shop"
+    assert made.data["processes"] == {
+        "web": {"port": 8080, "command": ["sh", "-c", "bin/puma -p $PORT"], "replicas": 2},
+        "worker": {"kind": "worker", "command": ["bin/sidekiq"]},
+    }
+    assert made.data["migrate"] == ["bin/rails", "db:migrate"]
+    assert made.data["needs"] == [
+        {"kind": "postgresql", "version": "16", "as": "DATABASE_URL"},
+        {"kind": "mysql", "version": "8.4", "as": "JAWSDB_URL"},
+    ]
+    assert made.data["env"] == {"RACK_ENV": "production", "REVIEW": "1"}
+    said = " ".join(made.notes)
+    assert all(
+        words in said for words in ("KEY_BASE is made by Heroku", "DOMAIN is asked for", "`buildpacks`", "$PORT")
+    )
+    check(tmp_path, [made])
+
+
+def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
+    [made] = read(tmp_path, "app.json", json.dumps({k: v for k, v in APP.items() if k != "environments"}))
+    assert made.data["needs"][1] == {"kind": "rabbitmq", "version": "4", "as": "AMQP_URL"}
+    assert any("papertrail" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("docker-compose.yml", "a: [", "is no YAML"),
+        ("docker-compose.yml", "a: 1", "holds no `services:`"),
+        ("docker-compose.yml", "a: 1\n---\nb: 2", "holds no `services:`"),
+        ("docker-compose.yml", "services: { db: { image: postgres } }", "no service of your own"),
+        ("app.json", "{", "is no JSON"),
+        ("app.json", "[]", "holds no mapping"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(name: str, text: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(FixConfiguration) as found:
+        read(tmp_path, name, text)
+    assert sentence in config.report(found.value)
+
+
+def test_what_is_not_there_is_one_sentence_and_two(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "nothing.yml")])
+    assert done.exit_code == 2
+    assert "cannot be read" in done.output
+
+
+def test_a_draft_without_names_is_refused_by_check_until_they_are_filled(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: run\n")
+    with pytest.raises(FixConfiguration) as found:
+        check(tmp_path, drafts(tmp_path / "Procfile", Options()))
+    assert [str(m).partition("CHANGE-ME")[1] for m in found.value.mistakes] == ["CHANGE-ME"] * 2
+
+
+def test_written_files_are_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text(
+        "services: { web: { build: ., ports: [80] }, api: { build: api, expose: [81] } }"
+    )
+    into = tmp_path / "services"
+    first = CliRunner().invoke(main, ["import", str(tmp_path / "compose.yml"), "--write", str(into)])
+    assert first.exit_code == 0
+    assert yaml.safe_load((into / "web.yaml").read_text())["processes"] == {"web": {"port": 80}}
+    (into / "web.yaml").unlink()
+    again = CliRunner().invoke(main, ["import", str(tmp_path / "compose.yml"), "--write", str(into)])
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+    assert not (into / "web.yaml").exists(), "all or nothing"
