@@ -1,0 +1,41 @@
+"""Every YAML block of the page about services is a service that loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from greenroom import config
+
+PAGE = (Path(__file__).parents[2] / "docs" / "services.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+OTHER: dict[str, Any] = {"repository": "acme/other", "image": "registry.example.com/acme/other", "port": 80}
+PLATFORM = {
+    "installation": "test",
+    "domain": "preview.example.com",
+    "staging": {
+        "payments": "https://payments.staging.example.com",
+        "catalog": {"url": "http://catalog.staging.svc:8080", "public": "https://catalog.staging.example.com"},
+    },
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_a_block_of_the_page_is_a_service(block: str, tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "greenroom.yaml").write_text(yaml.safe_dump(PLATFORM))
+    used = [u["service"] for u in yaml.safe_load(block).get("uses", ())]
+    for name in used:
+        (tmp_path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(OTHER))
+    (tmp_path / "services" / "shop.yaml").write_text(block)
+    assert config.load(tmp_path).platform.repositories
+
+
+def test_every_field_of_a_service_stands_on_the_page() -> None:
+    fields = config.json_schema()["service"]["properties"]
+    assert len(BLOCKS) > 5
+    assert [f for f in fields if f"{f}:" not in PAGE] == []
