@@ -59,7 +59,7 @@ def until(check: Callable[[], T], seconds: float, what: str = "") -> T:
             if found := check():
                 return found
             last = ""
-        except (AssertionError, httpx2.HTTPError, KeyError, IndexError) as error:
+        except (AssertionError, httpx2.HTTPError, KeyError, IndexError, ValueError) as error:
             last = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
             raise NotSeen(f"{what or 'it'} was not seen within {seconds:g} s. {last}")

@@ -7,6 +7,13 @@ from collections.abc import Callable
 KEY, QUEUE = "products", "orders"
 
 
+def _away() -> type[Exception]:
+    """What the client raises when the cache is not there, which may be at any time."""
+    import redis
+
+    return redis.RedisError
+
+
 def _cache():
     import redis
 
@@ -14,14 +21,17 @@ def _cache():
 
 
 def cached(read: Callable[[], list[dict]]) -> tuple[list[dict], str]:
-    """What the cache holds, or what is read and then held for a minute; and `hit`, `miss` or `no cache`."""
+    """What the cache holds, or what is read and then held for a minute; and `hit`, `miss`, `away` or `no cache`."""
     if "REDIS_URL" not in os.environ:
         return read(), "no cache"
     cache = _cache()
-    if (found := cache.get(KEY)) is not None:
-        return json.loads(found), "hit"
-    products = read()
-    cache.set(KEY, json.dumps(products), ex=60)
+    try:
+        if (found := cache.get(KEY)) is not None:
+            return json.loads(found), "hit"
+        products = read()
+        cache.set(KEY, json.dumps(products), ex=60)
+    except _away():
+        return read(), "away"
     return products, "miss"
 
 
