@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster image
+.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -46,6 +46,9 @@ bench: $(STAMP) ## measure; prints the figures of the README
 
 bench-cluster: $(STAMP) ## measure on the real cluster, beside Argo CD's own generator (root; make cluster first)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.cluster
+
+bench-backend: $(STAMP) ## measure a backend with its needs and links, beside kubectl apply (root; make cluster first)
+	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
 mutations: $(STAMP) ## take each safety rule out of the code and see that a test turns red
 	$(BIN)/python tests/mutations.py
