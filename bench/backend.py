@@ -1,4 +1,4 @@
-"""`make bench-backend`: a backend with database, cache, queue and migration, and a pair of repositories, on the real cluster.
+"""`make bench-backend`: a backend with its needs and a migration, and a pair of repositories, on the real cluster.
 
 Seconds from the event on GitHub to the first HTTP 200 through the ingress, medians. The floor is the very same objects,
 applied with kubectl into a namespace of their own: no Greenroom, no Argo CD. It takes about 15 minutes.
