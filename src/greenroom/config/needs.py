@@ -34,8 +34,8 @@ KINDS = {
     ),
     "mysql": Kind("MySQL", ("8.0", "8.4"), "8.4", "DATABASE_URL"),
     "mariadb": Kind("MariaDB", ("10.11", "11.4", "11.8"), "11.4", "DATABASE_URL", ("maria",)),
-    "redis": Kind("Redis", ("7", "8"), "8", "REDIS_URL", ("cache",)),
-    "valkey": Kind("Valkey", ("8", "9"), "8", "REDIS_URL"),
+    "redis": Kind("Redis", ("7", "8"), "8", "REDIS_URL", ("cache",), local=True),
+    "valkey": Kind("Valkey", ("8", "9"), "8", "REDIS_URL", local=True),
     "rabbitmq": Kind("RabbitMQ", ("3.13", "4"), "4", "CLOUDAMQP_URL", ("rabbit", "amqp", "cloudamqp", "queue")),
 }
 LOCAL = tuple(name for name, kind in KINDS.items() if kind.local)  # what the local engine offers

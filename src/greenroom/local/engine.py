@@ -162,6 +162,8 @@ class LocalEngine:
         for preview in self._previews.values():
             await preview.leave()
             mark = mark_of(self._settings.installation, preview.kept.identity)
+            for cache in preview.kept.caches:
+                await processes.end(cache.pid, cache.started)
             for pid in processes.marked(mark):
                 await processes.end(pid, processes.started(pid) or "")
         await self._ground.postgres.stop()

@@ -23,7 +23,7 @@ from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
 from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
-from greenroom.local import processes
+from greenroom.local import caches, processes
 from greenroom.local.account import Account, environment, interpreter
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
@@ -112,7 +112,7 @@ class Preview:
         for host in self._hosts():
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
-        if self.kept.secrets:
+        if self.kept.secrets and self._ground.postgres.found():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
         folder = folder_of(self._ground.run_as, self.kept.identity)
@@ -124,7 +124,7 @@ class Preview:
     # --- the loop ---
 
     async def _drive(self) -> None:
-        await self._end_all(keep=self.kept.serving.processes if self.kept.serving else ())
+        await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
         self._keep(starting=None)
         self._route()
         while True:
@@ -153,7 +153,7 @@ class Preview:
     async def _sleep(self) -> None:
         """End every process; the databases stay as they are."""
         if self.kept.serving or self.kept.health is not Health.READY:
-            await self._end_all(keep=())
+            await self._end_all(keep=self.kept.caches)
             self._keep(serving=None, starting=None, health=Health.READY, why="", log=(), failed_key="")
             self._route()
 
@@ -202,11 +202,30 @@ class Preview:
             name = self._database(service.name, need.name)
             if name in self.kept.databases:
                 continue
-            self._keep(secrets={**self.kept.secrets, name: self.kept.secrets.get(name) or secrets.token_hex(16)})
+            if name not in self.kept.secrets:
+                self._keep(secrets={**self.kept.secrets, name: secrets.token_hex(16)})
+            if need.kind in caches.SERVERS:
+                await self._cache(need, name)
+                continue
             template = await self._template(trees[service.name], need)
             await self._ground.postgres.drop(name)
             await self._ground.postgres.clone(name, template, self.kept.secrets[name])
             self._keep(databases=(*self.kept.databases, name))
+
+    async def _cache(self, need: Need, name: str) -> None:
+        """Start a cache that does not run, on the port that services know already."""
+        known = next((c for c in self.kept.caches if c.name == name), None)
+        if known and processes.alive(known.pid, known.started):
+            return
+        run_as, folder = self._ground.run_as, folder_of(self._ground.run_as, self.kept.identity).name
+        logs = run_as.folder("previews", folder, "logs")
+        (log_file := logs / f"{name}.log").touch()
+        where = (run_as, run_as.folder("previews", folder, "caches", name), log_file)
+        mark = mark_of(self._ground.installation, self.kept.identity)
+        password = self.kept.secrets[name]
+        started = caches.start(need, name, password, known.port if known else free_port(), mark, where)
+        self._keep(caches=(*(c for c in self.kept.caches if c.name != name), started))
+        await caches.answers(started, password)
 
     async def _template(self, tree: Path, need: Need) -> str:
         if not need.seed:
@@ -277,9 +296,13 @@ class Preview:
             given |= link_variables(link) if link.service == service.name else {}
         own = [(self._database(service.name, need.name), need.variables) for need in service.needs]
         shared = [(self._database(need.service, need.name), need.variables) for need in service.shared_needs]
+        ports = {c.name: c.port for c in self.kept.caches}
         for name, variables in own + shared:
-            server = await self._ground.postgres.server()
-            parts = server.parts(name, name, self.kept.secrets[name])
+            password = self.kept.secrets[name]
+            if name in ports:
+                parts = caches.parts(ports[name], password)
+            else:
+                parts = (await self._ground.postgres.server()).parts(name, name, password)
             given |= {variable: parts[part] for part, variable in variables}
         version = next(v for v in row.versions if v.service == service.name)
         given |= {processes.MARK: mark_of(self._ground.installation, self.kept.identity), "VERSION": version.sha[:7]}
@@ -350,6 +373,13 @@ class Preview:
     async def _watch(self) -> None:
         """Start again what crashed, with growing waits; say so meanwhile."""
         serving = self.kept.serving
+        try:
+            for service, need in _needs(serving.row) if serving else ():
+                if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
+                    await self._cache(need, self._database(service.name, need.name))
+        except Failed as error:
+            self._keep(health=Health.FAILED, why=scrub(str(error)), log=tuple(scrub(line) for line in error.log))
+            return
         dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
         if serving is None or not dead:
             return
@@ -403,6 +433,7 @@ class Preview:
         """End every process of this preview but these, noted or only marked."""
         noted = [*(self.kept.serving.processes if self.kept.serving else ())]
         noted += self.kept.starting.processes if self.kept.starting else ()
+        noted += self.kept.caches
         await self._end(tuple(p for p in noted if p not in keep))
         kept = {p.pid for p in keep}
         for pid in processes.marked(mark_of(self._ground.installation, self.kept.identity)):

@@ -47,8 +47,8 @@ class Instance:
 class Kept:
     """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried.
 
-    `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. The file is
-    readable by its owner only.
+    `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. `caches`
+    run beside the services, whatever their version. The file is readable by its owner only.
     """
 
     identity: Identity
@@ -64,6 +64,7 @@ class Kept:
     why: str = ""
     log: tuple[str, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict)
+    caches: tuple[Process, ...] = ()
 
 
 class State:

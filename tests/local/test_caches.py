@@ -1,0 +1,149 @@
+"""A cache on this machine: a real server beside the services, that outlives versions and dies with the preview."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from greenroom.core.catalogue import Need, Storage
+from greenroom.core.model import Health
+from greenroom.errors import Failed
+from greenroom.local import caches, processes
+from greenroom.local.engine import LocalEngine
+from greenroom.local.preview import mark_of
+from local.test_engine import IDENTITY, Workshop, seen, shop, until, wait
+
+__all__ = ["shop"]
+SERVER = next((n for n in ("redis-server", "valkey-server") if shutil.which(n)), "")
+needs_server = pytest.mark.skipif(
+    not SERVER and os.environ.get("CI") not in ("true", "1"),
+    reason="needs redis-server or valkey-server: apt-get install redis-server",
+)
+CACHE = Need("redis", "redis", "7", (("url", "REDIS_URL"), ("port", "REDIS_PORT")))
+
+
+async def given(engine: LocalEngine) -> dict[str, str]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        url = f"http://127.0.0.1:{engine.proxy_port}/"
+        answer = await client.get(url, headers={"host": "web-pr-1.preview.localhost"})
+    environment: dict[str, str] = answer.json()["environment"]
+    return environment
+
+
+def ask(url: str, *commands: str) -> list[str]:
+    """The answers of the cache to these commands."""
+    parsed = urlsplit(url)
+    assert parsed.hostname
+    assert parsed.port
+    with socket.create_connection((parsed.hostname, parsed.port), timeout=2) as connection:
+        file = connection.makefile("rb")
+        answers = []
+        for command in (f"AUTH {parsed.password}", *commands):
+            connection.sendall(f"{command}\r\n".encode())
+            line = file.readline().decode().strip()
+            if line.startswith("$") and line != "$-1":
+                line = file.readline().decode().strip()
+            answers.append(line)
+    return answers[1:]
+
+
+@needs_server
+async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_preview(shop: Workshop) -> None:
+    first, second = shop.commit("1"), shop.commit("2")
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(first, needs=(CACHE,)), 1))
+        await wait(engine, Health.READY, first)
+        url = (await given(engine))["REDIS_URL"]
+        assert (await given(engine))["REDIS_PORT"] == str(urlsplit(url).port)
+        assert ask(url, "SET a 1", "GET a") == ["+OK", "1"]
+        await engine.serve(shop.rows(shop.row(second, needs=(CACHE,)), 2))
+        await wait(engine, Health.READY, second)
+        assert (await given(engine))["REDIS_URL"] == url
+        assert ask(url, "GET a") == ["1"], "a push keeps it"
+        [cache] = engine._previews[IDENTITY].kept.caches
+        os.kill(cache.pid, signal.SIGKILL)
+
+        async def back() -> bool:
+            [now] = engine._previews[IDENTITY].kept.caches
+            return now.pid != cache.pid and await caches._pong(now.port, urlsplit(url).password or "")
+
+        await until(back)
+        assert ask(url, "GET a") == ["$-1"], "the same address, and empty"
+    async with LocalEngine(replace(shop.settings, proxy_port=0), lambda i: None) as engine:
+        await wait(engine, Health.READY, second)
+        [after] = engine._previews[IDENTITY].kept.caches
+        assert processes.alive(after.pid, after.started), "a restart of Greenroom finds it again"
+        uid = (await seen(engine)).uid
+        await engine.serve(shop.rows(None, 3))
+        await engine.remove(IDENTITY, uid)
+        assert not processes.alive(after.pid, after.started)
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+@needs_server
+async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        await wait(engine, Health.READY)
+        parsed = urlsplit((await given(engine))["REDIS_URL"])
+        assert not await caches._pong(parsed.port or 0, "wrong")
+        [running] = engine._previews[IDENTITY].kept.caches
+        assert running.pid in processes.marked(mark_of("test", IDENTITY)), "it is found if it is forgotten"
+        assert ask(f"redis://x:wrong@127.0.0.1:{parsed.port}/0", "GET a")[0].startswith("-NOAUTH")
+        state = json.loads(next((shop.settings.state / "previews").glob("*.json")).read_text())
+        [cache] = state["caches"]
+        assert parsed.password
+        assert parsed.password not in processes.command(cache["pid"])
+
+
+@needs_server
+async def test_what_persists_outlives_its_process(shop: Workshop) -> None:
+    kept = replace(CACHE, storage=Storage.PERSISTENT)
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(kept,)), 1))
+        await wait(engine, Health.READY)
+        url = (await given(engine))["REDIS_URL"]
+        assert ask(url, "SET a 1") == ["+OK"]
+        [cache] = engine._previews[IDENTITY].kept.caches
+        await processes.end(cache.pid, cache.started)
+
+        async def back() -> bool:
+            [now] = engine._previews[IDENTITY].kept.caches
+            return now.pid != cache.pid and await caches._pong(now.port, urlsplit(url).password or "")
+
+        await until(back)
+        assert ask(url, "GET a") == ["1"]
+
+
+async def test_where_no_server_is_found_the_preview_says_what_to_install(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: None)
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        found = await wait(engine, Health.FAILED)
+        assert found.why == (
+            "There is neither redis-server nor valkey-server on PATH. Install one: apt-get install redis-server."
+        )
+
+
+@pytest.mark.parametrize(("kind", "found"), [("redis", "/bin/redis-server"), ("valkey", "/bin/valkey-server")])
+def test_each_kind_takes_its_own_server_first(kind: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: f"/bin/{name}")
+    assert caches.server(kind) == found
+    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: None)
+    with pytest.raises(Failed):
+        caches.server(kind)
+
+
+def test_the_password_file_is_private(tmp_path: Path) -> None:
+    assert caches._private(tmp_path / "x").stat().st_mode & 0o777 == 0o600
