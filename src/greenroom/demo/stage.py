@@ -36,7 +36,8 @@ SECRETS = {
     "GREENROOM_WEBHOOK_SECRET": "demo-webhook-secret",
     "GREENROOM_SIGNING_KEY": "demo-signing-key",
 }
-NEEDS = ("postgresql",)
+CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
+NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
 START_SECONDS = 20.0
 
 
@@ -233,7 +234,7 @@ def _people(world: World) -> None:
 
 def _drivers(target: Path) -> None:
     """The catalog's requirements.txt, installed: copied, with what it needs, from where this program has them."""
-    for name in ("pg8000", "scramp", "asn1crypto", "python-dateutil", "six"):
+    for name in ("pg8000", "scramp", "asn1crypto", "python-dateutil", "six", "redis", "async-timeout"):
         for file in metadata.files(name) or ():
             if ".." not in file.parts and file.suffix != ".pyc":
                 copy = target / file

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from greenroom.demo.outside import Eyes, NotSeen, demand, until
-from greenroom.demo.stage import Stage
+from greenroom.demo.stage import CACHE, Stage
 
 PREVIEW = "preview"
 
@@ -48,7 +48,10 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
     demand(seen == stage.shop.seeded_products(), f"the rows are not those of the seed: {seen[:2]}...")
     demand("release 2" in page, "the page is not of the commit")
     await until(lambda: eyes.says("catalog", number, "### Preview ready"))
-    return f"page of release 2 with {len(seen)} seeded products, migrated; the comment says ready"
+    cache = (await eyes.products(number))["cache"]
+    demand(cache == ("hit" if CACHE else "no cache"), f"the cache says {cache!r}")
+    of_its_own = ", from a cache of its own" if CACHE else ""
+    return f"page of release 2 with {len(seen)} seeded products, migrated{of_its_own}; the comment says ready"
 
 
 async def push(stage: Stage, eyes: Eyes) -> str:
