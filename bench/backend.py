@@ -26,6 +26,7 @@ from e2e.scene import DOMAIN, NODE, Scene, kubectl, objects  # noqa: E402
 
 ROUNDS = 10
 WAIT = 180.0
+PLACE = "where-it-answers"
 KINDS = ("secret", "service", "deployment", "ingress")
 
 
@@ -57,7 +58,7 @@ def bare(found: dict[str, Any], host: str) -> dict[str, Any]:
     """An object as somebody would write it, with another host."""
     metadata = {"name": found["metadata"]["name"]}
     text = json.dumps({k: v for k, v in found.items() if k not in ("metadata", "status")})
-    made: dict[str, Any] = json.loads(text.replace('"HOST"', json.dumps(f"{host}.{DOMAIN}")))
+    made: dict[str, Any] = json.loads(text.replace(json.dumps(PLACE), json.dumps(f"{host}.{DOMAIN}")))
     if found["kind"] == "Service":
         for key in ("clusterIP", "clusterIPs"):
             made["spec"].pop(key, None)
@@ -76,7 +77,7 @@ def backends(scene: Scene) -> list[dict[str, Any]]:
             found.append(taken)
         if number == ROUNDS:
             kept = [o for kind in KINDS for o in objects(kind, pull.namespace)]
-            text = json.dumps(kept).replace(f'"catalog-pr-{pull.number}.{DOMAIN}"', '"HOST"')
+            text = json.dumps(kept).replace(f'"catalog-pr-{pull.number}.{DOMAIN}"', json.dumps(PLACE))
             kept = json.loads(text)
         pull.close()
         pull.gone(90)

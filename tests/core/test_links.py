@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from builders import NOW, digest, sha
 from greenroom.core import links, names
+from greenroom.core.actions import Change
 from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
 from greenroom.core.links import Neighbours, Seeker, resolved
 from greenroom.core.model import Identity, Observed, Permission, RowSet
+from greenroom.core.plan import plan
 from greenroom.core.rows import Choice, Link, Row, Version, link_variables, parameters, revision
 from greenroom.core.status import Reason
+from greenroom.core.verdicts import Desired, Run
 
 URL = (("url", "PAYMENTS_URL"),)
 WEB = (Process("web", port=8080),)
@@ -319,3 +322,17 @@ def test_resolution_is_total_stable_allowed_and_says_why(
                 Permission.WRITE,
                 Permission.ADMIN,
             }
+
+
+def test_names_that_are_held_keep_what_follows_from_them() -> None:
+    """A changed domain waits for a person; until then nothing of it reaches the services."""
+    api = replace(PAYMENTS, address=(("public", "PUBLIC_URL"),))
+    on = replace(ALONE, repositories=(Repository("payments", "acme/payments", (api,)),))
+    moved = replace(on, domain="other.example.com")
+    old = row("payments", 17, on, given=(("payments", "PUBLIC_URL", "https://payments-pr-17.preview.example.com"),))
+    new = row("payments", 17, moved, given=(("payments", "PUBLIC_URL", "https://payments-pr-17.other.example.com"),))
+    identity, reason = Identity(8, 17), Reason("wanted", "")
+    rows = RowSet(8, "payments", 1, {17: old})
+    found = plan(Desired({identity: Run(new, reason, NOW)}), Observed(sets={8: rows}), rows, NOW)
+    assert [a for a in found.actions if isinstance(a, Change)] == []
+    assert identity in found.holds

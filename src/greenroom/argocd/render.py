@@ -25,6 +25,7 @@ RESTRICTIONS = (
     "Argo CD deletes by itself, as soon as GitHub's list leaves a pull request out, for whatever reason.",
     "Images are tags, not digests; a tag that moves is followed at the next start of a pod.",
     "No lifetime, limits, sleep, incarnations, comments, receipts or history.",
+    "Links lead to the same preview or to staging, never to another preview; `required: preview` counts for nothing.",
 )
 KINDS = (
     ("", "ConfigMap"),

@@ -135,7 +135,7 @@ class _Draft:
         what = f"other services ({', '.join(sorted(gone))} would go)" if gone else "other names or addresses"
         self.holds[identity] = Hold(key, reasons.config_names(what))
         kept = replace(old.naming, label=new.naming.label)
-        return old if gone else replace(new, naming=kept, links=old.links, repository=old.repository)
+        return old if gone else replace(new, naming=kept, links=old.links, given=old.given, repository=old.repository)
 
     def _restart(self, identity: Identity, new: Row) -> None:
         key = f"restart:{_digest(new.services, new.links, new.given)}"

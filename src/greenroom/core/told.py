@@ -201,7 +201,7 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     if status.log and private:
         lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
     if status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
-        lines += ["", _ways(platform)]
+        lines += ["", _ways(platform, status)]
     return "\n".join(lines)
 
 
@@ -238,7 +238,9 @@ def _named(name: str, page: str, hidden: bool) -> str:
     return inline(name) if hidden or not page else f"[{inline(name)}]({page})"
 
 
-def _ways(platform: Platform) -> str:
+def _ways(platform: Platform, status: Status) -> str:
     life = platform.lifetime
+    used = next((link.target for link in status.links if link.why != SAME), "")
+    other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
     gone = f" Removed after {reasons.span(life.inactive_after)} without activity." if life.inactive_after else ""
-    return f"<sub>Take the label `{plain(platform.label)}` off to remove the preview.{gone} Times are UTC.</sub>"
+    return f"<sub>Take the label `{plain(platform.label)}` off to remove the preview.{gone}{other} Times are UTC.</sub>"
