@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
-from e2e.scene import NotSeen, Scene, kubectl, objects, until
+from e2e.scene import NotSeen, Pull, Scene, kubectl, objects, until
 
 HANG = "CREATE TABLE IF NOT EXISTS hang (n int); SELECT pg_sleep(600);\n"
+
+
+def migrating(pull: Pull) -> list[str]:
+    """The web pods that migrate now."""
+    return [
+        str(p["metadata"]["name"])
+        for p in pull.pods("app.kubernetes.io/component=web")
+        for s in p["status"].get("initContainerStatuses", ())
+        if s["name"] == "migrate" and "running" in s["state"]
+    ]
 
 
 def test_a_label_waits_for_the_image_and_becomes_a_page(scene: Scene) -> None:
@@ -45,19 +56,25 @@ def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> No
     pull = scene.catalog.pull_request("hang", "2")
     pull.ready("2")
     pull.push("3", files={"migrations/002_hang.sql": HANG})
-
-    def migrating() -> bool:
-        statuses = (
-            s
-            for p in pull.pods("app.kubernetes.io/component=web")
-            for s in p["status"].get("initContainerStatuses", ())
-        )
-        return any(s["name"] == "migrate" and "running" in s["state"] for s in statuses)
-
-    until(migrating, 60, "a migration that hangs")
+    until(lambda: migrating(pull), 60, "a migration that hangs")
     assert pull.answers("2"), "the old version serves"
     pull.push("4", files={"migrations/002_hang.sql": "SELECT 1;\n"})
     pull.answers("4", 15)
+
+
+def test_a_migration_whose_pod_is_evicted_is_tried_again(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("evicted", "2", files={"migrations/003_slow.sql": "SELECT pg_sleep(10);\n"})
+    [name] = until(lambda: migrating(pull), 90, "a slow migration")
+    path = f"/api/v1/namespaces/{pull.namespace}/pods/{name}/eviction"
+    metadata = {"name": name, "namespace": pull.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
+    until(lambda: name not in migrating(pull), 30, "the eviction")
+    assert len(pull.ready("2", 120)["products"]) == 30
+    applied = "SELECT count(*) FROM schema_migrations WHERE name = '003_slow.sql'"
+    [pod] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
+    ask = f'PGPASSWORD="$POSTGRES_PASSWORD" psql -XqAt -h 127.0.0.1 -U app -d app -c "{applied}"'
+    assert kubectl("exec", "-n", pull.namespace, pod["metadata"]["name"], "--", "sh", "-c", ask).strip() == "1"
 
 
 def test_a_push_during_a_running_sync_is_the_new_version_soon(scene: Scene) -> None:

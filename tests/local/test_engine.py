@@ -275,7 +275,7 @@ FAILING = {
         "cannot be read",
         "",
     ),
-    "other need": ({"needs": (Need("q", "redis", "7", (("url", "URL"),)),)}, "offers postgresql, not redis", ""),
+    "other need": ({"needs": (Need("q", "rabbitmq", "4", (("url", "URL"),)),)}, "redis, valkey, not rabbitmq", ""),
     "crash": (
         {"processes": (Process("web", command=("python", "-c", "raise SystemExit('boom')"), port=1),)},
         "ended while it started",

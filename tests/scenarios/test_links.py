@@ -348,3 +348,21 @@ async def test_what_cannot_be_written_is_not_in_effect(two: Two, monkeypatch: py
     answer = await Control(two.story.controller(), asleep).use(f"shop#{shop}", f"payments#{pay}", "root")
     assert not answer["done"]
     assert two.url(shop) == "http://payments.staging"
+
+
+async def test_what_was_asked_for_does_not_outlive_its_pull_request(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controlling, "USE_SECONDS", 0.2)
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+
+    class Asleep:
+        def wake(self, name: str) -> None:
+            """Nothing is passed over."""
+
+    asleep: Any = Asleep()
+    await Control(two.story.controller(), asleep).use(f"shop#{shop}", f"payments#{pay}", "root")
+    two.world.close(SLUG, shop, "ada")
+    await two.passes(8)
+    two.world.reopen(SLUG, shop, "ada")
+    await two.passes()
+    assert two.url(shop) == "http://payments.staging"

@@ -121,6 +121,7 @@ async def test_what_did_not_change_is_not_sent_again() -> None:
 async def test_only_loopback_names_and_strict_headers() -> None:
     assert (await client(host="dashboard.evil.example").get("/")).status_code == 403
     answer = await client().get("/")
+    assert answer.headers["referrer-policy"] == "same-origin", "with no-referrer a form posts `Origin: null`"
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert not re.search(r"<style|style=|<script>|onclick|https?://", answer.text)
 

@@ -112,7 +112,13 @@ class Reconciler:
         return bool(self._asked.get(identity))
 
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
-        """What was asked for of this repository and is not in a block that was read back."""
+        """What was asked for of this repository and is not in a block that was read back.
+
+        A pull request that is closed, or lost its label, has forgotten it.
+        """
+        asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
+        for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
+            del self._asked[gone]
         for number, block in facts.blocks.items():
             asked = self._asked.get(Identity(facts.listing.repository_id, number), {})
             for choice in block.memory.choices:

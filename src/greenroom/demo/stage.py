@@ -80,7 +80,7 @@ class Stage:
             service["needs"] = [n for n in service.get("needs", ()) if n["kind"] in NEEDS]  # the rest wants a cluster
             if path.stem == "catalog":
                 service["env"] = {"PYTHONPATH": str(self.folder / "drivers")}
-            (services / path.name).write_text(json.dumps(service))
+            (services / path.name).write_text(yaml.safe_dump(service, sort_keys=False))
         (self.platform / "greenroom.yaml").write_text(self._yaml(label))
 
     def _yaml(self, label: str) -> str:

@@ -76,7 +76,7 @@ def used(answer: dict[str, Any]) -> str:
     """What was pointed where, or that it is not in effect yet."""
     where = f"#{answer['to']}" if answer["to"].isdecimal() else f" from {answer['to']}"
     if answer["done"]:
-        return f"{answer['preview']}: {answer['service']}{where} from now on; the comment says where it leads"
+        return f"{answer['preview']}: {answer['service']}{where} is noted; the comment says where it leads now"
     return f"{answer['preview']}: not yet; the comment that holds it could not be written. It is tried again."
 
 

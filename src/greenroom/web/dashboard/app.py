@@ -33,7 +33,7 @@ POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-acti
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with `no-referrer` a browser posts our own form with `Origin: null`
     "cache-control": "no-store",
 }
 
@@ -110,7 +110,9 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
         status = board.find(name, number)
         if status is None or control is None:
             return page("missing.html", request, 404, name=f"{name}#{number}")
-        form = dict(parse_qsl((await request.body())[:MAX_FORM].decode("utf-8", "replace")))
+        if int(request.headers.get("content-length") or MAX_FORM + 1) > MAX_FORM:
+            return await shown(request, status, "The form is too large. Nothing was changed.", 413)
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         own = f"{request.url.scheme}://{request.headers['host']}"
         path = request.url.path.removesuffix("/use")
         if request.headers.get("origin") != own or not hmac.compare_digest(form.get("token", ""), token(path)):
