@@ -16,6 +16,7 @@ from greenroom.core.model import Identity, Running
 from greenroom.core.status import Stage, Status, Used, User
 from greenroom.errors import Failed
 from greenroom.store.rows import Event
+from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web.admin import admin
 from greenroom.web.dashboard import dashboard
@@ -214,6 +215,29 @@ async def test_without_a_running_loop_there_is_no_form() -> None:
     page = await client(replace(status(1), links=LINKED)).get("/previews/shop/1")
     assert "<form" not in page.text
     assert (await client(status(1)).post("/previews/shop/1/use")).status_code == 404
+
+
+async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> None:
+    why = "until payments#17, which ada chose, has a preview that may be used"
+    long = (*LINKED, Used("web", "search", "staging", why, "http://y"))
+    board = Board({Identity(7, 1): replace(status(1), links=long), Identity(7, 2): status(2)}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(admin(board, Past(), Nothing()))
+    asked = {"x-greenroom": "cli"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=asked) as one:
+        graph = (await one.get("/api/graph")).json()
+        assert [(k["preview"], k["name"]) for k in graph["links"]] == [("shop#1", "payments#17"), ("shop#1", "staging")]
+        text = printing.graph(graph)
+        assert "shop#1  payments -> payments#17  ada chose it" in text
+        assert why in " ".join(text.split()), "a long reason has a line of its own"
+        assert max(map(len, text.splitlines())) <= 80
+        assert "shop#2" in text
+        used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
+        assert "is noted" in printing.used({**used.json(), "service": "payments", "to": "9"})
+        refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})
+        assert (refused.status_code, refused.json()["error"]) == (409, "'nonsense' names no target.")
+        assert (await one.post("/api/use", json={"preview": "shop#1"})).status_code == 400
+    assert "not yet" in printing.used({"preview": "shop#1", "service": "payments", "to": "staging", "done": False})
+    assert printing.graph({"links": [], "apart": []}) == "No preview runs."
 
 
 async def test_the_graph_is_drawn_and_told_in_a_table() -> None:

@@ -84,10 +84,11 @@ def graph(answer: dict[str, Any]) -> str:
     """A line for each link: who, what, from where, why; then the previews that stand alone."""
     links = answer["links"]
     wide = [max((len(k[part]) for k in links), default=0) for part in ("preview", "service", "name")]
-    lines = [
-        _cut(f"{k['preview']:<{wide[0]}}  {k['service']:<{wide[1]}} -> {k['name']:<{wide[2]}}  {k['why']}".rstrip())
-        for k in links
-    ]
+    lines = []
+    for link in links:
+        ends = f"{link['preview']:<{wide[0]}}  {link['service']:<{wide[1]}} -> {link['name']:<{wide[2]}}"
+        fits = len(ends) + 2 + len(link["why"]) <= WIDTH
+        lines += [f"{ends}  {link['why']}".rstrip()] if fits else [ends.rstrip(), *_wrapped(link["why"])]
     if answer["apart"]:
         text = f"Neither use another nor are used: {', '.join(answer['apart'])}."
         lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
