@@ -120,8 +120,12 @@ def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_new_incarnation(sc
     kubectl("delete", "pod", "-n", pull.namespace, "-l", queue, "--wait=false")
     pull.says("began again", 90)
     until(lambda: incarnation(pull) == "2", 60)
-    pull.answers("2")
-    pull.post("/orders", {"product": 1})
+
+    def ordered() -> bool:  # the pods of before may serve until those of now do, and their queue is gone
+        pull.post("/orders", {"product": 1})
+        return True
+
+    until(ordered, 60, "an order that the new queue takes")
     until(lambda: orders(pull)["orders"] >= 1, 60)
 
 
