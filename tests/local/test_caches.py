@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,6 +57,23 @@ def ask(url: str, *commands: str) -> list[str]:
                 line = file.readline().decode().strip()
             answers.append(line)
     return answers[1:]
+
+
+@contextlib.contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Somebody else listens there; nothing else of this program runs until they do."""
+    deadline = time.monotonic() + 5
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        while True:
+            try:
+                squatter.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        squatter.listen()
+        yield
 
 
 @needs_server
@@ -147,3 +167,18 @@ def test_each_kind_takes_its_own_server_first(kind: str, found: str, monkeypatch
 
 def test_the_password_file_is_private(tmp_path: Path) -> None:
     assert caches._private(tmp_path / "x").stat().st_mode & 0o777 == 0o600
+
+
+@needs_server
+async def test_a_cache_that_cannot_come_back_is_said_and_forgiven_when_it_can(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        await wait(engine, Health.READY)
+        [cache] = engine._previews[IDENTITY].kept.caches
+        os.kill(cache.pid, signal.SIGKILL)
+        with taken(cache.port):
+            found = await wait(engine, Health.FAILED)
+            assert "ended while it started" in found.why
+            assert (await given(engine))["REDIS_PORT"] == str(cache.port), "the services go on"
+        found = await wait(engine, Health.READY)
+        assert (found.why, found.log) == ("", ())

@@ -86,6 +86,7 @@ class Preview:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._crashes: dict[str, int] = {}
+        self._cache_away = False
 
     def begin(self) -> None:
         """Start driving."""
@@ -379,7 +380,11 @@ class Preview:
                     await self._cache(need, self._database(service.name, need.name))
         except Failed as error:
             self._keep(health=Health.FAILED, why=scrub(str(error)), log=tuple(scrub(line) for line in error.log))
+            self._cache_away = True
             return
+        if self._cache_away and not self.kept.failed_key:  # what a newer version failed for is still to be read
+            self._keep(health=Health.READY, why="", log=())
+        self._cache_away = False
         dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
         if serving is None or not dead:
             return
