@@ -40,11 +40,12 @@ def count(table: str) -> int:
 
 
 def page() -> str:
-    shown, _ = cached(products)
+    shown, cache = cached(products)
     rows = "".join(f"<tr><td>{html.escape(p['name'])}<td>{p['cents'] / 100:.2f}<td>{p['stock']}" for p in shown)
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Catalog</title>"
         f"<h1>Catalog, release {html.escape(RELEASE)}</h1><table><tr><th>Product<th>Price<th>Stock{rows}</table>"
+        f"<p>Cache: {cache}"
     )
 
 
@@ -67,6 +68,9 @@ class Answers(BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/orders" and "CLOUDAMQP_URL" not in os.environ:
             self._send({"error": "there is no queue here"}, 503)
+            return
+        if self.path == "/orders" and sent["product"] not in {p["id"] for p in products()}:
+            self._send({"error": "there is no such product"}, 404)
             return
         if self.path == "/orders":
             Orders().put(int(sent["product"]))

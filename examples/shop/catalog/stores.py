@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 
 KEY, QUEUE = "products", "orders"
@@ -36,9 +37,12 @@ def cached(read: Callable[[], list[dict]]) -> tuple[list[dict], str]:
 
 
 def forget() -> None:
-    """Empty the cache: the products are others now."""
+    """Empty the cache: the products are others now. One that is away may show the old ones for a minute."""
     if "REDIS_URL" in os.environ:
-        _cache().delete(KEY)
+        try:
+            _cache().delete(KEY)
+        except _away() as error:
+            print(f"the cache is away: {error}", file=sys.stderr, flush=True)
 
 
 class Orders:
@@ -57,10 +61,14 @@ class Orders:
         self._connection.close()
 
     def each(self, take: Callable[[int], None]) -> None:
-        """Hand on what waits now, each taken off once it is done."""
+        """Hand on what waits now, each taken off once it is done; one that fails waits again."""
         while True:
             method, _, body = self._channel.basic_get(QUEUE)
             if method is None:
                 return
-            take(json.loads(body)["product"])
+            try:
+                take(json.loads(body)["product"])
+            except Exception:
+                self._channel.basic_nack(method.delivery_tag)
+                raise
             self._channel.basic_ack(method.delivery_tag)

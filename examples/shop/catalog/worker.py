@@ -13,6 +13,8 @@ QUERY = """
 INSERT INTO price_index (average_cents, runs) SELECT coalesce(avg(cents), 0)::integer, 1 FROM products
 ON CONFLICT (only_one) DO UPDATE SET average_cents = excluded.average_cents, runs = price_index.runs + 1
 """
+# An order of a product that is not there any more is nothing; it would come back for ever.
+ORDER = "INSERT INTO orders (product) SELECT id FROM products WHERE id = :id"
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -22,7 +24,7 @@ if __name__ == "__main__":
         try:
             database.run(QUERY)
             if orders:
-                orders.each(lambda product: database.run("INSERT INTO orders (product) VALUES (:id)", id=product))
+                orders.each(lambda product: database.run(ORDER, id=product))
         except DatabaseError as error:  # the web process may still be migrating
             print(f"not yet: {error}", file=sys.stderr, flush=True)
         time.sleep(1)
