@@ -359,6 +359,21 @@ async def test_a_server_that_is_only_starting_is_found_and_waited_for(shop: Work
     assert not await Postgres(shop.settings.state, ours).exists("nothing")
 
 
+async def test_what_a_killed_run_had_asked_of_the_server_ends_before_the_next_asks(shop: Workshop) -> None:
+    shop.settings.state.mkdir()
+    ours = account.account(shop.settings.state)
+    killed = Postgres(shop.settings.state, ours)
+    async with killed._connection() as connection:
+        asked = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
+        async with killed._connection() as other:
+            query = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
+            while not await (await other.execute(query)).fetchone():
+                await asyncio.sleep(0.01)
+        assert not await Postgres(shop.settings.state, ours).exists("nothing")
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            await asked
+
+
 RUNNER = """
 import asyncio, pickle, sys
 sys.path.insert(0, {tests!r})

@@ -34,6 +34,9 @@ SETTINGS = {
     "password_encryption": "scram-sha-256",
 }
 SEEDER = "greenroom_seeder"
+OURS = "greenroom"
+"""The `application_name` of the superuser's sessions."""
+SESSIONS_SECONDS = 20.0
 
 
 def _bare() -> str:
@@ -87,14 +90,37 @@ class Postgres:
     async def _find_or_start(self) -> Server:
         """Find it, wherever in its own start it is: an earlier run may have been killed right after starting it."""
         if server := self.found():
-            return await self._answers(server)
+            return await self._adopt(server)
         try:
             return await self._answers(await self._start())
         except Failed:
             await asyncio.sleep(1)  # one that had not yet written its note refused ours
             if server := self.found():
-                return await self._answers(server)
+                return await self._adopt(server)
             raise
+
+    async def _adopt(self, server: Server) -> Server:
+        """Take over a server, and end what a run that was killed had asked of it.
+
+        Its sessions outlive it until their statement ends: a `CREATE DATABASE` would come between ours. The lock on the
+        state folder says that no other run is alive.
+        """
+        import psycopg
+
+        await self._answers(server)
+        others = (
+            "FROM pg_stat_activity WHERE application_name = %s AND usename = 'postgres' AND pid <> pg_backend_pid()"
+        )
+        deadline = asyncio.get_running_loop().time() + SESSIONS_SECONDS
+        async with await psycopg.AsyncConnection.connect(server.url("postgres"), autocommit=True) as connection:
+            await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", (OURS,))
+            while await (await connection.execute(f"SELECT 1 {others}", (OURS,))).fetchone():
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Failed(
+                        "PostgreSQL is still busy with what a run that was killed had asked. Start Greenroom again."
+                    )
+                await asyncio.sleep(0.02)
+        return server
 
     def found(self) -> Server | None:
         """The server that an earlier run started, if it still runs: by PostgreSQL's own note of pid and port.
@@ -193,7 +219,9 @@ class Postgres:
         import psycopg
 
         server = await self.server()
-        async with await psycopg.AsyncConnection.connect(server.url(database), autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            server.url(database), autocommit=True, application_name=OURS
+        ) as connection:
             yield connection
 
     async def template(self, name: str, seed: str) -> None:
