@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts MariaDB with the environment of the stock image: MARIADB_USER, MARIADB_PASSWORD, MARIADB_DATABASE; root has no
-# password and only the socket. Data is in /var/lib/mysql. Runs as any user but root.
+# Starts MariaDB with the environment of the stock image: MARIADB_USER, MARIADB_PASSWORD, MARIADB_DATABASE; root has a
+# password that nobody knows, and no way in from outside. Data is in /var/lib/mysql. Runs as any user but root.
 set -eu
 data=/var/lib/mysql
 quoted() { printf '%s' "$1" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"; }
@@ -9,6 +9,8 @@ if [ ! -d $data/mysql ]; then
     mariadb-install-db --no-defaults --datadir=$data --skip-test-db --auth-root-authentication-method=normal >/dev/null
     mariadbd --no-defaults --datadir=$data --bootstrap <<SQL
 FLUSH PRIVILEGES;
+DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1', 'root'@'$(hostname)';
+ALTER USER 'root'@'localhost' IDENTIFIED BY '$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')';
 CREATE DATABASE IF NOT EXISTS \`$MARIADB_DATABASE\`;
 CREATE USER '$MARIADB_USER'@'%' IDENTIFIED BY '$(quoted "${MARIADB_PASSWORD:?}")';
 GRANT ALL ON \`$MARIADB_DATABASE\`.* TO '$MARIADB_USER'@'%';
