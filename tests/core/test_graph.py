@@ -12,6 +12,7 @@ from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_
 from greenroom.core.decision import decide
 from greenroom.core.graph import graph
 from greenroom.core.links import SAME
+from greenroom.core.model import Running
 from greenroom.core.status import Stage, Status, Used, User
 from greenroom.web.dashboard.drawing import drawn
 
@@ -47,6 +48,17 @@ def test_every_link_is_an_edge_once_whatever_the_order(statuses: list[Status], r
     wanted = {(s.name, k.target, k.name, k.why) for s in alive for k in s.links if k.why != SAME}
     assert [(e.source, e.target, e.name, e.why) for e in found.edges] == sorted(wanted)
     assert not {e.source for e in found.edges} & set(found.apart)
+
+
+def test_a_link_leads_to_the_preview_that_answers_and_says_which_commit_runs_in_it() -> None:
+    pay = Running("pay", "http://pay", "c" * 40, "", True)
+    user = replace(READY, name="a#2", links=(Used("web", "pay", "pay#1", "ada chose it", "http://pay"),))
+    answering = replace(READY, name="shop#1", services=(*READY.services, pay))
+    [edge] = graph([user, answering]).edges
+    assert (edge.name, edge.preview, edge.version) == ("pay#1", "shop#1", "c" * 40)
+    assert [n.href for n in drawn((edge,)).right] == ["/previews/shop/1"], "the page has the name of the repository"
+    [gone] = graph([user]).edges
+    assert (gone.preview, gone.version, drawn((gone,)).right[0].href) == ("", "", "")
 
 
 @given(STATUSES)

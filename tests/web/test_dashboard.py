@@ -220,14 +220,17 @@ async def test_without_a_running_loop_there_is_no_form() -> None:
 async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> None:
     why = "until payments#17, which ada chose, has a preview that may be used"
     long = (*LINKED, Used("web", "search", "staging", why, "http://y"))
-    board = Board({Identity(7, 1): replace(status(1), links=long), Identity(7, 2): status(2)}, {}, NOW, 1)
+    paying = replace(status(17), services=(Running("payments", "http://p", "b" * 40, "", True),))
+    board = Board(
+        {Identity(7, s.identity.number): s for s in (replace(status(1), links=long), status(2), paying)}, {}, NOW, 1
+    )
     transport = httpx2.ASGITransport(admin(board, Past(), Nothing()))
     asked = {"x-greenroom": "cli"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=asked) as one:
         graph = (await one.get("/api/graph")).json()
         assert [(k["preview"], k["name"]) for k in graph["links"]] == [("shop#1", "payments#17"), ("shop#1", "staging")]
         text = printing.graph(graph)
-        assert "shop#1  payments -> payments#17  ada chose it" in text
+        assert "shop#1  payments -> payments#17 bbbbbbb  ada chose it" in text
         assert why in " ".join(text.split()), "a long reason has a line of its own"
         assert max(map(len, text.splitlines())) <= 80
         assert "shop#2" in text

@@ -13,13 +13,19 @@ _NOT_THERE = (Stage.NONE, Stage.REMOVED)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """`source`, a preview, finds `target`, a service, at `name`: `payments#17`, `staging` or `by hand`."""
+    """`source`, a preview, finds `target`, a service, at `name`: `payments#17`, `staging` or `by hand`.
+
+    `preview` is the one that answers there, by its own name (`shop#17`), and `version` the commit that runs in it, in
+    full; both are empty for what is no preview, and `version` while nothing runs. What a version means is not judged.
+    """
 
     source: str
     target: str
     name: str
     why: str
     url: str
+    preview: str = ""
+    version: str = ""
 
     @property
     def end(self) -> str:
@@ -38,6 +44,12 @@ class Graph:
 def graph(statuses: Iterable[Status]) -> Graph:
     """The graph of what exists; the same whatever the order."""
     alive = [s for s in statuses if s.stage not in _NOT_THERE]
-    edges = {Edge(s.name, k.target, k.name, k.why, k.url) for s in alive for k in s.links if k.why != SAME}
+    answers = {f"{r.service}#{s.number}": (s.name, r.sha) for s in alive for r in s.services}
+    edges = {
+        Edge(s.name, k.target, k.name, k.why, k.url, *answers.get(k.name, ("", "")))
+        for s in alive
+        for k in s.links
+        if k.why != SAME
+    }
     linked = {e.source for e in edges} | {s.name for s in alive if any(not u.misses for u in s.used_by)}
     return Graph(tuple(sorted(edges)), tuple(sorted(s.name for s in alive if s.services and s.name not in linked)))

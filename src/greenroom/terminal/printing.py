@@ -81,8 +81,8 @@ def used(answer: dict[str, Any]) -> str:
 
 
 def graph(answer: dict[str, Any]) -> str:
-    """A line for each link: who, what, from where, why; then the previews that stand alone."""
-    links = answer["links"]
+    """A line for each link: who, what, from where and which commit of it, why; then the previews that stand alone."""
+    links = [{**k, "name": f"{k['name']} {k['version'][:7]}".rstrip()} for k in answer["links"]]
     wide = [max((len(k[part]) for k in links), default=0) for part in ("preview", "service", "name")]
     lines = []
     for link in links:

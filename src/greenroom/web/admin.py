@@ -99,7 +99,15 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())
         links = [
-            {"preview": e.source, "service": e.target, "name": e.name, "why": e.why, "url": e.url} for e in found.edges
+            {
+                "preview": e.source,
+                "service": e.target,
+                "name": e.name,
+                "why": e.why,
+                "url": e.url,
+                "version": e.version,
+            }
+            for e in found.edges
         ]
         return JSONResponse({"links": links, "apart": list(found.apart)})
 

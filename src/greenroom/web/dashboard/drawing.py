@@ -49,6 +49,7 @@ def drawn(edges: tuple[Edge, ...]) -> Drawing:
         users.setdefault(edge.end, []).append(at[edge.source])
     ends = sorted(users, key=lambda end: (sum(users[end]) / len(users[end]), end))
     to = {name: ROW * (i + 1) for i, name in enumerate(ends)}
+    pages = {e.end: e.preview for e in edges}
     half = (LEFT + RIGHT) // 2
     lines = [
         Line(
@@ -61,7 +62,7 @@ def drawn(edges: tuple[Edge, ...]) -> Drawing:
     lines.sort(key=lambda line: not line.staging)  # what was chosen is drawn over what is usual
     return Drawing(
         tuple(Node(name, at[name], _page(name)) for name in sources),
-        tuple(Node(name, to[name], _page(name)) for name in ends),
+        tuple(Node(name, to[name], _page(pages[name])) for name in ends),
         tuple(lines),
         ROW * (max(len(sources), len(ends)) + 1),
     )
