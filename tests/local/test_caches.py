@@ -110,6 +110,23 @@ async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_
 
 
 @needs_server
+async def test_a_version_without_it_ends_it(shop: Workshop) -> None:
+    first, second = shop.commit("1"), shop.commit("2")
+    async with LocalEngine(shop.settings, lambda i: None) as engine:
+        await engine.serve(shop.rows(shop.row(first, needs=(CACHE,)), 1))
+        await wait(engine, Health.READY, first)
+        [cache] = engine._previews[IDENTITY].kept.caches
+        await engine.serve(shop.rows(shop.row(second), 2))
+        await wait(engine, Health.READY, second)
+
+        async def gone() -> bool:
+            return not engine._previews[IDENTITY].kept.caches
+
+        await until(gone)
+        assert not processes.alive(cache.pid, cache.started)
+
+
+@needs_server
 async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))

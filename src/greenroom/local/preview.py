@@ -361,6 +361,7 @@ class Preview:
             await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
             await self._end(old.processes)
             await self._forget_trees(new)
+            await self._forget_caches(new)
 
     async def _forget_trees(self, instance: Instance) -> None:
         used = {v.sha for v in instance.row.versions}
@@ -368,6 +369,11 @@ class Preview:
         for tree in folder.glob("*"):
             if tree.name not in used:
                 await self._ground.worktrees.remove(instance.row.slug, tree)
+
+    async def _forget_caches(self, instance: Instance) -> None:
+        used = {self._database(service.name, need.name) for service, need in _needs(instance.row)}
+        await self._end(tuple(c for c in self.kept.caches if c.name not in used))
+        self._keep(caches=tuple(c for c in self.kept.caches if c.name in used))
 
     # --- watching ---
 
