@@ -495,11 +495,14 @@ class Scene:
         return kubectl("logs", "-n", HOME, "deploy/greenroom", "--tail=60", check=False)
 
     def uninstall(self) -> None:
-        """Everything of this run out of the cluster, whatever state it is in."""
+        """Everything of this run, or of one that was killed, out of the cluster, whatever state it is in."""
+        ours = ("-l", "greenroom.dev/installation=e2e", "--timeout=90s")
+        kubectl("scale", "-n", HOME, "deploy/greenroom", "--replicas=0", check=False)
+        # The AppProject goes with the release: an Application that outlives it cannot be removed by Argo CD.
+        kubectl("delete", "applicationset,application", "-n", ARGO, *ours, check=False)
+        kubectl("delete", "namespace", *ours, check=False)
         run("helm", "uninstall", HOME, "-n", HOME, "--wait", check=False)
-        for kind in ("applicationset", "application"):
-            kubectl("delete", kind, "-n", ARGO, "-l", "greenroom.dev/installation=e2e", "--wait=false", check=False)
-        kubectl("delete", "namespace", HOME, "--wait=false", check=False)
+        kubectl("delete", "namespace", HOME, "--ignore-not-found", "--timeout=90s")
 
     # --- between stories ---
 
@@ -520,7 +523,7 @@ class Scene:
 
 @contextlib.contextmanager
 def played(folder: Path, image: str) -> Iterator[Scene]:
-    """The scene, set and installed; at the end nothing of it is left in the cluster."""
+    """The scene, set and installed where nothing is left of an earlier one; at the end nothing of it is left."""
     github = GitHub()
     github.start()
     try:
@@ -531,6 +534,7 @@ def played(folder: Path, image: str) -> Iterator[Scene]:
             seed = run(str(CLUSTER), "seed", "catalog-seed", str(ROOT / "examples/shop/catalog/seed/catalog.sql"))
             scene.make_configuration(seed.strip().splitlines()[-1])
             scene.people()
+            scene.uninstall()
             try:
                 scene.install()
                 yield scene
