@@ -137,9 +137,10 @@ def main() -> None:
         Path(folder).chmod(0o755)
         with stage.played(Path(folder), os.environ["GREENROOM_E2E"]) as scene:
             scene.up()
-            floor(scene, backends(scene))
-            pairs(scene)
-            uses(scene)
+            with scene.serving(catalog=scene.whole):
+                floor(scene, backends(scene))
+                pairs(scene)
+                uses(scene)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ def scene(the_played_scene: stage.Scene, request: pytest.FixtureRequest) -> Iter
     the_played_scene.clean()
 
 
+@pytest.fixture
+def stores(scene: stage.Scene) -> Iterator[None]:
+    """The catalog has its cache and queue too."""
+    with scene.serving(catalog=scene.whole):
+        yield
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """What the controller said, beside a story that failed."""

@@ -6,6 +6,8 @@ import base64
 import json
 import subprocess
 
+import pytest
+
 from e2e.scene import Pull, Scene, kubectl, objects, until
 
 
@@ -87,6 +89,7 @@ def orders(pull: Pull) -> dict[str, int]:
     return found
 
 
+@pytest.mark.usefixtures("stores")
 def test_a_backend_has_its_own_database_queue_and_cache_with_a_worker_and_a_cron(scene: Scene) -> None:
     pull = scene.catalog.pull_request("stores", "2")
     pull.ready("2")
@@ -109,6 +112,7 @@ def test_a_backend_has_its_own_database_queue_and_cache_with_a_worker_and_a_cron
         assert password not in application, "no password in an Application's field, the comment or the log"
 
 
+@pytest.mark.usefixtures("stores")
 def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_new_incarnation(scene: Scene) -> None:
     pull = scene.catalog.pull_request("store-dies", "2")
     pull.ready("2")
@@ -130,10 +134,7 @@ def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_new_incarnation(sc
 
 
 def test_mariadb_belongs_to_a_preview_as_well(scene: Scene) -> None:
-    service = scene.services["payments"]
-    scene.services["payments"] = {**service, "needs": [{"kind": "mariadb", "version": "10.11"}]}
-    scene.upgrade()
-    try:
+    with scene.serving(payments={**scene.services["payments"], "needs": [{"kind": "mariadb", "version": "10.11"}]}):
         pull = scene.payments.pull_request("maria", "2")
         pull.ready("2", 120)
         [pod] = pull.pods("greenroom.dev/role=need")
@@ -142,6 +143,3 @@ def test_mariadb_belongs_to_a_preview_as_well(scene: Scene) -> None:
         [web] = pull.pods("app.kubernetes.io/component=web")
         given = {e["name"]: e for e in web["spec"]["containers"][0]["env"]}["DATABASE_URL"]
         assert given["valueFrom"]["secretKeyRef"] == {"name": "payments-mariadb", "key": "url"}
-    finally:
-        scene.services["payments"] = service
-        scene.upgrade()

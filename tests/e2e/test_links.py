@@ -51,7 +51,7 @@ def shows(pull: Pull, words: str, seconds: float = 60) -> None:
     until(check, seconds, f"{words!r} on the page of {pull.name}")
 
 
-@pytest.mark.usefixtures("staging")
+@pytest.mark.usefixtures("staging", "stores")
 def test_from_staging_to_another_preview_by_comment_by_hand_in_argo_cd_and_back(scene: Scene) -> None:
     catalog = scene.catalog.pull_request("api", "2")
     shop = scene.storefront.pull_request("front", "2")

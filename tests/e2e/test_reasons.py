@@ -6,6 +6,8 @@ import base64
 import json
 import time
 
+import pytest
+
 from e2e.scene import REGISTRY, SECRETS, Scene, kubectl, objects
 
 FAILING = "raise SystemExit('the settings are missing')\n"
@@ -145,6 +147,7 @@ def test_a_namespace_that_is_somebody_elses_is_not_adopted(scene: Scene) -> None
         scene.pulls.clear()
 
 
+@pytest.mark.usefixtures("stores")
 def test_no_secret_is_in_an_application_or_a_comment(scene: Scene) -> None:
     pull = scene.catalog.pull_request("secrets", "2")
     pull.ready("2")
