@@ -103,6 +103,17 @@ def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
     assert "abc" not in written(web), "no secret's value, not even a default"
 
 
+def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path: Path) -> None:
+    stores = 'db: { image: "postgres:16" }\n  queue: { image: "rabbitmq:3" }'
+    web = "web: { build: ., depends_on: [db], environment: [KEY, DEBUG=1] }"
+    worker = "worker: { build: ., environment: { TOKEN: } }"
+    [draft] = read(tmp_path, "compose.yaml", f"services:\n  {stores}\n  {web}\n  {worker}\n")
+    assert [n["kind"] for n in draft.data["needs"]] == ["postgresql"]
+    assert any("queue (rabbitmq:3)" in note and "nothing here names it" in note for note in draft.notes)
+    assert {note.partition(" ")[0] for note in draft.notes if "from outside the file" in note} == {"KEY", "TOKEN"}
+    assert draft.data["env"] == {"DEBUG": "1"}
+
+
 APP: dict[str, Any] = {
     "name": "My Shop",
     "addons": ["heroku-postgresql:mini", {"plan": "cloudamqp:lemur", "as": "amqp"}, "papertrail"],

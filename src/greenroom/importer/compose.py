@@ -98,6 +98,11 @@ def drafts(services: dict[str, Any], options: Options) -> list[Draft]:
                     f"{each.name} ({image}) is neither built here nor a kind of need: write it as a manifest "
                     "(docs/needs.md), or as a service of its own."
                 )
+            elif each.kind and each.name not in taken:
+                made[0].notes.append(
+                    f"{each.name} ({each.spec.get('image')}) was left out: nothing here names it. "
+                    f"If a service asks it, add `kind: {each.kind}` to its `needs:`."
+                )
     return made
 
 
@@ -251,10 +256,11 @@ def _host(text: str) -> str:
 
 
 def _environment(given: Any) -> dict[str, str]:
+    """The variables; one without a value has that of the shell that starts Compose, written as `${NAME}`."""
     if isinstance(given, dict):
-        return {str(k): "" if v is None else _text(v) for k, v in given.items()}
+        return {str(k): f"${{{k}}}" if v is None else _text(v) for k, v in given.items()}
     pairs = (str(line).partition("=") for line in given or ())
-    return {name: value for name, _, value in pairs}
+    return {name: value if equals else f"${{{name}}}" for name, equals, value in pairs}
 
 
 def _text(value: Any) -> str:
