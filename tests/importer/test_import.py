@@ -106,12 +106,12 @@ def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
 def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path: Path) -> None:
     stores = 'db: { image: "postgres:16" }\n  queue: { image: "rabbitmq:3" }'
     web = "web: { build: ., depends_on: [db], environment: [KEY, DEBUG=1] }"
-    worker = "worker: { build: ., environment: { TOKEN: } }"
+    worker = "worker: { build: ., environment: { TOKEN: , SINCE: 2026-01-31 } }"
     [draft] = read(tmp_path, "compose.yaml", f"services:\n  {stores}\n  {web}\n  {worker}\n")
     assert [n["kind"] for n in draft.data["needs"]] == ["postgresql"]
     assert any("queue (rabbitmq:3)" in note and "nothing here names it" in note for note in draft.notes)
     assert {note.partition(" ")[0] for note in draft.notes if "from outside the file" in note} == {"KEY", "TOKEN"}
-    assert draft.data["env"] == {"DEBUG": "1"}
+    assert draft.data["env"] == {"DEBUG": "1", "SINCE": "2026-01-31"}
 
 
 APP: dict[str, Any] = {
@@ -154,6 +154,40 @@ def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
     assert any("papertrail" in note for note in made.notes)
 
 
+def test_two_stores_of_a_kind_have_names_of_their_own(tmp_path: Path) -> None:
+    addons = ["heroku-redis", "rediscloud", "rediscloud", "heroku-postgresql"]
+    [app] = read(tmp_path, "app.json", json.dumps({"addons": addons, "env": {"ON": True}}))
+    assert [(n["kind"], n.get("name"), n["as"]) for n in app.data["needs"]] == [
+        ("redis", None, "REDIS_URL"),
+        ("redis", "rediscloud", "REDISCLOUD_URL"),
+        ("postgresql", None, "DATABASE_URL"),
+    ]
+    assert app.data["env"] == {"ON": "true"}
+    stores = 'cache: { image: redis }\n  redis: { image: "redis:7" }'
+    [web] = read(tmp_path, "compose.yml", f"services:\n  {stores}\n  web: {{ build: ., links: [cache, redis] }}")
+    assert [n.get("name") for n in web.data["needs"]] == [None, "redis-2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("bin/clock 'a b'", ["bin/clock", "a b"]),
+        ("FOO=1 bin/clock", ["sh", "-c", "FOO=1 bin/clock"]),
+        ("echo it's", ["sh", "-c", "echo it's"]),
+    ],
+)
+def test_a_command_has_a_shell_where_it_needs_one(line: str, command: list[str], tmp_path: Path) -> None:
+    [made] = read(tmp_path, "Procfile", f"clock: {line}")
+    assert made.data["processes"]["clock"]["command"] == command
+
+
+def test_scripts_that_have_no_place_are_said(tmp_path: Path) -> None:
+    app = {"scripts": {"postdeploy": "rake seed", "pr-predestroy": "rake bye"}}
+    [made] = read(tmp_path, "app.json", json.dumps(app), Procfile="web: run\nrelease: rake migrate")
+    assert made.data["migrate"] == ["rake", "migrate"]
+    assert [n.split()[2] for n in made.notes if n.startswith("The script")] == ["postdeploy", "pr-predestroy"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
@@ -161,6 +195,16 @@ def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
         ("docker-compose.yml", "a: 1", "holds no `services:`"),
         ("docker-compose.yml", "a: 1\n---\nb: 2", "holds no `services:`"),
         ("docker-compose.yml", "services: { db: { image: postgres } }", "no service of your own"),
+        ("compose.yml", "services: { web: { build: ., environment: 5 } }", "services.web.environment: 5 is not valid"),
+        ("compose.yml", "services: { web: { build: ., ports: 80 } }", "Write a list of ports."),
+        ("compose.yml", "services: { web: { build: ., healthcheck: { test: { a: b } } } }", "services.web.healthcheck"),
+        ("compose.yml", "services: { web: }", "services.web: holds no mapping"),
+        ("app.json", '{ "addons": "heroku-redis" }', "addons: 'heroku-redis' is not valid here. Write a list of"),
+        (
+            "app.json",
+            '{ "environments": { "review": { "scripts": { "postdeploy": 1 } } } }',
+            "environments.review.scripts",
+        ),
         ("app.json", "{", "is no JSON"),
         ("app.json", "[]", "holds no mapping"),
     ],

@@ -6,13 +6,12 @@ https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from greenroom.config.needs import KINDS
-from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings
+from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings, split, text
 
 NAMES = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)} | {
     "postgis": "postgresql",
@@ -63,8 +62,8 @@ class _Found:
     def port(self) -> int | None:
         """The first port inside the container."""
         for each in (*(self.spec.get("expose") or ()), *(self.spec.get("ports") or ())):
-            text = str(each.get("target", "")) if isinstance(each, dict) else str(each)
-            last = _plain(text)[0].rpartition(":")[2].partition("/")[0].partition("-")[0]
+            given = str(each.get("target", "")) if isinstance(each, dict) else str(each)
+            last = _plain(given)[0].rpartition(":")[2].partition("/")[0].partition("-")[0]
             if last.isdecimal():
                 return int(last)
         return None
@@ -148,8 +147,7 @@ def _fill(
         draft.data["uses"] = uses
     plain = {}
     for name, value in env.items():
-        text, known = _plain(value)
-        plain[name] = text
+        plain[name], known = _plain(value)
         if not known:
             draft.notes.append(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
     settings(draft, {n: v for n, v in plain.items() if v})
@@ -168,10 +166,9 @@ def _process(member: _Found, draft: Draft) -> dict[str, Any]:
     process: dict[str, Any] = {"port": member.port} if member.port else {"kind": "worker"}
     command = member.spec.get("command")
     if isinstance(command, str):
-        text, _ = _plain(command)
-        process["command"] = ["sh", "-c", text] if re.search(r"[$&|;<>`]", text) else shlex.split(text)
+        process["command"] = split(_plain(command)[0])
     elif isinstance(command, list):
-        process["command"] = [_plain(str(part))[0] for part in command]
+        process["command"] = [_plain(text(part))[0] for part in command]
     test = (member.spec.get("healthcheck") or {}).get("test")
     if member.port and test and (path := _PROBE.search(" ".join(test) if isinstance(test, list) else str(test))):
         process["probe"] = path[1]
@@ -204,8 +201,8 @@ def _needs(
             continue
         entry: dict[str, Any] = need(other.kind, other.version, draft)
         name = _slug(other.name)
-        if name != other.kind and any(n.get("kind") == other.kind for n in made):
-            entry["name"] = name
+        if any(n.get("kind") == other.kind for n in made):
+            entry["name"] = name if name != other.kind else f"{name}-2"
         taken[other.name] = (draft.name, entry.get("name", other.kind))
         made.append({**entry, **({"as": given} if given else {})})
         stock = str(other.spec.get("image", "")).rpartition("/")[2].partition(":")[0]
@@ -220,12 +217,12 @@ def _variables(host: str, env: dict[str, str]) -> dict[str, str]:
     """Which variables hold which part of the address of a host."""
     found: dict[str, str] = {}
     for name, value in env.items():
-        text, _ = _plain(value)
+        address, _ = _plain(value)
         if not VARIABLE.fullmatch(name):
             continue
-        if "://" in text and _host(text) == host:
+        if "://" in address and _host(address) == host:
             found.setdefault("url", name)
-        elif text == host:
+        elif address == host:
             found.setdefault("host", name)
             begin = name.removesuffix("HOST").removesuffix("HOSTNAME").removesuffix("SERVER")
             for part, ends in PARTS.items():
@@ -239,18 +236,18 @@ def _uses(env: dict[str, str], others: dict[str, str]) -> tuple[list[dict[str, A
     made: dict[str, dict[str, Any]] = {}
     left = dict(env)
     for name, value in env.items():
-        text, _ = _plain(value)
-        host = _host(text) if "://" in text else text
+        address, _ = _plain(value)
+        host = _host(address) if "://" in address else address
         if host in others and VARIABLE.fullmatch(name) and others[host] not in made:
-            part = {"as": name} if "://" in text else {"as": {"host": name}}
+            part = {"as": name} if "://" in address else {"as": {"host": name}}
             made[others[host]] = {"service": others[host], **part}
             del left[name]
     return [*made.values()], left
 
 
-def _host(text: str) -> str:
+def _host(address: str) -> str:
     try:
-        return urlsplit(text).hostname or ""
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""
 
@@ -258,16 +255,12 @@ def _host(text: str) -> str:
 def _environment(given: Any) -> dict[str, str]:
     """The variables; one without a value has that of the shell that starts Compose, written as `${NAME}`."""
     if isinstance(given, dict):
-        return {str(k): f"${{{k}}}" if v is None else _text(v) for k, v in given.items()}
-    pairs = (str(line).partition("=") for line in given or ())
+        return {str(k): f"${{{k}}}" if v is None else text(v) for k, v in given.items()}
+    pairs = (text(line).partition("=") for line in given or ())
     return {name: value if equals else f"${{{name}}}" for name, equals, value in pairs}
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _plain(text: str) -> tuple[str, bool]:
+def _plain(given: str) -> tuple[str, bool]:
     """The text with defaults in place of variables, and whether each had one."""
     known = True
 
@@ -276,8 +269,8 @@ def _plain(text: str) -> tuple[str, bool]:
         known = known and match[2] is not None
         return match[2] or ""
 
-    return _DEFAULT.sub(replaced, text.replace("$$", "\0")).replace("\0", "$"), known
+    return _DEFAULT.sub(replaced, given.replace("$$", "\0")).replace("\0", "$"), known
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-") or "service"
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-") or "service"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from greenroom.config.needs import KINDS
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE|CREDENTIAL|_KEY$|^KEY$|_DSN$|SALT")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_SHELL = re.compile(r"[$&|;<>`]|^\w+=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ def written(draft: Draft) -> str:
     notes = "".join(f"# - {note}\n" for note in draft.notes)
     head = f"# services/{draft.name}.yaml, a draft.{' To do:' if notes else ''}\n"
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
+
+
+def split(command: str) -> list[str]:
+    """A command's words; where it asks for what only a shell does, that of a shell."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    return ["sh", "-c", command] if _SHELL.search(command) or not words else words
+
+
+def text(value: object) -> str:
+    """A value as a variable holds it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def settings(draft: Draft, env: dict[str, str]) -> None:

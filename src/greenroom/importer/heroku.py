@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
-from greenroom.importer.draft import Draft, Options, begun, need, settings
+from greenroom.importer.draft import Draft, Options, begun, need, settings, split, text
 
 ADDONS = {
     "heroku-postgresql": ("postgresql", "DATABASE_URL"),
@@ -23,10 +22,10 @@ ADDONS = {
 PORT = 8080
 
 
-def procfile(text: str) -> dict[str, str]:
+def procfile(content: str) -> dict[str, str]:
     """Process types with their commands. https://devcenter.heroku.com/articles/procfile"""
     found = {}
-    for line in text.splitlines():
+    for line in content.splitlines():
         if match := re.fullmatch(r"\s*([A-Za-z0-9_-]+)\s*:\s*(.+?)\s*", line):
             found[match[1]] = match[2]
     return found
@@ -39,9 +38,14 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
     name = options.name or _slug(str(app.get("name") or "")) or "web"
     found = begun(name, options)
     _processes(found, app, processes)
-    needs = [n for addon in app.get("addons") or () if (n := _need(addon, found))]
+    needs: dict[str, dict[str, Any]] = {}
+    for addon in app.get("addons") or ():
+        if one := _need(addon, found):
+            name = _slug(one["as"].removesuffix("_URL"))
+            again = any(n["kind"] == one["kind"] for n in needs.values())
+            needs.setdefault(name, {**one, **({"name": name} if again else {})})
     if needs:
-        found.data["needs"] = needs
+        found.data["needs"] = [*needs.values()]
     _env(found, app["env"])
     for key, why in (
         ("buildpacks", "Greenroom runs images: let CI build one, for example with `pack build`."),
@@ -53,7 +57,10 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
 
 
 def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> None:
-    release = processes.pop("release", "") or (app.get("scripts") or {}).get("postdeploy", "")
+    scripts = dict(app.get("scripts") or {})
+    release = processes.pop("release", "") or scripts.pop("postdeploy", "")
+    for name, command in scripts.items():
+        found.notes.append(f"The script {name} (`{command}`) was left out. What prepares data belongs into `migrate:`.")
     formation = app.get("formation") or {}
     made: dict[str, Any] = {}
     for name, command in (processes or {"web": ""}).items():
@@ -62,7 +69,7 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
         found.notes.append(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
     found.data["processes"] = made
     if release:
-        found.data["migrate"] = _split(release)
+        found.data["migrate"] = split(release)
         found.notes.append("`migrate` runs before every start of the web process: it must be safe to run again.")
     if shells := [n for n, p in made.items() if p.get("command", [""])[0] == "sh"]:
         found.notes.append(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
@@ -70,11 +77,7 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
 
 def _process(name: str, command: str) -> dict[str, Any]:
     process: dict[str, Any] = {"port": PORT} if name == "web" else {"kind": "worker"}
-    return {**process, "command": _split(command)} if command else process
-
-
-def _split(command: str) -> list[str]:
-    return ["sh", "-c", command] if re.search(r"[$&|;<>`]", command) else shlex.split(command)
+    return {**process, "command": split(command)} if command else process
 
 
 def _replicas(formation: Any, found: Draft) -> dict[str, int]:
@@ -108,9 +111,9 @@ def _env(found: Draft, env: dict[str, Any]) -> None:
             what = "made by Heroku" if generated else "asked for at each deploy"
             found.notes.append(f"{name} is {what}: put it into a Secret and name that under `envFrom:`.")
         else:
-            plain[name] = str(value)
+            plain[name] = text(value)
     settings(found, plain)
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-")
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")

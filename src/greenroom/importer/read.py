@@ -10,6 +10,7 @@ from greenroom.config.documents import MAX_BYTES, Unreadable, documents
 from greenroom.errors import FixConfiguration, Mistake
 from greenroom.importer import compose, heroku
 from greenroom.importer.draft import Draft, Options
+from greenroom.importer.shapes import COMPOSE, HEROKU, mistakes
 
 KNOWN = "a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile"
 
@@ -31,7 +32,14 @@ def drafts(path: Path, options: Options) -> list[Draft]:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
         raise _wrong(path, "holds no `services:`.", f"Name {KNOWN}.")
-    made = compose.drafts(found["services"], options)
+    wrong = []
+    for name, spec in found["services"].items():
+        if isinstance(spec, dict):
+            wrong += mistakes(path.name, f"services.{name}.", spec, COMPOSE)
+        else:
+            wrong.append(Mistake(path.name, f"services.{name}", "holds no mapping.", "Give it `image:` or `build:`."))
+    _refuse(wrong)
+    made = compose.drafts({str(name): spec for name, spec in found["services"].items()}, options)
     if not made:
         raise _wrong(
             path, "holds no service of your own.", "Give yours a `build:`; images of others are needs or manifests."
@@ -46,6 +54,9 @@ def _app(path: Path) -> dict[str, Any]:
         raise _wrong(path, f"is no JSON ({error}).", "Mend it, or name another file.") from None
     if not isinstance(found, dict):
         raise _wrong(path, "holds no mapping.", f"Name {KNOWN}.")
+    _refuse(mistakes(path.name, "", found, HEROKU))
+    if review := (found.get("environments") or {}).get("review"):
+        _refuse(mistakes(path.name, "environments.review.", review, HEROKU))
     return found
 
 
@@ -57,6 +68,11 @@ def _text(path: Path) -> str:
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, f"cannot be read ({error}).", f"Name {KNOWN}.") from None
+
+
+def _refuse(wrong: list[Mistake]) -> None:
+    if wrong:
+        raise FixConfiguration("\n".join(map(str, wrong)), tuple(wrong))
 
 
 def _wrong(path: Path, message: str, fix: str) -> FixConfiguration:

@@ -1,0 +1,63 @@
+"""What the keys that are read may hold. Whatever else a file says, it is not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from greenroom.errors import Mistake
+
+Scalar = str | int | float | bool | date | datetime  # YAML makes a date of 2026-01-31
+Shapes = Mapping[str, tuple[TypeAdapter[Any], str]]
+
+
+class Health(BaseModel):
+    """How Compose asks a container whether it is well."""
+
+    test: str | list[str] | None = None
+
+
+class Addon(BaseModel):
+    """A store of Heroku's, with the name that its variable begins with."""
+
+    plan: str
+    name: str | None = Field(None, alias="as")
+    options: dict[str, Any] | None = None
+
+
+# https://github.com/compose-spec/compose-spec/blob/main/05-services.md
+COMPOSE: Shapes = {
+    "image": (TypeAdapter(str | None), "a text"),
+    "build": (TypeAdapter(str | dict[Any, Any] | None), "a folder or a mapping"),
+    "command": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "environment": (TypeAdapter(dict[Any, Scalar | None] | list[Scalar] | None), "a mapping or a list of NAME=value"),
+    "depends_on": (TypeAdapter(dict[Any, Any] | list[str] | None), "a list of services or a mapping"),
+    "links": (TypeAdapter(list[str] | None), "a list of services"),
+    "ports": (TypeAdapter(list[Scalar | dict[Any, Any]] | None), "a list of ports"),
+    "expose": (TypeAdapter(list[Scalar] | None), "a list of ports"),
+    "healthcheck": (TypeAdapter(Health | None), "a mapping whose `test` is a text or a list"),
+    "deploy": (TypeAdapter(dict[Any, Any] | None), "a mapping"),
+}
+# https://devcenter.heroku.com/articles/app-json-schema
+HEROKU: Shapes = {
+    "name": (TypeAdapter(str | None), "a text"),
+    "addons": (TypeAdapter(list[str | Addon] | None), "a list of add-ons"),
+    "env": (TypeAdapter(dict[str, Scalar | dict[str, Any]] | None), "a mapping of variables"),
+    "formation": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of process types"),
+    "scripts": (TypeAdapter(dict[str, str] | None), "a mapping of commands"),
+    "environments": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of environments"),
+}
+
+
+def mistakes(file: str, where: str, found: Mapping[str, Any], shapes: Shapes) -> list[Mistake]:
+    """One for each key that holds something else than its kind of file allows."""
+    made = []
+    for key, (shape, words) in shapes.items():
+        try:
+            shape.validate_python(found.get(key))
+        except ValidationError:
+            made.append(Mistake(file, f"{where}{key}", f"{found[key]!r:.60} is not valid here.", f"Write {words}."))
+    return made
