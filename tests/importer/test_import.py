@@ -154,6 +154,12 @@ def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
     assert any("papertrail" in note for note in made.notes)
 
 
+def test_a_note_stays_a_comment_whatever_the_file_holds(tmp_path: Path) -> None:
+    odd = json.dumps("elasticsearch\nimage: theirs # \0")
+    [made] = read(tmp_path, "compose.yml", f"services:\n  web: {{ build: . }}\n  search: {{ image: {odd} }}\n")
+    assert yaml.safe_load(written(made)) == made.data
+
+
 def test_two_stores_of_a_kind_have_names_of_their_own(tmp_path: Path) -> None:
     addons = ["heroku-redis", "rediscloud", "rediscloud", "heroku-postgresql"]
     [app] = read(tmp_path, "app.json", json.dumps({"addons": addons, "env": {"ON": True}}))

@@ -47,7 +47,8 @@ def begun(name: str, options: Options) -> Draft:
 
 def written(draft: Draft) -> str:
     """The file's text: notes as comments, then YAML."""
-    notes = "".join(f"# - {note}\n" for note in draft.notes)
+    lines = ("".join(c if c.isprintable() else " " for c in note) for note in draft.notes)
+    notes = "".join(f"# - {line}\n" for line in lines)
     head = f"# services/{draft.name}.yaml, a draft.{' To do:' if notes else ''}\n"
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
 
