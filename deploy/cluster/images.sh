@@ -79,6 +79,21 @@ needs_images() {
     need_image redis 7 redis-server redis /data '"Cmd": ["redis-server"]'
     need_image mariadb 10.11 mariadb-server mysql /var/lib/mysql
     need_image rabbitmq 3.13 rabbitmq-server rabbitmq /var/lib/rabbitmq # Debian's 3.10, under the tag that is asked for
+    mailpit_image
+}
+
+# What a manifest of a team's own brings: Mailpit, one static program. Its module has no pages; mail and the API are whole.
+mailpit_image() {
+    ! has_image mailpit v1.27 || return 0
+    build mailpit "$BIN"
+    exec 8>&-
+    local work
+    work=$(mktemp -d)
+    install -m 755 "$BIN/mailpit" "$work"
+    install -d -m 1777 "$work/tmp" # its mails
+    layer mailpit "$work" --owner=0 --group=0 mailpit tmp
+    rm -rf "$work"
+    push --layer "$CACHE/layers/mailpit.tar.gz" --config '{"Entrypoint": ["/mailpit"]}' mailpit:v1.27
 }
 
 # need_image NAME TAG PACKAGE USER DATA [COMMAND]: NAME:TAG of that package for uid 999; its start script, if it has one.

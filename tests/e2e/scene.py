@@ -347,6 +347,8 @@ class Scene:
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     whole: dict[str, Any] = field(default_factory=dict)
     """The catalog with its cache and queue as well as its database."""
+    manifests: dict[str, str] = field(default_factory=dict)
+    """Manifests of the team's own, by name."""
 
     def __getattr__(self, name: str) -> Repository:
         try:
@@ -419,7 +421,11 @@ class Scene:
         repository, _, digest = self.image.partition("@")
         return {
             "image": {"repository": repository, "digest": digest},
-            "configuration": {"greenroom": self.configuration, "services": self.services},
+            "configuration": {
+                "greenroom": self.configuration,
+                "services": self.services,
+                "needs": self.manifests,
+            },
             "secrets": {"existingSecret": "greenroom-e2e"},
             "argocd": {"namespaceNames": not OLDEST},
             # Argo CD runs beside the cluster's pods here, where Services have no names.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 
 import pytest
 
-from e2e.scene import Pull, Scene, kubectl, objects, until
+from e2e.scene import REGISTRY, ROOT, Pull, Scene, kubectl, objects, thing, until
 
 
 def incarnation(pull: Pull) -> str:
@@ -143,3 +148,92 @@ def test_mariadb_belongs_to_a_preview_as_well(scene: Scene) -> None:
         [web] = pull.pods("app.kubernetes.io/component=web")
         given = {e["name"]: e for e in web["spec"]["containers"][0]["env"]}["DATABASE_URL"]
         assert given["valueFrom"]["secretKeyRef"] == {"name": "payments-mariadb", "key": "url"}
+
+
+@contextlib.contextmanager
+def disks() -> Iterator[str]:
+    """A volume that the default storage class gives to whoever claims it, deleted with its claim. Yields its name."""
+    folder = tempfile.mkdtemp(prefix="greenroom-disk-", dir="/tmp")  # of folders, Kubernetes deletes only such
+    os.chown(folder, 999, 999)
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    named = {"name": "e2e-disk"}
+    made: list[dict[str, object]] = [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {**named, "annotations": default},
+            "provisioner": "kubernetes.io/no-provisioner",
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": named,
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Delete",
+                "storageClassName": "e2e-disk",
+                "hostPath": {"path": folder},
+            },
+        },
+    ]
+    kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+    try:
+        yield "e2e-disk"
+    finally:
+        kubectl("delete", "storageclass,persistentvolume", "e2e-disk", "--ignore-not-found", "--wait=false")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_persistent_database_outlives_its_pod_and_ends_with_the_preview(scene: Scene) -> None:
+    need = {"kind": "postgresql", "version": "15", "storage": "persistent", "size": "1Gi"}
+    with disks() as disk, scene.serving(payments={**scene.services["payments"], "needs": [need]}):
+        pull = scene.payments.pull_request("disk", "2")
+        pull.ready("2", 120)
+
+        def asked(sql: str) -> str:
+            ask = f'PGPASSWORD="$POSTGRES_PASSWORD" psql -XqAt -h payments-postgresql -U app -d app -c "{sql}"'
+            return kubectl("exec", "-n", pull.namespace, "payments-postgresql-0", "--", "sh", "-c", ask)
+
+        asked("CREATE TABLE kept AS SELECT 42 AS answer")
+        [before] = pull.pods("greenroom.dev/role=need")
+        [web] = pull.pods("app.kubernetes.io/component=web")
+        kubectl("delete", "pod", "-n", pull.namespace, "payments-postgresql-0", "--wait=false")
+        until(lambda: asked("SELECT answer FROM kept").strip() == "42", 60)
+        [after] = pull.pods("greenroom.dev/role=need")
+        assert after["metadata"]["uid"] != before["metadata"]["uid"], "another pod, the same data"
+        pull.push("3")
+        pull.answers("3")
+        assert asked("SELECT answer FROM kept").strip() == "42"
+        assert incarnation(pull) == web["metadata"]["annotations"]["greenroom.dev/incarnation"] == "1"
+        assert "began again" not in pull.comment
+        pull.close()
+        pull.says("Nothing is left", 90)
+        assert thing("persistentvolume", disk) is None
+
+
+def test_a_mail_catcher_of_the_teams_own_manifest(scene: Scene) -> None:
+    manifest = (ROOT / "tests/charts/everything/needs/mailpit.yaml").read_text()
+    scene.manifests["mailpit"] = manifest.replace("docker.io/axllent", REGISTRY)
+    need = {"manifest": "needs/mailpit.yaml", "env": {"MAIL_HOST": "mailpit", "MAIL_API": "http://mailpit/api/v1"}}
+    try:
+        with scene.serving(payments={**scene.services["payments"], "needs": [need]}):
+            pull = scene.payments.pull_request("mail", "2")
+            pull.ready("2")
+            [web] = pull.pods("app.kubernetes.io/component=web")
+
+            def python(text: str) -> str:
+                return kubectl("exec", "-n", pull.namespace, web["metadata"]["name"], "--", "python", "-c", text)
+
+            sent = "s.sendmail('shop@example.com', ['ada@example.com'], 'Subject: Your order\\n\\nThank you')"
+            send = f"import os, smtplib; s = smtplib.SMTP(os.environ['MAIL_HOST'], 1025); {sent}"
+            read = (
+                "import os, urllib.request as r; print(r.urlopen(os.environ['MAIL_API'] + '/messages').read().decode())"
+            )
+            until(lambda: python(send) == "", 30, "a mail that Mailpit takes")
+            [mail] = json.loads(python(read))["messages"]
+            assert (mail["Subject"], mail["To"][0]["Address"]) == ("Your order", "ada@example.com")
+            pull.close()
+            pull.says("Nothing is left", 60)
+    finally:
+        del scene.manifests["mailpit"]
