@@ -401,7 +401,10 @@ class Scene:
             "registry": {"insecure": [REGISTRY]},
             "limits": {"perAuthor": 50},
             "argocd": {"chart": f"file://{self.folder}/charts//charts/preview", "chartVersion": "v1"},
-            "images": {kind: f"{REGISTRY}/{kind}" for kind in ("redis", "mariadb", "rabbitmq")},
+            "images": {
+                "postgresql": f"{REGISTRY}/postgres",
+                **{kind: f"{REGISTRY}/{kind}" for kind in ("redis", "mariadb", "rabbitmq")},
+            },
             "ingress": {"probe": f"http://{NODE}"},
         }
 
@@ -440,7 +443,7 @@ class Scene:
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "greenroom-e2e", "namespace": HOME}}
         kubectl("apply", "-f", "-", given=json.dumps({**secret, "stringData": SECRETS}))
         self.upgrade()
-        kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
+        self.rolled()
         self.find_webhook()
 
     def upgrade(self) -> None:
@@ -448,6 +451,9 @@ class Scene:
         values = self.folder / "values.yaml"
         values.write_text(json.dumps(self.values()))
         run("helm", "upgrade", "--install", HOME, str(ROOT / "charts" / "greenroom"), "-n", HOME, "-f", str(values))
+
+    def rolled(self) -> None:
+        kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
 
     def find_webhook(self) -> None:
         service = next(s for s in objects("service", HOME) if s["metadata"]["name"].endswith("webhook"))
@@ -467,19 +473,27 @@ class Scene:
             self.upgrade()
 
     @contextlib.contextmanager
-    def serving(self, **services: Any) -> Iterator[None]:
-        """These services as they are given here, once the controller knows, and back afterwards."""
-        before = dict(self.services)
+    def serving(self, manifests: dict[str, str] | None = None, **services: Any) -> Iterator[None]:
+        """These services and manifests as they are given here, once the controller knows, and back afterwards."""
+        before, pod = (self.services, self.manifests), self.controller()["metadata"]["name"]
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.services.update(services)
-        self.upgrade()
         log = ("logs", "-n", HOME, "deploy/greenroom", f"--since-time={since}")
-        until(lambda: "the configuration was read again" in kubectl(*log), 60, "the new configuration")
+
+        def known() -> bool:  # another set of files makes another pod
+            if self.controller()["metadata"]["name"] != pod:
+                return True
+            return "the configuration was read again" in kubectl(*log)
+
+        self.services, self.manifests = {**self.services, **services}, {**self.manifests, **(manifests or {})}
         try:
+            self.upgrade()
+            until(known, 60, "the new configuration")
+            self.rolled()
             yield
         finally:
-            self.services = before
+            self.services, self.manifests = before
             self.upgrade()
+            self.rolled()
 
     def controller(self) -> dict[str, Any]:
         """The controller's pod that is not on its way out."""

@@ -214,26 +214,21 @@ def test_a_persistent_database_outlives_its_pod_and_ends_with_the_preview(scene:
 
 def test_a_mail_catcher_of_the_teams_own_manifest(scene: Scene) -> None:
     manifest = (ROOT / "tests/charts/everything/needs/mailpit.yaml").read_text()
-    scene.manifests["mailpit"] = manifest.replace("docker.io/axllent", REGISTRY)
+    manifests = {"mailpit": manifest.replace("docker.io/axllent", REGISTRY)}
     need = {"manifest": "needs/mailpit.yaml", "env": {"MAIL_HOST": "mailpit", "MAIL_API": "http://mailpit/api/v1"}}
-    try:
-        with scene.serving(payments={**scene.services["payments"], "needs": [need]}):
-            pull = scene.payments.pull_request("mail", "2")
-            pull.ready("2")
-            [web] = pull.pods("app.kubernetes.io/component=web")
+    with scene.serving(manifests, payments={**scene.services["payments"], "needs": [need]}):
+        pull = scene.payments.pull_request("mail", "2")
+        pull.ready("2")
+        [web] = pull.pods("app.kubernetes.io/component=web")
 
-            def python(text: str) -> str:
-                return kubectl("exec", "-n", pull.namespace, web["metadata"]["name"], "--", "python", "-c", text)
+        def python(text: str) -> str:
+            return kubectl("exec", "-n", pull.namespace, web["metadata"]["name"], "--", "python", "-c", text)
 
-            sent = "s.sendmail('shop@example.com', ['ada@example.com'], 'Subject: Your order\\n\\nThank you')"
-            send = f"import os, smtplib; s = smtplib.SMTP(os.environ['MAIL_HOST'], 1025); {sent}"
-            read = (
-                "import os, urllib.request as r; print(r.urlopen(os.environ['MAIL_API'] + '/messages').read().decode())"
-            )
-            until(lambda: python(send) == "", 30, "a mail that Mailpit takes")
-            [mail] = json.loads(python(read))["messages"]
-            assert (mail["Subject"], mail["To"][0]["Address"]) == ("Your order", "ada@example.com")
-            pull.close()
-            pull.says("Nothing is left", 60)
-    finally:
-        del scene.manifests["mailpit"]
+        sent = "s.sendmail('shop@example.com', ['ada@example.com'], 'To: ada@example.com\\nSubject: Your order\\n\\nThank you')"
+        send = f"import os, smtplib; s = smtplib.SMTP(os.environ['MAIL_HOST'], 1025); {sent}"
+        read = "import os, urllib.request as r; print(r.urlopen(os.environ['MAIL_API'] + '/messages').read().decode())"
+        until(lambda: python(send) == "", 30, "a mail that Mailpit takes")
+        [mail] = json.loads(python(read))["messages"]
+        assert (mail["Subject"], mail["To"][0]["Address"]) == ("Your order", "ada@example.com")
+        pull.close()
+        pull.says("Nothing is left", 60)
