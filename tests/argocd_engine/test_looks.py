@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -190,3 +191,18 @@ async def test_ready_is_an_answer_through_the_public_host(status: int, answers: 
     assert asked[0].url.host == "ingress.test"
     await one._silence(found)
     assert len(asked) == (1 if answers else 2), "an answer counts for its version"
+
+
+async def test_each_try_of_what_is_refused_is_waited_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(looks, "time", clock)
+    status = {"conditions": [{"type": "ComparisonError", "message": "registry: connection refused"}]}
+    made = watcher(application(status))
+    made.look = await made._look(application(status))
+    clock.now += 400
+    made.look = await made._look(application(status))
+    assert (made.look.refused, clock.now - made.refused_since) == (True, 400)
+    another = application(status, annotations={ROW: packed(replace(ROW_NOW, nonce=1))})
+    made.look = await made._look(another)
+    assert (made.look.refused, clock.now - made.refused_since) == (True, 0), "still told, and tried again later"

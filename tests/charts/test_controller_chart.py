@@ -226,3 +226,30 @@ def test_rendered_sets_have_the_same_names_hosts_and_values_as_the_controllers()
     assert values["preview"]["number"] == 42
     assert values["services"]["catalog"]["image"] == f"registry.example.com/shop/catalog:{'a' * 40}"
     assert values["services"]["catalog"]["host"] == "catalog-pr-42.preview.example.com"
+
+
+def test_the_policies_pin_the_chart_and_the_names(controller: Render) -> None:
+    def sets(chart: str) -> str:
+        given = json.loads(json.dumps(MINIMAL))
+        given["configuration"]["greenroom"]["argocd"]["chart"] = chart
+        found = {o["metadata"]["name"]: o for o in controller(given) if o["kind"] == "ValidatingAdmissionPolicy"}
+        assert "startsWith('preview-')" in str(found["greenroom-greenroom-project"]["spec"]["validations"])
+        return str(found["greenroom-greenroom-sets"]["spec"]["validations"])
+
+    def pins(key: str, value: str) -> str:
+        return f"(has(variables.source.{key}) ? variables.source.{key} : '') == '{value}'"
+
+    oci, git = sets("oci://r.example.com/charts/preview"), sets("https://g.example.com/p.git//charts/preview")
+    assert (pins("chart", "preview") in oci, pins("path", "") in oci) == (True, True)
+    assert (pins("chart", "") in git, pins("path", "charts/preview") in git) == (True, True)
+
+
+def test_previews_of_another_cluster_name_nothing_that_is_only_in_this_one(controller: Render) -> None:
+    def scheduling(destination: str) -> object:
+        given = json.loads(json.dumps(MINIMAL))
+        given["configuration"]["greenroom"]["argocd"]["destination"] = destination
+        [mounted] = [o for o in controller(given) if o["kind"] == "ConfigMap" and "greenroom.yaml" in o["data"]]
+        return yaml.safe_load(mounted["data"]["greenroom.yaml"]).get("scheduling")
+
+    assert scheduling("in-cluster") == {"priorityClass": "greenroom-preview-shop"}
+    assert scheduling("previews-eu") is None

@@ -189,3 +189,15 @@ def test_two_renders_differ_in_passwords_only(helm: str, everything: Values) -> 
     first, second = (objects(template(helm, everything)) for _ in range(2))
     assert first != second
     assert without_chance(first) == without_chance(second)
+
+
+def test_the_kubelet_asks_under_the_name_that_people_use(render: Render, everything: Values) -> None:
+    found = named(render(everything), "Deployment", "shop-web")["spec"]["template"]["spec"]["containers"][0]
+    host = everything["values"]["services"]["shop"]["host"]
+    assert found["readinessProbe"]["httpGet"]["httpHeaders"] == [{"name": "Host", "value": host}]
+
+
+def test_a_default_request_above_the_default_limit_raises_the_limit(render: Render, everything: Values) -> None:
+    found = render(everything, {"settings": {"defaults": {"memory": "1Gi"}}})
+    [limits] = named(found, "LimitRange", "preview")["spec"]["limits"]
+    assert (limits["defaultRequest"]["memory"], limits["default"]["memory"]) == ("1Gi", "1Gi")

@@ -22,6 +22,7 @@ from greenroom.config.cluster import (
     QuotaModel,
     ReaderModel,
     SchedulingModel,
+    StorageModel,
     chart_settings,
 )
 from greenroom.config.fields import Model
@@ -210,3 +211,10 @@ def test_whatever_is_written_either_fits_the_chart_or_is_refused(
     except ValidationError:
         return
     fits_the_chart(text)
+
+
+def test_the_class_of_volumes_reaches_the_chart() -> None:
+    made: Any = [*(model() for model in MODELS.values()), None, StorageModel.model_validate({"className": "gp3"})]
+    text = chart_settings(*made)
+    fits_the_chart(text)
+    assert json.loads(text)["storage"] == {"className": "gp3", "size": "5Gi"}

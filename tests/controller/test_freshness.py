@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from builders import pull_request
+from builders import facts, pull_request
 from greenroom.controller.freshness import HINT_KEPT, Freshness
+from greenroom.controller.perform import effect
+from greenroom.core.actions import Remove
 from greenroom.core.model import Comment
+from greenroom.core.status import Reason
+from greenroom.errors import Doubt
 
 
 class Monotonic:
@@ -74,3 +80,23 @@ def test_what_the_list_does_not_show_is_asked_three_times(fresh: Freshness) -> N
     fresh.hinted(read.identity, read.updated_at)
     assert not fresh.unseen(read.identity.repository_id, [1])
     assert [fresh.unseen(read.identity.repository_id, []) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_what_github_spoke_of_since_the_read_is_not_acted_on() -> None:
+    read = pull_request(1)
+    fresh = Freshness()
+    made: Any = SimpleNamespace(freshness=fresh)
+    target: Any = SimpleNamespace(facts=facts(read))
+    calls: list[str] = []
+
+    async def remove(identity: object, uid: str) -> None:
+        calls.append(uid)
+
+    engine: Any = SimpleNamespace(remove=remove)
+    action = Remove(read.identity, "uid", Reason("gone", "It was closed."))
+    fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
+    assert isinstance((await effect(engine, made, target, action)).error, Doubt)
+    assert calls == []
+    fresh.caught_up(replace(read, updated_at=read.updated_at + timedelta(seconds=1)))
+    assert (await effect(engine, made, target, action)).error is None
+    assert calls == ["uid"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, pull_request
-from greenroom.core import text
+from greenroom.core import reasons, text
 from greenroom.core.comment import Key, Signer, visible
 from greenroom.core.decision import decide
 from greenroom.core.model import Block, Comment, Health, Identity, Memory, Observed
@@ -117,3 +117,20 @@ def test_the_same_comment_is_not_written_twice() -> None:
 def test_nobody_asked_and_nobody_is_told() -> None:
     silent = facts(pull_request(1, labels=frozenset(), label_events=()), holds=Observed())
     assert decide(silent, PLATFORM, REPOSITORY, NOW).actions == ()
+
+
+def test_only_the_address_of_a_link_is_shown_of_what_was_set_by_hand() -> None:
+    said = reasons.changed_by_hand(
+        [
+            ("links.payments.url", "https://ada:hunter2@pay.example.com/x?token=t0psecret"),
+            ("services.shop.env.KEY", "sk_live"),
+        ]
+    ).text
+    assert "links.payments.url = https://pay.example.com/x, services.shop.env.KEY." in said
+    assert not [word for word in ("hunter2", "t0psecret", "sk_live") if word in said]
+
+
+def test_strangers_words_in_a_reason_call_nobody() -> None:
+    assert text.unmentioned("It says @acme/all and r.example.com/shop@sha256:1.") == (
+        "It says @\u200bacme/all and r.example.com/shop@sha256:1."
+    )

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, SERVICE, pull_request
-from greenroom.core.actions import Change, Remove, Start, TakeLabelOff, Withdraw
+from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, pull_request
+from greenroom.core import breaker
+from greenroom.core.actions import Change, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Limits, Platform, Service
-from greenroom.core.model import State
+from greenroom.core.decision import decide
+from greenroom.core.model import Cause, State
 from greenroom.core.status import Stage
 from machine import Machine
 
@@ -230,3 +232,100 @@ def test_expiries_come_at_a_bounded_rate() -> None:
     made.pass_time(timedelta(hours=1, seconds=1))
     made.settle()
     assert len(made.living) == 4
+
+
+def test_a_read_that_is_too_old_takes_no_label_off_and_forgets_no_warning() -> None:
+    made = machine(1)
+    made.pass_time(timedelta(days=2, hours=1))
+    made.settle()
+    made.pass_time(timedelta(days=1))
+    repository = made.platform.repositories[0]
+    for _ in range(2):  # it decides, then it would take the label off
+        old = decide(replace(made.facts(), stale=frozenset({1})), made.platform, repository, made.now)
+        assert not [a for a in old.actions if isinstance(a, TakeLabelOff)]
+        assert all(a.memory.warned_at for a in old.actions if isinstance(a, Tell))
+        made.apply(made.decision())
+
+
+def test_the_limit_of_all_repositories_counts_each_preview_once() -> None:
+    made = machine(20)
+    assert breaker.removals(made.holds, 20, REPOSITORY_ID, Cause.UNLABELLED, made.now).limits == (4, 4)
+
+
+def test_a_release_does_not_cover_the_preview_that_comes_after() -> None:
+    made = machine(1)
+    made.platform = replace(PLATFORM, label="review")
+    made.release(1)
+    made.settle()
+    assert made.living == set()
+    made.platform = PLATFORM
+    made.settle()
+    assert made.living == {1}
+    made.platform = replace(PLATFORM, label="review")
+    made.settle()
+    assert made.living == {1}, "the same mistake asks again"
+
+
+def test_a_release_that_was_not_needed_ends_within_the_hour() -> None:
+    made = machine(1)
+    made.platform = replace(PLATFORM, label="review")
+    made.release(1)
+    made.platform = PLATFORM  # put back before the next pass
+    made.settle()
+    made.pass_time(timedelta(hours=1, seconds=1))
+    made.platform = replace(PLATFORM, label="review")
+    made.settle()
+    assert made.living == {1}
+
+
+def test_a_preview_under_another_name_is_another_one_and_the_first_goes_before() -> None:
+    made = machine(1)
+    before = made.holds.sets[7].rows[1].naming.name
+    made.platform = RENAMED["prefix"]
+    made.settle()
+    made.release(1)
+    kinds = [type(a).__name__ for a in made.settle() if not isinstance(a, Tell)]
+    assert kinds == ["Withdraw", "Remove", "Start"]
+    assert made.holds.sets[7].rows[1].naming.name != before
+
+
+def test_what_is_labelled_again_on_its_way_out_keeps_its_name() -> None:
+    made = machine(1)
+    before, asked = made.holds.sets[7].rows[1].naming, made.pull_requests[1]
+    made.unlabel(1, ADA)
+    made.apply(made.decision())
+    made.pull_requests[1], made.platform = asked, RENAMED["prefix"]
+    done = made.settle()
+    assert not [a for a in done if isinstance(a, Remove)]
+    assert made.holds.sets[7].rows[1].naming == before
+
+
+def test_a_public_service_more_is_no_other_name() -> None:
+    made = machine(1)
+    made.platform = with_services(SERVICE, replace(SERVICE, name="admin"))
+    made.settle()
+    row = made.holds.sets[7].rows[1]
+    assert {s for s, _ in row.naming.hosts} == {SERVICE.name, "admin"}
+
+
+@pytest.mark.parametrize("platform", [RENAMED["service gone"], RENAMED["domain"]], ids=["service gone", "domain"])
+def test_a_held_preview_falls_asleep_when_a_person_says_so(platform: Platform) -> None:
+    made = machine(1)
+    made.platform = platform
+    made.settle()
+    old = made.pull_requests[1]
+    made.pull_requests[1] = replace(old, labels=old.labels | {"preview-sleep"})
+    made.settle()
+    assert made.holds.sets[7].rows[1].asleep
+
+
+def test_what_waits_for_its_restart_falls_asleep_when_a_person_says_so() -> None:
+    made = machine(20)
+    made.platform = with_services(replace(SERVICE, env=(("COLOUR", "green"),)))
+    made.settle()
+    waiting = next(n for n, r in made.holds.sets[7].rows.items() if not r.services[0].env)
+    old = made.pull_requests[waiting]
+    made.pull_requests[waiting] = replace(old, labels=old.labels | {"preview-sleep"})
+    made.settle()
+    row = made.holds.sets[7].rows[waiting]
+    assert (row.asleep, row.services[0].env) == (True, ())

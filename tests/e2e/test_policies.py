@@ -55,6 +55,22 @@ REFUSED = {
     "another plugin": ("spec.generators", [{"plugin": {"configMapRef": {"name": "other"}}}]),
     "a template patch": ("spec.templatePatch", "spec: {project: default}"),
     "another chart": ("spec.template.spec.source.repoURL", "https://example.com/charts.git"),
+    "another folder of the chart's repository": ("spec.template.spec.source.path", "charts/other"),
+    "a namespace of the chart's own": ("spec.template.spec.source.helm.namespace", "kube-system"),
+    "a template in the generator": (
+        "spec.generators",
+        [
+            {
+                "plugin": {
+                    "configMapRef": {"name": "greenroom-plugin"},
+                    "template": {
+                        "metadata": {},
+                        "spec": {"project": "", "destination": {"namespace": "kube-system"}},
+                    },
+                }
+            }
+        ],
+    ),
     "several sources": ("spec.template.spec.sources", [{"repoURL": "https://example.com/charts.git", "path": "."}]),
     "another namespace": ("spec.template.spec.destination.namespace", "kube-system"),
     "another cluster": ("spec.template.spec.destination.name", "production"),

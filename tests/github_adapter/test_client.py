@@ -146,3 +146,16 @@ def test_the_clock_runs_on_by_itself_and_does_not_go_back_by_seconds() -> None:
     assert clock.now().isoformat() == "2026-03-02T09:00:30+00:00"
     clock.seen("Mon, 02 Mar 2026 08:00:00 GMT")  # what was an hour ahead was wrong
     assert clock.now().isoformat() == "2026-03-02T08:00:00+00:00"
+
+
+async def test_a_page_of_bots_alone_does_not_say_that_nobody_worked() -> None:
+    async with adapter() as (world, github):
+        number = world.open_pull_request("acme/shop", head="one", sha=SHA, by="ada").number
+        world.comment("acme/shop", number, "I look at it.", "ada")
+        for _ in range(60):
+            world.advance(timedelta(minutes=1))
+            world.comment("acme/shop", number, "Built.", "ci[bot]")
+        [found] = (await listing(github)).pull_requests
+        earlier = [a for a in found.activities if a.kind == "earlier"]
+        assert [a.at for a in earlier] == [min(a.at for a in found.activities)]
+        assert earlier[0].at > found.created_at

@@ -16,11 +16,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $argo := $config.argocd | default dict }}
 {{- $chart := $argo.chart | default "" }}
 {{- $repo := "" }}
+{{- $inside := "" }}
 {{- if hasPrefix "oci://" $chart }}
 {{- $repo = dir (trimPrefix "oci://" $chart) }}
+{{- $inside = base $chart }}
 {{- else if $chart }}
 {{- $parts := splitn "://" 2 $chart }}
 {{- $repo = printf "%s://%s" $parts._0 (splitn "//" 2 $parts._1)._0 }}
+{{- $inside = (splitn "//" 2 $parts._1)._1 }}
 {{- end }}
 installation: {{ required "configuration.greenroom.installation is empty. Name this installation, such as `acme`." $config.installation | quote }}
 prefix: {{ $config.namePrefix | default "preview" | quote }}
@@ -29,6 +32,8 @@ project: {{ $argo.project | default "greenroom-previews" | quote }}
 destination: {{ $argo.destination | default "in-cluster" | quote }}
 plugin: {{ $argo.plugin | default "greenroom-plugin" | quote }}
 repository: {{ $repo | quote }}
+chart: {{ ternary $inside "" (hasPrefix "oci://" $chart) | quote }}
+path: {{ ternary "" $inside (hasPrefix "oci://" $chart) | quote }}
 sweep: {{ eq ($argo.sweep | default "report") "delete" }}
 account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
 {{- end }}
@@ -47,7 +52,7 @@ account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Nam
 {{- if .Values.database.existingSecret }}
 {{- $_ := set $config "databaseFrom" (dict "env" "GREENROOM_DATABASE") }}
 {{- end }}
-{{- if .Values.priorityClass.create }}
+{{- if and .Values.priorityClass.create (eq (include "greenroom.facts" . | fromYaml).destination "in-cluster") }}
 {{- $_ := set $config "scheduling" (merge ($config.scheduling | default dict) (dict "priorityClass" (include "greenroom.priorityClass" .))) }}
 {{- end }}
 {{- toYaml $config }}

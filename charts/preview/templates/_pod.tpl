@@ -89,7 +89,13 @@ containers:
     # Readiness only: a service that starts slowly is waited for, never restarted.
     readinessProbe:
       {{- if $.process.probe }}
-      httpGet: { path: {{ $.process.probe | quote }}, port: {{ int64 . }} }
+      httpGet:
+        path: {{ $.process.probe | quote }}
+        port: {{ int64 . }}
+        {{- with $.service.host }}
+        # As people ask: a service that refuses other hosts, or leads to HTTPS, answers the kubelet too.
+        httpHeaders: [{ name: Host, value: {{ . | quote }} }]
+        {{- end }}
       {{- else }}
       tcpSocket: { port: {{ int64 . }} }
       {{- end }}

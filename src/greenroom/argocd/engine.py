@@ -323,7 +323,7 @@ class ArgoEngine:
         found, _ = await self._argo.listed(
             APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
         )
-        return {name: o for o in found if (name := o["metadata"]["name"]) != self._frame.canary}
+        return {name: o for o in found if not (name := o["metadata"]["name"]).endswith(f"--{sets.CANARY}")}
 
     async def _mend_again(self) -> None:
         while True:

@@ -80,6 +80,7 @@ class Watcher:
     look: Look | None = None
     doubt: str = ""
     refused_since: float = 0.0
+    _refusing_since: float = 0.0
     _dirty: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: frozenset[tuple[str, str]] = frozenset()
     _going_since: float = 0.0
@@ -137,8 +138,10 @@ class Watcher:
             self._answered = frozenset()  # what wakes, or is made anew, is asked again
         await self._end_stuck_operation(application)
         refusal = _refusal(application)
-        self.refused_since = (self.refused_since or time.monotonic()) if refusal else 0.0
-        if refusal and time.monotonic() - self.refused_since >= _patience(application):
+        self._refusing_since = (self._refusing_since or time.monotonic()) if refusal else 0.0
+        tried = self.look is None or self.look.row != row  # another row is another try
+        self.refused_since = (time.monotonic() if tried else self.refused_since or time.monotonic()) if refusal else 0.0
+        if refusal and time.monotonic() - self._refusing_since >= _patience(application):
             return replace(look, health=Health.FAILED, why=refusal, refused=True)
         if row.asleep:
             return replace(look, health=Health.READY)

@@ -175,8 +175,12 @@ def application_spec(frame: Frame) -> Object:
             "retry": {"limit": 0},
             "syncOptions": ["RespectIgnoreDifferences=true"],
         },
-        # Passwords are made once in the cluster; another rendering must not replace them.
-        "ignoreDifferences": [{"group": "", "kind": "Secret", "jsonPointers": ["/data", "/stringData"]}],
+        "ignoreDifferences": [
+            # Passwords are made once in the cluster; another rendering must not replace them.
+            {"group": "", "kind": "Secret", "jsonPointers": ["/data", "/stringData"]},
+            # A volume keeps the size and class that it was made with; Kubernetes refuses any change of this.
+            {"group": "apps", "kind": "StatefulSet", "jsonPointers": ["/spec/volumeClaimTemplates"]},
+        ],
         "revisionHistoryLimit": 2,
     }
 

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from greenroom.config.fields import NAME, Bytes, Model
+from greenroom.config.fields import NAME, Bytes, Cpu, Model
 
 Peers = tuple[dict[str, Any], ...]
 _PEER = {"podSelector", "namespaceSelector", "ipBlock"}
@@ -43,15 +43,6 @@ def _ranges(value: tuple[Any, ...]) -> tuple[Any, ...]:
         except ValueError:
             raise ValueError(f"{each!r} is no range of addresses. Write it as 10.1.0.0/16 or fd00::/8.") from None
     return value
-
-
-def _cpu(value: str) -> str:
-    if not re.fullmatch(r"[0-9]+m|[0-9]+(\.[0-9]+)?", value):
-        raise ValueError(f"{value!r} is no quantity of CPU. Write 500m, or 2 for two whole ones.")
-    return value
-
-
-Cpu = Annotated[str, AfterValidator(_cpu)]
 
 
 class GatewayModel(Model):
@@ -114,6 +105,13 @@ class DefaultsModel(Model):
     cpu: Cpu = Field("50m", description="Requested CPU.")
     memory: Bytes = Field("128Mi", description="Requested memory.")
     memory_limit: Bytes = Field("512Mi", description="The most memory.")
+
+
+class StorageModel(Model):
+    """The volumes of needs with persistent storage."""
+
+    class_name: str = Field("", description="Their storage class; the cluster's default one when empty.")
+    size: Bytes = Field("5Gi", description="How large they are where the need says nothing.")
 
 
 class ExternalSecretsModel(Model):
@@ -192,6 +190,7 @@ def chart_settings(
     secrets: ExternalSecretsModel,
     reader: ReaderModel,
     images: Mapping[str, str] | None = None,
+    storage: StorageModel | None = None,
 ) -> str:
     """The chart's `settings` as canonical JSON: a row carries them until its next push."""
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
@@ -206,4 +205,6 @@ def chart_settings(
     }
     if images:
         parts["images"] = dict(images)
+    if storage:
+        parts["storage"] = storage.model_dump(by_alias=True)
     return json.dumps(parts, sort_keys=True, separators=(",", ":"))

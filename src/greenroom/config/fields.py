@@ -11,11 +11,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+OBJECT = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 VARIABLE = r"^[A-Z][A-Z0-9_]*$"
 OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _TAG_FIELDS = {"sha", "short_sha", "number"}
+_ONE = r"(\d{1,2}|[A-Za-z]{3})"
+_PART = rf"(\*|\?|{_ONE}(-{_ONE})?)(/\d{{1,2}})?"
+_CRON = re.compile(
+    rf"@(hourly|daily|midnight|weekly|monthly|yearly|annually)|{_PART}(,{_PART})*( +{_PART}(,{_PART})*){{4}}"
+)
 _IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 
 
@@ -84,6 +90,20 @@ def quantity_of_bytes(value: str) -> str:
     return value
 
 
+def quantity_of_cpu(value: str) -> str:
+    """A Kubernetes quantity of CPU."""
+    if not re.fullmatch(r"[0-9]+m|[0-9]+(\.[0-9]+)?", value):
+        raise ValueError(f"{value!r} is no quantity of CPU. Write 500m, or 2 for two whole ones.")
+    return value
+
+
+def cron(value: str) -> str:
+    """When a CronJob runs. https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"""
+    if value and not _CRON.fullmatch(value):
+        raise ValueError(f"{value!r} is no schedule. Write five fields, such as `0 3 * * *`, or `@daily`.")
+    return value
+
+
 def _example(text: str) -> Any:
     return Field(json_schema_extra={"type": "string", "examples": [text]})
 
@@ -93,3 +113,5 @@ Command = Annotated[tuple[str, ...], BeforeValidator(command)]
 Tag = Annotated[str, BeforeValidator(tag)]
 ImageName = Annotated[str, BeforeValidator(image)]
 Bytes = Annotated[str, AfterValidator(quantity_of_bytes)]
+Cpu = Annotated[str, AfterValidator(quantity_of_cpu)]
+Schedule = Annotated[str, AfterValidator(cron)]

@@ -118,6 +118,9 @@ def _container(container: dict[str, Any], pod: dict[str, Any]) -> Iterator[Wrong
     security = _at(container, "securityContext")
     both = {**pod, **security}
     capabilities = _at(security, "capabilities")
+    resources = _at(container, "resources")
+    if "memory" in _at(resources, "requests") and "memory" not in _at(resources, "limits"):
+        yield "asks for memory without a limit of it.", "Add `resources: {limits: {memory: ...}}`, at least as much."
     if security.get("privileged"):
         yield "is privileged.", "Remove `privileged`."
     if any(p.get("hostPort") for p in _list(container, "ports")):

@@ -19,6 +19,7 @@ from greenroom.config.cluster import (
     QuotaModel,
     ReaderModel,
     SchedulingModel,
+    StorageModel,
     chart_settings,
 )
 from greenroom.config.fields import NAME, Duration, ImageName, Model
@@ -198,6 +199,7 @@ class PlatformModel(Model):
     images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
         {}, description="Where the images of needs come from, by kind, in place of Docker Hub: a mirror of yours."
     )
+    storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
     defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
     external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
     reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
@@ -258,6 +260,7 @@ def _chart_settings(model: PlatformModel) -> str:
         model.external_secrets,
         model.reader,
         model.images,
+        model.storage,
     )
 
 

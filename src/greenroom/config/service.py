@@ -9,12 +9,16 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from greenroom.config.fields import (
     NAME,
+    OBJECT,
     OPTIONAL,
     VARIABLE,
+    Bytes,
     Command,
+    Cpu,
     Duration,
     ImageName,
     Model,
+    Schedule,
     Tag,
     url_alone,
 )
@@ -38,7 +42,7 @@ class ProcessModel(Model):
     kind: Literal["web", "worker", "cron"] = Field("web", description="web answers HTTP, cron runs on a schedule.")
     command: Command = Field((), description="Arguments, no shell; empty means the image's own.")
     port: int | None = Field(None, ge=1, le=65535, description="Where it listens; a worker has none.")
-    schedule: str = Field("", description="A cron's five fields, as in Kubernetes.")
+    schedule: Schedule = Field("", description="A cron's five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="How many of it run.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
     probe: str = Field("/", pattern=r"^/", description="The path that answers 2xx or 3xx when it is ready.")
@@ -55,9 +59,9 @@ class ProcessModel(Model):
 class ResourcesModel(Model):
     """Kubernetes quantities for each process."""
 
-    cpu: str = Field("", description="Requested CPU, such as 100m.")
-    memory: str = Field("", description="Requested memory, such as 256Mi.")
-    memory_limit: str = Field("", description="The most memory, such as 512Mi.")
+    cpu: Cpu = Field("", description="Requested CPU, such as 100m.")
+    memory: Bytes = Field("", description="Requested memory, such as 256Mi.")
+    memory_limit: Bytes = Field("", description="The most memory, such as 512Mi.")
 
 
 class AddressModel(Model):
@@ -122,7 +126,9 @@ class ServiceModel(Model):
     )
     uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
-    env_from: tuple[str, ...] = Field((), description="Names of Secrets in the preview's namespace.")
+    env_from: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
+        (), description="Names of Secrets in the preview's namespace."
+    )
     address: OwnModel = Field(OwnModel(), description="Variables for its own address.")
     resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
 

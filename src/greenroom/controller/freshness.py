@@ -47,11 +47,14 @@ class Freshness:
     def stale(self, pull_request: PullRequest) -> bool:
         """Whether this read is older than what we know to have happened."""
         self._forget()
-        identity = pull_request.identity
-        hint = self._hints.get(identity)
-        if hint and pull_request.updated_at < hint[0]:
+        if self.overtaken(pull_request):
             return True
         return self._comment_lags(pull_request) or self._label_lags(pull_request)
+
+    def overtaken(self, pull_request: PullRequest) -> bool:
+        """Whether a webhook spoke of a later state than this read."""
+        hint = self._hints.get(pull_request.identity)
+        return hint is not None and pull_request.updated_at < hint[0]
 
     def unseen(self, repository_id: int, seen: Collection[int]) -> bool:
         """Whether a webhook spoke of a pull request that this pass did not read: the list may lag behind.

@@ -22,9 +22,13 @@ Trouble = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class _Key:
-    """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away."""
+    """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away.
+
+    `not_before` is what GitHub asked for itself; no wake is stronger.
+    """
 
     due: float
+    not_before: float = 0.0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
 
@@ -90,7 +94,7 @@ class Loop:
 
     async def _run(self, name: str, key: _Key) -> None:
         while not self._stopping and self._keys.get(name) is key:
-            wait = key.due - time.monotonic()
+            wait = max(key.due, key.not_before) - time.monotonic()
             if wait > 0:
                 await _sleep(key.woken, wait)
                 continue
@@ -106,6 +110,8 @@ class Loop:
         except GreenroomError as error:
             key.failures += 1
             self._trouble(name, str(error))
+            if isinstance(error, RetryLater) and error.after is not None:
+                key.not_before = time.monotonic() + error.after
             return back_off(error, key.failures - 1)
         except Exception as error:
             key.failures += 1

@@ -16,7 +16,7 @@ from greenroom.core.catalogue import Platform
 from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, Receipt, RowSet
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
-from greenroom.errors import GreenroomError
+from greenroom.errors import Doubt, GreenroomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ async def effect(engine: Engine, sources: Sources, target: Target, action: Actio
     try:
         match action:
             case Remove(identity=identity, uid=uid):
+                _still_so(sources, target, identity)
                 await engine.remove(identity, uid)
             case TakeLabelOff():
                 await _take_label_off(sources, target, action)
@@ -69,7 +70,17 @@ async def effect(engine: Engine, sources: Sources, target: Target, action: Actio
     return Done(action)
 
 
+def _still_so(sources: Sources, target: Target, identity: Identity) -> None:
+    """Raises `Doubt` when a webhook spoke of this pull request since it was read: time passes within a pass."""
+    answer = target.facts.confirmed.get(identity.number)
+    read = [p for p in target.facts.listing.pull_requests if p.identity == identity]
+    read += [answer.pull_request] if isinstance(answer, Confirmation) else []
+    if read and all(sources.freshness.overtaken(p) for p in read):
+        raise Doubt(f"GitHub spoke of {identity} after it was read; it is read again first.")
+
+
 async def _take_label_off(sources: Sources, target: Target, action: TakeLabelOff) -> None:
+    _still_so(sources, target, action.identity)
     await sources.github.remove_label(target.slug, action.identity.number, action.label)
     sources.freshness.took_label_off(action.identity, action.label, target.now)
 

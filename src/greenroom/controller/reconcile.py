@@ -209,6 +209,8 @@ class Reconciler:
     def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
         freshness = self.parts.sources.freshness
         failed = [d.error for d in done if d.error]
+        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
+            return AGAIN  # the others go on; what failed says so when nothing else moves
         if failed:
             raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
         for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
@@ -251,6 +253,10 @@ def _doubtful(facts: Facts) -> bool:
         isinstance(c, str) or (c.pull_request.state is State.OPEN and c.pull_request.identity not in listed)
         for c in facts.confirmed.values()
     )
+
+
+def _stuck(done: Sequence[Done]) -> list[Done]:
+    return [d for d in done if d.error is None and d.receipt and not d.receipt.clean]
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:

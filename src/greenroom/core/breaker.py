@@ -67,6 +67,6 @@ def _budget(
     observed: Observed, held: int, repository_id: int, share: float, spent: Callable[[Ledger], Iterable[Identity]]
 ) -> Budget:
     total = {identity for rows in observed.sets.values() for identity in spent(rows.ledger)}
-    everything = len(observed.previews.keys() | {(i, n) for i, s in observed.sets.items() for n in s.rows})
+    everything = len(observed.previews.keys() | {Identity(i, n) for i, s in observed.sets.items() for n in s.rows})
     limits = (max(FLOOR, int(held * share)), max(FLOOR, int(everything * share)))
     return Budget(limits, {i for i in total if i.repository_id == repository_id}, total)

@@ -51,7 +51,7 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     for identity, pull_request in listed.items():
         row = _row(facts, identity)
         verdicts[identity] = _verdict(pull_request, row, ours)
-        if row is not None:
+        if row is not None and identity.number not in facts.stale:
             memory = remembered.get(identity, Memory())
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():

@@ -55,7 +55,9 @@ class LabelEvent:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested."""
+    """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested;
+    `earlier` for something before what GitHub told.
+    """
 
     kind: str
     actor: Actor

@@ -19,6 +19,9 @@ from greenroom.core.rows import Naming, Row
 from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
+RECURRING = ("not-in-catalogue", "config-label:")
+"""Holds that can come back under the same key; a release of them counts for an hour."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -89,8 +92,11 @@ class _Draft:
         """A held preview that a person released goes; everything else is as `desired` says."""
         if not isinstance(verdict, Stay) or not verdict.hold:
             return verdict
-        release = next((r for r in self.rows.ledger.releases if (r.identity, r.hold) == (identity, verdict.hold)), None)
-        return Go(Cause.RELEASED, reasons.released(release.by), release.by, release.at) if release else verdict
+        release = rowsets.release(self.rows.ledger, identity, verdict.hold)
+        old = release and verdict.hold.startswith(RECURRING) and release.at <= self.now - breaker.HOUR
+        if release is None or (old and not rowsets.withdrawal(self.rows.ledger, identity)):
+            return verdict
+        return Go(Cause.RELEASED, reasons.released(release.by), release.by, release.at)
 
     def conclude(self, identity: Identity, verdict: Verdict) -> bool:
         """Close the entry of a preview of which the engine holds nothing any more, unless it starts again."""
@@ -106,11 +112,28 @@ class _Draft:
     def run(self, identity: Identity, verdict: Run) -> None:
         old = self.rows.rows.get(identity.number)
         if old is None:
-            self.actions.append(Start(identity, verdict.row, verdict.reason))
+            self._start(identity, verdict)
         elif verdict.row != old:
             self._change(identity, old, verdict.row)
 
+    def _start(self, identity: Identity, verdict: Run) -> None:
+        """Start it, under the names of the one that still exists; that goes first if a person released other names."""
+        preview = self.observed.previews.get(identity)
+        row = verdict.row
+        if preview and _called(preview.row.naming) != _called(row.naming):
+            if rowsets.is_released(self.rows.ledger, identity, _names_key(preview.row, row)):
+                if preview.health is not Health.REMOVING:
+                    self.actions.append(Remove(identity, preview.uid, verdict.reason))
+                return
+            row = replace(row, naming=preview.row.naming, repository=preview.row.repository)
+        self.actions.append(Start(identity, row, verdict.reason))
+
     def _change(self, identity: Identity, old: Row, wanted: Row) -> None:
+        release = rowsets.release(self.rows.ledger, identity, _names_key(old, wanted))
+        if release and _called(old.naming) != _called(wanted.naming):  # under other names it is another preview
+            label, reason = self._label(identity), reasons.released(release.by)
+            self.actions.append(Withdraw(identity, Cause.RELEASED, release.by, label, reason))
+            return
         new = self._without_held_names(identity, old, wanted)
         if new == old:
             return
@@ -121,27 +144,30 @@ class _Draft:
         elif _moved(old, new):
             self.actions.append(Change(identity, new, reasons.relinked(different(old.links, new.links))))
         else:
-            self._restart(identity, new)
+            self._restart(identity, old, new)
 
     def _without_held_names(self, identity: Identity, old: Row, new: Row) -> Row:
         """The new row as far as it keeps every name; names, hosts and services that go wait for a person."""
         gone = {s.name for s in old.services} - {s.name for s in new.services}
-        renamed = _unlabelled(old.naming) != _unlabelled(new.naming)
-        if not renamed and not gone:
+        if _called(old.naming) == _called(new.naming) and _shared(old, new) == _shared(new, old) and not gone:
             return new
-        key = f"config-names:{_digest(_unlabelled(new.naming), sorted(gone))}"
+        key = _names_key(old, new)
         if rowsets.is_released(self.rows.ledger, identity, key):
             return new
         what = f"other services ({', '.join(sorted(gone))} would go)" if gone else "other names or addresses"
         self.holds[identity] = Hold(key, reasons.config_names(what))
+        if gone:
+            return _chosen(old, new)
         kept = replace(old.naming, label=new.naming.label)
-        return old if gone else replace(new, naming=kept, links=old.links, given=old.given, repository=old.repository)
+        return replace(new, naming=kept, given=old.given, repository=old.repository)
 
-    def _restart(self, identity: Identity, new: Row) -> None:
+    def _restart(self, identity: Identity, old: Row, new: Row) -> None:
         key = f"restart:{_digest(new.services, new.links, new.given)}"
         scope = "" if rowsets.is_released(self.rows.ledger, identity, key) else self.restarts.take(identity)
         if scope:
             self.holds.setdefault(identity, Hold(key, reasons.restart_breaker(self.restarts.limit(scope), scope)))
+            if (small := _chosen(old, new)) != old:
+                self.actions.append(Change(identity, small, _small(old, small)))
         else:
             self.actions.append(Change(identity, new, reasons.new_settings(), restart=True))
 
@@ -181,6 +207,8 @@ class _Draft:
         memory = desired.memories.get(identity, Memory())
         quiet = replace(memory, warned_at=None, expired_at=None, why="")
         if identity.number not in self.rows.rows or isinstance(verdict, Go) or identity in self.holds:
+            return
+        if identity not in desired.expiries:  # the read is too old to say
             return
         expiry = desired.expiry(identity)
         if expiry.warn:
@@ -236,8 +264,32 @@ def _small(old: Row, new: Row) -> Reason:
     return reasons.same_version()
 
 
-def _unlabelled(naming: Naming) -> Naming:
-    return replace(naming, label="")
+def _chosen(old: Row, new: Row) -> Row:
+    """The old row with what its services do not depend on: sleep, the data's life, what people chose."""
+    return replace(
+        old,
+        asleep=new.asleep,
+        sleepy=new.sleepy,
+        incarnation=new.incarnation,
+        lives=new.lives,
+        renewed=new.renewed,
+        choices=new.choices,
+    )
+
+
+def _called(naming: Naming) -> tuple[str, str]:
+    return naming.name, naming.namespace
+
+
+def _shared(row: Row, other: Row) -> list[tuple[str, str]]:
+    """The hosts of the services that both rows have: one that comes or goes changes no name."""
+    both = {s.name for s in row.services} & {s.name for s in other.services}
+    return sorted((service, host) for service, host in row.naming.hosts if service in both)
+
+
+def _names_key(old: Row, new: Row) -> str:
+    gone = {s.name for s in old.services} - {s.name for s in new.services}
+    return f"config-names:{_digest(replace(new.naming, label=''), sorted(gone))}"
 
 
 def _digest(*values: object) -> str:

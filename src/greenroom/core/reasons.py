@@ -5,13 +5,16 @@ Each function is named for what is the case and returns a `Reason`: what and why
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from greenroom.core.model import Cause
 from greenroom.core.rows import Link
 from greenroom.core.status import Reason
-from greenroom.core.text import plain
+from greenroom.core.text import plain, without_login
+
+_LINK = re.compile(r"links\.[a-z0-9-]+\.url")
 
 
 def day(at: datetime) -> str:
@@ -172,7 +175,10 @@ def data_renewed(at: datetime) -> Reason:
 
 
 def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
-    listed = ", ".join(f"{plain(name)} = {plain(value)}" for name, value in parameters)
+    """Only the address of a link is shown; any other value may be a secret."""
+    listed = ", ".join(
+        f"{plain(n)} = {plain(without_login(v))}" if _LINK.fullmatch(n) else plain(n) for n, v in parameters
+    )
     return Reason("by-hand", f"Everything answers. Changed in Argo CD by hand: {listed}.")
 
 

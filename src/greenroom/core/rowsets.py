@@ -26,6 +26,8 @@ def applied(rows: RowSet, actions: Iterable[RowAction], now: datetime) -> RowSet
         served[number] = action.row
         if isinstance(action, Start):
             ledger = told(ledger, action.identity)
+            # What was released was the one before.
+            ledger = replace(ledger, releases=tuple(r for r in ledger.releases if r.identity != action.identity))
         elif action.restart:
             ledger = replace(ledger, restarts=(*ledger.restarts, Restart(action.identity, now)))
     return replace(rows, rows=served, ledger=pruned(ledger, now), generation=rows.generation + 1)
@@ -67,7 +69,12 @@ def pruned(ledger: Ledger, now: datetime) -> Ledger:
 
 def is_released(ledger: Ledger, identity: Identity, hold: str) -> bool:
     """Whether a person released exactly this hold of this preview."""
-    return any((r.identity, r.hold) == (identity, hold) for r in ledger.releases)
+    return release(ledger, identity, hold) is not None
+
+
+def release(ledger: Ledger, identity: Identity, hold: str) -> Release | None:
+    """The release of exactly this hold of this preview, or None."""
+    return next((r for r in ledger.releases if (r.identity, r.hold) == (identity, hold)), None)
 
 
 def withdrawal(ledger: Ledger, identity: Identity) -> Withdrawal | None:

@@ -44,3 +44,13 @@ def fence(lines: tuple[str, ...], limit: int = 3000) -> str:
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{body}\n{ticks}"
+
+
+def without_login(url: str) -> str:
+    """An address without user, password and query, which may be secrets."""
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+
+
+def unmentioned(text: str) -> str:
+    """Markdown of ours with strangers' words in it, which call nobody: `@ada` is no mention any more."""
+    return re.sub(r"(?<![\w`/])@(?=\w)", "@\u200b", text)

@@ -36,6 +36,7 @@ fragment pullRequest on PullRequest {{
       READY_FOR_REVIEW_EVENT, REVIEW_REQUESTED_EVENT
     ]
   ) {{
+    pageInfo {{ hasPreviousPage }}
     nodes {{
       __typename
       ... on PullRequestCommit {{ commit {{ committedDate author {{ user {{ login }} }} }} }}

@@ -68,7 +68,7 @@ def pull_request(
         changed=_changed(node["files"]),
         labels=frozenset(str(n["name"]) for n in node["labels"]["nodes"]),
         label_events=tuple(_label_event(n) for n in node["labelEvents"]["nodes"]),
-        activities=tuple(_activity(n, now) for n in node["activity"]["nodes"]),
+        activities=_activities(node["activity"], me, now),
         created_at=time(node["createdAt"]),
         updated_at=time(node["updatedAt"]),
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
@@ -104,6 +104,16 @@ def _changed(files: Payload | None) -> frozenset[str] | None:
 def _label_event(node: Payload) -> LabelEvent:
     added = node["__typename"] == "LabeledEvent"
     return LabelEvent(str(node["label"]["name"]), added, actor(node["actor"]), time(node["createdAt"]))
+
+
+def _activities(page: Payload, me: str, now: datetime) -> tuple[Activity, ...]:
+    """What happened last. Where only bots are on the page, a person may have done something just before it."""
+    found = tuple(_activity(n, now) for n in page["nodes"])
+    people = any(a.actor.kind is Kind.PERSON and a.actor.login != me for a in found)
+    if people or not page["pageInfo"]["hasPreviousPage"]:
+        return found
+    page_begins = min((a.at for a in found if a.kind != "pushed"), default=now)  # a commit's own date says little
+    return (*found, Activity("earlier", Actor("", Kind.PERSON), page_begins))
 
 
 def _activity(node: Payload, now: datetime) -> Activity:
