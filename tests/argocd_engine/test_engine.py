@@ -180,6 +180,15 @@ async def test_the_receipt_names_what_is_left(monkeypatch: pytest.MonkeyPatch) -
         assert found.unverified
 
 
+async def test_the_receipt_finds_what_ran_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(generation=1))
+        labels = {**FRAME.labels(), sets.REPOSITORY_ID: str(REPOSITORY_ID), sets.NUMBER: "1"}
+        played.kube.put(NAMESPACES.plural, namespace_of("preview-store-1", labels))
+        await until(lambda: ("", "preview-store-1") in played.engine._namespaces.items)
+        assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
+
+
 async def test_a_restart_finds_rows_ledger_and_generation_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = FakeKube()
     ledger = Ledger(withdrawals=(Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW),))

@@ -77,6 +77,7 @@ class ArgoEngine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pods: dict[str, dict[str, Object]] = {}
         self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
+        self._removed: dict[Identity, str] = {}
         self._seen_orphans: frozenset[Orphan] = frozenset()
         self._writing = asyncio.Lock()
         self._loaded = False
@@ -178,10 +179,11 @@ class ArgoEngine:
     # --- the four verbs ---
 
     async def observe(self) -> Observed:
-        """Everything that Argo CD holds of ours. Raises `Doubt` when the copies are not current."""
+        """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads."""
         self._ensure()
         applications = self._applications.whole()
         self._pod_mirror.whole()
+        self._lease.check()
         previews: dict[Identity, ObservedPreview] = {}
         for (_, name), application in tuple(applications.items()):  # looks are waited for meanwhile
             identity = sets.identity_of(application)
@@ -254,6 +256,7 @@ class ArgoEngine:
             for r in resources
             if not r.get("namespace") and r.get("kind") != "Namespace"
         )
+        self._removed[identity] = name
         self._may_go(identity)  # time has passed
         await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid)
 
@@ -268,7 +271,8 @@ class ArgoEngine:
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for anything that is left of a removed preview."""
         self._ensure()
-        name = self._name(identity) or self._wanted_name(identity)
+        name = self._name(identity) or self._namespace(identity) or self._removed.get(identity)
+        name = name or self._wanted_name(identity)
         if name is None:
             raise Doubt(f"The name of what ran as {identity} is not known any more.")
         others = self._cluster_scoped.get(identity, ())
@@ -407,6 +411,13 @@ class ArgoEngine:
     def _name(self, identity: Identity) -> str | None:
         """The name of the Application that exists for a preview of ours."""
         for (_, name), found in self._applications.items.items():
+            if sets.identity_of(found) == identity and receipts.ours(found, self._frame.installation):
+                return name
+        return None
+
+    def _namespace(self, identity: Identity) -> str | None:
+        """The namespace that exists for a preview of ours, whatever its repository is called by now."""
+        for (_, name), found in self._namespaces.items.items():
             if sets.identity_of(found) == identity and receipts.ours(found, self._frame.installation):
                 return name
         return None
