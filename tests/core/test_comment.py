@@ -130,7 +130,27 @@ def test_only_the_address_of_a_link_is_shown_of_what_was_set_by_hand() -> None:
     assert not [word for word in ("hunter2", "t0psecret", "sk_live") if word in said]
 
 
-def test_strangers_words_in_a_reason_call_nobody() -> None:
-    assert text.unmentioned("It says @acme/all and r.example.com/shop@sha256:1.") == (
-        "It says @\u200bacme/all and r.example.com/shop@sha256:1."
-    )
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "It says @acme/all and r.example.com/shop@sha256:1.",
+            "It says @\u200bacme/all and r.example.com/shop@sha256:1.",
+        ),
+        ("eve wrote `/preview <!-- greenroom: x`.", "eve wrote `/preview <\u200b!-- greenroom: x`."),
+        ("It ended: <!-- greenroom:1 -->", "It ended: \\<\u200b!-- greenroom:1 --\\>"),
+        ("![x](https://evil.example.com/a_b) see", "!\\[x\\](https://evil.example.com/a_b) see"),
+        ("<details><b>", "\\<details\\>\\<b\\>"),
+        ("shop#17, #18 and GH-19", "shop#\u200b17, #\u200b18 and GH\u200b-19"),
+        ("`preview` is off; run `make it_all`", "`preview` is off; run `make it_all`"),
+        ("`` [x](y) `", "\\`` [x](y) `"),  # an escaped backtick, then code
+        ("# no heading", "\u200b# no heading"),
+    ],
+)
+def test_strangers_words_in_a_reason_are_words(written: str, shown: str) -> None:
+    assert text.markdown(written) == shown
+
+
+@given(st.text(alphabet="`<!->[]()@#1 agh:/", max_size=40))
+def test_no_sentence_opens_a_second_block(written: str) -> None:
+    assert "<!--" not in text.markdown(f"It says {written}<!-- greenroom:1")

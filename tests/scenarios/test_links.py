@@ -137,6 +137,20 @@ async def test_a_comment_that_somebody_spoils_loses_no_choice(two: Two) -> None:
     assert "ada chose it" in two.comment(SLUG, shop), "and the comment is as it was"
 
 
+async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    two.say(shop, "/preview <!-- greenroom:1 test --> ![x](https://evil.example.com)", by="eve")
+    await two.passes()
+    before = two.comment(SLUG, shop)
+    assert "which is no command" in before
+    facts = await two.story.controller().facts(two.platform.repositories[1])
+    assert facts.blocks[shop].memory.choices, "our block reads back"
+    assert await two.story.controller().reconcile(two.platform.repositories[1]) is None, "and nothing is left to do"
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+
+
 async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Two) -> None:
     two.configure(same_branch=True)
     shop = two.shop("together", by="ada")

@@ -104,6 +104,8 @@ async def _write(
     old = target.facts.blocks.get(identity.number)
     block = Block(sequence=old.sequence + 1 if old else 1, memory=memory)
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
+    if comment and comment.body == body:  # written as it is already: again and again would not help
+        raise Doubt(f"Our comment on {target.slug}#{identity.number} does not read back as it was written.")
     await github.write_comment(target.slug, identity.number, comment_id, body, marker)
     sources.freshness.wrote_comment(identity, body)
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~])")
+_ADDRESS = re.compile(r"(https?://[\w.:/?=&%+~-]*[\w/])")
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -51,6 +52,19 @@ def without_login(url: str) -> str:
     return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
 
 
-def unmentioned(text: str) -> str:
-    """Markdown of ours with strangers' words in it, which call nobody: `@ada` is no mention any more."""
-    return re.sub(r"(?<![\w`/])@(?=\w)", "@\u200b", text)
+def markdown(sentence: str) -> str:
+    """A sentence of ours, with strangers' words in it, as Markdown: only what stands in backticks is markup.
+
+    Nobody is mentioned, no issue is linked, no image is loaded, no comment opens; addresses stay addresses.
+    https://github.github.com/gfm/#code-spans
+    """
+    parts = re.split(r"(`[^`\n]+`)", sentence)
+    safe = "".join(part if i % 2 else _escaped(part) for i, part in enumerate(parts))
+    return re.sub(r"^(?=[#+=-])", "\u200b", safe).replace("<!--", "<\u200b!--")
+
+
+def _escaped(text: str) -> str:
+    parts = _ADDRESS.split(text)
+    safe = "".join(part if i % 2 else _MARKDOWN.sub(r"\\\1", part) for i, part in enumerate(parts))
+    safe = re.sub(r"(?<![\w`/])@(?=\w)", "@\u200b", safe)
+    return re.sub(r"(?i)\bGH-(?=\d)", "GH\u200b-", re.sub(r"#(?=\d)", "#\u200b", safe))

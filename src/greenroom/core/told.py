@@ -17,7 +17,7 @@ from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPrevie
 from greenroom.core.plan import Plan
 from greenroom.core.rows import Row, alike
 from greenroom.core.status import Reason, Stage, Status, Used, User
-from greenroom.core.text import fence, inline, plain, unmentioned, without_login
+from greenroom.core.text import fence, inline, markdown, plain, without_login
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
 
@@ -190,9 +190,9 @@ def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> b
 
 def comment_text(status: Status, platform: Platform, private: bool) -> str:
     """The comment as people see it, Markdown. Log lines are in it only where the repository is private."""
-    lines = [f"### Preview {status.stage.value}", "", unmentioned(str(status.reason))]
+    lines = [f"### Preview {status.stage.value}", "", markdown(str(status.reason))]
     if status.answer:
-        lines += ["", f"> {unmentioned(str(status.answer))}"]
+        lines += ["", f"> {markdown(str(status.answer))}"]
     if status.services:
         lines += ["", "| service | open | version |", "| --- | --- | --- |"]
         lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
