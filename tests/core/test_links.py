@@ -136,7 +136,8 @@ def test_a_chosen_preview_answers_inside_and_for_browsers() -> None:
 )
 def test_what_does_not_exist_and_what_is_forbidden_get_the_same_answer(choice: Choice, rows: tuple[Row, ...]) -> None:
     link = found(seeker(choices=(choice,)), *rows)
-    assert (link.name, link.wanted) == ("staging", 17)
+    assert link.name == "staging"
+    assert link.wanted == (0 if choice.refused else 17), "and the other side hears nothing of who may not read it"
     assert link.why == "until payments#17, which ada chose, has a preview that may be used"
 
 
@@ -152,7 +153,7 @@ def test_without_it_a_preview_that_requires_another_one_waits() -> None:
     assert answer.code == "link-required"
     answer = resolved(replace(strict, choices=CHOSEN), around(), {})
     assert isinstance(answer, Reason)
-    assert "payments#17 has no preview" in answer.text
+    assert "until payments#17, which ada chose, has a preview" in answer.text
     assert found(replace(strict, choices=CHOSEN), row("payments", 17)).name == "payments#17"
 
 
@@ -213,6 +214,60 @@ def test_a_service_of_the_same_preview_comes_first() -> None:
     assert found(chosen, other).name == "admin#9"
     own = seeker(on, choices=(Choice("admin", "2", "ada", 1),))
     assert found(own, row("shop", 2, on)).why == "same preview"
+
+
+OWN = Use("admin", (("url", "ADMIN_URL"),), required=True)
+
+
+def test_an_own_service_is_a_preview_that_answers() -> None:
+    assert found(seeker(platform(OWN))).name == "this preview"
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("staging", "ada chose it, but admin has no staging"),
+        ("9", "until admin#9, which ada chose, has a preview that may be used"),
+    ],
+)
+def test_an_own_service_that_is_not_elsewhere_is_the_own_one_and_says_why(to: str, why: str) -> None:
+    link = found(seeker(platform(OWN), choices=(Choice("admin", to, "ada", 1),)))
+    assert (link.name, link.url, link.why) == ("this preview", "http://admin.preview-shop-2:8080", why)
+
+
+def test_a_choice_that_is_taken_back_was_no_pair() -> None:
+    chosen = found(seeker(PAIRED, choices=CHOSEN), replace(PAIR, branch="other"))
+    back = found(seeker(PAIRED, choices=(Choice("payments", "default", "ada", 6),), known=(chosen,)))
+    assert (back.name, back.why, back.wanted) == ("staging", "staging", 0)
+
+
+def test_a_pair_whose_branch_is_renamed_is_forgotten() -> None:
+    before = found(seeker(PAIRED), PAIR)
+    after = found(seeker(PAIRED, known=(before,)), replace(PAIR, branch="other"))
+    assert (after.why, after.wanted) == ("staging", 0)
+
+
+ALL = {(slug, login): Permission.WRITE for slug in ("acme/shop", "acme/payments") for login in PEOPLE}
+STRANGER = replace(PAIR, number=18, author="mallory")
+
+
+@pytest.mark.parametrize("more", [{}, {"branch": "zzz", "mentions": ("acme/shop#2",)}], ids=["branch", "word"])
+def test_a_pull_request_of_somebody_who_may_not_write_here_disturbs_no_pair(more: Any) -> None:
+    rights = {**ALL, ("acme/shop", "mallory"): Permission.NONE, ("acme/payments", "mallory"): Permission.WRITE}
+    link = found(seeker(PAIRED), PAIR, replace(STRANGER, **more), access=rights)
+    assert (link.name, link.why) == ("payments#17", "same branch")
+
+
+def test_what_nobody_may_use_is_not_spoken_of() -> None:
+    none = dict.fromkeys(ALL, Permission.NONE)
+    assert found(seeker(PAIRED), PAIR, replace(PAIR, number=18), access=none).why == "staging"
+
+
+def test_a_description_that_names_what_does_not_exist_or_may_not_be_used_is_answered() -> None:
+    mine, why = seeker(PAIRED, mentions=("acme/payments#17",)), "until payments#17, which the description names, has"
+    hidden = replace(PAIR, branch="other")
+    assert found(mine).why.startswith(why)
+    assert found(mine, hidden, access=dict.fromkeys(ALL, Permission.NONE)).why == found(mine).why
 
 
 def test_what_only_the_inside_can_reach_needs_a_cluster() -> None:
@@ -279,45 +334,66 @@ ROWS = st.lists(
 )
 CHOICES = st.lists(
     st.builds(
-        lambda to, refused: Choice("payments", to, "ada", 1, refused),
+        lambda service, to, refused: Choice(service, to, "ada", 1, refused),
+        st.sampled_from(["payments", "admin"]),
         st.sampled_from(["staging", "default", "1", "2", "3", "99"]),
         st.booleans(),
     ),
-    max_size=1,
+    max_size=2,
+    unique_by=lambda c: c.service,
 ).map(tuple)
 RIGHTS = st.fixed_dictionaries(
     {(s, p): st.sampled_from(list(Permission)) for s in ("acme/shop", "acme/payments") for p in PEOPLE}
 )
-USES = st.builds(use, same_branch=st.booleans(), required=st.booleans())
+USES = st.lists(
+    st.builds(
+        Use, st.sampled_from(["payments", "admin"]), st.just(URL), same_branch=st.booleans(), required=st.booleans()
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda u: u.service,
+)
 
 
-@given(ROWS, CHOICES, RIGHTS, USES, st.booleans(), st.randoms())
+@given(ROWS, ROWS, CHOICES, CHOICES, RIGHTS, USES, st.booleans(), st.randoms())
 def test_resolution_is_total_stable_allowed_and_says_why(
-    rows: list[Row], choices: tuple[Choice, ...], rights: Any, wanted: Use, staging: bool, random: Any
+    rows: list[Row],
+    earlier: list[Row],
+    choices: tuple[Choice, ...],
+    chosen_earlier: tuple[Choice, ...],
+    rights: Any,
+    wanted: list[Use],
+    staging: bool,
+    random: Any,
 ) -> None:
-    seeks = seeker(platform(wanted, staging=staging), choices=choices)
+    on = platform(*wanted, staging=staging)
+    known = resolved(seeker(on, choices=chosen_earlier), around(*earlier), rights)
+    seeks = seeker(on, choices=choices, known=() if isinstance(known, Reason) else known)
     answer = resolved(seeks, around(*rows), rights)
     shuffled = list(rows)
     random.shuffle(shuffled)
     assert resolved(seeks, around(*shuffled), rights) == answer, "whatever the order"
     if isinstance(answer, Reason):
-        assert wanted.required
+        assert any(u.required for u in wanted)
         assert answer.text
         return
+    assert {k.target for k in answer} >= {u.service for u in wanted if staging or u.service == "admin"}
+    by_name = {u.service: u for u in wanted}
     again = resolved(replace(seeks, known=answer), around(*rows), rights)
     assert again == answer, "what is resolved stays"
     for link in answer:
         assert link.why
         assert link.url
         if not link.number:
-            assert not wanted.required
+            assert link.own or not by_name[link.target].required
             continue
-        target = next(r for r in rows if (r.repository, r.number) == ("payments", link.number))
-        chosen = [c for c in choices if c.to == str(link.number)]
+        home = {"payments": "payments", "admin": "shop"}[link.target]
+        target = next(r for r in rows if (r.repository, r.number) == (home, link.number))
+        chosen = [c for c in choices if (c.service, c.to) == (link.target, str(link.number))]
         if chosen:
             assert not chosen[0].refused
         else:
-            assert wanted.same_branch
+            assert by_name[link.target].same_branch
             assert {rights[s, p] for s in ("acme/shop", "acme/payments") for p in ("ada", target.author)} <= {
                 Permission.WRITE,
                 Permission.ADMIN,

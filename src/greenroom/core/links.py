@@ -8,10 +8,10 @@ of it, there. A preview that cannot answer is never a target: the link falls bac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from greenroom.core import names, reasons
-from greenroom.core.catalogue import Platform, Repository, Use
+from greenroom.core.catalogue import Platform, Repository, Service, Use
 from greenroom.core.model import Identity, Observed, Permission, RowSet
 from greenroom.core.rows import Choice, Link, Naming, Row
 from greenroom.core.status import Reason
@@ -118,8 +118,8 @@ def resolved(seeker: Seeker, around: Neighbours, access: Access) -> tuple[Link, 
     for service in seeker.repository.services:
         for use in service.uses:
             link = _link(service.name, use, seeker, around, access)
-            if use.required and not link.number:
-                return reasons.link_required(use.service, f"{use.service}#{link.wanted}" if link.wanted else "")
+            if use.required and not link.number and not link.own:
+                return reasons.link_required(use.service, link.why)
             if link.url:
                 found.append(link)
     return tuple(found)
@@ -128,7 +128,7 @@ def resolved(seeker: Seeker, around: Neighbours, access: Access) -> tuple[Link, 
 def partners(seeker: Seeker, around: Neighbours) -> tuple[Row, ...]:
     """The previews that belong together with this pull request by branch or by word, of services that prefer so."""
     wanted = {u.service for s in seeker.repository.services for u in s.uses if u.same_branch}
-    found = {_key(r): r for name in wanted for r in _paired(name, seeker, around)}
+    found = {_key(r): r for name in wanted for rows in _paired(name, seeker, around) for r in rows}
     return tuple(found[key] for key in sorted(found))
 
 
@@ -145,55 +145,80 @@ def _link(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Ac
         return _staging(service, use, seeker, f"{choice.by} chose it")
     if choice is not None and choice.to != DEFAULT:
         return _chosen(service, use, choice, seeker, around)
-    if use.same_branch and not _own(use, seeker):
+    if use.same_branch and _own(use, seeker) is None:
         return _pair(service, use, seeker, around, access)
     return _fallback(service, use, seeker)
 
 
 def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours) -> Link:
     number = int(choice.to)
-    target = None if choice.refused else around.targets.get((use.service, number))
-    if _own(use, seeker) and number == seeker.number:
+    if _own(use, seeker) is not None and number == seeker.number:
         return _fallback(service, use, seeker)
-    if target is None:
+    target = None if choice.refused else around.targets.get((use.service, number))
+    if target is None:  # one that may not be read is answered as one that does not exist, and is told nothing
         why = f"until {use.service}#{number}, which {choice.by} chose, has a preview that may be used"
-        return _fallback(service, use, seeker, why, number)
+        return _fallback(service, use, seeker, why, 0 if choice.refused else number)
     return _to(service, use, target, seeker, f"{choice.by} chose it")
 
 
 def _pair(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Access) -> Link:
-    found = _paired(use.service, seeker, around)
-    if len(found) > 1:
-        listed = " and ".join(f"{use.service}#{r.number}" for r in found)
-        return _fallback(service, use, seeker, f"{listed} both belong to this pull request: choose one")
-    before = next((k for k in seeker.known if (k.service, k.target) == (service, use.service)), None)
-    if not found:
-        gone = (before.number or before.wanted) if before else 0
-        why = f"{use.service}#{gone}, which belongs to this pull request, has no preview now" if gone else ""
-        return _fallback(service, use, seeker, why, gone)
-    [target] = found
-    rights = {
+    """The one preview that belongs together with this one. Rights come first: what nobody may use is not spoken of."""
+    before = next((k for k in seeker.known if (k.service, k.target) == (service, use.service) and k.paired), None)
+    for candidates in _paired(use.service, seeker, around):
+        rights = {_key(r): _rights(seeker, r, access) for r in candidates}
+        allowed = [r for r in candidates if rights[_key(r)] <= {*WRITERS}]
+        unsure = [r for r in candidates if rights[_key(r)] <= {*WRITERS, Permission.UNKNOWN} and r not in allowed]
+        if before and not allowed and [r.number for r in unsure] == [before.number]:
+            allowed = unsure  # it was linked; that GitHub does not answer now parts nobody
+        if len(allowed) > 1:
+            listed = " and ".join(f"{use.service}#{r.number}" for r in allowed)
+            return _fallback(service, use, seeker, f"{listed} both belong to this pull request: choose one")
+        if allowed:
+            why = "same branch" if allowed[0].branch == seeker.branch else "they name each other"
+            return replace(_to(service, use, allowed[0], seeker, why), paired=True)
+        if unsure:
+            return _fallback(service, use, seeker, "until GitHub says who may write")
+    named = _named_number(use.service, seeker)
+    if named:
+        why = f"until {use.service}#{named}, which the description names, has a preview that may be used"
+        return _fallback(service, use, seeker, why)
+    gone = (before.number or before.wanted) if before else 0
+    if gone and (use.service, gone) not in around.targets:
+        why = f"{use.service}#{gone}, which belongs to this pull request, has no preview now"
+        return replace(_fallback(service, use, seeker, why, gone), paired=True)
+    return _fallback(service, use, seeker)
+
+
+def _rights(seeker: Seeker, target: Row, access: Access) -> set[Permission]:
+    """What both authors may do in both repositories."""
+    return {
         access.get((slug, login), Permission.UNKNOWN)
         for slug in (seeker.repository.slug, target.slug)
         for login in (seeker.author, target.author)
     }
-    linked = before is not None and before.number == target.number
-    if rights <= {*WRITERS} or (linked and rights <= {*WRITERS, Permission.UNKNOWN}):
-        why = "same branch" if target.branch == seeker.branch else "they name each other"
-        return _to(service, use, target, seeker, why)
-    if Permission.UNKNOWN in rights:
-        return _fallback(service, use, seeker, "until GitHub says who may write")
-    return _fallback(service, use, seeker)
 
 
-def _paired(service: str, seeker: Seeker, around: Neighbours) -> list[Row]:
-    """Previews of another repository that answer for a service and say, or whose branch says, that they belong here."""
+def _paired(service: str, seeker: Seeker, around: Neighbours) -> tuple[list[Row], list[Row]]:
+    """Previews of another repository that answer for a service: those that say that they belong here, or that this one
+    names; and those whose branch says so.
+    """
     us = f"{seeker.repository.slug}#{seeker.number}".lower()
     said = [*(around.named[m] for m in seeker.mentions if m in around.named), *around.naming.get(us, ())]
     named = [r for r in said if around.targets.get((service, r.number)) is r]
-    found = named or (around.branches.get((service, seeker.branch), ()) if seeker.branch else ())
-    others = {_key(r): r for r in found if r.slug != seeker.repository.slug}
-    return [others[key] for key in sorted(others)]
+    branched = around.branches.get((service, seeker.branch), ()) if seeker.branch else ()
+    return _others(named, seeker), _others(branched, seeker)
+
+
+def _others(rows: Iterable[Row], seeker: Seeker) -> list[Row]:
+    found = {_key(r): r for r in rows if r.slug != seeker.repository.slug}
+    return [found[key] for key in sorted(found)]
+
+
+def _named_number(service: str, seeker: Seeker) -> int:
+    """The pull request of a service's repository that the description names, or 0."""
+    repository = next((r for r in seeker.platform.repositories if any(s.name == service for s in r.services)), None)
+    slug = repository.slug.lower() if repository else ""
+    return next((int(n) for s, _, n in (m.partition("#") for m in seeker.mentions) if s == slug), 0)
 
 
 def _to(service: str, use: Use, target: Row, seeker: Seeker, why: str) -> Link:
@@ -216,25 +241,27 @@ def _to(service: str, use: Use, target: Row, seeker: Seeker, why: str) -> Link:
 
 def _fallback(service: str, use: Use, seeker: Seeker, why: str = "", wanted: int = 0) -> Link:
     """The preview's own service, or staging."""
-    own = next((s for s in seeker.repository.services if s.name == use.service), None)
+    own = _own(use, seeker)
     if own is None:
         return _staging(service, use, seeker, why, wanted)
     host = seeker.naming.host(own.name)
     public = names.url(seeker.platform, host) if host else ""
     url = names.inside(seeker.platform, own, seeker.naming)
-    if not url:
-        return _staging(service, use, seeker, why, wanted)
-    return Link(service, use.service, use.variables, url, public, why or SAME, wanted=wanted)
+    return Link(service, use.service, use.variables, url, public, why or SAME, wanted=wanted, own=True)
 
 
 def _staging(service: str, use: Use, seeker: Seeker, why: str = "", wanted: int = 0) -> Link:
     found = dict(seeker.platform.staging).get(use.service)
+    if found is None and _own(use, seeker) is not None:
+        return _fallback(service, use, seeker, f"{why}, but {use.service} has no staging", wanted)
     url, public = (found.url, found.public) if found else ("", "")
     return Link(service, use.service, use.variables, url, public, why or "staging", wanted=wanted)
 
 
-def _own(use: Use, seeker: Seeker) -> bool:
-    return any(s.name == use.service for s in seeker.repository.services)
+def _own(use: Use, seeker: Seeker) -> Service | None:
+    """The service of this very preview that is used, if it can be called."""
+    own = next((s for s in seeker.repository.services if s.name == use.service), None)
+    return own if own and names.inside(seeker.platform, own, seeker.naming) else None
 
 
 def _key(row: Row) -> tuple[int, int]:

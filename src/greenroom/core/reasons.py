@@ -237,11 +237,11 @@ def same_version() -> Reason:
 # --- links and commands ------------------------------------------------------------------------------------------
 
 
-def link_required(service: str, wanted: str) -> Reason:
-    gone = f"{wanted} has no preview that may be used, and" if wanted else "None is chosen, and"
+def link_required(service: str, why: str) -> Reason:
+    said = "" if why == "staging" else f" ({plain(why)})"
     return Reason(
         "link-required",
-        f"{gone} this preview needs one of `{service}`.",
+        f"This preview needs a preview of `{service}`, not staging{said}.",
         f"Comment `/preview use {service}#N` with the number of a pull request that has one.",
     )
 

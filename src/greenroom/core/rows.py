@@ -62,8 +62,9 @@ class Link:
     """Where one `uses` entry of `service` points, and why.
 
     `variables` pairs parts of the address with variables, as in `Use`. `number` is the pull request whose preview
-    answers, 0 for none; `namespace` and `port` are where, unless it is this very preview. `wanted` is the number of
-    the one that should answer and does not exist.
+    answers, 0 for none; `namespace` and `port` are where, unless it is this very preview, whose own service it then is
+    (`own`). `wanted` is the number of the one that should answer and does not exist; `paired` says that nobody chose
+    that one: the two pull requests belong together.
     """
 
     service: str
@@ -76,11 +77,15 @@ class Link:
     namespace: str = ""
     port: int = 0
     wanted: int = 0
+    own: bool = False
+    paired: bool = False
 
     @property
     def name(self) -> str:
-        """What answers, as people call it: `payments#17`, or `staging`."""
-        return f"{self.target}#{self.number}" if self.number else "staging"
+        """What answers, as people call it: `payments#17`, `this preview` or `staging`."""
+        if self.number:
+            return f"{self.target}#{self.number}"
+        return "this preview" if self.own else "staging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def alike(old: Row, new: Row) -> bool:
 
 
 def _pods(row: Row) -> Row:
-    links = tuple(replace(k, why="", number=0, wanted=0) for k in row.links)
+    links = tuple(replace(k, why="", number=0, wanted=0, own=False, paired=False) for k in row.links)
     never: Any = None
     return replace(
         row,

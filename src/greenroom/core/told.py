@@ -79,15 +79,15 @@ def _links(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Used,
     for link in row.links:
         target = told.around.targets.get((link.target, link.number))
         url = by_hand.get(f"links.{link.target}.url")
-        if url is not None:
+        if url:  # the chart takes an empty one for none
             found.append(Used(link.service, link.target, "by hand", "changed in Argo CD", without_login(url)))
         elif target is not None:
             back = any((k.number, k.target in _names(row)) == (row.number, True) for k in target.links)
             why = f"{link.why}; it uses this preview too" if back else link.why
             found.append(Used(link.service, link.target, link.name, why, link.url, target.url, target.private))
         else:
-            name = "this preview" if not link.number and link.why == SAME else link.name
-            found.append(Used(link.service, link.target, name, link.why, link.url))
+            why = f"{link.why}; it has no preview any more" if link.number else link.why
+            found.append(Used(link.service, link.target, link.name, why, link.url))
     return tuple(found)
 
 
