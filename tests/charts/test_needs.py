@@ -18,6 +18,7 @@ import yaml
 
 from charts.rendering import CHART, Object, Render, Values, named, objects, pods, template
 from greenroom.config.needs import KINDS
+from greenroom.core.catalogue import CACHES
 
 TABLE: dict[str, Any] = yaml.safe_load((CHART / "kinds.yaml").read_text())
 PARTS = ("url", "host", "port", "user", "password", "database")
@@ -70,6 +71,7 @@ def test_an_entry_is_whole(kind: str) -> None:
         *("env", "stock", "start", "data", "below", "shared", "restart"),
     }
     assert found["restart"] in MEANINGS
+    assert (found["restart"] == "nothing") is (kind in CACHES)
     assert KINDS[kind].default in KINDS[kind].versions
     assert isinstance(found["user"], int)
     assert found["user"] > 0

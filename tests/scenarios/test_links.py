@@ -151,6 +151,46 @@ async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> Non
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
 
 
+def changed(two: Two, repository: str) -> None:
+    """Another setting of every service of one repository: more restarts than an hour allows."""
+
+    def louder(one: Repository) -> Repository:
+        return replace(one, services=tuple(replace(s, env=(("LOG", "debug"),)) for s in one.services))
+
+    two.story.configure(repositories=tuple(louder(r) if r.name == repository else r for r in two.platform.repositories))
+
+
+async def test_what_waits_for_its_restart_still_follows_what_people_choose(two: Two) -> None:
+    pay = two.payments()
+    shops = [two.shop(f"idea-{n}") for n in range(5)]
+    for number in shops:
+        two.say(number, f"/preview use payments#{pay}")
+    await two.passes()
+    changed(two, "shop")
+    await two.passes(3)
+    held, other = (n for n in shops if two.story.status(n).hold)
+    two.say(held, "/preview use payments staging")
+    await two.passes(3)
+    assert two.url(held) == "http://payments.staging"
+    two.world.close(PAY, pay, "grace")
+    await two.passes()
+    assert two.url(other) == "http://payments.staging", "nobody is left with a dead address"
+    assert two.row(other).services[0].env == (), "and the change still waits"
+
+
+async def test_what_waits_for_its_restart_still_opens_its_port(two: Two) -> None:
+    pays = [two.payments(f"p-{n}") for n in range(4)]
+    shop = two.shop()
+    await two.passes()
+    changed(two, "payments")
+    await two.passes(3)
+    [held] = [n for n in pays if (s := two.story.board.find("payments", n)) and s.hold]
+    two.say(shop, f"/preview use payments#{held}")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{held}:8080"
+    assert two.row(held, PAY).open_to == (("payments", f"preview-shop-{shop}", 8080),)
+
+
 async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Two) -> None:
     two.configure(same_branch=True)
     shop = two.shop("together", by="ada")

@@ -14,6 +14,7 @@ from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, Receipt, RowSet
+from greenroom.core.plan import Plan
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
 from greenroom.errors import Doubt, GreenroomError
@@ -40,12 +41,12 @@ class Done:
     error: GreenroomError | None = None
 
 
-async def serve_rows(engine: Engine, rows: RowSet, actions: tuple[Action, ...], now: datetime) -> RowSet:
-    """Serve the row set after the row actions among these; returns it. Nothing is sent when nothing changes."""
-    changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
-    if not changes:
+async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) -> RowSet:
+    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes."""
+    changes = [a for a in plan.actions if isinstance(a, Start | Change | Withdraw)]
+    if not changes and not plan.spent:
         return rows
-    new = rowsets.applied(rows, changes, now)
+    new = rowsets.applied(rows, changes, now, plan.spent)
     await engine.serve(new)
     return new
 

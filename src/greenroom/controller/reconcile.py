@@ -157,7 +157,7 @@ class Reconciler:
             now = self.now()
             decision = decide(facts, self.platform, repository, now)
             before = row_set(facts, repository)
-            rows = await serve_rows(self.parts.engine, before, decision.actions, now)
+            rows = await serve_rows(self.parts.engine, before, decision.plan, now)
         if seen_from_outside(before) != seen_from_outside(rows):
             for other in neighbours(self.platform, repository):
                 self.related(other)

@@ -220,4 +220,4 @@ def _rolled(identity: Identity, ours: _Pass) -> bool:
 def roll_key(platform: Platform) -> str:
     """What `greenroom roll` releases: this chart with these settings."""
     made_with = f"{platform.cluster.chart_version} {platform.cluster.settings}"
-    return f"roll:{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    return f"{rowsets.ROLL}{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"

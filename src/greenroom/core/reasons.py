@@ -343,10 +343,17 @@ def config_label(old: str, new: str) -> Reason:
     )
 
 
-def config_names(what: str) -> Reason:
+def config_names(services: Sequence[str], data: Sequence[str]) -> Reason:
+    """What a change of the configuration would do to a preview: take services or data away, or else rename it."""
+    if services:
+        what, pushes = f"lose {', '.join(services)}", " New commits wait for that too."
+    elif data:
+        what, pushes = f"lose the data of {', '.join(data)}", ""
+    else:
+        what, pushes = "get other names or addresses", ""
     return Reason(
         "config-names",
-        f"The configuration changed so that this preview would get {what}; it keeps what it has.",
+        f"The configuration changed so that this preview would {what}; it keeps what it has.{pushes}",
         "Change it back, or let the change through with",
     )
 

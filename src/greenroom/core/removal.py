@@ -26,6 +26,8 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     if not _newer_than_list(answer, facts, listed):
         return Stay(Stage.HELD, reasons.stale())
     pull_request = answer.pull_request
+    if pull_request.identity != identity:
+        return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
     if pull_request.state is not State.OPEN:
         return _closed(answer)
     if label in pull_request.labels:
