@@ -141,6 +141,10 @@ class Story:
         self._controller.platform = self.platform
         return self._controller
 
+    def restart(self) -> None:
+        """The controller ends, and the next pass is another one's."""
+        self._controller = None
+
     async def one_pass(self) -> str:
         """One pass; the sentence of what went wrong, or empty. The clock ticks a second, as a pass takes time."""
         self.pass_time(seconds=1)

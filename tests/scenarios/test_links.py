@@ -137,6 +137,28 @@ async def test_a_comment_that_somebody_spoils_loses_no_choice(two: Two) -> None:
     assert "ada chose it" in two.comment(SLUG, shop), "and the comment is as it was"
 
 
+async def test_a_read_that_lags_behind_our_own_block_loses_no_choice(two: Two) -> None:
+    """A replica of GitHub's still has the comment without the choice, and Greenroom was started anew."""
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    simulator = two.story.simulator
+    assert simulator
+    two.world.faults.on("stale", path="no path yet")
+    simulator.freeze()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    two.story.restart()
+    two.world.faults.active["stale"].path = "graphql"
+    await two.passes(2)
+    assert two.world.faults.fired["stale"]
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it moves nowhere meanwhile"
+    two.world.faults.off()
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    assert "ada chose it" in two.comment(SLUG, shop)
+
+
 async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.say(shop, f"/preview use payments#{pay}")

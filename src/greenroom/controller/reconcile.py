@@ -23,7 +23,7 @@ from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, row_set
-from greenroom.core.desired import left
+from greenroom.core.desired import left, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, RowSet, State
@@ -101,7 +101,7 @@ class Reconciler:
         listing = await self.parts.lists.read(repository.slug)
         observed = await self.parts.engine.observe()
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
-        return replace(facts, asked=self._still_asked(facts))
+        return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""

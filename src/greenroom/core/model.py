@@ -152,12 +152,16 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What our comment's signed block remembers: when we warned of an expiry, when we decided it and why; choices."""
+    """What our comment's signed block remembers: when we warned of an expiry, when we decided it and why; choices.
+
+    `heard` is the id of the last comment whose commands are decided: what nobody might command then, nobody may later.
+    """
 
     warned_at: datetime | None = None
     expired_at: datetime | None = None
     why: str = ""
     choices: tuple[Choice, ...] = ()
+    heard: int = 0
 
 
 @dataclass(frozen=True, slots=True)

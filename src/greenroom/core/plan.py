@@ -319,6 +319,7 @@ def _chosen(old: Row, new: Row) -> Row:
         lives=new.lives,
         renewed=new.renewed,
         choices=new.choices,
+        sequence=new.sequence,
     )
 
 

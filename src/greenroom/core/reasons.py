@@ -256,7 +256,10 @@ def command_edited(login: str) -> Reason:
 
 
 def command_unknown(login: str, line: str) -> Reason:
-    fix = "There are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`."
+    fix = (
+        "There are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`;"
+        " labels keep a preview or put it to sleep."
+    )
     return Reason("command-unknown", f"{login} wrote `{_code(line)}`, which is no command.", fix)
 
 
@@ -267,7 +270,11 @@ def command_no_service(login: str, service: str, near: str, used: Sequence[str])
 
 
 def command_not_allowed(login: str) -> Reason:
-    return Reason("command-not-allowed", f"{login} may not command this preview: that needs write access.")
+    return Reason(
+        "command-not-allowed",
+        f"{login}'s command counts for nothing: that needs write access.",
+        "Somebody who has it comments the same.",
+    )
 
 
 def _code(text: str) -> str:

@@ -93,7 +93,8 @@ class Row:
     """One preview, as told to an engine.
 
     `services` is the catalogue's part, `versions` what a push changes, `links` where `uses` point. `head_since` is when
-    this head was first served. `choices` are what people said last, and `mentions` the pull requests that this one says
+    this head was first served. `choices` are what people said last, `sequence` that of the signed block that first held
+    them, and `mentions` the pull requests that this one says
     it belongs to (`owner/repo#N`, lower case). `given` are (service, variable, value) that follow from addresses, and
     `open_to` (service, namespace, port) says which other previews may call in. `incarnation` grows when the data begins
     at the seed again (`renewed` is when), and `lives` names the container of each need that holds it; `nonce` forces a
@@ -127,6 +128,7 @@ class Row:
     private: bool = True
     mentions: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
+    sequence: int = 0
     open_to: tuple[tuple[str, str, int], ...] = ()
 
 
@@ -195,6 +197,7 @@ def _pods(row: Row) -> Row:
         private=True,
         mentions=(),
         choices=(),
+        sequence=0,
         open_to=(),
     )
 
