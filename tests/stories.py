@@ -85,6 +85,9 @@ class NoHistory:
     async def record_deployments(self, *deployments: Deployment) -> int:
         return len(deployments)
 
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        return ()
+
 
 @dataclass
 class Story:

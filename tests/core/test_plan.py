@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, labelled, pull_request, sha
 from greenroom.core import breaker
-from greenroom.core.actions import Change, Remove, Start, TakeLabelOff, Tell, Withdraw
+from greenroom.core.actions import Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Limits, Need, Platform, Service, Storage
 from greenroom.core.decision import decide
-from greenroom.core.model import Cause, State
+from greenroom.core.model import Activity, Cause, State
 from greenroom.core.status import Stage
 from machine import Machine
 
@@ -192,6 +192,18 @@ def test_inactivity_warns_then_decides_then_takes_the_label_off() -> None:
         "Remove",
         "Conclude",
     ]
+
+
+def test_an_old_preview_that_people_work_on_goes_for_its_age_and_says_so() -> None:
+    life = replace(PLATFORM.lifetime, max_age=timedelta(days=5))
+    made = machine(1, replace(PLATFORM, lifetime=life))
+    done = []
+    for _ in range(14):
+        made.pass_time(timedelta(hours=12))
+        made.pull_requests[1] = replace(made.pull_requests[1], activities=(Activity("commented", ADA, made.now),))
+        done += made.settle()
+    [said] = [a.reason.text for a in done if isinstance(a, Conclude)]
+    assert said == "The preview expired: it reached its greatest age."
 
 
 def test_a_lost_block_postpones_an_expiry() -> None:

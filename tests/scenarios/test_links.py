@@ -259,7 +259,7 @@ async def test_a_preview_that_requires_another_waits_for_it_and_keeps_what_it_ha
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert shop in {i.number for i in two.story.engine.previews}, "it is held, not removed"
-    assert f"payments#{pay} has no preview that may be used" in two.comment(SLUG, shop)
+    assert f"until payments#{pay}, which ada chose, has a preview that may be used" in two.comment(SLUG, shop)
 
 
 async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> None:
@@ -279,7 +279,7 @@ async def test_who_may_not_command_is_told_so(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
     await two.passes()
-    assert "> eve may not command this preview: that needs write access." in two.comment(SLUG, shop)
+    assert "> eve's command counts for nothing: that needs write access." in two.comment(SLUG, shop)
     two.say(shop, "/preview use paymint#1")
     await two.passes()
     assert "Did you mean `payments`?" in two.comment(SLUG, shop)

@@ -149,7 +149,17 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     if label not in pull_request.labels:
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
-        return Stay(Stage.NONE, reasons.not_asked(label))
+        like = next((name for name in sorted(pull_request.labels) if name.lower() == label.lower()), "")
+        return Stay(Stage.NONE, reasons.not_asked(label, like))
+    found = _asked(pull_request, row, ours, label)
+    if isinstance(found, Stay) and (served := facts.observed.row(identity)):
+        return replace(found, row=_meanwhile(pull_request, served, ours))
+    return found
+
+
+def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
+    """The verdict on a pull request that carries the label."""
+    facts, platform, identity = ours.facts, ours.platform, pull_request.identity
     if label != platform.label:
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
@@ -178,6 +188,20 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     if name not in owners or owners[name] == identity:
         return None
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
+
+
+def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
+    """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
+    preview = ours.facts.observed.previews.get(pull_request.identity)
+    if preview and preview.installation not in ("", ours.platform.installation):
+        return None
+    linked = links.resolved(
+        seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
+    )
+    stands = replace(pull_request, head_sha=row.head_sha)
+    return _new_row(
+        stands, row, ours, images.Versions(row.versions), row.links if isinstance(linked, Reason) else linked
+    )
 
 
 def _new_row(

@@ -278,7 +278,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A row that we took out: an entry of the ledger until the removal is told, and for the hour that is counted."""
+    """A row that we took out: an entry of the ledger until the removal is told, and for the hour that is counted.
+
+    `why` is an expiry's cause.
+    """
 
     identity: Identity
     cause: Cause
@@ -286,6 +289,7 @@ class Withdrawal:
     by: str = ""
     label: str = ""
     told: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

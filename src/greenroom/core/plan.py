@@ -56,8 +56,8 @@ def plan(desired: Desired, observed: Observed, rows: RowSet, now: datetime) -> P
                 draft.run(identity, verdict)
             case Go():
                 draft.go(identity, verdict)
-            case Stay() if verdict.hold:
-                draft.holds[identity] = Hold(verdict.hold, verdict.reason)
+            case Stay():
+                draft.stay(identity, verdict)
         draft.expire(identity, verdict, desired)
     order = [Start, Change, Withdraw, Remove, TakeLabelOff, Conclude]
     actions = sorted(draft.actions, key=lambda a: order.index(type(a)))
@@ -129,7 +129,7 @@ class _Draft:
         if entry is None or exists or isinstance(verdict, Run):
             return False
         asked_again = isinstance(verdict, Stay) and verdict.stage in (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
-        reason = reasons.gone(entry.cause, entry.by, entry.label)
+        reason = reasons.gone(entry.cause, entry.by, entry.label, entry.why)
         self.actions.append(Conclude(identity, reason, final=not asked_again))
         return True
 
@@ -139,6 +139,16 @@ class _Draft:
             self._start(identity, verdict)
         elif verdict.row != old:
             self._change(identity, old, verdict.row)
+
+    def stay(self, identity: Identity, verdict: Stay) -> None:
+        if verdict.hold:
+            self.holds[identity] = Hold(verdict.hold, verdict.reason)
+        old = self.rows.rows.get(identity.number)
+        if old is None or verdict.row is None:
+            return
+        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce, mentions=verdict.row.mentions)
+        if new != old:
+            self.actions.append(Change(identity, new, _push(old, new) if _pushed(old, new) else _small(old, new)))
 
     def _start(self, identity: Identity, verdict: Run) -> None:
         """Start it, under the names of the one that still exists; that goes first if a person released other names."""
@@ -206,7 +216,7 @@ class _Draft:
         if served or (preview and not entry):
             if self._may_go(identity, verdict):
                 self.actions.append(
-                    Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason)
+                    Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason, verdict.why)
                 )
         elif preview and preview.health is not Health.REMOVING:
             self.actions.append(Remove(identity, preview.uid, verdict.reason))
@@ -297,6 +307,8 @@ def _small(old: Row, new: Row) -> Reason:
         return reasons.falls_asleep() if new.asleep else reasons.wakes()
     if (old.chart_version, old.settings) != (new.chart_version, new.settings):
         return reasons.rolled(new.chart_version)
+    if old.open_to != new.open_to:
+        return reasons.opened(sorted({namespace for _, namespace, _ in new.open_to}))
     return reasons.same_version()
 
 

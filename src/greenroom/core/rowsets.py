@@ -26,7 +26,9 @@ def applied(rows: RowSet, actions: Iterable[RowAction], now: datetime, spent: Se
         number = action.identity.number
         if isinstance(action, Withdraw):
             served.pop(number, None)
-            ledger = _withdrawn(ledger, Withdrawal(action.identity, action.cause, now, action.by, action.label))
+            ledger = _withdrawn(
+                ledger, Withdrawal(action.identity, action.cause, now, action.by, action.label, why=action.why)
+            )
             continue
         served[number] = action.row
         if isinstance(action, Start):

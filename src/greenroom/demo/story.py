@@ -33,7 +33,7 @@ async def label(stage: Stage, eyes: Eyes) -> str:
     number, sha = _pull_request(stage, "catalog", "faster-search", "2")
     stage.noted |= {"catalog": number, "catalog sha": sha}
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
-    await until(lambda: eyes.says("catalog", number, "waiting for image", sha))
+    await until(lambda: eyes.says("catalog", number, "Waiting for image", sha[:7]))
     demand(not eyes.processes("catalog", number), "something runs although no image exists")
     return f"catalog#{number}: the comment waits for the image of {sha[:7]}, nothing runs"
 
@@ -61,7 +61,7 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     demand(added.status_code == 201, f"POST answers {added.status_code}")
     sha = stage.shop.commit("catalog", "faster-search", "3")
     stage.world.push("shop/catalog", number, sha, "ada")
-    await until(lambda: eyes.says("catalog", number, "waiting for image", "keeps serving"))
+    await until(lambda: eyes.says("catalog", number, "Waiting for image", "keeps serving"))
     stage.push_image("catalog", sha)
     statuses: list[int] = []
 
