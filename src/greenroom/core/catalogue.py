@@ -156,7 +156,7 @@ class Service:
     public: bool = True
     paths: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
-    migrate_timeout: timedelta = timedelta(minutes=5)
+    migrate_timeout: timedelta | None = timedelta(minutes=5)
     needs: tuple[Need, ...] = ()
     shared_needs: tuple[SharedNeed, ...] = ()
     manifests: tuple[Manifest, ...] = ()

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from greenroom.core.catalogue import Platform, Process, Service
@@ -215,7 +215,7 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
         "host": row.naming.host(service.name) or "",
         "web": service.web.name if service.web else "",
         "processes": {p.name: _process(p) for p in service.processes},
-        "migrate": {"command": list(service.migrate), "timeoutSeconds": int(service.migrate_timeout.total_seconds())},
+        "migrate": {"command": list(service.migrate), "timeoutSeconds": _seconds(service.migrate_timeout)},
         "needs": {
             need.name: {
                 "kind": need.kind,
@@ -247,6 +247,11 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
     }
 
 
+def _seconds(limit: timedelta | None) -> int:
+    """Whole seconds, at least one; 0 for no limit."""
+    return max(1, int(limit.total_seconds())) if limit else 0
+
+
 def _link(link: Link) -> dict[str, object]:
     elsewhere = {"namespace": link.namespace, "port": link.port} if link.namespace and link.port else {}
     variables = {variable: part for part, variable in link.variables}
@@ -258,7 +263,7 @@ def link_variables(link: Link) -> dict[str, str]:
     host = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)?", "", link.url)
     host, _, port = re.split(r"[/?#]", host, maxsplit=1)[0].partition(":")
     parts = {"url": link.url, "public": link.public, "host": host}
-    parts["port"] = port or ("443" if link.url.startswith("https:") else "80")
+    parts["port"] = port or ("443" if link.url.lower().startswith("https:") else "80")
     return {variable: parts[part] for part, variable in link.variables}
 
 
