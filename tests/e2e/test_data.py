@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.scene import REGISTRY, ROOT, Pull, Scene, kubectl, objects, thing, until
+from e2e.scene import REGISTRY, ROOT, Pull, Scene, kubectl, objects, processes, thing, until
 
 
 def incarnation(pull: Pull) -> str:
@@ -39,10 +40,14 @@ def test_a_database_killed_inside_its_container_begins_again_too(scene: Scene) -
     pull.ready("2")
     pull.post("/", {"name": "Lost", "cents": 5})
     [pod] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
-    kubectl("exec", "-n", pull.namespace, pod["metadata"]["name"], "--", "sh", "-c", "kill -INT 1", check=False)
+    for pid in processes(pod["metadata"]["uid"], "postgres"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     pull.says("its data began anew", 60)
     found = pull.answers("2", 60)
     assert "Lost" not in [p["name"] for p in found["products"]]
+    assert all(p["stock"] is not None for p in found["products"]), "migrated again"
+    assert until(lambda: incarnation(pull) == "2", 30)
     [after] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
     assert after["metadata"]["uid"] == pod["metadata"]["uid"], "the same pod, another container"
 
@@ -64,6 +69,7 @@ def test_five_databases_at_once_are_five_incarnations_and_no_breaker(scene: Scen
     for pull in pulls:
         pull.says("its data began anew", 120)
         pull.answers("2", 120)
+        assert until(lambda p=pull: incarnation(p) == "2", 30)  # type: ignore[misc]
     assert "held" not in scene.greenroom("list")
 
 
