@@ -27,8 +27,8 @@ SHOP = Repository(
         ),
     ),
 )
-MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ}
-READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve")}
+MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ, BOT.login: Permission.WRITE}
+READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve", BOT.login)}
 
 
 def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> Said:
@@ -117,6 +117,11 @@ def test_an_old_mistake_is_forgotten_once_a_command_worked() -> None:
     wrong, right = said("/preview dance", 10), said("/preview use payments#1", 11)
     assert listen(wrong, right).answer is None
     assert listen(right, said("/preview dance", 12)).answer
+
+
+def test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_anew() -> None:
+    asked = Choice("payments", "17", "the platform team", 10)
+    assert listen(said("/preview use payments staging", 10), known=Heard((asked,))).choices == (asked,)
 
 
 def test_who_may_write_later_said_nothing_before() -> None:

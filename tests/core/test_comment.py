@@ -83,6 +83,24 @@ def test_what_is_not_whole_and_ours_is_nothing(comment: Comment | None, of: Iden
     assert SIGNER.read(of, comment) is None
 
 
+def test_a_block_of_another_installation_is_worth_nothing() -> None:
+    """Even with the same key, and with our name written over its own."""
+    theirs = body(replace(SIGNER, installation="other")).replace("greenroom:1 other ", "greenroom:1 test ")
+    assert SIGNER.read(identity(1), Comment(5, theirs)) is None
+
+
+def test_a_comment_that_an_older_key_signed_is_written_again() -> None:
+    holds = observed(1)
+    [tell] = [
+        a for a in decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).actions if isinstance(a, Tell)
+    ]
+    for stale in (False, True):
+        block = Block(1, tell.memory, stale_key=stale)
+        written = Comment(5, f"{SIGNER.line(identity(1), 5, block)}\n{tell.text}")
+        again = facts(pull_request(1, comment=written), holds=holds, blocks={1: block})
+        assert [type(a) for a in decide(again, PLATFORM, REPOSITORY, NOW).actions] == [Tell] * stale
+
+
 @given(st.integers(0, 250), st.characters())
 def test_any_changed_character_of_the_line_voids_it(position: int, character: str) -> None:
     line = body().splitlines()[0]

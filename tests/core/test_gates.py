@@ -23,6 +23,7 @@ from builders import (
     pull_request,
     row,
     sha,
+    unlabelled,
 )
 from greenroom.core.actions import Change, Start
 from greenroom.core.catalogue import Image, ImageFrom, Policy
@@ -55,6 +56,7 @@ EVE = Actor("eve")
     [
         ({"labels": frozenset(), "label_events": ()}, Stage.NONE, "not-asked"),
         ({"label_events": ()}, Stage.BLOCKED, "label-without-event"),
+        ({"label_events": (labelled(), unlabelled())}, Stage.BLOCKED, "label-without-event"),
         ({"head_repository_id": 8}, Stage.BLOCKED, "fork"),
         ({"head_repository_id": None}, Stage.BLOCKED, "fork"),
         ({"draft": True}, Stage.BLOCKED, "draft"),

@@ -14,7 +14,7 @@ from greenroom.core import breaker
 from greenroom.core.actions import Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Limits, Need, Platform, Service, Storage
 from greenroom.core.decision import decide
-from greenroom.core.model import Activity, Cause, State
+from greenroom.core.model import Activity, Cause, Identity, Ledger, RowSet, State, Withdrawal
 from greenroom.core.status import Stage
 from machine import Machine
 
@@ -244,6 +244,31 @@ def test_expiries_come_at_a_bounded_rate() -> None:
     made.pass_time(timedelta(hours=1, seconds=1))
     made.settle()
     assert len(made.living) == 4
+
+
+def test_labels_of_what_expired_are_taken_off_at_a_bounded_rate() -> None:
+    """Also where each is decided in one pass: what was withdrawn within the hour counts."""
+    made = machine(9)
+    made.pass_time(timedelta(days=4))
+    done = [made.decision()]
+    for _ in range(2):  # warned, then decided
+        made.apply(done[-1])
+        made.pass_time(timedelta(days=1, minutes=1))
+        done.append(made.decision())
+    assert sum(isinstance(a, TakeLabelOff) for a in done[-1].actions) == 3
+
+
+def test_the_bound_of_all_repositories_holds_in_each() -> None:
+    """Three of another repository went within this hour: here none goes without a question."""
+    made = machine(3)
+    gone = tuple(Withdrawal(Identity(8, n), Cause.UNLABELLED, made.now, told=True) for n in (1, 2, 3))
+    other = RowSet(8, "web", 1, {}, Ledger(withdrawals=gone))
+    made.unlabel(1, ADA)
+    facts = replace(made.facts(), observed=replace(made.holds, sets={**made.holds.sets, 8: other}))
+    found = decide(facts, made.platform, REPOSITORY, made.now)
+    assert not [a for a in found.actions if isinstance(a, Withdraw)]
+    assert "3 go without a question" in found.statuses[identity(1)].reason.text
+    assert "of all repositories" in found.statuses[identity(1)].reason.text
 
 
 def test_a_read_that_is_too_old_takes_no_label_off_and_forgets_no_warning() -> None:
