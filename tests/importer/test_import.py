@@ -114,6 +114,37 @@ def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path
     assert draft.data["env"] == {"DEBUG": "1", "SINCE": "2026-01-31"}
 
 
+@pytest.mark.parametrize(
+    ("command", "written", "missing"),
+    [
+        ('"celery --concurrency=${JOBS}"', ["celery", "--concurrency="], "JOBS"),
+        ('[celery, "--concurrency=${JOBS:?set it}", "${MORE}"]', ["celery", "--concurrency=", ""], "JOBS, MORE"),
+        ('"celery --concurrency=${JOBS:-2}"', ["celery", "--concurrency=2"], ""),
+    ],
+)
+def test_what_a_command_takes_from_outside_the_file_is_said(
+    command: str, written: list[str], missing: str, tmp_path: Path
+) -> None:
+    [draft] = read(
+        tmp_path,
+        "compose.yml",
+        f"services: {{ worker: {{ build: ., command: {command} }} }}",
+    )
+    assert draft.data["processes"]["worker"]["command"] == written
+    assert [n for n in draft.notes if "takes" in n] == (
+        [f"The command of worker takes {missing} from outside the file, where the draft has nothing: write it."]
+        if missing
+        else []
+    )
+
+
+def test_a_value_with_a_hole_is_left_out_and_said_an_empty_one_is_carried_over(tmp_path: Path) -> None:
+    env = '{ URL: "https://${HOST}/x", EMPTY: "", NONE: "${A:-}", REGION: "${REGION:?set it}" }'
+    [draft] = read(tmp_path, "compose.yml", f"services: {{ web: {{ build: ., ports: [80], environment: {env} }} }}")
+    assert draft.data["env"] == {"EMPTY": "", "NONE": ""}
+    assert [n.partition(" takes")[0] for n in draft.notes if " takes" in n] == ["URL", "REGION"]
+
+
 APP: dict[str, Any] = {
     "name": "My Shop",
     "addons": ["heroku-postgresql:mini", {"plan": "cloudamqp:lemur", "as": "amqp"}, "papertrail"],

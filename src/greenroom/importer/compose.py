@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from greenroom.config.needs import KINDS
 from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings, split, text
+from greenroom.importer.interpolation import interpolated
 
 NAMES = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)} | {
     "postgis": "postgresql",
@@ -37,7 +38,6 @@ IGNORED = {
     "entrypoint": "It was left out; put it before `command:`.",
     "profiles": "It is in the draft whatever its profile.",
 }
-_DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*)(?::?[-=?+]([^}]*))?\}|\$([A-Za-z_]\w*)")
 _PROBE = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\d+)?(/[^\s'\"|&;]*)")
 
 
@@ -63,7 +63,7 @@ class _Found:
         """The first port inside the container."""
         for each in (*(self.spec.get("expose") or ()), *(self.spec.get("ports") or ())):
             given = str(each.get("target", "")) if isinstance(each, dict) else str(each)
-            last = _plain(given)[0].rpartition(":")[2].partition("/")[0].partition("-")[0]
+            last = _plain(given).rpartition(":")[2].partition("/")[0].partition("-")[0]
             if last.isdecimal():
                 return int(last)
         return None
@@ -106,7 +106,7 @@ def drafts(services: dict[str, Any], options: Options) -> list[Draft]:
 
 
 def _found(name: str, spec: dict[str, Any]) -> _Found:
-    image = _plain(str(spec.get("image") or ""))[0].partition("@")[0]
+    image = _plain(str(spec.get("image") or "")).partition("@")[0]
     repository, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "")
     kind = "" if spec.get("build") else NAMES.get(repository.rpartition("/")[2].lower(), "")
     version = re.match(r"\d+(\.\d+)?", tag)
@@ -147,10 +147,12 @@ def _fill(
         draft.data["uses"] = uses
     plain = {}
     for name, value in env.items():
-        plain[name], known = _plain(value)
-        if not known:
+        found_value = interpolated(value)
+        if found_value.missing:
             draft.notes.append(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
-    settings(draft, {n: v for n, v in plain.items() if v})
+        else:
+            plain[name] = found_value.text
+    settings(draft, plain)
     for key, why in IGNORED.items():
         if who := [m.name for m in members if m.spec.get(key)]:
             draft.notes.append(f"`{key}` of {', '.join(who)} was left out. {why}")
@@ -166,9 +168,15 @@ def _process(member: _Found, draft: Draft) -> dict[str, Any]:
     process: dict[str, Any] = {"port": member.port} if member.port else {"kind": "worker"}
     command = member.spec.get("command")
     if isinstance(command, str):
-        process["command"] = split(_plain(command)[0])
+        process["command"] = split(_plain(command))
     elif isinstance(command, list):
-        process["command"] = [_plain(text(part))[0] for part in command]
+        process["command"] = [_plain(text(part)) for part in command]
+    parts = [text(part) for part in command] if isinstance(command, list) else [command or ""]
+    if missing := dict.fromkeys(name for part in parts for name in interpolated(part).missing):
+        draft.notes.append(
+            f"The command of {member.name} takes {', '.join(missing)} from outside the file, "
+            "where the draft has nothing: write it."
+        )
     test = (member.spec.get("healthcheck") or {}).get("test")
     if member.port and test and (path := _PROBE.search(" ".join(test) if isinstance(test, list) else str(test))):
         process["probe"] = path[1]
@@ -217,7 +225,7 @@ def _variables(host: str, env: dict[str, str]) -> dict[str, str]:
     """Which variables hold which part of the address of a host."""
     found: dict[str, str] = {}
     for name, value in env.items():
-        address, _ = _plain(value)
+        address = _plain(value)
         if not VARIABLE.fullmatch(name):
             continue
         if "://" in address and _host(address) == host:
@@ -236,7 +244,7 @@ def _uses(env: dict[str, str], others: dict[str, str]) -> tuple[list[dict[str, A
     made: dict[str, dict[str, Any]] = {}
     left = dict(env)
     for name, value in env.items():
-        address, _ = _plain(value)
+        address = _plain(value)
         host = _host(address) if "://" in address else address
         if host in others and VARIABLE.fullmatch(name) and others[host] not in made:
             part = {"as": name} if "://" in address else {"as": {"host": name}}
@@ -260,16 +268,9 @@ def _environment(given: Any) -> dict[str, str]:
     return {name: value if equals else f"${{{name}}}" for name, equals, value in pairs}
 
 
-def _plain(given: str) -> tuple[str, bool]:
-    """The text with defaults in place of variables, and whether each had one."""
-    known = True
-
-    def replaced(match: re.Match[str]) -> str:
-        nonlocal known
-        known = known and match[2] is not None
-        return match[2] or ""
-
-    return _DEFAULT.sub(replaced, given.replace("$$", "\0")).replace("\0", "$"), known
+def _plain(given: str) -> str:
+    """The text with defaults in place of variables."""
+    return interpolated(given).text
 
 
 def _slug(name: str) -> str:
