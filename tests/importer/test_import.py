@@ -232,11 +232,15 @@ def test_scripts_that_have_no_place_are_said(tmp_path: Path) -> None:
         ("docker-compose.yml", "a: 1", "holds no `services:`"),
         ("docker-compose.yml", "a: 1\n---\nb: 2", "holds no `services:`"),
         ("docker-compose.yml", "services: { db: { image: postgres } }", "no service of your own"),
-        ("compose.yml", "services: { web: { build: ., environment: 5 } }", "services.web.environment: 5 is not valid"),
+        (
+            "compose.yml",
+            "services: { web: { build: ., environment: 5 } }",
+            "services.web.environment: what it holds is not valid",
+        ),
         ("compose.yml", "services: { web: { build: ., ports: 80 } }", "Write a list of ports."),
         ("compose.yml", "services: { web: { build: ., healthcheck: { test: { a: b } } } }", "services.web.healthcheck"),
         ("compose.yml", "services: { web: }", "services.web: holds no mapping"),
-        ("app.json", '{ "addons": "heroku-redis" }', "addons: 'heroku-redis' is not valid here. Write a list of"),
+        ("app.json", '{ "addons": "heroku-redis" }', "addons: what it holds is not valid here. Write a list of"),
         (
             "app.json",
             '{ "environments": { "review": { "scripts": { "postdeploy": 1 } } } }',

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from greenroom.config.needs import KINDS
-from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings, split, text
+from greenroom.importer import commands, secrets
+from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings, text
 from greenroom.importer.interpolation import interpolated
 
 NAMES = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)} | {
@@ -59,6 +60,12 @@ class _Found:
         return f"build {where}" if build else f"image {self.spec.get('image', '')}"
 
     @property
+    def image(self) -> str:
+        """Its image, as notes say it."""
+        image = _plain(str(self.spec.get("image") or "no image"))
+        return "an image" if secrets.value(image) else image
+
+    @property
     def port(self) -> int | None:
         """The first port inside the container."""
         for each in (*(self.spec.get("expose") or ()), *(self.spec.get("ports") or ())):
@@ -92,14 +99,13 @@ def drafts(services: dict[str, Any], options: Options) -> list[Draft]:
     if made:
         for each in found.values():
             if not each.kind and each.name not in own:
-                image = each.spec.get("image", "no image")
-                made[0].notes.append(
-                    f"{each.name} ({image}) is neither built here nor a kind of need: write it as a manifest "
+                made[0].note(
+                    f"{each.name} ({each.image}) is neither built here nor a kind of need: write it as a manifest "
                     "(docs/needs.md), or as a service of its own."
                 )
             elif each.kind and each.name not in taken:
-                made[0].notes.append(
-                    f"{each.name} ({each.spec.get('image')}) was left out: nothing here names it. "
+                made[0].note(
+                    f"{each.name} ({each.image}) was left out: nothing here names it. "
                     f"If a service asks it, add `kind: {each.kind}` to its `needs:`."
                 )
     return made
@@ -145,19 +151,21 @@ def _fill(
     uses, env = _uses(env, others)
     if uses:
         draft.data["uses"] = uses
-    plain = {}
+    plain, secret = {}, []
     for name, value in env.items():
         found_value = interpolated(value)
-        if found_value.missing:
-            draft.notes.append(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
+        if any(map(secrets.name, found_value.names)) and found_value.text:
+            secret.append(name)
+        elif found_value.missing:
+            draft.note(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
         else:
             plain[name] = found_value.text
-    settings(draft, plain)
+    settings(draft, plain, secret)
     for key, why in IGNORED.items():
         if who := [m.name for m in members if m.spec.get(key)]:
-            draft.notes.append(f"`{key}` of {', '.join(who)} was left out. {why}")
+            draft.note(f"`{key}` of {', '.join(who)} was left out. {why}")
     if needs and "migrate" not in draft.data:
-        draft.notes.append("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
+        draft.note("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
 
 
 def _role(member: _Found) -> str:
@@ -166,24 +174,31 @@ def _role(member: _Found) -> str:
 
 def _process(member: _Found, draft: Draft) -> dict[str, Any]:
     process: dict[str, Any] = {"port": member.port} if member.port else {"kind": "worker"}
-    command = member.spec.get("command")
-    if isinstance(command, str):
-        process["command"] = split(_plain(command))
-    elif isinstance(command, list):
-        process["command"] = [_plain(text(part)) for part in command]
-    parts = [text(part) for part in command] if isinstance(command, list) else [command or ""]
-    if missing := dict.fromkeys(name for part in parts for name in interpolated(part).missing):
-        draft.notes.append(
-            f"The command of {member.name} takes {', '.join(missing)} from outside the file, "
-            "where the draft has nothing: write it."
-        )
+    if words := _command(member, draft):
+        process["command"] = words
     test = (member.spec.get("healthcheck") or {}).get("test")
     if member.port and test and (path := _PROBE.search(" ".join(test) if isinstance(test, list) else str(test))):
-        process["probe"] = path[1]
+        if secrets.value(path[1]):
+            draft.note(f"The path that `healthcheck` of {member.name} asks holds what looks secret: write `probe:`.")
+        else:
+            process["probe"] = path[1]
     replicas = (member.spec.get("deploy") or {}).get("replicas", 1)
     if isinstance(replicas, int) and 1 < replicas <= 10:
         process["replicas"] = replicas
     return process
+
+
+def _command(member: _Found, draft: Draft) -> list[str]:
+    given = member.spec.get("command")
+    parts = [interpolated(text(part)) for part in (given if isinstance(given, list) else [given or ""])]
+    if missing := dict.fromkeys(name for part in parts for name in part.missing):
+        draft.note(
+            f"The command of {member.name} takes {', '.join(missing)} from outside the file, "
+            "where the draft has nothing: write it."
+        )
+    words = [part.text for part in parts] if isinstance(given, list) else commands.split(parts[0].text) if given else []
+    filled = [name for part in parts for name in part.names if name not in part.missing]
+    return commands.kept(words, f"The command of {member.name}", draft, filled)
 
 
 def _needs(
@@ -215,9 +230,7 @@ def _needs(
         made.append({**entry, **({"as": given} if given else {})})
         stock = str(other.spec.get("image", "")).rpartition("/")[2].partition(":")[0]
         if stock not in (other.kind, *KINDS[other.kind].aliases):
-            draft.notes.append(
-                f"{other.name} is {other.spec.get('image')}: if its extensions are needed, see `image:`."
-            )
+            draft.note(f"{other.name} is {other.image}: if its extensions are needed, see `image:`.")
     return made, left
 
 

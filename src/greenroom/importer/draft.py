@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from greenroom.config.fields import VARIABLE as PATTERN
 from greenroom.config.needs import KINDS
+from greenroom.importer import secrets
 
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
-SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE|CREDENTIAL|_KEY$|^KEY$|_DSN$|SALT")
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-_SHELL = re.compile(r"[$&|;<>`]|^\w+=")
+VARIABLE = re.compile(PATTERN)
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,19 @@ class Draft:
     data: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def note(self, sentence: str) -> None:
+        """Say something, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
 
 def begun(name: str, options: Options) -> Draft:
     """A draft with what every service needs."""
     draft = Draft(name, {"repository": options.repository or UNNAMED, "image": options.image or UNNAMED})
     if not options.repository:
-        draft.notes.append("Name its GitHub repository, `repository: owner/name`.")
+        draft.note("Name its GitHub repository, `repository: owner/name`.")
     if not options.image:
-        draft.notes.append("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
+        draft.note("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
     return draft
 
 
@@ -53,37 +59,28 @@ def written(draft: Draft) -> str:
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
 
 
-def split(command: str) -> list[str]:
-    """A command's words; where it asks for what only a shell does, that of a shell."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    return ["sh", "-c", command] if _SHELL.search(command) or not words else words
-
-
 def text(value: object) -> str:
     """A value as a variable holds it: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def settings(draft: Draft, env: dict[str, str]) -> None:
-    """Put plain settings into the draft; what looks secret stays out."""
+def settings(draft: Draft, env: dict[str, str], secret: Iterable[str] = ()) -> None:
+    """Put plain settings into the draft; what looks secret stays out, with those that are known to be `secret`."""
     plain: dict[str, str] = {}
-    hidden = []
+    hidden = [*secret]
     for name, value in env.items():
-        if not VARIABLE.fullmatch(name):
-            draft.notes.append(f"The variable {name} was left out: names are upper case letters, digits and `_`.")
-        elif SECRET.search(name):
+        if not _NAME.fullmatch(name) or secrets.value(name):  # `A: b` in a list: it may be a value
+            draft.note("A variable that is no `NAME=value` was left out.")
+        elif secrets.name(name) or secrets.value(value):
             hidden.append(name)
+        elif not VARIABLE.fullmatch(name):
+            draft.note(f"The variable {name} was left out: `greenroom check` takes no such name.")
         else:
             plain[name] = value
     if plain:
         draft.data["env"] = plain
     if hidden:
-        draft.notes.append(
-            f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied."
-        )
+        draft.note(f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied.")
 
 
 def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
         if wanted in found.versions:
             return {"kind": kind, "version": wanted}
     nearest = min(found.versions, key=lambda v: abs(_number(v) - _number(version)))
-    draft.notes.append(f"{found.title} {version} is not offered; the draft has {nearest}.")
+    draft.note(f"{found.title} {version} is not offered; the draft has {nearest}.")
     return {"kind": kind, "version": nearest}
 
 

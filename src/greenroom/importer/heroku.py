@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from greenroom.importer.draft import Draft, Options, begun, need, settings, split, text
+from greenroom.importer import commands
+from greenroom.importer.draft import Draft, Options, begun, need, settings, text
 
 ADDONS = {
     "heroku-postgresql": ("postgresql", "DATABASE_URL"),
@@ -52,38 +53,39 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
         ("stack", "The stack is that of the image."),
     ):
         if app.get(key):
-            found.notes.append(f"`{key}` was left out. {why}")
+            found.note(f"`{key}` was left out. {why}")
     return found
 
 
 def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> None:
     scripts = dict(app.get("scripts") or {})
     release = processes.pop("release", "") or scripts.pop("postdeploy", "")
-    for name, command in scripts.items():
-        found.notes.append(f"The script {name} (`{command}`) was left out. What prepares data belongs into `migrate:`.")
+    for name in scripts:
+        found.note(f"The script {name} was left out. What prepares data belongs into `migrate:`.")
     formation = app.get("formation") or {}
     made: dict[str, Any] = {}
     for name, command in (processes or {"web": ""}).items():
-        made[_slug(name)] = {**_process(name, command), **_replicas(formation.get(name), found)}
+        made[_slug(name)] = {**_process(name, command, found), **_replicas(formation.get(name), found)}
     if "web" in made:
-        found.notes.append(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
+        found.note(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
     found.data["processes"] = made
-    if release:
-        found.data["migrate"] = split(release)
-        found.notes.append("`migrate` runs before every start of the web process: it must be safe to run again.")
+    if release and (words := commands.kept(commands.split(release), "`migrate`", found)):
+        found.data["migrate"] = words
+        found.note("`migrate` runs before every start of the web process: it must be safe to run again.")
     if shells := [n for n, p in made.items() if p.get("command", [""])[0] == "sh"]:
-        found.notes.append(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
+        found.note(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
 
 
-def _process(name: str, command: str) -> dict[str, Any]:
+def _process(name: str, command: str, found: Draft) -> dict[str, Any]:
     process: dict[str, Any] = {"port": PORT} if name == "web" else {"kind": "worker"}
-    return {**process, "command": split(command)} if command else process
+    words = commands.kept(commands.split(command), f"The command of {name}", found) if command else []
+    return {**process, "command": words} if words else process
 
 
 def _replicas(formation: Any, found: Draft) -> dict[str, int]:
     count = formation.get("quantity", 1) if isinstance(formation, dict) else 1
     if count == 0:
-        found.notes.append("A process of no dynos is in the draft with one replica; remove it if it is not wanted.")
+        found.note("A process of no dynos is in the draft with one replica; remove it if it is not wanted.")
     return {"replicas": min(int(count), 10)} if isinstance(count, int) and count > 1 else {}
 
 
@@ -91,7 +93,7 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     plan = str(addon.get("plan", "")) if isinstance(addon, dict) else str(addon)
     name = plan.partition(":")[0]
     if name not in ADDONS:
-        found.notes.append(
+        found.note(
             f"The add-on {name} has no need of its kind. Write it as a manifest (docs/needs.md), or use a shared one."
         )
         return None
@@ -107,9 +109,9 @@ def _env(found: Draft, env: dict[str, Any]) -> None:
     for name, given in env.items():
         value = given.get("value", "") if isinstance(given, dict) else given
         generated = isinstance(given, dict) and given.get("generator")
-        if generated or (isinstance(given, dict) and "value" not in given):
+        if generated or (isinstance(given, dict) and given.get("value") is None):
             what = "made by Heroku" if generated else "asked for at each deploy"
-            found.notes.append(f"{name} is {what}: put it into a Secret and name that under `envFrom:`.")
+            found.note(f"{name} is {what}: put it into a Secret and name that under `envFrom:`.")
         else:
             plain[name] = text(value)
     settings(found, plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     try:
         [found] = documents(text.encode(), path.name) or [None]
     except Unreadable as error:
-        raise FixConfiguration(str(error), (error.mistake,)) from None
+        raise _unreadable(path, error.mistake) from None
     except ValueError:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
@@ -68,6 +69,13 @@ def _text(path: Path) -> str:
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, f"cannot be read ({error}).", f"Name {KNOWN}.") from None
+
+
+def _unreadable(path: Path, mistake: Mistake) -> FixConfiguration:
+    """The mistake without what the file holds there: that may be a password."""
+    message = re.sub(r"'.*'|\".*\"|`(?![\w.-]+`)[^`]*`", "…", mistake.message)
+    mistake = Mistake(path.name, mistake.path, message, mistake.fix)
+    return FixConfiguration(str(mistake), (mistake,))
 
 
 def _refuse(wrong: list[Mistake]) -> None:

@@ -28,6 +28,12 @@ class Addon(BaseModel):
     options: dict[str, Any] | None = None
 
 
+class Setting(BaseModel):
+    """A variable of app.json."""
+
+    value: Scalar | None = None
+
+
 # https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 COMPOSE: Shapes = {
     "image": (TypeAdapter(str | None), "a text"),
@@ -45,7 +51,7 @@ COMPOSE: Shapes = {
 HEROKU: Shapes = {
     "name": (TypeAdapter(str | None), "a text"),
     "addons": (TypeAdapter(list[str | Addon] | None), "a list of add-ons"),
-    "env": (TypeAdapter(dict[str, Scalar | dict[str, Any]] | None), "a mapping of variables"),
+    "env": (TypeAdapter(dict[str, Scalar | Setting | None] | None), "a mapping of variables"),
     "formation": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of process types"),
     "scripts": (TypeAdapter(dict[str, str] | None), "a mapping of commands"),
     "environments": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of environments"),
@@ -59,5 +65,6 @@ def mistakes(file: str, where: str, found: Mapping[str, Any], shapes: Shapes) ->
         try:
             shape.validate_python(found.get(key))
         except ValidationError:
-            made.append(Mistake(file, f"{where}{key}", f"{found[key]!r:.60} is not valid here.", f"Write {words}."))
+            # what it holds may be a password: it is not repeated
+            made.append(Mistake(file, f"{where}{key}", "what it holds is not valid here.", f"Write {words}."))
     return made
