@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from greenroom import config
 from greenroom.cli import main
 from greenroom.errors import FixConfiguration
-from greenroom.importer import Draft, Options, drafts, written
+from greenroom.importer import Options, drafts, written
+from importer.drafted import OPTIONS, load, read
 
-OPTIONS = Options(repository="acme/shop", image="registry.example.com/acme/shop")
 COMPOSE = """
 x-shared: &code { build: ., environment: { DATABASE_URL: "postgres://u:p@db:5432/shop", RAILS_ENV: production } }
 services:
@@ -48,21 +48,6 @@ services:
 """
 
 
-def read(tmp_path: Path, name: str, text: str, **beside: str) -> list[Draft]:
-    for other, content in {name: text, **beside}.items():
-        (tmp_path / other).write_text(content)
-    return drafts(tmp_path / name, OPTIONS)
-
-
-def check(tmp_path: Path, made: list[Draft]) -> None:
-    """The drafts load as a configuration."""
-    (tmp_path / "services").mkdir()
-    (tmp_path / "greenroom.yaml").write_text("{ installation: test, domain: preview.example.com }")
-    for draft in made:
-        (tmp_path / "services" / f"{draft.name}.yaml").write_text(written(draft))
-    config.load(tmp_path)
-
-
 def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> None:
     web, api = read(tmp_path, "docker-compose.yml", COMPOSE)
     assert web.data == {
@@ -92,7 +77,7 @@ def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> 
             "as": {"host": "DB_HOST", "user": "DB_USER", "password": "DB_PASSWORD", "database": "DB_NAME"},
         }
     ]
-    check(tmp_path, [web, api])
+    load(tmp_path, [web, api])
 
 
 def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
@@ -176,7 +161,7 @@ def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, 
     assert all(
         words in said for words in ("KEY_BASE is made by Heroku", "DOMAIN is asked for", "`buildpacks`", "$PORT")
     )
-    check(tmp_path, [made])
+    load(tmp_path, [made])
 
 
 def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
@@ -265,7 +250,7 @@ def test_what_is_not_there_is_one_sentence_and_two(tmp_path: Path) -> None:
 def test_a_draft_without_names_is_refused_by_check_until_they_are_filled(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: run\n")
     with pytest.raises(FixConfiguration) as found:
-        check(tmp_path, drafts(tmp_path / "Procfile", Options()))
+        load(tmp_path, drafts(tmp_path / "Procfile", Options()))
     assert [str(m).partition("CHANGE-ME")[1] for m in found.value.mistakes] == ["CHANGE-ME"] * 2
 
 

@@ -14,6 +14,7 @@ from greenroom.config.needs import KINDS
 from greenroom.importer import secrets
 
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
+MOST = 10  # replicas of a process
 VARIABLE = re.compile(PATTERN)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
@@ -81,6 +82,18 @@ def settings(draft: Draft, env: dict[str, str], secret: Iterable[str] = ()) -> N
         draft.data["env"] = plain
     if hidden:
         draft.note(f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied.")
+
+
+def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
+    """How many of a process run, where that is another number than one."""
+    number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
+    if number is None:
+        draft.note(f"How many of {who} run is no number here; the draft has one.")
+    elif number == 0:
+        draft.note(f"None of {who} runs there; the draft has one. Remove it if it is not wanted.")
+    elif number > MOST:
+        draft.note(f"{who} runs {number} times there; the draft has {MOST}, the most.")
+    return {"replicas": min(number, MOST)} if number and number > 1 else {}
 
 
 def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
