@@ -224,6 +224,8 @@ def test_scripts_that_have_no_place_are_said(tmp_path: Path) -> None:
         ),
         ("compose.yml", "services: { web: { build: ., ports: 80 } }", "Write a list of ports."),
         ("compose.yml", "services: { web: { build: ., healthcheck: { test: { a: b } } } }", "services.web.healthcheck"),
+        ("compose.yml", "services: { web: { build: ., entrypoint: { a: b } } }", "Write a text or a list."),
+        ("compose.yml", "services: { web: { build: ., extends: { file: a.yml } } }", "Write a service, or `service:`"),
         ("compose.yml", "services: { web: }", "services.web: holds no mapping"),
         ("app.json", '{ "addons": "heroku-redis" }', "addons: what it holds is not valid here. Write a list of"),
         (

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from greenroom.importer import secrets
 from greenroom.importer.draft import Draft
 
+_SHELLS = re.compile(r"(?:.*/)?(?:ba|da|z|a)?sh")
 _SHELL = re.compile(r"[$&|;<>`]|^\w+=")
 
 
@@ -18,7 +19,8 @@ def split(line: str) -> list[str]:
         words = shlex.split(line)
     except ValueError:
         words = []
-    return ["sh", "-c", line] if _SHELL.search(line) or not words else words
+    shell = len(words) == 3 and _SHELLS.fullmatch(words[0]) and re.fullmatch(r"-\w*c", words[1])
+    return words if words and (shell or not _SHELL.search(line)) else ["sh", "-c", line]
 
 
 def kept(words: list[str], what: str, draft: Draft, names: Iterable[str] = ()) -> list[str]:

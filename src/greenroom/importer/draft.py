@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ import yaml
 from greenroom.config.fields import VARIABLE as PATTERN
 from greenroom.config.needs import KINDS
 from greenroom.importer import secrets
+from greenroom.importer.interpolation import Interpolated
 
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
 MOST = 10  # replicas of a process
 VARIABLE = re.compile(PATTERN)
-_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+NAMELESS = "A variable that is no `NAME=value` was left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,30 @@ def text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def settings(draft: Draft, env: dict[str, str], secret: Iterable[str] = ()) -> None:
-    """Put plain settings into the draft; what looks secret stays out, with those that are known to be `secret`."""
+def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
+    """Put plain settings into the draft; what looks secret stays out, and what has a hole."""
     plain: dict[str, str] = {}
-    hidden = [*secret]
+    hidden = []
     for name, value in env.items():
-        if not _NAME.fullmatch(name) or secrets.value(name):  # `A: b` in a list: it may be a value
-            draft.note("A variable that is no `NAME=value` was left out.")
-        elif secrets.name(name) or secrets.value(value):
+        if not secrets.sayable(name):
+            draft.note(NAMELESS)
+        elif value.missing:
+            draft.note(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
+        elif secrets.name(name) or secrets.value(value.text) or (value.text and any(map(secrets.name, value.names))):
             hidden.append(name)
         elif not VARIABLE.fullmatch(name):
             draft.note(f"The variable {name} was left out: `greenroom check` takes no such name.")
         else:
-            plain[name] = value
+            plain[name] = value.text
     if plain:
         draft.data["env"] = plain
     if hidden:
         draft.note(f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied.")
+
+
+def was(things: Sized) -> str:
+    """`was` or `were`."""
+    return "was" if len(things) == 1 else "were"
 
 
 def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:

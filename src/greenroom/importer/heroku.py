@@ -8,6 +8,7 @@ from typing import Any
 
 from greenroom.importer import commands, names
 from greenroom.importer.draft import Draft, Options, begun, need, replicas, settings, text
+from greenroom.importer.interpolation import Interpolated
 
 ADDONS = {
     "heroku-postgresql": ("postgresql", "DATABASE_URL"),
@@ -120,7 +121,7 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
 
 
 def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> None:
-    plain: dict[str, str] = {}
+    plain: dict[str, Interpolated] = {}
     for name, given in env.items():
         setting = given if isinstance(given, dict) else {"value": given}
         if name in given_by_needs:
@@ -132,5 +133,5 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
         elif setting.get("value") is None:
             found.note(f"{name} is asked for at each deploy: put it into a Secret and name that under `envFrom:`.")
         else:
-            plain[name] = text(setting["value"])
+            plain[name] = Interpolated(text(setting["value"]))
     settings(found, plain)

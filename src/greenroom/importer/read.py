@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from greenroom.config.documents import MAX_BYTES, Unreadable, documents
+from greenroom.config.documents import MAX_BYTES, Unreadable
 from greenroom.errors import FixConfiguration, Mistake
 from greenroom.importer import compose, heroku
+from greenroom.importer.documents import document
 from greenroom.importer.draft import Draft, Options
 from greenroom.importer.shapes import COMPOSE, HEROKU, mistakes
 
@@ -26,11 +26,9 @@ def drafts(path: Path, options: Options) -> list[Draft]:
         beside = path.with_name("Procfile")
         return [heroku.draft(_app(path), heroku.procfile(_text(beside)) if beside.is_file() else {}, options)]
     try:
-        [found] = documents(text.encode(), path.name) or [None]
+        found = document(text, path.name)
     except Unreadable as error:
-        raise _unreadable(path, error.mistake) from None
-    except ValueError:
-        found = None
+        raise FixConfiguration(str(error.mistake), (error.mistake,)) from None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
         raise _wrong(path, "holds no `services:`.", f"Name {KNOWN}.")
     wrong = []
@@ -42,9 +40,10 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     _refuse(wrong)
     made = compose.drafts({str(name): spec for name, spec in found["services"].items()}, options)
     if not made:
-        raise _wrong(
-            path, "holds no service of your own.", "Give yours a `build:`; images of others are needs or manifests."
-        )
+        fix = "Give yours a `build:`; images of others are needs or manifests."
+        if any(spec.get("extends") for spec in found["services"].values()):
+            fix = "What they extend is not in this file: import what `docker compose config` prints."
+        raise _wrong(path, "holds no service of your own.", fix)
     return made
 
 
@@ -69,13 +68,6 @@ def _text(path: Path) -> str:
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, f"cannot be read ({error}).", f"Name {KNOWN}.") from None
-
-
-def _unreadable(path: Path, mistake: Mistake) -> FixConfiguration:
-    """The mistake without what the file holds there: that may be a password."""
-    message = re.sub(r"'.*'|\".*\"|`(?![\w.-]+`)[^`]*`", "…", mistake.message)
-    mistake = Mistake(path.name, mistake.path, message, mistake.fix)
-    return FixConfiguration(str(mistake), (mistake,))
 
 
 def _refuse(wrong: list[Mistake]) -> None:

@@ -32,6 +32,7 @@ _VALUES = (
     re.compile(r"(?<![A-Za-z0-9])[0-9a-fA-F]{32,}(?![A-Za-z0-9])"),
 )
 _RUN = re.compile(r"[A-Za-z0-9+_-]{24,}")
+_SAYABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MYSQL = re.compile(r"(?:.*/)?(?:mysql|mariadb)\w*")
 _USER = re.compile(r"[^\s:]+:(?!\d+$)\S+")
 
@@ -40,6 +41,11 @@ def name(text: str) -> bool:
     """Whether a variable or an option of this name holds something secret."""
     words = re.split(r"[^A-Z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).upper())
     return any(map(_WORD.fullmatch, words)) or bool(_GLUED.search("".join(words)))
+
+
+def sayable(text: str) -> bool:
+    """Whether this may be told as a name. `A: b` in a list of `NAME=value` is none: it may be a value."""
+    return bool(_SAYABLE.fullmatch(text)) and not value(text)
 
 
 def value(text: str) -> bool:

@@ -20,6 +20,13 @@ class Health(BaseModel):
     test: str | list[str] | None = None
 
 
+class Extends(BaseModel):
+    """Another service that one begins with."""
+
+    service: str
+    file: str | None = None
+
+
 class Addon(BaseModel):
     """A store of Heroku's, with the name that its variable begins with."""
 
@@ -39,6 +46,8 @@ COMPOSE: Shapes = {
     "image": (TypeAdapter(str | None), "a text"),
     "build": (TypeAdapter(str | dict[Any, Any] | None), "a folder or a mapping"),
     "command": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "entrypoint": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "extends": (TypeAdapter(str | Extends | None), "a service, or `service:` and `file:`"),
     "environment": (TypeAdapter(dict[Any, Scalar | None] | list[Scalar] | None), "a mapping or a list of NAME=value"),
     "depends_on": (TypeAdapter(dict[Any, Any] | list[str] | None), "a list of services or a mapping"),
     "links": (TypeAdapter(list[str] | None), "a list of services"),
