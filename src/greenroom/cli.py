@@ -99,25 +99,32 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--name", default="", help="The service's name, where the file holds one.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="Its GitHub repository.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write the drafts into this folder, over no file.")
+@click.option(
+    "--write", type=click.Path(file_okay=False, path_type=Path), help="Write the drafts into this folder, over no file."
+)
 def import_(file: Path, name: str, repository: str, image: str, write: Path | None) -> None:
     """Draft services/*.yaml from a docker-compose.yml, a Procfile or Heroku's app.json; the rest is told."""
     from greenroom import importer
 
     made = importer.drafts(file, importer.Options(name, repository, image))
+    texts = {f"{draft.name}.yaml": importer.written(draft) for draft in made}
+    taken = [write / name for name in texts if write and (write / name).exists()]
+    if taken:
+        raise Failed(f"{taken[0]} exists already; nothing was written over it. Remove it, or write elsewhere.")
     for draft in made:
-        target = write / f"{draft.name}.yaml" if write else None
-        if target and target.exists():
-            raise Failed(f"{target} exists already; nothing was written over it. Remove it, or write elsewhere.")
         for note in draft.notes:
             click.echo(f"{draft.name}: {note}", err=True)
-        if target is None:
-            click.echo(f"---\n{importer.written(draft)}" if len(made) > 1 else importer.written(draft), nl=False)
-    if write:
+    if write is None:
+        click.echo("---\n".join(["", *texts.values()] if len(made) > 1 else texts.values()), nl=False)
+        return
+    try:
         write.mkdir(parents=True, exist_ok=True)
-        for draft in made:
-            (write / f"{draft.name}.yaml").write_text(importer.written(draft))
-            click.echo(f"{write / draft.name}.yaml")
+        for name, text in texts.items():
+            with (write / name).open("x") as target:
+                target.write(text)
+            click.echo(write / name)
+    except OSError as error:
+        raise Failed(f"{write} cannot be written to ({(error.strerror or 'unknown').lower()}). Name another.") from None
 
 
 @main.command()

@@ -243,10 +243,50 @@ def test_what_cannot_be_read_is_one_sentence(name: str, text: str, sentence: str
     assert sentence in config.report(found.value)
 
 
-def test_what_is_not_there_is_one_sentence_and_two(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["import", str(tmp_path / "nothing.yml")])
+def test_what_cannot_be_read_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "latin.yml").write_bytes(b"services: { a: \xe4 }")
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    for name, words in (
+        ("nothing.yml", "there is no such file."),
+        (".", "is a folder."),
+        ("latin.yml", "is no UTF-8 text."),
+        ("latin.yml/x", "cannot be read (not a directory)."),
+    ):
+        done = CliRunner().invoke(main, ["import", str(tmp_path / name)])
+        assert done.exit_code == 2
+        known = "Name a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile."
+        assert done.stderr == f"{tmp_path / name}: {words} {known}\n"
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "deep.json")])
+    assert (done.exit_code, done.stderr) == (2, "deep.json: is no JSON. Mend it, or name another file.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--repository", "shop"], "--repository: is no name on GitHub. Write `owner/name`."),
+        (["--image", "acme/shop"], "--image: 'acme/shop' names no registry. Write its host first"),
+        (["--image", "registry.example.com/shop:1"], "is no image without a tag"),
+    ],
+)
+def test_an_option_that_check_would_refuse_in_the_draft_is_refused(
+    options: list[str], sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Procfile").write_text("web: run\n")
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), *options])
     assert done.exit_code == 2
-    assert "cannot be read" in done.output
+    assert sentence in done.stderr
+
+
+def test_other_files_that_a_compose_file_includes_are_said(tmp_path: Path) -> None:
+    [made] = read(tmp_path, "compose.yml", "include: [other.yml]\nservices: { web: { build: ., ports: [80] } }")
+    assert "`include` was left out: other files are not read; `docker compose config` prints the whole." in made.notes
+
+
+def test_one_name_and_one_image_for_several_services_are_said(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: { web: { build: . }, api: { build: api } }")
+    made = drafts(tmp_path / "compose.yml", Options("shop", "acme/shop", "registry.example.com/acme/shop"))
+    assert [draft.name for draft in made] == ["web", "api"]
+    assert all("`--name` was not used" in " ".join(d.notes) and "image of `--image`" in " ".join(d.notes) for d in made)
 
 
 def test_a_draft_without_names_is_refused_by_check_until_they_are_filled(tmp_path: Path) -> None:
@@ -269,3 +309,10 @@ def test_written_files_are_never_written_over(tmp_path: Path) -> None:
     assert again.exit_code == 1
     assert "exists already" in again.output
     assert not (into / "web.yaml").exists(), "all or nothing"
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: run\n")
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), "--write", str(tmp_path / "Procfile" / "x")])
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith("cannot be written to (not a directory). Name another.")

@@ -38,7 +38,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
-        """Say something, once."""
+        """Say something, once and in one line, whatever the names in it."""
+        sentence = "".join(c if c.isprintable() else " " for c in sentence)
         if sentence not in self.notes:
             self.notes.append(sentence)
 
@@ -55,8 +56,7 @@ def begun(name: str, options: Options) -> Draft:
 
 def written(draft: Draft) -> str:
     """The file's text: notes as comments, then YAML."""
-    lines = ("".join(c if c.isprintable() else " " for c in note) for note in draft.notes)
-    notes = "".join(f"# - {line}\n" for line in lines)
+    notes = "".join(f"# - {note}\n" for note in draft.notes)
     head = f"# services/{draft.name}.yaml, a draft.{' To do:' if notes else ''}\n"
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
 
