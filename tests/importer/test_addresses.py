@@ -61,7 +61,15 @@ def test_parts_of_an_address_stand_in_variables_that_begin_alike() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("http://localhost:3000", True), ("127.0.0.1", True), ("0.0.0.0", False), ("http://localhost.example.com", False)],
+    [
+        ("http://localhost:3000", True),
+        ("127.0.0.1", True),
+        ("0.0.0.0", False),
+        ("http://localhost.example.com", False),
+        ("http://vroom:80", True),
+        ("http://[::1]:80", False),
+        ("info", False),
+    ],
 )
 def test_an_address_of_this_machine_is_one(value: str, expected: bool) -> None:
     assert local(value) == expected

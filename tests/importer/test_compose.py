@@ -90,7 +90,7 @@ def test_a_process_that_loads_and_what_was_changed(
     made = drafted(tmp_path, f"web: {{ build: ., {spec} }}", "db: { image: 'postgres:16' }")["web"]
     [only] = made.data["processes"].values()
     assert only == process
-    notes = [n for n in made.notes if not n.startswith(("db (", "Say what"))]
+    notes = [n for n in made.notes if not n.startswith(("db (", "Say what", "The file names no port"))]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)
 
@@ -276,7 +276,7 @@ FILE = (
         (
             "CELERY_BROKER_URL: redis://redis:6379/2, REDIS_URL: redis://redis:6379/0",
             {"needs": [{"kind": "redis", "version": "7", "as": "REDIS_URL"}], "env": None},
-            "CELERY_BROKER_URL was left out: redis is a need, and a need gives a part of its address to one variable, "
+            "CELERY_BROKER_URL was left out: redis is a need, and each part of its address (url, host ...) goes to one variable, "
             "here REDIS_URL.",
         ),
         (

@@ -33,7 +33,7 @@ services:
       SECRET_KEY_BASE: ${SECRET:-abc}
       LOG_LEVEL: ${LEVEL:-info}
       REGION: ${REGION}
-      lower: x
+      no.name: x
     command: bundle exec puma -p 3000
     ports: ["127.0.0.1:3000:3000"]
     depends_on: { db: { condition: service_healthy }, broker: {} }
@@ -83,7 +83,7 @@ def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> 
 def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
     web, _ = read(tmp_path, "docker-compose.yml", COMPOSE)
     said = " ".join(web.notes)
-    for words in ("SECRET_KEY_BASE", "REGION", "lower", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
+    for words in ("SECRET_KEY_BASE", "REGION", "no.name", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
         assert words in said
     assert "abc" not in written(web), "no secret's value, not even a default"
 

@@ -75,8 +75,9 @@ def parsed(value: str) -> SplitResult | None:
 
 
 def local(value: str) -> bool:
-    """Whether a value leads to the machine of whoever reads it."""
-    return bool(_LOCAL.search(value))
+    """Whether a value leads to the machine of whoever reads it, or to a host of its network only."""
+    address = parsed(value)
+    return bool(_LOCAL.search(value)) or bool(address and not re.search(r"[.:]", address.hostname or ""))
 
 
 def siblings(host: str, names: Iterable[str], parts: Iterable[str]) -> dict[str, str]:

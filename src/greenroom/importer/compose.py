@@ -44,6 +44,7 @@ _TOLD = {
     *("deploy", "scale", "restart", "container_name", "hostname", "networks", "logging", "labels", "init", "tty"),
     *("stdin_open", "pull_policy", "stop_signal", "stop_grace_period", "attach", "develop", *IGNORED),
 }
+_MIGRATED = ("postgresql", "mysql", "mariadb")
 _DONE = "service_completed_successfully"
 
 
@@ -74,7 +75,7 @@ def _own(services: Mapping[str, Found]) -> list[Found]:
     built = {service.code for service in services.values() if service.built}
     if built:
         return [service for service in services.values() if service.code in built]
-    return [s for s in services.values() if s.image and not s.kind and s.depends()]
+    return [s for s in services.values() if s.spec.get("image") and not s.kind and s.depends()]
 
 
 def _first(members: list[Found]) -> Found:
@@ -104,11 +105,13 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     draft.data["processes"] = processes.processes(draft, members, file)
     if not any(m.ports for m in members):
         draft.data["public"] = False
+        draft.note("The file names no port of it, so it has no address: give what answers HTTP its `port:`.")
     processes.migrate(draft, jobs, file)
     everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
     variables = links.Variables(_env(draft, everybody), file.hosts)
     depends = {name for m in everybody for name in m.depends()}
-    if needs := links.needs(draft, depends, variables, file):
+    needs = links.needs(draft, depends, variables, file)
+    if needs:
         draft.data["needs"] = needs
     if uses := links.uses(draft, variables, file):
         draft.data["uses"] = uses
@@ -116,7 +119,7 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     _said_of_jobs(draft, members, file)
     settings(draft, variables.left)
     _said_of_keys(draft, [*members, *jobs])
-    if needs and not jobs:
+    if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
         draft.note("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
 
 
@@ -169,7 +172,7 @@ def _said_of_others(draft: Draft, services: Mapping[str, Found], file: links.Fil
     for each in services.values():
         if each.name in file.drafted or each.name in file.shared:
             continue
-        if each.unread and not each.image:
+        if each.unread and not each.spec.get("image"):
             draft.note(
                 f"{each.name} was left out: it extends what is in {each.unread}, which is not read. "
                 "`docker compose config` prints the whole; import that."

@@ -85,8 +85,8 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
         variables.give([*given, *naming])
         if others := [name for name in naming if name not in given]:
             draft.note(
-                f"{', '.join(others)} {was(others)} left out: {store.name} is a need, and a need gives a part of its "
-                f"address to one variable, here {', '.join(given)}. Let the code read that, or add a need of its own."
+                f"{', '.join(others)} {was(others)} left out: {store.name} is a need, and each part of its address "
+                f"(url, host ...) goes to one variable, here {', '.join(given)}. Let the code read that, or add a need."
             )
         entry = _entry(draft, store, made, file)
         if "of" in entry or default != KINDS[store.kind].variable:
@@ -134,8 +134,8 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
         draft.note(f"{', '.join(words)}: the value is a service's name too. If it means that host, no preview has it.")
     if here := [name for name, value in variables.left.items() if local(value.text)]:
         draft.note(
-            f"{', '.join(here)}: the value leads to `localhost`, where nothing else answers in a preview. "
-            "For public addresses see `address:` and `as: { public: ... }`."
+            f"{', '.join(here)}: the value leads to `localhost` or another host without a domain; in a preview nothing "
+            "else answers there. For public addresses see `address:` and `as: { public: ... }`."
         )
 
 
@@ -195,6 +195,8 @@ def _scheme(value: Interpolated) -> str:
 def _why(service: str, draft: Draft, file: File) -> str:
     """Why the address of this service can be no part of a need or a link."""
     where = file.drafted.get(service)
+    if service in file.shared:
+        return f"it holds the host {service}, which is a need here: `as:` names the variables with its address."
     if where is None:
         return f"it holds the host {service}, which is in no draft. Write where that answers, or its manifest's `env:`."
     if where == draft.name:

@@ -43,7 +43,8 @@ class Found:
     @property
     def shown(self) -> str:
         """Its image, as notes say it."""
-        return "an image" if secrets.value(self.image) else self.image or "no image"
+        said = self.image if not secrets.value(self.image) else ""
+        return said or ("an image" if self.spec.get("image") else "no image")
 
     @property
     def unread(self) -> str:
@@ -72,13 +73,16 @@ class Found:
 def found(given: Mapping[str, dict[str, Any]]) -> dict[str, Found]:
     """The services by name."""
     specs = {name: _whole(name, given, ()) for name in given}
-    built = {_image(spec): _code(spec) for spec in specs.values() if spec.get("build") and spec.get("image")}
+    built = {_image(spec): _code(spec) for spec in specs.values() if spec.get("build") and _image(spec)}
     return {name: _found(name, spec, built) for name, spec in specs.items()}
 
 
 def _found(name: str, spec: dict[str, Any], built: Mapping[str, str]) -> Found:
     image = _image(spec)
-    code = _code(spec) if spec.get("build") else built.get(image, f"image {image}" if image else f"service {name}")
+    said = str(spec.get("image") or "")
+    code = (
+        _code(spec) if spec.get("build") else built.get(image, f"image {image or said}" if said else f"service {name}")
+    )
     variables = environment(spec)
     env = {n: _value(n, v) for n, v in variables.items() if secrets.sayable(n)}
     kind = "" if spec.get("build") or image in built else images.kind(image)
