@@ -44,6 +44,7 @@ PLAIN_NAMES = [
     "PATH",
     "PATHS",
     "KEYCLOAK_URL",
+    "AUTH0_DOMAIN",
     "AUTHOR",
     "LOG_LEVEL",
     "PASSENGER_PORT",
