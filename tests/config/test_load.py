@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom import config
+from greenroom.cli import main
 from greenroom.config import Secret, SecretSource
 from greenroom.config.fields import command, duration
 from greenroom.core.catalogue import (
@@ -106,6 +108,29 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert settings_.listen.webhook == "0.0.0.0:9000"
     assert settings_.local.checkouts == {"acme/monolith": tmp_path / "../git"}
     assert settings_.local.probe_timeout == timedelta(seconds=5)
+
+
+ARGO = {**PLATFORM, "engine": "argocd"}
+CHARTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "argocd.chart: the preview chart is not named."),
+    ({"chartVersion": "0.1.0"}, "argocd.chart: the preview chart is not named."),
+    ({"chart": "oci://registry.example.com/charts/preview"}, "argocd.chartVersion: is missing."),
+]
+
+
+@pytest.mark.parametrize(("argocd", "sentence"), CHARTS)
+def test_check_refuses_the_chart_that_serve_would_miss(argocd: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(FixConfiguration, match="one mistake") as found:
+        config.load(folder(tmp_path, {**ARGO, "argocd": argocd}))
+    assert config.report(found.value).startswith(f"greenroom.yaml: {sentence} Write ")
+
+
+def test_the_local_engine_needs_no_chart_but_to_render_for_argo_cd(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    assert CliRunner().invoke(main, ["check", str(made)]).exit_code == 0
+    rendered = CliRunner().invoke(main, ["render", str(made)])
+    assert (rendered.exit_code, rendered.stdout) == (2, "")
+    assert rendered.stderr.startswith("greenroom.yaml: argocd.chart: the preview chart is not named.")
 
 
 KEYS = st.sampled_from(

@@ -19,13 +19,14 @@ from greenroom.core.catalogue import Manifest, Need, Service, SharedNeed, Storag
 from greenroom.errors import FixConfiguration
 
 SHOP: dict[str, Any] = {"repository": "acme/shop", "image": "registry.example.com/acme/shop", "port": 8080}
+CHART = {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"}
 MAILPIT = Path(__file__).parents[1] / "charts" / "everything" / "needs" / "mailpit.yaml"
 
 
 def folder(path: Path, needs: object, engine: str = "argocd", manifest: str = "", **others: object) -> Path:
     (path / "services").mkdir(parents=True, exist_ok=True)
     (path / "needs").mkdir(exist_ok=True)
-    platform = {"installation": "test", "domain": "preview.example.com", "engine": engine}
+    platform = {"installation": "test", "domain": "preview.example.com", "engine": engine, "argocd": CHART}
     (path / "greenroom.yaml").write_text(yaml.safe_dump(platform))
     for name, service in ({"shop": {**SHOP, "needs": needs}} | others).items():
         (path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(service, sort_keys=False))
@@ -434,7 +435,7 @@ def test_editors_take_all_shapes(needs: object) -> None:
 )
 def test_images_may_come_from_a_mirror(images: dict[str, str], wrong: str, tmp_path: Path) -> None:
     path = folder(tmp_path, ["redis"])
-    platform = {"installation": "test", "domain": "preview.example.com", "images": images}
+    platform = {"installation": "test", "domain": "preview.example.com", "images": images, "argocd": CHART}
     (path / "greenroom.yaml").write_text(yaml.safe_dump(platform))
     if wrong:
         with pytest.raises(FixConfiguration) as found:

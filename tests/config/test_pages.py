@@ -17,6 +17,7 @@ OTHER: dict[str, Any] = {"repository": "acme/other", "image": "registry.example.
 PLATFORM = {
     "installation": "test",
     "domain": "preview.example.com",
+    "argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"},
     "staging": {
         "payments": "https://payments.staging.example.com",
         "catalog": {"url": "http://catalog.staging.svc:8080", "public": "https://catalog.staging.example.com"},

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from greenroom.config import manifests
 from greenroom.config import platform as platform_yaml
 from greenroom.config.catalogue import Found, catalogue_of
+from greenroom.config.coherence import disagreements
 from greenroom.config.documents import MAX_BYTES, Unreadable, documents, unreadable
 from greenroom.config.needs import SHAPES, ManifestModel
 from greenroom.config.platform import PlatformModel
@@ -76,6 +77,7 @@ def load(folder: Path) -> Configuration:
         )
     if model is None:
         raise _wrong(mistakes)
+    mistakes += disagreements(model)
     unread = frozenset(p.stem for p in others) - {f.stem for f in found}
     objects, wrong = _manifests(folder, found)
     mistakes += wrong

@@ -221,8 +221,6 @@ class PlatformModel(Model):
                     raise ValueError(
                         f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
                     )
-        if self.engine == "argocd" and bool(self.argocd.chart) != bool(self.argocd.chart_version):
-            raise ValueError("argocd: `chart` and `chartVersion` go together. Give both.")
         if self.resync < timedelta(seconds=1):
             raise ValueError("resync: shorter than a second. Write at least `1s`; `10m` suits GitHub.")
         return self
