@@ -111,6 +111,23 @@ def test_every_field_arrives(tmp_path: Path) -> None:
 
 
 ARGO = {**PLATFORM, "engine": "argocd"}
+CHART = {"argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"}}
+
+
+@pytest.mark.parametrize("name", ["GITEA__database__HOST", "ConnectionStrings__Default", "_x", "a1"])
+def test_variables_are_called_as_programs_call_them(name: str, tmp_path: Path) -> None:
+    """Gitea's and .NET's are no upper case; Kubernetes and every shell take them."""
+    ways: list[dict[str, Any]] = [
+        {"uses": [{"service": "payments", "as": {"url": name}}]},
+        {"needs": [{"kind": "redis", "as": name}]},
+        {"address": {"public": name}},
+        {"env": {name: "1"}},
+    ]
+    for number, way in enumerate(ways):
+        made = folder(tmp_path / str(number), ARGO | CHART, catalog={**CATALOG, "uses": [], **way}, payments=PAYMENTS)
+        assert f"'{name}'" in repr(config.load(made).platform.repositories)
+
+
 CHARTS: list[tuple[dict[str, Any], str]] = [
     ({}, "argocd.chart: the preview chart is not named."),
     ({"chartVersion": "0.1.0"}, "argocd.chart: the preview chart is not named."),

@@ -137,7 +137,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a variable that is none",
         [{"kind": "redis", "as": "redis-url"}],
-        "needs.0.as.url: 'redis-url' is not valid here. It must match ^[A-Z][A-Z0-9_]*$.",
+        "needs.0.as.url: 'redis-url' is not valid here. It must match ^[A-Za-z_][A-Za-z0-9_]*$.",
     ),
     (
         "an unknown key",

@@ -12,8 +12,8 @@ from pydantic.alias_generators import to_camel
 
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 OBJECT = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
-VARIABLE = r"^[A-Z][A-Z0-9_]*$"
-OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+OPTIONAL = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _TAG_FIELDS = {"sha", "short_sha", "number"}
