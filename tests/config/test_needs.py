@@ -137,7 +137,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a variable that is none",
         [{"kind": "redis", "as": "redis-url"}],
-        "needs.0.as.url: 'redis-url' is not valid here. It must match ^[A-Za-z_][A-Za-z0-9_]*$.",
+        "needs.0.as: 'redis-url' is no name of a variable. Write `REDIS_URL`: letters, digits and `_`, no digit first.",
     ),
     (
         "an unknown key",
@@ -278,7 +278,7 @@ def test_a_change_of_a_manifest_is_noticed(tmp_path: Path) -> None:
 )
 def test_a_manifest_is_in_the_folder_of_the_configuration(path: str, tmp_path: Path) -> None:
     [found] = mistakes(tmp_path, [{"manifest": path}])
-    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is not valid here.")
+    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is no manifest of this folder.")
 
 
 def altered(kind: str, *path: str | int, to: object) -> str:

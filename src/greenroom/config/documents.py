@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -10,6 +12,7 @@ from greenroom.errors import Mistake
 
 MAX_BYTES = 1_000_000
 MERGE = "tag:yaml.org,2002:merge"
+TEXT = "tag:yaml.org,2002:str"
 
 
 class Loader(yaml.SafeLoader):
@@ -42,6 +45,73 @@ def documents(content: bytes, name: str) -> list[Any]:
         raise Unreadable(unreadable(name, error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that YAML reads as something else than text: where it stands, how it was written, its value if plain."""
+
+    parent: tuple[str | int, ...]
+    text: str
+    value: str
+    read: str
+    value_read: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One document as people wrote it: YAML reads `ON`, `1.10` and `010` as something else."""
+
+    content: bytes
+
+    def text(self, location: Sequence[str | int]) -> str:
+        """The scalar there as it was written; empty where none stands, or one by way of `<<`."""
+        node = self._root()
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                node = next((v for k, v in node.value if k.value == str(part)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+            else:
+                return ""
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+    def keys_that_are_no_text(self) -> Iterator[Key]:
+        """Every such key, not what stands below it."""
+        seen: set[int] = set()
+        left: list[tuple[tuple[str | int, ...], Any]] = [((), self._root())]
+        while left:
+            at, node = left.pop()
+            if id(node) in seen or isinstance(node, yaml.ScalarNode):
+                continue  # an anchor's node is one, however often it is named
+            seen.add(id(node))
+            if isinstance(node, yaml.SequenceNode):
+                left += [((*at, i), n) for i, n in enumerate(node.value)]
+                continue
+            for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+                if key.tag in (TEXT, MERGE):
+                    left.append((at if key.tag == MERGE else (*at, key.value), value))
+                elif isinstance(key, yaml.ScalarNode):
+                    plain = value.value if isinstance(value, yaml.ScalarNode) else ""
+                    yield Key(at, key.value, plain, _read_as(key), _read_as(value))
+
+    def _root(self) -> Any:
+        return yaml.compose(self.content, Loader=Loader)
+
+
+def _read_as(node: yaml.Node) -> str:
+    """What YAML makes of a scalar, in words; empty for text."""
+    match node.tag.rpartition(":")[2]:
+        case "bool":
+            return "yes" if node.value.lower() in ("yes", "true", "on") else "no"
+        case "null":
+            return "nothing"
+        case "int" | "float":
+            return "a number"
+        case "timestamp":
+            return "a date"
+        case _:
+            return ""
+
+
 class Unreadable(Exception):
     """A file that cannot be read, as the mistake that it is."""
 
@@ -61,4 +131,6 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if problem.endswith("stands twice"):
         return Mistake(name, where, f"{problem}.", "Remove one of the two.")
-    return Mistake(name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: ` and `#`.")
+    return Mistake(
+        name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: `, `#` and `{`."
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from greenroom.config.fields import VARIABLE, Bytes, Model, url_alone
+from greenroom.config.fields import MANIFEST, OPTIONAL_NAME, VARIABLE, Bytes, Model, url_alone
 from greenroom.core import catalogue
 
 
@@ -82,9 +82,7 @@ class NeedModel(Model):
 
     kind: str = Field(description="What it is; see docs/needs.md.", json_schema_extra={"enum": [*KINDS]})
     version: str = Field("", description="The version, quoted; the kind's default one when empty. See docs/needs.md.")
-    name: str = Field(
-        "", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=40, description="Its name; the kind when empty."
-    )
+    name: str = Field("", pattern=OPTIONAL_NAME, max_length=40, description="Its name; the kind when empty.")
     variables: Parts | None = Field(
         None,
         alias="as",
@@ -146,7 +144,7 @@ class ManifestModel(Model):
     """Objects of the platform team's own, for what there is no kind for."""
 
     manifest: str = Field(
-        pattern=r"^needs/[a-z]([a-z0-9-]{0,38}[a-z0-9])?\.yaml$",
+        pattern=MANIFEST,
         description="A file of this folder with Kubernetes objects: needs/NAME.yaml.",
     )
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(

@@ -22,7 +22,7 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, Duration, ImageName, Model
+from greenroom.config.fields import NAME, Duration, DurationOrNever, ImageName, Model
 from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
     ArgoCDSettings,
@@ -37,10 +37,6 @@ from greenroom.config.settings import (
 from greenroom.core import catalogue
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-def _or_never(value: Any) -> Any:
-    return None if value == "never" else value
 
 
 class SourceModel(Model):
@@ -92,11 +88,11 @@ class RegistryModel(Model):
 class LifetimeModel(Model):
     """When a preview goes by itself."""
 
-    inactive_after: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+    inactive_after: DurationOrNever = Field(
         "3d", validate_default=True, description="After this long without activity; `never` switches it off."
     )
     warn_before: Duration = Field("1d", validate_default=True, description="How long before that people are told.")
-    max_age: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+    max_age: DurationOrNever = Field(
         "30d", validate_default=True, description="The greatest age; `never` switches it off."
     )
     keep_label: str = Field("preview-keep", min_length=1, description="This label exempts from inactivity.")
