@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from greenroom.config import secrecy
 from greenroom.config.cluster import (
     ArgoCDModel,
     DefaultsModel,
@@ -22,7 +23,7 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, Duration, DurationOrNever, ImageName, Model
+from greenroom.config.fields import NAME, SOURCE, Duration, DurationOrNever, ImageName, Model
 from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
     ArgoCDSettings,
@@ -42,8 +43,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class SourceModel(Model):
     """Where a secret is; never the secret itself."""
 
-    env: str = Field("", description="An environment variable.")
+    env: str = Field("", pattern=SOURCE, description="An environment variable.")
     file: str = Field("", description="A file, such as a mounted Secret.")
+
+    @field_validator("env", "file")
+    @classmethod
+    def _a_place(cls, value: str) -> str:
+        if secrecy.looks_secret(value):
+            raise ValueError("is a value, not a place.")
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> SourceModel:
@@ -205,6 +213,17 @@ class PlatformModel(Model):
     state: str = Field(".greenroom", description="The folder for what this instance keeps.")
     local: LocalModel = Field(LocalModel(), description="The local engine.")
     resync: Duration = Field("10m", validate_default=True, description="How often everything is read anew.")
+
+    @field_validator("database")
+    @classmethod
+    def _a_history(cls, value: str) -> str:
+        if secrecy.looks_secret(value):
+            raise ValueError(" ".join(secrecy.no_place("databaseFrom")))
+        if value and not value.startswith(("postgresql+psycopg://", "sqlite+aiosqlite://")):
+            raise ValueError(
+                "is no URL of a history. Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
+            )
+        return value
 
     @model_validator(mode="after")
     def _addresses(self) -> PlatformModel:
