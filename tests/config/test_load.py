@@ -208,6 +208,26 @@ def test_commands_are_split_as_a_shell_would_and_never_run_by_one() -> None:
     assert command(["a b", "$(c)"]) == ("a b", "$(c)")
 
 
+def test_the_file_may_be_named_in_place_of_the_folder(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    by_file = config.load(made / "greenroom.yaml")
+    assert by_file == config.load(made)
+    assert config.digest(made / "greenroom.yaml") == by_file.digest
+
+
+@pytest.mark.parametrize(
+    ("file", "home"), [("services/catalog.yaml", "."), ("needs/mailpit.yaml", "."), ("values.yaml", ".")]
+)
+def test_another_file_is_none_that_can_be_named(
+    file: str, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder(tmp_path))
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).touch()
+    result = CliRunner().invoke(main, ["check", file])
+    assert (result.exit_code, result.stderr) == (2, f"{file}: is a file. Name the folder: `{home}`.\n")
+
+
 def test_a_change_of_any_file_is_noticed(tmp_path: Path) -> None:
     made = folder(tmp_path)
     before = config.digest(made)

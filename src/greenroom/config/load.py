@@ -18,6 +18,8 @@ from greenroom.config.settings import Settings
 from greenroom.core.catalogue import Platform
 from greenroom.errors import FixConfiguration, Mistake
 
+MAIN = "greenroom.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
@@ -29,9 +31,11 @@ class Configuration:
 
 
 def files(folder: Path) -> list[Path]:
-    """The files that make up a configuration, sorted."""
+    """The files that make up a configuration, sorted. The folder may be named by its greenroom.yaml, too."""
+    if folder.name == MAIN and folder.is_file():
+        folder = folder.parent
     services = sorted((folder / "services").glob("*.y*ml"))
-    return [folder / "greenroom.yaml", *services, *sorted((folder / "needs").glob("*.yaml"))]
+    return [folder / MAIN, *services, *sorted((folder / "needs").glob("*.yaml"))]
 
 
 def digest(folder: Path) -> str:
@@ -51,11 +55,15 @@ def load(folder: Path) -> Configuration:
     mistakes: list[Mistake] = []
     main, *rest = files(folder)
     others = [p for p in rest if p.parent.name == "services"]
+    folder = main.parent
+    if folder.is_file():
+        home = folder.parent.parent if folder.parent.name in ("services", "needs") else folder.parent
+        raise _wrong([Mistake(str(folder), "", "is a file.", f"Name the folder: `{home}`.")])
     if not main.is_file():
         fix = "Make one with `installation:` and `domain:`, or name the folder that holds it."
         raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
     taken = digest(folder)
-    decided = parsed(main, "greenroom.yaml", PlatformModel)
+    decided = parsed(main, MAIN, PlatformModel)
     services = [parsed(p, f"services/{p.name}", ServiceModel) for p in others]
     mistakes += [*decided.mistakes, *(m for s in services for m in s.mistakes)]
     model = decided.model
