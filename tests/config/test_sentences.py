@@ -181,9 +181,63 @@ PLATFORMS: list[tuple[str, str]] = [
     ("limits: 7", "limits: 7 is no mapping. Write `key: value` lines, indented."),
     ("staging: { web: [] }", "staging.web: is a list. Write `key: value` lines, indented."),
     ("bots: renovate[bot]", "bots: 'renovate[bot]' is no list. Write it as `[\"renovate[bot]\"]`."),
+    ("domain: https://preview.example.com", "domain: 'https://preview.example.com' is no domain."),
+    (
+        "listen: { webhook: '8080' }",
+        "listen.webhook: '8080' is no address. Write host:port, such as 127.0.0.1:8080.",
+    ),
+    (
+        "listen: { webhook: '0.0.0.0:8084' }",
+        "listen.metrics: port 8084 is that of `listen.webhook`. Give it another port.",
+    ),
+    (
+        "listen: { admin: 'localhost:08081' }",
+        "listen.admin: port 08081 is that of `listen.plugin`. Give it another port.",
+    ),
+    (
+        "listen: { webhook: '127.0.0.1:8000' }\nengine: local",
+        "local.proxyPort: port 8000 is that of `listen.webhook`. Give it another port.",
+    ),
+    (
+        "lifetime: { keepLabel: Preview }",
+        "lifetime.keepLabel: `Preview` is what `label` says too, and one label has one meaning."
+        " Write another one, such as `preview-keep`.",
+    ),
+    (
+        "label: preview-sleep",
+        "lifetime.sleepLabel: `preview-sleep` is what `label` says too, and one label has one meaning."
+        " Write another one, such as `preview-sleep-sleep`.",
+    ),
+    (
+        "lifetime: { keepLabel: stay, sleepLabel: stay }",
+        "lifetime.sleepLabel: `stay` is what `lifetime.keepLabel` says too, and one label has one meaning."
+        " Write another one, such as `stay-sleep`.",
+    ),
+    (
+        "staging: { web: 'http://web.staging.example.com:99999' }",
+        "staging.web: 'http://web.staging.example.com:99999' has a host or port that cannot be. Ports are 1 to 65535.",
+    ),
+    (
+        "staging: { web: web.staging.example.com }",
+        "staging.web: 'web.staging.example.com' is no URL. Write it whole: https://web.staging.example.com.",
+    ),
+    (
+        "staging: { web: { url: 'https://web.example.com', public: 'ftp://x' } }",
+        "staging.web.public: 'ftp://x' is no URL. Write it whole: https://service.staging.example.com.",
+    ),
+    (
+        "github: { apiUrl: github.acme.example/api/v3 }",
+        "github.apiUrl: 'github.acme.example/api/v3' is no URL. Write it whole: https://github.acme.example/api/v3.",
+    ),
+    ("resync: 0s", "resync: shorter than a second. Write at least `1s`; `10m` suits GitHub."),
+    (
+        "scheduling: { tolerations: [{ key: [a] }] }",
+        "scheduling.tolerations.0.key: is a list. Write `key: a`.",
+    ),
     ("scheduling: { spot: no }", "scheduling.spot: no is none of 'preferred', 'required' or 'never'."),
 ]
 FIXES = {
+    "domain: https://preview.example.com": "Write it bare, such as `preview.example.com`.",
     "repositories: { acme/web: shop }": "Write it the other way round: `shop: acme/web`.",
     "lifetime: { inactiveAfter: false }": "Write a number and d, h, m or s, such as `3d`, or `never`.",
     "lifetime: { maxAge: { days: 3 } }": "Write a number and d, h, m or s, such as `3d`, or `never`.",
@@ -199,6 +253,20 @@ def test_what_is_wrong_with_a_service_is_said_once(text: str, sentence: str, tmp
 @pytest.mark.parametrize(("text", "sentence"), PLATFORMS, ids=[s[0][:40] for s in PLATFORMS])
 def test_what_is_wrong_with_the_platform_is_said_once(text: str, sentence: str, tmp_path: Path) -> None:
     assert about_platform(tmp_path, text) == [f"{sentence} {FIXES[text]}" if text in FIXES else sentence]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen: { webhook: '127.0.0.1:0', metrics: '127.0.0.1:0' }",
+        "listen: { webhook: '10.0.0.1:8080', metrics: '10.0.0.2:8080' }",
+        "listen: { webhook: '127.0.0.1:8081' }\nengine: local",  # the plugin's port, where nobody asks for rows
+        "label: review\nlifetime: { keepLabel: preview }",
+        "staging: { web: 'http://[::1]:80/x?y=$(HOME)&b=$$' }",
+    ],
+)
+def test_what_is_right_is_let_through(text: str, tmp_path: Path) -> None:
+    assert about_platform(tmp_path, text) == []
 
 
 def patterns(schema: Any) -> set[str]:

@@ -78,7 +78,8 @@ class Wrong:
 def mistakes(file: File, errors: Iterable[Mapping[str, Any]]) -> list[Mistake]:
     """A sentence for each thing that is wrong, each said once."""
     found = [_wrong(e) for e in errors]
-    return list(dict.fromkeys(_mistake(file, wrong) for wrong in found if not _follows(wrong, found)))
+    said = [w for i, w in enumerate(found) if not _follows(w, found) and not _again(w, found[:i])]
+    return list(dict.fromkeys(_mistake(file, wrong) for wrong in said))
 
 
 def odd_keys(file: File) -> Iterator[Mistake]:
@@ -103,6 +104,8 @@ def odd_keys(file: File) -> Iterator[Mistake]:
 def _wrong(error: Mapping[str, Any]) -> Wrong:
     way = tuple(p for p in error["loc"] if not str(p).startswith("function-") and p != "[key]")
     location = tuple(p for p in way if p not in SHAPES)
+    if location[:2] == ("scheduling", "tolerations") and location[-1] in ("str", "int"):
+        location = location[:-1]  # pydantic's names of the two things that a value may be
     return Wrong(
         error["type"], way, location, "[key]" in error["loc"], error["input"], error.get("ctx", {}), error["msg"]
     )
@@ -117,6 +120,11 @@ def _follows(wrong: Wrong, found: list[Wrong]) -> bool:
     return wrong.kind == "too_short" and any(
         len(w.location) > size and w.location[:size] == wrong.location for w in found
     )
+
+
+def _again(wrong: Wrong, before: list[Wrong]) -> bool:
+    """Whether it is about the same value as one before: what may be two things fails as both."""
+    return any((w.location, w.key) == (wrong.location, wrong.key) for w in before)
 
 
 def _mistake(file: File, wrong: Wrong) -> Mistake:

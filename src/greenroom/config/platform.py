@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from greenroom.config import secrecy
+from greenroom.config.addresses import Domain, Listener, Loopback, OptionalUrl, Url
 from greenroom.config.cluster import (
     ArgoCDModel,
     DefaultsModel,
@@ -36,8 +35,6 @@ from greenroom.config.settings import (
     Settings,
 )
 from greenroom.core import catalogue
-
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class SourceModel(Model):
@@ -67,7 +64,7 @@ class SourceModel(Model):
 class GitHubModel(Model):
     """How GitHub is reached."""
 
-    api_url: str = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
+    api_url: Url = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
     token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="Where the token is.")
     webhook_secrets_from: tuple[SourceModel, ...] = Field(
         (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),), min_length=1, max_length=2, description="Two while rotating."
@@ -124,24 +121,11 @@ class LimitsModel(Model):
 class ListenModel(Model):
     """Addresses as host:port."""
 
-    webhook: str = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
-    plugin: str = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
-    dashboard: str = Field("127.0.0.1:8082", description="Loopback only.")
-    admin: str = Field("127.0.0.1:8083", description="The command line's; loopback only.")
-    metrics: str = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
-
-    @model_validator(mode="after")
-    def _addresses(self) -> ListenModel:
-        for name in ("webhook", "plugin", "dashboard", "admin", "metrics"):
-            address = getattr(self, name)
-            host, _, port = address.rpartition(":")
-            if not host or not port.isdecimal() or int(port) > 65535:
-                raise ValueError(f"{name}: {address!r} is no address. Write host:port, such as 127.0.0.1:8080.")
-            if name in ("dashboard", "admin") and host not in LOOPBACK:
-                raise ValueError(
-                    f"{name}: {host} is no loopback address, and it asks nobody who they are. Use 127.0.0.1."
-                )
-        return self
+    webhook: Listener = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
+    plugin: Listener = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
+    dashboard: Loopback = Field("127.0.0.1:8082", description="Loopback only.")
+    admin: Loopback = Field("127.0.0.1:8083", description="The command line's; loopback only.")
+    metrics: Listener = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
 
 
 class LocalModel(Model):
@@ -163,8 +147,8 @@ def _kind(name: str) -> str:
 class StagingModel(Model):
     """Where a shared service answers."""
 
-    url: str = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
-    public: str = Field("", description="Its URL for browsers; `url` when empty.")
+    url: Url = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
+    public: OptionalUrl = Field("", description="Its URL for browsers; `url` when empty.")
 
 
 def _staging(value: Any) -> Any:
@@ -175,7 +159,7 @@ class PlatformModel(Model):
     """The whole of greenroom.yaml."""
 
     installation: str = Field(pattern=NAME, max_length=30, description="Names this installation in labels and markers.")
-    domain: str = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
+    domain: Domain = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
     label: str = Field("preview", min_length=1, description="The label that asks for a preview.")
     name_prefix: str = Field("preview", pattern=NAME, max_length=20, description="Namespaces are PREFIX-NAME-NUMBER.")
     scheme: Literal["http", "https"] = Field("https", description="How addresses begin.")
@@ -225,20 +209,12 @@ class PlatformModel(Model):
             )
         return value
 
-    @model_validator(mode="after")
-    def _addresses(self) -> PlatformModel:
-        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", self.domain):
-            raise ValueError(f"domain: {self.domain!r} is no domain. Write it bare, such as `preview.example.com`.")
-        for service, model in self.staging.items():
-            for url in (model.url, model.public or model.url):
-                parts = urlsplit(url)
-                if parts.scheme not in ("http", "https") or not parts.hostname:
-                    raise ValueError(
-                        f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
-                    )
-        if self.resync < timedelta(seconds=1):
-            raise ValueError("resync: shorter than a second. Write at least `1s`; `10m` suits GitHub.")
-        return self
+    @field_validator("resync")
+    @classmethod
+    def _not_too_often(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            raise ValueError("shorter than a second. Write at least `1s`; `10m` suits GitHub.")
+        return value
 
 
 def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:
