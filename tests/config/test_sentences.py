@@ -161,6 +161,14 @@ SERVICES: list[tuple[str, str]] = [
         "processes: { web: { port: 1, probe: healthz } }",
         "processes.web.probe: 'healthz' is no path. Begin it with `/`: `/healthz`.",
     ),
+    (
+        "processes: { web: { port: 1 }, jobs: { kind: worker, port: 2 } }",
+        "processes.jobs: a worker has no port, for nobody asks it. Remove `port:`, or set `kind: web`.",
+    ),
+    (
+        'processes: { web: { port: 1 }, tidy: { kind: cron, schedule: "@daily", port: 2 } }',
+        "processes.tidy: a cron has no port, for nobody asks it. Remove `port:`, or set `kind: web`.",
+    ),
     ("port: http", "port: 'http' is no whole number. Write digits without quotes."),
     ("public: maybe", "public: 'maybe' is neither true nor false. Write `true` or `false`."),
     (

@@ -56,6 +56,8 @@ class ProcessModel(Model):
             raise ValueError('a cron needs a schedule. Add `schedule: "0 * * * *"`.')
         if self.kind != "cron" and self.schedule:
             raise ValueError(f"a {self.kind} has no schedule. Remove it, or set `kind: cron`.")
+        if self.kind != "web" and self.port:
+            raise ValueError(f"a {self.kind} has no port, for nobody asks it. Remove `port:`, or set `kind: web`.")
         return self
 
 
