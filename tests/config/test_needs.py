@@ -106,13 +106,13 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "an unknown kind",
         ["mongodb"],
-        "needs.0.kind: there is no need of the kind `mongodb`. Known: postgresql, mysql, mariadb, redis, valkey,"
+        "needs.0: there is no need of the kind `mongodb`. Known: postgresql, mysql, mariadb, redis, valkey,"
         " rabbitmq; for others see `manifest:`.",
     ),
     (
         "a kind by its other name",
         ["amqp"],
-        "needs.0.kind: there is no need of the kind `amqp`. Did you mean `rabbitmq`?",
+        "needs.0: there is no need of the kind `amqp`. Did you mean `rabbitmq`?",
     ),
     (
         "a version that is not offered",
@@ -167,7 +167,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "two of one name",
         ["postgresql", {"kind": "postgresql", "as": "OTHER_URL"}],
-        "needs.0.name: two needs are called `postgresql`. Give one of them another `name:`.",
+        "needs.0: two needs are called `postgresql`. Give one of them another `name:`.",
     ),
     (
         "two of one variable",
@@ -201,7 +201,7 @@ def test_a_use_and_a_need_cannot_have_one_variable(tmp_path: Path) -> None:
 def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None:
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
-        "services/shop.yaml: needs.1.kind: the local engine does not offer RabbitMQ."
+        "services/shop.yaml: needs.1: the local engine does not offer RabbitMQ."
         f" It offers {', '.join(LOCAL)}; for others use `engine: argocd`.",
         "services/shop.yaml: needs.2.manifest: the local engine has no Kubernetes. Remove it, or use `engine: argocd`.",
     ]

@@ -12,6 +12,7 @@ from greenroom.config import service as service_yaml
 from greenroom.config.needs import KINDS, LOCAL, ManifestModel, NeedModel, SharedNeedModel, nearest
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
+from greenroom.config.variables import wrong_variables
 from greenroom.core import names
 from greenroom.core.catalogue import Repository, Service
 from greenroom.errors import Mistake
@@ -48,7 +49,7 @@ def catalogue_of(
     known = {f.name: f for f in found}
     for service in found:
         mistakes += [*_named(service, known, platform), *_uses(service, known, platform, unread)]
-        mistakes += [*_needs(service, known, platform, unread), *_variables(service)]
+        mistakes += [*_needs(service, known, platform, unread), *wrong_variables(service.file, service.model)]
     mistakes += _objects(found, objects)
     if mistakes:
         return (), mistakes
@@ -212,15 +213,3 @@ def _names(service: Found) -> Iterator[str]:
     """What the chart calls a service's objects."""
     parts = [*service.model.processes, *(n.called for n in service.model.needs if isinstance(n, NeedModel))]
     yield from (service.name, f"{service.name}-web", *(f"{service.name}-{part}" for part in parts))
-
-
-def _variables(service: Found) -> list[Mistake]:
-    model = service.model
-    given = [*(v for u in model.uses for _, v in u.variables if v), *(v for _, v in model.address if v), *model.env]
-    for need in model.needs:
-        given += need.env if isinstance(need, ManifestModel) else [variable for _, variable in need.pairs]
-    return [
-        Mistake(service.file, name, f"the variable {name} is set {count} times.", "Give each its own name with `as:`.")
-        for name, count in Counter(given).items()
-        if count > 1
-    ]

@@ -79,7 +79,8 @@ def load(folder: Path) -> Configuration:
     objects, wrong = _manifests(folder, found)
     mistakes += wrong
     repositories, wrong = catalogue_of(model, found, objects, unread)
-    mistakes += wrong
+    read = {s.name: s.file for s in services}
+    mistakes += [file.trimmed(m) if (file := read.get(m.file)) else m for m in wrong]
     if mistakes:
         raise _wrong(mistakes)
     return Configuration(

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -39,6 +39,11 @@ class File:
     def mistake(self, location: Sequence[str | int], message: str, fix: str) -> Mistake:
         """A mistake at a location, which ends where the file has no more than a text."""
         return Mistake(self.name, self.path(location), message, fix)
+
+    def trimmed(self, mistake: Mistake) -> Mistake:
+        """A mistake that was found in the model, at the path that the file has."""
+        parts = (int(p) if p.isdecimal() else p for p in mistake.path.split("."))
+        return replace(mistake, path=self.path([*parts]))
 
     def path(self, location: Sequence[str | int]) -> str:
         """A location as people find it: `image`, not `image.repository`, where the image is one string."""
