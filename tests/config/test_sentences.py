@@ -277,6 +277,33 @@ def test_what_is_right_is_let_through(text: str, tmp_path: Path) -> None:
     assert about_platform(tmp_path, text) == []
 
 
+WEB = yaml.safe_dump(SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("Web App", "web-app"), ("my_web", "my-web"), ("2nd", "nd"), ("web-", "web"), ("123", "web")]
+)
+def test_a_file_whose_name_makes_no_service_wants_a_name(name: str, meant: str, tmp_path: Path) -> None:
+    assert found(tmp_path, {name: WEB}) == [
+        f"services/{name}.yaml: `{name}` is no name of a service: lower-case letters, digits and `-`, a letter first."
+        f" Add `name: {meant}`, or rename the file."
+    ]
+
+
+def test_with_a_name_the_file_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    assert found(tmp_path, {"My Web": f"name: web\n{WEB}"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"), [("paiments", "Did you mean `payments`?"), ("x", "Remove the line, or add services/NAME.yaml.")]
+)
+def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Path) -> None:
+    platform = f"{PLATFORM}staging: {{ {name}: 'https://x.example.com' }}"
+    assert found(tmp_path, {"payments": WEB}, platform) == [
+        f"greenroom.yaml: staging.{name}: there is no service `{name}`. {fix}"
+    ]
+
+
 def patterns(schema: Any) -> set[str]:
     if isinstance(schema, dict):
         own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()

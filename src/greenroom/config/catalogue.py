@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from greenroom.config import manifests
 from greenroom.config import service as service_yaml
+from greenroom.config.fields import NAME, named
 from greenroom.config.needs import KINDS, LOCAL, ManifestModel, NeedModel, SharedNeedModel, nearest
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
@@ -47,6 +49,7 @@ def catalogue_of(
     """
     shorts, mistakes = _short_names(platform, found)
     known = {f.name: f for f in found}
+    mistakes += _staging(platform, unread.union(known))
     for service in found:
         mistakes += [*_named(service, known, platform), *_uses(service, known, platform, unread)]
         mistakes += [*_needs(service, known, platform, unread), *wrong_variables(service.file, service.model)]
@@ -83,11 +86,23 @@ def _short_names(platform: PlatformModel, found: list[Found]) -> tuple[dict[str,
     return shorts, mistakes
 
 
+def _staging(platform: PlatformModel, known: frozenset[str]) -> Iterator[Mistake]:
+    """A staging address of a service that nobody has would help nobody."""
+    for name in sorted(set(platform.staging) - known):
+        near = difflib.get_close_matches(name, known, 1)
+        fix = f"Did you mean `{near[0]}`?" if near else "Remove the line, or add services/NAME.yaml."
+        yield Mistake("greenroom.yaml", f"staging.{name}", f"there is no service `{name}`.", fix)
+
+
 def _named(service: Found, known: dict[str, Found], platform: PlatformModel) -> list[Mistake]:
     if known[service.name] is not service:
         other = known[service.name].file
         fix = "Give one of them another `name:`."
         return [Mistake(service.file, "name", f"the service {service.name} is in {other} too.", fix)]
+    if not re.fullmatch(NAME, service.name):
+        meant = f"`name: {named(service.name) or 'web'}`"
+        message = f"`{service.name}` is no name of a service: lower-case letters, digits and `-`, a letter first."
+        return [Mistake(service.file, "", message, f"Add {meant}, or rename the file.")]
     host = f"{service.name}-pr-99999"
     if len(host) > names.LABEL or len(f"{host}.{platform.domain}") > 253:
         message = f"{host}.{platform.domain} is longer than a host name may be (63 a label, 253 in all)."

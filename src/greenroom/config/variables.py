@@ -11,7 +11,7 @@ from greenroom.config.service import ServiceModel
 from greenroom.errors import Mistake
 
 MARK = "GREENROOM_PREVIEW"
-OURS = {"PORT": "the port", "VERSION": "the version", MARK: "which preview it is"}
+OURS = {"PORT": "where to listen", "VERSION": "which commit it is of", MARK: "which preview it is"}
 SYSTEM = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 
