@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenroom.config import manifests, secrecy
 from greenroom.config import platform as platform_yaml
+from greenroom.config.advice import advice
 from greenroom.config.catalogue import Found, catalogue_of
 from greenroom.config.coherence import disagreements
+from greenroom.config.mistakes import File
 from greenroom.config.needs import ManifestModel
 from greenroom.config.parse import parsed
 from greenroom.config.platform import PlatformModel
@@ -23,11 +26,15 @@ MAIN = "greenroom.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that one folder says. `digest` changes when any of its files does."""
+    """Everything that one folder says. `digest` changes when any of its files does.
+
+    `warnings` are what is allowed and probably not meant.
+    """
 
     platform: Platform
     settings: Settings
     digest: str
+    warnings: tuple[Mistake, ...] = ()
 
 
 def files(folder: Path) -> list[Path]:
@@ -80,11 +87,12 @@ def load(folder: Path) -> Configuration:
     mistakes += wrong
     repositories, wrong = catalogue_of(model, found, objects, unread)
     read = {s.name: s.file for s in services}
-    mistakes += [file.trimmed(m) if (file := read.get(m.file)) else m for m in wrong]
+    mistakes += [_at_home(m, read) for m in wrong]
+    warnings = tuple(_scrubbed(_at_home(m, read)) for m in advice(model, found))
     if mistakes:
-        raise _wrong(mistakes)
+        raise _wrong(mistakes, warnings)
     return Configuration(
-        platform_yaml.to_core(model, repositories), platform_yaml.to_settings(model, folder.absolute()), taken
+        platform_yaml.to_core(model, repositories), platform_yaml.to_settings(model, folder.absolute()), taken, warnings
     )
 
 
@@ -95,9 +103,15 @@ def _manifests(folder: Path, found: list[Found]) -> tuple[dict[str, tuple[str, .
     return {name: objects for name, (objects, _) in read.items()}, [m for _, wrong in read.values() for m in wrong]
 
 
-def _wrong(mistakes: list[Mistake]) -> FixConfiguration:
+def _at_home(mistake: Mistake, read: Mapping[str, File | None]) -> Mistake:
+    """A mistake at the path that its file has."""
+    file = read.get(mistake.file)
+    return file.trimmed(mistake) if file else mistake
+
+
+def _wrong(mistakes: list[Mistake], warnings: tuple[Mistake, ...] = ()) -> FixConfiguration:
     count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    return FixConfiguration(f"The configuration has {count}.", tuple(_scrubbed(m) for m in mistakes))
+    return FixConfiguration(f"The configuration has {count}.", tuple(_scrubbed(m) for m in mistakes), warnings)
 
 
 def _scrubbed(mistake: Mistake) -> Mistake:
@@ -107,5 +121,11 @@ def _scrubbed(mistake: Mistake) -> Mistake:
 
 
 def report(error: FixConfiguration) -> str:
-    """All mistakes as text, one line each."""
-    return "\n".join(str(m) for m in error.mistakes) or str(error)
+    """All mistakes as text, one line each; then the warnings."""
+    lines = [*map(str, error.mistakes), *warned(error.warnings)]
+    return "\n".join(lines) if error.mistakes else str(error)
+
+
+def warned(warnings: tuple[Mistake, ...]) -> list[str]:
+    """Warnings as text, one line each."""
+    return [f"warning: {w}" for w in warnings]

@@ -91,7 +91,9 @@ class NeedModel(Model):
     storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
     memory: Bytes = Field("", description="The most memory; the kind's own limit when empty.")
     size: Bytes = Field("", description="How large its volume is, with persistent storage.")
-    seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
+    seed: str = Field(
+        "", description="The path of a plain SQL dump in the service's repository; `engine: local` reads it."
+    )
     image: str = Field("", description="An image in place of the stock one, with its data in it; host first, a digest.")
 
     @field_validator("seed", mode="before")
