@@ -304,6 +304,92 @@ def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Pa
     ]
 
 
+BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
+    (
+        "a wrong key beside what no service has",
+        PLATFORM,
+        {"web": f"{WEB}prt: 1\nuses: [{{ service: api, as: A }}]\nneeds: [{{ kind: redis, as: A }}]\n"},
+        ["unknown key `prt`", "there is no service `api`", "the variable A is set 2 times"],
+    ),
+    (
+        "no image beside an unknown need",
+        PLATFORM,
+        {"web": "repository: acme/web\nport: 80\nneeds: [mongodb]\n"},
+        ["image: is missing", "no need of the kind `mongodb`"],
+    ),
+    (
+        "port and processes beside an unknown need",
+        PLATFORM,
+        {"web": f"{WEB}processes: {{ web: {{ port: 1 }} }}\nneeds: [mongodb]\n"},
+        ["has both `port:` and `processes:`", "no need of the kind `mongodb`"],
+    ),
+    (
+        "a limit of none beside services",
+        f"{PLATFORM}limits: {{ total: 0 }}\nlifetime: {{ keepLabel: preview }}\nstaging: {{ x: 'https://x.example.com' }}",
+        {"web": f"{WEB}needs: [mongodb]"},
+        ["0 is too small", "`preview` is what `label` says too", "staging.x: there is no", "kind `mongodb`"],
+    ),
+    (
+        "wrong addresses of staging say nothing of uses",
+        f"{PLATFORM}staging: {{ api: nowhere }}",
+        {"web": f"{WEB}uses: [{{ service: api, as: A }}]", "api": WEB.replace("acme/web", "acme/api")},
+        ["staging.api: 'nowhere' is no URL"],
+    ),
+    (
+        "wrong short names say nothing of repositories",
+        f"{PLATFORM}repositories: {{ other/web: web }}",
+        {"web": WEB, "api": WEB.replace("acme/web", "other/web")},
+        ["Write it the other way round: `web: other/web`"],
+    ),
+    (
+        "no greenroom.yaml to read",
+        "installation: [",
+        {
+            "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [mongodb]",
+            "api": WEB.replace("acme/web", "acme/api"),
+        },
+        ["is no YAML", "no need of the kind `mongodb`"],
+    ),
+    (
+        "a service that cannot be read says nothing of its repository, its staging and its needs",
+        f"{PLATFORM}repositories: {{ gone: acme/api }}\nstaging: {{ api: 'https://api.example.com' }}",
+        {
+            "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [{{ of: api, name: cache, as: B }}]",
+            "backend": "name: api\nrepository: api\nport: 80",
+        },
+        ["repository: 'api' is no repository", "image: is missing"],
+    ),
+    (
+        "what is wrong in a service is not missed by another",
+        PLATFORM,
+        {"web": f"{WEB}needs: [{{ of: api, name: cache, as: B }}]", "api": f"{WEB}needs: [redis, {{ kind: [x] }}]"},
+        ["needs.1.kind: is a list"],
+    ),
+    (
+        "a wrong name is no wrong file name",
+        PLATFORM,
+        {"My Web": f"name: My_Web\n{WEB}needs: [mongodb]"},
+        ["name: 'My_Web' is no name", "no need of the kind `mongodb`"],
+    ),
+    (
+        "an unknown engine says nothing of seeds and charts",
+        "installation: demo\ndomain: preview.example.com\nengine: argo",
+        {"web": f"{WEB}needs: [{{ kind: postgresql, seed: seed.sql }}]"},
+        ["'argo' is none of"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("platform", "services", "words"), [b[1:] for b in BOTH], ids=[b[0] for b in BOTH])
+def test_a_mistake_hides_no_other_and_invents_none(
+    platform: str, services: dict[str, str], words: list[str], tmp_path: Path
+) -> None:
+    said = found(tmp_path, services, platform)
+    assert len(said) == len(words), said
+    for part in words:
+        assert sum(part in line for line in said) == 1, said
+
+
 def patterns(schema: Any) -> set[str]:
     if isinstance(schema, dict):
         own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from greenroom.config import secrecy
-from greenroom.config.catalogue import Found
+from greenroom.config.found import Folder, Found
 from greenroom.config.needs import NeedModel
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
@@ -19,20 +19,22 @@ NAMESPACE = "kubernetes.io/metadata.name"
 Told = tuple[str, str, str]
 
 
-def advice(platform: PlatformModel, found: Iterable[Found]) -> Iterator[Mistake]:
+def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
     """Everything worth a second look."""
-    if platform.engine == "argocd":
-        yield from (Mistake("greenroom.yaml", *told) for told in _unreachable(platform))
+    cluster = folder.platform.engine == "argocd" and folder.says("engine")
+    if cluster and folder.says("staging", "network"):
+        yield from (Mistake("greenroom.yaml", *told) for told in _unreachable(folder.platform))
     for service in found:
-        for told in (*_needs(service.model, platform), *_settings(service.model)):
+        ports = not service.dropped & {"port", "processes"}
+        for told in (*_needs(service.model, cluster=cluster), *_settings(service.model, ports=ports)):
             yield Mistake(service.file, *told)
 
 
-def _needs(model: ServiceModel, platform: PlatformModel) -> Iterator[Told]:
+def _needs(model: ServiceModel, *, cluster: bool) -> Iterator[Told]:
     for index, need in enumerate(model.needs):
         if not isinstance(need, NeedModel):
             continue
-        if need.seed and not need.image and platform.engine == "argocd":
+        if need.seed and not need.image and cluster:
             fix = "on a cluster name an image that carries the data (`image:`)."
             yield f"needs.{index}.seed", "is read by `engine: local` only;", fix
         if need.image and "@" not in need.image and need.image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
@@ -40,17 +42,17 @@ def _needs(model: ServiceModel, platform: PlatformModel) -> Iterator[Told]:
             yield f"needs.{index}.image", f"`{need.image}` may be another image tomorrow.", fix
 
 
-def _settings(model: ServiceModel) -> Iterator[Told]:
-    ports = {str(p) for p in (model.port, *(p.port for p in model.processes.values())) if p}
+def _settings(model: ServiceModel, *, ports: bool) -> Iterator[Told]:
+    asked = {str(p) for p in (model.port, *(p.port for p in model.processes.values())) if p and ports}
     for each in variables(model):
         if not each.plain:
             continue
         if secrecy.looks_secret(each.value) or (secrecy.names_secret(each.name) and _may_be_secret(each.value)):
             fix = "Put it into a Secret, name that under `envFrom:`, and replace it: it was in this file."
             yield each.path, "looks like a secret, and these settings are plain.", fix
-        if each.name == "PORT" and ports - {each.value}:
+        if each.name == "PORT" and asked - {each.value}:
             fix = "Remove it, or make them the same."
-            yield each.path, f"is {each.value}, but the service is asked at {' and '.join(sorted(ports))}.", fix
+            yield each.path, f"is {each.value}, but the service is asked at {' and '.join(sorted(asked))}.", fix
 
 
 def _may_be_secret(value: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from greenroom.config.addresses import collide
+from greenroom.config.found import Folder
 from greenroom.config.platform import PlatformModel
 from greenroom.config.settings import NO_CHART, NO_VERSION
 from greenroom.errors import Mistake
@@ -13,12 +14,15 @@ from greenroom.errors import Mistake
 FILE = "greenroom.yaml"
 
 
-def disagreements(model: PlatformModel) -> Iterator[Mistake]:
+def contradictions(folder: Folder) -> Iterator[Mistake]:
     """Every mistake between the fields of greenroom.yaml."""
-    if model.engine == "argocd":
+    model = folder.platform
+    if model.engine == "argocd" and folder.says("engine", "argocd"):
         yield from _chart(model)
-    yield from _labels(model)
-    yield from _listeners(model)
+    if folder.says("label", "lifetime"):
+        yield from _labels(model)
+    if folder.says("listen", "engine", "local"):
+        yield from _listeners(model)
 
 
 def _chart(model: PlatformModel) -> Iterator[Mistake]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenroom.config import manifests, secrecy
 from greenroom.config import platform as platform_yaml
 from greenroom.config.advice import advice
-from greenroom.config.catalogue import Found, catalogue_of
-from greenroom.config.coherence import disagreements
+from greenroom.config.catalogue import disagreements, repositories
+from greenroom.config.coherence import contradictions
+from greenroom.config.found import Folder, Found
 from greenroom.config.mistakes import File
 from greenroom.config.needs import ManifestModel
-from greenroom.config.parse import parsed
+from greenroom.config.parse import Parsed, parsed
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
 from greenroom.config.settings import Settings
@@ -59,7 +60,6 @@ def digest(folder: Path) -> str:
 
 def load(folder: Path) -> Configuration:
     """The configuration in a folder. Raises `FixConfiguration` with all mistakes."""
-    mistakes: list[Mistake] = []
     main, *rest = files(folder)
     others = [p for p in rest if p.parent.name == "services"]
     folder = main.parent
@@ -71,29 +71,36 @@ def load(folder: Path) -> Configuration:
         raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
     taken = digest(folder)
     decided = parsed(main, MAIN, PlatformModel)
-    services = [parsed(p, f"services/{p.name}", ServiceModel) for p in others]
-    mistakes += [*decided.mistakes, *(m for s in services for m in s.mistakes)]
-    model = decided.model
-    found = [Found(s.name, p.stem, s.model) for p, s in zip(others, services, strict=True) if s.model]
+    read = [parsed(p, f"services/{p.name}", ServiceModel) for p in others]
+    mistakes = [*decided.mistakes, *(m for s in read for m in s.mistakes)]
     if not others:
         mistakes.append(
             Mistake("services/", "", "holds no service.", "Add services/NAME.yaml; see docs/configuration.md.")
         )
-    if model is None:
-        raise _wrong(mistakes)
-    mistakes += disagreements(model)
-    unread = frozenset(p.stem for p in others) - {f.stem for f in found}
+    found = [Found(s.name, p.stem, s.model, s.dropped) for p, s in zip(others, read, strict=True) if s.model]
+    whole = Folder(
+        platform=decided.model or platform_yaml.UNKNOWN,
+        dropped=decided.dropped if decided.model else frozenset(platform_yaml.KEYS),
+        services={f.name: f for f in found if not f.dropped},
+        unread=frozenset(name for p, s in zip(others, read, strict=True) if s.mistakes for name in _names(p, s)),
+    )
     objects, wrong = _manifests(folder, found)
-    mistakes += wrong
-    repositories, wrong = catalogue_of(model, found, objects, unread)
-    read = {s.name: s.file for s in services}
-    mistakes += [_at_home(m, read) for m in wrong]
-    warnings = tuple(_scrubbed(_at_home(m, read)) for m in advice(model, found))
+    between = [*contradictions(whole), *wrong, *disagreements(whole, found, objects)]
+    files_read = {decided.name: decided.file, **{s.name: s.file for s in read}}
+    mistakes += [_at_home(m, files_read) for m in between]
+    warnings = tuple(_scrubbed(_at_home(m, files_read)) for m in advice(whole, found))
     if mistakes:
         raise _wrong(mistakes, warnings)
-    return Configuration(
-        platform_yaml.to_core(model, repositories), platform_yaml.to_settings(model, folder.absolute()), taken, warnings
-    )
+    settings = platform_yaml.to_settings(whole.platform, folder.absolute())
+    return Configuration(platform_yaml.to_core(whole.platform, repositories(whole, objects)), settings, taken, warnings)
+
+
+def _names(path: Path, read: Parsed[ServiceModel]) -> Iterator[str]:
+    """What a service with mistakes may be called."""
+    yield path.stem
+    name = read.file.data.get("name") if read.file else None
+    if isinstance(name, str):
+        yield name
 
 
 def _manifests(folder: Path, found: list[Found]) -> tuple[dict[str, tuple[str, ...]], list[Mistake]]:

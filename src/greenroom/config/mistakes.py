@@ -50,7 +50,7 @@ class File:
         parts: list[str] = []
         at: Any = self.data
         for part in location:
-            if not isinstance(at, dict | list):
+            if not isinstance(at, dict | list | None):
                 break
             parts.append(str(part))
             at = _inside(at, part)

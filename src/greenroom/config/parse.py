@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from greenroom.config.documents import MAX_BYTES, Unreadable, Written, documents, unreadable
 from greenroom.config.mistakes import File, mistakes, odd_keys
+from greenroom.config.platform import PlatformModel
+from greenroom.config.service import ServiceModel
 from greenroom.errors import Mistake
 
 RESERVED = {
@@ -22,14 +24,25 @@ RESERVED = {
 M = TypeVar("M", bound=BaseModel)
 
 
+STANDINS: dict[type[BaseModel], dict[str, Any]] = {  # for what a file must say and says wrong
+    PlatformModel: {"installation": "unknown", "domain": "example.com"},
+    ServiceModel: {"image": "registry.example.com/unknown", "port": 1},
+}
+TOGETHER = frozenset({"port", "processes", "migrate"})  # of a service: when one is wrong, the others say nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[M]):
-    """What a file holds. `model` is None where nothing of it can be understood."""
+    """What a file holds. `model` is None where nothing of it can be understood.
+
+    Of a file with mistakes it is what is right: `dropped` are the keys at its top that were left out.
+    """
 
     name: str
     model: M | None
     file: File | None = None
     mistakes: list[Mistake] = field(default_factory=list)
+    dropped: frozenset[str] = frozenset()
 
 
 def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
@@ -58,8 +71,25 @@ def _understood(file: File, model: type[M]) -> Parsed[M]:
     try:
         return Parsed(file.name, model.model_validate(data), file, found)
     except ValidationError as error:
-        found += mistakes(file, [dict(e) for e in error.errors(include_url=False)])
-        return Parsed(file.name, None, file, found)
+        errors: list[dict[str, Any]] = [dict(e) for e in error.errors(include_url=False)]
+        found += mistakes(file, errors)
+        wrong = frozenset(str(e["loc"][0]) for e in errors if e["loc"])
+        rest, dropped = _rest(model, data, wrong)
+        return Parsed(file.name, rest, file, found, dropped)
+
+
+def _rest(model: type[M], data: dict[str, Any], wrong: frozenset[str]) -> tuple[M | None, frozenset[str]]:
+    """What is right of a file, and the keys that were left out for it."""
+    together = TOGETHER if issubclass(model, ServiceModel) else frozenset[str]()
+    dropped = wrong | together if wrong & together or not wrong else wrong
+    given = {k: v for k, v in data.items() if k not in dropped}
+    standins = {k: v for k, v in STANDINS[model].items() if k not in given}
+    if "processes" in given:
+        standins.pop("port", None)
+    try:
+        return model.model_validate({**given, **standins}), dropped | standins.keys()
+    except ValidationError:
+        return None, dropped
 
 
 def _reserved(file: File) -> list[Mistake]:

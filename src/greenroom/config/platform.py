@@ -217,6 +217,10 @@ class PlatformModel(Model):
         return value
 
 
+UNKNOWN = PlatformModel(installation="unknown", domain="example.com")  # in place of a file that cannot be read
+KEYS = tuple(field.alias or name for name, field in PlatformModel.model_fields.items())
+
+
 def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:
     """The decisions as core values."""
     life, limits = model.lifetime, model.limits
