@@ -140,6 +140,18 @@ def test_a_value_in_place_of_a_place_is_refused_and_not_repeated(
         assert err == f"greenroom.yaml: {sentence}\n"
 
 
+def test_a_password_in_place_of_its_variable_is_not_repeated(tmp_path: Path) -> None:
+    text = f"needs: [{{ kind: redis, as: {{ password: {SECRET}-! }} }}]"
+    (tmp_path / "services").mkdir()
+    (tmp_path / "greenroom.yaml").write_text(PLATFORM)
+    (tmp_path / "services" / "web.yaml").write_text(SERVICE + text)
+    err = CliRunner().invoke(main, ["check", str(tmp_path)]).stderr
+    assert err == (
+        "services/web.yaml: needs.0.as.password: is no name of a variable."
+        " Use letters, digits and `_`, no digit first.\n"
+    )
+
+
 @pytest.mark.parametrize("text", [c[0] for c in CASES], ids=[c[0][:50] for c in CASES])
 def test_nor_as_json(text: str, tmp_path: Path) -> None:
     _, out, err = checked(tmp_path, text, "--json")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -56,18 +59,19 @@ class Key:
     value_read: str
 
 
-@dataclass(frozen=True, slots=True)
 class Written:
-    """One document as people wrote it: YAML reads `ON`, `1.10` and `010` as something else."""
+    """One document as people wrote it: YAML reads `ON`, `1.10` and `010` as something else. Parsed when it is asked."""
 
-    content: bytes
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._below: dict[int, dict[str, yaml.Node]] = {}
 
     def text(self, location: Sequence[str | int]) -> str:
         """The scalar there as it was written; empty where none stands, or one by way of `<<`."""
-        node = self._root()
+        node = self._root
         for part in location:
             if isinstance(node, yaml.MappingNode):
-                node = next((v for k, v in node.value if k.value == str(part)), None)
+                node = self._values(node).get(str(part))
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
                 node = node.value[part]
             else:
@@ -77,7 +81,7 @@ class Written:
     def keys_that_are_no_text(self) -> Iterator[Key]:
         """Every such key, not what stands below it."""
         seen: set[int] = set()
-        left: list[tuple[tuple[str | int, ...], Any]] = [((), self._root())]
+        left: list[tuple[tuple[str | int, ...], Any]] = [((), self._root)]
         while left:
             at, node = left.pop()
             if id(node) in seen or isinstance(node, yaml.ScalarNode):
@@ -93,8 +97,14 @@ class Written:
                     plain = value.value if isinstance(value, yaml.ScalarNode) else ""
                     yield Key(at, key.value, plain, _read_as(key), _read_as(value))
 
+    def _values(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
+        if id(node) not in self._below:
+            self._below[id(node)] = {k.value: v for k, v in node.value if isinstance(k, yaml.ScalarNode)}
+        return self._below[id(node)]
+
+    @cached_property
     def _root(self) -> Any:
-        return yaml.compose(self.content, Loader=Loader)
+        return yaml.compose(self._content, Loader=Loader)
 
 
 def _read_as(node: yaml.Node) -> str:
@@ -134,3 +144,25 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     return Mistake(
         name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: `, `#` and `{`."
     )
+
+
+def flow(value: Any) -> str:
+    """A value as one would write it in one line of YAML."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            plain = re.fullmatch(r"[\w./@*:-]*[\w./@*-]", value) and not value.startswith(("*", "@", "-"))
+            return value if plain and yaml.safe_load(value) == value else json.dumps(value, ensure_ascii=False)
+        case dict():
+            return f"{{ {', '.join(f'{flow(k)}: {flow(v)}' for k, v in value.items())} }}"
+        case list() | tuple():
+            return f"[{', '.join(flow(v) for v in value)}]"
+        case _:
+            return str(value)
+
+
+def is_short(value: Any) -> bool:
+    """A scalar, or a list of them: what fits into a sentence."""
+    inner = value if isinstance(value, list) else [value]
+    return not any(isinstance(v, dict | list) for v in inner)

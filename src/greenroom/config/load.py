@@ -12,8 +12,8 @@ from greenroom.config import platform as platform_yaml
 from greenroom.config.advice import advice
 from greenroom.config.catalogue import disagreements, repositories
 from greenroom.config.coherence import contradictions
+from greenroom.config.file import File
 from greenroom.config.found import Folder, Found
-from greenroom.config.mistakes import File
 from greenroom.config.needs import ManifestModel
 from greenroom.config.parse import Parsed, parsed
 from greenroom.config.platform import PlatformModel

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from greenroom.config.documents import MAX_BYTES, Unreadable, Written, documents, unreadable
-from greenroom.config.mistakes import File, mistakes, odd_keys
+from greenroom.config.file import File
+from greenroom.config.keys import odd_keys
+from greenroom.config.mistakes import mistakes
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
 from greenroom.errors import Mistake
