@@ -117,7 +117,12 @@ SERVICES: list[tuple[str, str]] = [
     (
         "command: [python, -m, web]\nprocesses: { web: { port: 1 } }",
         "command: belongs to a process."
-        ' Move it below one of `processes:`, such as `web: { command: [python, "-m", web] }`.',
+        ' Write it below one of `processes:`, such as `web: { command: [python, "-m", web] }`.',
+    ),
+    (
+        "probe: /healthz\nreplicas: 2\ncommand: npm start",
+        "probe: `probe`, `replicas` and `command` belong to a process. Write `processes: { web: { port: 8080,"
+        ' probe: /healthz, replicas: 2, command: "npm start" } }` in place of `port:`.',
     ),
     (
         "resources: { requests: { cpu: 100m }, limits: { memory: 512Mi, cpu: 1 } }",
@@ -145,6 +150,11 @@ SERVICES: list[tuple[str, str]] = [
         "image: { repository: registry.example.com:5000/web@sha256:0 }",
         "image.repository: 'registry.example.com:5000/web@sha256:0' names a tag; `tag:` says how CI tags it."
         " Leave `@sha256:0` out.",
+    ),
+    (
+        "image: ghcr.io/Acme/Web:latest",
+        "image: 'ghcr.io/Acme/Web:latest' names a tag; `tag:` says how CI tags it."
+        " Write `ghcr.io/acme/web`, in lower case.",
     ),
     (
         "image: web:1",
@@ -304,6 +314,12 @@ def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Pa
     ]
 
 
+def test_a_tag_that_is_no_yaml_is_told_to_be_quoted(tmp_path: Path) -> None:
+    text = "repository: acme/web\nimage: { repository: registry.example.com/acme/web, tag: pr-{sha} }\nport: 1"
+    [said] = found(tmp_path, {"web": text})
+    assert said.endswith("""but got '{'. Put the text with `{` in quotes, such as "pr-{sha}".""")
+
+
 BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
     (
         "a wrong key beside what no service has",
@@ -358,6 +374,16 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
             "backend": "name: api\nrepository: api\nport: 80",
         },
         ["repository: 'api' is no repository", "image: is missing"],
+    ),
+    (
+        "a wrong repository beside the rest of the file",
+        f"{PLATFORM}repositories: {{ gone: acme/gone }}",
+        {
+            "web": "repository: web\nimage: r.example.com/web\nport: 80\n"
+            "needs: [mongodb, { of: api, name: redis, as: B }]\nuses: [{ service: api, as: A }, { service: x, as: X }]",
+            "api": f"{WEB}needs: [redis]",
+        },
+        ["repository: 'web' is no repository", "no need of the kind `mongodb`", "there is no service `x`"],
     ),
     (
         "what is wrong in a service is not missed by another",

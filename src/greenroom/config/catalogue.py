@@ -55,6 +55,7 @@ def _short_names(folder: Folder, found: list[Found]) -> dict[str, str]:
 
 
 def _wrong_short_names(folder: Folder, found: list[Found]) -> Iterator[Mistake]:
+    found = [f for f in found if "repository" not in f.dropped]
     shorts = _short_names(folder, found)
     unknown = {} if folder.unread - {f.name for f in found} else folder.platform.repositories
     for short, slug in unknown.items():

@@ -141,9 +141,10 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if problem.endswith("stands twice"):
         return Mistake(name, where, f"{problem}.", "Remove one of the two.")
-    return Mistake(
-        name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: `, `#` and `{`."
-    )
+    fix = "Mend the line; indent with spaces, quote `: `, `#` and `{`."
+    if problem.endswith("but got '{'"):
+        fix = 'Put the text with `{` in quotes, such as "pr-{sha}".'
+    return Mistake(name, where, f"is no YAML: {problem}.", fix)
 
 
 def flow(value: Any) -> str:

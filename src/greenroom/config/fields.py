@@ -144,7 +144,10 @@ def image(value: Any) -> str:
         example = likely if _IMAGE.fullmatch(likely) else "registry.example.com/shop/catalog"
         raise ValueError(f"{value!r} names no registry. Write its host first: `{example}`.")
     if bare != value:
-        raise ValueError(f"{value!r} names a tag; `tag:` says how CI tags it. Leave `{value[len(bare) :]}` out.")
+        fix = (
+            f"Leave `{value[len(bare) :]}` out." if bare == bare.lower() else f"Write `{bare.lower()}`, in lower case."
+        )
+        raise ValueError(f"{value!r} names a tag; `tag:` says how CI tags it. {fix}")
     if value != value.lower() and _IMAGE.fullmatch(value.lower()):
         raise ValueError(f"{value!r} has upper case in it; image names are lower case. Write `{value.lower()}`.")
     if not _IMAGE.fullmatch(value):

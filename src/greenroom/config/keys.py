@@ -62,7 +62,9 @@ def unknown_key(file: File, wrong: Wrong) -> Mistake:
     if source:
         return file.mistake(wrong.location, *secrecy.no_place(source))
     if file.model is ServiceModel and wrong.location[:-1] == () and key in _OF_A_PROCESS:
-        return file.mistake(wrong.location, "belongs to a process.", _processes(file.data))
+        keys = [k for k in file.data if k in _OF_A_PROCESS]  # said once for all of them
+        verb = "belongs to a process." if len(keys) == 1 else f"{listed(keys)} belong to a process."
+        return file.mistake(keys[:1], verb, _processes(file.data))
     if file.model is ServiceModel and wrong.location in (("resources", "requests"), ("resources", "limits")):
         return file.mistake(("resources",), "is in Kubernetes' own shape.", _resources(file.data["resources"]))
     near = difflib.get_close_matches(key, known, 1) or [k for k in known if k == to_camel(key)]
@@ -72,11 +74,17 @@ def unknown_key(file: File, wrong: Wrong) -> Mistake:
     return file.mistake(wrong.location, f"unknown key `{key}`.", fix)
 
 
+def listed(keys: list[str]) -> str:
+    """Keys as a sentence names them: `a`, `b` and `c`."""
+    *most, last = (f"`{key}`" for key in keys)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def _processes(data: dict[str, Any]) -> str:
     """How to write what stands at the top of a service but belongs to one of its processes."""
     given = {k: v for k, v in data.items() if k in _OF_A_PROCESS and is_short(v)}
     if "processes" in data:
-        return f"Move it below one of `processes:`, such as `web: {flow(given)}`."
+        return f"Write it below one of `processes:`, such as `web: {flow(given)}`."
     if not isinstance(data.get("port"), int):
         return f"Write `processes: {{ web: {flow(given)} }}`."
     return f"Write `processes: {{ web: {flow({'port': data['port'], **given})} }}` in place of `port:`."

@@ -28,7 +28,7 @@ M = TypeVar("M", bound=BaseModel)
 
 STANDINS: dict[type[BaseModel], dict[str, Any]] = {  # for what a file must say and says wrong
     PlatformModel: {"installation": "unknown", "domain": "example.com"},
-    ServiceModel: {"image": "registry.example.com/unknown", "port": 1},
+    ServiceModel: {"repository": "unknown/unknown", "image": "registry.example.com/unknown", "port": 1},
 }
 TOGETHER = frozenset({"port", "processes", "migrate"})  # of a service: when one is wrong, the others say nothing
 

@@ -34,11 +34,16 @@ def _use(use: UseModel, service: Found, folder: Folder) -> tuple[str, str] | Non
     other = folder.services[use.service].model
     if not _listens(other):
         return f"`{use.service}` listens on nothing.", "Give one of its web processes a port, or remove the use."
-    falls_back = not use.required and other.repository != service.model.repository
+    falls_back = not use.required and _elsewhere(service, other)
     if falls_back and use.service not in folder.platform.staging and folder.says("staging"):
         fix = f"Add `{use.service}: https://...` under `staging:` in greenroom.yaml."
         return f"`{use.service}` has no staging address to fall back to.", fix
     return None
+
+
+def _elsewhere(service: Found, other: ServiceModel) -> bool:
+    """Whether the other one is in another repository, as far as is known."""
+    return "repository" not in service.dropped and other.repository != service.model.repository
 
 
 def _listens(model: ServiceModel) -> bool:
@@ -84,7 +89,7 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
         fix = near(need.service, folder.services, f"Known: {', '.join(sorted(folder.services))}.")
         return "of", f"there is no service `{need.service}`.", fix
     other = folder.services[need.service].model
-    if other.repository != service.model.repository:
+    if _elsewhere(service, other):
         message = f"`{need.service}` is in {other.repository}: its previews are others than those of {service.name}."
         return "of", message, "Share within one repository; talk to the other one through `uses:`."
     own = [n.called for n in other.needs if isinstance(n, NeedModel)]
