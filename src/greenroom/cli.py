@@ -75,6 +75,8 @@ def version() -> None:
 @AS_JSON
 def check(folder: Path, as_json: bool) -> None:
     """Read the configuration in FOLDER and say everything that is wrong with it."""
+    from dataclasses import asdict
+
     from greenroom import config
     from greenroom.core.text import counted
 
@@ -83,14 +85,18 @@ def check(folder: Path, as_json: bool) -> None:
     except FixConfiguration as error:
         if not as_json:
             raise
-        mistakes = [{"file": m.file, "path": m.path, "message": m.message, "fix": m.fix} for m in error.mistakes]
-        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        told = {"mistakes": list(map(asdict, error.mistakes)), "warnings": list(map(asdict, error.warnings))}
+        click.echo(json.dumps({"ok": False, **told}))
         sys.exit(error.exit_code)
     repositories = loaded.platform.repositories
     services = sum(len(r.services) for r in repositories)
     if as_json:
-        click.echo(json.dumps({"ok": True, "repositories": len(repositories), "services": services}))
+        warnings = list(map(asdict, loaded.warnings))
+        counts = {"repositories": len(repositories), "services": services}
+        click.echo(json.dumps({"ok": True, **counts, "warnings": warnings}))
     else:
+        for line in config.warned(loaded.warnings):
+            click.echo(line, err=True)
         click.echo(f"ok: {counted(services, 'service')} in {counted(len(repositories), 'repository', 'repositories')}")
 
 

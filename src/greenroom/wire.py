@@ -33,7 +33,7 @@ from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
+from greenroom.errors import Failed, FixConfiguration, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -66,6 +66,8 @@ def render(folder: Path) -> str:
     from greenroom.argocd.render import rendered
 
     loaded = config.load(folder)
+    if not loaded.settings.argocd.chart:  # with `engine: local` it may be left out
+        raise FixConfiguration("Argo CD needs the preview chart.", (config.NO_CHART,))
     objects = rendered(_frame(loaded), loaded.platform, loaded.settings.github.api_url)
     return "".join(f"---\n{json.dumps(o, indent=2)}\n" for o in objects)
 
@@ -347,10 +349,6 @@ def _engine(loaded: Configuration, wake: Callable[[int], None]) -> AnyEngine:
 
 def _frame(loaded: Configuration) -> Frame:
     platform, argocd = loaded.platform, loaded.settings.argocd
-    if not argocd.chart:
-        fix = "Write oci://HOST/PATH/preview, or a git URL with the path after `//`, and `chartVersion`."
-        mistake = Mistake("greenroom.yaml", "argocd.chart", "the preview chart is not named.", fix)
-        raise FixConfiguration("Argo CD needs the preview chart.", (mistake,))
     return Frame(
         installation=platform.installation,
         prefix=platform.prefix,

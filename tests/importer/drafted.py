@@ -20,7 +20,9 @@ def read(tmp_path: Path, name: str, text: str, **beside: str) -> list[Draft]:
 def load(tmp_path: Path, made: list[Draft]) -> None:
     """Raises `FixConfiguration` unless the drafts, as they are written, pass `greenroom check`."""
     (tmp_path / "services").mkdir(exist_ok=True)
-    (tmp_path / "greenroom.yaml").write_text("{ installation: test, domain: preview.example.com }")
+    (tmp_path / "greenroom.yaml").write_text(
+        "{ installation: test, domain: preview.example.com, argocd: { chart: oci://r.example.com/preview, chartVersion: 0.1.0 } }"
+    )
     for draft in made:
         (tmp_path / "services" / f"{draft.name}.yaml").write_text(written(draft))
     config.load(tmp_path)

@@ -265,7 +265,7 @@ def test_what_cannot_be_read_is_one_clear_sentence(tmp_path: Path) -> None:
     [
         (["--repository", "shop"], "--repository: is no name on GitHub. Write `owner/name`."),
         (["--image", "acme/shop"], "--image: 'acme/shop' names no registry. Write its host first"),
-        (["--image", "registry.example.com/shop:1"], "is no image without a tag"),
+        (["--image", "registry.example.com/shop:1"], "names a tag"),
     ],
 )
 def test_an_option_that_check_would_refuse_in_the_draft_is_refused(
