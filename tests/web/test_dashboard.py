@@ -41,11 +41,14 @@ class Nothing:
         return [{"preview": name, "code": by} for name in names]
 
     async def use(self, name: str, text: str, by: str) -> dict[str, object]:
-        if "#" not in text:
-            raise Failed(f"{text!r} names no target.")
-        return {"preview": name, "service": text, "to": by, "done": not text.endswith("#99")}
+        service, _, to = text.replace("#", " ").partition(" ")
+        if not to:
+            raise Failed(f"{text!r} names no target. {HOSTILE}")
+        self.by = by
+        return {"preview": name, "service": service, "to": to, "done": to != "99"}
 
 
+PAGE = "/previews/shop/1"
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
 
 
@@ -183,37 +186,109 @@ async def test_a_preview_shows_its_links_and_who_uses_it() -> None:
     assert "payments#17" in page
     assert "ada chose it" in page
     assert "front#2" in page
-    assert 'placeholder="payments#17, or payments staging"' in page
+
+
+async def sent(
+    one: httpx2.AsyncClient, target: str, *, origin: str | None = "http://localhost", token: str = "", path: str = PAGE
+) -> httpx2.Response:
+    """The form of the first preview's page, as a browser sends it; `token` and `path` say otherwise."""
+    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get(PAGE)).text)
+    assert found
+    data = {"target": target, "token": token or found[1]}
+    return await one.post(f"{path}/use", data=data, headers={"origin": origin} if origin else {})
 
 
 @pytest.mark.parametrize(
-    ("target", "origin", "token", "code", "said"),
+    ("target", "said", "role"),
     [
-        ("payments#17", "http://localhost", "right", 303, ""),
-        ("payments#99", "http://localhost", "right", 202, "Not yet"),
-        ("nonsense", "http://localhost", "right", 409, "names no target"),
-        ("payments#17", "http://evil.example", "right", 403, "Nothing was changed"),
-        ("payments#17", None, "right", 403, "Nothing was changed"),
-        ("payments#17", "http://localhost", "wrong", 403, "Nothing was changed"),
-        ("payments#17", "http://localhost", "of another page", 403, "Nothing was changed"),
+        ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
+        ("shop#2", "Noted: shop from shop#2, once that has a preview that may be used.", "status"),
+        ("web#2", "Noted: web from web#2. It takes effect within seconds.", "status"),
+        ("web default", "Noted: web from where it comes by default. It takes effect within seconds.", "status"),
+        ("payments#99", "Not noted yet: the comment that holds it could not be written.", "alert"),
+        ("paymnts", "&#39;paymnts&#39; names no target.", "alert"),
     ],
 )
-async def test_the_form_is_taken_from_its_own_page_only(
-    target: str, origin: str | None, token: str, code: int, said: str
-) -> None:
+async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: str, said: str, role: str) -> None:
     one = linked_client()
-    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get("/previews/shop/1")).text)
+    answer = await sent(one, target)
+    assert answer.status_code == 303
+    page = (await one.get(answer.headers["location"])).text
+    before, found, after = page.partition(f'role="{role}"')
     assert found
-    sent = {"right": found[1], "wrong": "0" * 64, "of another page": found[1]}[token]
-    path = "/previews/shop/2/use" if token == "of another page" else "/previews/shop/1/use"
-    answer = await one.post(path, data={"target": target, "token": sent}, headers={"origin": origin} if origin else {})
+    assert said in after
+    assert 'id="preview"' not in before, "what is refreshed does not hold the message, so it stays"
+    assert "<script>alert" not in page
+    typed = re.search(r'<input id="target"[^>]*>', page)
+    assert typed
+    assert (f'value="{target}"' in typed[0]) is (role == "alert"), "what has to be mended stands there again"
+    assert said not in (await one.get(PAGE)).text
+    assert said not in (await one.get(answer.headers["location"].replace("/1?", "/2?"))).text
+
+
+async def test_a_message_comes_from_no_address() -> None:
+    assert "gone" not in (await linked_client().get(PAGE, params={"note": "gone", "said": "gone"})).text
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", None])
+async def test_a_form_of_another_site_changes_nothing(origin: str | None) -> None:
+    answer = await sent(linked_client(), "payments#17", origin=origin)
+    assert answer.status_code == 403
+    assert "Nothing was changed" in answer.text
+    assert "<header>" in answer.text
+
+
+@pytest.mark.parametrize(("token", "path"), [("0" * 64, "/previews/shop/1"), ("", "/previews/shop/2"), ("é", PAGE)])
+async def test_a_form_that_is_out_of_date_changes_nothing_and_keeps_what_was_typed(token: str, path: str) -> None:
+    one = linked_client()
+    answer = await sent(one, "payments#17", token=token, path=path)
+    assert answer.status_code == 303
+    page = (await one.get(answer.headers["location"])).text
+    assert "Nothing was changed; send it again." in page
+    if path == PAGE:
+        assert 'value="payments#17"' in page
+
+
+async def test_the_address_of_a_form_leads_to_its_page() -> None:
+    answer = await linked_client().get("/previews/shop/1/use")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/previews/shop/1")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/previews/shop/one", 404),
+        ("GET", "/previews/shop/9", 404),
+        ("GET", "/static/nothing.css", 404),
+        ("POST", "/", 405),
+        ("POST", "/previews/shop/9/use", 404),
+    ],
+)
+async def test_what_is_not_there_is_said_on_a_page_of_ours(method: str, path: str, code: int) -> None:
+    answer = await linked_client().request(method, path)
     assert answer.status_code == code
-    assert said in answer.text
+    assert '<header><a class="brand" href="/">' in answer.text
+    assert "All previews" in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+async def test_a_form_says_what_it_does_before_it_does_it() -> None:
+    page = (await linked_client().get(PAGE)).text
+    assert '<label for="target">Let web use</label>' in page
+    assert 'placeholder="payments#17 or payments staging"' in page
+    assert "<button>Change the link (web restarts)</button>" in page
+
+
+async def test_a_form_that_is_too_large_is_not_read() -> None:
+    answer = await sent(linked_client(), "x" * 5000)
+    assert answer.status_code == 413
+    assert "Nothing was changed" in answer.text
 
 
 async def test_without_a_running_loop_there_is_no_form() -> None:
     page = await client(replace(status(1), links=LINKED)).get("/previews/shop/1")
-    assert "<form" not in page.text
+    assert '<form class="use"' not in page.text
     assert (await client(status(1)).post("/previews/shop/1/use")).status_code == 404
 
 
@@ -234,12 +309,17 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         assert why in " ".join(text.split()), "a long reason has a line of its own"
         assert max(map(len, text.splitlines())) <= 80
         assert "shop#2" in text
-        used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        assert "is noted" in printing.used({**used.json(), "service": "payments", "to": "9"})
+        used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
+        assert printing.used(used.json()) == "Noted: payments from payments#17. It takes effect within seconds."
+        later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
+        assert (
+            printing.used(later.json()) == "Noted: payments from payments#9, once that has a preview that may be used."
+        )
+        never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
+        assert printing.used(never.json()).startswith("Not noted yet")
         refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})
-        assert (refused.status_code, refused.json()["error"]) == (409, "'nonsense' names no target.")
+        assert (refused.status_code, refused.json()["error"][:28]) == (409, "'nonsense' names no target. ")
         assert (await one.post("/api/use", json={"preview": "shop#1"})).status_code == 400
-    assert "not yet" in printing.used({"preview": "shop#1", "service": "payments", "to": "staging", "done": False})
     assert printing.graph({"links": [], "apart": []}) == "No preview runs."
 
 

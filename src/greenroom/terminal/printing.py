@@ -73,11 +73,8 @@ def rolled(answer: dict[str, Any]) -> str:
 
 
 def used(answer: dict[str, Any]) -> str:
-    """What was pointed where, or that it is not in effect yet."""
-    where = f"#{answer['to']}" if answer["to"].isdecimal() else f" from {answer['to']}"
-    if answer["done"]:
-        return f"{answer['preview']}: {answer['service']}{where} is noted; the comment says where it leads now"
-    return f"{answer['preview']}: not yet; the comment that holds it could not be written. It is tried again."
+    """What is noted, or that it is not noted yet."""
+    return str(answer["text"])
 
 
 def graph(answer: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from greenroom.core.model import Identity
 from greenroom.core.status import Status
 from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
+from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
 
 Json = dict[str, Any]
@@ -94,7 +95,8 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
 
     async def use(request: Request) -> Response:
         body = json.loads(await request.body())
-        return JSONResponse(await control.use(str(body["preview"]), str(body["target"]), str(body["by"])))
+        answer = await control.use(str(body["preview"]), str(body["target"]), str(body["by"]))
+        return JSONResponse({**answer, "text": said.linked(answer, board.statuses.values())})
 
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())

@@ -109,3 +109,8 @@ def marked(sentence: str) -> Markup:
 def soon(at: datetime | None, now: datetime | None) -> bool:
     """Whether it goes within two days."""
     return bool(at and now and at - now < timedelta(days=2))
+
+
+def users(status: Status) -> str:
+    """The services of a preview that use something: `web`, or `web and worker`."""
+    return " and ".join(dict.fromkeys(link.service for link in status.links))
