@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,25 @@ async def test_the_filter_works_without_javascript() -> None:
     page = (await client(status(1, title="Blue"), status(2, title="Green")).get("/", params={"q": "green shop"})).text
     assert "Green" in page
     assert "Blue" not in page
+
+
+async def test_a_typed_filter_is_in_the_address_and_a_refresh_leaves_that_alone() -> None:
+    one = client(status(1))
+    typed = {"hx-request": "true", "hx-source": "input#q"}
+    answer = await one.get("/lines", params={"q": "held & ada"}, headers=typed)
+    assert answer.headers["hx-replace-url"] == "/?q=held+%26+ada"
+    assert "held &amp; ada" in (await one.get(answer.headers["hx-replace-url"])).text
+    assert (await one.get("/lines", params={"q": ""}, headers=typed)).headers["hx-replace-url"] == "/"
+    refreshed = await one.get("/lines", params={"q": "held", "seen": "0"}, headers={"hx-source": "section#lines"})
+    assert "hx-replace-url" not in refreshed.headers
+
+
+async def test_a_refresh_leaves_open_what_a_person_opened() -> None:
+    page = (await client(status(1, Stage.NONE)).get("/")).text
+    config = re.search(r'name="htmx-config" content=\'([^\']*)\'', page)
+    assert config
+    assert "open" in json.loads(config[1])["morphIgnore"], "the attribute is the person's, not the server's"
+    assert '<details id="without">' in page
 
 
 async def test_an_empty_board_teaches_the_three_steps() -> None:

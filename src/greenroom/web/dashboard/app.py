@@ -8,7 +8,7 @@ import secrets
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
@@ -31,6 +31,7 @@ from greenroom.web.dashboard.notes import Note, Notes
 from greenroom.web.loopback import LoopbackOnly
 
 MAX_FORM = 4000
+TYPED = "input#q"  # what htmx calls the filter, when somebody typed into it
 WHO = "somebody at the dashboard"
 WRONG = {404: "There is no such page.", 405: "Nothing can be sent to this page."}
 HERE = Path(__file__).parent
@@ -96,7 +97,10 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
         seen = request.query_params.get("seen")
         if seen == f"{board.version}-{views.minute(board)}-{query}":
             return Response(status_code=204)
-        return page("lines.html", request, query=query, listing=views.listing(board, query))
+        found = page("lines.html", request, query=query, listing=views.listing(board, query))
+        if request.headers.get("hx-source") == TYPED:
+            found.headers["hx-replace-url"] = f"/?{urlencode({'q': query})}" if query else "/"
+        return found
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
