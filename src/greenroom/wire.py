@@ -230,7 +230,7 @@ class Instance:
             "webhook": (listen.webhook, hooks),
             "dashboard": (
                 listen.dashboard,
-                dashboard(self._board, history, title, control),
+                dashboard(self._board, history, title, control, lambda: self._reconciler.platform.label),
             ),
             "admin": (listen.admin, admin(self._board, history, control, sweep)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),

@@ -14,7 +14,7 @@ import pytest
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity, Running
-from greenroom.core.status import Stage, Status, Used, User
+from greenroom.core.status import Reason, Stage, Status, Used, User
 from greenroom.errors import Failed
 from greenroom.store.rows import Event
 from greenroom.terminal import printing
@@ -23,6 +23,7 @@ from greenroom.web.admin import admin
 from greenroom.web.dashboard import dashboard
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PAGE = "/previews/shop/1"
 HOSTILE = "<script>alert(1)</script> `code` \"'"
 
 
@@ -49,7 +50,6 @@ class Nothing:
         return {"preview": name, "service": service, "to": to, "done": to != "99"}
 
 
-PAGE = "/previews/shop/1"
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
 
 
@@ -86,6 +86,82 @@ async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
     assert "1 open pull request without a preview" in page
 
 
+async def test_what_goes_by_itself_stands_above_what_waits() -> None:
+    stages = (Stage.READY, Stage.BLOCKED, Stage.EXPIRING, Stage.WAITING, Stage.HELD, Stage.FAILED)
+    page = (await client(*(status(n, s) for n, s in enumerate(stages))).get("/")).text
+    order = [stages[int(n)] for n in re.findall(r'<a class="title" href="/previews/shop/(\d+)"', page)]
+    assert order == [Stage.FAILED, Stage.HELD, Stage.EXPIRING, Stage.BLOCKED, Stage.WAITING, Stage.READY]
+
+
+async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answers() -> None:
+    page = (await client(status(1)).get("/")).text
+    assert "Everything answers." not in page
+    assert ">https://web-pr-1.preview.example.com</a>" in page
+    renewed = replace(status(1), reason=reasons.data_renewed(NOW))
+    assert "began again at its seed" in (await client(renewed).get("/")).text
+    worker = replace(status(1), services=(Running("web", "", "a" * 40, "", True),))
+    assert "Everything answers." in (await client(worker).get("/")).text
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "shown"),
+    [
+        (Stage.FAILED, reasons.failed("It broke.", ""), True),
+        (Stage.HELD, reasons.label_gone("preview"), True),
+        (Stage.BLOCKED, reasons.draft(), True),
+        (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
+        (Stage.QUEUED, reasons.queued(1, "of ada"), False),
+    ],
+)
+async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
+    stage: Stage, reason: Reason, shown: bool
+) -> None:
+    page = (await client(replace(status(1, stage), reason=reason)).get("/")).text
+    assert ('<span class="fix">' in page) is shown
+    assert (reason.fix[:20] in page) is shown
+
+
+SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)
+
+
+@pytest.mark.parametrize(
+    ("stage", "hold", "expires", "shown"),
+    [
+        (Stage.READY, "", SOON, True),
+        (Stage.READY, "", PAST, False),
+        (Stage.HELD, "key", SOON, False),
+        (Stage.HELD, "", SOON, False),
+        (Stage.EXPIRING, "", SOON, False),
+        (Stage.REMOVED, "", SOON, False),
+        (Stage.READY, "", None, False),
+    ],
+)
+async def test_only_what_will_go_by_itself_is_said_to_go(
+    stage: Stage, hold: str, expires: datetime | None, shown: bool
+) -> None:
+    one = client(replace(status(1, stage), hold=hold, expires=expires))
+    assert ("goes in <time" in (await one.get("/")).text) is shown
+    assert ("20 h</time>" in (await one.get("/")).text) is shown
+    assert ("Goes at 2026-03-03 08:00:00 UTC" in (await one.get(PAGE)).text) is shown
+
+
+async def test_a_preview_page_begins_with_where_to_go() -> None:
+    away = Running("worker", "https://worker-pr-1.preview.example.com", "b" * 40, "", False)
+    answer = reasons.command_no_service("ada", "paymets", "payments", ["payments"])
+    shown = replace(status(1), services=(*status(1).services, away), answer=answer)
+    page = (await client(shown).get(PAGE)).text
+    pull_request, address, reason, runs = map(
+        page.index,
+        ("https://github.example.com/acme/shop/pull/1", "https://web-pr-1", "Everything answers.", "What runs"),
+    )
+    assert pull_request < address < reason < runs
+    assert '<a href="https://web-pr-1.preview.example.com"' in page
+    assert '<a href="https://worker-pr-1' not in page, "an address that does not answer is no link"
+    assert "https://worker-pr-1.preview.example.com" in page
+    assert "Did you mean <code>payments</code>?" in page
+    assert '<a href="https://worker-pr-1' not in (await client(shown).get("/")).text
+
+
 async def test_the_filter_works_without_javascript() -> None:
     page = (await client(status(1, title="Blue"), status(2, title="Green")).get("/", params={"q": "green shop"})).text
     assert "Green" in page
@@ -112,9 +188,11 @@ async def test_a_refresh_leaves_open_what_a_person_opened() -> None:
 
 
 async def test_an_empty_board_teaches_the_three_steps() -> None:
-    page = (await client().get("/")).text
+    transport = httpx2.ASGITransport(dashboard(Board(), Past(), "test", label=lambda: "review-app"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        page = (await one.get("/")).text
     assert page.count("<li>") == 3
-    assert "Put the preview label on it" in page
+    assert "Put the label <code>review-app</code> on it" in page
 
 
 async def test_trouble_is_on_top() -> None:
@@ -156,14 +234,29 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+STYLE = (Path(package.__file__).parent / "static" / "greenroom.css").read_text()
+THEMES = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", STYLE)]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["text", "quiet", "accent", "bad", "warn", "busy"])
 @pytest.mark.parametrize("ground", ["page", "soft"])
-def test_every_colour_can_be_read(theme: int, name: str, ground: str) -> None:
-    css = (Path(package.__file__).parent / "static" / "greenroom.css").read_text()
-    themes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", css)]
-    light, dark = sorted((luminance(themes[theme][name]), luminance(themes[theme][ground])), reverse=True)
-    assert (light + 0.05) / (dark + 0.05) >= 4.5
+def test_every_colour_can_be_read(theme: dict[str, str], name: str, ground: str) -> None:
+    assert contrast(theme[name], theme[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
+@pytest.mark.parametrize("ground", ["page", "soft"])
+def test_the_edges_of_fields_and_the_lines_of_the_graph_can_be_seen(theme: dict[str, str], ground: str) -> None:
+    assert contrast(theme["edge"], theme[ground]) >= 3
+    assert re.search(r"\.graph path \{[^}]*stroke: var\(--edge\)", STYLE)
+    assert re.search(r"input, button \{[^}]*border: 1px solid var\(--edge\)", STYLE)
+    assert "::placeholder { color: var(--quiet); opacity: 1; }" in STYLE
 
 
 async def test_the_admin_port_answers_the_command_line_only() -> None:
@@ -244,6 +337,14 @@ async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: 
     assert (f'value="{target}"' in typed[0]) is (role == "alert"), "what has to be mended stands there again"
     assert said not in (await one.get(PAGE)).text
     assert said not in (await one.get(answer.headers["location"].replace("/1?", "/2?"))).text
+
+
+async def test_what_waits_for_an_image_takes_a_link_over_later() -> None:
+    waiting = replace(status(1, Stage.WAITING), links=LINKED)
+    transport = httpx2.ASGITransport(dashboard(Board({waiting.identity: waiting}), Past(), "acme", Nothing()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as one:
+        page = (await one.get((await sent(one, "payments staging")).headers["location"])).text
+    assert "Noted: payments from staging. The preview is waiting for image; it takes effect after that." in page
 
 
 async def test_a_message_comes_from_no_address() -> None:
@@ -343,11 +444,23 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
     assert printing.graph({"links": [], "apart": []}) == "No preview runs."
 
 
+async def test_the_page_of_links_leads_to_every_preview_by_keyboard() -> None:
+    paying = replace(status(3), name="pay#17", services=(Running("payments", "http://p", "b" * 40, "", True),))
+    paying = replace(paying, identity=Identity(8, 17), repository="pay")
+    board = Board({s.identity: s for s in (replace(status(1), links=LINKED), paying)}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        page = (await one.get("/graph")).text
+    table = page.partition("<tbody>")[2]
+    assert '<a href="/previews/shop/1">shop#1</a>' in table
+    assert '<a href="/previews/pay/17">payments#17</a> <code>bbbbbbb</code>' in table
+
+
 async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
     page = (await linked_client().get("/graph")).text
     assert page.count("<path") == 1
     assert "shop#1 uses payments from payments#17: ada chose it" in page
     assert "<td>payments#17<td>ada chose it" in page
-    assert "Neither use another nor are used: shop#2." in page
+    assert 'Neither use another nor are used: <a href="/previews/shop/2">shop#2</a>.' in page
     assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
     assert not re.search(r"<style|style=|<script>|onclick", page)

@@ -24,6 +24,7 @@ from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
 from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
+from greenroom.web.order import problems_first
 
 Json = dict[str, Any]
 MAX_BYTES = 100_000
@@ -68,7 +69,7 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
     """The application. `sweep` is None with an engine that has nothing to sweep."""
 
     async def previews(request: Request) -> Response:
-        found = sorted(board.statuses.values(), key=lambda s: (s.repository, s.number))
+        found = problems_first(board.statuses.values())
         repositories = [health(r) for _, r in sorted(board.repositories.items())]
         return JSONResponse({"previews": [status(s) for s in found], "repositories": repositories})
 

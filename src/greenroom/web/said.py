@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from greenroom.core.status import Status
+from greenroom.core.status import Stage, Status
+
+LATER = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED, Stage.HELD, Stage.ASLEEP)  # takes nothing over while it is so
 
 
-def linked(answer: Mapping[str, Any], statuses: Iterable[Status]) -> str:
+def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     """What `Control.use` answered: what is noted and when it takes effect, or that it is not noted yet."""
     if not answer["done"]:
         return "Not noted yet: the comment that holds it could not be written. It is tried again by itself."
     service, to = str(answer["service"]), str(answer["to"])
-    if to == "default":
-        return f"Noted: {service} from where it comes by default. It takes effect within seconds."
-    if not to.isdecimal():
-        return f"Noted: {service} from {to}. It takes effect within seconds."
-    if _runs(service, int(to), statuses):
-        return f"Noted: {service} from {service}#{to}. It takes effect within seconds."
-    return f"Noted: {service} from {service}#{to}, once that has a preview that may be used."
+    if to.isdecimal() and not _runs(service, int(to), statuses):
+        return f"Noted: {service} from {service}#{to}, once that has a preview that may be used."
+    source = f"{service}#{to}" if to.isdecimal() else "where it comes by default" if to == "default" else to
+    later = next((s.stage for s in statuses if s.name == answer["preview"] and s.stage in LATER), None)
+    when = f"The preview is {later}; it takes effect after that." if later else "It takes effect within seconds."
+    return f"Noted: {service} from {source}. {when}"
 
 
-def _runs(service: str, number: int, statuses: Iterable[Status]) -> bool:
+def _runs(service: str, number: int, statuses: Collection[Status]) -> bool:
     return any(s.number == number and any(r.service == service for r in s.services) for s in statuses)

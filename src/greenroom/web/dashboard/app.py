@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,8 +70,13 @@ class Control(Protocol):
         """Point a service that this preview uses elsewhere. Raises `GreenroomError` with the reason."""
 
 
-def dashboard(board: Board, past: Past, title: str, control: Control | None = None) -> Starlette:
-    """The application. `title` is the installation's name; without `control` nothing can be changed."""
+def dashboard(
+    board: Board, past: Past, title: str, control: Control | None = None, label: Callable[[], str] = lambda: "preview"
+) -> Starlette:
+    """The application. `title` is the installation's name, `label` what people put on a pull request to get a preview.
+
+    Without `control` nothing can be changed.
+    """
     secret, notes = secrets.token_bytes(32), Notes()
 
     def token(path: str) -> str:
@@ -85,7 +91,7 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
         etag = f'"{board.version}-{views.minute(board)}"'
         if code == 200 and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        html = pages.get_template(template).render(title=title, board=board, views=views, **values)
+        html = pages.get_template(template).render(title=title, label=label(), board=board, views=views, **values)
         return HTMLResponse(html, code, headers={"etag": etag})
 
     async def index(request: Request) -> Response:
