@@ -20,11 +20,12 @@ from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import graph as graphs
 from greenroom.core.model import Identity
 from greenroom.core.status import Status
+from greenroom.core.text import plain
 from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
 from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
-from greenroom.web.order import problems_first
+from greenroom.web.order import goes, problems_first
 
 Json = dict[str, Any]
 MAX_BYTES = 100_000
@@ -80,23 +81,29 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
             return _wrong(404, f"{name}#{number}: Greenroom has not seen this pull request; is it open?")
         events = await past.events(found.identity, limit=5)
         trouble = board.repositories.get(name, RepositoryHealth(name, "")).trouble
-        return JSONResponse({"status": status(found), "trouble": trouble, "events": [event(e) for e in events]})
+        return JSONResponse(
+            {
+                "status": status(found),
+                "goes": _iso(goes(found, board.now)),
+                "trouble": trouble,
+                "events": [event(e) for e in events],
+            }
+        )
 
     async def plan(request: Request) -> Response:
         return JSONResponse({"actions": await control.plan()})
 
     async def release(request: Request) -> Response:
         body = json.loads(await request.body())
-        names, by = body["previews"], str(body["by"])
-        return JSONResponse({"released": await control.release([str(n) for n in names], by)})
+        return JSONResponse({"released": await control.release([str(n) for n in body["previews"]], _by(body))})
 
     async def roll(request: Request) -> Response:
         body = json.loads(await request.body())
-        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], str(body["by"]))})
+        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], _by(body))})
 
     async def use(request: Request) -> Response:
         body = json.loads(await request.body())
-        answer = await control.use(str(body["preview"]), str(body["target"]), str(body["by"]))
+        answer = await control.use(str(body["preview"]), str(body["target"]), _by(body))
         return JSONResponse({**answer, "text": said.linked(answer, board.statuses.values())})
 
     async def graph(request: Request) -> Response:
@@ -149,6 +156,11 @@ def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             return _wrong(400, 'The request is not understood; send {"previews": ["shop#42"], "by": "..."}.')
 
     return guarded
+
+
+def _by(body: Json) -> str:
+    """Who asks: a line that fits into a sentence."""
+    return plain(str(body["by"]), 100)
 
 
 def _wrong(code: int, sentence: str) -> Response:

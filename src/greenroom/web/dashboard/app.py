@@ -30,6 +30,7 @@ from greenroom.web.dashboard import views
 from greenroom.web.dashboard.drawing import drawn
 from greenroom.web.dashboard.notes import Note, Notes
 from greenroom.web.loopback import LoopbackOnly
+from greenroom.web.order import goes
 
 MAX_FORM = 4000
 TYPED = "input#q"  # what htmx calls the filter, when somebody typed into it
@@ -91,7 +92,9 @@ def dashboard(
         etag = f'"{board.version}-{views.minute(board)}"'
         if code == 200 and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        html = pages.get_template(template).render(title=title, label=label(), board=board, views=views, **values)
+        html = pages.get_template(template).render(
+            title=title, label=label(), board=board, views=views, goes=goes, **values
+        )
         return HTMLResponse(html, code, headers={"etag": etag})
 
     async def index(request: Request) -> Response:

@@ -100,13 +100,6 @@ def marked(sentence: str) -> Markup:
     return Markup("").join(shown)
 
 
-def goes(status: Status, now: datetime | None) -> datetime | None:
-    """When it goes by itself; None where that is past, waits for a person, or is what the reason says anyway."""
-    if status.hold or status.stage in (Stage.HELD, Stage.EXPIRING, Stage.REMOVING, Stage.REMOVED):
-        return None
-    return status.expires if status.expires and now and status.expires > now else None
-
-
 def soon(at: datetime, now: datetime | None) -> bool:
     """Whether that is within two days."""
     return bool(now and at - now < timedelta(days=2))
