@@ -45,11 +45,10 @@ def explained(status: Status) -> str:
 def test_the_list_says_why_and_only_a_ready_one_where() -> None:
     failed = reasons.failed("The migration of web failed (exit code 1).", "4f2c1a9")
     assert listed(shown(Stage.FAILED, failed)) == [
-        "shop#1  failed             The migration of web failed (exit code 1). The last good version, 4f2c1a9, keeps"
-        " serving."
+        "shop#1  failed  The migration of web failed (exit code 1). The last good version, 4f2c1a9, keeps serving."
     ]
-    assert listed(shown()) == [f"shop#1  ready              {URL}"]
-    assert listed(shown(services=())) == ["shop#1  ready              Everything answers."]
+    assert listed(shown()) == [f"shop#1  ready  {URL}"]
+    assert listed(shown(services=())) == ["shop#1  ready  Everything answers."]
 
 
 def test_a_line_is_cut_on_a_terminal_only() -> None:
@@ -98,6 +97,16 @@ def test_a_link_says_why_once(name: str, why: str, line: str) -> None:
 def test_only_what_will_go_by_itself_is_said_to_go(status: Status, said: bool) -> None:
     assert ("Goes at 2026-03-03 12:00 UTC" in explained(status)) is said
     assert ("Goes at" in explained(status)) is said
+
+
+def test_what_was_changed_by_hand_and_when_it_goes_is_told_whatever_else_goes_on() -> None:
+    warning = Reason("expiring", "The preview will be removed at 2026-03-03 12:00 UTC.", "A push keeps it.")
+    failed = shown(
+        Stage.FAILED, reasons.failed("It broke.", ""), warning=warning, by_hand=("links.payments.url",), expires=NOW
+    )
+    lines = explained(failed).splitlines()
+    assert "  The preview will be removed at 2026-03-03 12:00 UTC. A push keeps it." in lines
+    assert "  Changed in Argo CD by hand: links.payments.url." in lines
 
 
 def test_without_a_chart_none_is_named() -> None:

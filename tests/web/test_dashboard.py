@@ -98,7 +98,7 @@ async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answe
     assert "Everything answers." not in page
     assert ">https://web-pr-1.preview.example.com</a>" in page
     renewed = replace(status(1), reason=reasons.data_renewed(NOW))
-    assert "began again at its seed" in (await client(renewed).get("/")).text
+    assert reasons.data_renewed(NOW).text in (await client(renewed).get("/")).text
     worker = replace(status(1), services=(Running("web", "", "a" * 40, "", True),))
     assert "Everything answers." in (await client(worker).get("/")).text
 
@@ -110,7 +110,7 @@ async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answe
         (Stage.HELD, reasons.label_gone("preview"), True),
         (Stage.BLOCKED, reasons.draft(), True),
         (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
-        (Stage.QUEUED, reasons.queued(1, "of ada"), False),
+        (Stage.QUEUED, reasons.queued(1, 5, "of ada"), False),
     ],
 )
 async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
@@ -143,6 +143,17 @@ async def test_only_what_will_go_by_itself_is_said_to_go(
     assert ("goes in <time" in (await one.get("/")).text) is shown
     assert ("20 h</time>" in (await one.get("/")).text) is shown
     assert ("Goes at 2026-03-03 08:00:00 UTC" in (await one.get(PAGE)).text) is shown
+
+
+async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_whatever_else_goes_on() -> None:
+    warning = Reason("expiring", "The preview will be removed at 2026-03-03 08:00 UTC.", "A push keeps it.")
+    failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, by_hand=("links.payments.url",))
+    page = (await client(failed).get(PAGE)).text
+    assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
+    assert "Goes at" not in page, "once is enough"
+    assert "Changed in Argo CD by hand: links.payments.url." in page
+    by_hand = replace(failed, reason=reasons.changed_by_hand((("links.payments.url", "x"),)))
+    assert (await client(by_hand).get(PAGE)).text.count("Changed in Argo CD by hand") == 1
 
 
 async def test_a_preview_page_begins_with_where_to_go() -> None:
@@ -344,7 +355,7 @@ async def test_what_waits_for_an_image_takes_a_link_over_later() -> None:
     transport = httpx2.ASGITransport(dashboard(Board({waiting.identity: waiting}), Past(), "acme", Nothing()))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as one:
         page = (await one.get((await sent(one, "payments staging")).headers["location"])).text
-    assert "Noted: payments from staging. The preview is waiting for image; it takes effect after that." in page
+    assert "Noted: payments from staging. The preview is waiting; it takes effect after that." in page
 
 
 async def test_a_message_comes_from_no_address() -> None:

@@ -29,4 +29,4 @@ async def leave(stage: Stage, eyes: Eyes) -> None:
     await until(lambda: eyes.says("catalog", catalog, "### Preview ready", "Used by"), 40)
     await until(lambda: eyes.says("storefront", storefront, "### Preview ready", "grace chose it"), 40)
     await until(lambda: eyes.says("payments", failed, "### Preview failed"), 40)
-    await until(lambda: eyes.says("payments", waiting, "### Preview waiting for image", sha), 40)
+    await until(lambda: eyes.says("payments", waiting, "### Preview waiting", sha[:7]), 40)

@@ -14,8 +14,8 @@ def previews(answer: dict[str, Any], width: int | None) -> str:
     troubles = [f"{r['name']}: {r['trouble']}" for r in answer.get("repositories", []) if r["trouble"]]
     if not found and not troubles:
         return "No pull request has asked for a preview yet."
-    wide = max((len(p["name"]) for p in found), default=0)
-    lines = [f"{p['name']:<{wide}}  {p['stage']:<17}  {_urls(p) or p['reason']['text']}" for p in found]
+    wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
+    lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or p['reason']['text']}" for p in found]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
 
 
@@ -36,7 +36,11 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     lines += [f"  Used by {u['name']}." for u in status["usedBy"] if not u["misses"]]
     if status["answer"]:
         lines += _wrapped(status["answer"])
-    if answer["goes"]:
+    if status["byHand"] and status["reason"]["code"] != "by-hand":
+        lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['byHand'])}.")
+    if status["warning"]:
+        lines += _wrapped(status["warning"])
+    elif answer["goes"]:
         lines.append(f"  Goes at {_time(answer['goes'])} unless somebody works on it.")
     if status["log"]:
         lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]

@@ -189,6 +189,8 @@ def status(found: Status) -> Json:
         ],
         "usedBy": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
         "answer": str(found.answer) if found.answer else "",
+        "warning": str(found.warning) if found.warning else "",
+        "byHand": list(found.by_hand),
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),
