@@ -23,7 +23,7 @@ def played(*, terminal: bool, ok: bool = True) -> str:
     show = People(Console(file=out, width=80, force_terminal=terminal, color_system=None, highlight=False))
     step = Step("linked", "A comment points it to the catalog of the other pull request", nothing)
     show.begin(1, 2.7)
-    show.ended(step, ok, SEEN, 1.6)
+    show.ended(step, ok, SEEN.replace("; ", ";\n\n"), 1.6)  # a comment has many lines
     show.end(ok, 36.6)
     return out.getvalue()
 

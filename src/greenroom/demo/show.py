@@ -97,7 +97,8 @@ class People:
             self._status.stop()
         mark = "[green]✓[/green]" if ok else "[red]✗[/red]"
         self._say(f"{mark} {step.about} [dim]({seconds:.1f} s)[/dim]")
-        self._rows.append((step.name, seen if ok else f"NOT SEEN: {seen}", f"{seconds:.1f}"))
+        told = " ".join(seen.split()) if ok else f"NOT SEEN: {' '.join(seen.split())}"
+        self._rows.append((step.name, told, f"{seconds:.1f}"))
 
     def end(self, ok: bool, seconds: float) -> None:
         """The table: within the terminal, or whole lines in a pipe."""

@@ -271,7 +271,7 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     stage.world.label("shop/payments", number, PREVIEW, "linus")
     await until(lambda: eyes.says("payments", number, "### Preview ready"), 30)
     stage.world.advance(WARNED)
-    await until(lambda: eyes.says("payments", number, "### Preview expiring", "nobody worked on it"))
+    await until(lambda: eyes.says("payments", number, "### Preview expiring", "nobody has worked on it"))
     demand(PREVIEW in eyes.labels("payments", number), "the label went at once, without a warning")
     await eyes.answers("payments", number, "/methods")
     stage.world.advance(EXPIRED)
