@@ -19,6 +19,7 @@ from greenroom.errors import Failed
 from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
+from greenroom.web import said
 from greenroom.web.admin import admin
 from greenroom.web.dashboard import dashboard
 
@@ -323,7 +324,7 @@ async def sent(
 
 
 @pytest.mark.parametrize(
-    ("target", "said", "role"),
+    ("target", "words", "role"),
     [
         ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
         ("shop#2", "Noted: shop from shop#2, once that has a preview that may be used.", "status"),
@@ -333,29 +334,36 @@ async def sent(
         ("paymnts", "&#39;paymnts&#39; names no target.", "alert"),
     ],
 )
-async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: str, said: str, role: str) -> None:
+async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: str, words: str, role: str) -> None:
     one = linked_client()
     answer = await sent(one, target)
     assert answer.status_code == 303
     page = (await one.get(answer.headers["location"])).text
     before, found, after = page.partition(f'role="{role}"')
     assert found
-    assert said in after
+    assert words in after
     assert 'id="preview"' not in before, "what is refreshed does not hold the message, so it stays"
     assert "<script>alert" not in page
     typed = re.search(r'<input id="target"[^>]*>', page)
     assert typed
     assert (f'value="{target}"' in typed[0]) is (role == "alert"), "what has to be mended stands there again"
-    assert said not in (await one.get(PAGE)).text
-    assert said not in (await one.get(answer.headers["location"].replace("/1?", "/2?"))).text
+    assert words not in (await one.get(PAGE)).text
+    assert words not in (await one.get(answer.headers["location"].replace("/1?", "/2?"))).text
 
 
-async def test_what_waits_for_an_image_takes_a_link_over_later() -> None:
-    waiting = replace(status(1, Stage.WAITING), links=LINKED)
-    transport = httpx2.ASGITransport(dashboard(Board({waiting.identity: waiting}), Past(), "acme", Nothing()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as one:
-        page = (await one.get((await sent(one, "payments staging")).headers["location"])).text
-    assert "Noted: payments from staging. The preview is waiting; it takes effect after that." in page
+@pytest.mark.parametrize(
+    ("own", "when"),
+    [
+        (status(1, Stage.READY), "It takes effect within seconds."),
+        (status(1, Stage.WAITING), "It takes effect within seconds."),  # its last good version takes it over
+        (replace(status(1, Stage.WAITING), created=None), "The preview is waiting; it takes effect after that."),
+        (replace(status(1, Stage.QUEUED), created=None), "The preview is queued; it takes effect after that."),
+        (status(1, Stage.ASLEEP), "The preview is asleep; it takes effect after that."),
+    ],
+)
+def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
+    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True}
+    assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
 
 
 async def test_a_message_comes_from_no_address() -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 from greenroom.core.status import Stage, Status
 
-LATER = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED, Stage.HELD, Stage.ASLEEP)  # takes nothing over while it is so
-
 
 def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     """What `Control.use` answered: what is noted and when it takes effect, or that it is not noted yet."""
@@ -18,9 +16,14 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     if to.isdecimal() and not _runs(service, int(to), statuses):
         return f"Noted: {service} from {service}#{to}, once that has a preview that may be used."
     source = f"{service}#{to}" if to.isdecimal() else "where it comes by default" if to == "default" else to
-    later = next((s.stage for s in statuses if s.name == answer["preview"] and s.stage in LATER), None)
-    when = f"The preview is {later}; it takes effect after that." if later else "It takes effect within seconds."
+    own = next((s for s in statuses if s.name == answer["preview"] and _nothing_runs(s)), None)
+    when = f"The preview is {own.stage}; it takes effect after that." if own else "It takes effect within seconds."
     return f"Noted: {service} from {source}. {when}"
+
+
+def _nothing_runs(status: Status) -> bool:
+    """Whether there is nothing that could use another link now; the last good version takes one over while it serves."""
+    return status.created is None or status.stage is Stage.ASLEEP
 
 
 def _runs(service: str, number: int, statuses: Collection[Status]) -> bool:
