@@ -34,7 +34,7 @@ async def test_explain_plan_dashboard_and_comment_say_the_same(played: tuple[Sta
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "preview", "ada")
     comment = await until(lambda: eyes.says("payments", number, "Waiting for image"))
-    sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha}."
+    sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha[:7]}…."
     assert sentence in comment
     code, explained = await scene.command("explain", f"payments#{number}")
     assert code == 0

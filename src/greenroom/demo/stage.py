@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -66,6 +67,11 @@ class Stage:
     noted: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def installation(self) -> str:
+        """Its name, which marks processes: another one in each folder, for demos that run beside each other."""
+        return f"demo-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}"
+
+    @property
     def platform(self) -> Path:
         """The configuration's folder."""
         return self.folder / "platform"
@@ -93,7 +99,7 @@ class Stage:
         ports = self.ports
         return json.dumps(
             {
-                "installation": "demo",
+                "installation": self.installation,
                 "label": label,
                 "domain": "preview.localhost",
                 "scheme": "http",
@@ -217,7 +223,7 @@ async def stage(
             await asyncio.to_thread(found.stop)
             if found.state.exists():
                 checkouts = {f"shop/{n}": found.shop.folder / n for n in SERVICES}
-                await stop_all(LocalSettings(found.state, checkouts, "demo"))
+                await stop_all(LocalSettings(found.state, checkouts, found.installation))
             if not keep and folder is None:
                 await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 

@@ -22,7 +22,7 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
 
 
 def _nothing_runs(status: Status) -> bool:
-    """Whether there is nothing that could use another link now; the last good version takes one over while it serves."""
+    """Whether nothing could use another link now; a last good version takes one over while it serves."""
     return status.created is None or status.stage is Stage.ASLEEP
 
 
