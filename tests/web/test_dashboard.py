@@ -366,6 +366,14 @@ def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) 
     assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
 
 
+async def test_a_form_names_nobody_whom_it_does_not_know() -> None:
+    control, one = Nothing(), replace(status(1), links=LINKED)
+    transport = httpx2.ASGITransport(dashboard(Board({one.identity: one}), Past(), "acme", control))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as browser:
+        await sent(browser, "payments staging")
+    assert control.by == "somebody at the dashboard"
+
+
 async def test_a_message_comes_from_no_address() -> None:
     assert "gone" not in (await linked_client().get(PAGE, params={"note": "gone", "said": "gone"})).text
 
