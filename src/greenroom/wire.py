@@ -119,21 +119,23 @@ class Instance:
         loaded = config.load(folder)
         settings = loaded.settings
         secrets = _Secrets(settings)
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await migrate_history(settings.history)
+        made: list[Instance] = []
+
+        def wake(repository_id: int) -> None:
+            for instance in made:
+                instance.wake_id(repository_id)
+
+        engine = _engine(loaded, wake)
         async with AsyncExitStack() as stack:
+            if isinstance(engine, ArgoEngine):  # it says what is wrong with its settings before a folder is made
+                await stack.enter_async_context(engine)
+            await _make_history(settings)
             history = await stack.enter_async_context(History(settings.history))
             client = await stack.enter_async_context(httpx2.AsyncClient(timeout=GITHUB_SECONDS))
             board = Board()
             sources = _sources(loaded, secrets, client)
-            made: list[Instance] = []
-
-            def wake(repository_id: int) -> None:
-                for instance in made:
-                    instance.wake_id(repository_id)
-
-            engine = _engine(loaded, wake)
-            await stack.enter_async_context(engine)
+            if isinstance(engine, LocalEngine):  # it starts processes, so everything else is right by now
+                await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
             instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
@@ -232,7 +234,7 @@ class Instance:
             "webhook": (listen.webhook, hooks),
             "dashboard": (
                 listen.dashboard,
-                dashboard(self._board, history, title, control),
+                dashboard(self._board, history, title, control, lambda: self._reconciler.platform.label),
             ),
             "admin": (listen.admin, admin(self._board, history, control, sweep)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
@@ -287,6 +289,17 @@ class Instance:
             await self._keep()
             self.loop.wake_all()
         log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
+
+
+async def _make_history(settings: Settings) -> None:
+    """The state folder and the history at this version; a folder that stays empty does not stay."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        await migrate_history(settings.history)
+    except GreenroomError:
+        with contextlib.suppress(OSError):
+            settings.state.rmdir()
+        raise
 
 
 def _with_port(platform: Platform, port: int | None) -> Platform:

@@ -117,7 +117,7 @@ class GitHub:
     """The simulated GitHub in a thread of its own."""
 
     def __init__(self, port: int = 0) -> None:
-        self.world = World(running=True)
+        self.world = World(datetime.now(UTC), running=True)  # its times stand beside Kubernetes'
         self.simulator = Simulator(self.world)
         self.hooks = Webhooks(self.world, SECRETS["webhook-secret"])
         self.url = ""
