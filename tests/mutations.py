@@ -135,18 +135,6 @@ MUTATIONS = [
         "if r.hold == hold",
     ),
     Mutation(
-        "4 a release does not cover the preview after",
-        "core/rowsets.py",
-        "if r.identity != identity)",
-        "if r)",
-    ),
-    Mutation(
-        "4 a release of a hold that comes back ends",
-        "core/plan.py",
-        "release.at <= self.now - breaker.HOUR",
-        "False",
-    ),
-    Mutation(
         "4 other names are another preview",
         "core/plan.py",
         "        if release:  # under other names",
@@ -418,7 +406,12 @@ MUTATIONS = [
     ),
     Mutation("5 an older key is replaced", "core/told.py", "        and not block.stale_key\n", ""),
     Mutation(
-        "5 a read before our own block is old", "core/desired.py", "facts.blocks[n].sequence < row.sequence", "False"
+        "5 a read before our own block is old",
+        "core/desired.py",
+        "facts.blocks[n].sequence < row.sequence",
+        "False",
+        SCENARIOS,
+        "lags",
     ),
     Mutation("6 a command is decided once", "core/commands.py", " and one.comment > last\n", "\n"),
     Mutation(

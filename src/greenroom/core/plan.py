@@ -19,9 +19,6 @@ from greenroom.core.rows import Link, Naming, Row
 from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
-RECURRING = ("not-in-catalogue", "config-label:")
-"""Holds that can come back under the same key; a release of them counts for an hour."""
-
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -117,8 +114,7 @@ class _Draft:
         if not isinstance(verdict, Stay) or not verdict.hold:
             return verdict
         release = self.released(identity, verdict.hold)
-        old = release and verdict.hold.startswith(RECURRING) and release.at <= self.now - breaker.HOUR
-        if release is None or (old and not rowsets.withdrawal(self.rows.ledger, identity)):
+        if release is None:
             return verdict
         return Go(Cause.RELEASED, reasons.released(release.by), release.by, release.at)
 
