@@ -206,6 +206,14 @@ MUTATIONS = [
         'if preview and preview.installation not in ("", platform.installation):',
         "if False:",
     ),
+    Mutation(
+        "9 one answer that jumps is not believed",
+        "github/clock.py",
+        "elif then - self._other.then >= SETTLED:",
+        "if self._other:",
+        "tests/github_adapter",
+        "clock",
+    ),
     Mutation("9 nothing expires without a warning", "core/plan.py", "if expiry.warn:", "if False:"),
     Mutation(
         "9 the warning is a day before",

@@ -106,6 +106,27 @@ async def test_six_unlabelled_within_a_minute(story: Story) -> None:
     assert sorted(story.living) == waiting[1:]
 
 
+async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(9)]
+    await story.passes(4)
+    for number in numbers[:3]:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(6)
+    assert story.living == set(numbers[3:])
+    story.images.push("shop/web", sha("later"))
+    story.world.push(SLUG, numbers[8], sha("later"), "ada")  # rows and ledger are written in that pass
+    story.world.faults.on("wrong-date", times=1 if story.forgetful else None)
+    await story.one_pass()
+    story.world.faults.off()
+    await story.passes(3)
+    assert story.world.faults.fired["wrong-date"] >= 1
+    for number in numbers[3:8]:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(6)
+    assert story.living == set(numbers[3:])
+    assert all(story.status(n).stage is Stage.HELD for n in numbers[3:8])
+
+
 async def test_the_label_taken_off_by_another_bot_holds(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)

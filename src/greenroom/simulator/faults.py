@@ -15,6 +15,7 @@ REQUEST_FAULTS = (
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
     "dropped-write",  # the write is applied, the answer lost
+    "wrong-date",  # a good answer from a server whose clock is a day ahead
 )
 WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")
 ALL = REQUEST_FAULTS + WEBHOOK_FAULTS
