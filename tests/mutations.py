@@ -63,6 +63,14 @@ MUTATIONS = [
     ),
     Mutation("2 a 5xx is doubt", "github/transport.py", "if status >= 500:", "if status >= 600:", SCENARIOS, "server"),
     Mutation(
+        "2 a 304 proves its own page only",
+        "github/transport.py",
+        "and len(items) >= _page_size(url)",
+        "and False",
+        "tests/github_adapter",
+        "304",
+    ),
+    Mutation(
         "2 a renamed repository is told",
         "github/client.py",
         'if repository["nameWithOwner"].lower() !=',

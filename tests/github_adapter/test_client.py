@@ -85,6 +85,19 @@ async def test_a_page_that_has_not_changed_costs_a_304_and_is_whole() -> None:
         assert (third.pull_request.state.value, third.closed_by and third.closed_by.login) == ("merged", "ada")
 
 
+@pytest.mark.parametrize("before", [99, 100, 101])
+async def test_an_event_behind_a_full_page_is_not_hidden_by_a_304(before: int) -> None:
+    async with adapter() as (world, github):
+        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        for n in range(before):
+            (world.unlabel if n % 2 else world.label)("acme/shop", 1, "preview", "ada")
+        for _ in range(2):
+            assert len((await github.pull_request("acme/shop", 1)).pull_request.label_events) == before
+        world.label("acme/shop", 1, "another", "ada")
+        events = (await github.pull_request("acme/shop", 1)).pull_request.label_events
+        assert (len(events), events[-1].label) == (before + 1, "another")
+
+
 async def test_a_comment_that_was_deleted_is_made_anew_and_only_once() -> None:
     async with adapter() as (world, github):
         world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")

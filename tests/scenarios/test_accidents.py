@@ -39,6 +39,24 @@ async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str
     assert story.living == {number}
 
 
+async def test_the_label_came_back_as_the_101st_event_and_is_then_deleted_at_github(story: Story) -> None:
+    number = story.pull_request()
+    for _ in range(49):
+        story.world.label(SLUG, number, "bug", "ada")
+        story.world.unlabel(SLUG, number, "bug", "ada")
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(4)
+    story.world.unlabel(SLUG, number, "preview", "ada")  # the hundredth: its page is full and the last one
+    await story.one_pass()
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(3)
+    assert story.living == {number}
+    story.world.delete_label(SLUG, "preview")  # no event of anybody's
+    await story.passes(6)
+    assert story.living == {number}
+    assert story.status(number).reason.code == "label-gone"
+
+
 async def test_an_empty_list_is_not_believed(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import gidgethub
 import gidgethub.abc
@@ -41,7 +41,11 @@ class Auth(Protocol):
 
 
 class Pages(MutableMapping[str, Any]):
-    """ETags and their pages of one token, the least recently used forgotten first."""
+    """ETags and their pages of one token, the least recently used forgotten first.
+
+    A 304 proves its own page and no more. A last page with room on it would have changed if anything had been added; a
+    full one looks the same when another begins after it, so it is asked for whole each time.
+    """
 
     def __init__(self) -> None:
         self._pages: OrderedDict[str, Any] = OrderedDict()
@@ -51,6 +55,10 @@ class Pages(MutableMapping[str, Any]):
         return self._pages[url]
 
     def __setitem__(self, url: str, page: Any) -> None:
+        *_, items, following = page
+        if isinstance(items, list) and following is None and len(items) >= _page_size(url):
+            self._pages.pop(url, None)
+            return
         self._pages[url] = page
         self._pages.move_to_end(url)
         while len(self._pages) > CACHED:
@@ -194,6 +202,11 @@ def _reset_in(headers: Mapping[str, str]) -> float:
     if not reset.isdecimal() or date is None:
         return UNKNOWN_WAIT
     return max(1.0, min(LONGEST_WAIT, float(reset) - date.timestamp()))
+
+
+def _page_size(url: str) -> int:
+    """How many items a page holds. https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+    return int(parse_qs(urlsplit(url).query).get("per_page", ["30"])[0])
 
 
 def _short(url: str) -> str:
