@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from greenroom.core.model import Listing
+from greenroom.core.model import Listing, Permission
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -21,6 +21,7 @@ from greenroom.simulator.world import World
 BOT = "greenroom[bot]"
 SHA = "a" * 40
 PREFIX = "<!-- greenroom:1 "
+WRITES = {"permission": "write"}
 
 
 @asynccontextmanager
@@ -107,6 +108,29 @@ async def test_a_comment_that_was_deleted_is_made_anew_and_only_once() -> None:
         again = await github.write_comment("acme/shop", 1, made, f"{marker}\ntwo", marker)
         assert await github.write_comment("acme/shop", 1, None, f"{marker}\nthree", marker) == again
         assert [c.body for c in world.pull_request("acme/shop", 1).comments] == [f"{marker}\nthree"]
+
+
+async def test_somebody_whom_github_does_not_know_has_no_permission() -> None:
+    async with adapter() as (world, github):
+        world.collaborator("acme/shop", "ada", "write")
+        assert await github.permission("acme/shop", "ada") is Permission.WRITE
+        assert await github.permission("acme/shop", "deleted-long-ago") is Permission.NONE
+
+
+async def test_a_repository_that_is_hidden_from_us_tells_of_nobody() -> None:
+    async with adapter() as (world, github):
+        world.collaborator("acme/shop", "ada", "write")
+        world.repository("acme/shop").hidden = True
+        with pytest.raises(NotFound, match="shows us no /repos/acme/shop"):
+            await github.permission("acme/shop", "ada")
+
+
+async def test_a_repository_that_was_hidden_for_a_moment_only_is_asked_again() -> None:
+    answers = [httpx2.Response(404, json={}), httpx2.Response(200, json={}), httpx2.Response(200, json=WRITES)]
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: answers.pop(0)))
+    clock = Clock()
+    github = GitHub(Transport(client, Token("token"), "https://github.example.com/api/v3", clock), clock, PREFIX)
+    assert await github.permission("acme/shop", "ada") is Permission.WRITE
 
 
 async def test_a_repository_that_was_renamed_says_what_to_write() -> None:
