@@ -365,6 +365,22 @@ MUTATIONS = [
         "public_comment",
     ),
     Mutation(
+        "2 a 404 about a person counts where the repository is shown",
+        "github/client.py",
+        '            await self._transport.get(f"/repos/{slug}")\n',
+        "            return Permission.NONE\n",
+        "tests/github_adapter",
+        "hidden",
+    ),
+    Mutation(
+        "2 a permission elsewhere ends no pass here",
+        "controller/gather.py",
+        "if slug.lower() == own.lower():",
+        "if True:",
+        SCENARIOS,
+        "stranger",
+    ),
+    Mutation(
         "4 what leaves the catalogue waits for a person",
         "core/desired.py",
         "if platform.repository(repository.name) is None:",

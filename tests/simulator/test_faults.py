@@ -41,6 +41,7 @@ async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
         ("server-error", 500, "Server Error"),
         ("secondary-limit", 403, "secondary rate limit"),
         ("unauthorized", 401, "Bad credentials"),
+        ("forbidden", 403, "not accessible"),
         ("html", 200, "<!doctype html>"),
     ],
 )

@@ -56,6 +56,9 @@ class Simulator:
         faults = world.faults
         if who is None or faults.fires("unauthorized", path):
             return self._with_headers(path, JSONResponse({"message": "Bad credentials", "status": "401"}, 401))
+        if faults.fires("forbidden", path):
+            message = "Resource not accessible by personal access token"
+            return self._with_headers(path, JSONResponse({"message": message, "status": "403"}, 403))
         if faults.fires("server-error", path):
             return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):

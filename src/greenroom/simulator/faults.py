@@ -9,6 +9,7 @@ REQUEST_FAULTS = (
     "server-error",  # 500
     "secondary-limit",  # 403 with Retry-After
     "unauthorized",  # 401
+    "forbidden",  # 403: the token lacks a permission
     "html",  # a page with status 200
     "truncated",  # fewer items than there are, and no error
     "graphql-errors",  # a partial answer with `errors` and nulls
