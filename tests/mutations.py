@@ -310,6 +310,14 @@ MUTATIONS = [
         "foreign",
     ),
     Mutation(
+        "8 a comment of another installation is not ours",
+        "github/translate.py",
+        " and not _marked(n)), None)",
+        "), None)",
+        SCENARIOS,
+        "another_installation",
+    ),
+    Mutation(
         "8 a namespace of somebody else is a gate",
         "core/desired.py",
         "    if name not in owners or owners[name] == identity:\n        return None\n",

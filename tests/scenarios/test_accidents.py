@@ -9,7 +9,7 @@ import pytest
 from greenroom.controller.pace import AT_ONCE
 from greenroom.core.model import Health
 from greenroom.core.status import Stage
-from stories import SLUG, Story, sha
+from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
     "server-error": "GitHub answered 500 to POST /api/graphql.",
@@ -169,6 +169,21 @@ async def test_a_comment_that_somebody_edited_is_mended(story: Story) -> None:
     story.world.edit_comment(SLUG, comment.id, "ha", "eve")
     await story.passes(4)
     assert "### Preview ready" in story.comment(number)
+
+
+async def test_another_installations_comment_is_never_ours(story: Story) -> None:
+    number = story.pull_request()
+    theirs = (
+        f"<!-- greenroom:1 other {story.world.repository(SLUG).id} {number} e30= key {'0' * 64} -->\n### Preview ready"
+    )
+    comment = story.world.comment(SLUG, number, theirs, BOT)
+    story.world.edit_comment(SLUG, comment.id, f"{theirs}\nhi", "grace")
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(4)
+    first, ours = story.comments(number)
+    assert first == f"{theirs}\nhi"
+    assert ours.startswith(f"<!-- greenroom:1 test {story.world.repository(SLUG).id} {number} ")
+    assert "### Preview ready" in ours
 
 
 async def test_a_stale_list_is_read_again(story: Story) -> None:

@@ -20,6 +20,7 @@ from greenroom.core.model import (
 )
 
 Payload = Mapping[str, Any]
+MARKER = "<!-- greenroom:"
 _WITH = re.compile(r"(?mi)^\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*$")
 
 _ACTIVITIES = {
@@ -128,15 +129,22 @@ def _activity(node: Payload, now: datetime) -> Activity:
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
     """Our comment among these: by us, and beginning with our marker. The oldest counts.
 
-    When we are a bot, nothing else of us stands on a pull request: a comment of ours that somebody edited the marker
-    out of is still ours, and not to be trusted. A person's token may have written anything: there it is not.
+    When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
+    comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
+    another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
+    not.
     """
     mine = [n for n in nodes if actor(n["author"]).login == me]
     for node in mine:
         if str(node["body"]).startswith(prefix):
             return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
-    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me)), None)
+    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
     return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+
+
+def _marked(node: Payload) -> bool:
+    """Whether it begins with the marker of any installation."""
+    return str(node["body"]).lstrip().startswith(MARKER)
 
 
 def _unedited(node: Payload, me: str) -> bool:
