@@ -143,6 +143,14 @@ MUTATIONS = [
         "if r.hold == hold",
     ),
     Mutation(
+        "4 a release lets through what was read",
+        "controller/control.py",
+        "if held[n].hold != seen.get(n)",
+        "if False",
+        SCENARIOS,
+        "what_was_read",
+    ),
+    Mutation(
         "4 other names are another preview",
         "core/plan.py",
         "        if release:  # under other names",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from greenroom.controller.control import Control
 from greenroom.controller.pace import AT_ONCE
 from greenroom.core.model import Health
 from greenroom.core.status import Stage
+from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
@@ -122,6 +126,34 @@ async def test_six_unlabelled_within_a_minute(story: Story) -> None:
     await story.release(waiting[0])
     await story.passes()
     assert sorted(story.living) == waiting[1:]
+
+
+async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.configure(domain="other.example.com")
+    await story.passes(3)
+    shown = story.status(number)
+    assert shown.reason.code == "config-names"
+    story.configure(domain="preview.example.com")
+    story.world.rename_label(SLUG, "preview", "demo")
+    await story.passes(3)
+    assert story.status(number).reason.code == "label-gone"
+    woken: list[str] = []
+    loop: Any = SimpleNamespace(wake=woken.append)
+    running = story.controller()
+    await running.facts(story.platform.repositories[0])  # a new process knows no time before its first read
+    control = Control(running, loop)
+    for seen in ({shown.name: shown.hold}, {}):
+        with pytest.raises(Failed, match="shop#1: held for something else than was shown, so nothing was released"):
+            await control.release([shown.name], "grace", seen)
+    await story.passes(4)
+    assert story.living == {number}
+    now = story.status(number)
+    await control.release([shown.name], "grace", {shown.name: now.hold})
+    assert woken == ["shop"]
+    await story.passes(6)
+    assert story.living == set()
 
 
 async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
