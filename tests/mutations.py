@@ -345,6 +345,22 @@ MUTATIONS = [
     Mutation("6 an edited comment commands nothing", "core/commands.py", "and not one.edited", ""),
     Mutation("6 a bot commands nothing", "core/commands.py", "if one.by.kind is Kind.PERSON and not", "if not"),
     Mutation(
+        "6 code commands nothing",
+        "github/markdown.py",
+        "        elif fence := _opened(line):\n            continue\n",
+        "",
+        "tests/github_adapter",
+        "said",
+    ),
+    Mutation(
+        "6 half a command commands nothing",
+        "github/translate.py",
+        'else f"{line[: LENGTH - 1]}…"',
+        "else line[:LENGTH]",
+        "tests/github_adapter",
+        "too_long",
+    ),
+    Mutation(
         "6 a command needs write access",
         "core/commands.py",
         "    if may not in WRITERS:",

@@ -18,10 +18,13 @@ from greenroom.core.model import (
     Said,
     State,
 )
+from greenroom.github.markdown import plain_lines
 
 Payload = Mapping[str, Any]
 MARKER = "<!-- greenroom:"
-_WITH = re.compile(r"(?mi)^\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*$")
+PREFIX = "/preview"
+LINES, LENGTH = 50, 200  # of commands in one comment
+_WITH = re.compile(r"\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*", re.IGNORECASE)
 
 _ACTIVITIES = {
     "HeadRefForcePushedEvent": ("pushed", "actor"),
@@ -81,18 +84,33 @@ def pull_request(
 
 
 def _said(nodes: Iterable[Payload], me: str) -> tuple[Said, ...]:
-    """The comments of others that hold a command: only their lines that begin with it."""
+    """The comments of others that hold a command: only their lines that begin with it, the last `LINES` of them.
+
+    A line is taken whole or not at all: half of `payments#178` would be another command.
+    """
     found = []
     for node in nodes:
-        lines = "\n".join(line for line in str(node["body"]).splitlines() if line.strip().startswith("/preview"))
+        body = str(node["body"])
+        lines = [_whole(line) for line in plain_lines(body) if _commands(line)] if PREFIX in body.lower() else []
         if lines and (by := actor(node["author"])).login != me:
-            found.append(Said(int(node["databaseId"]), by, lines[:500], edited=node["editor"] is not None))
+            text = "\n".join(lines[-LINES:])
+            found.append(Said(int(node["databaseId"]), by, text, edited=node["editor"] is not None))
     return tuple(found)
+
+
+def _commands(line: str) -> bool:
+    return line.lstrip().lower().startswith(PREFIX)
+
+
+def _whole(line: str) -> str:
+    """The line, or what is no command for anybody but shows which line was meant."""
+    return line if len(line) <= LENGTH else f"{line[: LENGTH - 1]}…"
 
 
 def _mentions(body: str) -> tuple[str, ...]:
     """The pull requests that a description says belong to it, at most ten: `Preview-with: owner/repo#17`."""
-    return tuple(sorted({m.lower() for m in _WITH.findall(body)}))[:10]
+    found = {match[1].lower() for line in plain_lines(body) if (match := _WITH.fullmatch(line))}
+    return tuple(sorted(found))[:10]
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:
