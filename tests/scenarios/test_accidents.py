@@ -89,6 +89,20 @@ async def test_a_renamed_repository_says_its_new_name(story: Story) -> None:
     assert story.living == {number}
 
 
+async def test_an_archived_repository_is_called_that_and_keeps_its_previews(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.repository(SLUG).archived = True
+    story.pass_time(days=30)
+    await story.passes(3)
+    assert "acme/shop is archived on GitHub and read-only" in story.errors[-1]
+    assert "token" not in story.errors[-1]
+    assert story.living == {number}
+    story.world.repository(SLUG).archived = False
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+
+
 async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
     numbers = {story.labelled("one"), story.labelled("two")}
     await story.passes(3)

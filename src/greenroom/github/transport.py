@@ -176,6 +176,11 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
         raise RetryLater(f"GitHub answered {status} to {what}.")
     if status == 404:
         raise NotFound(f"GitHub shows us no {_short(url)} (404): it is gone, or the token may not see it.")
+    if status == 403 and b"archived so is read-only" in response.content:
+        raise FixConfiguration(
+            f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
+            " do its previews. Unarchive it, or take its services out of the configuration."
+        )
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
