@@ -499,6 +499,20 @@ MUTATIONS = [
     Mutation(
         "gate: a label that was taken off", "core/gates.py", "if event is None or not event.added:", "if event is None:"
     ),
+    Mutation(
+        "2 labels behind the first hundred are doubt",
+        "github/client.py",
+        'if node["labels"]["pageInfo"]["hasNextPage"]:',
+        "if False:",
+        "tests/github_adapter",
+    ),
+    Mutation(
+        "2 queries that are used up wait",
+        "github/transport.py",
+        'if any(e.get("type") == "RATE_LIMITED" for e in errors):',
+        "if False:",
+        "tests/github_adapter",
+    ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
 ]
 
