@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from argocd_engine.fake import FakeArgo, FakeKube, namespace_of
+from argocd_engine.fake import Connection, FakeArgo, FakeKube, namespace_of
 from builders import NOW, PLATFORM, REPOSITORY_ID, row
 from greenroom.argocd import canary, sets
 from greenroom.argocd import engine as module
@@ -51,10 +51,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def play(
-    monkeypatch: pytest.MonkeyPatch, kube: FakeKube | None = None, *, deletes: bool = False, leads: bool = True
+    monkeypatch: pytest.MonkeyPatch,
+    kube: FakeKube | None = None,
+    *,
+    deletes: bool = False,
+    leads: bool = True,
+    line: Connection | None = None,
 ) -> AsyncIterator[Played]:
     kube = kube or FakeKube()
-    monkeypatch.setattr(Kube, "open", lambda kubeconfig: kube)
+    monkeypatch.setattr(Kube, "open", lambda kubeconfig: line or kube)
     woken: list[int] = []
     async with ArgoEngine(SETTINGS, woken.append) as engine:
         argo = FakeArgo(kube, lambda name: engine.answer(name, PLATFORM), deletes)

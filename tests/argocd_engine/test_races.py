@@ -59,7 +59,7 @@ async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_no
         with pytest.raises(RetryLater, match="not yet worked without"):
             await engine.remove(ONE, uid)
         played.argo.asleep = False
-        await until(lambda: engine._refreshes["preview-shop"].fetched == 2)
+        await until(lambda: engine._sets.refresh("preview-shop").fetched == 2)
         await engine.remove(ONE, uid)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -22,18 +22,18 @@ from greenroom.argocd import canary as birds
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd import sets
 from greenroom.argocd.canary import Canary
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, VOLUMES, Kube, Object
+from greenroom.argocd.keeping import TRIES, RowSets
+from greenroom.argocd.kube import APPLICATIONS, NAMESPACES, PODS, VOLUMES, Conflict, Kube, Object
 from greenroom.argocd.lease import Lease
 from greenroom.argocd.looks import Ground, Look, Watcher
 from greenroom.argocd.mirror import Mirror
-from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.sets import Frame
 from greenroom.argocd.sweep import Orphan, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
 from greenroom.core.rows import Row, alike, parameters
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -71,15 +71,12 @@ class ArgoEngine:
         self._frame = settings.frame
         self._wake = wake
         self._stack = AsyncExitStack()
-        self._sets: dict[int, RowSet] = {}
-        self._refreshes: dict[str, Refresh] = {}
         self._watchers: dict[str, Watcher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pods: dict[str, dict[str, Object]] = {}
         self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
         self._removed: dict[Identity, str] = {}
         self._seen_orphans: frozenset[Orphan] = frozenset()
-        self._writing = asyncio.Lock()
         self._loaded = False
         self._proved: bool | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -89,15 +86,16 @@ class ArgoEngine:
     async def __aenter__(self) -> Self:
         settings, stack = self._settings, self._stack
         stack.push_async_callback(self._end_tasks)
-        self._argo = Kube.open(settings.kubeconfig)
-        stack.push_async_callback(self._argo.aclose)
-        self._previews = self._argo
+        argo = previews = Kube.open(settings.kubeconfig)
+        stack.push_async_callback(argo.aclose)
         if settings.previews_kubeconfig:
-            self._previews = Kube.open(settings.previews_kubeconfig)
-            stack.push_async_callback(self._previews.aclose)
+            previews = Kube.open(settings.previews_kubeconfig)
+            stack.push_async_callback(previews.aclose)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
-        where = settings.lease_namespace or self._argo.namespace
-        self._lease = Lease(self._argo, where, f"greenroom-{self._frame.installation}", settings.holder)
+        where = settings.lease_namespace or argo.namespace
+        self._lease = Lease(argo, where, f"greenroom-{self._frame.installation}", settings.holder)
+        self._argo, self._previews = argo.within(self._lease.held), previews.within(self._lease.held)
+        self._sets = RowSets(self._argo, self._frame, self._lose)
         managed = f"{sets.MANAGED}=greenroom"
         self._applications = Mirror(
             self._argo, APPLICATIONS, self._application_changed, namespace=self._frame.namespace, labels=managed
@@ -117,13 +115,12 @@ class ArgoEngine:
             logs=settings.logs,
             changed=lambda identity: self._wake(identity.repository_id),
         )
-        self._canary = Canary(self._argo, self._frame, settings.chart_version, self._refresh(self._frame.canary))
+        self._canary = Canary(self._argo, self._frame, settings.chart_version, self._sets.refresh(self._frame.canary))
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._end_tasks()  # also what renews the Lease, before it is given up
-        for refresh in self._refreshes.values():
-            await refresh.aclose()
+        await self._sets.aclose()
         if self._loaded:
             with contextlib.suppress(GreenroomError):
                 await self._lease.release()
@@ -133,9 +130,7 @@ class ArgoEngine:
         """Wait for the Lease; then read what exists, and prove Argo CD's policy. Only then anything is served."""
         await self._lease.acquire()
         self._spawn(self._keep_lease())
-        for each in (await self._written()).values():
-            rows = sets.rows_of(each)
-            self._sets[rows.repository_id] = rows
+        await self._sets.read()
         self._loaded = True
         for mirror in (self._applications, self._pod_mirror, self._namespaces):
             self._spawn(mirror.run())
@@ -146,8 +141,8 @@ class ArgoEngine:
         self._spawn(self._prove_again())
         self._spawn(self._sweep_again())
         self._spawn(self._mend_again())
-        for rows in self._sets.values():
-            self._refresh(self._frame.name(rows.repository)).push(rows.generation)
+        for rows in self._sets.known.values():
+            self._sets.refresh_of(rows).push(rows.generation)
 
     @property
     def answers(self) -> bool:
@@ -162,21 +157,25 @@ class ArgoEngine:
             raise Doubt("This instance does not lead, or has not read everything yet.")
         self._lease.check()
         if name == self._frame.canary:
-            self._refresh(name).asked()
+            self._sets.refresh(name).asked()
             return list(self._canary.served)
         if self._proved is not True:
             raise Doubt(birds.DELETES if self._proved is False else "Argo CD's policy is not proved yet.")
-        found = next((r for r in self._sets.values() if self._frame.name(r.repository) == name), None)
+        found = self._sets.named(name)
         if found is None:
             return None
         rows = [self._parameters(row, platform) for row in found.rows.values()]
-        self._refresh(name).asked()
+        self._sets.refresh(name).asked()
         return rows
 
     def _parameters(self, row: Row, platform: Platform) -> dict[str, Any]:
         return {**parameters(row, platform), "row": sets.packed(row)}
 
-    # --- the four verbs ---
+    # --- the four verbs, and the place of the one writer ---
+
+    def writing(self) -> AbstractAsyncContextManager[None]:
+        """Within it may be written, whatever it is, while the Lease lasts. Raises `Doubt`."""
+        return self._lease.held()
 
     async def observe(self) -> Observed:
         """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads."""
@@ -201,36 +200,13 @@ class ArgoEngine:
             for (_, name), n in self._namespaces.whole().items()
             if name.startswith(f"{self._frame.prefix}-")
         }
-        return Observed(previews, dict(self._sets), namespaces)
+        return Observed(previews, dict(self._sets.known), namespaces)
 
     async def serve(self, rows: RowSet) -> None:
         """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
-        async with self._writing:
-            await self._serve(rows)
-
-    async def _serve(self, rows: RowSet) -> None:
         self._ensure()
         self._lease.check()
-        known = self._sets.get(rows.repository_id)
-        if known and rows.generation <= known.generation:
-            raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
-        name = self._frame.name(rows.repository)
-        if known is None:
-            self._not_of_another_id(rows)
-            await self._not_foreign(name)
-        body = sets.application_set(self._frame, rows)
-        # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
-        self._sets[rows.repository_id] = rows
-        self._refresh(name).wanted = rows.generation
-        try:
-            await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
-        except BaseException:
-            self._sets.pop(rows.repository_id)
-            self._refresh(name).restored(known.generation if known else 0)
-            if known:
-                self._sets[rows.repository_id] = known
-            raise
-        self._refresh(name).push(rows.generation)
+        await self._sets.serve(rows)
 
     async def remove(self, identity: Identity, uid: str) -> None:
         """Delete that Application, once Argo CD works without its row."""
@@ -238,8 +214,16 @@ class ArgoEngine:
         name = self._name(identity)
         if name is None:
             return
-        if rows and not await self._refresh(self._frame.name(rows.repository)).taken_over(TAKEN_OVER):
+        if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):
             raise RetryLater(f"Argo CD has not yet worked without the row of {name}; nothing was removed.", after=1.0)
+        for _ in range(TRIES):
+            with contextlib.suppress(Conflict):  # Argo CD told something of it meanwhile
+                await self._delete(identity, name, uid)
+                return
+        raise RetryLater(f"The Application {name} changes all the time; it is removed a little later.", after=1.0)
+
+    async def _delete(self, identity: Identity, name: str, uid: str) -> None:
+        """Delete it as it is now: a request that comes late finds another version, and removes nothing."""
         found = await self._argo.get(APPLICATIONS, self._frame.namespace, name)
         if found is None:
             return
@@ -258,12 +242,12 @@ class ArgoEngine:
         )
         self._removed[identity] = name
         self._may_go(identity)  # time has passed
-        await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid)
+        await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid, metadata["resourceVersion"])
 
     def _may_go(self, identity: Identity) -> RowSet | None:
         self._ensure()
         self._lease.check()
-        rows = self._sets.get(identity.repository_id)
+        rows = self._sets.known.get(identity.repository_id)
         if rows and identity.number in rows.rows:
             raise Doubt(f"The row of {identity} is still served; nothing was removed.")
         return rows
@@ -288,7 +272,7 @@ class ArgoEngine:
         volumes, _ = await self._previews.listed(VOLUMES)
         found = orphans(
             self._frame.installation,
-            self._sets,
+            self._sets.known,
             self._applications.whole().values(),
             self._namespaces.whole().values(),
             volumes,
@@ -322,13 +306,6 @@ class ArgoEngine:
         if self._proved is None:
             raise Doubt("Argo CD's policy is not proved yet; nothing is started or removed.")
 
-    async def _written(self) -> dict[str, Object]:
-        """The ApplicationSets of ours, by name, without the canary's."""
-        found, _ = await self._argo.listed(
-            APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
-        )
-        return {name: o for o in found if not (name := o["metadata"]["name"]).endswith(f"--{sets.CANARY}")}
-
     async def _mend_again(self) -> None:
         while True:
             await asyncio.sleep(SETS_EVERY)
@@ -339,42 +316,14 @@ class ArgoEngine:
 
     async def mend(self) -> None:
         """Write again what somebody deleted or changed: nothing else holds the rows for the next start."""
-        async with self._writing:
-            self._ensure()
-            self._lease.check()
-            written = await self._written()
-            for rows in self._sets.values():
-                name = self._frame.name(rows.repository)
-                if name in written and sets.carries(written[name], rows):
-                    continue
-                log.warning("an ApplicationSet is not as it was written; it is written again", name=name)
-                await self._not_foreign(name)
-                await self._argo.apply(
-                    APPLICATION_SETS, self._frame.namespace, name, sets.application_set(self._frame, rows)
-                )
-                self._refresh(name).restored(rows.generation)
-                self._refresh(name).push(rows.generation)
-
-    def _not_of_another_id(self, rows: RowSet) -> None:
-        for other in self._sets.values():
-            if other.repository == rows.repository:
-                raise Failed(
-                    f"The ApplicationSet of {rows.repository} holds rows of a repository that GitHub knew by another"
-                    f" id ({other.repository_id}, now {rows.repository_id}). Give one of them another name under"
-                    " `repositories:` in greenroom.yaml."
-                )
-
-    async def _not_foreign(self, name: str) -> None:
-        found = await self._argo.get(APPLICATION_SETS, self._frame.namespace, name)
-        if found and not receipts.ours(found, self._frame.installation):
-            raise Failed(
-                f"The ApplicationSet {name} exists and is not ours. Set another `namePrefix:` in greenroom.yaml."
-            )
+        self._ensure()
+        self._lease.check()
+        await self._sets.mend()
 
     async def _observed(self, identity: Identity, name: str) -> ObservedPreview:
         watcher = self._watch(identity, name)
         look = await self._first_look(watcher)
-        rows = self._sets.get(identity.repository_id)
+        rows = self._sets.known.get(identity.repository_id)
         served = rows.rows.get(identity.number) if rows else None
         health = look.health
         if health is not Health.REMOVING and served is not None and not alike(look.row, served):
@@ -424,14 +373,9 @@ class ArgoEngine:
 
     def _wanted_name(self, identity: Identity, like: Object | None = None) -> str | None:
         """The name that a preview of ours has: as its repository's set says, or else as an Application does."""
-        rows = self._sets.get(identity.repository_id)
+        rows = self._sets.known.get(identity.repository_id)
         repository = rows.repository if rows else sets.repository_of(like or {})
         return names.namespace(self._frame.prefix, repository, identity.number) if repository else None
-
-    def _refresh(self, name: str) -> Refresh:
-        if name not in self._refreshes:
-            self._refreshes[name] = Refresh(self._argo, self._frame.namespace, name)
-        return self._refreshes[name]
 
     def _watch(self, identity: Identity, name: str) -> Watcher:
         watcher = self._watchers.get(name)
@@ -500,7 +444,9 @@ class ArgoEngine:
                 log.error(birds.DELETES)
 
     async def _keep_lease(self) -> None:
-        why = await self._lease.keep()
+        self._lose(await self._lease.keep())
+
+    def _lose(self, why: str) -> None:
         if not self.lost.done():
             self.lost.set_result(why)
 
@@ -511,8 +457,8 @@ class ArgoEngine:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not self.lost.done():
-            self.lost.set_result(f"A part of the engine ended ({type(error).__name__}: {error}).")
+        if not task.cancelled() and (error := task.exception()):
+            self._lose(f"A part of the engine ended ({type(error).__name__}: {error}).")
 
     async def _end_tasks(self) -> None:
         tasks = tuple(self._tasks)

@@ -105,6 +105,11 @@ def application_set(frame: Frame, rows: RowSet) -> Object:
     return _application_set(frame, frame.name(rows.repository), labels, annotations, _template(frame))
 
 
+def over(body: Object, version: str) -> Object:
+    """An object as it is written over that version of itself, and over no other."""
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+
+
 def canary_set(frame: Frame, generation: int) -> Object:
     """The set whose one Application proves that Argo CD's own policy lets rows go without deleting anything."""
     template = _template(frame)
