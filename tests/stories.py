@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -44,6 +46,14 @@ class MemoryEngine:
     removed: list[Identity] = field(default_factory=list)
     left: tuple[str, ...] = ()
     broken: str = ""
+    leads_for: int | None = None  # so many effects more; None for ever
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        if self.leads_for == 0:
+            raise Doubt("This instance does not hold the Lease.")
+        self.leads_for = self.leads_for and self.leads_for - 1
+        yield
 
     async def observe(self) -> Observed:
         if self.broken:

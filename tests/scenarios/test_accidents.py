@@ -192,6 +192,20 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
+async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(3)]
+    await story.passes(4)
+    for number in numbers:
+        story.world.label(SLUG, number, "preview-sleep", "ada")
+    story.engine.leads_for = 1
+    await story.passes(4)
+    assert ["asleep" in story.comment(n) for n in numbers].count(True) == 1
+    assert story.errors[-1] == "This instance does not hold the Lease."
+    story.engine.leads_for = None
+    await story.passes(4)
+    assert all("### Preview asleep" in story.comment(n) for n in numbers)
+
+
 async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) -> None:
     number = story.labelled()
     story.history_broken = True
