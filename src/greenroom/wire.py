@@ -371,7 +371,6 @@ def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
         probe=argocd.probe,
         kubeconfig=argocd.kubeconfig,
         previews_kubeconfig=argocd.previews_kubeconfig,
-        lease_namespace=os.environ.get("POD_NAMESPACE", ""),
         holder=os.environ.get("POD_NAME", "") or f"{socket.gethostname()}-{os.getpid()}",
         logs=True,
         delete_orphans=argocd.sweep == "delete",

@@ -31,7 +31,6 @@ Rows = list[dict[str, Any]] | None
 class FakeKube:
     """The verbs of `Kube`. `broken` makes the next writes fail with that error."""
 
-    namespace: str = "greenroom"
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     deleted: list[tuple[str, str]] = field(default_factory=list)
     broken: GreenroomError | None = None

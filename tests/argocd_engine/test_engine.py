@@ -23,7 +23,7 @@ from greenroom.errors import Doubt, Failed, RetryLater
 FRAME = Frame(
     "test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
 )
-SETTINGS = ArgoSettings(FRAME, "0.1.0", "https", "none", "", "", "greenroom", "pod-1", logs=True)
+SETTINGS = ArgoSettings(FRAME, "0.1.0", "https", "none", "", "", "pod-1", logs=True)
 ONE = Identity(REPOSITORY_ID, 1)
 
 

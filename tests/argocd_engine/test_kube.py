@@ -17,7 +17,7 @@ Handler = Callable[[httpx2.Request], httpx2.Response]
 
 def kube(handler: Handler) -> Kube:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler), base_url="https://kubernetes.test")
-    return Kube(client, "greenroom")
+    return Kube(client)
 
 
 def status(code: int, reason: str = "", message: str = "no") -> Handler:

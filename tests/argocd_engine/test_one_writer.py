@@ -16,7 +16,7 @@ from builders import NOW, PLATFORM
 from greenroom.argocd import lease as leases
 from greenroom.argocd import sets
 from greenroom.argocd.engine import ArgoEngine
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, Kube
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kube
 from greenroom.core.model import Cause, Ledger, RowSet, Withdrawal
 from greenroom.errors import Doubt, RetryLater
 
@@ -146,6 +146,13 @@ async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed(mon
         began = asyncio.get_running_loop().time()
         async with both.first.engine.writing():
             await until(lambda: asyncio.get_running_loop().time() > began + 2 * leases.DURATION)
+
+
+async def test_the_lease_is_beside_the_sets_whoever_asks_from_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        assert [key for key in played.kube.objects if key[0] == LEASES.plural] == [
+            (LEASES.plural, FRAME.namespace, f"greenroom-{FRAME.installation}")
+        ]
 
 
 async def test_who_finds_that_another_one_wrote_stops_and_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:

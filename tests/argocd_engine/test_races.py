@@ -127,7 +127,7 @@ async def test_who_stops_gives_the_lease_up_for_good(monkeypatch: pytest.MonkeyP
     async with play(monkeypatch, kube):
         pass
     await asyncio.sleep(0.05)
-    lease = kube.objects[LEASES.plural, "greenroom", "greenroom-test"]
+    lease = kube.objects[LEASES.plural, "argocd", "greenroom-test"]
     assert lease["spec"]["holderIdentity"] == ""
 
 

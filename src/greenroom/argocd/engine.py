@@ -55,7 +55,6 @@ class ArgoSettings:
     probe: str
     kubeconfig: str
     previews_kubeconfig: str
-    lease_namespace: str
     holder: str
     logs: bool
     delete_orphans: bool = False
@@ -92,8 +91,8 @@ class ArgoEngine:
             previews = Kube.open(settings.previews_kubeconfig)
             stack.push_async_callback(previews.aclose)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
-        where = settings.lease_namespace or argo.namespace
-        self._lease = Lease(argo, where, f"greenroom-{self._frame.installation}", settings.holder)
+        # Beside the sets that it is about, so that whoever may write them asks for the same one.
+        self._lease = Lease(argo, self._frame.namespace, f"greenroom-{self._frame.installation}", settings.holder)
         self._argo, self._previews = argo.within(self._lease.held), previews.within(self._lease.held)
         self._sets = RowSets(self._argo, self._frame, self._lose)
         managed = f"{sets.MANAGED}=greenroom"

@@ -65,9 +65,8 @@ class Kube:
     Each write is made within a `writing`, which may refuse it and cut it off.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, namespace: str, writing: Writing = nullcontext) -> None:
+    def __init__(self, client: httpx2.AsyncClient, writing: Writing = nullcontext) -> None:
         self._client = client
-        self.namespace = namespace
         self._writing = writing
 
     @classmethod
@@ -91,11 +90,11 @@ class Kube:
             sentence = f"Kubernetes cannot be reached with {where} ({error})."
             fix = "Run in a pod, or name a file under `argocd.kubeconfig`."
             raise FixConfiguration(sentence, (Mistake("greenroom.yaml", "argocd.kubeconfig", sentence, fix),)) from None
-        return cls(client, config.namespace)
+        return cls(client)
 
     def within(self, writing: Writing) -> Kube:
         """The same cluster over the same connections, written to within that."""
-        return Kube(self._client, self.namespace, writing)
+        return Kube(self._client, writing)
 
     async def aclose(self) -> None:
         """Close the connections."""
