@@ -119,6 +119,11 @@ class Watcher:
             wait = min(SLOW, wait * 1.5)
 
     async def _look(self, application: Object) -> Look:
+        """One look. What Argo CD, Kubernetes and containers say is scrubbed here, once, for all who are told."""
+        found = await self._seen(application)
+        return replace(found, why=logs.scrub(found.why), log=tuple(logs.scrub(line) for line in found.log))
+
+    async def _seen(self, application: Object) -> Look:
         metadata, row = application["metadata"], row_of(application)
         pods = self.ground.pods(row.naming.namespace)
         services = tuple(reading.running(pods, row, s, self._url(row, s)) for s in row.services)
@@ -158,7 +163,7 @@ class Watcher:
         if found is None:
             return look
         before = self.look
-        if before and (before.row, before.why) == (row, found.why):
+        if before and (before.row, before.why) == (row, logs.scrub(found.why)):
             return replace(look, health=Health.FAILED, why=found.why, log=before.log)  # later lines are no news
         return replace(look, health=Health.FAILED, why=found.why, log=await self._log(row, found))
 
@@ -215,7 +220,7 @@ class Watcher:
         lines = await self.ground.previews.logs(
             row.naming.namespace, found.pod, found.container, LOG_LINES, previous=found.previous
         )
-        return tuple(logs.scrub(line) for line in lines)
+        return tuple(lines)
 
     async def _why_still_there(self, row: Row) -> str:
         self._going_since = self._going_since or time.monotonic()
