@@ -57,11 +57,12 @@ async def play(
     deletes: bool = False,
     leads: bool = True,
     line: Connection | None = None,
+    settings: ArgoSettings = SETTINGS,
 ) -> AsyncIterator[Played]:
     kube = kube or FakeKube()
     monkeypatch.setattr(Kube, "open", lambda kubeconfig: line or kube)
     woken: list[int] = []
-    async with ArgoEngine(SETTINGS, woken.append) as engine:
+    async with ArgoEngine(settings, woken.append) as engine:
         argo = FakeArgo(kube, lambda name: engine.answer(name, PLATFORM), deletes)
         running = asyncio.create_task(argo.run())
         try:

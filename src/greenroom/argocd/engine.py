@@ -28,7 +28,7 @@ from greenroom.argocd.lease import Lease
 from greenroom.argocd.looks import Ground, Look, Watcher
 from greenroom.argocd.mirror import Mirror
 from greenroom.argocd.sets import Frame
-from greenroom.argocd.sweep import Orphan, Sweep, orphans
+from greenroom.argocd.sweep import Orphan, Sightings, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
@@ -75,7 +75,7 @@ class ArgoEngine:
         self._pods: dict[str, dict[str, Object]] = {}
         self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
         self._removed: dict[Identity, str] = {}
-        self._seen_orphans: frozenset[Orphan] = frozenset()
+        self._sightings = Sightings()
         self._loaded = False
         self._proved: bool | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -265,24 +265,22 @@ class ArgoEngine:
     # --- the sweep ---
 
     async def sweep(self) -> Sweep:
-        """Find what belongs to nothing; delete what the sweep before saw too, where the configuration says so."""
+        """Find what belongs to nothing; delete what has for long, where the configuration says so."""
         self._ensure()
         self._lease.check()
         volumes, _ = await self._previews.listed(VOLUMES)
-        found = orphans(
-            self._frame.installation,
-            self._sets.known,
-            self._applications.whole().values(),
-            self._namespaces.whole().values(),
-            volumes,
-        )
+        found = self._orphans(volumes)
         deleted = []
-        for orphan in found if self._settings.delete_orphans else ():
-            if orphan.kind == "namespace" and orphan in self._seen_orphans:
+        lasting = self._sightings.lasting(found, monotonic())
+        for orphan in lasting if self._settings.delete_orphans else ():
+            if orphan in self._orphans(volumes):  # a row may have come meanwhile
                 await self._previews.delete(NAMESPACES, "", orphan.name, orphan.uid)
                 deleted.append(orphan)
-        self._seen_orphans = frozenset(found)
         return Sweep(found, tuple(deleted))
+
+    def _orphans(self, volumes: list[Object]) -> tuple[Orphan, ...]:
+        applications, namespaces = self._applications.whole().values(), self._namespaces.whole().values()
+        return orphans(self._frame.installation, self._sets.known, applications, namespaces, volumes)
 
     async def _sweep_again(self) -> None:
         while True:
