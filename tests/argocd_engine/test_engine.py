@@ -195,6 +195,24 @@ async def test_the_receipt_finds_what_ran_under_another_name(monkeypatch: pytest
         assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
 
 
+async def test_what_was_removed_is_remembered_until_its_removal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        engine = played.engine
+        await engine.serve(rows(1))
+        await until(played.seen)
+        made = played.application() or {}
+        made["status"] = {"resources": [{"kind": "ClusterRole", "name": "wide"}, {"kind": "Service", "namespace": "n"}]}
+        uid = (await engine.observe()).previews[ONE].uid
+        gone = Withdrawal(ONE, Cause.CLOSED, NOW)
+        await engine.serve(rows(generation=2, ledger=Ledger(withdrawals=(gone,))))
+        await until(lambda: engine._sets.refresh("preview-shop").fetched == 2)
+        await engine.remove(ONE, uid)
+        await engine.serve(rows(2, generation=3, ledger=Ledger(withdrawals=(gone,))))
+        assert "ClusterRole wide" in (await engine.receipt(ONE)).unverified
+        await engine.serve(rows(2, generation=4, ledger=Ledger(withdrawals=(replace(gone, told=True),))))
+        assert "ClusterRole wide" not in (await engine.receipt(ONE)).unverified
+
+
 async def test_a_restart_finds_rows_ledger_and_generation_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = FakeKube()
     ledger = Ledger(withdrawals=(Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW),))

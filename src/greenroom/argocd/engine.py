@@ -60,6 +60,14 @@ class ArgoSettings:
     delete_orphans: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """What was removed and is not concluded yet: its name, and what of it was in no namespace."""
+
+    name: str
+    cluster_scoped: tuple[str, ...]
+
+
 class ArgoEngine:
     """Previews as Applications of Argo CD. `wake` is called with a repository id when something of it changes."""
 
@@ -73,8 +81,7 @@ class ArgoEngine:
         self._watchers: dict[str, Watcher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pods: dict[str, dict[str, Object]] = {}
-        self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
-        self._removed: dict[Identity, str] = {}
+        self._removed: dict[Identity, _Removed] = {}
         self._sightings = Sightings()
         self._loaded = False
         self._proved: bool | None = None
@@ -206,6 +213,9 @@ class ArgoEngine:
         self._ensure()
         self._lease.check()
         await self._sets.serve(rows)
+        waiting = {w.identity for w in rows.ledger.withdrawals if not w.told}
+        for identity in [i for i in self._removed if i.repository_id == rows.repository_id and i not in waiting]:
+            del self._removed[identity]
 
     async def remove(self, identity: Identity, uid: str) -> None:
         """Delete that Application, once Argo CD works without its row."""
@@ -234,12 +244,8 @@ class ArgoEngine:
         ):
             raise Doubt(f"What is called {name} is another one than was meant; nothing was removed.")
         resources = (found.get("status") or {}).get("resources") or ()
-        self._cluster_scoped[identity] = tuple(
-            f"{r.get('kind')} {r.get('name')}"
-            for r in resources
-            if not r.get("namespace") and r.get("kind") != "Namespace"
-        )
-        self._removed[identity] = name
+        unseen = (r for r in resources if not r.get("namespace") and r.get("kind") != "Namespace")
+        self._removed[identity] = _Removed(name, tuple(f"{r.get('kind')} {r.get('name')}" for r in unseen))
         self._may_go(identity)  # time has passed
         await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid, metadata["resourceVersion"])
 
@@ -254,11 +260,12 @@ class ArgoEngine:
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for anything that is left of a removed preview."""
         self._ensure()
-        name = self._name(identity) or self._namespace(identity) or self._removed.get(identity)
+        removed = self._removed.get(identity)
+        name = self._name(identity) or self._namespace(identity) or (removed.name if removed else None)
         name = name or self._wanted_name(identity)
         if name is None:
             raise Doubt(f"The name of what ran as {identity} is not known any more.")
-        others = self._cluster_scoped.get(identity, ())
+        others = removed.cluster_scoped if removed else ()
         where, installation = self._frame.namespace, self._frame.installation
         return await receipts.receipt(self._argo, self._previews, where, installation, identity, name, others)
 
