@@ -167,8 +167,8 @@ MUTATIONS = [
     Mutation(
         "2 what a webhook overtook is not acted on",
         "controller/perform.py",
-        "                _still_so(sources, target, identity)\n",
-        "",
+        "            _still_so(sources, target, identity)\n            await engine.remove",
+        "            await engine.remove",
         "tests/controller",
     ),
     Mutation(
@@ -215,8 +215,8 @@ MUTATIONS = [
     Mutation(
         "8 another installation's object is a gate",
         "core/desired.py",
-        'if preview and preview.installation not in ("", platform.installation):',
-        "if False:",
+        "if owner := facts.observed.foreign.get(identity):",
+        "if (owner := '') and False:",
     ),
     Mutation("9 nothing expires without a warning", "core/activity.py", "due=warned and now >= at", "due=now >= at"),
     Mutation(
@@ -282,12 +282,28 @@ MUTATIONS = [
         "could_not_be_written",
     ),
     Mutation(
-        "2 Argo CD: a broken row is doubt",
+        "2 Argo CD: a row that cannot be read is no preview that is gone",
         "argocd/engine.py",
-        'raise Doubt(watcher.doubt or f"{watcher.name} was not looked at yet.")',
-        "return Look(watcher.name, row=None, health=Health.READY)  # type: ignore[arg-type]",
+        "doubts.setdefault(identity.repository_id, str(error))",
+        "pass",
         ENGINE,
-        "broken_row",
+        "doubts",
+    ),
+    Mutation(
+        "2 Argo CD: a set that cannot be read is not a set without rows",
+        "argocd/keeping.py",
+        "            self.unread[name] = Unread(repository, await self._id_of(repository, found), str(error))\n",
+        "",
+        ENGINE,
+        "doubts",
+    ),
+    Mutation(
+        "2 of what the engine cannot read nothing is changed",
+        "controller/reconcile.py",
+        "if why := observed.doubts.get(repository_id):",
+        'if why := "":',
+        SCENARIOS,
+        "engine_cannot_read",
     ),
     Mutation(
         "8 the plugin asks for its token",

@@ -46,6 +46,7 @@ class MemoryEngine:
     removed: list[Identity] = field(default_factory=list)
     left: tuple[str, ...] = ()
     broken: str = ""
+    doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
 
     @asynccontextmanager
@@ -58,7 +59,7 @@ class MemoryEngine:
     async def observe(self) -> Observed:
         if self.broken:
             raise Doubt(self.broken)
-        return Observed(dict(self.previews), dict(self.sets))
+        return Observed(dict(self.previews), dict(self.sets), doubts=dict(self.doubts))
 
     async def serve(self, rows: RowSet) -> None:
         assert rows.generation > self.sets.get(rows.repository_id, RowSet(0, "", -1)).generation

@@ -265,14 +265,15 @@ async def test_another_installations_objects_are_foreign(monkeypatch: pytest.Mon
     kube = FakeKube()
     for name, number in (("preview-shop-1", "1"), ("staging-shop-2", "2")):
         labels = {sets.MANAGED: "greenroom", sets.INSTALLATION: "other", sets.REPOSITORY_ID: str(REPOSITORY_ID)}
-        annotations = {sets.ROW: sets.packed(row(1))}
+        annotations = {sets.ROW: "a row of another version"}
         metadata = {"name": name, "namespace": "argocd", "labels": {**labels, sets.NUMBER: number}}
         kube.put(APPLICATIONS.plural, {"metadata": {**metadata, "annotations": annotations}, "spec": {}})
     theirs = {"metadata": {"name": "preview-shop", "namespace": "argocd", "labels": {}, "annotations": {}}, "spec": {}}
     kube.put(APPLICATION_SETS.plural, theirs)
     async with play(monkeypatch, kube) as played:
-        previews = (await played.engine.observe()).previews
-        assert {i.number: p.installation for i, p in previews.items()} == {1: "other"}
+        observed = await played.engine.observe()
+        assert observed.foreign == {ONE: "other"}
+        assert (observed.previews, observed.doubts) == ({}, {})
         with pytest.raises(Failed, match="is not ours"):
             await played.engine.serve(rows(1))
 
@@ -286,17 +287,3 @@ async def test_namespaces_that_previews_could_want_are_told_with_their_owners(mo
     async with play(monkeypatch, kube) as played:
         found = (await played.engine.observe()).namespaces
     assert found == {"preview-shop-3": Identity(7, 3), "preview-shop-4": None}
-
-
-async def test_a_broken_row_is_doubt_and_not_a_preview_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with play(monkeypatch) as played:
-        await played.engine.serve(rows(1))
-        await until(played.seen)
-        await played.engine.observe()
-        made = played.application()
-        assert made is not None
-        made["metadata"]["annotations"][sets.ROW] = "broken"
-        played.argo.asleep = True
-        async with play(monkeypatch, played.kube) as again:
-            with pytest.raises(Doubt, match="does not hold what Greenroom wrote"):
-                await again.engine.observe()

@@ -170,6 +170,18 @@ async def test_who_finds_that_another_one_wrote_stops_and_leaves_it(monkeypatch:
         assert sets.rows_of(found) == rows(1, 2, generation=5)
 
 
+async def test_rows_of_a_newer_version_are_not_taken_for_a_change_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        newer = sets.application_set(FRAME, rows(1, generation=5))
+        newer["metadata"]["annotations"][sets.ROWS] = "rows of version 2"
+        played.kube.put(APPLICATION_SETS.plural, newer)
+        with pytest.raises(Doubt, match="Another instance wrote generation 5"):
+            await played.engine.serve(rows(generation=2))
+        found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
+        assert found["metadata"]["annotations"][sets.ROWS] == "rows of version 2"
+
+
 class Unanswered(FakeKube):
     """A write arrives, and its answer does not."""
 

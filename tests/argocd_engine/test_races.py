@@ -88,11 +88,10 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
         metadata["annotations"] = {sets.ROW: sets.packed(row(1))}
         kube.put(APPLICATIONS.plural, {"metadata": metadata, "spec": {}})
     async with play(monkeypatch, kube) as played:
-        assert {i.number for i in (await played.engine.observe()).previews} == {2}, "theirs under our name"
+        assert {i.number for i in (await played.engine.observe()).foreign} == {2}, "theirs under our name"
         await played.engine.serve(rows(1))
         await until(played.seen)
-        found = (await played.engine.observe()).previews
-        assert found[ONE].installation == "test"
+        assert set((await played.engine.observe()).previews) == {ONE}
 
 
 async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows(

@@ -192,6 +192,22 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
+async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    before = story.comment(number)
+    repository_id = story.world.repository(SLUG).id
+    story.engine.doubts[repository_id] = "The ApplicationSet preview-shop cannot be read."
+    story.engine.sets.pop(repository_id)  # what is not known must not be taken for nothing
+    new = story.labelled("new")
+    story.world.close(SLUG, number, "ada")
+    await story.passes(4)
+    assert story.errors[-1] == "The ApplicationSet preview-shop cannot be read."
+    assert story.living == {number}
+    assert story.comment(number) == before
+    assert story.comments(new) == []
+
+
 async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(story: Story) -> None:
     numbers = [story.labelled(f"idea-{n}") for n in range(3)]
     await story.passes(4)

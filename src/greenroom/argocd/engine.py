@@ -18,6 +18,7 @@ from typing import Any, Self
 import httpx2
 import structlog
 
+from greenroom import logs
 from greenroom.argocd import canary as birds
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd import sets
@@ -25,9 +26,9 @@ from greenroom.argocd.canary import Canary
 from greenroom.argocd.keeping import TRIES, RowSets
 from greenroom.argocd.kube import APPLICATIONS, NAMESPACES, PODS, VOLUMES, Conflict, Kube, Object
 from greenroom.argocd.lease import Lease
-from greenroom.argocd.looks import Ground, Look, Watcher
+from greenroom.argocd.looks import Ground, Watcher
 from greenroom.argocd.mirror import Mirror
-from greenroom.argocd.sets import Frame
+from greenroom.argocd.sets import Frame, Unreadable
 from greenroom.argocd.sweep import Orphan, Sightings, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
@@ -184,12 +185,18 @@ class ArgoEngine:
         return self._lease.held()
 
     async def observe(self) -> Observed:
-        """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads."""
+        """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads.
+
+        Of what is another installation's only the name counts. What of ours cannot be read is doubt about its preview,
+        whose row is known, or about its repository.
+        """
         self._ensure()
         applications = self._applications.whole()
         self._pod_mirror.whole()
         self._lease.check()
         previews: dict[Identity, ObservedPreview] = {}
+        foreign: dict[Identity, str] = {}
+        doubts = self._sets.doubts()
         for (_, name), application in tuple(applications.items()):  # looks are waited for meanwhile
             identity = sets.identity_of(application)
             if identity is None:
@@ -198,15 +205,19 @@ class ArgoEngine:
             if owner != self._frame.installation:
                 ours = self._wanted_name(identity, application)
                 if name.startswith(f"{self._frame.prefix}-") and ours in (None, name):
-                    previews.setdefault(identity, self._foreign(identity, application, owner))
+                    foreign[identity] = owner
                 continue
-            previews[identity] = await self._observed(identity, name)
+            try:
+                previews[identity] = await self._observed(identity, application)
+            except Unreadable as error:
+                doubts.setdefault(identity.repository_id, str(error))
         namespaces = {
             name: sets.identity_of(n) if receipts.ours(n, self._frame.installation) else None
             for (_, name), n in self._namespaces.whole().items()
             if name.startswith(f"{self._frame.prefix}-")
         }
-        return Observed(previews, dict(self._sets.known), namespaces)
+        others = {i: owner for i, owner in foreign.items() if i not in previews}
+        return Observed(previews, self._sets.around(previews), namespaces, others, doubts)
 
     async def serve(self, rows: RowSet) -> None:
         """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
@@ -252,7 +263,7 @@ class ArgoEngine:
     def _may_go(self, identity: Identity) -> RowSet | None:
         self._ensure()
         self._lease.check()
-        rows = self._sets.known.get(identity.repository_id)
+        rows = self._sets.certain(identity.repository_id)
         if rows and identity.number in rows.rows:
             raise Doubt(f"The row of {identity} is still served; nothing was removed.")
         return rows
@@ -275,6 +286,8 @@ class ArgoEngine:
         """Find what belongs to nothing; delete what has for long, where the configuration says so."""
         self._ensure()
         self._lease.check()
+        for unread in self._sets.unread.values():
+            raise Doubt(unread.why)  # what its rows would explain is not known
         volumes, _ = await self._previews.listed(VOLUMES)
         found = self._orphans(volumes)
         deleted = []
@@ -322,13 +335,17 @@ class ArgoEngine:
         """Write again what somebody deleted or changed: nothing else holds the rows for the next start."""
         self._ensure()
         self._lease.check()
-        await self._sets.mend()
+        for repository_id in await self._sets.mend():
+            self._wake(repository_id)
 
-    async def _observed(self, identity: Identity, name: str) -> ObservedPreview:
-        watcher = self._watch(identity, name)
-        look = await self._first_look(watcher)
+    async def _observed(self, identity: Identity, application: Object) -> ObservedPreview:
+        watcher = self._watch(identity, application["metadata"]["name"])
+        await self._looked(watcher)
         rows = self._sets.known.get(identity.repository_id)
         served = rows.rows.get(identity.number) if rows else None
+        look = watcher.look
+        if look is None or watcher.broken:
+            return _broken(identity, application, watcher, served)
         health = look.health
         if health is not Health.REMOVING and served is not None and not alike(look.row, served):
             health = Health.UPDATING if any(s.ready for s in look.services) else Health.STARTING
@@ -342,24 +359,20 @@ class ArgoEngine:
             since=look.since,
             why=look.why if health is look.health else "",
             log=look.log if health is look.health else (),
-            installation=self._frame.installation,
             lives=look.lives,
             by_hand=look.by_hand,
             refused_for=timedelta(seconds=refused) if refused is not None else None,
         )
 
-    async def _first_look(self, watcher: Watcher) -> Look:
+    async def _looked(self, watcher: Watcher) -> None:
+        """Wait until there was a first look, or until it is known that there can be none."""
         for _ in range(50):
-            if watcher.look is not None:
-                return watcher.look
+            if watcher.look is not None or watcher.broken:
+                return
             if watcher.doubt:
                 break
             await asyncio.sleep(0.02)
         raise Doubt(watcher.doubt or f"{watcher.name} was not looked at yet.")
-
-    def _foreign(self, identity: Identity, application: Object, owner: str) -> ObservedPreview:
-        metadata = application["metadata"]
-        return ObservedPreview(identity, metadata["uid"], sets.row_of(application), Health.READY, installation=owner)
 
     def _name(self, identity: Identity) -> str | None:
         """The name of the Application that exists for a preview of ours."""
@@ -469,3 +482,14 @@ class ArgoEngine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _broken(identity: Identity, application: Object, watcher: Watcher, served: Row | None) -> ObservedPreview:
+    """A preview whose Application cannot be read, with the row that is served or was last seen. Raises `Unreadable`."""
+    metadata, look = application["metadata"], watcher.look
+    row = served or (look.row if look else None)
+    if row is None:
+        raise Unreadable(watcher.doubt)
+    health = Health.REMOVING if metadata.get("deletionTimestamp") else Health.FAILED
+    services = look.services if look else ()
+    return ObservedPreview(identity, metadata["uid"], row, health, services, why=logs.scrub(watcher.doubt))

@@ -8,16 +8,17 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd import sets
-from greenroom.argocd.kube import APPLICATION_SETS, Conflict, Kube, Object
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, Conflict, Kube, Object
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.sets import Frame
-from greenroom.core.model import RowSet
+from greenroom.core.model import Identity, ObservedPreview, RowSet
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -26,11 +27,27 @@ TRIES = 5
 NO_VERSION = "1"  # no object has it any more: an apply with it makes one, or is refused
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An ApplicationSet of ours that cannot be taken for what it says, and why.
+
+    `repository_id` is 0 when nothing says it; then nothing of that repository exists but the set.
+    """
+
+    repository: str
+    repository_id: int
+    why: str
+
+
 class RowSets:
-    """What is served, by repository id. `overtaken` is called with the sentence when another instance wrote as well."""
+    """What is served, by repository id; and what could not be read, by the ApplicationSet's name.
+
+    `overtaken` is called with the sentence when another instance wrote as well.
+    """
 
     def __init__(self, kube: Kube, frame: Frame, overtaken: Callable[[str], None]) -> None:
         self.known: dict[int, RowSet] = {}
+        self.unread: dict[str, Unread] = {}
         self._kube = kube
         self._frame = frame
         self._overtaken = overtaken
@@ -54,15 +71,65 @@ class RowSets:
         return self.refresh(self._frame.name(rows.repository))
 
     def named(self, name: str) -> RowSet | None:
-        """The rows of the ApplicationSet with that name, or None when we have none."""
+        """The rows of the ApplicationSet with that name, or None when it is not ours. Raises `Doubt` when unread."""
+        if name in self.unread:
+            raise Doubt(self.unread[name].why)
         return next((r for r in self.known.values() if self._frame.name(r.repository) == name), None)
 
     async def read(self) -> None:
-        """Know what the ApplicationSets hold."""
-        for found in (await self._found()).values():
+        """Know what the ApplicationSets hold. One that cannot be read is doubt about its repository and no other."""
+        for name, found in (await self._found()).items():
+            await self._take(name, found)
+
+    async def _take(self, name: str, found: Object) -> RowSet | None:
+        try:
             rows = sets.rows_of(found)
-            self.known[rows.repository_id] = rows
-            self._ours[rows.repository_id] = {_carried(found)}
+            self._called(name, rows)
+        except Doubt as error:
+            if name not in self.unread:
+                log.error("an ApplicationSet cannot be read", name=name, why=str(error))
+            repository = sets.repository_of(found) or name.removeprefix(f"{self._frame.prefix}-")
+            self.unread[name] = Unread(repository, await self._id_of(repository, found), str(error))
+            return None
+        self.unread.pop(name, None)
+        self.known[rows.repository_id] = rows
+        self._ours[rows.repository_id] = {_carried(found)}
+        return rows
+
+    async def _id_of(self, repository: str, found: Object) -> int:
+        """GitHub's id of a repository, as its ApplicationSet's label says, or else its Applications'."""
+        if repository_id := sets.repository_id_of(found):
+            return repository_id
+        theirs = f"{sets.INSTALLATION}={self._frame.installation},{sets.REPOSITORY}={repository}"
+        applications, _ = await self._kube.listed(APPLICATIONS, self._frame.namespace, labelSelector=theirs)
+        return next((i for a in applications if (i := sets.repository_id_of(a))), 0)
+
+    def _called(self, name: str, rows: RowSet) -> None:
+        if name != self._frame.name(rows.repository):
+            raise Doubt(
+                f"The ApplicationSet {name} was made under another `namePrefix:` than {self._frame.prefix}; nothing of"
+                f" {rows.repository} is changed. Set it back, or delete that ApplicationSet once it has no Application."
+            )
+
+    def certain(self, repository_id: int) -> RowSet | None:
+        """The rows of a repository, or None when it has none. Raises `Doubt` when its set was not read."""
+        for unread in self.unread.values():
+            if unread.repository_id == repository_id:
+                raise Doubt(unread.why)
+        return self.known.get(repository_id)
+
+    def doubts(self) -> dict[int, str]:
+        """Why nothing of a repository may change, by its id."""
+        return {u.repository_id: u.why for u in self.unread.values() if u.repository_id}
+
+    def around(self, previews: Mapping[Identity, ObservedPreview]) -> dict[int, RowSet]:
+        """The rows of all repositories, for those that link to them: of one in doubt, those that its previews have."""
+        found = {}
+        for unread in self.unread.values():
+            mine = {i.number: p.row for i, p in previews.items() if i.repository_id == unread.repository_id}
+            if mine:
+                found[unread.repository_id] = RowSet(unread.repository_id, unread.repository, rows=mine)
+        return {**found, **self.known}
 
     async def serve(self, rows: RowSet) -> None:
         """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
@@ -70,7 +137,8 @@ class RowSets:
             await self._serve(rows)
 
     async def _serve(self, rows: RowSet) -> None:
-        known = self.known.get(rows.repository_id)
+        self.named(self._frame.name(rows.repository))
+        known = self.certain(rows.repository_id)
         if known and rows.generation <= known.generation:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
         if known is None:
@@ -91,10 +159,11 @@ class RowSets:
             raise
         refresh.push(rows.generation)
 
-    async def mend(self) -> None:
-        """Write again what somebody deleted or changed."""
+    async def mend(self) -> tuple[int, ...]:
+        """Write again what somebody deleted or changed; returns the repositories that are in doubt no more."""
         async with self._writing:
             found = await self._found()
+            certain = await self._read_again(found)
             for rows in tuple(self.known.values()):
                 name = self._frame.name(rows.repository)
                 if name in found and sets.carries(found[name], rows):
@@ -103,6 +172,19 @@ class RowSets:
                     await self._write_again(rows)
                 except GreenroomError as error:
                     log.warning("an ApplicationSet is not as it was written, and stays so", name=name, why=str(error))
+        return certain
+
+    async def _read_again(self, found: Mapping[str, Object]) -> tuple[int, ...]:
+        """Take what a person put back; forget what a person took away, whose rows are made anew then."""
+        certain = []
+        for name, unread in tuple(self.unread.items()):
+            if name not in found:
+                del self.unread[name]
+            elif rows := await self._take(name, found[name]):
+                self.refresh(name).push(rows.generation)
+            if name not in self.unread:
+                certain.append(unread.repository_id)
+        return tuple(certain)
 
     async def _write_again(self, rows: RowSet) -> None:
         standing = await self._standing(rows, rows)
@@ -140,7 +222,7 @@ class RowSets:
         except Doubt:
             if known is None:
                 raise
-            return  # somebody changed it by hand
+            generation = sets.generation_of(found)  # changed by hand, or written by a newer version
         if known is None or generation > known.generation:
             why = (
                 f"Another instance wrote generation {generation} of {rows.repository} while this one knew"

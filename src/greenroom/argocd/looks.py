@@ -20,7 +20,7 @@ from greenroom import logs
 from greenroom.argocd import pods as reading
 from greenroom.argocd.kube import APPLICATIONS, EVENTS, NAMESPACES, Kube, Object
 from greenroom.argocd.pods import Trouble
-from greenroom.argocd.sets import row_of
+from greenroom.argocd.sets import Unreadable, row_of
 from greenroom.core.catalogue import Service
 from greenroom.core.model import Health, Identity, Life, Running
 from greenroom.core.rows import Row, revision
@@ -79,6 +79,7 @@ class Watcher:
     name: str
     look: Look | None = None
     doubt: str = ""
+    broken: bool = False  # the doubt is about this very object, not about who was asked
     refused_since: float = 0.0
     _refusing_since: float = 0.0
     _dirty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,16 +100,16 @@ class Watcher:
         wait = FAST
         while (application := self.ground.application(self.name)) is not None:
             self._dirty.clear()
-            found, doubt = self.look, ""
+            found, doubt, broken = self.look, "", False
             try:
                 found = await self._look(application)
             except GreenroomError as error:
-                doubt = str(error)
+                doubt, broken = str(error), isinstance(error, Unreadable)
             except Exception as error:
                 log.exception("a preview could not be looked at", preview=self.name)
-                doubt = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is."
-            news = found != self.look or (found is None and doubt != self.doubt)
-            self.look, self.doubt = found, doubt
+                doubt, broken = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is.", True
+            news = found != self.look or broken != self.broken or (found is None and doubt != self.doubt)
+            self.look, self.doubt, self.broken = found, doubt, broken
             if news:
                 self.ground.changed(self.identity)
                 wait = FAST

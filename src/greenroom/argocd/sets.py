@@ -19,9 +19,15 @@ from greenroom.argocd.kube import Object
 from greenroom.core import codec
 from greenroom.core.model import Identity, RowSet
 from greenroom.core.rows import Row
+from greenroom.core.text import plain
 from greenroom.errors import Doubt, Failed
 
 T = TypeVar("T")
+
+
+class Unreadable(Doubt):
+    """An object of ours does not hold what we wrote: nothing of it is changed, and others go on."""
+
 
 MANAGED = "app.kubernetes.io/managed-by"
 INSTALLATION = "greenroom.dev/installation"
@@ -71,12 +77,14 @@ def packed(value: object) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def unpacked(kind: type[T], text: str, where: str) -> T:
-    """The value again. Raises `Doubt` when somebody changed it."""
+def unpacked(kind: type[T], text: str, where: str, fix: str = "Put it back.") -> T:
+    """The value again. Raises `Unreadable` when somebody changed it, or another version wrote it."""
     try:
         return codec.loaded(kind, json.loads(zlib.decompress(base64.b64decode(text, validate=True))))
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise Doubt(f"{where} does not hold what Greenroom wrote there ({error}); nothing is changed.") from None
+        why = plain(str(error), 100)
+        sentence = f"{where} does not hold what Greenroom wrote there ({why}); nothing of it is changed. {fix}"
+        raise Unreadable(sentence) from None
 
 
 def source(chart: str) -> dict[str, str]:
@@ -199,16 +207,29 @@ def identity_of(found: Object) -> Identity | None:
         return None
 
 
+def repository_id_of(found: Object) -> int:
+    """GitHub's id of the repository that an object's labels name; 0 when they name none."""
+    text = str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY_ID, ""))
+    return int(text) if text.isdecimal() else 0
+
+
 def repository_of(found: Object) -> str:
     """The short name of the repository that an object's labels name; empty when they name none."""
     return str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY, ""))
 
 
+def generation_of(found: Object) -> int:
+    """The generation that an ApplicationSet says beside its rows; 0 when it says none."""
+    text = str((found["metadata"].get("annotations") or {}).get(GENERATION, ""))
+    return int(text) if text.isdecimal() else 0
+
+
 def row_of(application: Object) -> Row:
-    """The row that Argo CD has taken over for this Application. Raises `Doubt`."""
+    """The row that Argo CD has taken over for this Application. Raises `Unreadable`."""
     metadata = application["metadata"]
     text = (metadata.get("annotations") or {}).get(ROW, "")
-    return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}")
+    fix = "Put it back, or delete the Application if nobody wants that preview; Argo CD writes it anew if it is served."
+    return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}", fix)
 
 
 def carries(found: Object, rows: RowSet) -> bool:
@@ -220,7 +241,11 @@ def carries(found: Object, rows: RowSet) -> bool:
 
 
 def rows_of(found: Object) -> RowSet:
-    """The row set that an ApplicationSet of ours carries. Raises `Doubt`."""
+    """The row set that an ApplicationSet of ours carries. Raises `Unreadable`."""
     metadata = found["metadata"]
     text = (metadata.get("annotations") or {}).get(ROWS, "")
-    return unpacked(RowSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}")
+    fix = (
+        "Put it back; if that cannot be, delete the ApplicationSet with `--cascade=orphan`: previews run on, and rows"
+        " are made anew."
+    )
+    return unpacked(RowSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}", fix)

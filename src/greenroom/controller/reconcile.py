@@ -26,7 +26,7 @@ from greenroom.core.decision import Decision, decide, row_set
 from greenroom.core.desired import left
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
-from greenroom.core.model import Facts, Identity, Listing, RowSet, State
+from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
@@ -97,9 +97,10 @@ class Reconciler:
             known = next((s for s in observed.sets.values() if s.repository == repository.name), None)
             if known is None:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
+            observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
         listing = await self.parts.lists.read(repository.slug)
-        observed = await self.parts.engine.observe()
+        observed = _sure(await self.parts.engine.observe(), listing.repository_id)
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
         return replace(facts, asked=self._still_asked(facts))
 
@@ -142,7 +143,7 @@ class Reconciler:
     async def amend(self, repository_id: int, change: Callable[[RowSet], RowSet]) -> None:
         """Change one row set under the lock of all that serve. Raises `Doubt` when the engine has no such set."""
         async with self._serving:
-            rows = (await self.parts.engine.observe()).sets.get(repository_id)
+            rows = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
             if rows is None:
                 raise Doubt(f"The engine holds no rows of repository {repository_id}.")
             await self.parts.engine.serve(change(rows))
@@ -153,7 +154,8 @@ class Reconciler:
 
     async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, RowSet]:
         async with self._serving:
-            facts = replace(facts, observed=await self.parts.engine.observe())
+            observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
+            facts = replace(facts, observed=observed)
             now = self.now()
             decision = decide(facts, self.platform, repository, now)
             before = row_set(facts, repository)
@@ -232,6 +234,13 @@ class Reconciler:
         tries = self._polls.get(repository.name, 0)
         self._polls[repository.name] = tries + 1
         return POLL_IMAGE[min(tries, len(POLL_IMAGE) - 1)]
+
+
+def _sure(observed: Observed, repository_id: int) -> Observed:
+    """What the engine holds. Raises `Doubt` when it cannot say what it holds of this repository."""
+    if why := observed.doubts.get(repository_id):
+        raise Doubt(why)
+    return observed
 
 
 def _tries(facts: Facts) -> float | None:

@@ -143,9 +143,8 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     if label != platform.label:
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
-    preview = facts.observed.previews.get(identity)
-    if preview and preview.installation not in ("", platform.installation):
-        return Stay(Stage.BLOCKED, reasons.engine_foreign(preview.installation))
+    if owner := facts.observed.foreign.get(identity):
+        return Stay(Stage.BLOCKED, reasons.engine_foreign(owner))
     if isinstance(taken := _namespace_taken(identity, row, ours), Stay):
         return taken
     event = gates.gate(pull_request, label, platform, facts.permissions)

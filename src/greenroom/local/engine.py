@@ -208,7 +208,6 @@ class LocalEngine:
             since=kept.since,
             why=kept.why,
             log=kept.log,
-            installation=self._settings.installation,
         )
 
     def _running(self, kept: Kept, service: Service) -> Running:
