@@ -408,6 +408,14 @@ MUTATIONS = [
         SCENARIOS,
         "catalogue",
     ),
+    Mutation(
+        "what goes goes although nothing more fits",
+        "core/decision.py",
+        "return frozenset(last[len(last) // 2 :])",
+        "return frozenset()",
+        SCENARIOS,
+        "fit or full",
+    ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
 ]
 

@@ -19,7 +19,7 @@ from greenroom.core.catalogue import Image, Limits, Platform, Process, Repositor
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, Failed, GreenroomError
+from greenroom.errors import Doubt, Failed, Full, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -46,6 +46,7 @@ class MemoryEngine:
     removed: list[Identity] = field(default_factory=list)
     left: tuple[str, ...] = ()
     broken: str = ""
+    room: int | None = None
     doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
 
@@ -62,6 +63,8 @@ class MemoryEngine:
         return Observed(dict(self.previews), dict(self.sets), doubts=dict(self.doubts))
 
     async def serve(self, rows: RowSet) -> None:
+        if self.room is not None and len(rows.rows) > self.room:
+            raise Full(f"The rows of {rows.repository} do not fit.")
         assert rows.generation > self.sets.get(rows.repository_id, RowSet(0, "", -1)).generation
         self.sets[rows.repository_id] = rows
         for number, row in rows.rows.items():

@@ -10,15 +10,15 @@ import pytest
 
 from argocd_engine.fake import FakeKube
 from argocd_engine.test_engine import FRAME, ONE, Played, play, rows, until
-from builders import PLATFORM, REPOSITORY_ID, row
+from builders import NOW, PLATFORM, REPOSITORY_ID, row
 from greenroom.argocd import engine as module
 from greenroom.argocd import lease as leases
 from greenroom.argocd import refresh as refreshing
 from greenroom.argocd import sets
 from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
 from greenroom.argocd.refresh import Refresh
-from greenroom.core.model import Identity, RowSet
-from greenroom.errors import Doubt, Failed, RetryLater
+from greenroom.core.model import Cause, Identity, Ledger, RowSet, Withdrawal
+from greenroom.errors import Doubt, Failed, Full, RetryLater
 
 
 @pytest.fixture(autouse=True)
@@ -136,9 +136,14 @@ async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stay
     async with play(monkeypatch) as played:
         await played.engine.serve(rows(1))
         monkeypatch.setattr(sets, "MAX_ANNOTATION", 100)
-        with pytest.raises(Failed, match="perRepository"):
+        with pytest.raises(Full, match="perRepository"):
             await played.engine.serve(rows(1, 2, generation=2))
         assert numbers(played) == ["1"]
+        with pytest.raises(Full):
+            await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 2, {1: row(1, nonce=1)}))
+        gone = Ledger(withdrawals=(Withdrawal(ONE, Cause.CLOSED, NOW),))
+        await played.engine.serve(rows(generation=2, ledger=gone))
+        assert numbers(played) == [], "what goes has a reserve"
 
 
 async def test_a_set_that_somebody_deleted_or_changed_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,8 @@ class RowSets:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
         if known is None:
             self._not_of_another_id(rows)
-        body = sets.application_set(self._frame, rows)
+        grows = known is None or not rows.rows.items() <= known.rows.items()
+        body = sets.application_set(self._frame, rows, grows=grows)
         standing = await self._standing(rows, known)
         refresh = self.refresh_of(rows)
         # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
@@ -188,7 +189,7 @@ class RowSets:
 
     async def _write_again(self, rows: RowSet) -> None:
         standing = await self._standing(rows, rows)
-        await self._apply(sets.application_set(self._frame, rows), standing, rows, rows)
+        await self._apply(sets.application_set(self._frame, rows, grows=False), standing, rows, rows)
         log.warning("an ApplicationSet was not as it was written; it is written again", repository=rows.repository)
         self.refresh_of(rows).restored(rows.generation)
         self.refresh_of(rows).push(rows.generation)

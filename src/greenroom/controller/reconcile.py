@@ -22,14 +22,14 @@ from greenroom.controller.perform import Done, Target, effect, removed_status, s
 from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
 from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.decision import Decision, decide, postponed, row_set
 from greenroom.core.desired import left
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
 log = structlog.get_logger(__name__)
@@ -156,14 +156,26 @@ class Reconciler:
         async with self._serving:
             observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
             facts = replace(facts, observed=observed)
-            now = self.now()
-            decision = decide(facts, self.platform, repository, now)
             before = row_set(facts, repository)
-            rows = await serve_rows(self.parts.engine, before, decision.actions, now)
+            decision, rows = await self._serve_what_fits(facts, repository, before)
         if seen_from_outside(before) != seen_from_outside(rows):
             for other in neighbours(self.platform, repository):
                 self.related(other)
         return facts, decision, rows
+
+    async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
+        """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
+        now, waiting = self.now(), frozenset[Identity]()
+        while True:
+            decision = decide(facts, self.platform, repository, now, waiting)
+            try:
+                return decision, await serve_rows(self.parts.engine, before, decision.actions, now)
+            except Full as error:
+                more = postponed(decision)
+                if not more:
+                    raise
+                log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
+                waiting |= more
 
     async def _note(
         self,
