@@ -254,6 +254,15 @@ async def test_argo_cds_policy_that_deletes_stops_everything(monkeypatch: pytest
             played.engine.answer("preview-shop", PLATFORM)
 
 
+async def test_rows_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1, 2))
+        before = played.engine.answer("preview-shop", PLATFORM)
+        assert played.engine.answer("preview-shop", replace(PLATFORM, installation="prod")) == before
+
+
 async def test_an_unknown_set_is_told_apart_from_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(monkeypatch) as played:
         assert played.engine.answer("preview-other", PLATFORM) is None

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
@@ -176,7 +176,9 @@ class ArgoEngine:
         return rows
 
     def _parameters(self, row: Row, platform: Platform) -> dict[str, Any]:
-        return {**parameters(row, platform), "row": sets.packed(row)}
+        # As the sets and their Applications are labelled: the configuration may say another one by now.
+        same = replace(platform, installation=self._frame.installation)
+        return {**parameters(row, same), "row": sets.packed(row)}
 
     # --- the four verbs, and the place of the one writer ---
 
