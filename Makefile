@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.synced
 
 .PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s  %s\n", $$1, $$2}'
 
 $(TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(TOOLS)
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml uv.lock $(filter $(TOOLS)/bin/uv,$(UV))
 	$(UV) sync --quiet --locked --all-extras --compile-bytecode --python $(PYTHON)
 	@touch $@
 
-demo: $(STAMP) ## play the whole life of previews on this machine
+demo: $(STAMP) ## play the whole life of previews here; DEMO=--keep
 	@$(BIN)/greenroom demo $(DEMO)
 
 test: $(STAMP) ## all tests
@@ -27,7 +27,7 @@ test: $(STAMP) ## all tests
 unit: $(STAMP) ## only the pure, fast tests
 	$(BIN)/pytest -q tests/core tests/config $(PYTEST)
 
-e2e: $(STAMP) ## the stories on the real cluster (root; make cluster first)
+e2e: $(STAMP) ## the stories on the real cluster (root; make cluster)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
 
 check: $(STAMP) ## format, lint, types, layers, examples
@@ -44,25 +44,25 @@ format: $(STAMP) ## format and mend what can be mended
 bench: $(STAMP) ## measure; prints the figures of the README
 	$(BIN)/python -m bench
 
-bench-cluster: $(STAMP) ## measure on the real cluster, beside Argo CD's own generator (root; make cluster first)
+bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluster)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.cluster
 
-bench-backend: $(STAMP) ## measure a backend with its needs and links, beside kubectl apply (root; make cluster first)
+bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
-mutations: $(STAMP) ## take each safety rule out of the code and see that a test turns red
+mutations: $(STAMP) ## take each safety rule out; a test must turn red
 	$(BIN)/python tests/mutations.py
 
-cluster: ## start a real Kubernetes node and Argo CD here, as root (deploy/cluster); KIND=1 where Docker runs
+cluster: ## a real Kubernetes node and Argo CD here (root; no Docker)
 	@deploy/cluster/cluster up
 
-cluster-down: ## end that cluster and prove that nothing is left of it
+cluster-down: ## end that cluster and prove that nothing is left
 	@deploy/cluster/cluster down
 
 cluster-status: ## what of that cluster runs
 	@deploy/cluster/cluster status
 
-image: $(filter $(TOOLS)/bin/uv,$(UV)) ## the controller's OCI image in dist/image, without Docker; REFERENCE= to push
+image: $(filter $(TOOLS)/bin/uv,$(UV)) ## the controller's OCI image in dist/image, no Docker
 	@deploy/image/build $(REFERENCE)
 
 clean: ## forget the environment and caches

@@ -16,9 +16,10 @@ PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Configuration
 
 One folder that the platform team owns, in its own repository, on a protected branch: `greenroom.yaml` and
-`services/*.yaml`, and manifests of your own in `needs/*.yaml`. `greenroom check FOLDER` says everything that is wrong with it, each with the fix; a running
-Greenroom takes a right change over within seconds and keeps the old configuration when the new one is wrong. A change
-that would remove, rename or restart previews waits for a person (`greenroom release`).
+`services/*.yaml`, and manifests of your own in `needs/*.yaml`. `greenroom check FOLDER` says everything that is wrong with it, each with the fix, and refuses
+every configuration that `greenroom serve` would refuse; lines that begin with `warning:` say what is probably not meant and leave the exit code
+at 0. A running Greenroom takes a right change over within seconds and keeps the old configuration when the new one is wrong.
+A change that would remove, rename or restart previews waits for a person (`greenroom release`).
 
 The smallest setup is [examples/minimal](../examples/minimal), a whole one
 [examples/shop/platform](../examples/shop/platform).
@@ -28,7 +29,7 @@ For your editor: `# yaml-language-server: $schema=...` with [schema/greenroom.js
 [needs.md](needs.md) says what a preview can have of its own.
 
 Durations are a number and a unit: `30s`, `90m`, `12h`, `3d`. Commands are lists, or one string that is split as a shell
-would; no shell runs. Secrets are never in these files, only the names of the variables or files that hold them.
+would; no shell runs. Secrets are never in these files, only the names of the variables (upper case) or files that hold them.
 `chart`, `overlay`, `access`, `jira` and `velocity` are reserved for later releases and refused.
 """
 

@@ -23,7 +23,8 @@ Faults.fires = _counting  # type: ignore[method-assign]  # counts over all simul
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    whole = not session.config.option.keyword and not session.config.option.markexpr and not session.config.option.lf
+    option = session.config.option
+    whole = not (option.keyword or option.markexpr or getattr(option, "lf", False))
     if exitstatus or not whole or session.config.args != session.config.getini("testpaths"):
         return
     silent = [f"fault {name}" for name in ALL if not FIRED[name]]

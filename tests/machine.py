@@ -44,7 +44,8 @@ class Machine:
         actions = decision.actions
         rows = row_set(self.facts(), REPOSITORY)
         changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
-        new = rowsets.applied(rows, changes, self.now) if changes else rows
+        spent = decision.plan.spent
+        new = rowsets.applied(rows, changes, self.now, spent) if changes or spent else rows
         concluded = [a.identity for a in actions if isinstance(a, Conclude)]
         new = rowsets.all_told(new, concluded) if concluded else new
         previews = dict(self.holds.previews)
@@ -83,7 +84,7 @@ class Machine:
         done: list[Action] = []
         for _ in range(passes):
             decision = self.decision()
-            if not decision.actions:
+            if not decision.actions and not decision.plan.spent:
                 return done
             done += decision.actions
             self.apply(decision)

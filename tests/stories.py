@@ -99,6 +99,9 @@ class NoHistory:
     async def record_deployments(self, *deployments: Deployment) -> int:
         return len(deployments)
 
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        return ()
+
 
 @dataclass
 class Story:
@@ -154,6 +157,10 @@ class Story:
             self._controller = Reconciler(parts, self.platform)
         self._controller.platform = self.platform
         return self._controller
+
+    def restart(self) -> None:
+        """The controller ends, and the next pass is another one's."""
+        self._controller = None
 
     async def one_pass(self) -> str:
         """One pass; the sentence of what went wrong, or empty. The clock ticks a second, as a pass takes time."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,11 +20,11 @@ ABOUT = """A preview environment for every pull request that asks for one.
 
 \b
 The five commands that matter:
-  greenroom demo                watch the whole life of previews on this machine
-  greenroom check FOLDER        is the configuration right?
-  greenroom serve FOLDER        run it
-  greenroom list                every preview, and why it is as it is
-  greenroom explain shop#42     why is this one as it is, and what would change it?
+  greenroom demo              watch the whole life of previews on this machine
+  greenroom check FOLDER      is the configuration right?
+  greenroom serve FOLDER      run it
+  greenroom list              every preview, and why it is as it is
+  greenroom explain shop#42   why is it so, and what would change it?
 """
 
 ADMIN = click.option(
@@ -35,6 +36,12 @@ ADMIN = click.option(
     help="The admin address of the running instance.",
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+BY = click.option(
+    "--by",
+    default="",
+    metavar="NAME",
+    help="Who asks, for the record; without it your login name, or in a pod `the platform team`.",
+)
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path())
 
 
@@ -57,12 +64,22 @@ def _fail(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-@click.group(cls=_Group, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-def main() -> None:
+@click.group(
+    cls=_Group,
+    help=ABOUT,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+)
+@click.version_option(package_name="greenroom", message="greenroom %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """The entry point of the `greenroom` program."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
-@main.command()
+@main.command(short_help="Print the version.")
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed
@@ -70,11 +87,13 @@ def version() -> None:
     click.echo(installed("greenroom"))
 
 
-@main.command()
+@main.command(short_help="Say everything that is wrong with a configuration.")
 @FOLDER
 @AS_JSON
 def check(folder: Path, as_json: bool) -> None:
     """Read the configuration in FOLDER and say everything that is wrong with it."""
+    from dataclasses import asdict
+
     from greenroom import config
     from greenroom.core.text import counted
 
@@ -83,44 +102,55 @@ def check(folder: Path, as_json: bool) -> None:
     except FixConfiguration as error:
         if not as_json:
             raise
-        mistakes = [{"file": m.file, "path": m.path, "message": m.message, "fix": m.fix} for m in error.mistakes]
-        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        told = {"mistakes": list(map(asdict, error.mistakes)), "warnings": list(map(asdict, error.warnings))}
+        click.echo(json.dumps({"ok": False, **told}))
         sys.exit(error.exit_code)
     repositories = loaded.platform.repositories
     services = sum(len(r.services) for r in repositories)
     if as_json:
-        click.echo(json.dumps({"ok": True, "repositories": len(repositories), "services": services}))
+        warnings = list(map(asdict, loaded.warnings))
+        counts = {"repositories": len(repositories), "services": services}
+        click.echo(json.dumps({"ok": True, **counts, "warnings": warnings}))
     else:
+        for line in config.warned(loaded.warnings):
+            click.echo(line, err=True)
         click.echo(f"ok: {counted(services, 'service')} in {counted(len(repositories), 'repository', 'repositories')}")
 
 
-@main.command(name="import")
+@main.command(name="import", short_help="Draft services from Compose, a Procfile or app.json.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", default="", help="The service's name, where the file holds one.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="Its GitHub repository.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write the drafts into this folder, over no file.")
+@click.option(
+    "--write", type=click.Path(file_okay=False, path_type=Path), help="Write the drafts into this folder, over no file."
+)
 def import_(file: Path, name: str, repository: str, image: str, write: Path | None) -> None:
     """Draft services/*.yaml from a docker-compose.yml, a Procfile or Heroku's app.json; the rest is told."""
     from greenroom import importer
 
     made = importer.drafts(file, importer.Options(name, repository, image))
+    texts = {f"{draft.name}.yaml": importer.written(draft) for draft in made}
+    taken = [write / name for name in texts if write and (write / name).exists()]
+    if taken:
+        raise Failed(f"{taken[0]} exists already; nothing was written over it. Remove it, or write elsewhere.")
     for draft in made:
-        target = write / f"{draft.name}.yaml" if write else None
-        if target and target.exists():
-            raise Failed(f"{target} exists already; nothing was written over it. Remove it, or write elsewhere.")
         for note in draft.notes:
             click.echo(f"{draft.name}: {note}", err=True)
-        if target is None:
-            click.echo(f"---\n{importer.written(draft)}" if len(made) > 1 else importer.written(draft), nl=False)
-    if write:
+    if write is None:
+        click.echo("---\n".join(["", *texts.values()] if len(made) > 1 else texts.values()), nl=False)
+        return
+    try:
         write.mkdir(parents=True, exist_ok=True)
-        for draft in made:
-            (write / f"{draft.name}.yaml").write_text(importer.written(draft))
-            click.echo(f"{write / draft.name}.yaml")
+        for name, text in texts.items():
+            with (write / name).open("x") as target:
+                target.write(text)
+            click.echo(write / name)
+    except OSError as error:
+        raise Failed(f"{write} cannot be written to ({(error.strerror or 'unknown').lower()}). Name another.") from None
 
 
-@main.command()
+@main.command(short_help="Print the JSON Schema that an editor reads.")
 @click.argument("which", type=click.Choice(["greenroom", "service"]), default="greenroom")
 def schema(which: str) -> None:
     """Print the JSON Schema of greenroom.yaml, or of a service file."""
@@ -129,7 +159,7 @@ def schema(which: str) -> None:
     click.echo(json.dumps(config.json_schema()[which], indent=2))
 
 
-@main.command()
+@main.command(short_help="Run Greenroom until it is told to stop.")
 @FOLDER
 def serve(folder: Path) -> None:
     """Run Greenroom with the configuration in FOLDER until it is told to stop (SIGTERM or Ctrl-C)."""
@@ -140,7 +170,7 @@ def serve(folder: Path) -> None:
     sys.exit(asyncio.run(wire.serve(folder)))
 
 
-@main.command()
+@main.command(short_help="Print objects for git: previews without a controller.")
 @FOLDER
 @click.option("--without-gates", is_flag=True, help="Yes, I have read what this mode does not do.")
 def render(folder: Path, without_gates: bool) -> None:
@@ -156,7 +186,7 @@ def render(folder: Path, without_gates: bool) -> None:
     click.echo(text, nl=False)
 
 
-@main.command()
+@main.command(short_help="Bring the history database to this version.")
 @FOLDER
 def migrate(folder: Path) -> None:
     """Bring the history database of the configuration in FOLDER to this version."""
@@ -167,7 +197,7 @@ def migrate(folder: Path) -> None:
     click.echo(asyncio.run(wire.migrate(folder)))
 
 
-@main.command()
+@main.command(short_help="Watch the whole life of previews on this machine.")
 @click.option("--keep", is_flag=True, help="Leave it running at the end and print the dashboard's address.")
 @AS_JSON
 @click.option(
@@ -189,18 +219,17 @@ def demo(keep: bool, as_json: bool, state: Path | None) -> None:
         sys.exit(130)
 
 
-@main.command(name="list")
+@main.command(name="list", short_help="Every preview, and why it is as it is.")
 @ADMIN
 @AS_JSON
 def list_previews(admin: str, as_json: bool) -> None:
     """Every pull request with a preview, or with a reason why it has none."""
     from greenroom.terminal import printing
 
-    previews = _ask(admin, "/api/previews")
-    _print(previews, as_json, printing.previews)
+    _print(_ask(admin, "/api/previews"), as_json, partial(printing.previews, width=_width()))
 
 
-@main.command()
+@main.command(short_help="Why is a preview as it is, and what would change it?")
 @click.argument("preview", metavar="REPO#N")
 @ADMIN
 @AS_JSON
@@ -210,10 +239,10 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 
     repository, number = _named(preview)
     answer = _ask(admin, f"/api/previews/{repository}/{number}")
-    _print(answer, as_json, printing.explained)
+    _print(answer, as_json, partial(printing.explained, width=_width()))
 
 
-@main.command()
+@main.command(short_help="What would happen next; changes nothing.")
 @ADMIN
 @AS_JSON
 def plan(admin: str, as_json: bool) -> None:
@@ -223,56 +252,62 @@ def plan(admin: str, as_json: bool) -> None:
     _print(_ask(admin, "/api/plan"), as_json, printing.planned)
 
 
-@main.command()
+@main.command(short_help="Let exactly these held changes through, or list them.")
 @click.argument("previews", nargs=-1, metavar="REPO#N...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@BY
 @ADMIN
 @AS_JSON
-def release(previews: tuple[str, ...], yes: bool, admin: str, as_json: bool) -> None:
+def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: bool) -> None:
     """Let held changes through: exactly those named. Without names, list what is held."""
     from greenroom.terminal import printing
 
-    held = [p for p in _ask(admin, "/api/previews")["previews"] if p["hold"]]
+    held = {p["name"]: p for p in _ask(admin, "/api/previews")["previews"] if p["hold"]}
     if not previews:
-        _print({"held": held}, as_json, printing.held)
+        _print({"held": list(held.values())}, as_json, printing.held)
         return
-    names = ["#".join((r, str(n))) for r, n in map(_named, previews)]
-    for each in held:
-        if each["name"] in names and not as_json:
-            click.echo(f"{each['name']}: {each['reason']['text']}")
-    if not yes and not as_json:
+    names = _names(previews)
+    if unknown := [n for n in names if n not in held]:
+        now = ", ".join(sorted(held)) or "nothing"
+        raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {now}.")
+    for name in [] if as_json else names:
+        click.echo(f"{name}: {held[name]['reason']['text']}")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Nobody can answer here; add `--yes`.")
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
-    answer = _ask(admin, "/api/release", {"previews": names, "by": _who()})
-    _print(answer, as_json, printing.released)
+    _print(_ask(admin, "/api/release", {"previews": names, "by": _who(by)}), as_json, printing.released)
 
 
-@main.command()
+@main.command(short_help="Take the present chart and settings now.")
 @click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
+@BY
 @ADMIN
 @AS_JSON
-def roll(previews: tuple[str, ...], admin: str, as_json: bool) -> None:
+def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
     """Let these previews take the present chart and settings now, not with their next push. Their pods may restart."""
     from greenroom.terminal import printing
 
-    names = ["#".join((r, str(n))) for r, n in map(_named, previews)]
-    _print(_ask(admin, "/api/roll", {"previews": names, "by": _who()}), as_json, printing.rolled)
+    answer = _ask(admin, "/api/roll", {"previews": _names(previews), "by": _who(by)})
+    _print(answer, as_json, printing.rolled)
 
 
-@main.command()
+@main.command(short_help="Let a preview use the preview of another pull request.")
 @click.argument("preview", metavar="REPO#N")
 @click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
+@BY
 @ADMIN
 @AS_JSON
-def use(preview: str, target: tuple[str, ...], admin: str, as_json: bool) -> None:
+def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
     """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does."""
     from greenroom.terminal import printing
 
-    repository, number = _named(preview)
-    answer = _ask(admin, "/api/use", {"preview": f"{repository}#{number}", "target": " ".join(target), "by": _who()})
+    [name] = _names((preview,))
+    answer = _ask(admin, "/api/use", {"preview": name, "target": " ".join(target), "by": _who(by)})
     _print(answer, as_json, printing.used)
 
 
-@main.command()
+@main.command(short_help="Who uses what of whom, and why.")
 @ADMIN
 @AS_JSON
 def graph(admin: str, as_json: bool) -> None:
@@ -282,7 +317,7 @@ def graph(admin: str, as_json: bool) -> None:
     _print(_ask(admin, "/api/graph"), as_json, printing.graph)
 
 
-@main.command()
+@main.command(short_help="Find what carries our label and belongs to nothing.")
 @ADMIN
 @AS_JSON
 def sweep(admin: str, as_json: bool) -> None:
@@ -292,7 +327,7 @@ def sweep(admin: str, as_json: bool) -> None:
     _print(_ask(admin, "/api/sweep", {}), as_json, printing.swept)
 
 
-@main.command()
+@main.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell: `greenroom completion bash >> ~/.bashrc`."""
@@ -313,15 +348,30 @@ def _named(preview: str) -> tuple[str, int]:
     return repository, int(number)
 
 
-def _who() -> str:
-    """Who asks, for the record: the user's name, or what a container without one is called."""
-    import getpass
-    import socket
+def _names(previews: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(f"{repository}#{number}" for repository, number in map(_named, previews)))
 
+
+def _who(by: str) -> str:
+    """Who asks, for the record: people are told it in the comment, and a pod's name says nothing to them."""
+    import getpass
+    import os
+
+    if by:
+        return by
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "the platform team"
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return f"somebody at {socket.gethostname()}"
+        return "somebody at a terminal"
+
+
+def _width() -> int | None:
+    """The width to which lines are cut; None in a pipe, where they stay whole."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:

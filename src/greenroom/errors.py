@@ -56,13 +56,14 @@ class Mistake:
 
 
 class FixConfiguration(GreenroomError):
-    """The configuration is wrong. `mistakes` holds all of them, not only the first."""
+    """The configuration is wrong. `mistakes` holds all of them, not only the first; `warnings` what is only unwise."""
 
     exit_code = 2
 
-    def __init__(self, message: str, mistakes: tuple[Mistake, ...] = ()) -> None:
+    def __init__(self, message: str, mistakes: tuple[Mistake, ...] = (), warnings: tuple[Mistake, ...] = ()) -> None:
         super().__init__(message)
         self.mistakes = mistakes
+        self.warnings = warnings
 
 
 class Failed(GreenroomError):

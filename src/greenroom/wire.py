@@ -33,7 +33,7 @@ from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
+from greenroom.errors import Failed, FixConfiguration, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -66,6 +66,8 @@ def render(folder: Path) -> str:
     from greenroom.argocd.render import rendered
 
     loaded = config.load(folder)
+    if not loaded.settings.argocd.chart:  # with `engine: local` it may be left out
+        raise FixConfiguration("Argo CD needs the preview chart.", (config.NO_CHART,))
     objects = rendered(_frame(loaded), loaded.platform, loaded.settings.github.api_url)
     return "".join(f"---\n{json.dumps(o, indent=2)}\n" for o in objects)
 
@@ -117,21 +119,23 @@ class Instance:
         loaded = config.load(folder)
         settings = loaded.settings
         secrets = _Secrets(settings)
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await migrate_history(settings.history)
+        made: list[Instance] = []
+
+        def wake(repository_id: int) -> None:
+            for instance in made:
+                instance.wake_id(repository_id)
+
+        engine = _engine(loaded, wake)
         async with AsyncExitStack() as stack:
+            if isinstance(engine, ArgoEngine):  # it says what is wrong with its settings before a folder is made
+                await stack.enter_async_context(engine)
+            await _make_history(settings)
             history = await stack.enter_async_context(History(settings.history))
             client = await stack.enter_async_context(httpx2.AsyncClient(timeout=GITHUB_SECONDS))
             board = Board()
             sources = _sources(loaded, secrets, client)
-            made: list[Instance] = []
-
-            def wake(repository_id: int) -> None:
-                for instance in made:
-                    instance.wake_id(repository_id)
-
-            engine = _engine(loaded, wake)
-            await stack.enter_async_context(engine)
+            if isinstance(engine, LocalEngine):  # it starts processes, so everything else is right by now
+                await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
             instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
@@ -230,7 +234,7 @@ class Instance:
             "webhook": (listen.webhook, hooks),
             "dashboard": (
                 listen.dashboard,
-                dashboard(self._board, history, title, control),
+                dashboard(self._board, history, title, control, lambda: self._reconciler.platform.label),
             ),
             "admin": (listen.admin, admin(self._board, history, control, sweep)),
             "metrics": (listen.metrics, metrics(self._metrics, self._ready)),
@@ -301,6 +305,17 @@ def _refused(before: Platform, changed: Platform) -> Iterator[str]:
             yield f"`{field}: {wanted}` needs a restart: everything was made with {was}, which stays until then"
 
 
+async def _make_history(settings: Settings) -> None:
+    """The state folder and the history at this version; a folder that stays empty does not stay."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        await migrate_history(settings.history)
+    except GreenroomError:
+        with contextlib.suppress(OSError):
+            settings.state.rmdir()
+        raise
+
+
 def _with_port(platform: Platform, port: int | None) -> Platform:
     """The platform with the port that the local engine's proxy really has."""
     if port is None:
@@ -361,10 +376,6 @@ def _engine(loaded: Configuration, wake: Callable[[int], None]) -> AnyEngine:
 
 def _frame(loaded: Configuration) -> Frame:
     platform, argocd = loaded.platform, loaded.settings.argocd
-    if not argocd.chart:
-        fix = "Write oci://HOST/PATH/preview, or a git URL with the path after `//`, and `chartVersion`."
-        mistake = Mistake("greenroom.yaml", "argocd.chart", "the preview chart is not named.", fix)
-        raise FixConfiguration("Argo CD needs the preview chart.", (mistake,))
     return Frame(
         installation=platform.installation,
         prefix=platform.prefix,

@@ -69,6 +69,21 @@ def running(name: str, since: str, **more: Any) -> dict[str, Any]:
 
 CRASHED = {"terminated": {"exitCode": 1, "reason": "Error"}}
 OOM = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+HUNG = {
+    "terminated": {
+        "exitCode": 124,
+        "reason": "Error",
+        "startedAt": "2026-03-02T11:00:00Z",
+        "finishedAt": "2026-03-02T11:05:00Z",
+    }
+}
+NO_SHELL = {
+    "terminated": {
+        "exitCode": 128,
+        "reason": "StartError",
+        "message": 'exec: "sh": executable file not found in $PATH',
+    }
+}
 UNSCHEDULABLE = {
     "type": "PodScheduled",
     "status": "False",
@@ -120,6 +135,22 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
         "a migration that hangs",
         {"init": (running("migrate", ago(minutes=6)),)},
         "The migration of shop-web runs for longer than 5 min.",
+    ),
+    (
+        "a migration that was ended",
+        {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=HUNG),)},
+        "The migration of shop-web took longer than 5 min and was ended.",
+    ),
+    (
+        "a migration that was ended and is tried again",
+        {"init": (running("migrate", ago(seconds=20), restartCount=1, lastState=HUNG, ready=False),)},
+        "The migration of shop-web took longer than 5 min and was ended.",
+    ),
+    (
+        "an image that cannot end its migration",
+        {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=NO_SHELL),)},
+        'The migration of shop-web cannot be started: exec: "sh": executable file not found in $PATH.'
+        " Its image has no `sh` and `timeout` to end it with; set `migrateTimeout: never`.",
     ),
     (
         "a database that does not come",

@@ -190,6 +190,13 @@ def test_both_secrets_of_the_plugin_hold_the_same_token(controller: Render) -> N
     assert len(secrets[0]["stringData"]["token"]) == 48
 
 
+def test_beside_argo_cd_one_secret_is_enough(controller: Render) -> None:
+    [secret] = [o for o in controller(MINIMAL, "argocd") if o["kind"] == "Secret"]
+    assert secret["metadata"]["labels"]["app.kubernetes.io/part-of"] == "argocd"
+    keys = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in controller(MINIMAL, "argocd")]
+    assert len(keys) == len(set(keys))
+
+
 def test_render_says_of_the_project_and_of_namespaces_what_the_chart_says(controller: Render) -> None:
     found = controller(MINIMAL)
     mine, theirs = app_project(FRAME)["spec"], one(found, "AppProject")["spec"]
@@ -204,7 +211,7 @@ def test_render_says_of_the_project_and_of_namespaces_what_the_chart_says(contro
 
 def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:
     texts = [p.read_text() for p in (ROOT / "charts" / "preview" / "templates").glob("*.yaml")]
-    lines = [line.strip() for text in texts for line in text.splitlines()]
+    lines = [line for text in texts for line in text.splitlines()]  # of whole objects: what is within is indented
     kinds = {line.removeprefix("kind: ") for line in lines if line.startswith("kind: ") and "{{" not in line}
     allowed = {k["kind"] for k in app_project(FRAME)["spec"]["namespaceResourceWhitelist"]} | {"Namespace"}
     assert kinds | manifests.KINDS.keys() <= allowed
@@ -217,6 +224,7 @@ def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:
         ({"configuration": {"greenroom": {"domain": "x.test"}}}, "installation is empty"),
         ({**MINIMAL, "replica": 1}, "replica"),
         ({**MINIMAL, "replicas": 3}, "replicas"),
+        ({**MINIMAL, "replicas": 2}, "a history of their own"),
         ({**MINIMAL, "image": {"digest": "abc"}}, "digest"),
     ],
 )

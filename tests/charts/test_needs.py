@@ -18,6 +18,7 @@ import yaml
 
 from charts.rendering import CHART, Object, Render, Values, named, objects, pods, template
 from greenroom.config.needs import KINDS
+from greenroom.core.catalogue import CACHES
 
 TABLE: dict[str, Any] = yaml.safe_load((CHART / "kinds.yaml").read_text())
 PARTS = ("url", "host", "port", "user", "password", "database")
@@ -70,6 +71,7 @@ def test_an_entry_is_whole(kind: str) -> None:
         *("env", "stock", "start", "data", "below", "shared", "restart"),
     }
     assert found["restart"] in MEANINGS
+    assert (found["restart"] == "nothing") is (kind in CACHES)
     assert KINDS[kind].default in KINDS[kind].versions
     assert isinstance(found["user"], int)
     assert found["user"] > 0
@@ -235,7 +237,7 @@ def test_a_check_asks_with_the_password_and_tells_it_nobody(kind: str, tmp_path:
     program(
         tmp_path, client, f'echo "$@" >{tmp_path}/arguments; printf %s "${variable}" >{tmp_path}/password; echo PONG'
     )
-    [password] = TABLE[kind]["password"]
+    password = TABLE[kind]["password"][0]
     assert run(TABLE[kind]["check"], tmp_path, "db.example", **{password: SECRET}).returncode == 0
     assert (tmp_path / "password").read_text() == SECRET
     arguments = (tmp_path / "arguments").read_text()
@@ -246,7 +248,7 @@ def test_a_check_asks_with_the_password_and_tells_it_nobody(kind: str, tmp_path:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_a_check_fails_where_the_question_has_no_answer(kind: str, tmp_path: Path) -> None:
-    [password] = TABLE[kind]["password"]
+    password = TABLE[kind]["password"][0]
     program(tmp_path, CLIENTS[kind][0], "echo 'NOAUTH Authentication required.'; exit 1")
     assert run(TABLE[kind]["check"], tmp_path, "db.example", **{password: SECRET}).returncode != 0
 
@@ -286,7 +288,7 @@ def test_a_cache_starts_with_its_password_in_no_list_of_processes(
     kind: str, storage: str, appends: str, tmp_path: Path
 ) -> None:
     program(tmp_path, f"{kind}-server", 'echo "$@"; cat')
-    [password] = TABLE[kind]["password"]
+    password = TABLE[kind]["password"][0]
     done = run(TABLE[kind]["start"], tmp_path, storage, **{password: SECRET})
     arguments, setting = done.stdout.splitlines()
     assert arguments.split() == ["-", "--dir", "/data", "--save", "--appendonly", appends]

@@ -209,6 +209,14 @@ def test_nobody_else_reaches_anybody(shop: Reach) -> None:
         ("192.168.1.1", False),
         ("198.18.0.1", False),
         ("fe80::1", False),
+        ("64:ff9b::8c52:7904", True),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::c0a8:101", False),
+        ("64:ff9b:1::a00:1", False),
+        ("2002:a00:1::1", False),
+        ("ff02::1", False),
+        ("224.0.0.1", False),
     ],
 )
 def test_services_reach_the_internet_and_nothing_private(source: str, address: str, reached: bool, shop: Reach) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -90,6 +92,38 @@ def test_migrations_run_once_before_the_process_that_migrates(render: Render, ev
     assert (migrate["env"], migrate["envFrom"]) == (serve["env"], serve["envFrom"])
     assert web["progressDeadlineSeconds"] > 600
     assert web["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def limited(seconds: int) -> Values:
+    return {"services": {"catalog": {"migrate": {"timeoutSeconds": seconds}}}}
+
+
+def _run(command: list[str], *more: str) -> tuple[int, float]:
+    begun = time.monotonic()
+    code = subprocess.run([*command[:4], *more], check=False, timeout=20).returncode
+    return code, time.monotonic() - begun
+
+
+def test_a_migration_that_hangs_is_ended_and_others_end_as_they_do(render: Render, catalog: Values) -> None:
+    """The rendered command itself, run here."""
+    web = named(render(catalog, limited(1)), "Deployment", "catalog-web")["spec"]["template"]["spec"]
+    command = web["initContainers"][-1]["command"]
+    assert command[4:] == ["python", "migrate.py"]
+    assert _run(command, "sh", "-c", "exit 3")[0] == 3
+    assert _run(command, "true")[0] == 0
+    code, seconds = _run(command, "sleep", "15")
+    assert code == 124
+    assert seconds < 10
+    with subprocess.Popen([*command[:3], "60", "sleep", "50"]) as first:
+        time.sleep(0.3)
+        first.terminate()
+        assert first.wait(5) != 0, "and who ends the pod ends it"
+
+
+def test_a_migration_without_a_limit_is_as_it_is_written(render: Render, catalog: Values) -> None:
+    web = named(render(catalog, limited(0)), "Deployment", "catalog-web")["spec"]
+    assert web["template"]["spec"]["initContainers"][-1]["command"] == ["python", "migrate.py"]
+    assert web["progressDeadlineSeconds"] > 86400
 
 
 def test_a_link_set_by_hand_wins(render: Render, storefront: Values) -> None:

@@ -99,6 +99,7 @@ def service(**changes: Any) -> Values:
         (service(image=""), "image"),
         (service(env={"A": 1}), "A"),
         (service(env={"a-b": "1"}), "a-b"),
+        (service(env={"1A": "1"}), "1A"),
         (service(host="no host"), "host"),
         (service(needs={"db-": {"kind": "postgresql", "version": "16", "variables": {"URL": "url"}}}), "db-"),
         (service(needs={"db": {"kind": "postgresql", "version": "16", "variables": {}}}), "variables"),

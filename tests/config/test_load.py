@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom import config
+from greenroom.cli import main
 from greenroom.config import Secret, SecretSource
 from greenroom.config.fields import command, duration
 from greenroom.core.catalogue import (
@@ -108,6 +110,46 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert settings_.local.probe_timeout == timedelta(seconds=5)
 
 
+ARGO = {**PLATFORM, "engine": "argocd"}
+CHART = {"argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"}}
+
+
+@pytest.mark.parametrize("name", ["GITEA__database__HOST", "ConnectionStrings__Default", "_x", "a1"])
+def test_variables_are_called_as_programs_call_them(name: str, tmp_path: Path) -> None:
+    """Gitea's and .NET's are no upper case; Kubernetes and every shell take them."""
+    ways: list[dict[str, Any]] = [
+        {"uses": [{"service": "payments", "as": {"url": name}}]},
+        {"needs": [{"kind": "redis", "as": name}]},
+        {"address": {"public": name}},
+        {"env": {name: "1"}},
+    ]
+    for number, way in enumerate(ways):
+        made = folder(tmp_path / str(number), ARGO | CHART, catalog={**CATALOG, "uses": [], **way}, payments=PAYMENTS)
+        assert f"'{name}'" in repr(config.load(made).platform.repositories)
+
+
+CHARTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "argocd.chart: the preview chart is not named."),
+    ({"chartVersion": "0.1.0"}, "argocd.chart: the preview chart is not named."),
+    ({"chart": "oci://registry.example.com/charts/preview"}, "argocd.chartVersion: is missing."),
+]
+
+
+@pytest.mark.parametrize(("argocd", "sentence"), CHARTS)
+def test_check_refuses_the_chart_that_serve_would_miss(argocd: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(FixConfiguration, match="one mistake") as found:
+        config.load(folder(tmp_path, {**ARGO, "argocd": argocd}))
+    assert config.report(found.value).startswith(f"greenroom.yaml: {sentence} Write ")
+
+
+def test_the_local_engine_needs_no_chart_but_to_render_for_argo_cd(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    assert CliRunner().invoke(main, ["check", str(made)]).exit_code == 0
+    rendered = CliRunner().invoke(main, ["render", str(made)])
+    assert (rendered.exit_code, rendered.stdout) == (2, "")
+    assert rendered.stderr.startswith("greenroom.yaml: argocd.chart: the preview chart is not named.")
+
+
 KEYS = st.sampled_from(
     ["domain", "label", "limits", "lifetime", "github", "listen", "bots", "resync", "nonsense", "chart"]
 )
@@ -164,6 +206,26 @@ def test_what_is_no_duration(wrong: object) -> None:
 def test_commands_are_split_as_a_shell_would_and_never_run_by_one() -> None:
     assert command("sh -c 'a b'") == ("sh", "-c", "a b")
     assert command(["a b", "$(c)"]) == ("a b", "$(c)")
+
+
+def test_the_file_may_be_named_in_place_of_the_folder(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    by_file = config.load(made / "greenroom.yaml")
+    assert by_file == config.load(made)
+    assert config.digest(made / "greenroom.yaml") == by_file.digest
+
+
+@pytest.mark.parametrize(
+    ("file", "home"), [("services/catalog.yaml", "."), ("needs/mailpit.yaml", "."), ("values.yaml", ".")]
+)
+def test_another_file_is_none_that_can_be_named(
+    file: str, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder(tmp_path))
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).touch()
+    result = CliRunner().invoke(main, ["check", file])
+    assert (result.exit_code, result.stderr) == (2, f"{file}: is a file. Name the folder: `{home}`.\n")
 
 
 def test_a_change_of_any_file_is_noticed(tmp_path: Path) -> None:

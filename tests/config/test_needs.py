@@ -19,13 +19,14 @@ from greenroom.core.catalogue import Manifest, Need, Service, SharedNeed, Storag
 from greenroom.errors import FixConfiguration
 
 SHOP: dict[str, Any] = {"repository": "acme/shop", "image": "registry.example.com/acme/shop", "port": 8080}
+CHART = {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"}
 MAILPIT = Path(__file__).parents[1] / "charts" / "everything" / "needs" / "mailpit.yaml"
 
 
 def folder(path: Path, needs: object, engine: str = "argocd", manifest: str = "", **others: object) -> Path:
     (path / "services").mkdir(parents=True, exist_ok=True)
     (path / "needs").mkdir(exist_ok=True)
-    platform = {"installation": "test", "domain": "preview.example.com", "engine": engine}
+    platform = {"installation": "test", "domain": "preview.example.com", "engine": engine, "argocd": CHART}
     (path / "greenroom.yaml").write_text(yaml.safe_dump(platform))
     for name, service in ({"shop": {**SHOP, "needs": needs}} | others).items():
         (path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(service, sort_keys=False))
@@ -105,13 +106,13 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "an unknown kind",
         ["mongodb"],
-        "needs.0.kind: there is no need of the kind `mongodb`. Known: postgresql, mysql, mariadb, redis, valkey,"
+        "needs.0: there is no need of the kind `mongodb`. Known: postgresql, mysql, mariadb, redis, valkey,"
         " rabbitmq; for others see `manifest:`.",
     ),
     (
         "a kind by its other name",
         ["amqp"],
-        "needs.0.kind: there is no need of the kind `amqp`. Did you mean `rabbitmq`?",
+        "needs.0: there is no need of the kind `amqp`. Did you mean `rabbitmq`?",
     ),
     (
         "a version that is not offered",
@@ -136,7 +137,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a variable that is none",
         [{"kind": "redis", "as": "redis-url"}],
-        "needs.0.as.url: 'redis-url' is not valid here. It must match ^[A-Z][A-Z0-9_]*$.",
+        "needs.0.as: 'redis-url' is no name of a variable. Write `REDIS_URL`: letters, digits and `_`, no digit first.",
     ),
     (
         "an unknown key",
@@ -166,7 +167,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "two of one name",
         ["postgresql", {"kind": "postgresql", "as": "OTHER_URL"}],
-        "needs.0.name: two needs are called `postgresql`. Give one of them another `name:`.",
+        "needs.0: two needs are called `postgresql`. Give one of them another `name:`.",
     ),
     (
         "two of one variable",
@@ -200,7 +201,7 @@ def test_a_use_and_a_need_cannot_have_one_variable(tmp_path: Path) -> None:
 def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None:
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
-        "services/shop.yaml: needs.1.kind: the local engine does not offer RabbitMQ."
+        "services/shop.yaml: needs.1: the local engine does not offer RabbitMQ."
         f" It offers {', '.join(LOCAL)}; for others use `engine: argocd`.",
         "services/shop.yaml: needs.2.manifest: the local engine has no Kubernetes. Remove it, or use `engine: argocd`.",
     ]
@@ -277,7 +278,7 @@ def test_a_change_of_a_manifest_is_noticed(tmp_path: Path) -> None:
 )
 def test_a_manifest_is_in_the_folder_of_the_configuration(path: str, tmp_path: Path) -> None:
     [found] = mistakes(tmp_path, [{"manifest": path}])
-    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is not valid here.")
+    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is no manifest of this folder.")
 
 
 def altered(kind: str, *path: str | int, to: object) -> str:
@@ -434,7 +435,7 @@ def test_editors_take_all_shapes(needs: object) -> None:
 )
 def test_images_may_come_from_a_mirror(images: dict[str, str], wrong: str, tmp_path: Path) -> None:
     path = folder(tmp_path, ["redis"])
-    platform = {"installation": "test", "domain": "preview.example.com", "images": images}
+    platform = {"installation": "test", "domain": "preview.example.com", "images": images, "argocd": CHART}
     (path / "greenroom.yaml").write_text(yaml.safe_dump(platform))
     if wrong:
         with pytest.raises(FixConfiguration) as found:

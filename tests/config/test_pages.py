@@ -17,18 +17,20 @@ OTHER: dict[str, Any] = {"repository": "acme/other", "image": "registry.example.
 PLATFORM = {
     "installation": "test",
     "domain": "preview.example.com",
-    "staging": {
-        "payments": "https://payments.staging.example.com",
-        "catalog": {"url": "http://catalog.staging.svc:8080", "public": "https://catalog.staging.example.com"},
-    },
+    "argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"},
+}
+STAGING = {
+    "payments": "https://payments.staging.example.com",
+    "catalog": {"url": "http://catalog.staging.svc:8080", "public": "https://catalog.staging.example.com"},
 }
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_block_of_the_page_is_a_service(block: str, tmp_path: Path) -> None:
     (tmp_path / "services").mkdir()
-    (tmp_path / "greenroom.yaml").write_text(yaml.safe_dump(PLATFORM))
     used = [u["service"] for u in yaml.safe_load(block).get("uses", ())]
+    staging = {name: url for name, url in STAGING.items() if name in used}
+    (tmp_path / "greenroom.yaml").write_text(yaml.safe_dump({**PLATFORM, "staging": staging}))
     for name in used:
         (tmp_path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(OTHER))
     (tmp_path / "services" / "shop.yaml").write_text(block)

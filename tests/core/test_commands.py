@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.core.catalogue import Image, Process, Repository, Service, Use
 from greenroom.core.commands import Heard, Wish, heard, wish, wishes
-from greenroom.core.model import Actor, Kind, Permission, Said
+from greenroom.core.model import Actor, Kind, Memory, Permission, Said
 from greenroom.core.rows import Choice
 
 ADA, EVE, BOT = Actor("ada"), Actor("eve"), Actor("renovate[bot]", Kind.BOT)
@@ -25,16 +27,16 @@ SHOP = Repository(
         ),
     ),
 )
-MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ}
-READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve")}
+MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ, BOT.login: Permission.WRITE}
+READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve", BOT.login)}
 
 
 def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> Said:
     return Said(comment, by, text, edited)
 
 
-def listen(*comments: Said, choices: tuple[Choice, ...] = ()) -> Heard:
-    return heard(comments, choices, SHOP, MAY, READS)
+def listen(*comments: Said, known: Heard = Heard(), may: Mapping[str, Permission] = MAY) -> Heard:  # noqa: B008
+    return heard(comments, Memory(choices=known.choices, heard=known.last), SHOP, may, READS)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,10 @@ def listen(*comments: Said, choices: tuple[Choice, ...] = ()) -> Heard:
         ("/preview use payments", ["/preview use payments"]),
         ("/preview", ["/preview"]),
         ("/preview dance", ["/preview dance"]),
+        ("/Preview USE payments#17", [Wish("payments", "17")]),
+        ("/preview use payments#17\r\n", [Wish("payments", "17")]),
+        ("/preview use stoc\u212a-2#17", ["/preview use stoc\u212a-2#17"]),
+        ("x\u2028/preview use payments#17", []),
         ("/previews use payments#17", []),
         ("please /preview use payments#17", []),
         ("", []),
@@ -70,16 +76,16 @@ def test_what_is_no_wish(text: str) -> None:
 
 def test_the_later_comment_counts_in_whatever_order_they_are_read() -> None:
     both = (said("/preview use payments#1", 10), said("/preview use payments staging", 11))
-    assert listen(*both) == listen(*reversed(both)) == Heard((Choice("payments", "staging", "ada", 11),))
+    assert listen(*both) == listen(*reversed(both)) == Heard((Choice("payments", "staging", "ada", 11),), None, 11)
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["1", "2", "staging"])), unique_by=lambda c: c[0]))
 def test_hearing_twice_changes_nothing(comments: list[tuple[int, str]]) -> None:
     spoken = [said(f"/preview use payments{'#' if t.isdigit() else ' '}{t}", n) for n, t in comments]
     once = listen(*spoken)
-    assert listen(*spoken, choices=once.choices) == once
+    assert listen(*spoken, known=once) == once
     half = listen(*spoken[: len(spoken) // 2])
-    assert listen(*spoken, choices=half.choices) == once, "a late comment finds its place by its id"
+    assert listen(*spoken, known=half) == once, "whatever was read before"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +119,30 @@ def test_an_old_mistake_is_forgotten_once_a_command_worked() -> None:
     assert listen(right, said("/preview dance", 12)).answer
 
 
+def test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_anew() -> None:
+    asked = Choice("payments", "17", "the platform team", 10)
+    assert listen(said("/preview use payments staging", 10), known=Heard((asked,))).choices == (asked,)
+
+
+def test_who_may_write_later_said_nothing_before() -> None:
+    command = said("/preview use payments#1", by=EVE)
+    refused = listen(command)
+    promoted = listen(command, known=refused, may={**MAY, "eve": Permission.WRITE})
+    assert (promoted.choices, promoted.answer) == ((), refused.answer), "and is told the same"
+    again = listen(command, said("/preview use payments#1", 11, EVE), known=promoted, may={"eve": Permission.WRITE})
+    assert [c.to for c in again.choices] == ["1"]
+
+
+def test_a_mistake_beside_a_command_is_answered() -> None:
+    found = listen(said("/preview use payments#1\n/preview keep"))
+    assert [c.to for c in found.choices] == ["1"]
+    assert found.answer
+    assert "`/preview keep`, which is no command" in found.answer.text
+
+
 def test_who_may_not_read_the_target_chooses_it_in_vain() -> None:
-    found = heard([said("/preview use payments#1")], (), SHOP, MAY, {("payments", "ada"): Permission.NONE})
-    assert found == Heard((Choice("payments", "1", "ada", 10, refused=True),)), "told as if there were no such preview"
+    found = heard([said("/preview use payments#1")], Memory(), SHOP, MAY, {("payments", "ada"): Permission.NONE})
+    assert found.choices == (Choice("payments", "1", "ada", 10, refused=True),), "told as if there were no such preview"
 
 
 @pytest.mark.parametrize("unread", ["own", "target"])
@@ -123,4 +150,6 @@ def test_while_github_does_not_say_who_may_the_command_waits(unread: str) -> Non
     may = {} if unread == "own" else MAY
     reads = {} if unread == "target" else READS
     before = (Choice("payments", "staging", "grace", 3),)
-    assert heard([said("/preview use payments#1")], before, SHOP, may, reads) == Heard(before)
+    comments = [said("/preview use payments#1"), said("/preview use payments#2", 11, Actor("grace"))]
+    found = heard(comments, Memory(choices=before), SHOP, may, reads)
+    assert found == Heard(before, None, 9), "and so does what was said after it"

@@ -11,11 +11,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, pull_request
-from greenroom.core import reasons, text
+from builders import (
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    REPOSITORY_ID,
+    facts,
+    identity,
+    labelled,
+    observed,
+    preview,
+    pull_request,
+    row,
+    without_label,
+)
+from greenroom.core import text
+from greenroom.core.actions import Tell
 from greenroom.core.comment import Key, Signer, visible
 from greenroom.core.decision import decide
-from greenroom.core.model import Block, Comment, Health, Identity, Memory, Observed
+from greenroom.core.model import (
+    Actor,
+    Block,
+    Comment,
+    Health,
+    Identity,
+    Kind,
+    Memory,
+    Observed,
+    ObservedPreview,
+    RowSet,
+)
+from greenroom.core.rows import Row
+from greenroom.core.status import Status
 from greenroom.core.told import comment_text
 
 SIGNER = Signer("github.com", "test", Key("new", b"new secret"), (Key("old", b"old secret"),))
@@ -54,6 +81,24 @@ def test_an_older_key_is_accepted_and_asks_to_be_signed_again() -> None:
 )
 def test_what_is_not_whole_and_ours_is_nothing(comment: Comment | None, of: Identity) -> None:
     assert SIGNER.read(of, comment) is None
+
+
+def test_a_block_of_another_installation_is_worth_nothing() -> None:
+    """Even with the same key, and with our name written over its own."""
+    theirs = body(replace(SIGNER, installation="other")).replace("greenroom:1 other ", "greenroom:1 test ")
+    assert SIGNER.read(identity(1), Comment(5, theirs)) is None
+
+
+def test_a_comment_that_an_older_key_signed_is_written_again() -> None:
+    holds = observed(1)
+    [tell] = [
+        a for a in decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).actions if isinstance(a, Tell)
+    ]
+    for stale in (False, True):
+        block = Block(1, tell.memory, stale_key=stale)
+        written = Comment(5, f"{SIGNER.line(identity(1), 5, block)}\n{tell.text}")
+        again = facts(pull_request(1, comment=written), holds=holds, blocks={1: block})
+        assert [type(a) for a in decide(again, PLATFORM, REPOSITORY, NOW).actions] == [Tell] * stale
 
 
 @given(st.integers(0, 250), st.characters())
@@ -119,15 +164,95 @@ def test_nobody_asked_and_nobody_is_told() -> None:
     assert decide(silent, PLATFORM, REPOSITORY, NOW).actions == ()
 
 
-def test_only_the_address_of_a_link_is_shown_of_what_was_set_by_hand() -> None:
-    said = reasons.changed_by_hand(
-        [
-            ("links.payments.url", "https://ada:hunter2@pay.example.com/x?token=t0psecret"),
-            ("services.shop.env.KEY", "sk_live"),
-        ]
-    ).text
-    assert "links.payments.url = https://pay.example.com/x, services.shop.env.KEY." in said
-    assert not [word for word in ("hunter2", "t0psecret", "sk_live") if word in said]
+def told(view: Observed, **changes: object) -> Status:
+    return decide(facts(pull_request(1, **changes), holds=view), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+
+
+def seen(preview_: ObservedPreview, row_: Row | None = None) -> Observed:
+    rows = RowSet(REPOSITORY_ID, "shop", 1, {1: row_ or preview_.row})
+    return Observed({identity(1): preview_}, {REPOSITORY_ID: rows})
+
+
+BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), ("services.shop.env.KEY", "sk_live"))
+
+
+@pytest.mark.parametrize("health", [Health.READY, Health.FAILED])
+def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> None:
+    status = told(seen(replace(preview(1, health=health), by_hand=BY_HAND, why="It broke.")))
+    said = comment_text(status, PLATFORM, private=False)
+    assert "Changed in Argo CD by hand: links.payments.url, services.shop.env.KEY." in said
+    assert not [word for word in ("payments-17", "sk_live") if word in said]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:hunter2@pay.example.com/x?token=t0psecret", "https://pay.example.com"),
+        ("https://ada:p/ss@pay.example.com:8443", "https://pay.example.com:8443"),
+        ("ada:s3cret@pay.example.com:5432/db", "pay.example.com:5432"),
+        ("https://pay.example.com#access_token=s3cret", "https://pay.example.com"),
+        ("http://payments.preview-payments-1:8080", "http://payments.preview-payments-1:8080"),
+        ("", ""),
+    ],
+)
+def test_of_an_address_that_somebody_set_only_where_it_leads_is_shown(url: str, shown: str) -> None:
+    assert text.origin(url) == shown
+
+
+@pytest.mark.parametrize("state", ["ready", "failed", "asleep", "draft"])
+def test_whoever_looks_is_warned_before_a_preview_goes(state: str) -> None:
+    """The text that is written with the warning carries it, whatever else it says."""
+    quiet = NOW - timedelta(days=2, hours=12)
+    made = row(1, head_since=quiet, created=quiet, asleep=state == "asleep", sleepy=state == "asleep")
+    there = preview(1, made, health=Health.FAILED if state == "failed" else Health.READY)
+    labels = frozenset({"preview", "preview-sleep"}) if state == "asleep" else frozenset({"preview"})
+    pull = pull_request(1, draft=state == "draft", labels=labels, label_events=(labelled(quiet),), created_at=quiet)
+    platform = replace(PLATFORM, policy=replace(PLATFORM.policy, drafts=False))
+    found = decide(facts(pull, holds=seen(there, made)), platform, REPOSITORY, NOW)
+    [tell] = [a for a in found.actions if isinstance(a, Tell)]
+    assert tell.memory.warned_at == NOW
+    assert "The preview will be removed at 2026-03-03 12:00 UTC: nobody has worked on it for 3 d." in tell.text
+
+
+def test_that_data_began_anew_is_news_for_a_day() -> None:
+    for age, shown in ((timedelta(hours=1), True), (timedelta(days=2), False)):
+        made = row(1, incarnation=2, renewed=NOW - age)
+        assert ("began anew" in told(seen(preview(1, made), made)).reason.text) is shown
+
+
+@pytest.mark.parametrize(("before", "told_so"), [("waiting", True), ("removed", False)])
+def test_a_wish_that_is_taken_back_is_told_and_a_removal_stays_told(before: str, told_so: bool) -> None:
+    body = f"{SIGNER.line(identity(1), 5, Block(1, Memory()))}\n### Preview {before}\n\nA sentence."
+    pull = without_label(1)
+    found = decide(facts(replace(pull, comment=Comment(5, body))), PLATFORM, REPOSITORY, NOW)
+    assert [a.text.startswith("### No preview") for a in found.actions if isinstance(a, Tell)] == [True] * told_so
+
+
+def test_the_line_that_matters_is_above_the_fold_and_the_log_is_indented() -> None:
+    failed = replace(
+        preview(1, health=Health.FAILED), why="It broke.", log=("Traceback:", '  File "a.py"', "Boom: `x`")
+    )
+    said = comment_text(told(seen(failed)), PLATFORM, private=True)
+    assert "> `Boom: 'x'`" in said
+    assert '\n  File "a.py"\n' in said
+
+
+@pytest.mark.parametrize("blocked", [{"draft": True}, {"head_repository_id": 99}])
+def test_who_has_no_preview_is_not_told_how_to_remove_it(blocked: dict[str, object]) -> None:
+    platform = replace(PLATFORM, policy=replace(PLATFORM.policy, drafts=False))
+    found = decide(facts(pull_request(1, **blocked)), platform, REPOSITORY, NOW).statuses[identity(1)]
+    assert "to remove the preview" not in comment_text(found, platform, private=True)
+
+
+def test_the_account_that_labelled_may_be_gone() -> None:
+    ghost = labelled(by=Actor("ghost", Kind.NOBODY))
+    reason = told(Observed(), label_events=(ghost,)).reason
+    assert reason.text == "The account that put the label `preview` on does not exist any more."
+
+
+def test_a_label_in_other_capitals_is_pointed_at() -> None:
+    reason = told(Observed(), labels=frozenset({"Preview"}), label_events=(labelled(label="Preview"),)).reason
+    assert reason.text == "The label `Preview` is on; the one that counts is `preview`."
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from builders import (
     NOW,
     PLATFORM,
     REPOSITORY,
+    REPOSITORY_ID,
     SERVICE,
     digest,
     facts,
@@ -20,10 +21,12 @@ from builders import (
     observed,
     preview,
     pull_request,
+    row,
     sha,
+    unlabelled,
     without_label,
 )
-from greenroom.core.actions import Start
+from greenroom.core.actions import Change, Start
 from greenroom.core.catalogue import Image, ImageFrom, Policy
 from greenroom.core.decision import decide
 from greenroom.core.desired import desired
@@ -33,11 +36,13 @@ from greenroom.core.model import (
     Identity,
     ImageState,
     Kind,
+    Life,
     Missing,
     Observed,
     Permission,
     Present,
     PullRequest,
+    RowSet,
     Unknown,
 )
 from greenroom.core.status import Stage
@@ -52,6 +57,7 @@ EVE = Actor("eve")
     [
         ({"labels": frozenset(), "label_events": ()}, Stage.NONE, "not-asked"),
         ({"label_events": ()}, Stage.BLOCKED, "label-without-event"),
+        ({"label_events": (labelled(), unlabelled())}, Stage.BLOCKED, "label-without-event"),
         ({"head_repository_id": 8}, Stage.BLOCKED, "fork"),
         ({"head_repository_id": None}, Stage.BLOCKED, "fork"),
         ({"draft": True}, Stage.BLOCKED, "draft"),
@@ -114,6 +120,20 @@ def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, Imag
     assert words in status.reason.text
     assert status.serving
     assert decision.plan.actions == ()
+
+
+@pytest.mark.parametrize("why", ["image", "draft"])
+def test_what_waits_still_sleeps_and_its_data_still_begins_anew(why: str) -> None:
+    """The version that runs follows people and its own data while another one cannot come."""
+    pushed = pull_request(1, head_sha=sha(1, 2), labels=frozenset({"preview", "preview-sleep"}), draft=why == "draft")
+    made = row(1, lives=(("db", "first"),))
+    there = replace(preview(1, made), lives=(Life("db", "second"),))
+    holds = Observed({identity(1): there}, {REPOSITORY_ID: RowSet(REPOSITORY_ID, "shop", 1, {1: made})})
+    given = facts(pushed, holds=holds, images={HEAD: Missing()})
+    platform = replace(PLATFORM, policy=replace(PLATFORM.policy, drafts=False))
+    [change] = [a for a in decide(given, platform, REPOSITORY, NOW).actions if isinstance(a, Change)]
+    assert (change.row.sleepy, change.row.incarnation) == (True, 2)
+    assert (change.row.head_sha, change.row.versions) == (made.head_sha, made.versions)
 
 
 def test_a_tag_that_moves_is_told_and_not_followed() -> None:

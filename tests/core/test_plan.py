@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, pull_request
+from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, labelled, pull_request, sha
 from greenroom.core import breaker
-from greenroom.core.actions import Change, Remove, Start, TakeLabelOff, Tell, Withdraw
-from greenroom.core.catalogue import Limits, Platform, Service
+from greenroom.core.actions import Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
+from greenroom.core.catalogue import Limits, Need, Platform, Service, Storage
 from greenroom.core.decision import decide
-from greenroom.core.model import Cause, State
+from greenroom.core.model import Activity, Cause, Identity, Ledger, RowSet, State, Withdrawal
 from greenroom.core.status import Stage
 from machine import Machine
 
@@ -194,6 +194,18 @@ def test_inactivity_warns_then_decides_then_takes_the_label_off() -> None:
     ]
 
 
+def test_an_old_preview_that_people_work_on_goes_for_its_age_and_says_so() -> None:
+    life = replace(PLATFORM.lifetime, max_age=timedelta(days=5))
+    made = machine(1, replace(PLATFORM, lifetime=life))
+    done = []
+    for _ in range(14):
+        made.pass_time(timedelta(hours=12))
+        made.pull_requests[1] = replace(made.pull_requests[1], activities=(Activity("commented", ADA, made.now),))
+        done += made.settle()
+    [said] = [a.reason.text for a in done if isinstance(a, Conclude)]
+    assert said == "The preview expired: it reached its greatest age."
+
+
 def test_a_lost_block_postpones_an_expiry() -> None:
     made = machine(1)
     made.pass_time(timedelta(days=2, hours=1))
@@ -234,6 +246,31 @@ def test_expiries_come_at_a_bounded_rate() -> None:
     assert len(made.living) == 4
 
 
+def test_labels_of_what_expired_are_taken_off_at_a_bounded_rate() -> None:
+    """Also where each is decided in one pass: what was withdrawn within the hour counts."""
+    made = machine(9)
+    made.pass_time(timedelta(days=4))
+    done = [made.decision()]
+    for _ in range(2):  # warned, then decided
+        made.apply(done[-1])
+        made.pass_time(timedelta(days=1, minutes=1))
+        done.append(made.decision())
+    assert sum(isinstance(a, TakeLabelOff) for a in done[-1].actions) == 3
+
+
+def test_the_bound_of_all_repositories_holds_in_each() -> None:
+    """Three of another repository went within this hour: here none goes without a question."""
+    made = machine(3)
+    gone = tuple(Withdrawal(Identity(8, n), Cause.UNLABELLED, made.now, told=True) for n in (1, 2, 3))
+    other = RowSet(8, "web", 1, {}, Ledger(withdrawals=gone))
+    made.unlabel(1, ADA)
+    facts = replace(made.facts(), observed=replace(made.holds, sets={**made.holds.sets, 8: other}))
+    found = decide(facts, made.platform, REPOSITORY, made.now)
+    assert not [a for a in found.actions if isinstance(a, Withdraw)]
+    assert "3 go without a question" in found.statuses[identity(1)].reason.text
+    assert "of all repositories" in found.statuses[identity(1)].reason.text
+
+
 def test_a_read_that_is_too_old_takes_no_label_off_and_forgets_no_warning() -> None:
     made = machine(1)
     made.pass_time(timedelta(days=2, hours=1))
@@ -266,16 +303,111 @@ def test_a_release_does_not_cover_the_preview_that_comes_after() -> None:
     assert made.living == {1}, "the same mistake asks again"
 
 
-def test_a_release_that_was_not_needed_ends_within_the_hour() -> None:
+def test_a_release_that_was_not_needed_is_over() -> None:
     made = machine(1)
     made.platform = replace(PLATFORM, label="review")
     made.release(1)
     made.platform = PLATFORM  # put back before the next pass
     made.settle()
-    made.pass_time(timedelta(hours=1, seconds=1))
     made.platform = replace(PLATFORM, label="review")
     made.settle()
     assert made.living == {1}
+
+
+def test_a_release_of_a_label_that_came_back_is_over() -> None:
+    made = machine(1)
+    asked = made.pull_requests[1]
+    renamed = replace(asked, labels=frozenset({"demo"}))
+    made.pull_requests[1] = renamed
+    made.settle()
+    made.release(1)
+    made.pull_requests[1] = asked
+    made.settle()
+    made.pull_requests[1] = renamed
+    made.settle()
+    assert made.living == {1}, "renamed again, it is asked again"
+
+
+def test_a_release_of_a_service_that_goes_lets_it_go_once() -> None:
+    two = with_services(SERVICE, replace(SERVICE, name="admin", public=False))
+    made = machine(1, two)
+
+    def services() -> list[str]:
+        return [s.name for s in made.holds.sets[7].rows[1].services]
+
+    for _ in range(2):  # the same mistake is asked about again
+        made.platform = PLATFORM
+        made.settle()
+        assert services() == ["shop", "admin"]
+        made.release(1)
+        made.settle()
+        assert services() == ["shop"]
+        made.platform = two
+        made.settle()
+
+
+def test_a_stale_read_ends_no_release() -> None:
+    made = machine(1)
+    made.platform = replace(PLATFORM, label="review")
+    made.release(1)
+    late = replace(made.facts(), stale=frozenset({1}))
+    assert decide(late, made.platform, REPOSITORY, made.now).plan.spent == frozenset()
+
+
+def test_an_address_that_changes_for_all_restarts_only_so_many_in_an_hour() -> None:
+    told = replace(SERVICE, address=(("public", "PUBLIC_URL"),))
+    made = machine(20, with_services(told))
+    made.platform = replace(with_services(told), scheme="http")
+    changes = [a for a in made.settle() if isinstance(a, Change)]
+    assert len(changes) == 3
+    assert all(a.restart for a in changes)
+
+
+def test_what_was_unlabelled_and_labelled_and_closed_still_counts_for_its_hour() -> None:
+    made = machine(10)
+    for number in (1, 2, 3):
+        made.unlabel(number, ADA)
+    made.settle()
+    for number in (1, 2, 3):
+        old = made.pull_requests[number]
+        events = (*old.label_events, labelled(made.now))
+        made.pull_requests[number] = replace(old, labels=frozenset({"preview"}), label_events=events)
+    made.settle()
+    for number in (1, 2, 3):
+        made.pull_requests[number] = replace(made.pull_requests[number], state=State.CLOSED, closed_at=made.now)
+    made.settle()
+    for number in range(4, 11):
+        made.unlabel(number, ADA)
+    made.settle()
+    assert made.living == set(range(4, 11)), "three went within this hour"
+
+
+DATABASE = Need("db", "postgresql", "16", (("url", "DATABASE_URL"),))
+CACHE = Need("cache", "redis", "8", (("url", "REDIS_URL"),))
+
+
+@pytest.mark.parametrize(
+    "after", [(), (replace(DATABASE, kind="mysql", version="8.4"),), (replace(DATABASE, storage=Storage.PERSISTENT),)]
+)
+def test_data_that_a_change_of_the_configuration_would_take_waits_for_a_person(after: tuple[Need, ...]) -> None:
+    made = machine(1, with_services(replace(SERVICE, needs=(DATABASE,))))
+    made.platform = with_services(replace(SERVICE, needs=after, env=(("COLOUR", "green"),)))
+    made.pull_requests[1] = replace(made.pull_requests[1], head_sha=sha(1, 2))
+    made.settle()
+    row = made.holds.sets[7].rows[1]
+    assert row.services[0].needs == (DATABASE,)
+    assert row.head_sha == sha(1, 2), "a push still arrives"
+    assert "lose the data of shop's db" in made.decision().statuses[identity(1)].reason.text
+    made.release(1)
+    made.settle()
+    assert made.holds.sets[7].rows[1].services[0].needs == after
+
+
+def test_a_cache_goes_with_the_configuration() -> None:
+    made = machine(1, with_services(replace(SERVICE, needs=(CACHE,))))
+    made.platform = PLATFORM
+    made.settle()
+    assert made.holds.sets[7].rows[1].services[0].needs == ()
 
 
 def test_a_preview_under_another_name_is_another_one_and_the_first_goes_before() -> None:

@@ -33,6 +33,7 @@ from greenroom.core.model import (
     Cause,
     Confirmation,
     Facts,
+    Identity,
     Kind,
     Memory,
     Observed,
@@ -54,6 +55,12 @@ def verdict(listed: PullRequest | None, answer: Confirmation | str | None, **cha
 
 def closed(**changes: object) -> PullRequest:
     return pull_request(1, state=State.CLOSED, closed_at=NOW, **changes)
+
+
+def test_an_answer_about_another_pull_request_confirms_nothing() -> None:
+    """A repository that was deleted and made anew answers under the same name."""
+    other = replace(closed(), identity=Identity(999, 1))
+    assert isinstance(verdict(None, confirmation(other)), Stay)
 
 
 @pytest.mark.parametrize(

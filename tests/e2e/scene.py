@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -100,11 +101,23 @@ def thing(kind: str, name: str, namespace: str = "") -> dict[str, Any] | None:
     return found
 
 
+def processes(pod_uid: str, words: str) -> list[int]:
+    """The processes of a pod on this node whose command line holds these words."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            groups = (folder / "cgroup").read_text().replace("_", "-")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if pod_uid in groups and words in command:
+                found.append(int(folder.name))
+    return found
+
+
 class GitHub:
     """The simulated GitHub in a thread of its own."""
 
     def __init__(self, port: int = 0) -> None:
-        self.world = World(running=True)
+        self.world = World(datetime.now(UTC), running=True)  # its times stand beside Kubernetes'
         self.simulator = Simulator(self.world)
         self.hooks = Webhooks(self.world, SECRETS["webhook-secret"])
         self.url = ""
@@ -318,9 +331,9 @@ class Pull:
 
     @property
     def uid(self) -> str:
-        """The uid of its Application, or nothing."""
+        """The uid of its Application, or nothing when there is none or it is on its way out."""
         found = self.application
-        return str(found["metadata"]["uid"]) if found else ""
+        return str(found["metadata"]["uid"]) if found and not found["metadata"].get("deletionTimestamp") else ""
 
     def exists(self) -> bool:
         return thing("namespace", self.namespace) is not None
@@ -516,10 +529,24 @@ class Scene:
 
         return until(check, seconds, f"{words!r} in the explanation of {pull.name}")
 
+    def troubled(self, words: str, seconds: float = 30.0) -> None:
+        """The list of previews says what cannot be read."""
+
+        def check() -> bool:
+            text = " ".join(self.greenroom("list").split())
+            assert words in text, text
+            return True
+
+        until(check, seconds, f"{words!r} in the list")
+
     def kill(self) -> None:
-        """kill -9 of the controller; its pod, its history and all its memory are gone."""
-        name = self.controller()["metadata"]["name"]
-        kubectl("delete", "pod", "-n", HOME, name, "--grace-period=0", "--force")
+        """kill -9 of the controller's process on the node; then its pod, so its history and all its memory are gone."""
+        pod = self.controller()["metadata"]
+        killed = processes(pod["uid"], "greenroom serve")
+        assert killed, "the controller's process was not found"
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        kubectl("delete", "pod", "-n", HOME, pod["name"], "--grace-period=0", "--force")
 
     def scale(self, replicas: int) -> None:
         kubectl("scale", "-n", HOME, "deploy/greenroom", f"--replicas={replicas}")

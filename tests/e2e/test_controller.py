@@ -77,8 +77,8 @@ def test_argo_cd_restarted_in_the_middle(scene: Scene) -> None:
     pull.ready("2")
     uid = pull.uid
     cluster = str(ROOT / "deploy" / "cluster" / "cluster")
+    sha = pull.push("3")  # Argo CD is at it, or about to be
     run(cluster, "restart", "argocd-applicationset-controller", "argocd-application-controller")
-    sha = pull.push("3")
     pull.answers("3", 90)
     pull.says(sha[:7])
     assert pull.uid == uid

@@ -25,6 +25,10 @@ def test_github_down_removes_nothing(scene: Scene, fault: str) -> None:
     before = scene.github.do(lambda w: w.faults.fired[fault])
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     until(lambda: scene.github.do(lambda w: w.faults.fired[fault]) > before + 1, 60, f"{fault} seen")
+    if fault == "empty-list":
+        scene.explains(pull, "GitHub's list leaves this pull request out", 30)
+    else:
+        scene.troubled("GitHub", 30)
     time.sleep(3)
     assert pull.uid == uid
     pull.answers("2", 5)
@@ -73,9 +77,11 @@ def test_access_that_is_lost_is_held(scene: Scene, what: str) -> None:
     else:
         hidden(True)
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
+    said = "GitHub refuses the token" if what == "token refused" else "GitHub shows us no repository shop/payments"
     for _ in range(3):
-        time.sleep(2)
+        scene.troubled(said, 60)
         scene.github.do(lambda w: w.advance(timedelta(hours=8)))
+        time.sleep(2)
     assert pull.uid == uid
     pull.answers("2", 5)
     scene.github.do(lambda w: w.faults.off())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -57,6 +58,21 @@ REFUSED = {
     "another chart": ("spec.template.spec.source.repoURL", "https://example.com/charts.git"),
     "another folder of the chart's repository": ("spec.template.spec.source.path", "charts/other"),
     "a namespace of the chart's own": ("spec.template.spec.source.helm.namespace", "kube-system"),
+    "values that the chart's schema refuses": ("spec.template.spec.source.helm.skipSchemaValidation", True),
+    "values of a file": ("spec.template.spec.source.helm.valueFiles", ["../other.yaml"]),
+    "parameters": ("spec.template.spec.source.helm.parameters", [{"name": "x", "value": "y"}]),
+    "another source of the same chart": (
+        "spec.template.spec.sourceHydrator",
+        {
+            "drySource": {"repoURL": "https://example.com/x.git", "path": ".", "targetRevision": "main"},
+            "syncSource": {"path": "out", "targetBranch": "env"},
+        },
+    ),
+    "plain files": ("spec.template.spec.source.directory", {"recurse": True}),
+    "labels of a namespace": (
+        "spec.template.spec.syncPolicy.managedNamespaceMetadata",
+        {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+    ),
     "a template in the generator": (
         "spec.generators",
         [
@@ -118,9 +134,12 @@ def test_of_an_application_only_the_operations_state_may_change(scene: Scene) ->
             json.dumps(body),
         )
 
-    taken, said = patched({"status": {"operationState": {"phase": "Terminating"}}})
-    assert taken, said
     bodies: tuple[dict[str, Any], ...] = (
+        {"status": {"operationState": {"phase": "Terminating"}}},  # it has ended
+        {"status": {"operationState": {"phase": "Running"}}},
+        {"status": {"sync": {"status": "Unknown"}}},
+        {"status": {"history": None}},
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"}]}},
         {"spec": {"project": "default"}},
         {"spec": {"source": {"helm": {"parameters": [{"name": "links.x.url", "value": "http://x"}]}}}},
         {"operation": {"sync": {}}},
@@ -131,6 +150,45 @@ def test_of_an_application_only_the_operations_state_may_change(scene: Scene) ->
     for body in bodies:
         taken, said = patched(body)
         assert not taken, body
+        assert "ValidatingAdmissionPolicy" in said, said
+
+
+@pytest.fixture
+def running(scene: Scene) -> Iterator[dict[str, Any]]:
+    """An Application of ours whose operation runs, where no Argo CD works on it and our account may do anything."""
+    where = "policies-tried"
+    scene.payments.pull_request("running", "2").ready("2")
+    found = thing("application", "preview-payments-" + str(scene.pulls[-1].number), ARGO)
+    assert found is not None
+    found["metadata"] = {"name": "preview-tried-1", "namespace": where, "labels": found["metadata"]["labels"]}
+    operation = {"sync": {"revision": "v1"}}
+    found["status"]["operationState"] |= {"phase": "Running", "operation": operation}
+    kubectl("create", "namespace", where)
+    kubectl(
+        "create", "rolebinding", "all", "-n", where, "--clusterrole=cluster-admin", f"--serviceaccount={HOME}:greenroom"
+    )
+    kubectl("create", "-f", "-", given=json.dumps(found))
+    yield found
+    kubectl("delete", "namespace", where, "--wait=false")
+
+
+def test_an_operation_that_runs_may_be_ended_and_nothing_else(running: dict[str, Any]) -> None:
+    def patched(body: object) -> tuple[bool, str]:
+        where = ("-n", "policies-tried", "--type=merge", "--dry-run=server")
+        return as_greenroom("patch", "application", "preview-tried-1", *where, "-p", json.dumps(body))
+
+    taken, said = patched({"status": {"operationState": {"phase": "Terminating"}}})
+    assert taken, said
+    planted: tuple[dict[str, Any], ...] = (
+        {"operation": {"sync": {"manifests": ["{}"]}}},
+        {"syncResult": {"revision": "v1", "source": {"repoURL": "https://example.com/x.git"}}},
+        {"phase": "Terminating", "operation": {"sync": {"manifests": ["{}"]}}},
+        {"phase": "Succeeded"},
+        {"startedAt": "2026-03-02T12:00:00Z"},
+    )
+    for state in planted:
+        taken, said = patched({"status": {"operationState": state}})
+        assert not taken, state
         assert "ValidatingAdmissionPolicy" in said, said
 
 

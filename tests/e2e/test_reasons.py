@@ -57,7 +57,7 @@ def test_out_of_quota(scene: Scene) -> None:
         time.sleep(4)
         pull = scene.payments.pull_request("quota", "2")
         comment = pull.says("does not fit the preview's quota", 90)
-        assert "10m is the limit" in comment or "limit" in comment
+        assert "cpu=10m is the limit" in comment
 
 
 def test_unschedulable(scene: Scene) -> None:

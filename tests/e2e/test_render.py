@@ -7,7 +7,7 @@ import sys
 
 import yaml
 
-from e2e.scene import ARGO, DOMAIN, NODE, SECRETS, Scene, kubectl, run, thing, until
+from e2e.scene import ARGO, DOMAIN, HOME, NODE, SECRETS, Scene, kubectl, objects, run, thing, until
 
 
 def test_rendered_sets_make_a_preview_without_the_controller(scene: Scene) -> None:
@@ -40,6 +40,8 @@ def test_rendered_sets_make_a_preview_without_the_controller(scene: Scene) -> No
     pull = scene.payments.pull_request("rendered", "2", labelled=False)
     pull.label("plain")
     name = f"plain-payments-{pull.number}"
+    scene.scale(0)
+    until(lambda: not objects("pods", HOME, "app.kubernetes.io/name=greenroom"), 60, "no controller")
     kubectl("apply", "--validate=warn", "-f", "-", given=text)
     try:
         host = f"payments-pr-{pull.number}.{DOMAIN}"
@@ -61,3 +63,4 @@ def test_rendered_sets_make_a_preview_without_the_controller(scene: Scene) -> No
         until(lambda: thing("namespace", name) is None, 60, "its end, by Argo CD's own hand")
     finally:
         kubectl("delete", "-f", "-", "--wait=false", given=text, check=False)
+        scene.scale(1)

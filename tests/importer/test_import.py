@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from greenroom import config
 from greenroom.cli import main
 from greenroom.errors import FixConfiguration
-from greenroom.importer import Draft, Options, drafts, written
+from greenroom.importer import Options, drafts, written
+from importer.drafted import OPTIONS, load, read
 
-OPTIONS = Options(repository="acme/shop", image="registry.example.com/acme/shop")
 COMPOSE = """
 x-shared: &code { build: ., environment: { DATABASE_URL: "postgres://u:p@db:5432/shop", RAILS_ENV: production } }
 services:
@@ -33,7 +33,7 @@ services:
       SECRET_KEY_BASE: ${SECRET:-abc}
       LOG_LEVEL: ${LEVEL:-info}
       REGION: ${REGION}
-      lower: x
+      no.name: x
     command: bundle exec puma -p 3000
     ports: ["127.0.0.1:3000:3000"]
     depends_on: { db: { condition: service_healthy }, broker: {} }
@@ -46,21 +46,6 @@ services:
     expose: ["9000"]
     environment: ["DB_HOST=db", "DB_USER=u", "DB_PASSWORD=p", "DB_NAME=shop"]
 """
-
-
-def read(tmp_path: Path, name: str, text: str, **beside: str) -> list[Draft]:
-    for other, content in {name: text, **beside}.items():
-        (tmp_path / other).write_text(content)
-    return drafts(tmp_path / name, OPTIONS)
-
-
-def check(tmp_path: Path, made: list[Draft]) -> None:
-    """The drafts load as a configuration."""
-    (tmp_path / "services").mkdir()
-    (tmp_path / "greenroom.yaml").write_text("{ installation: test, domain: preview.example.com }")
-    for draft in made:
-        (tmp_path / "services" / f"{draft.name}.yaml").write_text(written(draft))
-    config.load(tmp_path)
 
 
 def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> None:
@@ -92,13 +77,13 @@ def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> 
             "as": {"host": "DB_HOST", "user": "DB_USER", "password": "DB_PASSWORD", "database": "DB_NAME"},
         }
     ]
-    check(tmp_path, [web, api])
+    load(tmp_path, [web, api])
 
 
 def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
     web, _ = read(tmp_path, "docker-compose.yml", COMPOSE)
     said = " ".join(web.notes)
-    for words in ("SECRET_KEY_BASE", "REGION", "lower", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
+    for words in ("SECRET_KEY_BASE", "REGION", "no.name", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
         assert words in said
     assert "abc" not in written(web), "no secret's value, not even a default"
 
@@ -112,6 +97,37 @@ def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path
     assert any("queue (rabbitmq:3)" in note and "nothing here names it" in note for note in draft.notes)
     assert {note.partition(" ")[0] for note in draft.notes if "from outside the file" in note} == {"KEY", "TOKEN"}
     assert draft.data["env"] == {"DEBUG": "1", "SINCE": "2026-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("command", "written", "missing"),
+    [
+        ('"celery --concurrency=${JOBS}"', ["celery", "--concurrency="], "JOBS"),
+        ('[celery, "--concurrency=${JOBS:?set it}", "${MORE}"]', ["celery", "--concurrency=", ""], "JOBS, MORE"),
+        ('"celery --concurrency=${JOBS:-2}"', ["celery", "--concurrency=2"], ""),
+    ],
+)
+def test_what_a_command_takes_from_outside_the_file_is_said(
+    command: str, written: list[str], missing: str, tmp_path: Path
+) -> None:
+    [draft] = read(
+        tmp_path,
+        "compose.yml",
+        f"services: {{ worker: {{ build: ., command: {command} }} }}",
+    )
+    assert draft.data["processes"]["worker"]["command"] == written
+    assert [n for n in draft.notes if "takes" in n] == (
+        [f"The command of worker takes {missing} from outside the file, where the draft has nothing: write it."]
+        if missing
+        else []
+    )
+
+
+def test_a_value_with_a_hole_is_left_out_and_said_an_empty_one_is_carried_over(tmp_path: Path) -> None:
+    env = '{ URL: "https://${HOST}/x", EMPTY: "", NONE: "${A:-}", REGION: "${REGION:?set it}" }'
+    [draft] = read(tmp_path, "compose.yml", f"services: {{ web: {{ build: ., ports: [80], environment: {env} }} }}")
+    assert draft.data["env"] == {"EMPTY": "", "NONE": ""}
+    assert [n.partition(" takes")[0] for n in draft.notes if " takes" in n] == ["URL", "REGION"]
 
 
 APP: dict[str, Any] = {
@@ -145,7 +161,7 @@ def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, 
     assert all(
         words in said for words in ("KEY_BASE is made by Heroku", "DOMAIN is asked for", "`buildpacks`", "$PORT")
     )
-    check(tmp_path, [made])
+    load(tmp_path, [made])
 
 
 def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
@@ -201,11 +217,17 @@ def test_scripts_that_have_no_place_are_said(tmp_path: Path) -> None:
         ("docker-compose.yml", "a: 1", "holds no `services:`"),
         ("docker-compose.yml", "a: 1\n---\nb: 2", "holds no `services:`"),
         ("docker-compose.yml", "services: { db: { image: postgres } }", "no service of your own"),
-        ("compose.yml", "services: { web: { build: ., environment: 5 } }", "services.web.environment: 5 is not valid"),
+        (
+            "compose.yml",
+            "services: { web: { build: ., environment: 5 } }",
+            "services.web.environment: what it holds is not valid",
+        ),
         ("compose.yml", "services: { web: { build: ., ports: 80 } }", "Write a list of ports."),
         ("compose.yml", "services: { web: { build: ., healthcheck: { test: { a: b } } } }", "services.web.healthcheck"),
+        ("compose.yml", "services: { web: { build: ., entrypoint: { a: b } } }", "Write a text or a list."),
+        ("compose.yml", "services: { web: { build: ., extends: { file: a.yml } } }", "Write a service, or `service:`"),
         ("compose.yml", "services: { web: }", "services.web: holds no mapping"),
-        ("app.json", '{ "addons": "heroku-redis" }', "addons: 'heroku-redis' is not valid here. Write a list of"),
+        ("app.json", '{ "addons": "heroku-redis" }', "addons: what it holds is not valid here. Write a list of"),
         (
             "app.json",
             '{ "environments": { "review": { "scripts": { "postdeploy": 1 } } } }',
@@ -221,16 +243,56 @@ def test_what_cannot_be_read_is_one_sentence(name: str, text: str, sentence: str
     assert sentence in config.report(found.value)
 
 
-def test_what_is_not_there_is_one_sentence_and_two(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["import", str(tmp_path / "nothing.yml")])
+def test_what_cannot_be_read_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "latin.yml").write_bytes(b"services: { a: \xe4 }")
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    for name, words in (
+        ("nothing.yml", "there is no such file."),
+        (".", "is a folder."),
+        ("latin.yml", "is no UTF-8 text."),
+        ("latin.yml/x", "cannot be read (not a directory)."),
+    ):
+        done = CliRunner().invoke(main, ["import", str(tmp_path / name)])
+        assert done.exit_code == 2
+        known = "Name a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile."
+        assert done.stderr == f"{tmp_path / name}: {words} {known}\n"
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "deep.json")])
+    assert (done.exit_code, done.stderr) == (2, "deep.json: is no JSON. Mend it, or name another file.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--repository", "shop"], "--repository: is no name on GitHub. Write `owner/name`."),
+        (["--image", "acme/shop"], "--image: 'acme/shop' names no registry. Write its host first"),
+        (["--image", "registry.example.com/shop:1"], "names a tag"),
+    ],
+)
+def test_an_option_that_check_would_refuse_in_the_draft_is_refused(
+    options: list[str], sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Procfile").write_text("web: run\n")
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), *options])
     assert done.exit_code == 2
-    assert "cannot be read" in done.output
+    assert sentence in done.stderr
+
+
+def test_other_files_that_a_compose_file_includes_are_said(tmp_path: Path) -> None:
+    [made] = read(tmp_path, "compose.yml", "include: [other.yml]\nservices: { web: { build: ., ports: [80] } }")
+    assert "`include` was left out: other files are not read; `docker compose config` prints the whole." in made.notes
+
+
+def test_one_name_and_one_image_for_several_services_are_said(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: { web: { build: . }, api: { build: api } }")
+    made = drafts(tmp_path / "compose.yml", Options("shop", "acme/shop", "registry.example.com/acme/shop"))
+    assert [draft.name for draft in made] == ["web", "api"]
+    assert all("`--name` was not used" in " ".join(d.notes) and "image of `--image`" in " ".join(d.notes) for d in made)
 
 
 def test_a_draft_without_names_is_refused_by_check_until_they_are_filled(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: run\n")
     with pytest.raises(FixConfiguration) as found:
-        check(tmp_path, drafts(tmp_path / "Procfile", Options()))
+        load(tmp_path, drafts(tmp_path / "Procfile", Options()))
     assert [str(m).partition("CHANGE-ME")[1] for m in found.value.mistakes] == ["CHANGE-ME"] * 2
 
 
@@ -247,3 +309,10 @@ def test_written_files_are_never_written_over(tmp_path: Path) -> None:
     assert again.exit_code == 1
     assert "exists already" in again.output
     assert not (into / "web.yaml").exists(), "all or nothing"
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: run\n")
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), "--write", str(tmp_path / "Procfile" / "x")])
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith("cannot be written to (not a directory). Name another.")

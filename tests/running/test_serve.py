@@ -34,8 +34,8 @@ async def test_explain_plan_dashboard_and_comment_say_the_same(played: tuple[Sta
     sha = scene.shop.commit("payments", "idea", "2")
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "preview", "ada")
-    comment = await until(lambda: eyes.says("payments", number, "waiting for image"))
-    sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha}."
+    comment = await until(lambda: eyes.says("payments", number, "Waiting for image"))
+    sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha[:7]}…."
     assert sentence in comment
     code, explained = await scene.command("explain", f"payments#{number}")
     assert code == 0
@@ -103,7 +103,7 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "demo", "ada")
     comment = await until(lambda: eyes.says("payments", number, "### Preview ready"))
-    assert comment.startswith("<!-- greenroom:1 demo "), "signed as before, and found again"
+    assert comment.startswith(f"<!-- greenroom:1 {scene.installation} "), "signed as before, and found again"
     [rows] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
     assert f'"name": "preview-payments-{number}"' in rows
 
@@ -169,6 +169,34 @@ async def test_what_is_wrong_at_the_start_is_one_sentence(played: tuple[Stage, E
     assert done.stderr.count("services/") <= 1, sentence
     assert "Traceback" not in done.stderr
     assert not [s for s in environment.values() if s and s in done.stderr]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["engine: argocd"], "the preview chart is not named"),
+        (["engine: argocd", "argocd: {chart: oci://r/c, chartVersion: '1', kubeconfig: nothing}"], "cannot be reached"),
+        (["engine: local", "database: postgresql+psycopg://nobody@127.0.0.1:1/x"], "cannot be used for the history"),
+    ],
+    ids=["no chart", "no cluster", "no database"],
+)
+async def test_what_is_wrong_at_the_start_leaves_no_folder_behind(lines: list[str], words: str, tmp_path: Path) -> None:
+    text = ["installation: test", "domain: preview.example.com", *lines]
+    (tmp_path / "greenroom.yaml").write_text("\n".join(text) + "\n")
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "web.yaml").write_text("repository: acme/web\nimage: r.example.com/web\nport: 8080\n")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*SERVE, str(tmp_path)],
+        env={**os.environ, **SECRETS, "GREENROOM_PLUGIN_TOKEN": "x"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode
+    assert words in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["greenroom.yaml", "services"]
 
 
 async def test_a_second_instance_is_told_of_the_first(played: tuple[Stage, Eyes], tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from greenroom.controller.pace import AT_ONCE
+from greenroom.core.model import Health
 from greenroom.core.status import Stage
 from stories import SLUG, Story, sha
 
@@ -268,3 +272,18 @@ async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Stor
     await story.passes(4)
     assert story.world.faults.fired["stale"] >= 2
     assert len(story.comments(number)) == 1
+
+
+async def test_what_flaps_is_told_a_few_times_and_not_each_time(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know how often it wrote; the one process must")
+    number = story.labelled()
+    await story.passes(3)
+    counts = story.controller().parts.sources.github.counts
+    before = counts["PATCH rest"]
+    [identity] = story.engine.previews
+    for health in (Health.FAILED, Health.READY) * 20:
+        story.engine.previews[identity] = replace(story.engine.previews[identity], health=health, why="It broke.")
+        await story.one_pass()
+    assert 20 <= counts["PATCH rest"] - before <= AT_ONCE
+    assert story.comments(number)

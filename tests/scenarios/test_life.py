@@ -8,7 +8,7 @@ from stories import SLUG, Story, sha
 async def test_label_image_ready_close(story: Story) -> None:
     number = story.labelled(image=False)
     await story.passes(3)
-    assert "### Preview waiting for image" in story.comment(number)
+    assert "### Preview waiting" in story.comment(number)
     assert story.living == set()
     story.images.push("shop/web", sha("feature"))
     await story.passes(3)
@@ -145,7 +145,7 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     first, second = story.labelled("one"), story.labelled("two")
     await story.passes(4)
     assert story.living == {first}
-    assert "number 1 in the queue" in story.comment(second)
+    assert "number 1 in its repository's queue" in story.comment(second)
     story.world.close(SLUG, first, "ada")
     await story.passes()
     assert story.living == {second}

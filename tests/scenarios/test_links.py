@@ -137,6 +137,28 @@ async def test_a_comment_that_somebody_spoils_loses_no_choice(two: Two) -> None:
     assert "ada chose it" in two.comment(SLUG, shop), "and the comment is as it was"
 
 
+async def test_a_read_that_lags_behind_our_own_block_loses_no_choice(two: Two) -> None:
+    """A replica of GitHub's still has the comment without the choice, and Greenroom was started anew."""
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    simulator = two.story.simulator
+    assert simulator
+    two.world.faults.on("stale", path="no path yet")
+    simulator.freeze()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    two.story.restart()
+    two.world.faults.active["stale"].path = "graphql"
+    await two.passes(2)
+    assert two.world.faults.fired["stale"]
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it moves nowhere meanwhile"
+    two.world.faults.off()
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    assert "ada chose it" in two.comment(SLUG, shop)
+
+
 async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.say(shop, f"/preview use payments#{pay}")
@@ -149,6 +171,46 @@ async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> Non
     assert facts.blocks[shop].memory.choices, "our block reads back"
     assert await two.story.controller().reconcile(two.platform.repositories[1]) is None, "and nothing is left to do"
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+
+
+def changed(two: Two, repository: str) -> None:
+    """Another setting of every service of one repository: more restarts than an hour allows."""
+
+    def louder(one: Repository) -> Repository:
+        return replace(one, services=tuple(replace(s, env=(("LOG", "debug"),)) for s in one.services))
+
+    two.story.configure(repositories=tuple(louder(r) if r.name == repository else r for r in two.platform.repositories))
+
+
+async def test_what_waits_for_its_restart_still_follows_what_people_choose(two: Two) -> None:
+    pay = two.payments()
+    shops = [two.shop(f"idea-{n}") for n in range(5)]
+    for number in shops:
+        two.say(number, f"/preview use payments#{pay}")
+    await two.passes()
+    changed(two, "shop")
+    await two.passes(3)
+    held, other = (n for n in shops if two.story.status(n).hold)
+    two.say(held, "/preview use payments staging")
+    await two.passes(3)
+    assert two.url(held) == "http://payments.staging"
+    two.world.close(PAY, pay, "grace")
+    await two.passes()
+    assert two.url(other) == "http://payments.staging", "nobody is left with a dead address"
+    assert two.row(other).services[0].env == (), "and the change still waits"
+
+
+async def test_what_waits_for_its_restart_still_opens_its_port(two: Two) -> None:
+    pays = [two.payments(f"p-{n}") for n in range(4)]
+    shop = two.shop()
+    await two.passes()
+    changed(two, "payments")
+    await two.passes(3)
+    [held] = [n for n in pays if (s := two.story.board.find("payments", n)) and s.hold]
+    two.say(shop, f"/preview use payments#{held}")
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{held}:8080"
+    assert two.row(held, PAY).open_to == (("payments", f"preview-shop-{shop}", 8080),)
 
 
 async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Two) -> None:
@@ -197,7 +259,7 @@ async def test_a_preview_that_requires_another_waits_for_it_and_keeps_what_it_ha
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert shop in {i.number for i in two.story.engine.previews}, "it is held, not removed"
-    assert f"payments#{pay} has no preview that may be used" in two.comment(SLUG, shop)
+    assert f"until payments#{pay}, which ada chose, has a preview that may be used" in two.comment(SLUG, shop)
 
 
 async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> None:
@@ -217,7 +279,7 @@ async def test_who_may_not_command_is_told_so(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
     await two.passes()
-    assert "> eve may not command this preview: that needs write access." in two.comment(SLUG, shop)
+    assert "> eve's command counts for nothing: that needs write access." in two.comment(SLUG, shop)
     two.say(shop, "/preview use paymint#1")
     await two.passes()
     assert "Did you mean `payments`?" in two.comment(SLUG, shop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,17 @@ import pytest
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity, Running
-from greenroom.core.status import Stage, Status, Used, User
+from greenroom.core.status import Reason, Stage, Status, Used, User
 from greenroom.errors import Failed
 from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
+from greenroom.web import said
 from greenroom.web.admin import admin
 from greenroom.web.dashboard import dashboard
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PAGE = "/previews/shop/1"
 HOSTILE = "<script>alert(1)</script> `code` \"'"
 
 
@@ -41,9 +44,11 @@ class Nothing:
         return [{"preview": name, "code": by} for name in names]
 
     async def use(self, name: str, text: str, by: str) -> dict[str, object]:
-        if "#" not in text:
-            raise Failed(f"{text!r} names no target.")
-        return {"preview": name, "service": text, "to": by, "done": not text.endswith("#99")}
+        service, _, to = text.replace("#", " ").partition(" ")
+        if not to:
+            raise Failed(f"{text!r} names no target. {HOSTILE}")
+        self.by = by
+        return {"preview": name, "service": service, "to": to, "done": to != "99"}
 
 
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
@@ -82,16 +87,124 @@ async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
     assert "1 open pull request without a preview" in page
 
 
+async def test_what_goes_by_itself_stands_above_what_waits() -> None:
+    stages = (Stage.READY, Stage.BLOCKED, Stage.EXPIRING, Stage.WAITING, Stage.HELD, Stage.FAILED)
+    page = (await client(*(status(n, s) for n, s in enumerate(stages))).get("/")).text
+    order = [stages[int(n)] for n in re.findall(r'<a class="title" href="/previews/shop/(\d+)"', page)]
+    assert order == [Stage.FAILED, Stage.HELD, Stage.EXPIRING, Stage.BLOCKED, Stage.WAITING, Stage.READY]
+
+
+async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answers() -> None:
+    page = (await client(status(1)).get("/")).text
+    assert "Everything answers." not in page
+    assert ">https://web-pr-1.preview.example.com</a>" in page
+    renewed = replace(status(1), reason=reasons.data_renewed(NOW))
+    assert reasons.data_renewed(NOW).text in (await client(renewed).get("/")).text
+    worker = replace(status(1), services=(Running("web", "", "a" * 40, "", True),))
+    assert "Everything answers." in (await client(worker).get("/")).text
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "shown"),
+    [
+        (Stage.FAILED, reasons.failed("It broke.", ""), True),
+        (Stage.HELD, reasons.label_gone("preview"), True),
+        (Stage.BLOCKED, reasons.draft(), True),
+        (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
+        (Stage.QUEUED, reasons.queued(1, 5, "of ada"), False),
+    ],
+)
+async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
+    stage: Stage, reason: Reason, shown: bool
+) -> None:
+    page = (await client(replace(status(1, stage), reason=reason)).get("/")).text
+    assert ('<span class="fix">' in page) is shown
+    assert (reason.fix[:20] in page) is shown
+
+
+SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)
+
+
+@pytest.mark.parametrize(
+    ("stage", "hold", "expires", "shown"),
+    [
+        (Stage.READY, "", SOON, True),
+        (Stage.READY, "", PAST, False),
+        (Stage.HELD, "key", SOON, False),
+        (Stage.HELD, "", SOON, False),
+        (Stage.EXPIRING, "", SOON, False),
+        (Stage.REMOVED, "", SOON, False),
+        (Stage.READY, "", None, False),
+    ],
+)
+async def test_only_what_will_go_by_itself_is_said_to_go(
+    stage: Stage, hold: str, expires: datetime | None, shown: bool
+) -> None:
+    one = client(replace(status(1, stage), hold=hold, expires=expires))
+    assert ("goes in <time" in (await one.get("/")).text) is shown
+    assert ("20 h</time>" in (await one.get("/")).text) is shown
+    assert ("Goes at 2026-03-03 08:00:00 UTC" in (await one.get(PAGE)).text) is shown
+
+
+async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_whatever_else_goes_on() -> None:
+    warning = Reason("expiring", "The preview will be removed at 2026-03-03 08:00 UTC.", "A push keeps it.")
+    failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, by_hand=("links.payments.url",))
+    page = (await client(failed).get(PAGE)).text
+    assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
+    assert "Goes at" not in page, "once is enough"
+    assert "Changed in Argo CD by hand: links.payments.url." in page
+    by_hand = replace(failed, reason=reasons.changed_by_hand((("links.payments.url", "x"),)))
+    assert (await client(by_hand).get(PAGE)).text.count("Changed in Argo CD by hand") == 1
+
+
+async def test_a_preview_page_begins_with_where_to_go() -> None:
+    away = Running("worker", "https://worker-pr-1.preview.example.com", "b" * 40, "", False)
+    answer = reasons.command_no_service("ada", "paymets", "payments", ["payments"])
+    shown = replace(status(1), services=(*status(1).services, away), answer=answer)
+    page = (await client(shown).get(PAGE)).text
+    pull_request, address, reason, runs = map(
+        page.index,
+        ("https://github.example.com/acme/shop/pull/1", "https://web-pr-1", "Everything answers.", "What runs"),
+    )
+    assert pull_request < address < reason < runs
+    assert '<a href="https://web-pr-1.preview.example.com"' in page
+    assert '<a href="https://worker-pr-1' not in page, "an address that does not answer is no link"
+    assert "https://worker-pr-1.preview.example.com" in page
+    assert "Did you mean <code>payments</code>?" in page
+    assert '<a href="https://worker-pr-1' not in (await client(shown).get("/")).text
+
+
 async def test_the_filter_works_without_javascript() -> None:
     page = (await client(status(1, title="Blue"), status(2, title="Green")).get("/", params={"q": "green shop"})).text
     assert "Green" in page
     assert "Blue" not in page
 
 
+async def test_a_typed_filter_is_in_the_address_and_a_refresh_leaves_that_alone() -> None:
+    one = client(status(1))
+    typed = {"hx-request": "true", "hx-source": "input#q"}
+    answer = await one.get("/lines", params={"q": "held & ada"}, headers=typed)
+    assert answer.headers["hx-replace-url"] == "/?q=held+%26+ada"
+    assert "held &amp; ada" in (await one.get(answer.headers["hx-replace-url"])).text
+    assert (await one.get("/lines", params={"q": ""}, headers=typed)).headers["hx-replace-url"] == "/"
+    refreshed = await one.get("/lines", params={"q": "held", "seen": "0"}, headers={"hx-source": "section#lines"})
+    assert "hx-replace-url" not in refreshed.headers
+
+
+async def test_a_refresh_leaves_open_what_a_person_opened() -> None:
+    page = (await client(status(1, Stage.NONE)).get("/")).text
+    config = re.search(r'name="htmx-config" content=\'([^\']*)\'', page)
+    assert config
+    assert "open" in json.loads(config[1])["morphIgnore"], "the attribute is the person's, not the server's"
+    assert '<details id="without">' in page
+
+
 async def test_an_empty_board_teaches_the_three_steps() -> None:
-    page = (await client().get("/")).text
+    transport = httpx2.ASGITransport(dashboard(Board(), Past(), "test", label=lambda: "review-app"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        page = (await one.get("/")).text
     assert page.count("<li>") == 3
-    assert "Put the preview label on it" in page
+    assert "Put the label <code>review-app</code> on it" in page
 
 
 async def test_trouble_is_on_top() -> None:
@@ -133,14 +246,29 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+STYLE = (Path(package.__file__).parent / "static" / "greenroom.css").read_text()
+THEMES = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", STYLE)]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["text", "quiet", "accent", "bad", "warn", "busy"])
 @pytest.mark.parametrize("ground", ["page", "soft"])
-def test_every_colour_can_be_read(theme: int, name: str, ground: str) -> None:
-    css = (Path(package.__file__).parent / "static" / "greenroom.css").read_text()
-    themes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{[^}]*\}", css)]
-    light, dark = sorted((luminance(themes[theme][name]), luminance(themes[theme][ground])), reverse=True)
-    assert (light + 0.05) / (dark + 0.05) >= 4.5
+def test_every_colour_can_be_read(theme: dict[str, str], name: str, ground: str) -> None:
+    assert contrast(theme[name], theme[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
+@pytest.mark.parametrize("ground", ["page", "soft"])
+def test_the_edges_of_fields_and_the_lines_of_the_graph_can_be_seen(theme: dict[str, str], ground: str) -> None:
+    assert contrast(theme["edge"], theme[ground]) >= 3
+    assert re.search(r"\.graph path \{[^}]*stroke: var\(--edge\)", STYLE)
+    assert re.search(r"input, button \{[^}]*border: 1px solid var\(--edge\)", STYLE)
+    assert "::placeholder { color: var(--quiet); opacity: 1; }" in STYLE
 
 
 async def test_the_admin_port_answers_the_command_line_only() -> None:
@@ -183,37 +311,132 @@ async def test_a_preview_shows_its_links_and_who_uses_it() -> None:
     assert "payments#17" in page
     assert "ada chose it" in page
     assert "front#2" in page
-    assert 'placeholder="payments#17, or payments staging"' in page
+
+
+async def sent(
+    one: httpx2.AsyncClient, target: str, *, origin: str | None = "http://localhost", token: str = "", path: str = PAGE
+) -> httpx2.Response:
+    """The form of the first preview's page, as a browser sends it; `token` and `path` say otherwise."""
+    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get(PAGE)).text)
+    assert found
+    data = {"target": target, "token": token or found[1]}
+    return await one.post(f"{path}/use", data=data, headers={"origin": origin} if origin else {})
 
 
 @pytest.mark.parametrize(
-    ("target", "origin", "token", "code", "said"),
+    ("target", "words", "role"),
     [
-        ("payments#17", "http://localhost", "right", 303, ""),
-        ("payments#99", "http://localhost", "right", 202, "Not yet"),
-        ("nonsense", "http://localhost", "right", 409, "names no target"),
-        ("payments#17", "http://evil.example", "right", 403, "Nothing was changed"),
-        ("payments#17", None, "right", 403, "Nothing was changed"),
-        ("payments#17", "http://localhost", "wrong", 403, "Nothing was changed"),
-        ("payments#17", "http://localhost", "of another page", 403, "Nothing was changed"),
+        ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
+        ("shop#2", "Noted: shop from shop#2, once that has a preview that may be used.", "status"),
+        ("web#2", "Noted: web from web#2. It takes effect within seconds.", "status"),
+        ("web default", "Noted: web from where it comes by default. It takes effect within seconds.", "status"),
+        ("payments#99", "Not noted yet: the comment that holds it could not be written.", "alert"),
+        ("paymnts", "&#39;paymnts&#39; names no target.", "alert"),
     ],
 )
-async def test_the_form_is_taken_from_its_own_page_only(
-    target: str, origin: str | None, token: str, code: int, said: str
-) -> None:
+async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: str, words: str, role: str) -> None:
     one = linked_client()
-    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get("/previews/shop/1")).text)
+    answer = await sent(one, target)
+    assert answer.status_code == 303
+    page = (await one.get(answer.headers["location"])).text
+    before, found, after = page.partition(f'role="{role}"')
     assert found
-    sent = {"right": found[1], "wrong": "0" * 64, "of another page": found[1]}[token]
-    path = "/previews/shop/2/use" if token == "of another page" else "/previews/shop/1/use"
-    answer = await one.post(path, data={"target": target, "token": sent}, headers={"origin": origin} if origin else {})
+    assert words in after
+    assert 'id="preview"' not in before, "what is refreshed does not hold the message, so it stays"
+    assert "<script>alert" not in page
+    typed = re.search(r'<input id="target"[^>]*>', page)
+    assert typed
+    assert (f'value="{target}"' in typed[0]) is (role == "alert"), "what has to be mended stands there again"
+    assert words not in (await one.get(PAGE)).text
+    assert words not in (await one.get(answer.headers["location"].replace("/1?", "/2?"))).text
+
+
+@pytest.mark.parametrize(
+    ("own", "when"),
+    [
+        (status(1, Stage.READY), "It takes effect within seconds."),
+        (status(1, Stage.WAITING), "It takes effect within seconds."),  # its last good version takes it over
+        (replace(status(1, Stage.WAITING), created=None), "The preview is waiting; it takes effect after that."),
+        (replace(status(1, Stage.QUEUED), created=None), "The preview is queued; it takes effect after that."),
+        (status(1, Stage.ASLEEP), "The preview is asleep; it takes effect after that."),
+    ],
+)
+def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
+    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True}
+    assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
+
+
+async def test_a_form_names_nobody_whom_it_does_not_know() -> None:
+    control, one = Nothing(), replace(status(1), links=LINKED)
+    transport = httpx2.ASGITransport(dashboard(Board({one.identity: one}), Past(), "acme", control))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as browser:
+        await sent(browser, "payments staging")
+    assert control.by == "somebody at the dashboard"
+
+
+async def test_a_message_comes_from_no_address() -> None:
+    assert "gone" not in (await linked_client().get(PAGE, params={"note": "gone", "said": "gone"})).text
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", None])
+async def test_a_form_of_another_site_changes_nothing(origin: str | None) -> None:
+    answer = await sent(linked_client(), "payments#17", origin=origin)
+    assert answer.status_code == 403
+    assert "Nothing was changed" in answer.text
+    assert "<header>" in answer.text
+
+
+@pytest.mark.parametrize(("token", "path"), [("0" * 64, "/previews/shop/1"), ("", "/previews/shop/2"), ("é", PAGE)])
+async def test_a_form_that_is_out_of_date_changes_nothing_and_keeps_what_was_typed(token: str, path: str) -> None:
+    one = linked_client()
+    answer = await sent(one, "payments#17", token=token, path=path)
+    assert answer.status_code == 303
+    page = (await one.get(answer.headers["location"])).text
+    assert "Nothing was changed; send it again." in page
+    if path == PAGE:
+        assert 'value="payments#17"' in page
+
+
+async def test_the_address_of_a_form_leads_to_its_page() -> None:
+    answer = await linked_client().get("/previews/shop/1/use")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/previews/shop/1")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/previews/shop/one", 404),
+        ("GET", "/previews/shop/9", 404),
+        ("GET", "/static/nothing.css", 404),
+        ("POST", "/", 405),
+        ("POST", "/previews/shop/9/use", 404),
+    ],
+)
+async def test_what_is_not_there_is_said_on_a_page_of_ours(method: str, path: str, code: int) -> None:
+    answer = await linked_client().request(method, path)
     assert answer.status_code == code
-    assert said in answer.text
+    assert '<header><a class="brand" href="/">' in answer.text
+    assert "All previews" in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+async def test_a_form_says_what_it_does_before_it_does_it() -> None:
+    page = (await linked_client().get(PAGE)).text
+    assert '<label for="target">Let web use</label>' in page
+    assert 'placeholder="payments#17 or payments staging"' in page
+    assert "<button>Change the link (web restarts)</button>" in page
+
+
+async def test_a_form_that_is_too_large_is_not_read() -> None:
+    answer = await sent(linked_client(), "x" * 5000)
+    assert answer.status_code == 413
+    assert "Nothing was changed" in answer.text
 
 
 async def test_without_a_running_loop_there_is_no_form() -> None:
     page = await client(replace(status(1), links=LINKED)).get("/previews/shop/1")
-    assert "<form" not in page.text
+    assert '<form class="use"' not in page.text
     assert (await client(status(1)).post("/previews/shop/1/use")).status_code == 404
 
 
@@ -234,13 +457,30 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         assert why in " ".join(text.split()), "a long reason has a line of its own"
         assert max(map(len, text.splitlines())) <= 80
         assert "shop#2" in text
-        used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        assert "is noted" in printing.used({**used.json(), "service": "payments", "to": "9"})
+        used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
+        assert printing.used(used.json()) == "Noted: payments from payments#17. It takes effect within seconds."
+        later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
+        assert (
+            printing.used(later.json()) == "Noted: payments from payments#9, once that has a preview that may be used."
+        )
+        never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
+        assert printing.used(never.json()).startswith("Not noted yet")
         refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})
-        assert (refused.status_code, refused.json()["error"]) == (409, "'nonsense' names no target.")
+        assert (refused.status_code, refused.json()["error"][:28]) == (409, "'nonsense' names no target. ")
         assert (await one.post("/api/use", json={"preview": "shop#1"})).status_code == 400
-    assert "not yet" in printing.used({"preview": "shop#1", "service": "payments", "to": "staging", "done": False})
     assert printing.graph({"links": [], "apart": []}) == "No preview runs."
+
+
+async def test_the_page_of_links_leads_to_every_preview_by_keyboard() -> None:
+    paying = replace(status(3), name="pay#17", services=(Running("payments", "http://p", "b" * 40, "", True),))
+    paying = replace(paying, identity=Identity(8, 17), repository="pay")
+    board = Board({s.identity: s for s in (replace(status(1), links=LINKED), paying)}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+        page = (await one.get("/graph")).text
+    table = page.partition("<tbody>")[2]
+    assert '<a href="/previews/shop/1">shop#1</a>' in table
+    assert '<a href="/previews/pay/17">payments#17</a> <code>bbbbbbb</code>' in table
 
 
 async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
@@ -248,6 +488,6 @@ async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
     assert page.count("<path") == 1
     assert "shop#1 uses payments from payments#17: ada chose it" in page
     assert "<td>payments#17<td>ada chose it" in page
-    assert "Neither use another nor are used: shop#2." in page
+    assert 'Neither use another nor are used: <a href="/previews/shop/2">shop#2</a>.' in page
     assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
     assert not re.search(r"<style|style=|<script>|onclick", page)

@@ -14,7 +14,7 @@ in YAML.
   {{- $byHand := (get $links $target | default dict).url }}
   {{- $url := $byHand | default $link.url }}
   {{- $host := regexReplaceAll "(?s)^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)?([^/?#]*).*$" $url "${2}" }}
-  {{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" $url)) }}
+  {{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" (lower $url))) }}
   {{- $parts := dict "url" $url "public" ($byHand | default $link.public | default $url) "port" $port
     "host" (regexReplaceAll ":[0-9]+$" $host "") }}
   {{- range $variable, $part := $link.variables }}{{ $_ := set $plain $variable (get $parts $part) }}{{ end }}
@@ -43,6 +43,7 @@ envFrom: [{{ range $i, $name := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {
 {{- $settings := .root.Values.settings }}
 {{- $name := .name }}
 {{- $migrate := (.service.migrate | default dict).command }}
+{{- $ended := `timeout -k 10 "$0" "$@" & p=$!; trap "kill $p" TERM; wait $p` }}
 {{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) }}
 {{- $needs := include "preview.needs" . | fromJsonArray -}}
 automountServiceAccountToken: false
@@ -66,7 +67,13 @@ initContainers:
   {{- if and .process.migrates $migrate }}
   - name: migrate
     image: {{ .service.image | quote }}
+    {{- with .service.migrate.timeoutSeconds }}
+    # An init container has no time limit of its own, and what hangs keeps its locks. It is not the container's first
+    # process, which no signal from inside would end.
+    command: {{ include "preview.list" (concat (list "sh" "-c" $ended (int64 . | toString)) $migrate) }}
+    {{- else }}
     command: {{ include "preview.list" $migrate }}
+    {{- end }}
     {{- include "preview.env" . | nindent 4 }}
     securityContext:
       {{- include "preview.containerSecurity" . | nindent 6 }}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts MariaDB with the environment of the stock image: MARIADB_USER, MARIADB_PASSWORD, MARIADB_DATABASE; root has a
-# password that nobody knows, and no way in from outside. Data is in /var/lib/mysql. Runs as any user but root.
+# Starts MariaDB with the environment of the stock image: MARIADB_USER, MARIADB_PASSWORD, MARIADB_DATABASE,
+# MARIADB_ROOT_PASSWORD; root has no way in from outside. Data is in /var/lib/mysql. Runs as any user but root.
 set -eu
 data=/var/lib/mysql
 quoted() { printf '%s' "$1" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"; }
@@ -10,7 +10,7 @@ if [ ! -d $data/mysql ]; then
     mariadbd --no-defaults --datadir=$data --bootstrap <<SQL
 FLUSH PRIVILEGES;
 DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1', 'root'@'$(hostname)';
-ALTER USER 'root'@'localhost' IDENTIFIED BY '$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')';
+ALTER USER 'root'@'localhost' IDENTIFIED BY '$(quoted "${MARIADB_ROOT_PASSWORD:?}")';
 CREATE DATABASE IF NOT EXISTS \`$MARIADB_DATABASE\`;
 CREATE USER '$MARIADB_USER'@'%' IDENTIFIED BY '$(quoted "${MARIADB_PASSWORD:?}")';
 GRANT ALL ON \`$MARIADB_DATABASE\`.* TO '$MARIADB_USER'@'%';

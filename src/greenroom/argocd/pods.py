@@ -27,6 +27,7 @@ MIGRATE = "migrate"
 WAIT = "wait-"
 PATIENCE = timedelta(seconds=60)
 PLACING = timedelta(seconds=10)
+ENDING = timedelta(seconds=15)
 NEVER_RAN = ("StartError", "ContainerCannotRun")
 
 
@@ -126,7 +127,7 @@ def lives(pods: list[Object], row: Row) -> tuple[Life, ...]:
 def trouble(pods: list[Object], row: Row, now: datetime) -> Trouble | None:
     """The first thing that keeps the row's version from running, or None. `now` is the cluster's clock."""
     for pod in pods:
-        if _label(pod, ROLE) == "need" and not going(pod) and (found := _pod(pod, timedelta.max, now)):
+        if _label(pod, ROLE) == "need" and not going(pod) and (found := _pod(pod, None, now)):
             return found
     for service in row.services:
         wanted = revision(service, row)
@@ -168,7 +169,7 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
     return Trouble(f"Kubernetes makes no pod of {process}: {why}.")
 
 
-def _pod(pod: Object, migrate_timeout: timedelta, now: datetime) -> Trouble | None:
+def _pod(pod: Object, migrate_timeout: timedelta | None, now: datetime) -> Trouble | None:
     name = "-".join(v for v in (_label(pod, SERVICE), _label(pod, COMPONENT)) if v and v != "need")
     for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
@@ -183,7 +184,7 @@ def _pod(pod: Object, migrate_timeout: timedelta, now: datetime) -> Trouble | No
 
 
 def _container(
-    pod: str, name: str, status: dict[str, Any], init: bool, migrate_timeout: timedelta, now: datetime
+    pod: str, name: str, status: dict[str, Any], init: bool, migrate_timeout: timedelta | None, now: datetime
 ) -> Trouble | None:
     container, state = status["name"], status.get("state") or {}
     what = f"The migration of {name}" if container == MIGRATE else name
@@ -194,15 +195,18 @@ def _container(
             return Trouble(f"The image of {name} cannot be pulled{_pull(waiting)}: {status.get('image', '')}.")
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError":
             return Trouble(f"{what} cannot be started: {_short(waiting)}.")
+    if container == MIGRATE and migrate_timeout and not status.get("ready") and _lasted(last) >= migrate_timeout:
+        took = f"{what} took longer than {span(migrate_timeout)} and was ended."
+        return Trouble(took, pod, container, previous=True)
     # Between two crashes it runs for a moment; that is no news until it is ready.
     crashing = status.get("restartCount", 0) >= 2 and not status.get("ready")
     if last.get("exitCode") and (waiting.get("reason") == "CrashLoopBackOff" or crashing):
         if last.get("reason") in NEVER_RAN:
-            return Trouble(f"{what} cannot be started: {_short(last)}.")
+            return Trouble(f"{what} cannot be started: {_short(last)}.{_without_shell(container, last)}")
         return Trouble(f"{what} {_end(last, name)}", pod, container, previous=True)
     begun = (state.get("running") or {}).get("startedAt")
     age = now - datetime.fromisoformat(begun) if begun else timedelta(0)
-    if init and container == MIGRATE and age > migrate_timeout:
+    if init and container == MIGRATE and migrate_timeout and age > migrate_timeout + ENDING:
         return Trouble(f"{what} runs for longer than {span(migrate_timeout)}.", pod, container)
     if init and container.startswith(WAIT) and age > PATIENCE:
         need = container.removeprefix(WAIT)
@@ -210,6 +214,20 @@ def _container(
     if not init and begun and not status.get("ready") and age > PATIENCE:
         return Trouble(f"{name} runs but does not answer its probe after {span(PATIENCE)}.", pod, container)
     return None
+
+
+def _lasted(ended: dict[str, Any]) -> timedelta:
+    """How long a container ran that has ended."""
+    times = [ended.get(key) for key in ("startedAt", "finishedAt")]
+    begun, over = (datetime.fromisoformat(t) if t else None for t in times)
+    return over - begun if begun and over else timedelta(0)
+
+
+def _without_shell(container: str, ended: dict[str, Any]) -> str:
+    """What to do about an image that has not what ends a migration that hangs."""
+    if container != MIGRATE or '"sh"' not in str(ended.get("message", "")):
+        return ""
+    return " Its image has no `sh` and `timeout` to end it with; set `migrateTimeout: never`."
 
 
 def _end(ended: dict[str, Any], name: str) -> str:

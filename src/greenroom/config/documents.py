@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -10,6 +15,7 @@ from greenroom.errors import Mistake
 
 MAX_BYTES = 1_000_000
 MERGE = "tag:yaml.org,2002:merge"
+TEXT = "tag:yaml.org,2002:str"
 
 
 class Loader(yaml.SafeLoader):
@@ -42,6 +48,80 @@ def documents(content: bytes, name: str) -> list[Any]:
         raise Unreadable(unreadable(name, error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that YAML reads as something else than text: where it stands, how it was written, its value if plain."""
+
+    parent: tuple[str | int, ...]
+    text: str
+    value: str
+    read: str
+    value_read: str
+
+
+class Written:
+    """One document as people wrote it: YAML reads `ON`, `1.10` and `010` as something else. Parsed when it is asked."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._below: dict[int, dict[str, yaml.Node]] = {}
+
+    def text(self, location: Sequence[str | int]) -> str:
+        """The scalar there as it was written; empty where none stands, or one by way of `<<`."""
+        node = self._root
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                node = self._values(node).get(str(part))
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+            else:
+                return ""
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+    def keys_that_are_no_text(self) -> Iterator[Key]:
+        """Every such key, not what stands below it."""
+        seen: set[int] = set()
+        left: list[tuple[tuple[str | int, ...], Any]] = [((), self._root)]
+        while left:
+            at, node = left.pop()
+            if id(node) in seen or isinstance(node, yaml.ScalarNode):
+                continue  # an anchor's node is one, however often it is named
+            seen.add(id(node))
+            if isinstance(node, yaml.SequenceNode):
+                left += [((*at, i), n) for i, n in enumerate(node.value)]
+                continue
+            for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+                if key.tag in (TEXT, MERGE):
+                    left.append((at if key.tag == MERGE else (*at, key.value), value))
+                elif isinstance(key, yaml.ScalarNode):
+                    plain = value.value if isinstance(value, yaml.ScalarNode) else ""
+                    yield Key(at, key.value, plain, _read_as(key), _read_as(value))
+
+    def _values(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
+        if id(node) not in self._below:
+            self._below[id(node)] = {k.value: v for k, v in node.value if isinstance(k, yaml.ScalarNode)}
+        return self._below[id(node)]
+
+    @cached_property
+    def _root(self) -> Any:
+        return yaml.compose(self._content, Loader=Loader)
+
+
+def _read_as(node: yaml.Node) -> str:
+    """What YAML makes of a scalar, in words; empty for text."""
+    match node.tag.rpartition(":")[2]:
+        case "bool":
+            return "yes" if node.value.lower() in ("yes", "true", "on") else "no"
+        case "null":
+            return "nothing"
+        case "int" | "float":
+            return "a number"
+        case "timestamp":
+            return "a date"
+        case _:
+            return ""
+
+
 class Unreadable(Exception):
     """A file that cannot be read, as the mistake that it is."""
 
@@ -61,4 +141,29 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if problem.endswith("stands twice"):
         return Mistake(name, where, f"{problem}.", "Remove one of the two.")
-    return Mistake(name, where, f"is no YAML: {problem}.", "Mend the line; indent with spaces, quote `: ` and `#`.")
+    fix = "Mend the line; indent with spaces, quote `: `, `#` and `{`."
+    if problem.endswith("but got '{'"):
+        fix = 'Put the text with `{` in quotes, such as "pr-{sha}".'
+    return Mistake(name, where, f"is no YAML: {problem}.", fix)
+
+
+def flow(value: Any) -> str:
+    """A value as one would write it in one line of YAML."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            plain = re.fullmatch(r"[\w./@*:-]*[\w./@*-]", value) and not value.startswith(("*", "@", "-"))
+            return value if plain and yaml.safe_load(value) == value else json.dumps(value, ensure_ascii=False)
+        case dict():
+            return f"{{ {', '.join(f'{flow(k)}: {flow(v)}' for k, v in value.items())} }}"
+        case list() | tuple():
+            return f"[{', '.join(flow(v) for v in value)}]"
+        case _:
+            return str(value)
+
+
+def is_short(value: Any) -> bool:
+    """A scalar, or a list of them: what fits into a sentence."""
+    inner = value if isinstance(value, list) else [value]
+    return not any(isinstance(v, dict | list) for v in inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -12,8 +13,13 @@ from pydantic.alias_generators import to_camel
 
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 OBJECT = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
-VARIABLE = r"^[A-Z][A-Z0-9_]*$"
-OPTIONAL = r"^([A-Z][A-Z0-9_]*)?$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+OPTIONAL = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
+SOURCE = r"^([A-Z][A-Z0-9_]*)?$"  # the variables of Greenroom itself; narrow, for a token must not pass as a name
+OPTIONAL_NAME = r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$"
+REPOSITORY = r"^[\w.-]+/[\w.-]+$"
+PATH = r"^/"
+MANIFEST = r"^needs/[a-z]([a-z0-9-]{0,38}[a-z0-9])?\.yaml$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _TAG_FIELDS = {"sha", "short_sha", "number"}
@@ -31,29 +37,89 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, frozen=True)
 
 
-def duration(value: Any) -> timedelta:
-    """`3d`, `12h`, `90m` or `30s`."""
+def named(text: str) -> str:
+    """The name that somebody probably meant: `My_Web` is `my-web`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").lstrip("0123456789-")
+
+
+def _name(given: str) -> tuple[str, str]:
+    fix = f"Write `{named(given)}`: " if named(given) else "Use "
+    return "no name", f"{fix}lower-case letters, digits and `-`, a letter first."
+
+
+def _variable(given: str) -> tuple[str, str]:
+    meant = re.sub(r"\W+", "_", given, flags=re.ASCII).strip("_").upper()
+    fix = f"Write `{meant}`: " if re.match(VARIABLE, meant) else "Use "
+    return "no name of a variable", f"{fix}letters, digits and `_`, no digit first."
+
+
+def _repository(given: str) -> tuple[str, str]:
+    url = re.search(r"[/:]([\w.-]+/[\w.-]+?)(\.git)?/?$", given) if "://" in given or "@" in given else None
+    return "no repository", f"Write `{url[1] if url else 'owner/name'}`."
+
+
+_WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
+    NAME: _name,
+    OPTIONAL_NAME: _name,
+    OBJECT: lambda _: ("no name of a Secret", "Use lower-case letters, digits, `-` and `.`."),
+    VARIABLE: _variable,
+    OPTIONAL: _variable,
+    SOURCE: lambda _: ("no name of a variable", "Use upper-case letters, digits and `_`."),
+    REPOSITORY: _repository,
+    PATH: lambda given: ("no path", f"Begin it with `/`: `/{given}`."),
+    MANIFEST: lambda _: ("no manifest of this folder", "Write `needs/NAME.yaml`, a name of lower-case letters."),
+}
+
+
+def in_words(pattern: str, given: str) -> tuple[str, str]:
+    """What a text that does not match is not, and what to write: nobody should have to read a pattern."""
+    words = _WORDS.get(pattern)
+    return words(given) if words else ("not valid here", "See `greenroom schema`.")
+
+
+def duration(value: Any, otherwise: str = "`3d` or `12h`") -> timedelta:
+    """`3d`, `12h`, `90m` or `30s`. `otherwise` names what may be written."""
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit. Write `{value}d`, `{value}h`, `{value}m` or `{value}s`.")
-    match = _DURATION.fullmatch(str(value))
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise ValueError(f"{value!r} is no duration. Write a number and d, h, m or s, such as `3d` or `12h`.")
+        shown = (
+            f"{value!r} " if isinstance(value, str | float) else f"{value} ".lower() if value in (True, False) else ""
+        )
+        raise ValueError(f"{shown}is no duration. Write a number and d, h, m or s, such as {otherwise}.")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def duration_or_never(value: Any) -> timedelta | None:
+    """A duration, or `never` for none."""
+    return None if value is None or value == "never" else duration(value, "`3d`, or `never`")
 
 
 def command(value: Any) -> tuple[str, ...]:
     """A list of arguments, or a string that is split as a shell would; no shell ever runs."""
     if isinstance(value, str):
-        return tuple(shlex.split(value))
-    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    raise ValueError("is no command. Write a list such as `[python, server.py]`, or one string.")
+        try:
+            return tuple(shlex.split(value))
+        except ValueError:
+            raise ValueError('a quote is not closed. Write a list, such as `[sh, -c, "..."]`.') from None
+    if not isinstance(value, list | tuple):
+        raise ValueError("is no command. Write a list such as `[python, server.py]`, or one string.")
+    wrong = [v for v in value if not isinstance(v, str)]
+    if wrong:
+        shown = f"{wrong[0]} in it".lower() if isinstance(wrong[0], int | float) else "something in it"
+        raise ValueError(f"{shown} is no text. Put it in quotes.")
+    return tuple(value)
 
 
 def tag(value: Any) -> str:
     """A tag template: `{sha}`, `{short_sha}` and `{number}` are filled in; one of the first two is needed."""
+    if isinstance(value, dict) and len(value) == 1 and set(value) <= _TAG_FIELDS:
+        field = f"{{{next(iter(value))}}}"
+        raise ValueError(f'YAML reads `{field}` as a mapping. Quote it: `tag: "{field}"`.')
+    if isinstance(value, dict | list):
+        raise ValueError('is no tag. Write one text in quotes, such as `tag: "{sha}"`.')
     text = str(value)
     fields = set(re.findall(r"\{([^{}]*)\}", text))
     if unknown := fields - _TAG_FIELDS:
@@ -69,13 +135,30 @@ def tag(value: Any) -> str:
 
 def image(value: Any) -> str:
     """An image without a tag, its registry's host first."""
-    text = str(value)
-    host = text.split("/")[0]
-    if "." not in host and ":" not in host and host != "localhost":
-        raise ValueError(f"{text!r} names no registry. Write its host first: `registry.example.com/{text}`.")
-    if not _IMAGE.fullmatch(text):
-        raise ValueError(f"{text!r} is no image without a tag. Write `registry.example.com/shop/catalog`; see `tag:`.")
-    return text
+    if not isinstance(value, str):
+        raise ValueError("is no image. Write `registry.example.com/shop/catalog`.")
+    bare = _bare(value)
+    host = bare.split("/")[0]
+    if "/" not in bare or ("." not in host and ":" not in host and host != "localhost"):
+        likely = f"registry.example.com/{bare}"
+        example = likely if _IMAGE.fullmatch(likely) else "registry.example.com/shop/catalog"
+        raise ValueError(f"{value!r} names no registry. Write its host first: `{example}`.")
+    if bare != value:
+        fix = (
+            f"Leave `{value[len(bare) :]}` out." if bare == bare.lower() else f"Write `{bare.lower()}`, in lower case."
+        )
+        raise ValueError(f"{value!r} names a tag; `tag:` says how CI tags it. {fix}")
+    if value != value.lower() and _IMAGE.fullmatch(value.lower()):
+        raise ValueError(f"{value!r} has upper case in it; image names are lower case. Write `{value.lower()}`.")
+    if not _IMAGE.fullmatch(value):
+        raise ValueError(f"{value!r} is no image without a tag. Write `registry.example.com/shop/catalog`; see `tag:`.")
+    return value
+
+
+def _bare(image: str) -> str:
+    """An image without its tag and digest."""
+    path, _, last = image.partition("@")[0].rpartition("/")
+    return f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
 
 
 def url_alone(value: Any) -> Any:
@@ -109,6 +192,7 @@ def _example(text: str) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration), _example("3d")]
+DurationOrNever = Annotated[Duration | None, BeforeValidator(duration_or_never)]
 Command = Annotated[tuple[str, ...], BeforeValidator(command)]
 Tag = Annotated[str, BeforeValidator(tag)]
 ImageName = Annotated[str, BeforeValidator(image)]

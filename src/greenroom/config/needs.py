@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from greenroom.config.fields import VARIABLE, Bytes, Model, url_alone
+from greenroom.config.fields import MANIFEST, OPTIONAL_NAME, VARIABLE, Bytes, Model, url_alone
 from greenroom.core import catalogue
 
 
@@ -82,9 +82,7 @@ class NeedModel(Model):
 
     kind: str = Field(description="What it is; see docs/needs.md.", json_schema_extra={"enum": [*KINDS]})
     version: str = Field("", description="The version, quoted; the kind's default one when empty. See docs/needs.md.")
-    name: str = Field(
-        "", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=40, description="Its name; the kind when empty."
-    )
+    name: str = Field("", pattern=OPTIONAL_NAME, max_length=40, description="Its name; the kind when empty.")
     variables: Parts | None = Field(
         None,
         alias="as",
@@ -93,7 +91,9 @@ class NeedModel(Model):
     storage: Literal["ephemeral", "persistent"] = Field("ephemeral", description="Whether data outlives its container.")
     memory: Bytes = Field("", description="The most memory; the kind's own limit when empty.")
     size: Bytes = Field("", description="How large its volume is, with persistent storage.")
-    seed: str = Field("", description="The path of a plain SQL dump in the service's repository.")
+    seed: str = Field(
+        "", description="The path of a plain SQL dump in the service's repository; `engine: local` reads it."
+    )
     image: str = Field("", description="An image in place of the stock one, with its data in it; host first, a digest.")
 
     @field_validator("seed", mode="before")
@@ -146,7 +146,7 @@ class ManifestModel(Model):
     """Objects of the platform team's own, for what there is no kind for."""
 
     manifest: str = Field(
-        pattern=r"^needs/[a-z]([a-z0-9-]{0,38}[a-z0-9])?\.yaml$",
+        pattern=MANIFEST,
         description="A file of this folder with Kubernetes objects: needs/NAME.yaml.",
     )
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from greenroom.config import secrecy
+from greenroom.config.addresses import Domain, Listener, Loopback, OptionalUrl, Url
 from greenroom.config.cluster import (
     ArgoCDModel,
     DefaultsModel,
@@ -22,7 +22,7 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, Duration, ImageName, Model
+from greenroom.config.fields import NAME, SOURCE, Duration, DurationOrNever, ImageName, Model
 from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
     ArgoCDSettings,
@@ -36,18 +36,19 @@ from greenroom.config.settings import (
 )
 from greenroom.core import catalogue
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-def _or_never(value: Any) -> Any:
-    return None if value == "never" else value
-
 
 class SourceModel(Model):
     """Where a secret is; never the secret itself."""
 
-    env: str = Field("", description="An environment variable.")
+    env: str = Field("", pattern=SOURCE, description="An environment variable.")
     file: str = Field("", description="A file, such as a mounted Secret.")
+
+    @field_validator("env", "file")
+    @classmethod
+    def _a_place(cls, value: str) -> str:
+        if secrecy.looks_secret(value):
+            raise ValueError("is a value, not a place.")
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> SourceModel:
@@ -63,7 +64,7 @@ class SourceModel(Model):
 class GitHubModel(Model):
     """How GitHub is reached."""
 
-    api_url: str = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
+    api_url: Url = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
     token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="Where the token is.")
     webhook_secrets_from: tuple[SourceModel, ...] = Field(
         (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),), min_length=1, max_length=2, description="Two while rotating."
@@ -92,11 +93,11 @@ class RegistryModel(Model):
 class LifetimeModel(Model):
     """When a preview goes by itself."""
 
-    inactive_after: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+    inactive_after: DurationOrNever = Field(
         "3d", validate_default=True, description="After this long without activity; `never` switches it off."
     )
     warn_before: Duration = Field("1d", validate_default=True, description="How long before that people are told.")
-    max_age: Annotated[Duration | None, BeforeValidator(_or_never)] = Field(
+    max_age: DurationOrNever = Field(
         "30d", validate_default=True, description="The greatest age; `never` switches it off."
     )
     keep_label: str = Field("preview-keep", min_length=1, description="This label exempts from inactivity.")
@@ -120,24 +121,11 @@ class LimitsModel(Model):
 class ListenModel(Model):
     """Addresses as host:port."""
 
-    webhook: str = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
-    plugin: str = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
-    dashboard: str = Field("127.0.0.1:8082", description="Loopback only.")
-    admin: str = Field("127.0.0.1:8083", description="The command line's; loopback only.")
-    metrics: str = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
-
-    @model_validator(mode="after")
-    def _addresses(self) -> ListenModel:
-        for name in ("webhook", "plugin", "dashboard", "admin", "metrics"):
-            address = getattr(self, name)
-            host, _, port = address.rpartition(":")
-            if not host or not port.isdecimal() or int(port) > 65535:
-                raise ValueError(f"{name}: {address!r} is no address. Write host:port, such as 127.0.0.1:8080.")
-            if name in ("dashboard", "admin") and host not in LOOPBACK:
-                raise ValueError(
-                    f"{name}: {host} is no loopback address, and it asks nobody who they are. Use 127.0.0.1."
-                )
-        return self
+    webhook: Listener = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
+    plugin: Listener = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
+    dashboard: Loopback = Field("127.0.0.1:8082", description="Loopback only.")
+    admin: Loopback = Field("127.0.0.1:8083", description="The command line's; loopback only.")
+    metrics: Listener = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
 
 
 class LocalModel(Model):
@@ -159,8 +147,8 @@ def _kind(name: str) -> str:
 class StagingModel(Model):
     """Where a shared service answers."""
 
-    url: str = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
-    public: str = Field("", description="Its URL for browsers; `url` when empty.")
+    url: Url = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
+    public: OptionalUrl = Field("", description="Its URL for browsers; `url` when empty.")
 
 
 def _staging(value: Any) -> Any:
@@ -171,7 +159,7 @@ class PlatformModel(Model):
     """The whole of greenroom.yaml."""
 
     installation: str = Field(pattern=NAME, max_length=30, description="Names this installation in labels and markers.")
-    domain: str = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
+    domain: Domain = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
     label: str = Field("preview", min_length=1, description="The label that asks for a preview.")
     name_prefix: str = Field("preview", pattern=NAME, max_length=20, description="Namespaces are PREFIX-NAME-NUMBER.")
     scheme: Literal["http", "https"] = Field("https", description="How addresses begin.")
@@ -210,22 +198,27 @@ class PlatformModel(Model):
     local: LocalModel = Field(LocalModel(), description="The local engine.")
     resync: Duration = Field("10m", validate_default=True, description="How often everything is read anew.")
 
-    @model_validator(mode="after")
-    def _addresses(self) -> PlatformModel:
-        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", self.domain):
-            raise ValueError(f"domain: {self.domain!r} is no domain. Write it bare, such as `preview.example.com`.")
-        for service, model in self.staging.items():
-            for url in (model.url, model.public or model.url):
-                parts = urlsplit(url)
-                if parts.scheme not in ("http", "https") or not parts.hostname:
-                    raise ValueError(
-                        f"staging.{service}: {url!r} is no URL. Write it whole: https://{service}.example.com."
-                    )
-        if self.engine == "argocd" and bool(self.argocd.chart) != bool(self.argocd.chart_version):
-            raise ValueError("argocd: `chart` and `chartVersion` go together. Give both.")
-        if self.resync < timedelta(seconds=1):
-            raise ValueError("resync: shorter than a second. Write at least `1s`; `10m` suits GitHub.")
-        return self
+    @field_validator("database")
+    @classmethod
+    def _a_history(cls, value: str) -> str:
+        if secrecy.looks_secret(value):
+            raise ValueError(" ".join(secrecy.no_place("databaseFrom")))
+        if value and not value.startswith(("postgresql+psycopg://", "sqlite+aiosqlite://")):
+            raise ValueError(
+                "is no URL of a history. Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
+            )
+        return value
+
+    @field_validator("resync")
+    @classmethod
+    def _not_too_often(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            raise ValueError("shorter than a second. Write at least `1s`; `10m` suits GitHub.")
+        return value
+
+
+UNKNOWN = PlatformModel(installation="unknown", domain="example.com")  # in place of a file that cannot be read
+KEYS = tuple(field.alias or name for name, field in PlatformModel.model_fields.items())
 
 
 def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:

@@ -11,6 +11,9 @@ from greenroom.config.fields import (
     NAME,
     OBJECT,
     OPTIONAL,
+    OPTIONAL_NAME,
+    PATH,
+    REPOSITORY,
     VARIABLE,
     Bytes,
     Command,
@@ -45,7 +48,7 @@ class ProcessModel(Model):
     schedule: Schedule = Field("", description="A cron's five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="How many of it run.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
-    probe: str = Field("/", pattern=r"^/", description="The path that answers 2xx or 3xx when it is ready.")
+    probe: str = Field("/", pattern=PATH, description="The path that answers 2xx or 3xx when it is ready.")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ProcessModel:
@@ -53,6 +56,8 @@ class ProcessModel(Model):
             raise ValueError('a cron needs a schedule. Add `schedule: "0 * * * *"`.')
         if self.kind != "cron" and self.schedule:
             raise ValueError(f"a {self.kind} has no schedule. Remove it, or set `kind: cron`.")
+        if self.kind != "web" and self.port:
+            raise ValueError(f"a {self.kind} has no port, for nobody asks it. Remove `port:`, or set `kind: web`.")
         return self
 
 
@@ -110,8 +115,8 @@ def _need(value: Any) -> Any:
 class ServiceModel(Model):
     """One service of the catalogue."""
 
-    name: str = Field("", pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", description="Default: the file's name.")
-    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Its GitHub repository, owner/name.")
+    name: str = Field("", pattern=OPTIONAL_NAME, description="Default: the file's name.")
+    repository: str = Field(pattern=REPOSITORY, description="Its GitHub repository, owner/name.")
     image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
     port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens there.")
     processes: dict[Annotated[str, Field(pattern=NAME, max_length=60)], ProcessModel] = Field(
@@ -134,8 +139,10 @@ class ServiceModel(Model):
 
     @model_validator(mode="after")
     def _processes_fit(self) -> ServiceModel:
-        if bool(self.port) == bool(self.processes):
-            raise ValueError("needs either `port:` (one web process) or `processes:`. Write one of the two.")
+        if self.port and self.processes:
+            raise ValueError("has both `port:` and `processes:`. Remove `port:`, and give `processes.web` the port.")
+        if not self.port and not self.processes:
+            raise ValueError("has neither `port:` (one web process) nor `processes:`. Write one of the two.")
         migrating = [n for n, p in self.processes.items() if p.migrates]
         if len(migrating) > 1:
             raise ValueError(f"{' and '.join(migrating)} both migrate. Keep `migrates: true` on one of them.")

@@ -10,6 +10,19 @@ from pathlib import Path
 
 from greenroom.errors import FixConfiguration, Mistake
 
+NO_CHART = Mistake(
+    "greenroom.yaml",
+    "argocd.chart",
+    "the preview chart is not named.",
+    "Write `argocd: { chart: oci://HOST/PATH/preview, chartVersion: 0.1.0 }`, or a git URL with the path after `//`.",
+)
+NO_VERSION = Mistake(
+    "greenroom.yaml",
+    "argocd.chartVersion",
+    "is missing.",
+    "Write the chart's fixed version: an OCI tag, or a git tag or commit.",
+)
+
 
 class Secret:
     """A secret value that does not print itself."""

@@ -67,7 +67,7 @@ class Control:
     async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
         """Let these previews take the present chart and settings before their next push."""
         board, platform = self._reconciler.parts.board, self._reconciler.platform
-        known = {s.name: s for s in board.statuses.values() if s.since}
+        known = {s.name: s for s in board.statuses.values() if s.created}
         if unknown := [n for n in names if n not in known]:
             raise Failed(f"{', '.join(unknown)}: no preview runs there, so nothing was rolled.")
         chosen = [known[name] for name in dict.fromkeys(names)]

@@ -6,6 +6,7 @@ Effects come first, then history; an event that is recorded twice is kept once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
@@ -22,11 +23,12 @@ KINDS: dict[type[Action], str] = {
     Tell: "told",
     Conclude: "concluded",
 }
+_STAGES = frozenset(stage.name.lower() for stage in Stage)
 
 
 def of_action(action: Action, rows: RowSet, now: datetime) -> Event | None:
-    """The event of an action that was performed; comments are no events of their own."""
-    if isinstance(action, Tell):
+    """The event of an action that was performed; comments are no events of their own, nor is what nobody notices."""
+    if isinstance(action, Tell) or action.reason.code == "refreshed":
         return None
     kind = KINDS[type(action)]
     data = {"code": action.reason.code}
@@ -47,18 +49,31 @@ def of_action(action: Action, rows: RowSet, now: datetime) -> Event | None:
     )
 
 
-def of_status(status: Status, before: Status | None, now: datetime) -> Event | None:
-    """The event of a status that is not what it was, or None."""
+def dated(status: Status, before: Status | None, known: Iterable[Event], now: datetime) -> Status:
+    """A status with the time at which it came to its stage for its reason; None when that cannot be known.
+
+    `before` is what was seen last; where nothing was, since a start, `known` is the preview's history, newest first.
+    """
+    if before is not None:
+        same = (before.stage, before.reason.code) == (status.stage, status.reason.code)
+        return replace(status, since=before.since if same else now)
+    last = next((e for e in known if e.kind in _STAGES), None)
+    if last is None:
+        return replace(status, since=None if status.created else now)  # it may be older than our memory
+    return replace(status, since=last.at if _of(last, status) else now)
+
+
+def of_status(status: Status, before: Status | None, known: Iterable[Event], now: datetime) -> Event | None:
+    """The event of a status that is not what it was, or None. `before` and `known` are as in `dated`."""
     if status.stage is Stage.NONE or (before and _same(status, before)):
         return None
+    last = next((e for e in known if e.kind in _STAGES), None)
+    if before is None and last is not None and _of(last, status):
+        return None
     sha = next((s.sha for s in status.services), "")
-    at = status.since or now
-    key = (
-        f"{status.name}:{status.identity}:{status.stage.value}:{status.reason.code}:{sha}:{status.hold}:{status.since}"
-    )
     return Event(
-        key=key,
-        at=at,
+        key=f"{status.name}:{status.identity}:{status.stage.value}:{status.reason.code}:{sha}:{status.hold}:{now}",
+        at=now,
         repository_id=status.identity.repository_id,
         repository=status.repository,
         number=status.number,
@@ -69,12 +84,11 @@ def of_status(status: Status, before: Status | None, now: datetime) -> Event | N
 
 
 def _same(status: Status, before: Status) -> bool:
-    return (status.stage, status.reason, status.since, status.hold) == (
-        before.stage,
-        before.reason,
-        before.since,
-        before.hold,
-    )
+    return (status.stage, status.reason, status.hold) == (before.stage, before.reason, before.hold)
+
+
+def _of(event: Event, status: Status) -> bool:
+    return (event.kind, event.data.get("code")) == (status.stage.name.lower(), status.reason.code)
 
 
 def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime) -> Event:

@@ -13,7 +13,9 @@ from greenroom.controller.gather import Sources
 from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform
+from greenroom.core.desired import remembered
 from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, Receipt, RowSet
+from greenroom.core.plan import Plan
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
 from greenroom.errors import Doubt, GreenroomError
@@ -40,12 +42,12 @@ class Done:
     error: GreenroomError | None = None
 
 
-async def serve_rows(engine: Engine, rows: RowSet, actions: tuple[Action, ...], now: datetime) -> RowSet:
-    """Serve the row set after the row actions among these; returns it. Nothing is sent when nothing changes."""
-    changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
-    if not changes:
+async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) -> RowSet:
+    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes."""
+    changes = [a for a in plan.actions if isinstance(a, Start | Change | Withdraw)]
+    if not changes and not plan.spent:
         return rows
-    new = rowsets.applied(rows, changes, now)
+    new = rowsets.applied(rows, changes, now, plan.spent)
     await engine.serve(new)
     return new
 
@@ -107,7 +109,8 @@ async def _write(
         body = f"{signer.unsigned(identity)}\n{text}"
         comment_id = await github.write_comment(target.slug, identity.number, None, body, marker)
     old = target.facts.blocks.get(identity.number)
-    block = Block(sequence=old.sequence + 1 if old else 1, memory=memory)
+    row = target.rows.rows.get(identity.number)
+    block = Block(sequence=max(old.sequence if old else 0, row.sequence if row else 0) + 1, memory=memory)
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # written as it is already: again and again would not help
         raise Doubt(f"Our comment on {target.slug}#{identity.number} does not read back as it was written.")
@@ -132,7 +135,9 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> N
         answer = await sources.github.pull_request(target.slug, identity.number)
     status = removed_status(target.statuses[identity], action)
     text = comment_text(status, target.platform, target.facts.listing.private)
-    await _write(sources, target, identity, answer.pull_request.comment, (text, Memory()))
+    known = remembered(identity.number, target.facts)
+    memory = Memory(choices=known.choices, heard=known.heard)  # what people chose comes back with the preview
+    await _write(sources, target, identity, answer.pull_request.comment, (text, memory))
 
 
 def removed_status(status: Status, action: Conclude) -> Status:

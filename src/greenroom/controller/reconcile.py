@@ -18,12 +18,13 @@ from greenroom.controller import events
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
+from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
 from greenroom.core import reasons, rowsets
-from greenroom.core.actions import Action, Change, Conclude, Start, Withdraw
+from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
-from greenroom.core.desired import left
+from greenroom.core.desired import left, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
@@ -47,6 +48,9 @@ class Record(Protocol):
     async def record_deployments(self, *deployments: Deployment) -> int:
         """Append deployments; those already known are kept once."""
 
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events of one preview, newest first: since when it is as it is, after a start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -59,6 +63,14 @@ class Parts:
     board: Board
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen before a pass: the statuses of the last one, and the history of previews that had none."""
+
+    before: Mapping[Identity, Status]
+    known: Mapping[Identity, tuple[Event, ...]]
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Passes over repositories. `platform` may be replaced between passes: the configuration changed.
@@ -69,6 +81,7 @@ class Reconciler:
     parts: Parts
     platform: Platform
     related: Callable[[str], None] = lambda name: None
+    pace: Pace = field(default_factory=Pace)
     _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
@@ -80,15 +93,19 @@ class Reconciler:
         """
         facts = await self.facts(repository)
         facts, decision, rows = await self._serve(facts, repository)
+        decision, later = self._paced(decision, facts)
         now = self.now()
-        target = Target(repository.slug, self.platform, facts, rows, now, decision.statuses)
         before = dict(self.parts.board.statuses)
-        self._show(repository, decision.statuses, target)  # who reads the comment finds the same everywhere else
+        known = await self._known(decision, before)
+        dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
+        target = Target(repository.slug, self.platform, facts, rows, now, dated)
+        self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
         if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
-        await self._note(repository, decision, target, done, before)
-        return self._next(repository, facts, decision, done)
+        await self._note(repository, decision, target, done, Seen(before, known))
+        again = self._next(repository, facts, decision, done)
+        return again if later is None else min(again or later, later)
 
     async def facts(self, repository: Repository) -> Facts:
         """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""
@@ -102,7 +119,7 @@ class Reconciler:
         listing = await self.parts.lists.read(repository.slug)
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
-        return replace(facts, asked=self._still_asked(facts))
+        return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
@@ -169,7 +186,7 @@ class Reconciler:
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:
-                return decision, await serve_rows(self.parts.engine, before, decision.actions, now)
+                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
             except Full as error:
                 more = postponed(decision)
                 if not more:
@@ -177,15 +194,33 @@ class Reconciler:
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
                 waiting |= more
 
+    def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
+        """The decision without the edits that come too soon after others, and the seconds until the first of them.
+
+        Only words wait: what the block must remember is written at once.
+        """
+
+        def waits(action: Action) -> float:
+            block = facts.blocks.get(action.identity.number)
+            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
+            return self.pace.wait(action.identity) if words else 0.0
+
+        waiting = {a: wait for a in decision.actions if (wait := waits(a))}
+        for action in decision.actions:
+            if isinstance(action, Tell) and action not in waiting:
+                self.pace.edited(action.identity)
+        actions = tuple(a for a in decision.actions if a not in waiting)
+        return replace(decision, actions=actions), min(waiting.values(), default=None)
+
     async def _note(
         self,
         repository: Repository,
         decision: Decision,
         target: Target,
         done: Sequence[Done],
-        before: Mapping[Identity, Status],
+        seen: Seen,
     ) -> None:
-        """Write down what was done and seen: log, board, history. `before` are the statuses of the last pass."""
+        """Write down what was done and seen: log, board, history."""
         parts = self.parts
         served = [Done(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
         found: list[Event | None] = []
@@ -195,7 +230,7 @@ class Reconciler:
                 found.append(events.of_action(each.action, target.rows, target.now))
             if each.receipt:
                 found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
-        statuses = dict(decision.statuses)
+        statuses = dict(target.statuses)
         for each in done:
             if isinstance(each.action, Conclude) and each.receipt:
                 identity, receipt = each.action.identity, each.receipt
@@ -205,13 +240,24 @@ class Reconciler:
                 elif each.action.final:
                     statuses[identity] = removed_status(statuses[identity], each.action)
         for identity, status in statuses.items():
-            found.append(events.of_status(status, before.get(identity), target.now))
+            before, known = seen.before.get(identity), seen.known.get(identity, ())
+            statuses[identity] = events.dated(status, before, known, target.now)
+            found.append(events.of_status(status, before, known, target.now))
         self._show(repository, statuses, target)
         try:
             await parts.history.record(*(e for e in found if e is not None))
             await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
         except Failed as error:
             log.warning("history was not written; the previews are as they should be", why=str(error))
+
+    async def _known(self, decision: Decision, before: Mapping[Identity, Status]) -> dict[Identity, tuple[Event, ...]]:
+        """What history says of the previews that were not seen since the start. Without it they have no past."""
+        new = [i for i, s in decision.statuses.items() if i not in before and s.stage is not Stage.NONE]
+        try:
+            return {i: await self.parts.history.events(i, limit=20) for i in new}
+        except Failed as error:
+            log.warning("history was not read; it is not shown since when previews are as they are", why=str(error))
+            return {}
 
     def _show(self, repository: Repository, statuses: Mapping[Identity, Status], target: Target) -> None:
         board = self.parts.board

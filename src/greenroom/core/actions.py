@@ -37,6 +37,7 @@ class Withdraw:
     by: str
     label: str
     reason: Reason
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ class _Count:
         self.repositories[identity.repository_id] = self.repositories.get(identity.repository_id, 0) + 1
         self.authors[author] = self.authors.get(author, 0) + 1
 
-    def full(self, identity: Identity, author: str, limits: Limits) -> str:
+    def full(self, identity: Identity, author: str, limits: Limits) -> tuple[int, str] | None:
+        """The limit that is reached, and of what."""
         if self.total >= limits.total:
-            return "in total"
+            return limits.total, "in total"
         if self.repositories.get(identity.repository_id, 0) >= limits.per_repository:
-            return "of this repository"
-        return f"of {author}" if self.authors.get(author, 0) >= limits.per_author else ""
+            return limits.per_repository, "of this repository"
+        return (limits.per_author, f"of {author}") if self.authors.get(author, 0) >= limits.per_author else None
 
 
 def existing(observed: Observed) -> dict[Identity, str]:
@@ -52,9 +53,9 @@ def admitted(verdicts: Mapping[Identity, Verdict], facts: Facts, platform: Platf
     result = dict(verdicts)
     position = 0
     for _, identity, verdict in sorted(new, key=lambda n: n[:2]):
-        if scope := count.full(identity, verdict.row.author, platform.limits):
+        if reached := count.full(identity, verdict.row.author, platform.limits):
             position += 1
-            result[identity] = Stay(Stage.QUEUED, reasons.queued(position, scope))
+            result[identity] = Stay(Stage.QUEUED, reasons.queued(position, *reached))
         else:
             count.add(identity, verdict.row.author)
     return result

@@ -64,6 +64,10 @@ class Process:
     probe: str = "/"
 
 
+CACHES = frozenset({"redis", "valkey"})
+"""Kinds of needs that may be empty at any time; the chart's table says `restart: nothing` of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Something that belongs to the preview itself: its database, queue or cache, of a kind that Greenroom knows.
@@ -82,6 +86,11 @@ class Need:
     image: str = ""
     memory: str = ""
     size: str = ""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anybody counts on its data."""
+        return self.storage is Storage.PERSISTENT or self.kind not in CACHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,7 @@ class Service:
     public: bool = True
     paths: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
-    migrate_timeout: timedelta = timedelta(minutes=5)
+    migrate_timeout: timedelta | None = timedelta(minutes=5)
     needs: tuple[Need, ...] = ()
     shared_needs: tuple[SharedNeed, ...] = ()
     manifests: tuple[Manifest, ...] = ()

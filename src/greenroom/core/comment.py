@@ -89,6 +89,7 @@ def _payload(block: Block) -> str:
         "expired": block.memory.expired_at.isoformat() if block.memory.expired_at else None,
         "why": block.memory.why,
         "choices": dumped(block.memory.choices),
+        "heard": block.memory.heard,
     }
     return base64.b64encode(json.dumps(memory, sort_keys=True, separators=(",", ":")).encode()).decode()
 
@@ -103,6 +104,7 @@ def _block(payload: str, *, stale_key: bool) -> Block | None:
                 _time(memory["expired"]),
                 str(memory["why"]),
                 tuple(loaded(Choice, c) for c in memory.get("choices", ())),
+                int(memory.get("heard", 0)),
             ),
             stale_key=stale_key,
         )

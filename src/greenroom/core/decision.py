@@ -42,8 +42,13 @@ def postponed(decision: Decision) -> frozenset[Identity]:
     return frozenset(last[len(last) // 2 :])
 
 
-def _waits(facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
-    return {i: Stay(Stage.HELD if facts.observed.row(i) else Stage.QUEUED, NO_ROOM) for i in waiting}
+def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
+    """What stays exactly as it is, and why: for the reason that it had, or for want of room."""
+    found = {}
+    for identity in waiting:
+        verdict, stage = wanted.verdicts[identity], Stage.HELD if facts.observed.row(identity) else Stage.QUEUED
+        found[identity] = replace(verdict, row=None) if isinstance(verdict, Stay) else Stay(stage, NO_ROOM)
+    return found
 
 
 def row_set(facts: Facts, repository: Repository) -> RowSet:
@@ -64,7 +69,7 @@ def decide(
     `waiting` are those that the engine has no room for as they should be: they queue, or stay as they are.
     """
     wanted = desired(facts, platform, repository, now)
-    wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(facts, waiting)})
+    wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
     planned = plan(wanted, facts.observed, row_set(facts, repository), now)
     told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed))
     seen = statuses(told)

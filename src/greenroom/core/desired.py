@@ -42,9 +42,8 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     around = Neighbours.of(facts.observed)
     ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
     listed = {p.identity: p for p in facts.listing.pull_requests}
-    remembered = {i: facts.blocks[i.number].memory for i in listed if i.number in facts.blocks}
     told = {i: _heard(p, facts, repository) for i, p in listed.items()}
-    memories = {i: replace(remembered.get(i, Memory()), choices=told[i].choices) for i in listed}
+    memories = {i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last) for i in listed}
     answers = {i: h.answer for i, h in told.items() if h.answer}
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
@@ -52,7 +51,7 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
         row = _row(facts, identity)
         verdicts[identity] = _verdict(pull_request, row, ours)
         if row is not None and identity.number not in facts.stale:
-            memory = remembered.get(identity, Memory())
+            memory = remembered(identity.number, facts)
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
         row = _row(facts, identity)
@@ -60,17 +59,28 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
 
 
-def choices(number: int, facts: Facts) -> tuple[Choice, ...]:
-    """What people chose, as our comment holds it; as the preview runs, while the comment is in doubt."""
+def remembered(number: int, facts: Facts) -> Memory:
+    """What our comment holds; while it is in doubt, what people chose as the preview runs."""
     block = facts.blocks.get(number)
     if block is not None:
-        return block.memory.choices
+        return block.memory
     row = _row(facts, Identity(facts.listing.repository_id, number))
-    return row.choices if row else ()
+    return Memory(choices=row.choices if row else ())
+
+
+def overtaken(facts: Facts) -> frozenset[int]:
+    """Pull requests whose comment was read as it was before the choices that their preview follows: read again."""
+    rows = {n: facts.observed.row(Identity(facts.listing.repository_id, n)) for n in facts.blocks}
+    return frozenset(n for n, row in rows.items() if row and facts.blocks[n].sequence < row.sequence)
+
+
+def choices(number: int, facts: Facts) -> tuple[Choice, ...]:
+    """What people chose."""
+    return remembered(number, facts).choices
 
 
 def _heard(pull_request: PullRequest, facts: Facts, repository: Repository) -> commands.Heard:
-    known = choices(pull_request.identity.number, facts)
+    known = remembered(pull_request.identity.number, facts)
     found = commands.heard(pull_request.said, known, repository, facts.permissions, facts.readers)
     return replace(found, choices=commands.later(found.choices, facts.asked.get(pull_request.identity.number, ())))
 
@@ -139,7 +149,17 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     if label not in pull_request.labels:
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
-        return Stay(Stage.NONE, reasons.not_asked(label))
+        like = next((name for name in sorted(pull_request.labels) if name.lower() == label.lower()), "")
+        return Stay(Stage.NONE, reasons.not_asked(label, like))
+    found = _asked(pull_request, row, ours, label)
+    if isinstance(found, Stay) and (served := facts.observed.row(identity)):
+        return replace(found, row=_meanwhile(pull_request, served, ours))
+    return found
+
+
+def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
+    """The verdict on a pull request that carries the label."""
+    facts, platform, identity = ours.facts, ours.platform, pull_request.identity
     if label != platform.label:
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
@@ -169,6 +189,19 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
 
 
+def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
+    """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
+    if pull_request.identity in ours.facts.observed.foreign:
+        return None
+    linked = links.resolved(
+        seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
+    )
+    stands = replace(pull_request, head_sha=row.head_sha)
+    return _new_row(
+        stands, row, ours, images.Versions(row.versions), row.links if isinstance(linked, Reason) else linked
+    )
+
+
 def _new_row(
     pull_request: PullRequest, row: Row | None, ours: _Pass, found: images.Versions, linked: tuple[Link, ...]
 ) -> Row:
@@ -179,6 +212,8 @@ def _new_row(
     kept = row if row is not None and same_head and not _rolled(identity, ours) else None
     data = lives.data(row, preview, ours.now)
     sleepy = ours.platform.lifetime.sleep_label in pull_request.labels
+    chosen, block = choices(identity.number, ours.facts), ours.facts.blocks.get(identity.number)
+    sequence = row.sequence if row else 0
     new = Row(
         repository_id=pull_request.identity.repository_id,
         repository=repository.name,
@@ -204,7 +239,8 @@ def _new_row(
         branch=pull_request.head_ref,
         private=ours.facts.listing.private,
         mentions=pull_request.mentions,
-        choices=choices(identity.number, ours.facts),
+        choices=chosen,
+        sequence=block.sequence if block and (row is None or row.choices != chosen) else sequence,
     )
     opened, given = links.opened(new, ours.around), links.given(new, ours.platform, ours.around)
     return replace(new, open_to=opened, given=given)
@@ -219,4 +255,4 @@ def _rolled(identity: Identity, ours: _Pass) -> bool:
 def roll_key(platform: Platform) -> str:
     """What `greenroom roll` releases: this chart with these settings."""
     made_with = f"{platform.cluster.chart_version} {platform.cluster.settings}"
-    return f"roll:{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    return f"{rowsets.ROLL}{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"

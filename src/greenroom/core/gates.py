@@ -42,6 +42,8 @@ def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Ma
     if event.actor.kind is Kind.BOT:
         listed = login in platform.policy.bots
         return None if listed else Stay(Stage.BLOCKED, reasons.bot_labelled(login))
+    if event.actor.kind is Kind.NOBODY:
+        return Stay(Stage.BLOCKED, reasons.labeller_gone(label))
     match permissions.get(login, Permission.UNKNOWN):
         case Permission.ADMIN | Permission.WRITE:
             return None

@@ -152,12 +152,16 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What our comment's signed block remembers: when we warned of an expiry, when we decided it and why; choices."""
+    """What our comment's signed block remembers: when we warned of an expiry, when we decided it and why; choices.
+
+    `heard` is the id of the last comment whose commands are decided: what nobody might command then, nobody may later.
+    """
 
     warned_at: datetime | None = None
     expired_at: datetime | None = None
     why: str = ""
     choices: tuple[Choice, ...] = ()
+    heard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +277,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A row that we took out: an entry of the ledger until the removal is told, and for the hour that is counted."""
+    """A row that we took out: an entry of the ledger until the removal is told, and for the hour that is counted.
+
+    `why` is an expiry's cause.
+    """
 
     identity: Identity
     cause: Cause
@@ -281,6 +288,7 @@ class Withdrawal:
     by: str = ""
     label: str = ""
     told: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,10 @@ from datetime import datetime
 from greenroom.core import breaker, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
 from greenroom.core.links import different
-from greenroom.core.model import Cause, Health, Identity, Memory, Observed, RowSet
-from greenroom.core.rows import Naming, Row
+from greenroom.core.model import Cause, Health, Identity, Memory, Observed, Release, RowSet
+from greenroom.core.rows import Link, Naming, Row
 from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
-
-RECURRING = ("not-in-catalogue", "config-label:")
-"""Holds that can come back under the same key; a release of them counts for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +30,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The actions in the order to perform them, what waits, and what comments must remember from now on."""
+    """The actions in the order to perform them, what waits, and what comments must remember from now on.
+
+    `spent` are releases whose hold is over, used or not: another hold like it is another question.
+    """
 
     actions: tuple[Action, ...] = ()
     holds: Mapping[Identity, Hold] = field(default_factory=dict)
     memories: Mapping[Identity, Memory] = field(default_factory=dict)
+    spent: frozenset[Release] = frozenset()
 
 
 def plan(desired: Desired, observed: Observed, rows: RowSet, now: datetime) -> Plan:
@@ -52,12 +53,12 @@ def plan(desired: Desired, observed: Observed, rows: RowSet, now: datetime) -> P
                 draft.run(identity, verdict)
             case Go():
                 draft.go(identity, verdict)
-            case Stay() if verdict.hold:
-                draft.holds[identity] = Hold(verdict.hold, verdict.reason)
+            case Stay():
+                draft.stay(identity, verdict)
         draft.expire(identity, verdict, desired)
     order = [Start, Change, Withdraw, Remove, TakeLabelOff, Conclude]
     actions = sorted(draft.actions, key=lambda a: order.index(type(a)))
-    return Plan(tuple(actions), draft.holds, draft.memories)
+    return Plan(tuple(actions), draft.holds, draft.memories, draft.spent(desired))
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class _Draft:
     actions: list[Action] = field(default_factory=list)
     holds: dict[Identity, Hold] = field(default_factory=dict)
     memories: dict[Identity, Memory] = field(default_factory=dict)
+    needed: set[tuple[Identity, str]] = field(default_factory=set)
 
     @classmethod
     def begin(cls, observed: Observed, rows: RowSet, now: datetime) -> _Draft:
@@ -88,13 +90,31 @@ class _Draft:
             breaker.restarts(observed, held, repository_id, now),
         )
 
+    def released(self, identity: Identity, key: str) -> Release | None:
+        """What a person released of a hold that there is now."""
+        self.needed.add((identity, key))
+        return rowsets.release(self.rows.ledger, identity, key)
+
+    def spent(self, desired: Desired) -> frozenset[Release]:
+        """The releases of holds that this pass looked for and did not find. Doubt ends none."""
+
+        def over(release: Release) -> bool:
+            verdict = desired.verdicts.get(release.identity)
+            if rowsets.withdrawal(self.rows.ledger, release.identity) or isinstance(verdict, Stay | None):
+                return False
+            if release.hold.startswith(rowsets.ROLL) and isinstance(verdict, Run):
+                old = self.rows.rows.get(release.identity.number)
+                return old is not None and _made_with(old) == _made_with(verdict.row)
+            return (release.identity, release.hold) not in self.needed
+
+        return frozenset(r for r in self.rows.ledger.releases if over(r))
+
     def after_release(self, identity: Identity, verdict: Verdict) -> Verdict:
         """A held preview that a person released goes; everything else is as `desired` says."""
         if not isinstance(verdict, Stay) or not verdict.hold:
             return verdict
-        release = rowsets.release(self.rows.ledger, identity, verdict.hold)
-        old = release and verdict.hold.startswith(RECURRING) and release.at <= self.now - breaker.HOUR
-        if release is None or (old and not rowsets.withdrawal(self.rows.ledger, identity)):
+        release = self.released(identity, verdict.hold)
+        if release is None:
             return verdict
         return Go(Cause.RELEASED, reasons.released(release.by), release.by, release.at)
 
@@ -105,7 +125,7 @@ class _Draft:
         if entry is None or exists or isinstance(verdict, Run):
             return False
         asked_again = isinstance(verdict, Stay) and verdict.stage in (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
-        reason = reasons.gone(entry.cause, entry.by, entry.label)
+        reason = reasons.gone(entry.cause, entry.by, entry.label, entry.why)
         self.actions.append(Conclude(identity, reason, final=not asked_again))
         return True
 
@@ -116,12 +136,22 @@ class _Draft:
         elif verdict.row != old:
             self._change(identity, old, verdict.row)
 
+    def stay(self, identity: Identity, verdict: Stay) -> None:
+        if verdict.hold:
+            self.holds[identity] = Hold(verdict.hold, verdict.reason)
+        old = self.rows.rows.get(identity.number)
+        if old is None or verdict.row is None:
+            return
+        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce, mentions=verdict.row.mentions)
+        if new != old:
+            self.actions.append(Change(identity, new, _push(old, new) if _pushed(old, new) else _small(old, new)))
+
     def _start(self, identity: Identity, verdict: Run) -> None:
         """Start it, under the names of the one that still exists; that goes first if a person released other names."""
         preview = self.observed.previews.get(identity)
         row = verdict.row
         if preview and _called(preview.row.naming) != _called(row.naming):
-            if rowsets.is_released(self.rows.ledger, identity, _names_key(preview.row, row)):
+            if self.released(identity, _names_key(preview.row, row)):
                 if preview.health is not Health.REMOVING:
                     self.actions.append(Remove(identity, preview.uid, verdict.reason))
                 return
@@ -129,8 +159,10 @@ class _Draft:
         self.actions.append(Start(identity, row, verdict.reason))
 
     def _change(self, identity: Identity, old: Row, wanted: Row) -> None:
-        release = rowsets.release(self.rows.ledger, identity, _names_key(old, wanted))
-        if release and _called(old.naming) != _called(wanted.naming):  # under other names it is another preview
+        release = (
+            self.released(identity, _names_key(old, wanted)) if _called(old.naming) != _called(wanted.naming) else None
+        )
+        if release:  # under other names it is another preview
             label, reason = self._label(identity), reasons.released(release.by)
             self.actions.append(Withdraw(identity, Cause.RELEASED, release.by, label, reason))
             return
@@ -147,23 +179,25 @@ class _Draft:
             self._restart(identity, old, new)
 
     def _without_held_names(self, identity: Identity, old: Row, new: Row) -> Row:
-        """The new row as far as it keeps every name; names, hosts and services that go wait for a person."""
-        gone = {s.name for s in old.services} - {s.name for s in new.services}
-        if _called(old.naming) == _called(new.naming) and _shared(old, new) == _shared(new, old) and not gone:
+        """The new row as far as it keeps every name; names, hosts, services and data that go wait for a person."""
+        gone, lost = _services_gone(old, new), _data_gone(old, new)
+        same_names = _called(old.naming) == _called(new.naming) and _shared(old, new) == _shared(new, old)
+        if same_names and not gone and not lost:
             return new
         key = _names_key(old, new)
-        if rowsets.is_released(self.rows.ledger, identity, key):
+        if self.released(identity, key):
             return new
-        what = f"other services ({', '.join(sorted(gone))} would go)" if gone else "other names or addresses"
-        self.holds[identity] = Hold(key, reasons.config_names(what))
+        self.holds[identity] = Hold(key, reasons.config_names(sorted(gone), sorted(lost)))
         if gone:
             return _chosen(old, new)
+        if lost:
+            return _pushed_to(_chosen(old, new), new)
         kept = replace(old.naming, label=new.naming.label)
         return replace(new, naming=kept, given=old.given, repository=old.repository)
 
     def _restart(self, identity: Identity, old: Row, new: Row) -> None:
         key = f"restart:{_digest(new.services, new.links, new.given)}"
-        scope = "" if rowsets.is_released(self.rows.ledger, identity, key) else self.restarts.take(identity)
+        scope = "" if self.released(identity, key) else self.restarts.take(identity)
         if scope:
             self.holds.setdefault(identity, Hold(key, reasons.restart_breaker(self.restarts.limit(scope), scope)))
             if (small := _chosen(old, new)) != old:
@@ -178,14 +212,14 @@ class _Draft:
         if served or (preview and not entry):
             if self._may_go(identity, verdict):
                 self.actions.append(
-                    Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason)
+                    Withdraw(identity, verdict.cause, verdict.by, self._label(identity), verdict.reason, verdict.why)
                 )
         elif preview and preview.health is not Health.REMOVING:
             self.actions.append(Remove(identity, preview.uid, verdict.reason))
 
     def _may_go(self, identity: Identity, verdict: Go) -> bool:
         key = f"breaker:{verdict.since.isoformat()}"
-        if verdict.cause is Cause.UNLABELLED and not rowsets.is_released(self.rows.ledger, identity, key):
+        if verdict.cause is Cause.UNLABELLED and not self.released(identity, key):
             if scope := self.unlabelled.take(identity):
                 count = self._waiting_for_breaker() + self.unlabelled.limit(scope)
                 self.holds[identity] = Hold(key, reasons.breaker(count, self.unlabelled.limit(scope), scope))
@@ -250,31 +284,84 @@ def _same_settings(old: Row, new: Row) -> bool:
 
 def _moved(old: Row, new: Row) -> bool:
     """Whether nothing changed but which previews the links lead to, or who uses this one: no configuration did."""
+    called = old.given == new.given or old.open_to != new.open_to
+    moved = all(_leads_elsewhere(old, k) for k in different(old.links, new.links))
+    return old.services == new.services and called and moved
+
+
+def _leads_elsewhere(old: Row, link: Link) -> bool:
+    """Whether another preview answers for a link than before, not the same under another address."""
     before = {(k.service, k.target): k.number for k in old.links}
-    changed = different(old.links, new.links)
-    return old.services == new.services and all(before.get((k.service, k.target), 0) != k.number for k in changed)
+    return before.get((link.service, link.target), 0) != link.number
 
 
 def _small(old: Row, new: Row) -> Reason:
     """Why a row changes whose commit, images and settings stay."""
+    if different(old.links, new.links):
+        return reasons.relinked(different(old.links, new.links))
     if old.asleep != new.asleep:
         return reasons.falls_asleep() if new.asleep else reasons.wakes()
     if (old.chart_version, old.settings) != (new.chart_version, new.settings):
         return reasons.rolled(new.chart_version)
+    if old.open_to != new.open_to:
+        return reasons.opened(sorted({namespace for _, namespace, _ in new.open_to}))
     return reasons.same_version()
 
 
 def _chosen(old: Row, new: Row) -> Row:
-    """The old row with what its services do not depend on: sleep, the data's life, what people chose."""
+    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom."""
+    fresh = {(k.service, k.target, k.variables): k for k in new.links}
+    moved = (fresh.get((k.service, k.target, k.variables), k) for k in old.links)
+    kept = {s.name for s in old.services}
+    open_to = tuple(o for o in new.open_to if o[0] in kept)
+    values = {(service, variable): value for service, variable, value in new.given}
+    given = tuple((s, v, values.get((s, v), value)) for s, v, value in old.given)
     return replace(
         old,
+        links=tuple(m if _leads_elsewhere(old, m) else k for k, m in zip(old.links, moved, strict=True)),
+        open_to=open_to,
+        given=given if open_to != old.open_to else old.given,
         asleep=new.asleep,
         sleepy=new.sleepy,
         incarnation=new.incarnation,
         lives=new.lives,
         renewed=new.renewed,
         choices=new.choices,
+        sequence=new.sequence,
     )
+
+
+def _pushed_to(old: Row, new: Row) -> Row:
+    """The old row with what a push brings to services that stay."""
+    return replace(
+        old,
+        head_sha=new.head_sha,
+        head_since=new.head_since,
+        versions=new.versions,
+        nonce=new.nonce,
+        chart_version=new.chart_version,
+        settings=new.settings,
+    )
+
+
+def _made_with(row: Row) -> tuple[str, str]:
+    return row.chart_version, row.settings
+
+
+def _services_gone(old: Row, new: Row) -> set[str]:
+    return {s.name for s in old.services} - {s.name for s in new.services}
+
+
+def _data_gone(old: Row, new: Row) -> set[str]:
+    """The needs of services that stay whose data would go: they are not wanted any more, or are of another kind."""
+    kept = {(s.name, n.name): (n.kind, n.storage) for s in new.services for n in s.needs}
+    stays = {s.name for s in new.services}
+    return {
+        f"{s.name}'s {n.name}"
+        for s in old.services
+        for n in s.needs
+        if n.keeps and s.name in stays and kept.get((s.name, n.name)) != (n.kind, n.storage)
+    }
 
 
 def _called(naming: Naming) -> tuple[str, str]:
@@ -288,8 +375,8 @@ def _shared(row: Row, other: Row) -> list[tuple[str, str]]:
 
 
 def _names_key(old: Row, new: Row) -> str:
-    gone = {s.name for s in old.services} - {s.name for s in new.services}
-    return f"config-names:{_digest(replace(new.naming, label=''), sorted(gone))}"
+    gone, lost = sorted(_services_gone(old, new)), sorted(_data_gone(old, new))
+    return f"config-names:{_digest(replace(new.naming, label=''), gone, *((lost,) if lost else ()))}"
 
 
 def _digest(*values: object) -> str:

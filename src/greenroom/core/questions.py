@@ -5,7 +5,7 @@ from __future__ import annotations
 from greenroom.core import images, links
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
-from greenroom.core.desired import choices, held, label_of, seeker
+from greenroom.core.desired import held, label_of, remembered, seeker
 from greenroom.core.gates import last_event
 from greenroom.core.model import Facts, Kind, PullRequest, Said
 
@@ -55,7 +55,8 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
         each
         for p in facts.listing.pull_requests
         if platform.label in p.labels
-        for each in pending(p.said, choices(p.identity.number, facts), repository)
+        for known in [remembered(p.identity.number, facts)]
+        for each in pending(p.said, known.choices, repository, known.heard)
     ]
 
 

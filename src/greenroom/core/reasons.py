@@ -6,15 +6,14 @@ Each function is named for what is the case and returns a `Reason`: what and why
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from greenroom.core.catalogue import Lifetime
 from greenroom.core.model import Cause
 from greenroom.core.rows import Link
 from greenroom.core.status import Reason
-from greenroom.core.text import plain, without_login
-
-_LINK = re.compile(r"links\.[a-z0-9-]+\.url")
+from greenroom.core.text import code, plain
 
 
 def day(at: datetime) -> str:
@@ -31,10 +30,23 @@ def span(delta: timedelta) -> str:
     return f"{seconds} s"
 
 
+def listed(words: Iterable[str]) -> str:
+    """Words of strangers, one after the other."""
+    return ", ".join(plain(w) for w in words)
+
+
+def _short(reference: str) -> str:
+    """An image as people say it: of a commit's 40 digits, the first seven."""
+    return re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1…", plain(reference))
+
+
 # --- no preview, or not yet --------------------------------------------------------------------------------------
 
 
-def not_asked(label: str) -> Reason:
+def not_asked(label: str, like: str = "") -> Reason:
+    """`like` is a label that differs from the one that counts in its capitals only."""
+    if like:
+        return Reason("not-asked", f"The label `{code(like)}` is on; the one that counts is `{plain(label)}`.")
     return Reason("not-asked", "Nobody has asked for a preview.", f"Put the label `{plain(label)}` on to get one.")
 
 
@@ -62,6 +74,14 @@ def bot_labelled(login: str) -> Reason:
     )
 
 
+def labeller_gone(label: str) -> Reason:
+    return Reason(
+        "labeller-gone",
+        f"The account that put the label `{plain(label)}` on does not exist any more.",
+        "Somebody with write access takes it off and puts it on again.",
+    )
+
+
 def permission_unknown(login: str) -> Reason:
     return Reason("permission-unknown", f"GitHub did not say whether {login} has write access.", "Asked again soon.")
 
@@ -69,8 +89,8 @@ def permission_unknown(login: str) -> Reason:
 def fork() -> Reason:
     return Reason(
         "fork",
-        "The branch is in a fork, and code of forks does not run here without an approval, which is not built yet.",
-        "Push the branch to this repository to get a preview.",
+        "The branch is in a fork, and previews run branches of this repository only.",
+        "Somebody with write access can push it here.",
     )
 
 
@@ -87,7 +107,7 @@ def draft() -> Reason:
 
 
 def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
-    names = ", ".join(plain(m) for m in missing)
+    names = ", ".join(_short(m) for m in missing)
     keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""
     return Reason(
         "image-missing",
@@ -99,7 +119,8 @@ def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
 def merge_image_only(missing: str, merge: str) -> Reason:
     return Reason(
         "merge-image-only",
-        f"Image {plain(missing)} is missing, but {plain(merge)} exists: CI builds GitHub's merge commit, not the head.",
+        f"Image {_short(missing)} is missing, but {_short(merge)} exists:"
+        " CI builds GitHub's merge commit, not the head.",
         "Set `image.from: merge` for this service, or check out `github.event.pull_request.head.sha` in the workflow.",
     )
 
@@ -113,14 +134,14 @@ def no_merge_commit() -> Reason:
 
 
 def registry_unknown(why: str) -> Reason:
-    return Reason("registry-unknown", plain(why, 300), "Asked again soon; what runs keeps running.")
+    return Reason("registry-unknown", plain(why, 300), "Asked again soon.")
 
 
-def queued(position: int, scope: str) -> Reason:
+def queued(position: int, limit: int, scope: str) -> Reason:
     return Reason(
         "queued",
-        f"The limit of previews {scope} is reached; this one is number {position} in the queue.",
-        "It starts by itself when another preview goes.",
+        f"The limit of {limit} previews {scope} is reached; this one is number {position} in its repository's queue.",
+        "It starts by itself when another preview goes: take the label off one that you are done with.",
     )
 
 
@@ -155,7 +176,7 @@ def unreachable(why: str) -> Reason:
     return Reason(
         "unreachable",
         plain(why, 300),
-        "See the probe's path (`probe:` of the service), then the ingress, its certificate and DNS.",
+        "If the service has no page at that path, the platform team sets `probe:`; else see the ingress and DNS.",
     )
 
 
@@ -170,21 +191,20 @@ def asleep(label: str) -> Reason:
 def data_renewed(at: datetime) -> Reason:
     return Reason(
         "data-renewed",
-        f"Everything answers. The database restarted at {day(at)}: it began again at its seed, and was migrated.",
+        f"Everything answers. The database restarted at {day(at)}: its data began anew, and was migrated.",
     )
 
 
 def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
-    """Only the address of a link is shown; any other value may be a secret."""
-    listed = ", ".join(
-        f"{plain(n)} = {plain(without_login(v))}" if _LINK.fullmatch(n) else plain(n) for n, v in parameters
-    )
-    return Reason("by-hand", f"Everything answers. Changed in Argo CD by hand: {listed}.")
+    """What they were set to is not said: it may be a secret, or name what is private."""
+    return Reason("by-hand", f"Everything answers. Changed in Argo CD by hand: {listed(n for n, _ in parameters)}.")
 
 
 def updating(sha: str, old: str) -> Reason:
     if old == sha:
-        return Reason("updating", f"Version {sha[:7]} takes a change over; it keeps serving.")
+        return Reason(
+            "updating", f"Version {sha[:7]} restarts with another link or setting; its address keeps answering."
+        )
     keeps = f" {old[:7]} keeps serving until then." if old else ""
     return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
 
@@ -203,7 +223,7 @@ def wakes() -> Reason:
 
 
 def new_incarnation() -> Reason:
-    return Reason("new-incarnation", "The database began again at its seed; services restart and migrate.")
+    return Reason("new-incarnation", "The data of the database began anew; services restart and migrate.")
 
 
 def tried_again(nonce: int) -> Reason:
@@ -248,7 +268,13 @@ def link_required(service: str, why: str) -> Reason:
 
 def relinked(links: Sequence[Link]) -> Reason:
     said = "; ".join(f"{k.target} comes from {k.name} ({plain(k.why)})" for k in links)
-    return Reason("relinked", f"{said}." if said else "Other previews use this one now.")
+    return Reason("relinked", f"{said}." if said else "Others call this preview now, and its services are told so.")
+
+
+def opened(namespaces: Sequence[str]) -> Reason:
+    """Who may call this preview from now on."""
+    who = f"Only {listed(namespaces)} may" if namespaces else "No other preview may"
+    return Reason("opened", f"{who} call it from now on; nothing restarts.")
 
 
 def command_edited(login: str) -> Reason:
@@ -256,39 +282,43 @@ def command_edited(login: str) -> Reason:
 
 
 def command_unknown(login: str, line: str) -> Reason:
-    fix = "There are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`."
-    return Reason("command-unknown", f"{login} wrote `{_code(line)}`, which is no command.", fix)
+    fix = (
+        "There are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`;"
+        " labels keep a preview or put it to sleep."
+    )
+    return Reason("command-unknown", f"{login} wrote `{code(line)}`, which is no command.", fix)
 
 
 def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
     known = f"It uses {', '.join(used)}." if used else "It uses no other service."
     fix = f"Did you mean `{near}`?" if near else known
-    return Reason("command-no-service", f"{login} named `{_code(service)}`, which this preview does not use.", fix)
+    return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
 
 
 def command_not_allowed(login: str) -> Reason:
-    return Reason("command-not-allowed", f"{login} may not command this preview: that needs write access.")
-
-
-def _code(text: str) -> str:
-    return plain(text, 100).replace("`", "'")
+    return Reason(
+        "command-not-allowed",
+        f"{login}'s command counts for nothing: that needs write access.",
+        "Somebody who has it comments the same.",
+    )
 
 
 # --- lifetime ----------------------------------------------------------------------------------------------------
 
 
-def expiring(at: datetime, why: str, keep_label: str) -> Reason:
-    cause = "nobody worked on it" if why == "inactive" else "it reached its greatest age"
-    fix = (
-        f"A push, comment or review keeps it, and so does the label `{plain(keep_label)}`."
-        if why == "inactive"
-        else "Take the label off and put it on again for a new one."
-    )
-    return Reason("expiring", f"The preview is removed at {day(at)} because {cause}.", fix)
+def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
+    """When a preview goes, and what keeps it."""
+    if why == "inactive":
+        cause = f"nobody has worked on it for {span(lifetime.inactive_after)}" if lifetime.inactive_after else ""
+        fix = f"A push, comment or review keeps it, and so does the label `{plain(lifetime.keep_label)}`."
+    else:
+        cause = f"no preview lives for longer than {span(lifetime.max_age)}" if lifetime.max_age else ""
+        fix = "Take the label off and put it on again for a new one."
+    return Reason("expiring", f"The preview will be removed at {day(at)}: {cause}.", fix)
 
 
 def expired(why: str, label: str) -> Reason:
-    cause = "nobody worked on it" if why == "inactive" else "it reached its greatest age"
+    cause = "it reached its greatest age" if why == "age" else "nobody worked on it"
     return Reason(
         "expired",
         f"The preview expired: {cause}.",
@@ -323,7 +353,7 @@ def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
         f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
-        "Put it back, or let the preview go with",
+        "Put it on again to keep the preview; the platform team lets it go with",
     )
 
 
@@ -331,7 +361,7 @@ def label_taken_by_bot(label: str, login: str) -> Reason:
     return Reason(
         "label-taken-by-bot",
         f"{login}, not a person, took the label `{plain(label)}` off.",
-        "Put it back, or let the preview go with",
+        "Put it on again to keep the preview; the platform team lets it go with",
     )
 
 
@@ -339,15 +369,22 @@ def config_label(old: str, new: str) -> Reason:
     return Reason(
         "config-label",
         f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and only the old one is on.",
-        "Change it back, put the new label on, or let the preview go with",
+        f"Put `{plain(new)}` on to keep the preview; the platform team lets it go with",
     )
 
 
-def config_names(what: str) -> Reason:
+def config_names(services: Sequence[str], data: Sequence[str]) -> Reason:
+    """What a change of the configuration would do to a preview: take services or data away, or else rename it."""
+    if services:
+        what, pushes = f"lose {', '.join(services)}", " New commits wait for that too."
+    elif data:
+        what, pushes = f"lose the data of {', '.join(data)}", ""
+    else:
+        what, pushes = "get other names or addresses", ""
     return Reason(
         "config-names",
-        f"The configuration changed so that this preview would get {what}; it keeps what it has.",
-        "Change it back, or let the change through with",
+        f"The configuration changed so that this preview would {what}; it keeps what it has.{pushes}",
+        "The platform team changes it back, or lets the change through with",
     )
 
 
@@ -355,7 +392,7 @@ def not_in_catalogue(slug: str) -> Reason:
     return Reason(
         "not-in-catalogue",
         f"The repository {plain(slug)} is no longer in the catalogue.",
-        "Put it back, or let the preview go with",
+        "The platform team puts it back, or lets the preview go with",
     )
 
 
@@ -363,7 +400,7 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
     return Reason(
         "breaker",
         f"{count} previews {scope} lost their label within an hour, and {limit} go without a question; this one waits.",
-        "If it was meant, let it go with",
+        "Put the label on again to keep it; if it was meant, the platform team lets it go with",
     )
 
 
@@ -371,12 +408,16 @@ def restart_breaker(limit: int, scope: str) -> Reason:
     return Reason(
         "restart-breaker",
         f"A change of the configuration would restart more than {limit} previews {scope} in an hour; this one waits.",
-        "It takes the change with its next push, or let it through now with",
+        "It takes the change with its next push; the platform team lets it through now with",
     )
 
 
 def its_turn(limit: int) -> Reason:
-    return Reason("its-turn", f"The preview expired; {limit} expire in an hour, and this one waits for its turn.")
+    return Reason(
+        "its-turn",
+        f"The preview expired, and at most {limit} go in an hour, so this one runs for a while longer.",
+        "A push, comment or review keeps it.",
+    )
 
 
 # --- removal -----------------------------------------------------------------------------------------------------
@@ -402,8 +443,8 @@ def released(by: str) -> Reason:
     return Reason("released", f"{plain(by)} released it with `greenroom release`.", "Put the label on again.")
 
 
-def gone(cause: Cause, by: str, label: str, why: str = "inactive") -> Reason:
-    """Why a preview went, from its entry in the ledger."""
+def gone(cause: Cause, by: str, label: str, why: str) -> Reason:
+    """Why a preview went, from its entry in the ledger. `why` is an expiry's cause."""
     match cause:
         case Cause.CLOSED:
             return closed(by)
@@ -422,8 +463,7 @@ def removed(why: Reason) -> Reason:
 
 
 def left(why: Reason, things: Sequence[str]) -> Reason:
-    listed = ", ".join(plain(t) for t in things)
-    return Reason("left", f"{why.text} Still there: {listed}.", "It is looked at again until nothing is left.")
+    return Reason("left", f"{why.text} Still there: {listed(things)}.", "It is looked at again until nothing is left.")
 
 
 def does_not_go(why: Reason, sentence: str) -> Reason:

@@ -26,6 +26,8 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     if not _newer_than_list(answer, facts, listed):
         return Stay(Stage.HELD, reasons.stale())
     pull_request = answer.pull_request
+    if pull_request.identity != identity:
+        return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
     if pull_request.state is not State.OPEN:
         return _closed(answer)
     if label in pull_request.labels:
@@ -55,7 +57,7 @@ def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Sta
         return Stay(Stage.HELD, reasons.label_gone(label), hold=f"label-gone:{label}:{since}")
     block = facts.blocks.get(pull_request.identity.number)
     if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
-        return Go(Cause.EXPIRED, reasons.expired(block.memory.why, label), "", event.at)
+        return Go(Cause.EXPIRED, reasons.expired(block.memory.why, label), "", event.at, block.memory.why)
     if event.actor.kind is Kind.PERSON:
         return Go(Cause.UNLABELLED, reasons.unlabelled(label, event.actor.login), event.actor.login, event.at)
     hold = f"label-taken:{label}:{event.at.isoformat()}"

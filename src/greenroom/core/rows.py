@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from greenroom.core.catalogue import Platform, Process, Service
@@ -93,7 +93,8 @@ class Row:
     """One preview, as told to an engine.
 
     `services` is the catalogue's part, `versions` what a push changes, `links` where `uses` point. `head_since` is when
-    this head was first served. `choices` are what people said last, and `mentions` the pull requests that this one says
+    this head was first served. `choices` are what people said last, `sequence` that of the signed block that first held
+    them, and `mentions` the pull requests that this one says
     it belongs to (`owner/repo#N`, lower case). `given` are (service, variable, value) that follow from addresses, and
     `open_to` (service, namespace, port) says which other previews may call in. `incarnation` grows when the data begins
     at the seed again (`renewed` is when), and `lives` names the container of each need that holds it; `nonce` forces a
@@ -127,6 +128,7 @@ class Row:
     private: bool = True
     mentions: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
+    sequence: int = 0
     open_to: tuple[tuple[str, str, int], ...] = ()
 
 
@@ -195,6 +197,7 @@ def _pods(row: Row) -> Row:
         private=True,
         mentions=(),
         choices=(),
+        sequence=0,
         open_to=(),
     )
 
@@ -212,7 +215,7 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
         "host": row.naming.host(service.name) or "",
         "web": service.web.name if service.web else "",
         "processes": {p.name: _process(p) for p in service.processes},
-        "migrate": {"command": list(service.migrate), "timeoutSeconds": int(service.migrate_timeout.total_seconds())},
+        "migrate": {"command": list(service.migrate), "timeoutSeconds": _seconds(service.migrate_timeout)},
         "needs": {
             need.name: {
                 "kind": need.kind,
@@ -244,6 +247,11 @@ def _values(service: Service, row: Row) -> dict[str, Any]:
     }
 
 
+def _seconds(limit: timedelta | None) -> int:
+    """Whole seconds, at least one; 0 for no limit."""
+    return max(1, int(limit.total_seconds())) if limit else 0
+
+
 def _link(link: Link) -> dict[str, object]:
     elsewhere = {"namespace": link.namespace, "port": link.port} if link.namespace and link.port else {}
     variables = {variable: part for part, variable in link.variables}
@@ -255,7 +263,7 @@ def link_variables(link: Link) -> dict[str, str]:
     host = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)?", "", link.url)
     host, _, port = re.split(r"[/?#]", host, maxsplit=1)[0].partition(":")
     parts = {"url": link.url, "public": link.public, "host": host}
-    parts["port"] = port or ("443" if link.url.startswith("https:") else "80")
+    parts["port"] = port or ("443" if link.url.lower().startswith("https:") else "80")
     return {variable: parts[part] for part, variable in link.variables}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,37 +11,42 @@ from greenroom.core.breaker import HOUR
 from greenroom.core.model import Identity, Ledger, Release, Restart, RowSet, Withdrawal
 
 RELEASES_KEPT = timedelta(days=7)
+ROLL = "roll:"
+"""What `greenroom roll` releases begins so: it is no hold, but the chart and settings of today."""
 
 
-def applied(rows: RowSet, actions: Iterable[RowAction], now: datetime) -> RowSet:
-    """The row set after these actions: rows and ledger change together, and so does the generation."""
+def applied(rows: RowSet, actions: Iterable[RowAction], now: datetime, spent: Set[Release] = frozenset()) -> RowSet:
+    """The row set after these actions: rows and ledger change together, and so does the generation.
+
+    `spent` are releases that are over.
+    """
     served = dict(rows.rows)
-    ledger = rows.ledger
+    ledger = replace(rows.ledger, releases=tuple(r for r in rows.ledger.releases if r not in spent))
     for action in actions:
         number = action.identity.number
         if isinstance(action, Withdraw):
             served.pop(number, None)
-            ledger = _withdrawn(ledger, Withdrawal(action.identity, action.cause, now, action.by, action.label))
+            ledger = _withdrawn(
+                ledger, Withdrawal(action.identity, action.cause, now, action.by, action.label, why=action.why)
+            )
             continue
         served[number] = action.row
         if isinstance(action, Start):
             ledger = told(ledger, action.identity)
-            # What was released was the one before.
-            ledger = replace(ledger, releases=tuple(r for r in ledger.releases if r.identity != action.identity))
         elif action.restart:
             ledger = replace(ledger, restarts=(*ledger.restarts, Restart(action.identity, now)))
     return replace(rows, rows=served, ledger=pruned(ledger, now), generation=rows.generation + 1)
 
 
 def _withdrawn(ledger: Ledger, entry: Withdrawal) -> Ledger:
-    others = tuple(w for w in ledger.withdrawals if w.identity != entry.identity)
+    others = tuple(w for w in ledger.withdrawals if w.told or w.identity != entry.identity)
     return replace(ledger, withdrawals=(*others, entry))
 
 
 def told(ledger: Ledger, identity: Identity) -> Ledger:
-    """The ledger with that preview's withdrawal closed; it still counts for its hour."""
+    """The ledger with that preview's withdrawal closed, which still counts for its hour; what let it go is spent."""
     entries = tuple(replace(w, told=True) if w.identity == identity else w for w in ledger.withdrawals)
-    return replace(ledger, withdrawals=entries)
+    return replace(ledger, withdrawals=entries, releases=tuple(r for r in ledger.releases if r.identity != identity))
 
 
 def all_told(rows: RowSet, identities: Iterable[Identity]) -> RowSet:

@@ -16,7 +16,7 @@ class Stage(StrEnum):
     """The state at a glance, by word first."""
 
     NONE = "no preview"
-    WAITING = "waiting for image"
+    WAITING = "waiting"
     QUEUED = "queued"
     BLOCKED = "blocked"
     STARTING = "starting"
@@ -76,7 +76,8 @@ class Status:
     """One pull request as people see it. `name` is `catalog#42`; `expires` is when it goes unless somebody works on it.
 
     `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs;
-    `answer` says why the last command did nothing.
+    `answer` says why the last command did nothing, `warning` when the preview goes by itself unless the reason does,
+    and `by_hand` names what people set in Argo CD. `since` is when it came to this stage for this reason.
     """
 
     identity: Identity
@@ -98,6 +99,8 @@ class Status:
     serving: bool = False
     log: tuple[str, ...] = ()
     hold: str = ""
+    warning: Reason | None = None
+    by_hand: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:

@@ -36,7 +36,7 @@ def fence(lines: tuple[str, ...], limit: int = 3000) -> str:
     """Lines as a Markdown code block whose fence is longer than any run of backticks inside; the oldest are cut."""
     kept: list[str] = []
     room = limit
-    for line in reversed([plain(line, 400) for line in lines]):
+    for line in reversed([_indented(line) for line in lines]):
         room -= len(line) + 1
         if room < 0:
             break
@@ -47,9 +47,21 @@ def fence(lines: tuple[str, ...], limit: int = 3000) -> str:
     return f"{ticks}text\n{body}\n{ticks}"
 
 
-def without_login(url: str) -> str:
-    """An address without user, password and query, which may be secrets."""
-    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+def _indented(line: str) -> str:
+    """A line of a log with what it is indented by: a traceback is read by that."""
+    clean = plain(line, 400)
+    return " " * min(len(line) - len(line.lstrip(" ")), 40) + clean if clean else ""
+
+
+def code(text: str, limit: int = 100) -> str:
+    """Text that stands between backticks."""
+    return plain(text, limit).replace("`", "'")
+
+
+def origin(url: str) -> str:
+    """An address down to its host and port: login, path, query and fragment may be secrets."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)?(?:.*@)?([^/?#@]*)", plain(url))
+    return f"{match[1] or ''}{match[2]}" if match else ""
 
 
 def markdown(sentence: str) -> str:

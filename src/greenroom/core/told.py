@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from greenroom.core import reasons
 from greenroom.core.actions import Tell
@@ -17,8 +18,11 @@ from greenroom.core.model import Facts, Health, Identity, Memory, ObservedPrevie
 from greenroom.core.plan import Plan
 from greenroom.core.rows import Row, alike
 from greenroom.core.status import Reason, Stage, Status, Used, User
-from greenroom.core.text import fence, inline, markdown, plain, without_login
+from greenroom.core.text import code, fence, inline, markdown, origin, plain
 from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
+
+NEWS = timedelta(days=1)
+"""How long a comment tells that a preview's data began anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
             name = f"{told.repository.name}#{identity.number}"
             reason = replace(reason, fix=f"{reason.fix} `greenroom release {name}`.")
     pull_request = told.desired.pull_requests.get(identity) or _confirmed(identity, told)
+    serves = row is not None and not isinstance(verdict, Go)
     return Status(
         identity=identity,
         name=f"{told.repository.name}#{identity.number}",
@@ -63,12 +68,13 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         links=_links(row, preview, told) if row else (),
         used_by=_users(identity, row, told),
         answer=told.desired.answers.get(identity),
-        since=preview.since if preview else None,
         created=row.created if row else None,
         expires=told.desired.expiry(identity).at if row else None,
         serving=bool(preview and any(s.ready for s in preview.services)),
         log=preview.log if preview else (),
         hold=hold.key if hold else "",
+        warning=_warning(identity, told) if serves and stage is not Stage.EXPIRING and not hold else None,
+        by_hand=tuple(name for name, _ in preview.by_hand) if preview else (),
     )
 
 
@@ -80,7 +86,7 @@ def _links(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Used,
         target = told.around.targets.get((link.target, link.number))
         url = by_hand.get(f"links.{link.target}.url")
         if url:  # the chart takes an empty one for none
-            found.append(Used(link.service, link.target, "by hand", "changed in Argo CD", without_login(url)))
+            found.append(Used(link.service, link.target, "by hand", "changed in Argo CD", origin(url)))
         elif target is not None:
             back = any((k.number, k.target in _names(row)) == (row.number, True) for k in target.links)
             why = f"{link.why}; it uses this preview too" if back else link.why
@@ -115,18 +121,26 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
         case Stay(stage=stage, reason=reason):
             return stage, reason
         case Run(row=row, note=note):
-            stage, reason = _running(row, preview, told.platform.lifetime.sleep_label)
-            expiry = told.desired.expiry(identity)
-            if stage is Stage.READY and expiry.at and (expiry.warned or expiry.warn):
-                warned = told.plan.memories.get(identity, Memory()).warned_at
-                at = max(expiry.at, warned + told.platform.lifetime.warn_before) if warned else expiry.at
-                return Stage.EXPIRING, reasons.expiring(at, expiry.why, told.platform.lifetime.keep_label)
+            stage, reason = _running(row, preview, told)
+            warning = _warning(identity, told) if stage is Stage.READY else None
+            if warning:
+                return Stage.EXPIRING, warning
             return (stage, note) if note and stage is Stage.READY else (stage, reason)
 
 
-def _running(row: Row, preview: ObservedPreview | None, sleep_label: str) -> tuple[Stage, Reason]:
+def _warning(identity: Identity, told: Told) -> Reason | None:
+    """When a preview goes by itself, from the day on which that is told."""
+    expiry = told.desired.expiry(identity)
+    if expiry.at is None or not (expiry.warned or expiry.warn):
+        return None
+    warned = told.plan.memories.get(identity, Memory()).warned_at
+    at = max(expiry.at, warned + told.platform.lifetime.warn_before) if warned else expiry.at
+    return reasons.expiring(at, expiry.why, told.platform.lifetime)
+
+
+def _running(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Stage, Reason]:
     if row.asleep:
-        return Stage.ASLEEP, reasons.asleep(sleep_label)
+        return Stage.ASLEEP, reasons.asleep(told.platform.lifetime.sleep_label)
     if preview is None or preview.health is Health.REMOVING:
         return Stage.STARTING, reasons.starting()
     old = next((s.sha for s in preview.services if s.ready), "")
@@ -138,15 +152,17 @@ def _running(row: Row, preview: ObservedPreview | None, sleep_label: str) -> tup
         case Health.STARTING:
             return Stage.STARTING, reasons.starting()
         case Health.READY if _current(row, preview):
-            return Stage.READY, _ready(row, preview)
+            return Stage.READY, _ready(row, preview, told.facts.listing.read_at)
         case _:
             return Stage.UPDATING, reasons.updating(row.head_sha, old)
 
 
-def _ready(row: Row, preview: ObservedPreview) -> Reason:
+def _ready(row: Row, preview: ObservedPreview, now: datetime) -> Reason:
     if preview.by_hand:
         return reasons.changed_by_hand(preview.by_hand)
-    return reasons.data_renewed(row.renewed) if row.renewed and row.incarnation > 1 else reasons.ready()
+    if row.renewed and row.incarnation > 1 and now - row.renewed < NEWS:
+        return reasons.data_renewed(row.renewed)
+    return reasons.ready()
 
 
 def _current(row: Row, preview: ObservedPreview) -> bool:
@@ -157,24 +173,28 @@ def _current(row: Row, preview: ObservedPreview) -> bool:
 # --- the comment -------------------------------------------------------------------------------------------------
 
 
-_SILENT = (Stage.NONE,)
-
-
 def tells(told: Told, all_statuses: Mapping[Identity, Status], concluded: frozenset[Identity]) -> tuple[Tell, ...]:
     """The comments to write: those whose text, memory or signature is not as it should be.
 
-    A pull request that nobody asked a preview for gets none, and one whose removal is told keeps what it says.
+    A pull request that nobody asked a preview for gets none, and one whose removal is told keeps what it says; one that
+    was told to wait is told that the wish was taken back.
     """
     found = []
     for identity, status in sorted(all_statuses.items()):
         pull_request = told.desired.pull_requests.get(identity)
-        if pull_request is None or status.stage in _SILENT or identity in concluded:
+        if pull_request is None or identity in concluded or (status.stage is Stage.NONE and not _waits(pull_request)):
             continue
         text = comment_text(status, told.platform, told.facts.listing.private)
         memory = told.plan.memories.get(identity, told.desired.memories.get(identity, Memory()))
         if identity.number not in told.facts.stale and not _says(pull_request, text, memory, told):
             found.append(Tell(identity, text, memory, status.reason))
     return tuple(found)
+
+
+def _waits(pull_request: PullRequest) -> bool:
+    """Whether our comment speaks of a preview that is to come, or is there."""
+    told = visible(pull_request.comment.body) if pull_request.comment and pull_request.comment.trusted else ""
+    return bool(told) and not told.startswith((_heading(Stage.REMOVED), _heading(Stage.NONE)))
 
 
 def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> bool:
@@ -190,7 +210,13 @@ def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> b
 
 def comment_text(status: Status, platform: Platform, private: bool) -> str:
     """The comment as people see it, Markdown. Log lines are in it only where the repository is private."""
-    lines = [f"### Preview {status.stage.value}", "", markdown(str(status.reason))]
+    lines = [_heading(status.stage), "", markdown(str(status.reason))]
+    if status.log and private:
+        lines += ["", f"> `{code(status.log[-1], 300)}`"]
+    if status.warning:
+        lines += ["", markdown(str(status.warning))]
+    if status.by_hand and status.reason.code != "by-hand":
+        lines += ["", f"Changed in Argo CD by hand: {', '.join(inline(n) for n in status.by_hand)}."]
     if status.answer:
         lines += ["", f"> {markdown(str(status.answer))}"]
     if status.services:
@@ -200,9 +226,13 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
         lines += ["", sentence] if sentence else []
     if status.log and private:
         lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
-    if status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
+    if status.created and status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
         lines += ["", _ways(platform, status)]
     return "\n".join(lines)
+
+
+def _heading(stage: Stage) -> str:
+    return "### No preview" if stage is Stage.NONE else f"### Preview {stage.value}"
 
 
 def _version(running: Running) -> str:
@@ -243,4 +273,7 @@ def _ways(platform: Platform, status: Status) -> str:
     used = next((link.target for link in status.links if link.why != SAME), "")
     other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
     gone = f" Removed after {reasons.span(life.inactive_after)} without activity." if life.inactive_after else ""
-    return f"<sub>Take the label `{plain(platform.label)}` off to remove the preview.{gone}{other} Times are UTC.</sub>"
+    off = (
+        f"Take the label `{plain(platform.label)}` off to remove the preview." if status.stage is not Stage.HELD else ""
+    )
+    return f"<sub>{f'{off}{gone}{other}'.strip()} Times are UTC.</sub>"

@@ -24,24 +24,31 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Whatever exists stays exactly as it is, and what does not exist does not start: a gate, or doubt.
+    """Whatever exists stays as it is, and what does not exist does not start: a gate, or doubt.
 
-    `hold` is not empty when a person may let the preview go: the key of exactly this hold.
+    `hold` is not empty when a person may let the preview go: the key of exactly this hold. `row` is what is no version
+    and no configuration of what runs meanwhile: whom it uses, whether it sleeps, which life its data is in; None in
+    doubt.
     """
 
     stage: Stage
     reason: Reason
     hold: str = ""
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """The preview should go, confirmed by a by-number read. `since` is the event that says so."""
+    """The preview should go, confirmed by a by-number read. `since` is the event that says so.
+
+    `why` is an expiry's cause.
+    """
 
     cause: Cause
     reason: Reason
     by: str
     since: datetime
+    why: str = ""
 
 
 Verdict = Run | Stay | Go

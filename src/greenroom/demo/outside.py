@@ -106,7 +106,7 @@ class Eyes:
     def processes(self, repository: str, number: int) -> dict[int, str]:
         """Live processes of one preview: pid to command line, by the mark in their environment."""
         identity = f"{self.stage.world.repository(f'shop/{repository}').id}#{number}"
-        return _environments(f"GREENROOM_PREVIEW=demo/{identity}".encode())
+        return _environments(f"GREENROOM_PREVIEW={self.stage.installation}/{identity}".encode())
 
     async def databases(self, repository: str, number: int) -> list[str]:
         """Databases of one preview in PostgreSQL's own catalogue; none when no server was ever needed."""

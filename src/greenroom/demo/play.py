@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from greenroom.demo.kept import leave
 from greenroom.demo.outside import Eyes, NotSeen
-from greenroom.demo.show import Shown, shown
-from greenroom.demo.stage import stage
-from greenroom.demo.story import STEPS, Step
+from greenroom.demo.show import Kept, Shown, shown
+from greenroom.demo.stage import Stage, stage
+from greenroom.demo.story import PASSES, STEPS, Step
 from greenroom.errors import GreenroomError
 
 SERVE = (sys.executable, "-m", "greenroom", "serve")
@@ -37,7 +41,8 @@ async def play(options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     show = shown(as_json=options.as_json)
     begun = time.monotonic()
-    async with stage(options.state, options.serve, keep=options.keep) as found:
+    start = datetime.now(UTC) - PASSES  # the story ends at the present, so that what is kept shows times of today
+    async with stage(options.state, options.serve, keep=options.keep, start=start) as found:
         eyes = Eyes(found)
         show.begin(len(options.steps), time.monotonic() - begun)
         for step in options.steps:
@@ -46,8 +51,17 @@ async def play(options: Options) -> int:
                 return 1
         show.end(ok=True, seconds=time.monotonic() - begun)
         if options.keep:
-            await show.keep(f"http://127.0.0.1:{found.ports['dashboard']}")
+            await leave(found, eyes)
+            show.keep(_kept(found))
+            await asyncio.Event().wait()
     return 0
+
+
+def _kept(found: Stage) -> Kept:
+    beside = Path(sys.executable).with_name("greenroom")
+    program = "greenroom" if shutil.which("greenroom") or not beside.exists() else os.path.relpath(beside)
+    dashboard, admin = (f"http://127.0.0.1:{found.ports[name]}" for name in ("dashboard", "admin"))
+    return Kept(dashboard, admin, str(found.folder), program)
 
 
 async def _step(step: Step, show: Shown, eyes: Eyes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.errors import Failed
@@ -45,12 +46,13 @@ class Shop:
             _git(target, "add", "--all")
             _git(target, "commit", "--quiet", "--message", f"The {name} of the shop")
 
-    def commit(self, name: str, branch: str, release: str) -> str:
-        """A commit on a branch that changes the service's release; returns its full hash."""
+    def commit(self, name: str, branch: str, release: str, files: Mapping[str, str] | None = None) -> str:
+        """A commit on a branch that changes the service's release, and these files; returns its full hash."""
         repository = self.folder / name
         known = _git(repository, "branch", "--list", branch)
         _git(repository, "checkout", "--quiet", *([branch] if known else ["-b", branch, "main"]))
-        (repository / "release.txt").write_text(f"{release}\n")
+        for path, text in {"release.txt": f"{release}\n", **(files or {})}.items():
+            (repository / path).write_text(text)
         _git(repository, "commit", "--quiet", "--all", "--message", f"Release {release}")
         sha = _git(repository, "rev-parse", "HEAD")
         _git(repository, "checkout", "--quiet", "main")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from greenroom.core.text import counted
 from greenroom.demo.story import Step
+
+SEEN = "what was seen from outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left running: two addresses, the folder with everything in it, and what the program is called here."""
+
+    dashboard: str
+    admin: str
+    folder: str
+    program: str
 
 
 class Shown(Protocol):
@@ -28,8 +41,8 @@ class Shown(Protocol):
     def end(self, ok: bool, seconds: float) -> None:
         """The story ended."""
 
-    async def keep(self, dashboard: str) -> None:
-        """Leave it running until somebody interrupts."""
+    def keep(self, kept: Kept) -> None:
+        """It keeps running, and there."""
 
 
 def shown(*, as_json: bool) -> Shown:
@@ -54,23 +67,23 @@ class Lines:
         """The summary's line."""
         print(json.dumps({"summary": "demo", "ok": ok, "seconds": round(seconds, 2)}), flush=True)
 
-    async def keep(self, dashboard: str) -> None:
-        """The address, then wait."""
-        print(json.dumps({"dashboard": dashboard}), flush=True)
-        await asyncio.Event().wait()
+    def keep(self, kept: Kept) -> None:
+        """Where it is."""
+        told = {"dashboard": kept.dashboard, "admin": kept.admin, "folder": kept.folder}
+        print(json.dumps(told), flush=True)
 
 
 class People:
-    """Progress with elapsed time while a step runs, one line when it ended, a table at the end."""
+    """Progress with elapsed time while a step runs, a line when it ended, a table of what was seen at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
-        self._rows: list[tuple[str, bool, str, float]] = []
+        self._rows: list[tuple[str, str, str]] = []
 
     def begin(self, steps: int, seconds: float) -> None:
         """What is played."""
-        self._console.print(f"The stage is set ({seconds:.1f} s): a shop of three repositories, {steps} steps.\n")
+        self._say(f"The stage is set ({seconds:.1f} s): a shop of three repositories, {counted(steps, 'step')}.\n")
 
     def starts(self, step: Step) -> None:
         """The step's title, turning while it runs on a terminal."""
@@ -79,27 +92,45 @@ class People:
             self._status.start()
 
     def ended(self, step: Step, ok: bool, seen: str, seconds: float) -> None:
-        """The step's line."""
+        """The step's line; what was seen comes in the table."""
         if self._status:
             self._status.stop()
         mark = "[green]✓[/green]" if ok else "[red]✗[/red]"
-        self._console.print(f"{mark} {step.about} [dim]({seconds:.1f} s)[/dim]")
-        self._console.print(f"  {seen}", markup=False, style="dim" if ok else "red")
-        self._rows.append((step.name, ok, seen, seconds))
+        self._say(f"{mark} {step.about} [dim]({seconds:.1f} s)[/dim]")
+        told = " ".join(seen.split()) if ok else f"NOT SEEN: {' '.join(seen.split())}"
+        self._rows.append((step.name, told, f"{seconds:.1f}"))
 
     def end(self, ok: bool, seconds: float) -> None:
-        """The table."""
-        table = Table(title="What was seen from outside", title_justify="left", box=None, pad_edge=False)
-        for name in ("step", "seen", "seconds"):
-            table.add_column(name, justify="right" if name == "seconds" else "left")
-        for name, good, seen, taken in self._rows:
-            table.add_row(name, ("" if good else "NOT SEEN: ") + seen, f"{taken:.1f}")
-        self._console.print()
-        self._console.print(table, markup=False)
+        """The table: within the terminal, or whole lines in a pipe."""
+        self._say("")
+        if self._console.is_terminal:
+            self._console.print(self._table(), markup=False)
+        else:
+            for line in _lines([("step", SEEN, "seconds"), *self._rows]):
+                self._console.print(line, markup=False, soft_wrap=True)
         verdict = "Every step was really seen." if ok else "The story stopped: a step was not seen."
-        self._console.print(f"\n{verdict} {seconds:.1f} s in all.")
+        self._say(f"\n{verdict} {seconds:.1f} s in all.")
 
-    async def keep(self, dashboard: str) -> None:
-        """The address, then wait for Ctrl-C."""
-        self._console.print(f"It keeps running. Dashboard: {dashboard}   (Ctrl-C ends it)")
-        await asyncio.Event().wait()
+    def keep(self, kept: Kept) -> None:
+        """Where it is, and how the command line reaches it."""
+        self._say("\nIt keeps running until Ctrl-C, with previews to look at: ready, linked, failed, waiting.\n")
+        self._say(f"  Dashboard  {kept.dashboard}")
+        self._say(f"  Terminal   export GREENROOM_ADMIN={kept.admin}   then: {kept.program} list")
+        self._say(f"  Folder     {kept.folder}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=not self._console.is_terminal)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for name in ("step", SEEN, "seconds"):
+            table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=name != SEEN)
+        for row in self._rows:
+            table.add_row(*row)
+        return table
+
+
+def _lines(rows: list[tuple[str, str, str]]) -> list[str]:
+    """Rows as lines of one width each, the last column to the right."""
+    wide = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [f"{name:<{wide[0]}}  {seen:<{wide[1]}}  {taken:>{wide[2]}}" for name, seen, taken in rows]

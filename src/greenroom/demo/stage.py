@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -14,12 +15,17 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from greenroom.demo.shop import SERVICES, Shop
 from greenroom.errors import Failed
@@ -39,6 +45,7 @@ SECRETS = {
 CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
 START_SECONDS = 20.0
+ON_STAGING = "Sold on staging only"
 
 
 @dataclass(slots=True)
@@ -58,6 +65,11 @@ class Stage:
     hooks: Webhooks | None = None
     process: subprocess.Popen[bytes] | None = None
     noted: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def installation(self) -> str:
+        """Its name, which marks processes: another one in each folder, for demos that run beside each other."""
+        return f"demo-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}"
 
     @property
     def platform(self) -> Path:
@@ -87,7 +99,7 @@ class Stage:
         ports = self.ports
         return json.dumps(
             {
-                "installation": "demo",
+                "installation": self.installation,
                 "label": label,
                 "domain": "preview.localhost",
                 "scheme": "http",
@@ -171,22 +183,29 @@ def _examples() -> Path:
 
 
 @asynccontextmanager
-async def stage(folder: Path | None, serve: tuple[str, ...], *, keep: bool) -> AsyncIterator[Stage]:
-    """Set the stage; take it down at the end, leaving no process and no file unless `keep`."""
+async def stage(
+    folder: Path | None, serve: tuple[str, ...], *, keep: bool, start: datetime | None = None
+) -> AsyncIterator[Stage]:
+    """Set the stage; take it down at the end, leaving no process and no file unless `keep`.
+
+    GitHub's clock begins at `start`, by default now: it is shown beside times of this machine's clock.
+    """
     from greenroom.local.engine import LocalSettings, stop_all
     from greenroom.local.postgres import free_port
 
     made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
     made.mkdir(parents=True, exist_ok=True)
     made.chmod(0o755)
-    names = ("webhook", "dashboard", "admin", "metrics", "previews", "catalog", "payments")
+    names = ("webhook", "dashboard", "admin", "metrics", "previews", "payments")
     async with AsyncExitStack() as stack:
-        world = World(running=True)
+        world = World(start or datetime.now(UTC), running=True)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
         found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {n: free_port() for n in names})
         found.simulator = Simulator(world)
         found.api_url = f"{await stack.enter_async_context(running(found.simulator))}/api/v3"
         found.registry_host = (await stack.enter_async_context(running(registry(found.images)))).removeprefix("http://")
+        catalog = await stack.enter_async_context(running(_staging_catalog()))
+        found.ports["catalog"] = int(catalog.rpartition(":")[2])
         found.hooks = Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
         found.hooks.url = f"http://127.0.0.1:{found.ports['webhook']}/webhook"
         sending = asyncio.create_task(found.hooks.run())
@@ -195,8 +214,7 @@ async def stage(folder: Path | None, serve: tuple[str, ...], *, keep: bool) -> A
             await asyncio.to_thread(_drivers, made / "drivers")
             _people(world)
             found.configure()
-            staging = _staging(found)
-            stack.callback(_end, staging)
+            stack.callback(_end, _staging(found))
             await found.start()
             yield found
         finally:
@@ -205,7 +223,7 @@ async def stage(folder: Path | None, serve: tuple[str, ...], *, keep: bool) -> A
             await asyncio.to_thread(found.stop)
             if found.state.exists():
                 checkouts = {f"shop/{n}": found.shop.folder / n for n in SERVICES}
-                await stop_all(LocalSettings(found.state, checkouts, "demo"))
+                await stop_all(LocalSettings(found.state, checkouts, found.installation))
             if not keep and folder is None:
                 await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 
@@ -217,6 +235,16 @@ def _staging(found: Stage) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "server.py"], cwd=found.shop.folder / "payments", env=environment, stdout=log, stderr=log
         )
+
+
+def _staging_catalog() -> Starlette:
+    """A stand-in for staging's catalog, without a database: the seeded products, and one that is nowhere else."""
+
+    async def products(request: Request) -> Response:
+        found = [{"id": number, "name": name, "cents": cents} for number, name, cents in Shop.seeded_products()]
+        return JSONResponse({"release": "main", "products": [*found, {"id": 0, "name": ON_STAGING, "cents": 1}]})
+
+    return Starlette(routes=[Route("/products", products)])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from greenroom.demo.outside import Eyes, NotSeen, demand, until
-from greenroom.demo.stage import CACHE, Stage
+from greenroom.demo.stage import CACHE, ON_STAGING, Stage
 
 PREVIEW = "preview"
+KEPT = "Kept through the push"  # a product that only the catalog of the first pull request has
+WARNED, EXPIRED = timedelta(days=2, hours=1), timedelta(days=1, minutes=5)
+PASSES = WARNED + EXPIRED  # how far the story moves GitHub's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +25,27 @@ class Step:
     play: Callable[[Stage, Eyes], Awaitable[str]]
 
 
-def _pull_request(stage: Stage, name: str, branch: str, release: str, by: str = "ada") -> tuple[int, str]:
-    sha = stage.shop.commit(name, branch, release)
-    made = stage.world.open_pull_request(f"shop/{name}", head=branch, sha=sha, by=by, title=f"{branch} ({name})")
-    return made.number, sha
+def pull_request(
+    stage: Stage,
+    name: str,
+    branch: str,
+    release: str,
+    by: str = "ada",
+    title: str = "",
+    files: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """Open a pull request with one commit; its number and that commit."""
+    sha = stage.shop.commit(name, branch, release, files)
+    title = title or f"{branch} ({name})"
+    return stage.world.open_pull_request(f"shop/{name}", head=branch, sha=sha, by=by, title=title).number, sha
 
 
 async def label(stage: Stage, eyes: Eyes) -> str:
     """A label on a pull request without an image: it waits, and says so."""
-    number, sha = _pull_request(stage, "catalog", "faster-search", "2")
+    number, sha = pull_request(stage, "catalog", "faster-search", "2")
     stage.noted |= {"catalog": number, "catalog sha": sha}
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
-    await until(lambda: eyes.says("catalog", number, "waiting for image", sha))
+    await until(lambda: eyes.says("catalog", number, "Waiting for image", sha[:7]))
     demand(not eyes.processes("catalog", number), "something runs although no image exists")
     return f"catalog#{number}: the comment waits for the image of {sha[:7]}, nothing runs"
 
@@ -57,11 +69,11 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
 async def push(stage: Stage, eyes: Eyes) -> str:
     """A push: a new version at the same address, the data kept, no request failed."""
     number = stage.noted["catalog"]
-    added = await eyes.post("catalog", number, "/products", {"name": "Kept through the push", "cents": 1})
+    added = await eyes.post("catalog", number, "/products", {"name": KEPT, "cents": 1})
     demand(added.status_code == 201, f"POST answers {added.status_code}")
     sha = stage.shop.commit("catalog", "faster-search", "3")
     stage.world.push("shop/catalog", number, sha, "ada")
-    await until(lambda: eyes.says("catalog", number, "waiting for image", "keeps serving"))
+    await until(lambda: eyes.says("catalog", number, "Waiting for image", "keeps serving"))
     stage.push_image("catalog", sha)
     statuses: list[int] = []
 
@@ -74,71 +86,63 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     await until(new_version, 30)
     demand(set(statuses) == {200}, f"requests failed during the update: {sorted(set(statuses))}")
     names = [p["name"] for p in (await eyes.products(number))["products"]]
-    demand("Kept through the push" in names, "the row that was added before the push is gone")
+    demand(KEPT in names, "the row that was added before the push is gone")
     await until(lambda: eyes.says("catalog", number, "### Preview ready", sha[:7]))
     return f"release 3 at the same address, the added row is there, {len(statuses)} requests without a failure"
 
 
 async def second(stage: Stage, eyes: Eyes) -> str:
-    """A pull request of a second repository, borrowing payments from staging."""
-    number, sha = _pull_request(stage, "storefront", "new-header", "2", by="grace")
+    """A pull request of a second repository, borrowing catalog and payments from staging."""
+    number, sha = pull_request(stage, "storefront", "new-header", "2", by="grace")
     stage.noted["storefront"] = number
     stage.push_image("storefront", sha)
     stage.world.label("shop/storefront", number, PREVIEW, "grace")
     page = await until(lambda: eyes.answers("storefront", number), 30)
     demand("Card, Invoice, Gift card" in page, "the storefront does not show what staging's payments answer")
+    demand(ON_STAGING in page, "the storefront does not show the products of staging's catalog")
     await until(lambda: eyes.says("storefront", number, "### Preview ready", "payments from **staging**"))
-    return f"storefront#{number} answers, with payments from staging"
+    return f"storefront#{number} answers, with catalog and payments from staging"
+
+
+async def _shows(eyes: Eyes, storefront: int, product: str, other: str) -> str:
+    """The storefront's page with the catalog that has this product, and not with the one that has the other."""
+    page = await eyes.answers("storefront", storefront)
+    demand(product in page and other not in page, f"storefront#{storefront} shows another catalog: {page[-300:]}")
+    return page
 
 
 async def linked(stage: Stage, eyes: Eyes) -> str:
-    """A comment points the storefront to the catalog of the other pull request, and back to staging."""
+    """A comment points the storefront to the catalog of the other pull request, back to staging, and there again."""
     catalog, number = stage.noted["catalog"], stage.noted["storefront"]
-
-    async def shows_the_branch() -> str:
-        page = await eyes.answers("storefront", number)
-        demand("Kept through the push" in page, "the storefront does not show the other preview's catalog")
-        return page
-
-    async def shows_staging() -> str:
-        page = await eyes.answers("storefront", number)
-        demand("Kept through the push" not in page, "the storefront still shows the other preview's catalog")
-        return page
-
-    await shows_staging()
-    stage.world.comment("shop/storefront", number, f"/preview use catalog#{catalog}", "grace")
-    await until(shows_the_branch, 30)
-    await until(lambda: eyes.says("storefront", number, "### Preview ready", "grace chose it"))
-    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", "Used by"))
-    stage.world.comment("shop/storefront", number, "/preview use catalog staging", "grace")
-    await until(shows_staging, 30)
-    await until(lambda: eyes.says("storefront", number, "### Preview ready", "**staging** (grace chose it)"))
-    return f"storefront#{number} showed the catalog of catalog#{catalog}, then staging's again; both comments said so"
+    there = (f"catalog#{catalog}", KEPT, ON_STAGING, f"catalog/pull/{catalog})** (grace chose it)")
+    back = ("catalog staging", ON_STAGING, KEPT, "**staging** (grace chose it)")
+    await _shows(eyes, number, ON_STAGING, KEPT)
+    for target, product, other, words in (there, back, there):
+        stage.world.comment("shop/storefront", number, f"/preview use {target}", "grace")
+        await until(lambda p=product, o=other: _shows(eyes, number, p, o), 30)  # type: ignore[misc]  # bound now
+        await until(lambda w=words: eyes.says("storefront", number, "### Preview ready", w))  # type: ignore[misc]
+    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", f"Used by [storefront#\u200b{number}]"))
+    return f"storefront#{number} showed catalog#{catalog}'s products, staging's, and those again; both comments said so"
 
 
 async def paired(stage: Stage, eyes: Eyes) -> str:
     """A branch of the same name in both repositories: tried together without any command, and parted when it goes."""
-    catalog = stage.noted["catalog"]
-    number, sha = _pull_request(stage, "storefront", "faster-search", "3", by="ada")
+    catalog, first = stage.noted["catalog"], stage.noted["storefront"]
+    number, sha = pull_request(stage, "storefront", "faster-search", "3", by="ada")
     stage.push_image("storefront", sha)
     stage.world.label("shop/storefront", number, PREVIEW, "ada")
-
-    async def together() -> str:
-        page = await eyes.answers("storefront", number)
-        demand("Kept through the push" in page, "the storefront does not show the catalog of its branch")
-        return page
-
-    await until(together, 30)
+    await until(lambda: _shows(eyes, number, KEPT, ON_STAGING), 30)
     await until(lambda: eyes.says("storefront", number, "### Preview ready", "same branch"))
+    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", f"storefront/pull/{number})"))
     stage.world.close("shop/storefront", number, "ada")
     await until(lambda: eyes.gone("storefront", number), 30)
-    await until(lambda: _unused(eyes, catalog))
+    await until(lambda: _used_by(eyes, catalog, first, number))
     return f"storefront#{number} used catalog#{catalog} by itself, and catalog#{catalog} knows that it is gone"
 
 
-async def _unused(eyes: Eyes, catalog: int) -> str:
-    text = eyes.comment("catalog", catalog)
-    demand("Used by" not in text, "the catalog's comment still names who used it")
+async def _used_by(eyes: Eyes, catalog: int, storefront: int, gone: int) -> str:
+    text = await eyes.says("catalog", catalog, "Used by", f"storefront/pull/{storefront})")
+    demand(f"storefront/pull/{gone})" not in text, "the catalog's comment still names who used it")
     return text
 
 
@@ -200,7 +204,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
     """Six labelled pull requests lose the label within a minute: three go, three wait for a person."""
     numbers = []
     for index in range(6):
-        number, sha = _pull_request(stage, "payments", f"idea-{index}", f"{index + 2}", by="linus")
+        number, sha = pull_request(stage, "payments", f"idea-{index}", f"{index + 2}", by="linus")
         stage.push_image("payments", sha)
         stage.world.label("shop/payments", number, PREVIEW, "linus")
         numbers.append(number)
@@ -258,36 +262,48 @@ async def _read_by(stage: Stage) -> str:
 
 
 async def inactivity(stage: Stage, eyes: Eyes) -> str:
-    """Days pass at GitHub without activity: a warning, then the label goes, then the preview."""
+    """Days pass at GitHub without activity: a warning, then the label goes, then the preview. Two are kept."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     stage.world.label("shop/catalog", catalog, "preview-keep", "ada")
-    stage.world.advance(timedelta(days=2, hours=1))
-    await until(lambda: eyes.says("storefront", storefront, "### Preview expiring", "nobody worked on it"))
-    demand(PREVIEW in eyes.labels("storefront", storefront), "the label went at once, without a warning")
-    await eyes.answers("storefront", storefront)
-    stage.world.advance(timedelta(days=1, minutes=5))
+    stage.world.label("shop/storefront", storefront, "preview-keep", "grace")
+    number, sha = pull_request(stage, "payments", "an-idea", "9", by="linus")
+    stage.push_image("payments", sha)
+    stage.world.label("shop/payments", number, PREVIEW, "linus")
+    await until(lambda: eyes.says("payments", number, "### Preview ready"), 30)
+    stage.world.advance(WARNED)
+    await until(lambda: eyes.says("payments", number, "### Preview expiring", "nobody has worked on it"))
+    demand(PREVIEW in eyes.labels("payments", number), "the label went at once, without a warning")
+    await eyes.answers("payments", number, "/methods")
+    stage.world.advance(EXPIRED)
 
     async def unlabelled() -> str:
-        demand(PREVIEW not in eyes.labels("storefront", storefront), "the label is still on")
+        demand(PREVIEW not in eyes.labels("payments", number), "the label is still on")
         return "off"
 
     await until(unlabelled, 30)
-    await until(lambda: eyes.gone("storefront", storefront), 30)
-    await until(lambda: eyes.says("storefront", storefront, "### Preview removed", "nobody worked on it"))
+    await until(lambda: eyes.gone("payments", number), 30)
+    await until(lambda: eyes.says("payments", number, "### Preview removed", "nobody worked on it"))
     await eyes.answers("catalog", catalog)
-    return "warned a day ahead, label taken off, gone; the kept preview stays"
+    await eyes.answers("storefront", storefront)
+    return f"payments#{number} was warned a day ahead, lost its label, and is gone; the two kept previews stay"
 
 
 async def close(stage: Stage, eyes: Eyes) -> str:
-    """The pull request is closed: everything is gone, and the comment proves it."""
-    number = stage.noted["catalog"]
+    """The pull request that another one uses is closed: its preview is gone, and the other is on staging again."""
+    number, storefront = stage.noted["catalog"], stage.noted["storefront"]
+    await _shows(eyes, storefront, KEPT, ON_STAGING)
     demand(await eyes.databases("catalog", number), "the preview has no database to begin with")
+    demand(await eyes.worktrees("catalog"), "the preview has no worktree to begin with")
     stage.world.close("shop/catalog", number, "ada")
-    seen = await until(lambda: eyes.gone("catalog", number), 30)
-    await until(lambda: eyes.says("catalog", number, "### Preview removed", "closed by ada", "Nothing is left of it."))
+    await until(lambda: _shows(eyes, storefront, ON_STAGING, KEPT))
+    back = (f"until catalog#\u200b{number}, which grace chose", "catalog from **staging**")
+    await until(lambda: eyes.says("storefront", storefront, "### Preview ready", *back))
+    seen = await until(lambda: eyes.gone("catalog", number))
+    told = ("### Preview removed", "closed by ada", "Nothing is left of it.", "goes on without it", "storefront")
+    await until(lambda: eyes.says("catalog", number, *told))
     trees = await eyes.worktrees("catalog")
     demand(trees == 0, f"git still lists {trees} worktrees")
-    return f"{seen}, no worktree; the comment says that nothing is left"
+    return f"storefront#{storefront} is on staging again, both are told; of catalog#{number} {seen}, no worktree"
 
 
 STEPS = (
@@ -295,14 +311,14 @@ STEPS = (
     Step("ready", "CI pushes the image", ready),
     Step("push", "The developer pushes again", push),
     Step("second", "A pull request in a second repository", second),
-    Step("linked", "A comment points it to the catalog of the other pull request, and back", linked),
+    Step("linked", "A comment points it to the catalog of the other pull request", linked),
     Step("paired", "A branch of the same name in both repositories", paired),
     Step("accidents", "GitHub answers 500, then HTML, then an empty list", accidents),
     Step("configuration", "Somebody changes `label:` in the configuration, and changes it back", configuration),
     Step("many", "Six labelled pull requests lose the label within a minute", many),
     Step("killed", "Greenroom is killed, its database deleted, and it starts again", killed),
     Step("inactivity", "Three days pass without activity", inactivity),
-    Step("close", "The pull request is closed", close),
+    Step("close", "The pull request that another one uses is closed", close),
 )
 
 __all__ = ["STEPS", "NotSeen", "Step"]

@@ -5,272 +5,189 @@ https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from greenroom.config.needs import KINDS
-from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, settings, split, text
+from greenroom.importer import links, names, processes, secrets
+from greenroom.importer import services as composed
+from greenroom.importer.addresses import Hosts
+from greenroom.importer.draft import NAMELESS, Draft, Options, begun, settings, was
+from greenroom.importer.interpolation import Interpolated
+from greenroom.importer.services import Found
 
-NAMES = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)} | {
-    "postgis": "postgresql",
-    "pgvector": "postgresql",
-    "keydb": "redis",
-}
-PARTS = {
-    "port": ("PORT",),
-    "user": ("USER", "USERNAME", "LOGIN"),
-    "password": ("PASSWORD", "PASS"),
-    "database": ("NAME", "DATABASE", "DB", "VHOST"),
-}
 IGNORED = {
     "volumes": "Files of a container do not outlive it; a need has `storage: persistent`.",
     "env_file": "Put its secrets into a Secret and name that under `envFrom:`, the rest under `env:`.",
     "secrets": "Put them into a Secret and name that under `envFrom:`.",
     "configs": "Put them into the image.",
-    "extends": "What is extended is not read.",
+    "extends": "What it extends is not in this file; `docker compose config` prints the whole.",
     "privileged": "Previews run under pod security `restricted`.",
     "cap_add": "Previews run under pod security `restricted`.",
     "devices": "Previews run under pod security `restricted`.",
     "user": "The image's own user counts; it must not be root.",
-    "entrypoint": "It was left out; put it before `command:`.",
     "profiles": "It is in the draft whatever its profile.",
 }
-_DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*)(?::?[-=?+]([^}]*))?\}|\$([A-Za-z_]\w*)")
-_PROBE = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\d+)?(/[^\s'\"|&;]*)")
+# What is carried over, and what a preview has in its own way.
+_TOLD = {
+    *(
+        "image",
+        "build",
+        "command",
+        "entrypoint",
+        "environment",
+        "depends_on",
+        "links",
+        "ports",
+        "expose",
+        "healthcheck",
+    ),
+    *("deploy", "scale", "restart", "container_name", "hostname", "networks", "logging", "labels", "init", "tty"),
+    *("stdin_open", "pull_policy", "stop_signal", "stop_grace_period", "attach", "develop", *IGNORED),
+}
+_MIGRATED = ("postgresql", "mysql", "mariadb")
+_DONE = "service_completed_successfully"
 
 
-@dataclass(slots=True)
-class _Found:
-    """One service of the Compose file. `kind` is the kind of need that its image is, or empty."""
-
-    name: str
-    spec: dict[str, Any]
-    kind: str = ""
-    version: str = ""
-    env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def code(self) -> str:
-        """What its code is: services of one build or image are processes of one service."""
-        build = self.spec.get("build")
-        where = build if isinstance(build, str) else str(sorted((build or {}).items()))
-        return f"build {where}" if build else f"image {self.spec.get('image', '')}"
-
-    @property
-    def port(self) -> int | None:
-        """The first port inside the container."""
-        for each in (*(self.spec.get("expose") or ()), *(self.spec.get("ports") or ())):
-            given = str(each.get("target", "")) if isinstance(each, dict) else str(each)
-            last = _plain(given)[0].rpartition(":")[2].partition("/")[0].partition("-")[0]
-            if last.isdecimal():
-                return int(last)
-        return None
-
-    def names(self) -> set[str]:
-        """Whom it says that it depends on."""
-        found = {*(self.spec.get("depends_on") or ())}
-        return found | {str(link).partition(":")[0] for link in self.spec.get("links") or ()}
-
-
-def drafts(services: dict[str, Any], options: Options) -> list[Draft]:
+def drafts(given: Mapping[str, dict[str, Any]], options: Options) -> list[Draft]:
     """A draft for each code base in the file."""
-    found = {name: _found(name, spec) for name, spec in services.items() if isinstance(spec, dict)}
-    own = _own(found)
-    groups: dict[str, list[_Found]] = {}
-    for each in own.values():
-        groups.setdefault(each.code, []).append(each)
-    names = {each.name: _slug(_first(members).name) for members in groups.values() for each in members}
-    made: list[Draft] = []
-    taken: dict[str, tuple[str, str]] = {}
-    for members in groups.values():
-        name = _slug(options.name) if options.name and len(groups) == 1 else names[members[0].name]
-        draft = begun(name, options)
-        _fill(draft, members, found, {k: v for k, v in names.items() if v != names[members[0].name]}, taken)
-        made.append(draft)
+    services = composed.found(given)
+    groups: dict[str, list[Found]] = {}
+    for service in _own(services):
+        groups.setdefault(service.code, []).append(service)
+    jobs = {name for service in services.values() for name, how in service.depends().items() if how == _DONE}
+    running = {code: [m for m in members if m.name not in jobs] for code, members in groups.items()}
+    made: dict[str, Draft] = {}
+    for code, members in running.items():
+        if members:
+            called = options.name if options.name and len(running) == 1 else _first(members).name
+            made[code] = begun(names.distinct(names.slug(called), {d.name for d in made.values()}), options)
+            _said_of_names(made[code], called, options, len(running))
+    file = _file(services, running, groups, made)
+    for code, draft in made.items():
+        _fill(draft, running[code], [m for m in groups[code] if m.name in jobs], file)
     if made:
-        for each in found.values():
-            if not each.kind and each.name not in own:
-                image = each.spec.get("image", "no image")
-                made[0].notes.append(
-                    f"{each.name} ({image}) is neither built here nor a kind of need: write it as a manifest "
-                    "(docs/needs.md), or as a service of its own."
-                )
-            elif each.kind and each.name not in taken:
-                made[0].notes.append(
-                    f"{each.name} ({each.spec.get('image')}) was left out: nothing here names it. "
-                    f"If a service asks it, add `kind: {each.kind}` to its `needs:`."
-                )
-    return made
+        _said_of_others(next(iter(made.values())), services, file)
+    return [*made.values()]
 
 
-def _found(name: str, spec: dict[str, Any]) -> _Found:
-    image = _plain(str(spec.get("image") or ""))[0].partition("@")[0]
-    repository, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "")
-    kind = "" if spec.get("build") else NAMES.get(repository.rpartition("/")[2].lower(), "")
-    version = re.match(r"\d+(\.\d+)?", tag)
-    return _Found(name, spec, kind, version[0] if version else "", _environment(spec.get("environment")))
-
-
-def _own(found: dict[str, _Found]) -> dict[str, _Found]:
+def _own(services: Mapping[str, Found]) -> list[Found]:
     """What is the team's own code: what is built; or, where nothing is, what depends on something."""
-    built = {n: f for n, f in found.items() if f.spec.get("build")}
-    same = {f.code for f in built.values()} | {f"image {f.spec.get('image')}" for f in built.values()}
+    built = {service.code for service in services.values() if service.built}
     if built:
-        return {n: f for n, f in found.items() if n in built or (f.code in same and not f.kind)}
-    return {n: f for n, f in found.items() if not f.kind and f.names()}
+        return [service for service in services.values() if service.code in built]
+    return [s for s in services.values() if s.spec.get("image") and not s.kind and s.depends()]
 
 
-def _first(members: list[_Found]) -> _Found:
-    return next((m for m in members if m.port), members[0])
+def _first(members: list[Found]) -> Found:
+    return next((m for m in members if m.ports), members[0])
 
 
-def _fill(
-    draft: Draft,
-    members: list[_Found],
-    found: dict[str, _Found],
-    others: dict[str, str],
-    taken: dict[str, tuple[str, str]],
-) -> None:
-    env: dict[str, str] = {}
-    for member in members:
-        env |= member.env
-    draft.data["processes"] = {_slug(m.name) if len(members) > 1 else _role(m): _process(m, draft) for m in members}
-    if not any(m.port for m in members):
+def _file(
+    services: Mapping[str, Found],
+    running: Mapping[str, list[Found]],
+    groups: Mapping[str, list[Found]],
+    made: Mapping[str, Draft],
+) -> links.File:
+    called = {name: name for name in services}
+    for service in services.values():
+        for alias in service.aliases():
+            called.setdefault(alias, service.name)
+        for link in service.spec.get("links") or ():
+            name, _, alias = str(link).partition(":")
+            if name in services:
+                called.setdefault(alias, name)
+    drafted = {m.name: made[code].name for code, members in groups.items() if code in made for m in members}
+    reached = [first.name for code in made if (first := _first(running[code])).ports]
+    return links.File(services, Hosts(called), drafted, reached)
+
+
+def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.File) -> None:
+    draft.data["processes"] = processes.processes(draft, members, file)
+    if not any(m.ports for m in members):
         draft.data["public"] = False
-    needs, env = _needs(draft, members, found, env, taken)
+        draft.note("The file names no port of it, so it has no address: give what answers HTTP its `port:`.")
+    processes.migrate(draft, jobs, file)
+    everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
+    variables = links.Variables(_env(draft, everybody), file.hosts)
+    depends = {name for m in everybody for name in m.depends()}
+    needs = links.needs(draft, depends, variables, file)
     if needs:
         draft.data["needs"] = needs
-    uses, env = _uses(env, others)
-    if uses:
+    if uses := links.uses(draft, variables, file):
         draft.data["uses"] = uses
-    plain = {}
-    for name, value in env.items():
-        plain[name], known = _plain(value)
-        if not known:
-            draft.notes.append(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
-    settings(draft, {n: v for n, v in plain.items() if v})
+    links.leftovers(draft, variables, file)
+    _said_of_jobs(draft, members, file)
+    settings(draft, variables.left)
+    _said_of_keys(draft, [*members, *jobs])
+    if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
+        draft.note("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
+
+
+def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
+    """The variables of all processes; where they differ, the first one's."""
+    env: dict[str, Interpolated] = {}
+    for each in reversed(everybody):
+        env = {**each.env, **{n: v for n, v in env.items() if n not in each.env}}
+    first, others = everybody[0], everybody[1:]
+    differ = [n for n, v in env.items() if any(n in each.env and each.env[n] != v for each in others)]
+    if differ:
+        draft.note(
+            f"{', '.join(differ)}: not the same for every process. A service has one `env:`, the draft has that of "
+            f"{first.name}. Set another in a command, `[env, NAME=value, bin/work]`, or make it a service of its own."
+        )
+    if more := [n for n in env if n not in first.env]:
+        draft.note(f"{', '.join(more)}: not for {first.name} in the file; here every process has it.")
+    return env
+
+
+def _said_of_names(draft: Draft, called: str, options: Options, count: int) -> None:
+    if draft.name != names.slug(called) or len(called) > names.LONGEST:
+        draft.note(f"{called} is called {draft.name} here: the name is taken or too long.")
+    if count > 1 and options.name:
+        draft.note("`--name` was not used: the file has more than one service.")
+    if count > 1 and options.image:
+        draft.note("All services of the file have the image of `--image`: name the one that CI pushes for this one.")
+
+
+def _said_of_jobs(draft: Draft, members: list[Found], file: links.File) -> None:
+    for member in members:
+        for name, how in member.depends().items():
+            if how == _DONE and file.drafted.get(name, draft.name) != draft.name:
+                draft.note(f"{member.name} waits for {name} in the file; here that is for {file.drafted[name]} alone.")
+
+
+def _said_of_keys(draft: Draft, everybody: list[Found]) -> None:
     for key, why in IGNORED.items():
-        if who := [m.name for m in members if m.spec.get(key)]:
-            draft.notes.append(f"`{key}` of {', '.join(who)} was left out. {why}")
-    if needs and "migrate" not in draft.data:
-        draft.notes.append("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
+        if who := [m.name for m in everybody if m.spec.get(key)]:
+            draft.note(f"`{key}` of {', '.join(who)} was left out. {why}")
+    keys = dict.fromkeys(str(key) for m in everybody for key in m.spec if key not in _TOLD)
+    if other := [f"`{key}`" for key in keys if secrets.sayable(key) and not key.startswith("x-")]:
+        draft.note(f"{', '.join(other)} {was(other)} left out, for Greenroom has nothing like it.")
+    if any(m.nameless for m in everybody):
+        draft.note(NAMELESS)
 
 
-def _role(member: _Found) -> str:
-    return "web" if member.port else "worker"
-
-
-def _process(member: _Found, draft: Draft) -> dict[str, Any]:
-    process: dict[str, Any] = {"port": member.port} if member.port else {"kind": "worker"}
-    command = member.spec.get("command")
-    if isinstance(command, str):
-        process["command"] = split(_plain(command)[0])
-    elif isinstance(command, list):
-        process["command"] = [_plain(text(part))[0] for part in command]
-    test = (member.spec.get("healthcheck") or {}).get("test")
-    if member.port and test and (path := _PROBE.search(" ".join(test) if isinstance(test, list) else str(test))):
-        process["probe"] = path[1]
-    replicas = (member.spec.get("deploy") or {}).get("replicas", 1)
-    if isinstance(replicas, int) and 1 < replicas <= 10:
-        process["replicas"] = replicas
-    return process
-
-
-def _needs(
-    draft: Draft,
-    members: list[_Found],
-    found: dict[str, _Found],
-    env: dict[str, str],
-    taken: dict[str, tuple[str, str]],
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    made, left = [], dict(env)
-    for other in found.values():
-        if not other.kind:
+def _said_of_others(draft: Draft, services: Mapping[str, Found], file: links.File) -> None:
+    """What of the file is in no draft."""
+    for each in services.values():
+        if each.name in file.drafted or each.name in file.shared:
             continue
-        variables = _variables(other.name, left)
-        if not variables and not any(other.name in m.names() for m in members):
-            continue
-        for variable in variables.values():
-            left.pop(variable, None)
-        given = variables["url"] if [*variables] == ["url"] else variables
-        if other.name in taken:
-            service, name = taken[other.name]
-            made.append({"of": service, "name": name, "as": given or KINDS[other.kind].variable})
-            continue
-        entry: dict[str, Any] = need(other.kind, other.version, draft)
-        name = _slug(other.name)
-        if any(n.get("kind") == other.kind for n in made):
-            entry["name"] = name if name != other.kind else f"{name}-2"
-        taken[other.name] = (draft.name, entry.get("name", other.kind))
-        made.append({**entry, **({"as": given} if given else {})})
-        stock = str(other.spec.get("image", "")).rpartition("/")[2].partition(":")[0]
-        if stock not in (other.kind, *KINDS[other.kind].aliases):
-            draft.notes.append(
-                f"{other.name} is {other.spec.get('image')}: if its extensions are needed, see `image:`."
+        if each.unread and not each.spec.get("image"):
+            draft.note(
+                f"{each.name} was left out: it extends what is in {each.unread}, which is not read. "
+                "`docker compose config` prints the whole; import that."
             )
-    return made, left
-
-
-def _variables(host: str, env: dict[str, str]) -> dict[str, str]:
-    """Which variables hold which part of the address of a host."""
-    found: dict[str, str] = {}
-    for name, value in env.items():
-        address, _ = _plain(value)
-        if not VARIABLE.fullmatch(name):
-            continue
-        if "://" in address and _host(address) == host:
-            found.setdefault("url", name)
-        elif address == host:
-            found.setdefault("host", name)
-            begin = name.removesuffix("HOST").removesuffix("HOSTNAME").removesuffix("SERVER")
-            for part, ends in PARTS.items():
-                for end in ends:
-                    if begin != name and f"{begin}{end}" in env:
-                        found.setdefault(part, f"{begin}{end}")
-    return found
-
-
-def _uses(env: dict[str, str], others: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    made: dict[str, dict[str, Any]] = {}
-    left = dict(env)
-    for name, value in env.items():
-        address, _ = _plain(value)
-        host = _host(address) if "://" in address else address
-        if host in others and VARIABLE.fullmatch(name) and others[host] not in made:
-            part = {"as": name} if "://" in address else {"as": {"host": name}}
-            made[others[host]] = {"service": others[host], **part}
-            del left[name]
-    return [*made.values()], left
-
-
-def _host(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _environment(given: Any) -> dict[str, str]:
-    """The variables; one without a value has that of the shell that starts Compose, written as `${NAME}`."""
-    if isinstance(given, dict):
-        return {str(k): f"${{{k}}}" if v is None else text(v) for k, v in given.items()}
-    pairs = (text(line).partition("=") for line in given or ())
-    return {name: value if equals else f"${{{name}}}" for name, equals, value in pairs}
-
-
-def _plain(given: str) -> tuple[str, bool]:
-    """The text with defaults in place of variables, and whether each had one."""
-    known = True
-
-    def replaced(match: re.Match[str]) -> str:
-        nonlocal known
-        known = known and match[2] is not None
-        return match[2] or ""
-
-    return _DEFAULT.sub(replaced, given.replace("$$", "\0")).replace("\0", "$"), known
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-") or "service"
+        elif each.kind:
+            draft.note(
+                f"{each.name} ({each.shown}) was left out: nothing here names it. "
+                f"If a service asks it, add `kind: {each.kind}` to its `needs:`."
+            )
+        elif each.built:
+            draft.note(
+                f"{each.name} was left out: others wait until it has ended, and nothing runs its code. See `migrate:`."
+            )
+        else:
+            draft.note(
+                f"{each.name} ({each.shown}) is neither built here nor a kind of need: write it as a manifest "
+                "(docs/needs.md), or as a service of its own."
+            )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-import shlex
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from greenroom.config.fields import VARIABLE as PATTERN
 from greenroom.config.needs import KINDS
+from greenroom.importer import secrets
+from greenroom.importer.interpolation import Interpolated
 
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
-SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE|CREDENTIAL|_KEY$|^KEY$|_DSN$|SALT")
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-_SHELL = re.compile(r"[$&|;<>`]|^\w+=")
+MOST = 10  # replicas of a process
+VARIABLE = re.compile(PATTERN)
+NAMELESS = "A variable that is no `NAME=value` was left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +37,28 @@ class Draft:
     data: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def note(self, sentence: str) -> None:
+        """Say something, once and in one line, whatever the names in it."""
+        sentence = "".join(c if c.isprintable() else " " for c in sentence)
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
 
 def begun(name: str, options: Options) -> Draft:
     """A draft with what every service needs."""
     draft = Draft(name, {"repository": options.repository or UNNAMED, "image": options.image or UNNAMED})
     if not options.repository:
-        draft.notes.append("Name its GitHub repository, `repository: owner/name`.")
+        draft.note("Name its GitHub repository, `repository: owner/name`.")
     if not options.image:
-        draft.notes.append("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
+        draft.note("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
     return draft
 
 
 def written(draft: Draft) -> str:
     """The file's text: notes as comments, then YAML."""
-    lines = ("".join(c if c.isprintable() else " " for c in note) for note in draft.notes)
-    notes = "".join(f"# - {line}\n" for line in lines)
+    notes = "".join(f"# - {note}\n" for note in draft.notes)
     head = f"# services/{draft.name}.yaml, a draft.{' To do:' if notes else ''}\n"
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
-
-
-def split(command: str) -> list[str]:
-    """A command's words; where it asks for what only a shell does, that of a shell."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    return ["sh", "-c", command] if _SHELL.search(command) or not words else words
 
 
 def text(value: object) -> str:
@@ -67,23 +66,42 @@ def text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def settings(draft: Draft, env: dict[str, str]) -> None:
-    """Put plain settings into the draft; what looks secret stays out."""
+def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
+    """Put plain settings into the draft; what looks secret stays out, and what has a hole."""
     plain: dict[str, str] = {}
     hidden = []
     for name, value in env.items():
-        if not VARIABLE.fullmatch(name):
-            draft.notes.append(f"The variable {name} was left out: names are upper case letters, digits and `_`.")
-        elif SECRET.search(name):
+        if not secrets.sayable(name):
+            draft.note(NAMELESS)
+        elif value.missing:
+            draft.note(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
+        elif secrets.name(name) or secrets.value(value.text) or (value.text and any(map(secrets.name, value.names))):
             hidden.append(name)
+        elif not VARIABLE.fullmatch(name):
+            draft.note(f"The variable {name} was left out: `greenroom check` takes no such name.")
         else:
-            plain[name] = value
+            plain[name] = value.text
     if plain:
         draft.data["env"] = plain
     if hidden:
-        draft.notes.append(
-            f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied."
-        )
+        draft.note(f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied.")
+
+
+def was(things: Sized) -> str:
+    """`was` or `were`."""
+    return "was" if len(things) == 1 else "were"
+
+
+def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
+    """How many of a process run, where that is another number than one."""
+    number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
+    if number is None:
+        draft.note(f"How many of {who} run is no number here; the draft has one.")
+    elif number == 0:
+        draft.note(f"None of {who} runs there; the draft has one. Remove it if it is not wanted.")
+    elif number > MOST:
+        draft.note(f"{who} runs {number} times there; the draft has {MOST}, the most.")
+    return {"replicas": min(number, MOST)} if number and number > 1 else {}
 
 
 def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
@@ -95,7 +113,7 @@ def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
         if wanted in found.versions:
             return {"kind": kind, "version": wanted}
     nearest = min(found.versions, key=lambda v: abs(_number(v) - _number(version)))
-    draft.notes.append(f"{found.title} {version} is not offered; the draft has {nearest}.")
+    draft.note(f"{found.title} {version} is not offered; the draft has {nearest}.")
     return {"kind": kind, "version": nearest}
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from greenroom.importer.draft import Draft, Options, begun, need, settings, split, text
+from greenroom.importer import commands, names
+from greenroom.importer.draft import Draft, Options, begun, need, replicas, settings, text
+from greenroom.importer.interpolation import Interpolated
 
 ADDONS = {
     "heroku-postgresql": ("postgresql", "DATABASE_URL"),
@@ -35,85 +38,100 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
     """The service that an app.json (may be empty) and a Procfile (may be empty) describe."""
     review = (app.get("environments") or {}).get("review") or {}
     app = {**app, **review, "env": {**(app.get("env") or {}), **(review.get("env") or {})}}
-    name = options.name or _slug(str(app.get("name") or "")) or "web"
-    found = begun(name, options)
+    found = begun(names.slug(options.name or str(app.get("name") or ""), "web"), options)
     _processes(found, app, processes)
-    needs: dict[str, dict[str, Any]] = {}
-    for addon in app.get("addons") or ():
-        if one := _need(addon, found):
-            name = _slug(one["as"].removesuffix("_URL"))
-            again = any(n["kind"] == one["kind"] for n in needs.values())
-            needs.setdefault(name, {**one, **({"name": name} if again else {})})
+    needs = _needs(found, app.get("addons") or ())
     if needs:
-        found.data["needs"] = [*needs.values()]
-    _env(found, app["env"])
+        found.data["needs"] = needs
+    _env(found, app["env"], {need["as"] for need in needs})
     for key, why in (
         ("buildpacks", "Greenroom runs images: let CI build one, for example with `pack build`."),
         ("stack", "The stack is that of the image."),
     ):
         if app.get(key):
-            found.notes.append(f"`{key}` was left out. {why}")
+            found.note(f"`{key}` was left out. {why}")
     return found
 
 
 def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> None:
     scripts = dict(app.get("scripts") or {})
-    release = processes.pop("release", "") or scripts.pop("postdeploy", "")
-    for name, command in scripts.items():
-        found.notes.append(f"The script {name} (`{command}`) was left out. What prepares data belongs into `migrate:`.")
+    commanded = {name: command for name, command in processes.items() if name != "release"} or {"web": ""}
+    release = processes.get("release") or scripts.pop("postdeploy", "")
+    for name in scripts:
+        found.note(f"The script {name} was left out. What prepares data belongs into `migrate:`.")
     formation = app.get("formation") or {}
     made: dict[str, Any] = {}
-    for name, command in (processes or {"web": ""}).items():
-        made[_slug(name)] = {**_process(name, command), **_replicas(formation.get(name), found)}
-    if "web" in made:
-        found.notes.append(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
+    for name, command in sorted(commanded.items(), key=lambda pair: pair[0] != "web"):  # it keeps its name
+        called = names.distinct(names.slug(name, "process"), made)
+        if called != names.slug(name) or len(name) > names.LONGEST:
+            found.note(f"The process {name} is called {called} here.")
+        made[called] = {**_process(name, command, found), **_replicas(name, formation.get(name), found)}
+    if others := [name for name in formation if name not in commanded]:
+        found.note(f"`formation` names {', '.join(others)}, but no Procfile says how to start it.")
+    if "web" in commanded:
+        found.note(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
+    else:
+        found.data["public"] = False
     found.data["processes"] = made
-    if release:
-        found.data["migrate"] = split(release)
-        found.notes.append("`migrate` runs before every start of the web process: it must be safe to run again.")
+    if release and (words := commands.kept(commands.split(release), "`migrate`", found)):
+        found.data["migrate"] = words
+        found.note("`migrate` runs before every start of the web process: it must be safe to run again.")
     if shells := [n for n, p in made.items() if p.get("command", [""])[0] == "sh"]:
-        found.notes.append(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
+        found.note(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
 
 
-def _process(name: str, command: str) -> dict[str, Any]:
+def _process(name: str, command: str, found: Draft) -> dict[str, Any]:
     process: dict[str, Any] = {"port": PORT} if name == "web" else {"kind": "worker"}
-    return {**process, "command": split(command)} if command else process
+    words = commands.kept(commands.split(command), f"The command of {name}", found) if command else []
+    return {**process, "command": words} if words else process
 
 
-def _replicas(formation: Any, found: Draft) -> dict[str, int]:
-    count = formation.get("quantity", 1) if isinstance(formation, dict) else 1
-    if count == 0:
-        found.notes.append("A process of no dynos is in the draft with one replica; remove it if it is not wanted.")
-    return {"replicas": min(int(count), 10)} if isinstance(count, int) and count > 1 else {}
+def _replicas(name: str, formation: Any, found: Draft) -> dict[str, int]:
+    return replicas(formation.get("quantity", 1) if isinstance(formation, dict) else 1, name, found)
+
+
+def _needs(found: Draft, addons: Iterable[Any]) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    for addon in addons:
+        one = _need(addon, found)
+        if one and any(other["as"] == one["as"] for other in made):
+            found.note(f"Two add-ons give {one['as']}: the draft has the first. Name the other with its own `as:`.")
+        elif one:
+            if any(other["kind"] == one["kind"] for other in made):
+                called = {other.get("name", other["kind"]) for other in made}
+                one["name"] = names.distinct(names.slug(one["as"].removesuffix("_URL"), one["kind"]), called)
+            made.append(one)
+    return made
 
 
 def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
-    plan = str(addon.get("plan", "")) if isinstance(addon, dict) else str(addon)
-    name = plan.partition(":")[0]
+    given = addon if isinstance(addon, dict) else {"plan": addon}
+    name = str(given["plan"]).partition(":")[0]
     if name not in ADDONS:
-        found.notes.append(
+        found.note(
             f"The add-on {name} has no need of its kind. Write it as a manifest (docs/needs.md), or use a shared one."
         )
         return None
     kind, variable = ADDONS[name]
-    options = addon.get("options") or {} if isinstance(addon, dict) else {}
-    if isinstance(addon, dict) and addon.get("as"):
-        variable = f"{str(addon['as']).upper()}_URL"
-    return {**need(kind, str(options.get("version", "")), found), "as": variable}
+    if given.get("as"):
+        variable = f"{names.variable(str(given['as']))}_URL"
+        if variable != f"{str(given['as']).upper()}_URL":
+            found.note(f"The add-on {name} gives {variable}: what `as` says is no name of a variable.")
+    return {**need(kind, str((given.get("options") or {}).get("version", "")), found), "as": variable}
 
 
-def _env(found: Draft, env: dict[str, Any]) -> None:
-    plain: dict[str, str] = {}
+def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> None:
+    plain: dict[str, Interpolated] = {}
     for name, given in env.items():
-        value = given.get("value", "") if isinstance(given, dict) else given
-        generated = isinstance(given, dict) and given.get("generator")
-        if generated or (isinstance(given, dict) and "value" not in given):
-            what = "made by Heroku" if generated else "asked for at each deploy"
-            found.notes.append(f"{name} is {what}: put it into a Secret and name that under `envFrom:`.")
+        setting = given if isinstance(given, dict) else {"value": given}
+        if name in given_by_needs:
+            found.note(f"{name} was left out of `env`: a need gives it.")
+        elif name == "PORT":
+            found.note(f"PORT was left out of `env`: it holds the port of the process, {PORT}.")
+        elif setting.get("generator"):
+            found.note(f"{name} is made by Heroku: put it into a Secret and name that under `envFrom:`.")
+        elif setting.get("value") is None:
+            found.note(f"{name} is asked for at each deploy: put it into a Secret and name that under `envFrom:`.")
         else:
-            plain[name] = text(value)
+            plain[name] = Interpolated(text(setting["value"]))
     settings(found, plain)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from greenroom.config.documents import MAX_BYTES, Unreadable, documents
+from greenroom.config.documents import MAX_BYTES, Unreadable
+from greenroom.config.fields import image
 from greenroom.errors import FixConfiguration, Mistake
 from greenroom.importer import compose, heroku
+from greenroom.importer.documents import document
 from greenroom.importer.draft import Draft, Options
 from greenroom.importer.shapes import COMPOSE, HEROKU, mistakes
 
@@ -17,6 +20,7 @@ KNOWN = "a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile"
 
 def drafts(path: Path, options: Options) -> list[Draft]:
     """The drafts of a file. A Procfile and an app.json beside each other are read together."""
+    _checked(options)
     text = _text(path)
     if path.name == "Procfile":
         app = path.with_name("app.json")
@@ -25,11 +29,9 @@ def drafts(path: Path, options: Options) -> list[Draft]:
         beside = path.with_name("Procfile")
         return [heroku.draft(_app(path), heroku.procfile(_text(beside)) if beside.is_file() else {}, options)]
     try:
-        [found] = documents(text.encode(), path.name) or [None]
+        found = document(text, path.name)
     except Unreadable as error:
-        raise FixConfiguration(str(error), (error.mistake,)) from None
-    except ValueError:
-        found = None
+        raise FixConfiguration(str(error.mistake), (error.mistake,)) from None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
         raise _wrong(path, "holds no `services:`.", f"Name {KNOWN}.")
     wrong = []
@@ -41,17 +43,21 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     _refuse(wrong)
     made = compose.drafts({str(name): spec for name, spec in found["services"].items()}, options)
     if not made:
-        raise _wrong(
-            path, "holds no service of your own.", "Give yours a `build:`; images of others are needs or manifests."
-        )
+        fix = "Give yours a `build:`; images of others are needs or manifests."
+        if any(spec.get("extends") for spec in found["services"].values()):
+            fix = "What they extend is not in this file: import what `docker compose config` prints."
+        raise _wrong(path, "holds no service of your own.", fix)
+    if found.get("include"):
+        made[0].note("`include` was left out: other files are not read; `docker compose config` prints the whole.")
     return made
 
 
 def _app(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_text(path))
-    except ValueError as error:
-        raise _wrong(path, f"is no JSON ({error}).", "Mend it, or name another file.") from None
+    except (ValueError, RecursionError) as error:
+        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise _wrong(path, "is no JSON.", "Mend it, or name another file.", where) from None
     if not isinstance(found, dict):
         raise _wrong(path, "holds no mapping.", f"Name {KNOWN}.")
     _refuse(mistakes(path.name, "", found, HEROKU))
@@ -60,14 +66,35 @@ def _app(path: Path) -> dict[str, Any]:
     return found
 
 
+def _checked(options: Options) -> None:
+    """Refuse what `greenroom check` would refuse in each draft."""
+    wrong = []
+    if options.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", options.repository):
+        wrong.append(Mistake("--repository", "", "is no name on GitHub.", "Write `owner/name`."))
+    if options.image:
+        try:
+            image(options.image)
+        except ValueError as error:
+            wrong.append(Mistake("--image", "", str(error), ""))
+    _refuse(wrong)
+
+
 def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
         if len(content) > MAX_BYTES:
             raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
-        return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(path, f"cannot be read ({error}).", f"Name {KNOWN}.") from None
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        message = "there is no such file."
+    except IsADirectoryError:
+        message = "is a folder."
+    except UnicodeDecodeError:
+        message = "is no UTF-8 text."
+    except OSError as error:
+        message = f"cannot be read ({(error.strerror or 'unknown').lower()})."
+    mistake = Mistake(str(path), "", message, f"Name {KNOWN}.")
+    raise FixConfiguration(str(mistake), (mistake,))
 
 
 def _refuse(wrong: list[Mistake]) -> None:
@@ -75,6 +102,6 @@ def _refuse(wrong: list[Mistake]) -> None:
         raise FixConfiguration("\n".join(map(str, wrong)), tuple(wrong))
 
 
-def _wrong(path: Path, message: str, fix: str) -> FixConfiguration:
-    mistake = Mistake(path.name, "", message, fix)
+def _wrong(path: Path, message: str, fix: str, where: str = "") -> FixConfiguration:
+    mistake = Mistake(path.name, where, message, fix)
     return FixConfiguration(str(mistake), (mistake,))

@@ -20,6 +20,13 @@ class Health(BaseModel):
     test: str | list[str] | None = None
 
 
+class Extends(BaseModel):
+    """Another service that one begins with."""
+
+    service: str
+    file: str | None = None
+
+
 class Addon(BaseModel):
     """A store of Heroku's, with the name that its variable begins with."""
 
@@ -28,11 +35,19 @@ class Addon(BaseModel):
     options: dict[str, Any] | None = None
 
 
+class Setting(BaseModel):
+    """A variable of app.json."""
+
+    value: Scalar | None = None
+
+
 # https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 COMPOSE: Shapes = {
     "image": (TypeAdapter(str | None), "a text"),
     "build": (TypeAdapter(str | dict[Any, Any] | None), "a folder or a mapping"),
     "command": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "entrypoint": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "extends": (TypeAdapter(str | Extends | None), "a service, or `service:` and `file:`"),
     "environment": (TypeAdapter(dict[Any, Scalar | None] | list[Scalar] | None), "a mapping or a list of NAME=value"),
     "depends_on": (TypeAdapter(dict[Any, Any] | list[str] | None), "a list of services or a mapping"),
     "links": (TypeAdapter(list[str] | None), "a list of services"),
@@ -45,7 +60,7 @@ COMPOSE: Shapes = {
 HEROKU: Shapes = {
     "name": (TypeAdapter(str | None), "a text"),
     "addons": (TypeAdapter(list[str | Addon] | None), "a list of add-ons"),
-    "env": (TypeAdapter(dict[str, Scalar | dict[str, Any]] | None), "a mapping of variables"),
+    "env": (TypeAdapter(dict[str, Scalar | Setting | None] | None), "a mapping of variables"),
     "formation": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of process types"),
     "scripts": (TypeAdapter(dict[str, str] | None), "a mapping of commands"),
     "environments": (TypeAdapter(dict[str, dict[str, Any]] | None), "a mapping of environments"),
@@ -59,5 +74,6 @@ def mistakes(file: str, where: str, found: Mapping[str, Any], shapes: Shapes) ->
         try:
             shape.validate_python(found.get(key))
         except ValidationError:
-            made.append(Mistake(file, f"{where}{key}", f"{found[key]!r:.60} is not valid here.", f"Write {words}."))
+            # what it holds may be a password: it is not repeated
+            made.append(Mistake(file, f"{where}{key}", "what it holds is not valid here.", f"Write {words}."))
     return made

@@ -247,7 +247,7 @@ class Preview:
         for service in row.services:
             if not service.migrate:
                 continue
-            seconds = service.migrate_timeout.total_seconds()
+            seconds = service.migrate_timeout.total_seconds() if service.migrate_timeout else None
             command = await self._command(row, service, service.migrate, trees, 0, f"{service.name}-migrate")
             code = await processes.run(command, self._ground.run_as, seconds)
             if code:
@@ -256,7 +256,7 @@ class Preview:
                 )
             if code is None:
                 raise Failed(
-                    f"The migration of {service.name} took longer than {seconds:.0f} s and was ended.",
+                    f"The migration of {service.name} took longer than {seconds:g} s and was ended.",
                     log=processes.tail(command.log),
                 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -101,7 +102,7 @@ async def end(pid: int, start_time: str) -> None:
     for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
         while asyncio.get_running_loop().time() < deadline:
             if not alive(pid, start_time):
                 return
@@ -119,11 +120,11 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-async def run(command: Command, run_as: Account, seconds: float) -> int | None:
-    """Run to the end; the exit code, or None when it took longer and was ended."""
+async def run(command: Command, run_as: Account, seconds: float | None) -> int | None:
+    """Run to the end; the exit code, or None when it took longer than it may and was ended."""
     pid, start_time = start(command, run_as)
     child = _children[pid]
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
     while child.poll() is None:
         if asyncio.get_running_loop().time() > deadline:
             await end(pid, start_time)

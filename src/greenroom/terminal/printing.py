@@ -1,4 +1,4 @@
-"""Answers of the admin port as text that fits 80 columns, plain when piped."""
+"""Answers of the admin port as text that fits 80 columns; in a pipe, where `width` is None, lines are whole."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 WIDTH = 80
 
 
-def previews(answer: dict[str, Any]) -> str:
-    """A table of every preview, then the pull requests that have none, then repositories that cannot be read."""
+def previews(answer: dict[str, Any], width: int | None) -> str:
+    """A line for every preview, in the order of the answer; before them the repositories that cannot be read."""
     found = answer["previews"]
     troubles = [f"{r['name']}: {r['trouble']}" for r in answer.get("repositories", []) if r["trouble"]]
     if not found and not troubles:
         return "No pull request has asked for a preview yet."
-    wide = max((len(p["name"]) for p in found), default=0)
-    lines = [f"{p['name']:<{wide}}  {p['stage']:<17}  {_urls(p) or p['reason']['text']}" for p in found]
-    return "\n".join([*troubles, *(_cut(line) for line in lines)])
+    wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
+    lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or p['reason']['text']}" for p in found]
+    return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
 
 
-def explained(answer: dict[str, Any]) -> str:
+def explained(answer: dict[str, Any], width: int | None) -> str:
     """A colleague's answer: state, why, since when, what would change it, the last events."""
     status = answer["status"]
     lines = [f"{status['name']}: {status['stage']}", *_wrapped(status["reason"]["text"])]
@@ -29,19 +29,24 @@ def explained(answer: dict[str, Any]) -> str:
         lines.append(f"  Since {_time(status['since'])}.")
     if status["reason"]["fix"]:
         lines += _wrapped(status["reason"]["fix"])
-    lines += [f"  {s['service']}: {s['url'] or 'no address'} ({s['sha'][:7]})" for s in status["services"]]
+    lines += [f"  {_runs(s)}" for s in status["services"]]
     for link in status["links"]:
-        lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}: {link['why']}.")
+        why = "" if link["why"] in ("", link["name"], "same preview") else f": {link['why']}"
+        lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}{why}.")
     lines += [f"  Used by {u['name']}." for u in status["usedBy"] if not u["misses"]]
     if status["answer"]:
         lines += _wrapped(status["answer"])
-    if status["expires"]:
-        lines.append(f"  Goes at {_time(status['expires'])} unless somebody works on it.")
+    if status["byHand"] and status["reason"]["code"] != "by-hand":
+        lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['byHand'])}.")
+    if status["warning"]:
+        lines += _wrapped(status["warning"])
+    elif answer["goes"]:
+        lines.append(f"  Goes at {_time(answer['goes'])} unless somebody works on it.")
     if status["log"]:
         lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]
     if answer["events"]:
         lines += ["", "  What happened:"]
-        lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}") for e in answer["events"]]
+        lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}", width) for e in answer["events"]]
     return "\n".join(lines)
 
 
@@ -69,15 +74,15 @@ def released(answer: dict[str, Any]) -> str:
 
 def rolled(answer: dict[str, Any]) -> str:
     """What takes the present chart."""
-    return "\n".join(f"{r['preview']}: takes chart {r['chart']} and today's settings" for r in answer["rolled"])
+    charts = (f"chart {r['chart']} and " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
+    return "\n".join(
+        f"{r['preview']}: takes {chart}today's settings" for r, chart in zip(answer["rolled"], charts, strict=True)
+    )
 
 
 def used(answer: dict[str, Any]) -> str:
-    """What was pointed where, or that it is not in effect yet."""
-    where = f"#{answer['to']}" if answer["to"].isdecimal() else f" from {answer['to']}"
-    if answer["done"]:
-        return f"{answer['preview']}: {answer['service']}{where} is noted; the comment says where it leads now"
-    return f"{answer['preview']}: not yet; the comment that holds it could not be written. It is tried again."
+    """What is noted, or that it is not noted yet."""
+    return str(answer["text"])
 
 
 def graph(answer: dict[str, Any]) -> str:
@@ -103,15 +108,22 @@ def swept(answer: dict[str, Any]) -> str:
 
 
 def _urls(preview: dict[str, Any]) -> str:
-    return " ".join(s["url"] for s in preview["services"] if s["url"])
+    """Where a ready preview is; of any other people want to know why it is not."""
+    return " ".join(s["url"] for s in preview["services"] if s["url"]) if preview["stage"] == "ready" else ""
+
+
+def _runs(service: dict[str, Any]) -> str:
+    version = f" ({service['sha'][:7]})" if service["sha"] else ""
+    ready = "" if service["ready"] else ", not ready"
+    return f"{service['service']}: {service['url'] or 'no address'}{version}{ready}"
 
 
 def _time(text: str) -> str:
     return f"{text[:10]} {text[11:16]} UTC"
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+def _cut(line: str, width: int | None) -> str:
+    return line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
 def _wrapped(text: str) -> list[str]:

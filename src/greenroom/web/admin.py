@@ -20,9 +20,12 @@ from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import graph as graphs
 from greenroom.core.model import Identity
 from greenroom.core.status import Status
+from greenroom.core.text import plain
 from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
+from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
+from greenroom.web.order import goes, problems_first
 
 Json = dict[str, Any]
 MAX_BYTES = 100_000
@@ -67,7 +70,7 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
     """The application. `sweep` is None with an engine that has nothing to sweep."""
 
     async def previews(request: Request) -> Response:
-        found = sorted(board.statuses.values(), key=lambda s: (s.repository, s.number))
+        found = problems_first(board.statuses.values())
         repositories = [health(r) for _, r in sorted(board.repositories.items())]
         return JSONResponse({"previews": [status(s) for s in found], "repositories": repositories})
 
@@ -78,23 +81,30 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
             return _wrong(404, f"{name}#{number}: Greenroom has not seen this pull request; is it open?")
         events = await past.events(found.identity, limit=5)
         trouble = board.repositories.get(name, RepositoryHealth(name, "")).trouble
-        return JSONResponse({"status": status(found), "trouble": trouble, "events": [event(e) for e in events]})
+        return JSONResponse(
+            {
+                "status": status(found),
+                "goes": _iso(goes(found, board.now)),
+                "trouble": trouble,
+                "events": [event(e) for e in events],
+            }
+        )
 
     async def plan(request: Request) -> Response:
         return JSONResponse({"actions": await control.plan()})
 
     async def release(request: Request) -> Response:
         body = json.loads(await request.body())
-        names, by = body["previews"], str(body["by"])
-        return JSONResponse({"released": await control.release([str(n) for n in names], by)})
+        return JSONResponse({"released": await control.release([str(n) for n in body["previews"]], _by(body))})
 
     async def roll(request: Request) -> Response:
         body = json.loads(await request.body())
-        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], str(body["by"]))})
+        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], _by(body))})
 
     async def use(request: Request) -> Response:
         body = json.loads(await request.body())
-        return JSONResponse(await control.use(str(body["preview"]), str(body["target"]), str(body["by"])))
+        answer = await control.use(str(body["preview"]), str(body["target"]), _by(body))
+        return JSONResponse({**answer, "text": said.linked(answer, board.statuses.values())})
 
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())
@@ -148,6 +158,11 @@ def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
     return guarded
 
 
+def _by(body: Json) -> str:
+    """Who asks: a line that fits into a sentence."""
+    return plain(str(body["by"]), 100)
+
+
 def _wrong(code: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, code)
 
@@ -174,6 +189,8 @@ def status(found: Status) -> Json:
         ],
         "usedBy": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
         "answer": str(found.answer) if found.answer else "",
+        "warning": str(found.warning) if found.warning else "",
+        "byHand": list(found.by_hand),
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),

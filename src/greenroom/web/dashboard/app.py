@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -20,14 +23,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from greenroom.controller.board import Board
 from greenroom.core import graph as graphs
-from greenroom.core.status import Status
 from greenroom.errors import GreenroomError
+from greenroom.web import said
 from greenroom.web.admin import Past
 from greenroom.web.dashboard import views
 from greenroom.web.dashboard.drawing import drawn
+from greenroom.web.dashboard.notes import Note, Notes
 from greenroom.web.loopback import LoopbackOnly
+from greenroom.web.order import goes
 
 MAX_FORM = 4000
+TYPED = "input#q"  # what htmx calls the filter, when somebody typed into it
+WHO = "somebody at the dashboard"
+WRONG = {404: "There is no such page.", 405: "Nothing can be sent to this page."}
 HERE = Path(__file__).parent
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 HEADERS = {
@@ -63,9 +71,14 @@ class Control(Protocol):
         """Point a service that this preview uses elsewhere. Raises `GreenroomError` with the reason."""
 
 
-def dashboard(board: Board, past: Past, title: str, control: Control | None = None) -> Starlette:
-    """The application. `title` is the installation's name; without `control` nothing can be changed."""
-    secret = secrets.token_bytes(32)
+def dashboard(
+    board: Board, past: Past, title: str, control: Control | None = None, label: Callable[[], str] = lambda: "preview"
+) -> Starlette:
+    """The application. `title` is the installation's name, `label` what people put on a pull request to get a preview.
+
+    Without `control` nothing can be changed.
+    """
+    secret, notes = secrets.token_bytes(32), Notes()
 
     def token(path: str) -> str:
         return hmac.new(secret, path.encode(), hashlib.sha256).hexdigest()
@@ -79,7 +92,9 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
         etag = f'"{board.version}-{views.minute(board)}"'
         if code == 200 and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        html = pages.get_template(template).render(title=title, board=board, views=views, **values)
+        html = pages.get_template(template).render(
+            title=title, label=label(), board=board, views=views, goes=goes, **values
+        )
         return HTMLResponse(html, code, headers={"etag": etag})
 
     async def index(request: Request) -> Response:
@@ -91,39 +106,54 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
         seen = request.query_params.get("seen")
         if seen == f"{board.version}-{views.minute(board)}-{query}":
             return Response(status_code=204)
-        return page("lines.html", request, query=query, listing=views.listing(board, query))
+        found = page("lines.html", request, query=query, listing=views.listing(board, query))
+        if request.headers.get("hx-source") == TYPED:
+            found.headers["hx-replace-url"] = f"/?{urlencode({'q': query})}" if query else "/"
+        return found
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
         status = board.find(name, number)
         if status is None:
             return page("missing.html", request, 404, name=f"{name}#{number}")
-        return await shown(request, status)
-
-    async def shown(request: Request, status: Status, said: str = "", code: int = 200) -> Response:
+        path = request.url.path
+        note = notes.find(path, request.query_params.get("note", ""))
         events = await past.events(status.identity, limit=30)
-        sign = token(request.url.path.removesuffix("/use")) if control else ""
-        return page("preview.html", request, code, status=status, events=events, token=sign, said=said)
+        sign = token(path) if control else ""
+        return page("preview.html", request, status=status, events=events, token=sign, note=note)
 
     async def use(request: Request) -> Response:
-        name, number = request.path_params["repository"], request.path_params["number"]
-        status = board.find(name, number)
-        if status is None or control is None:
-            return page("missing.html", request, 404, name=f"{name}#{number}")
-        if int(request.headers.get("content-length") or MAX_FORM + 1) > MAX_FORM:
-            return await shown(request, status, "The form is too large. Nothing was changed.", 413)
-        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-        own = f"{request.url.scheme}://{request.headers['host']}"
         path = request.url.path.removesuffix("/use")
-        if request.headers.get("origin") != own or not hmac.compare_digest(form.get("token", ""), token(path)):
-            return await shown(request, status, "This form is out of date. Nothing was changed; send it again.", 403)
+        if request.method != "POST":
+            return RedirectResponse(path, 303)  # somebody loads the address again that a form was sent to
+        status = board.find(request.path_params["repository"], request.path_params["number"])
+        if status is None or control is None:
+            raise HTTPException(404, "There is nothing here that could be changed.")
+        if int(request.headers.get("content-length") or MAX_FORM + 1) > MAX_FORM:
+            raise HTTPException(413, "The form is too large. Nothing was changed.")
+        if request.headers.get("origin") != f"{request.url.scheme}://{request.headers['host']}":
+            raise HTTPException(403, "This form was not sent by a page of ours. Nothing was changed.")
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        typed = form.get("target", "")
+        if not hmac.compare_digest(form.get("token", "").encode(), token(path).encode()):
+            note = Note("The form was out of date. Nothing was changed; send it again.", typed=typed)
+        else:
+            note = await used(control, status.name, typed)
+        return RedirectResponse(notes.keep(path, note), 303)
+
+    async def used(control: Control, name: str, typed: str) -> Note:
         try:
-            answer = await control.use(status.name, form.get("target", ""), "the dashboard")
+            answer = await control.use(name, typed, WHO)
         except GreenroomError as error:
-            return await shown(request, status, str(error), 409)
-        if not answer["done"]:
-            return await shown(request, status, "Not yet: our comment could not be written. It is tried again.", 202)
-        return RedirectResponse(path, 303)
+            return Note(str(error), typed=typed)
+        done = bool(answer["done"])
+        return Note(said.linked(answer, board.statuses.values()), done, "" if done else typed)
+
+    async def wrong(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        ours = error.detail != HTTPStatus(error.status_code).phrase  # Starlette says HTTP's words where we say none
+        text = error.detail if ours else WRONG.get(error.status_code, error.detail)
+        return page("wrong.html", request, error.status_code, text=text)
 
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())
@@ -135,8 +165,9 @@ def dashboard(board: Board, past: Past, title: str, control: Control | None = No
             Route("/lines", lines),
             Route("/graph", graph),
             Route("/previews/{repository}/{number:int}", preview),
-            Route("/previews/{repository}/{number:int}/use", use, methods=["POST"]),
+            Route("/previews/{repository}/{number:int}/use", use, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(_Guarded), Middleware(LoopbackOnly)],
+        exception_handlers={HTTPException: wrong},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenroom.core.graph import Edge
+from greenroom.web.dashboard.views import page
 
 ROW, WIDE, LEFT, RIGHT = 30, 900, 300, 600
 
@@ -61,13 +62,8 @@ def drawn(edges: tuple[Edge, ...]) -> Drawing:
     ]
     lines.sort(key=lambda line: not line.staging)  # what was chosen is drawn over what is usual
     return Drawing(
-        tuple(Node(name, at[name], _page(name)) for name in sources),
-        tuple(Node(name, to[name], _page(pages[name])) for name in ends),
+        tuple(Node(name, at[name], page(name)) for name in sources),
+        tuple(Node(name, to[name], page(pages[name])) for name in ends),
         tuple(lines),
         ROW * (max(len(sources), len(ends)) + 1),
     )
-
-
-def _page(name: str) -> str:
-    repository, found, number = name.partition("#")
-    return f"/previews/{repository}/{number}" if found else ""

@@ -8,23 +8,10 @@ from datetime import datetime, timedelta
 from markupsafe import Markup, escape
 
 from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.core.model import Running
 from greenroom.core.status import Stage, Status
+from greenroom.web.order import problems_first
 
-ORDER = (
-    Stage.FAILED,
-    Stage.HELD,
-    Stage.BLOCKED,
-    Stage.EXPIRING,
-    Stage.WAITING,
-    Stage.QUEUED,
-    Stage.STARTING,
-    Stage.UPDATING,
-    Stage.REMOVING,
-    Stage.READY,
-    Stage.ASLEEP,
-    Stage.REMOVED,
-    Stage.NONE,
-)
 TONES = {
     Stage.FAILED: "bad",
     Stage.HELD: "warn",
@@ -35,6 +22,7 @@ TONES = {
     Stage.REMOVED: "quiet",
     Stage.NONE: "quiet",
 }
+FIXED = (Stage.FAILED, Stage.HELD, Stage.EXPIRING, Stage.BLOCKED, Stage.WAITING)
 SHAPES = {"bad": "✕", "warn": "▲", "good": "●", "busy": "◐", "quiet": "○"}
 
 
@@ -51,8 +39,7 @@ class Listing:
 def listing(board: Board, query: str) -> Listing:
     """Everything that matches the words of the filter."""
     words = query.lower().split()
-    found = [s for s in board.statuses.values() if all(w in _searched(s) for w in words)]
-    found.sort(key=lambda s: (ORDER.index(s.stage), s.repository, s.number))
+    found = problems_first(s for s in board.statuses.values() if all(w in _searched(s) for w in words))
     return Listing(
         previews=tuple(s for s in found if s.stage is not Stage.NONE),
         without=tuple(s for s in found if s.stage is Stage.NONE),
@@ -82,10 +69,17 @@ def minute(board: Board) -> int:
 
 
 def age(at: datetime | None, now: datetime | None) -> str:
-    """How long ago, or until: `5 min`, `3 h`, `2 d`; the board's clock is GitHub's."""
-    if at is None or now is None:
-        return ""
-    seconds = abs((now - at).total_seconds())
+    """How long ago: `5 min`, `3 h`, `2 d`; the board's clock is GitHub's."""
+    return _length(now - at) if at and now else ""
+
+
+def left(at: datetime, now: datetime | None) -> str:
+    """How long until then."""
+    return _length(at - now) if now else ""
+
+
+def _length(span: timedelta) -> str:
+    seconds = span.total_seconds()
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
@@ -106,6 +100,32 @@ def marked(sentence: str) -> Markup:
     return Markup("").join(shown)
 
 
-def soon(at: datetime | None, now: datetime | None) -> bool:
-    """Whether it goes within two days."""
-    return bool(at and now and at - now < timedelta(days=2))
+def soon(at: datetime, now: datetime | None) -> bool:
+    """Whether that is within two days."""
+    return bool(now and at - now < timedelta(days=2))
+
+
+def opens(status: Status) -> tuple[Running, ...]:
+    """The services of a preview that somebody can open now."""
+    return tuple(s for s in status.services if s.url and s.ready)
+
+
+def says_no_more(status: Status) -> bool:
+    """Whether the reason says no more than the state does."""
+    return status.reason.code == "ready"
+
+
+def fix(status: Status) -> str:
+    """The next step, where somebody has to take one or would like to know that nobody has."""
+    return status.reason.fix if status.stage in FIXED else ""
+
+
+def page(name: str) -> str:
+    """The page of `shop#42`; empty for what is no preview."""
+    repository, found, number = name.partition("#")
+    return f"/previews/{repository}/{number}" if found else ""
+
+
+def users(status: Status) -> str:
+    """The services of a preview that use something: `web`, or `web and worker`."""
+    return " and ".join(dict.fromkeys(link.service for link in status.links))

@@ -1,0 +1,56 @@
+"""The variables of one service, wherever its file gives them: no two of one name, none that is Greenroom's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from greenroom.config.needs import ManifestModel
+from greenroom.config.service import ServiceModel
+from greenroom.errors import Mistake
+
+MARK = "GREENROOM_PREVIEW"
+OURS = {"PORT": "where to listen", "VERSION": "which commit it is of", MARK: "which preview it is"}
+SYSTEM = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a service. `plain` are settings with a value in the file, others receive an address."""
+
+    path: str
+    name: str
+    plain: bool = False
+    value: str = ""
+
+
+def variables(model: ServiceModel) -> Iterator[Variable]:
+    """Every variable that the file gives, with the path of the key that gives it."""
+    for index, use in enumerate(model.uses):
+        yield from (Variable(f"uses.{index}.as.{part}", name) for part, name in use.variables if name)
+    yield from (Variable(f"address.{part}", name) for part, name in model.address if name)
+    yield from (Variable(f"env.{name}", name, True, value) for name, value in model.env.items())
+    for index, need in enumerate(model.needs):
+        if isinstance(need, ManifestModel):
+            yield from (Variable(f"needs.{index}.env.{n}", n, True, value) for n, value in need.env.items())
+        else:
+            yield from (Variable(f"needs.{index}.as.{part}", name) for part, name in need.pairs)
+
+
+def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
+    """Every mistake in the names of a service's variables.
+
+    `env` may say `PORT`, `VERSION` or `PATH` in a way of its own; which preview a process is part of, it may not.
+    """
+    found = [*variables(model)]
+    for name, count in Counter(v.name for v in found).items():
+        if count > 1:
+            fix = "Give each its own name with `as:`."
+            yield Mistake(file, name, f"the variable {name} is set {count} times.", fix)
+    for each in found:
+        if each.name in OURS and (each.name == MARK or not each.plain):
+            fix = "Remove it." if each.plain else "Take another name."
+            yield Mistake(file, each.path, f"`{each.name}` tells each process {OURS[each.name]}.", fix)
+        elif each.name in SYSTEM and not each.plain:
+            yield Mistake(file, each.path, f"`{each.name}` has a meaning for every program.", "Take another name.")

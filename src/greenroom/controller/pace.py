@@ -1,0 +1,36 @@
+"""How often our comments may be edited: often at once, as people work, then once a minute: what flaps fills no limit.
+
+GitHub takes some 500 writes of content an hour from one identity.
+https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from greenroom.core.model import Identity
+
+AT_ONCE = 30
+EVERY = 60.0
+
+
+@dataclass(slots=True)
+class Pace:
+    """The edits that each comment may still have. Losing it (a restart) costs a few edits, nothing else."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    _left: dict[Identity, tuple[float, float]] = field(default_factory=dict)
+
+    def wait(self, identity: Identity) -> float:
+        """Seconds until this comment may be edited again; 0 when it may be now."""
+        return max(0.0, 1.0 - self._now(identity)) * EVERY
+
+    def edited(self, identity: Identity) -> None:
+        """The comment was edited."""
+        self._left[identity] = (self._now(identity) - 1.0, self.monotonic())
+
+    def _now(self, identity: Identity) -> float:
+        left, at = self._left.get(identity, (float(AT_ONCE), 0.0))
+        return min(float(AT_ONCE), left + (self.monotonic() - at) / EVERY)

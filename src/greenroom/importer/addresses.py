@@ -1,0 +1,94 @@
+"""Which values of a Compose file hold the address of one of its services, and in which form.
+
+Hosts of the file do not exist in a preview: such a value becomes a part of a need or of a link, or it is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from urllib.parse import SplitResult, urlsplit
+
+_HOLDS_HOSTS = re.compile(
+    r"(?:HOST(?:NAME)?|SERVER|ADDR(?:ESS)?|ENDPOINT|NODE|BROKER|UR[LI])(?:E?S)?\d*$", re.IGNORECASE
+)
+_ENDS = re.compile(r"(?P<begin>.+?)(?:HOSTNAME|HOST|SERVER|ADDRESS|ADDR)", re.IGNORECASE)
+_LOCAL = re.compile(r"(?:^|(?<=//)|(?<=@))(?:localhost|127\.0\.0\.1|host\.docker\.internal)(?![\w.-])", re.IGNORECASE)
+PARTS = {
+    "port": ("PORT",),
+    "user": ("USER", "USERNAME", "LOGIN"),
+    "password": ("PASSWORD", "PASS", "PASSWD", "PWD"),
+    "database": ("NAME", "DATABASE", "DB", "DBNAME", "VHOST"),
+}
+
+
+class Form(Enum):
+    """How a value names a host: as a URL of it, as it alone, with more around it, or only by a word like its name."""
+
+    URL = 1
+    HOST = 2
+    INSIDE = 3
+    WORD = 4
+
+
+class Hosts:
+    """The hosts of a file, by all that they are called."""
+
+    def __init__(self, called: Mapping[str, str]) -> None:
+        """`called` is the service of each name of a host."""
+        self._called = {name.lower(): service for name, service in called.items() if name}
+        names = "|".join(re.escape(name) for name in sorted(self._called, key=len, reverse=True)) or r"(?!)"
+        self._inside = re.compile(
+            r"(?:(?:(?<=//)|(?<=@)|(?<=\()|(?<![\w.-])(?:host|hostname|server|data source)\s*=\s*)"
+            rf"(?P<given>{names})(?![\w.-])|(?<![\w./@-])(?P<before>{names}):\d)"
+        )
+        self._option = re.compile(rf"(?<!\S)(?:-h|--host)[= ](?P<given>{names})(?!\S)")
+
+    def named(self, variable: str, value: str) -> dict[str, Form]:
+        """The services that the value of a variable names."""
+        text = value.strip().lower()
+        address = parsed(value)
+        if address and (service := self._called.get(address.hostname or "")):
+            return {service: Form.URL}
+        if service := self._called.get(text):
+            return {service: Form.HOST if _HOLDS_HOSTS.search(variable) else Form.WORD}
+        inside = {self._called[match["given"] or match["before"]]: Form.INSIDE for match in self._inside.finditer(text)}
+        words = (self._called.get(word) for word in re.split(r"[\s,;]+", text) if re.search(r"[,;\s]", text))
+        return {service: Form.WORD for service in words if service} | inside
+
+    def in_command(self, words: Iterable[str]) -> list[str]:
+        """The services that a command names as hosts."""
+        line = " ".join(words).lower()
+        found = [match["given"] or match["before"] for match in self._inside.finditer(line)]
+        found += [match["given"] for match in self._option.finditer(line)]
+        return [*dict.fromkeys(self._called[name] for name in found)]
+
+
+def parsed(value: str) -> SplitResult | None:
+    """The value as one URL, or None."""
+    try:
+        found = urlsplit(value.strip())
+        return found if value.count("://") == 1 and found.hostname and "," not in found.netloc else None
+    except ValueError:
+        return None
+
+
+def local(value: str) -> bool:
+    """Whether a value leads to the machine of whoever reads it, or to a host of its network only."""
+    address = parsed(value)
+    return bool(_LOCAL.search(value)) or bool(address and not re.search(r"[.:]", address.hostname or ""))
+
+
+def siblings(host: str, names: Iterable[str], parts: Iterable[str]) -> dict[str, str]:
+    """The variables that hold the other parts of an address whose host is in the variable `host`, by part."""
+    match = _ENDS.fullmatch(host)
+    if not match:
+        return {}
+    known = {name.upper(): name for name in names}
+    wanted = ((part, f"{match['begin']}{end}".upper()) for part in parts for end in PARTS[part])
+    found: dict[str, str] = {}
+    for part, name in wanted:
+        if name in known:
+            found.setdefault(part, known[name])
+    return found

@@ -1,0 +1,208 @@
+"""What of a draft's variables its needs and its links give; and what names a host that no preview has.
+
+A part of an address goes to one variable, and a variable is given once: what is left over is left out and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenroom.config.needs import KINDS
+from greenroom.importer import images, names
+from greenroom.importer.addresses import PARTS, Form, Hosts, local, parsed, siblings
+from greenroom.importer.draft import VARIABLE, Draft, need, was
+from greenroom.importer.interpolation import Interpolated
+from greenroom.importer.services import Found
+
+SCHEMES = {
+    "postgresql": ("postgresql", "postgres"),
+    "mysql": ("mysql",),
+    "mariadb": ("mysql",),
+    "redis": ("redis",),
+    "valkey": ("redis",),
+    "rabbitmq": ("amqp",),
+}
+
+
+@dataclass(slots=True)
+class File:
+    """What all drafts of a file know of it.
+
+    `drafted` is the draft that a service is in, `reached` those that a link to their draft leads to. `shared` is the
+    draft that has a need, and the need's name there, by the service of the file that it was.
+    """
+
+    services: Mapping[str, Found]
+    hosts: Hosts
+    drafted: Mapping[str, str]
+    reached: Collection[str]
+    shared: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class Variables:
+    """The variables of a draft: those that are left, and the names of those that something gives."""
+
+    def __init__(self, env: Mapping[str, Interpolated], hosts: Hosts) -> None:
+        """`env` is all of them, as the file says them."""
+        self.left = dict(env)
+        self.named = {name: hosts.named(name, value.text) for name, value in env.items()}
+        self._given: set[str] = set()
+
+    def of(self, service: str, *forms: Form) -> list[str]:
+        """Those that are left, can be given, and name a service of the file in one of these forms."""
+        return [n for n in self.left if self.named[n].get(service) in forms and VARIABLE.fullmatch(n)]
+
+    def names(self) -> list[str]:
+        """Those that are left and can be given."""
+        return [*filter(VARIABLE.fullmatch, self.left)]
+
+    def give(self, given: Iterable[str]) -> None:
+        """These are given by something else from now on."""
+        for name in given:
+            self.left.pop(name, None)
+            self._given.add(name)
+
+    def free(self, wanted: str, other: str) -> str:
+        """The wanted name where nothing else has it and no value of the file's is lost by it, or the other one."""
+        if wanted not in self._given and (wanted not in self.left or self.left[wanted].missing):
+            return wanted
+        return names.distinct(other, {*self._given, *self.left}, "_")
+
+
+def needs(draft: Draft, depends: Collection[str], variables: Variables, file: File) -> list[dict[str, Any]]:
+    """Needs in place of the file's databases, queues and caches that a variable names or a process depends on."""
+    made: list[dict[str, Any]] = []
+    for store in file.services.values():
+        naming = variables.of(store.name, Form.URL, Form.HOST, Form.INSIDE)
+        if not store.kind or not (naming or store.name in depends):
+            continue
+        parts = _parts(store, variables)
+        _said_of_url(draft, store, variables.left.get(parts.get("url", "")), parts.get("url", ""))
+        default = "" if parts else _default(draft, store, variables)
+        given = [*parts.values()] or [default]
+        variables.give([*given, *naming])
+        if others := [name for name in naming if name not in given]:
+            draft.note(
+                f"{', '.join(others)} {was(others)} left out: {store.name} is a need, and each part of its address "
+                f"(url, host ...) goes to one variable, here {', '.join(given)}. Let the code read that, or add a need."
+            )
+        entry = _entry(draft, store, made, file)
+        if "of" in entry or default != KINDS[store.kind].variable:
+            entry["as"] = given[0] if [*parts] in ([], ["url"]) else parts
+        made.append(entry)
+    return made
+
+
+def uses(draft: Draft, variables: Variables, file: File) -> list[dict[str, Any]]:
+    """Links to the other drafts of the file whose addresses variables hold."""
+    made = []
+    for service in file.reached:
+        if file.drafted[service] == draft.name:
+            continue
+        urls = [n for n in variables.of(service, Form.URL) if _scheme(variables.left[n]) in ("http", "https")]
+        hosts = variables.of(service, Form.HOST)
+        parts = {"url": urls[0]} if urls else {}
+        if hosts:
+            parts |= {"host": hosts[0], **siblings(hosts[0], variables.names(), ["port"])}
+        if not parts:
+            continue
+        address = parsed(variables.left[urls[0]].text) if urls else None
+        if address and (address.path.strip("/") or address.query):
+            draft.note(f"{urls[0]} holds a path here; a link gives the address alone: add the path in the code.")
+        variables.give(parts.values())
+        made.append({"service": file.drafted[service], "as": urls[0] if [*parts] == ["url"] else parts})
+    return made
+
+
+def leftovers(draft: Draft, variables: Variables, file: File) -> None:
+    """Say what names a host of the file and is no part of a need or a link. It is left out, but for mere words."""
+    why: dict[str, list[str]] = {}
+    words: list[str] = []
+    for name, named in variables.named.items():
+        if name not in variables.left:
+            continue
+        if hosts := [service for service, form in named.items() if form is not Form.WORD]:
+            del variables.left[name]
+            why.setdefault(_why(hosts[0], draft, file), []).append(name)
+        elif any(file.drafted.get(service) != draft.name for service in named):
+            words.append(name)
+    for reason, out in why.items():
+        draft.note(f"{', '.join(out)} {was(out)} left out: {reason}")
+    if words:
+        draft.note(f"{', '.join(words)}: the value is a service's name too. If it means that host, no preview has it.")
+    if here := [name for name, value in variables.left.items() if local(value.text)]:
+        draft.note(
+            f"{', '.join(here)}: the value leads to `localhost` or another host without a domain; in a preview nothing "
+            "else answers there. For public addresses see `address:` and `as: { public: ... }`."
+        )
+
+
+def _parts(store: Found, variables: Variables) -> dict[str, str]:
+    """Which variables hold which part of a store's address."""
+    urls, hosts = variables.of(store.name, Form.URL), variables.of(store.name, Form.HOST)
+    usual = KINDS[store.kind].variable
+    found = {"url": usual if usual in urls else urls[0]} if urls else {}
+    if hosts:
+        found["host"] = hosts[0]
+    for name in (hosts or variables.of(store.name, Form.INSIDE))[:1]:
+        found |= siblings(name, variables.names(), PARTS)
+    return found
+
+
+def _said_of_url(draft: Draft, store: Found, value: Interpolated | None, name: str) -> None:
+    address = parsed(value.text) if value else None
+    if address and (address.scheme not in SCHEMES[store.kind] or address.query):
+        draft.note(
+            f"{name} begins with `{SCHEMES[store.kind][0]}://` here and has nothing after a `?`; the file has it "
+            "otherwise. Where that matters, take the parts: `as: { host: ..., user: ... }`."
+        )
+
+
+def _default(draft: Draft, store: Found, variables: Variables) -> str:
+    usual = KINDS[store.kind].variable
+    found = variables.free(usual, f"{names.variable(store.name)}_URL")
+    if found != usual:
+        draft.note(f"{store.name} gives its address in {found}; {usual} is taken. Name in `as:` what the code reads.")
+    return found
+
+
+def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -> dict[str, Any]:
+    """The need without its variables: the draft's own, or that of the draft that named it first."""
+    if store.name in file.shared:
+        service, name = file.shared[store.name]
+        return {"of": service, "name": name}
+    version = images.version(store.image)
+    if not version:
+        known = KINDS[store.kind]
+        draft.note(f"{store.name} ({store.shown}) says no version; the draft has {known.title} {known.default}.")
+    if images.more(store.image):
+        draft.note(f"{store.name} is {store.shown}: if its extensions are needed, see `image:` in docs/needs.md.")
+    entry = need(store.kind, version, draft)
+    called = {str(other.get("name", other.get("kind"))) for other in made}
+    if any(other.get("kind") == store.kind for other in made) or store.kind in called:
+        entry["name"] = names.distinct(names.slug(store.name, store.kind), {*called, store.kind})
+    file.shared[store.name] = (draft.name, entry.get("name", store.kind))
+    return entry
+
+
+def _scheme(value: Interpolated) -> str:
+    address = parsed(value.text)
+    return address.scheme if address else ""
+
+
+def _why(service: str, draft: Draft, file: File) -> str:
+    """Why the address of this service can be no part of a need or a link."""
+    where = file.drafted.get(service)
+    if service in file.shared:
+        return f"it holds the host {service}, which is a need here: `as:` names the variables with its address."
+    if where is None:
+        return f"it holds the host {service}, which is in no draft. Write where that answers, or its manifest's `env:`."
+    if where == draft.name:
+        return f"it holds the host {service}, a process of this service. For its public address see `address:`."
+    if not file.services[service].ports:
+        return f"it holds the host {service}, which listens on no port here. Give it one, and add it to `uses:`."
+    if service not in file.reached:
+        return f"it holds the host {service}, but a link to {where} leads to its first web process."
+    return f"it holds the host {service} in a form or once more than a link gives: `as:` has url (http), host and port."

@@ -1,0 +1,156 @@
+"""The services of a Compose file: each with what it extends, its ports, its variables and what its code is.
+
+https://github.com/compose-spec/compose-spec/blob/main/05-services.md. What becomes of them is for others to say.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenroom.importer import images, secrets
+from greenroom.importer.draft import text
+from greenroom.importer.interpolation import Interpolated, interpolated
+
+_REPLACED = ("command", "entrypoint")  # where others are lists, the extending one's come after
+
+
+@dataclass(slots=True)
+class Found:
+    """One service. `kind` is the kind of need that its image is, or empty; `no_ports` cannot be a web process's,
+    and `nameless` says that some of its variables have no name.
+
+    `code` is equal where the code is: what is built of the same, or runs the image that another one builds.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    kind: str
+    image: str
+    code: str
+    env: dict[str, Interpolated]
+    ports: list[int] = field(default_factory=list)
+    no_ports: list[str] = field(default_factory=list)
+    nameless: bool = False
+
+    @property
+    def built(self) -> bool:
+        """Whether its image is built of what lies beside the file."""
+        return bool(self.spec.get("build"))
+
+    @property
+    def shown(self) -> str:
+        """Its image, as notes say it."""
+        said = self.image if not secrets.value(self.image) else ""
+        return said or ("an image" if self.spec.get("image") else "no image")
+
+    @property
+    def unread(self) -> str:
+        """The file with what it extends, or the service, where that could not be found."""
+        extends = self.spec.get("extends") or ""
+        return str(extends.get("file") or extends.get("service") if isinstance(extends, dict) else extends)
+
+    def depends(self) -> dict[str, str]:
+        """Whom it says that it depends on, with the condition."""
+        given = self.spec.get("depends_on") or {}
+        found = {str(link).partition(":")[0]: "" for link in self.spec.get("links") or ()}
+        if isinstance(given, list):
+            return found | dict.fromkeys(given, "")
+        how = {str(k): v if isinstance(v, dict) else {} for k, v in given.items()}
+        return found | {name: str(spec.get("condition") or "") for name, spec in how.items()}
+
+    def aliases(self) -> Iterator[str]:
+        """What it is called on its networks beside its name."""
+        yield from (str(self.spec[key]) for key in ("container_name", "hostname") if self.spec.get(key))
+        networks = self.spec.get("networks")
+        for network in networks.values() if isinstance(networks, dict) else ():
+            aliases = network.get("aliases") if isinstance(network, dict) else None
+            yield from map(str, aliases if isinstance(aliases, list) else ())
+
+
+def found(given: Mapping[str, dict[str, Any]]) -> dict[str, Found]:
+    """The services by name."""
+    specs = {name: _whole(name, given, ()) for name in given}
+    built = {_image(spec): _code(spec) for spec in specs.values() if spec.get("build") and _image(spec)}
+    return {name: _found(name, spec, built) for name, spec in specs.items()}
+
+
+def _found(name: str, spec: dict[str, Any], built: Mapping[str, str]) -> Found:
+    image = _image(spec)
+    said = str(spec.get("image") or "")
+    code = (
+        _code(spec) if spec.get("build") else built.get(image, f"image {image or said}" if said else f"service {name}")
+    )
+    variables = environment(spec)
+    env = {n: _value(n, v) for n, v in variables.items() if secrets.sayable(n)}
+    kind = "" if spec.get("build") or image in built else images.kind(image)
+    one = Found(name, spec, kind, image, code, env, nameless=len(env) < len(variables))
+    for number, said in _ports(spec):
+        if number is None:
+            one.no_ports.append(said)
+        elif number not in one.ports:
+            one.ports.append(number)
+    return one
+
+
+def _whole(name: str, given: Mapping[str, dict[str, Any]], within: tuple[str, ...]) -> dict[str, Any]:
+    """A service over what it extends in the same file; `extends` stays where that is not here."""
+    spec = given[name]
+    extends = spec.get("extends")
+    where = extends if isinstance(extends, dict) else {"service": extends}
+    base = str(where.get("service"))
+    if not extends or where.get("file") or base not in given or base in (*within, name):
+        return spec
+    below = _whole(base, given, (*within, name))
+    return _over(below, {key: value for key, value in spec.items() if key != "extends" and value is not None})
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    made = {**below, **above}
+    for key in below.keys() & above.keys() - {*_REPLACED}:
+        match below[key], above[key]:
+            case list() as first, list() as second if key != "environment":
+                made[key] = [*first, *second]
+            case dict() as first, dict() as second:
+                made[key] = {**first, **second}
+    if "environment" in made:
+        made["environment"] = environment(below) | environment(above)
+    return made
+
+
+def _image(spec: Mapping[str, Any]) -> str:
+    return interpolated(str(spec.get("image") or "")).text
+
+
+def _code(spec: Mapping[str, Any]) -> str:
+    build = spec["build"] if isinstance(spec["build"], dict) else {"context": spec["build"]}
+    where = {str(k): str(v) for k, v in build.items() if k != "context"}
+    return str((posixpath.normpath(str(build.get("context") or ".")), sorted(where.items())))
+
+
+def environment(spec: Mapping[str, Any]) -> dict[str, str | None]:
+    """The variables; one without a value has that of the shell that starts Compose."""
+    given = spec.get("environment")
+    if isinstance(given, dict):
+        return {str(k): None if v is None else text(v) for k, v in given.items()}
+    pairs = (text(line).partition("=") for line in given or ())
+    return {name: value if equals else None for name, equals, value in pairs}
+
+
+def _value(name: str, given: str | None) -> Interpolated:
+    return Interpolated("", (name,), (name,)) if given is None else interpolated(given)
+
+
+def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int | None, str]]:
+    """The ports inside the container, each as a number, or None where it is none, and as it is said in a note."""
+    for each in (*(spec.get("expose") or ()), *(spec.get("ports") or ())):
+        long = each if isinstance(each, dict) else {}
+        given = interpolated(str(long.get("target", "") if long else each)).text
+        port, _, protocol = given.rpartition(":")[2].partition("/")
+        first = port.partition("-")[0]
+        number = int(first) if first.isascii() and first.isdecimal() and len(first) <= 9 else 0
+        udp = "udp" in (protocol, long.get("protocol"))
+        said = f"{number}/udp" if udp else str(number) if number else "what is no number"
+        yield (number if 0 < number < 65536 and not udp else None), said

@@ -1,0 +1,136 @@
+"""The command line as people call it: help that fits, a sentence where nobody can answer, a name for the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from greenroom.cli import main
+from greenroom.controller.board import Board
+from greenroom.core import reasons
+from greenroom.core.model import Identity
+from greenroom.core.status import Stage, Status
+from greenroom.serving import running
+from greenroom.web.admin import admin
+
+RUNNER = CliRunner(env={"COLUMNS": "200", "KUBERNETES_SERVICE_HOST": ""})
+COMMANDS = sorted(main.commands)
+
+
+class Asked:
+    """A loop that notes who asked for what."""
+
+    def __init__(self) -> None:
+        self.by: list[str] = []
+
+    async def plan(self) -> list[dict[str, Any]]:
+        return []
+
+    async def release(self, names: list[str], by: str) -> list[dict[str, Any]]:
+        self.by.append(by)
+        return [{"preview": n, "code": "label-gone"} for n in names]
+
+    async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
+        self.by.append(by)
+        return [{"preview": n, "chart": ""} for n in names]
+
+    async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
+        self.by.append(by)
+        return {"preview": name, "service": "payments", "to": "staging", "done": True}
+
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
+        return ()
+
+
+def status(number: int, stage: Stage, hold: str = "") -> Status:
+    reason = reasons.label_gone("preview")
+    return Status(Identity(7, number), f"shop#{number}", "shop", "acme/shop", "", "ada", "", stage, reason, hold=hold)
+
+
+@pytest.fixture
+async def asked() -> AsyncIterator[tuple[Asked, str]]:
+    loop, board = Asked(), Board()
+    for each in (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED)):
+        board.statuses[each.identity] = each
+    async with running(admin(board, loop, loop)) as url:
+        yield loop, url
+
+
+async def run(url: str, *arguments: str, **environment: str) -> Result:
+    return await asyncio.to_thread(RUNNER.invoke, main, arguments, env={"GREENROOM_ADMIN": url, **environment})
+
+
+def test_alone_it_says_what_it_is() -> None:
+    found = RUNNER.invoke(main, [])
+    assert found.exit_code == 0
+    assert found.stdout == RUNNER.invoke(main, ["--help"]).stdout
+    assert found.stderr == ""
+    assert all(f"  {name} " in found.stdout for name in COMMANDS)
+    assert "..." not in found.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [[], *([name, "--help"] for name in COMMANDS)], ids=str)
+def test_no_help_is_wider_than_a_terminal(arguments: list[str]) -> None:
+    found = RUNNER.invoke(main, arguments)
+    assert found.exit_code == 0
+    assert max(map(len, found.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_in_a_line_what_it_does(name: str) -> None:
+    command = main.commands[name]
+    assert isinstance(command, click.Command)
+    assert command.short_help
+    assert len(command.short_help) <= 60
+    assert command.help
+
+
+def test_the_version_is_an_option_too() -> None:
+    assert RUNNER.invoke(main, ["--version"]).stdout.split()[-1] == RUNNER.invoke(main, ["version"]).stdout.strip()
+
+
+async def test_problems_come_first_in_the_list(asked: tuple[Asked, str]) -> None:
+    _, url = asked
+    found = await run(url, "list")
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["shop#3", "shop#2", "shop#1"]
+
+
+async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, str]) -> None:
+    loop, url = asked
+    for more in ([], ["--json"]):
+        found = await run(url, "release", "shop#2", *more)
+        assert found.exit_code == 2
+        assert "Nobody can answer here; add `--yes`." in found.stderr
+    assert loop.by == []
+    assert (await run(url, "release", "shop#2", "--yes")).stdout.endswith("shop#2: released (label-gone)\n")
+
+
+async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[Asked, str]) -> None:
+    loop, url = asked
+    for more in ([], ["--yes"]):
+        found = await run(url, "release", "shop#1", "shop#2", *more)
+        assert found.exit_code == 1
+        assert found.stderr == "shop#1: not held, so nothing was released. Held now: shop#2.\n"
+    assert loop.by == []
+
+
+@pytest.mark.parametrize(
+    "command", [("release", "--yes", "shop#2"), ("roll", "shop#1"), ("use", "shop#1", "payments", "staging")]
+)
+async def test_who_asks_is_named(asked: tuple[Asked, str], command: tuple[str, ...]) -> None:
+    loop, url = asked
+    for more, environment in (((), {}), ((), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}), (("--by", "ada <3"), {})):
+        assert (await run(url, *command, *more, LOGNAME="grace", **environment)).exit_code == 0
+    assert loop.by == ["grace", "the platform team", "ada <3"]
+
+
+async def test_a_name_is_one_short_line(asked: tuple[Asked, str]) -> None:
+    loop, url = asked
+    await run(url, "roll", "shop#1", "--by", "a\nb" + "x" * 500)
+    assert loop.by[0].startswith("a b")
+    assert len(loop.by[0]) <= 100
