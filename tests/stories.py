@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -17,7 +19,7 @@ from greenroom.core.catalogue import Image, Limits, Platform, Process, Repositor
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, Failed, GreenroomError
+from greenroom.errors import Doubt, Failed, Full, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -44,13 +46,25 @@ class MemoryEngine:
     removed: list[Identity] = field(default_factory=list)
     left: tuple[str, ...] = ()
     broken: str = ""
+    room: int | None = None
+    doubts: dict[int, str] = field(default_factory=dict)
+    leads_for: int | None = None  # so many effects more; None for ever
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        if self.leads_for == 0:
+            raise Doubt("This instance does not hold the Lease.")
+        self.leads_for = self.leads_for and self.leads_for - 1
+        yield
 
     async def observe(self) -> Observed:
         if self.broken:
             raise Doubt(self.broken)
-        return Observed(dict(self.previews), dict(self.sets))
+        return Observed(dict(self.previews), dict(self.sets), doubts=dict(self.doubts))
 
     async def serve(self, rows: RowSet) -> None:
+        if self.room is not None and len(rows.rows) > self.room:
+            raise Full(f"The rows of {rows.repository} do not fit.")
         assert rows.generation > self.sets.get(rows.repository_id, RowSet(0, "", -1)).generation
         self.sets[rows.repository_id] = rows
         for number, row in rows.rows.items():

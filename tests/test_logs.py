@@ -27,12 +27,20 @@ def test_a_known_secret_never_comes_through(before: str, after: str) -> None:
         ("got Bearer abcdefgh.ijkl", "got Bearer [hidden]"),
         ("postgresql://ada:pa%20ss@127.0.0.1:5432/shop", "postgresql://[hidden]@127.0.0.1:5432/shop"),
         ("?password=hunter22&x=1", "?password=[hidden]&x=1"),
+        ("[Entrypoint]: GENERATED ROOT PASSWORD: Xz9=+/a;b", "[Entrypoint]: GENERATED ROOT PASSWORD: [hidden]"),
+        (
+            "A temporary password is generated for root@localhost: k3;aB>q",
+            "A temporary password is generated for root@localhost: [hidden]",
+        ),
+        ("Access denied for user 'app' (using password: YES)", "Access denied for user 'app' (using password: YES)"),
+        ("Authorization: Basic dXNlcjpwYXNz was refused", "Authorization: [hidden] was refused"),
         ("https://shop-pr-4.preview.example.com/a:b@c", "https://shop-pr-4.preview.example.com/a:b@c"),
         ("nothing secret: 12:30", "nothing secret: 12:30"),
     ],
 )
 def test_what_looks_like_a_secret_is_hidden_and_nothing_else(text: str, shown: str) -> None:
     assert logs.scrub(text) == shown
+    assert logs.scrub(shown) == shown, "scrubbed again it stays"
 
 
 def test_a_very_short_secret_does_not_spoil_all_text() -> None:

@@ -323,7 +323,7 @@ def graph(admin: str, as_json: bool) -> None:
 @ADMIN
 @AS_JSON
 def sweep(admin: str, as_json: bool) -> None:
-    """Look now for what belongs to no preview; `argocd.sweep: delete` deletes what two sweeps in a row saw."""
+    """Look now for what belongs to no preview; `argocd.sweep: delete` deletes what is seen for half an hour."""
     from greenroom.terminal import printing
 
     _print(_ask(admin, "/api/sweep", {}), as_json, printing.swept)

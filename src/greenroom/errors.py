@@ -6,6 +6,7 @@
     ├── FixCredentials       a person must mend a token, a key or a permission
     ├── FixConfiguration     a person must mend greenroom.yaml or services/*.yaml
     └── Failed               the thing itself failed (a migration, a seed): tell it on the preview
+        └── Full             there is no room for so much: serve less, so that what goes can go
 
 Every message is one sentence for a person: what, where, how to fix it. No message contains a secret.
 """
@@ -71,3 +72,7 @@ class Failed(GreenroomError):
     def __init__(self, message: str, *, log: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.log = log
+
+
+class Full(Failed):
+    """There is no room for all of it; less of it may fit."""

@@ -14,9 +14,11 @@ HIDDEN = "[hidden]"
 _secrets: set[str] = set()
 _PATTERNS = (
     re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    re.compile(r"(?i)(?<=authorization: )\S+ \S+|(?<=bearer )[A-Za-z0-9._~+/-]{8,}=*"),
+    re.compile(r"(?i)(?<=authorization: )(?!\[hidden\])\S+ \S+|(?<=bearer )[A-Za-z0-9._~+/-]{8,}=*"),
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
     re.compile(r"(?i)(?<=password=)[^\s&;]+|(?<=token=)[^\s&;]+"),
+    # What images of MySQL and MariaDB log when they make one up.
+    re.compile(r"(?i)(?<=generated root password: )\S+|(?<=temporary password is generated for root@localhost: )\S+"),
 )
 
 

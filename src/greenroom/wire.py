@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -283,12 +283,26 @@ class Instance:
     async def _take(self, loaded: Configuration) -> None:
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
-        self._reconciler.platform = _with_port(loaded.platform, self._reconciler.platform.port)
+        before = self._reconciler.platform
+        for sentence in _refused(before, loaded.platform):
+            log.warning(sentence)
+        kept = replace(loaded.platform, installation=before.installation, prefix=before.prefix)
+        self._reconciler.platform = _with_port(kept, before.port)
         self.loop.resync = loaded.settings.resync.total_seconds()
         if self._leads:
             await self._keep()
             self.loop.wake_all()
         log.info("the configuration was read again", repositories=len(loaded.platform.repositories))
+
+
+def _refused(before: Platform, changed: Platform) -> Iterator[str]:
+    """What of a changed configuration is not taken over while this runs: every object carries it."""
+    for field, was, wanted in (
+        ("installation", before.installation, changed.installation),
+        ("namePrefix", before.prefix, changed.prefix),
+    ):
+        if was != wanted:
+            yield f"`{field}: {wanted}` needs a restart: everything was made with {was}, which stays until then"
 
 
 async def _make_history(settings: Settings) -> None:
@@ -382,7 +396,6 @@ def _argocd(loaded: Configuration, wake: Callable[[int], None]) -> ArgoEngine:
         probe=argocd.probe,
         kubeconfig=argocd.kubeconfig,
         previews_kubeconfig=argocd.previews_kubeconfig,
-        lease_namespace=os.environ.get("POD_NAMESPACE", ""),
         holder=os.environ.get("POD_NAME", "") or f"{socket.gethostname()}-{os.getpid()}",
         logs=True,
         delete_orphans=argocd.sweep == "delete",

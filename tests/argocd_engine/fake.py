@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, Conflict, Kind, Object
+from greenroom.argocd.kube import (
+    APPLICATION_SETS,
+    APPLICATIONS,
+    LEASES,
+    NAMESPACES,
+    PODS,
+    Conflict,
+    Kind,
+    Object,
+    Writing,
+)
 from greenroom.argocd.sets import REFRESH
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, RetryLater
 
 Rows = list[dict[str, Any]] | None
 
@@ -20,16 +31,18 @@ Rows = list[dict[str, Any]] | None
 class FakeKube:
     """The verbs of `Kube`. `broken` makes the next writes fail with that error."""
 
-    namespace: str = "greenroom"
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     deleted: list[tuple[str, str]] = field(default_factory=list)
     broken: GreenroomError | None = None
-    _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
     _watchers: list[tuple[str, asyncio.Queue[Object]]] = field(default_factory=list)
     on_change: Callable[[str, Object], None] = lambda plural, found: None
 
     async def aclose(self) -> None:
         return None
+
+    def within(self, writing: Writing) -> Connection:
+        return Connection(self, writing)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         return copy.deepcopy(self.objects.get((kind.plural, namespace, name)))
@@ -45,6 +58,9 @@ class FakeKube:
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
         self._fail()
         old = self.objects.get((kind.plural, namespace, name), {})
+        wanted = body["metadata"].get("resourceVersion")
+        if old and wanted not in (None, old["metadata"]["resourceVersion"]):
+            raise Conflict("the object has been modified")
         return self.put(kind.plural, _merged(old, body))
 
     async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
@@ -66,12 +82,12 @@ class FakeKube:
             raise Conflict("somebody was faster")
         return self.put(kind.plural, body)
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
         found = self.objects.get((kind.plural, namespace, name))
         if found is None:
             return
-        if found["metadata"]["uid"] != uid:
-            raise Conflict("another uid")
+        if found["metadata"]["uid"] != uid or version not in ("", found["metadata"]["resourceVersion"]):
+            raise Conflict("another uid, or another version")
         self.remove(kind.plural, namespace, name)
         self.deleted.append((kind.plural, name))
 
@@ -110,6 +126,64 @@ class FakeKube:
     def _fail(self) -> None:
         if self.broken:
             raise self.broken
+
+
+class Connection:
+    """One client's way to a cluster, each write within a context as `Kube.within` says. `cut`: nothing comes through.
+
+    While `late` is not set, writes of the engine are on their way; those that `arrives` says do so although their
+    sender has given up.
+    """
+
+    def __init__(self, kube: Any, writing: Writing = nullcontext) -> None:
+        self.cut = False
+        self.late: asyncio.Event | None = None
+        self.arrives = False
+        self.begun = asyncio.Event()
+        self._sent: list[asyncio.Task[Any]] = []
+        self._kube = kube
+        self._writing = writing
+
+    def within(self, writing: Writing) -> Connection:
+        return Connection(self, writing)
+
+    async def arrive(self) -> None:
+        """What was on its way arrives now; whether it is taken is the cluster's business."""
+        assert self.late is not None
+        self.late.set()
+        await asyncio.gather(*self._sent, return_exceptions=True)
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._kube, name)
+        if name == "aclose" or not asyncio.iscoroutinefunction(call):
+            return call
+        return self._write(call) if name in ("apply", "merge", "create", "replace", "delete") else self._read(call)
+
+    def _read(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def read(*given: Any, **more: Any) -> Any:
+            if self.cut:
+                raise RetryLater("Kubernetes cannot be reached.")
+            return await call(*given, **more)
+
+        return read
+
+    def _write(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def late(*given: Any) -> Any:
+            assert self.late is not None
+            self.begun.set()
+            await self.late.wait()
+            return await call(*given)
+
+        async def written(*given: Any) -> Any:
+            async with self._writing():
+                if self.late is None or given[0] == LEASES:
+                    return await self._read(call)(*given)
+                if not self.arrives:
+                    return await late(*given)
+                self._sent.append(asyncio.create_task(late(*given)))
+                return await asyncio.shield(self._sent[-1])
+
+        return written
 
 
 @dataclass

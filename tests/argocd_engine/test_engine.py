@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from argocd_engine.fake import FakeArgo, FakeKube, namespace_of
+from argocd_engine.fake import Connection, FakeArgo, FakeKube, namespace_of
 from builders import NOW, PLATFORM, REPOSITORY_ID, row
 from greenroom.argocd import canary, sets
 from greenroom.argocd import engine as module
@@ -23,7 +23,7 @@ from greenroom.errors import Doubt, Failed, RetryLater
 FRAME = Frame(
     "test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
 )
-SETTINGS = ArgoSettings(FRAME, "0.1.0", "https", "none", "", "", "greenroom", "pod-1", logs=True)
+SETTINGS = ArgoSettings(FRAME, "0.1.0", "https", "none", "", "", "pod-1", logs=True)
 ONE = Identity(REPOSITORY_ID, 1)
 
 
@@ -51,12 +51,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def play(
-    monkeypatch: pytest.MonkeyPatch, kube: FakeKube | None = None, *, deletes: bool = False, leads: bool = True
+    monkeypatch: pytest.MonkeyPatch,
+    kube: FakeKube | None = None,
+    *,
+    deletes: bool = False,
+    leads: bool = True,
+    line: Connection | None = None,
+    settings: ArgoSettings = SETTINGS,
 ) -> AsyncIterator[Played]:
     kube = kube or FakeKube()
-    monkeypatch.setattr(Kube, "open", lambda kubeconfig: kube)
+    monkeypatch.setattr(Kube, "open", lambda kubeconfig: line or kube)
     woken: list[int] = []
-    async with ArgoEngine(SETTINGS, woken.append) as engine:
+    async with ArgoEngine(settings, woken.append) as engine:
         argo = FakeArgo(kube, lambda name: engine.answer(name, PLATFORM), deletes)
         running = asyncio.create_task(argo.run())
         try:
@@ -189,6 +195,24 @@ async def test_the_receipt_finds_what_ran_under_another_name(monkeypatch: pytest
         assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
 
 
+async def test_what_was_removed_is_remembered_until_its_removal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        engine = played.engine
+        await engine.serve(rows(1))
+        await until(played.seen)
+        made = played.application() or {}
+        made["status"] = {"resources": [{"kind": "ClusterRole", "name": "wide"}, {"kind": "Service", "namespace": "n"}]}
+        uid = (await engine.observe()).previews[ONE].uid
+        gone = Withdrawal(ONE, Cause.CLOSED, NOW)
+        await engine.serve(rows(generation=2, ledger=Ledger(withdrawals=(gone,))))
+        await until(lambda: engine._sets.refresh("preview-shop").fetched == 2)
+        await engine.remove(ONE, uid)
+        await engine.serve(rows(2, generation=3, ledger=Ledger(withdrawals=(gone,))))
+        assert "ClusterRole wide" in (await engine.receipt(ONE)).unverified
+        await engine.serve(rows(2, generation=4, ledger=Ledger(withdrawals=(replace(gone, told=True),))))
+        assert "ClusterRole wide" not in (await engine.receipt(ONE)).unverified
+
+
 async def test_a_restart_finds_rows_ledger_and_generation_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = FakeKube()
     ledger = Ledger(withdrawals=(Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW),))
@@ -230,6 +254,15 @@ async def test_argo_cds_policy_that_deletes_stops_everything(monkeypatch: pytest
             played.engine.answer("preview-shop", PLATFORM)
 
 
+async def test_rows_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1, 2))
+        before = played.engine.answer("preview-shop", PLATFORM)
+        assert played.engine.answer("preview-shop", replace(PLATFORM, installation="prod")) == before
+
+
 async def test_an_unknown_set_is_told_apart_from_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(monkeypatch) as played:
         assert played.engine.answer("preview-other", PLATFORM) is None
@@ -241,14 +274,15 @@ async def test_another_installations_objects_are_foreign(monkeypatch: pytest.Mon
     kube = FakeKube()
     for name, number in (("preview-shop-1", "1"), ("staging-shop-2", "2")):
         labels = {sets.MANAGED: "greenroom", sets.INSTALLATION: "other", sets.REPOSITORY_ID: str(REPOSITORY_ID)}
-        annotations = {sets.ROW: sets.packed(row(1))}
+        annotations = {sets.ROW: "a row of another version"}
         metadata = {"name": name, "namespace": "argocd", "labels": {**labels, sets.NUMBER: number}}
         kube.put(APPLICATIONS.plural, {"metadata": {**metadata, "annotations": annotations}, "spec": {}})
     theirs = {"metadata": {"name": "preview-shop", "namespace": "argocd", "labels": {}, "annotations": {}}, "spec": {}}
     kube.put(APPLICATION_SETS.plural, theirs)
     async with play(monkeypatch, kube) as played:
-        previews = (await played.engine.observe()).previews
-        assert {i.number: p.installation for i, p in previews.items()} == {1: "other"}
+        observed = await played.engine.observe()
+        assert observed.foreign == {ONE: "other"}
+        assert (observed.previews, observed.doubts) == ({}, {})
         with pytest.raises(Failed, match="is not ours"):
             await played.engine.serve(rows(1))
 
@@ -262,17 +296,3 @@ async def test_namespaces_that_previews_could_want_are_told_with_their_owners(mo
     async with play(monkeypatch, kube) as played:
         found = (await played.engine.observe()).namespaces
     assert found == {"preview-shop-3": Identity(7, 3), "preview-shop-4": None}
-
-
-async def test_a_broken_row_is_doubt_and_not_a_preview_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with play(monkeypatch) as played:
-        await played.engine.serve(rows(1))
-        await until(played.seen)
-        await played.engine.observe()
-        made = played.application()
-        assert made is not None
-        made["metadata"]["annotations"][sets.ROW] = "broken"
-        played.argo.asleep = True
-        async with play(monkeypatch, played.kube) as again:
-            with pytest.raises(Doubt, match="does not hold what Greenroom wrote"):
-                await again.engine.observe()

@@ -17,7 +17,7 @@ Handler = Callable[[httpx2.Request], httpx2.Response]
 
 def kube(handler: Handler) -> Kube:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler), base_url="https://kubernetes.test")
-    return Kube(client, "greenroom")
+    return Kube(client)
 
 
 def status(code: int, reason: str = "", message: str = "no") -> Handler:
@@ -93,11 +93,42 @@ async def test_a_deletion_names_the_very_object() -> None:
         return httpx2.Response(200, json={"kind": "Status", "status": "Success"})
 
     await kube(deleted).delete(APPLICATIONS, "argocd", "preview-shop-1", "uid-1")
+    await kube(deleted).delete(APPLICATIONS, "argocd", "preview-shop-1", "uid-1", "17")
     path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/preview-shop-1"
-    assert seen == [("DELETE", path, {"uid": "uid-1"})]
+    as_it_is = {"uid": "uid-1", "resourceVersion": "17"}
+    assert seen == [("DELETE", path, {"uid": "uid-1"}), ("DELETE", path, as_it_is)]
     await kube(status(404, "NotFound")).delete(APPLICATIONS, "argocd", "gone", "uid-1")
     with pytest.raises(Conflict):
         await kube(status(409, "Conflict", "the UID in the precondition does not match")).delete(PODS, "a", "b", "c")
+
+
+async def test_each_write_is_made_within_what_may_refuse_it_and_no_read_is() -> None:
+    asked: list[str] = []
+
+    class Refused:
+        async def __aenter__(self) -> None:
+            raise Doubt("not now")
+
+        async def __aexit__(self, *error: object) -> None:
+            return None
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.method)
+        return httpx2.Response(200, json={"items": [], "metadata": {"resourceVersion": "1"}})
+
+    within = kube(answer).within(Refused)
+    for write in (
+        within.apply(PODS, "a", "b", {}),
+        within.merge(PODS, "a", "b", {}),
+        within.create(PODS, "a", {}),
+        within.replace(PODS, "a", "b", {}),
+        within.delete(PODS, "a", "b", "uid"),
+    ):
+        with pytest.raises(Doubt, match="not now"):
+            await write
+    await within.get(PODS, "a", "b")
+    await within.listed(PODS)
+    assert asked == ["GET", "GET"]
 
 
 def stream(*lines: str, code: int = 200) -> Handler:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from builders import row
+from greenroom import logs
 from greenroom.argocd import looks
 from greenroom.argocd.kube import Object
 from greenroom.argocd.looks import Ground, Look, Watcher, held_by
@@ -86,6 +87,36 @@ async def test_a_failed_sync_of_the_present_values_is_told_with_what_was_refused
 async def test_a_failed_sync_of_older_values_is_no_news() -> None:
     found = await look(application(operation("Failed", values="old")))
     assert (found.health, found.refused) == (Health.STARTING, False)
+
+
+TOLD = "Get https://bot:hunter2@charts.example.com/index.yaml?token=ghp_abcdefghijklmnopqrstuvwxyz0123: the-password"
+CLEAN = "Get https://[hidden]@charts.example.com/index.yaml?token=[hidden] [hidden]"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"conditions": [{"type": "ComparisonError", "message": TOLD}]},
+        {"operationState": {**operation("Failed")["operationState"], "message": TOLD}},
+        operation("Failed", resources=[{"kind": "Job", "name": "a", "status": "SyncFailed", "message": TOLD}]),
+    ],
+    ids=["rendering", "the operation", "one of its resources"],
+)
+async def test_what_argo_cd_says_is_told_without_secrets(
+    status: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "RENDER_PATIENCE", 0.0)
+    logs.hide("the-password")
+    found = await look(application(status))
+    assert found.why.endswith(f"{CLEAN}.")
+
+
+async def test_what_a_namespace_that_stays_says_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "REMOVAL_PATIENCE", 0.0)
+    condition = {"type": "NamespaceDeletionContentFailure", "status": "True", "message": TOLD}
+    namespace = {"metadata": {"name": "preview-shop-1"}, "status": {"conditions": [condition]}}
+    found = await look(application(deletionTimestamp="2026-11-20T11:00:00Z"), Kubes(namespace))
+    assert found.why.endswith(f"{CLEAN}.")
 
 
 async def test_what_cannot_be_rendered_is_told_once_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:

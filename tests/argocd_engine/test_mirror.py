@@ -102,7 +102,7 @@ async def copied(*names: str) -> AsyncIterator[Copied]:
         httpx2.AsyncClient(base_url=url, trust_env=False) as client,
     ):
         changed: list[str] = []
-        mirror = Mirror(Kube(client, ""), PODS, lambda found: changed.append(found["metadata"]["name"]))
+        mirror = Mirror(Kube(client), PODS, lambda found: changed.append(found["metadata"]["name"]))
         task = asyncio.create_task(mirror.run())
         try:
             made = Copied(server, mirror, changed)

@@ -10,15 +10,15 @@ import pytest
 
 from argocd_engine.fake import FakeKube
 from argocd_engine.test_engine import FRAME, ONE, Played, play, rows, until
-from builders import PLATFORM, REPOSITORY_ID, row
+from builders import NOW, PLATFORM, REPOSITORY_ID, row
 from greenroom.argocd import engine as module
 from greenroom.argocd import lease as leases
 from greenroom.argocd import refresh as refreshing
 from greenroom.argocd import sets
 from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
 from greenroom.argocd.refresh import Refresh
-from greenroom.core.model import Identity, RowSet
-from greenroom.errors import Doubt, Failed, RetryLater
+from greenroom.core.model import Cause, Identity, Ledger, RowSet, Withdrawal
+from greenroom.errors import Doubt, Failed, Full, RetryLater
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_no
         with pytest.raises(RetryLater, match="not yet worked without"):
             await engine.remove(ONE, uid)
         played.argo.asleep = False
-        await until(lambda: engine._refreshes["preview-shop"].fetched == 2)
+        await until(lambda: engine._sets.refresh("preview-shop").fetched == 2)
         await engine.remove(ONE, uid)
 
 
@@ -88,11 +88,10 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
         metadata["annotations"] = {sets.ROW: sets.packed(row(1))}
         kube.put(APPLICATIONS.plural, {"metadata": metadata, "spec": {}})
     async with play(monkeypatch, kube) as played:
-        assert {i.number for i in (await played.engine.observe()).previews} == {2}, "theirs under our name"
+        assert {i.number for i in (await played.engine.observe()).foreign} == {2}, "theirs under our name"
         await played.engine.serve(rows(1))
         await until(played.seen)
-        found = (await played.engine.observe()).previews
-        assert found[ONE].installation == "test"
+        assert set((await played.engine.observe()).previews) == {ONE}
 
 
 async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows(
@@ -127,7 +126,7 @@ async def test_who_stops_gives_the_lease_up_for_good(monkeypatch: pytest.MonkeyP
     async with play(monkeypatch, kube):
         pass
     await asyncio.sleep(0.05)
-    lease = kube.objects[LEASES.plural, "greenroom", "greenroom-test"]
+    lease = kube.objects[LEASES.plural, "argocd", "greenroom-test"]
     assert lease["spec"]["holderIdentity"] == ""
 
 
@@ -137,9 +136,14 @@ async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stay
     async with play(monkeypatch) as played:
         await played.engine.serve(rows(1))
         monkeypatch.setattr(sets, "MAX_ANNOTATION", 100)
-        with pytest.raises(Failed, match="perRepository"):
+        with pytest.raises(Full, match="perRepository"):
             await played.engine.serve(rows(1, 2, generation=2))
         assert numbers(played) == ["1"]
+        with pytest.raises(Full):
+            await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 2, {1: row(1, nonce=1)}))
+        gone = Ledger(withdrawals=(Withdrawal(ONE, Cause.CLOSED, NOW),))
+        await played.engine.serve(rows(generation=2, ledger=gone))
+        assert numbers(played) == [], "what goes has a reserve"
 
 
 async def test_a_set_that_somebody_deleted_or_changed_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 import re
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,14 +18,15 @@ from hypothesis import strategies as st
 
 from builders import PLATFORM, REPOSITORY_ID, SERVICE, row
 from greenroom.argocd import sets
-from greenroom.argocd.sets import Frame
-from greenroom.core.catalogue import Manifest, Need, Process, ProcessKind, SharedNeed, Storage, Use
+from greenroom.argocd.sets import Frame, Unreadable
+from greenroom.core.catalogue import Manifest, Need, Process, ProcessKind, Service, SharedNeed, Storage, Use
 from greenroom.core.model import Cause, Identity, Ledger, Release, Restart, RowSet, Withdrawal
 from greenroom.core.rows import Choice, Link, Row, parameters
-from greenroom.errors import Doubt, Failed
+from greenroom.errors import Doubt, Full
 
 FRAME = Frame("test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.test/charts/preview", "plugin")
 GOLDEN = Path(__file__).parent / "application_set.json"
+FIRST = Path(__file__).parent / "rows_0.1.txt"
 
 words = st.text(max_size=8)
 names = st.text("abcdefghij-", min_size=1, max_size=8)
@@ -95,6 +99,54 @@ def test_rows_ledger_and_generation_come_back_as_they_went_in(found: RowSet) -> 
     assert sets.rows_of(sets.application_set(FRAME, found)) == found
 
 
+def test_what_the_first_version_wrote_is_read() -> None:
+    """Each row carried its services itself."""
+    annotations = {sets.ROWS: FIRST.read_text().strip()}
+    found = sets.rows_of({"metadata": {"name": "preview-shop", "annotations": annotations}})
+    assert (found.generation, [w.identity.number for w in found.ledger.withdrawals]) == (5, [9])
+    for number in (1, 2):
+        made = found.rows[number]
+        assert (made.naming.name, made.settings) == (f"preview-shop-{number}", '{"a":1}')
+        [service] = made.services
+        assert (service.name, service.env, service.manifests[0].name) == ("shop", (("A", "1"),), "mailpit")
+
+
+@given(row_sets)
+def test_what_an_older_version_packed_comes_back_the_same(found: RowSet) -> None:
+    assert (
+        sets.unpacked(RowSet, sets.packed(found), "it") == sets.unpacked(RowSet, sets.packed_set(found), "it") == found
+    )
+
+
+def dashboard(size: int) -> Service:
+    """A service with a manifest in which nothing repeats nearby, as in a dashboard."""
+    words = random.Random(1)
+    text = " ".join(f"{words.getrandbits(32):x}" for _ in range(size // 9))
+    return replace(SERVICE, manifests=(Manifest("dashboard", (json.dumps({"kind": "ConfigMap", "data": text}),)),))
+
+
+def test_a_large_manifest_is_kept_once_for_all_previews_that_have_it() -> None:
+    sizes = []
+    for count in (1, 100):
+        crowd = RowSet(
+            REPOSITORY_ID, "shop", 1, {n: row(n, services=(dashboard(45_000),)) for n in range(1, count + 1)}
+        )
+        made = sets.application_set(FRAME, crowd)
+        assert sets.rows_of(made) == crowd
+        sizes.append(len(made["metadata"]["annotations"][sets.ROWS]))
+    assert sizes[1] < 2 * sizes[0] < sets.MAX_ANNOTATION / 2
+
+
+def test_a_share_that_is_missing_is_doubt() -> None:
+    text = sets.packed_set(RowSet(REPOSITORY_ID, "shop", 1, {1: row(1)}))
+    whole = json.loads(zlib.decompress(base64.b64decode(text)))
+    others: tuple[object, ...] = ({}, [], None)
+    for shared in others:
+        broken = base64.b64encode(zlib.compress(json.dumps({**whole, "shared": shared}).encode())).decode()
+        with pytest.raises(Unreadable, match="something that rows share is missing"):
+            sets.unpacked(RowSet, broken, "it")
+
+
 def test_the_same_row_is_the_same_text_and_another_row_another_one() -> None:
     assert sets.packed(row(1)) == sets.packed(row(1))
     assert sets.packed(row(1)) != sets.packed(row(2))
@@ -159,7 +211,7 @@ def test_two_hundred_previews_fit_and_too_many_are_refused_with_what_to_lower(mo
     text = sets.application_set(FRAME, crowd)["metadata"]["annotations"][sets.ROWS]
     assert len(text) < sets.MAX_ANNOTATION / 4
     monkeypatch.setattr(sets, "MAX_ANNOTATION", len(text) - 1)
-    with pytest.raises(Failed, match=r"The rows of shop are \d+ bytes.*Lower `limits\.perRepository`"):
+    with pytest.raises(Full, match=r"The rows of shop are \d+ bytes.*Lower `limits\.perRepository`"):
         sets.application_set(FRAME, crowd)
 
 

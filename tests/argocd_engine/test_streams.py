@@ -29,7 +29,7 @@ def kube(*chunks: bytes, seen: list[httpx2.Request] | None = None) -> Kube:
         return httpx2.Response(200, stream=Chunks(*chunks))
 
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(answered), base_url="https://kubernetes.test")
-    return Kube(client, "greenroom")
+    return Kube(client)
 
 
 async def watched(*chunks: bytes) -> list[Any]:

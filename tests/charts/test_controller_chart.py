@@ -100,6 +100,19 @@ def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(contr
     }
 
 
+def test_the_lease_is_beside_the_sets_and_no_other_lease_is_ours(controller: Render) -> None:
+    """Argo CD's own controllers have Leases there too."""
+    other: Any = json.loads(json.dumps(MINIMAL))
+    other["configuration"]["greenroom"]["argocd"]["namespace"] = "gitops"
+    for values, namespace in ((MINIMAL, "argocd"), (other, "gitops")):
+        roles = [o for o in controller(values) if o["kind"] == "Role"]
+        rules = [(o["metadata"]["namespace"], r) for o in roles for r in o["rules"] if r["resources"] == ["leases"]]
+        assert [where for where, _ in rules] == [namespace] * 2
+        [named, new] = [rule for _, rule in rules]
+        assert (named["resourceNames"], named["verbs"]) == (["greenroom-shop"], ["get", "update"])
+        assert (new.get("resourceNames"), new["verbs"]) == (None, ["create"])
+
+
 def test_only_a_sweep_that_deletes_may_delete_namespaces(controller: Render) -> None:
     values: Any = json.loads(json.dumps(MINIMAL))
     values["configuration"]["greenroom"]["argocd"]["sweep"] = "delete"

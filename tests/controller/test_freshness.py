@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -92,7 +93,7 @@ async def test_what_github_spoke_of_since_the_read_is_not_acted_on() -> None:
     async def remove(identity: object, uid: str) -> None:
         calls.append(uid)
 
-    engine: Any = SimpleNamespace(remove=remove)
+    engine: Any = SimpleNamespace(remove=remove, writing=nullcontext)
     action = Remove(read.identity, "uid", Reason("gone", "It was closed."))
     fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
     assert isinstance((await effect(engine, made, target, action)).error, Doubt)

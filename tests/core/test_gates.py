@@ -24,6 +24,7 @@ from builders import (
     row,
     sha,
     unlabelled,
+    without_label,
 )
 from greenroom.core.actions import Change, Start
 from greenroom.core.catalogue import Image, ImageFrom, Policy
@@ -188,13 +189,13 @@ def test_an_author_who_has_enough_waits_in_the_queue() -> None:
     assert f"of {ADA.login}" in decision.statuses[identity(1)].reason.text
 
 
-def test_another_installations_preview_is_a_gate() -> None:
-    holds = observed(1)
-    foreign = replace(holds.previews[identity(1)], installation="another")
-    given = facts(pull_request(1, head_sha=sha(1, 2)), holds=replace(holds, previews={identity(1): foreign}))
+def test_another_installations_preview_is_a_gate_and_nothing_of_ours() -> None:
+    holds = Observed(foreign={identity(1): "another", identity(2): "another"})
+    given = facts(pull_request(1), without_label(2), holds=holds)
     decision = decide(given, PLATFORM, REPOSITORY, NOW)
     assert decision.plan.actions == ()
     assert decision.statuses[identity(1)].reason.code == "foreign"
+    assert decision.statuses[identity(2)].stage is Stage.NONE, "nobody asked us"
 
 
 @pytest.mark.parametrize(("owner", "held"), [(None, True), (identity(2), True), (identity(1), False)])

@@ -113,6 +113,18 @@ async def shop() -> AsyncIterator[Workshop]:
     processes.reap()
 
 
+async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
+        async with engine.writing():
+            pass
+        lock = shop.settings.state / "lock"
+        for again in (False, True):
+            lock.touch() if again else lock.unlink()
+            with pytest.raises(Doubt, match="was taken away"):
+                async with engine.writing():
+                    raise AssertionError("written")
+
+
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not await check():

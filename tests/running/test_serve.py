@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -81,6 +82,30 @@ async def test_sigterm_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, 
     await scene.start()
     await until(lambda: eyes.answers("payments", number, "/methods"))
     assert eyes.processes("payments", number) == before
+
+
+async def test_what_every_object_carries_does_not_change_while_it_runs(played: tuple[Stage, Eyes]) -> None:
+    scene, eyes = played
+    path = scene.platform / "greenroom.yaml"
+    changed = json.loads(path.read_text()) | {"installation": "prod", "namePrefix": "review", "label": "demo"}
+    path.write_text(json.dumps(changed))
+
+    async def told() -> str:
+        text = (scene.folder / "greenroom.log").read_text()
+        demand("the configuration was read again" in text, text[-500:])
+        return text
+
+    log = await until(told)
+    for name in ("`installation: prod`", "`namePrefix: review`"):
+        assert f"{name} needs a restart" in log
+    sha = scene.shop.commit("payments", "idea", "2")
+    scene.push_image("payments", sha)
+    number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
+    scene.world.label("shop/payments", number, "demo", "ada")
+    comment = await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    assert comment.startswith(f"<!-- greenroom:1 {scene.installation} "), "signed as before, and found again"
+    [rows] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
+    assert f'"name": "preview-payments-{number}"' in rows
 
 
 def busy_port(scene: Stage) -> None:

@@ -296,6 +296,66 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
+async def test_rows_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
+    one, two = story.labelled("one"), story.labelled("two")
+    await story.passes(4)
+    story.engine.room = 3
+    new = [story.labelled(f"new-{n}") for n in range(4)]
+    await story.passes(4)
+    assert story.living == {one, two, new[0]}, "as many as fit"
+    assert {story.status(n).stage for n in new[1:]} == {Stage.QUEUED}
+    assert "fill what the engine can keep, so this one waits" in story.comment(new[1])
+    story.world.close(SLUG, one, "ada")
+    await story.passes(8)
+    assert story.living == {two, *new[:2]}
+    assert "### Preview ready" in story.comment(new[1])
+
+
+async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(3)]
+    await story.passes(4)
+    story.engine.room = 2  # such as after a restart with larger manifests
+    story.world.push(SLUG, numbers[1], sha("later"), "ada")
+    story.images.push("shop/web", sha("later"))
+    await story.passes(4)
+    assert story.status(numbers[1]).reason.code == "no-room"
+    assert story.living == set(numbers)
+    story.world.close(SLUG, numbers[0], "ada")
+    await story.passes(8)
+    assert story.living == set(numbers[1:])
+    assert story.status(numbers[1]).stage is Stage.READY
+
+
+async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    before = story.comment(number)
+    repository_id = story.world.repository(SLUG).id
+    story.engine.doubts[repository_id] = "The ApplicationSet preview-shop cannot be read."
+    story.engine.sets.pop(repository_id)  # what is not known must not be taken for nothing
+    new = story.labelled("new")
+    story.world.close(SLUG, number, "ada")
+    await story.passes(4)
+    assert story.errors[-1] == "The ApplicationSet preview-shop cannot be read."
+    assert story.living == {number}
+    assert story.comment(number) == before
+    assert story.comments(new) == []
+
+
+async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(3)]
+    await story.passes(4)
+    for number in numbers:
+        story.world.label(SLUG, number, "preview-sleep", "ada")
+    story.engine.leads_for = 1
+    await story.passes(4)
+    assert ["asleep" in story.comment(n) for n in numbers].count(True) == 1
+    assert story.errors[-1] == "This instance does not hold the Lease."
+    story.engine.leads_for = None
+    await story.passes(4)
+    assert all("### Preview asleep" in story.comment(n) for n in numbers)
+
+
 async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) -> None:
     number = story.labelled()
     story.history_broken = True

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
@@ -18,22 +18,23 @@ from typing import Any, Self
 import httpx2
 import structlog
 
+from greenroom import logs
 from greenroom.argocd import canary as birds
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd import sets
 from greenroom.argocd.canary import Canary
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS, VOLUMES, Kube, Object
+from greenroom.argocd.keeping import TRIES, RowSets
+from greenroom.argocd.kube import APPLICATIONS, NAMESPACES, PODS, VOLUMES, Conflict, Kube, Object
 from greenroom.argocd.lease import Lease
-from greenroom.argocd.looks import Ground, Look, Watcher
+from greenroom.argocd.looks import Ground, Watcher
 from greenroom.argocd.mirror import Mirror
-from greenroom.argocd.refresh import Refresh
-from greenroom.argocd.sets import Frame
-from greenroom.argocd.sweep import Orphan, Sweep, orphans
+from greenroom.argocd.sets import Frame, Unreadable
+from greenroom.argocd.sweep import Orphan, Sightings, Sweep, orphans
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
 from greenroom.core.rows import Row, alike, parameters
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +56,17 @@ class ArgoSettings:
     probe: str
     kubeconfig: str
     previews_kubeconfig: str
-    lease_namespace: str
     holder: str
     logs: bool
     delete_orphans: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """What was removed and is not concluded yet: its name, and what of it was in no namespace."""
+
+    name: str
+    cluster_scoped: tuple[str, ...]
 
 
 class ArgoEngine:
@@ -71,15 +79,11 @@ class ArgoEngine:
         self._frame = settings.frame
         self._wake = wake
         self._stack = AsyncExitStack()
-        self._sets: dict[int, RowSet] = {}
-        self._refreshes: dict[str, Refresh] = {}
         self._watchers: dict[str, Watcher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pods: dict[str, dict[str, Object]] = {}
-        self._cluster_scoped: dict[Identity, tuple[str, ...]] = {}
-        self._removed: dict[Identity, str] = {}
-        self._seen_orphans: frozenset[Orphan] = frozenset()
-        self._writing = asyncio.Lock()
+        self._removed: dict[Identity, _Removed] = {}
+        self._sightings = Sightings()
         self._loaded = False
         self._proved: bool | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -89,15 +93,16 @@ class ArgoEngine:
     async def __aenter__(self) -> Self:
         settings, stack = self._settings, self._stack
         stack.push_async_callback(self._end_tasks)
-        self._argo = Kube.open(settings.kubeconfig)
-        stack.push_async_callback(self._argo.aclose)
-        self._previews = self._argo
+        argo = previews = Kube.open(settings.kubeconfig)
+        stack.push_async_callback(argo.aclose)
         if settings.previews_kubeconfig:
-            self._previews = Kube.open(settings.previews_kubeconfig)
-            stack.push_async_callback(self._previews.aclose)
+            previews = Kube.open(settings.previews_kubeconfig)
+            stack.push_async_callback(previews.aclose)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
-        where = settings.lease_namespace or self._argo.namespace
-        self._lease = Lease(self._argo, where, f"greenroom-{self._frame.installation}", settings.holder)
+        # Beside the sets that it is about, so that whoever may write them asks for the same one.
+        self._lease = Lease(argo, self._frame.namespace, f"greenroom-{self._frame.installation}", settings.holder)
+        self._argo, self._previews = argo.within(self._lease.held), previews.within(self._lease.held)
+        self._sets = RowSets(self._argo, self._frame, self._lose)
         managed = f"{sets.MANAGED}=greenroom"
         self._applications = Mirror(
             self._argo, APPLICATIONS, self._application_changed, namespace=self._frame.namespace, labels=managed
@@ -117,13 +122,12 @@ class ArgoEngine:
             logs=settings.logs,
             changed=lambda identity: self._wake(identity.repository_id),
         )
-        self._canary = Canary(self._argo, self._frame, settings.chart_version, self._refresh(self._frame.canary))
+        self._canary = Canary(self._argo, self._frame, settings.chart_version, self._sets.refresh(self._frame.canary))
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._end_tasks()  # also what renews the Lease, before it is given up
-        for refresh in self._refreshes.values():
-            await refresh.aclose()
+        await self._sets.aclose()
         if self._loaded:
             with contextlib.suppress(GreenroomError):
                 await self._lease.release()
@@ -133,9 +137,7 @@ class ArgoEngine:
         """Wait for the Lease; then read what exists, and prove Argo CD's policy. Only then anything is served."""
         await self._lease.acquire()
         self._spawn(self._keep_lease())
-        for each in (await self._written()).values():
-            rows = sets.rows_of(each)
-            self._sets[rows.repository_id] = rows
+        await self._sets.read()
         self._loaded = True
         for mirror in (self._applications, self._pod_mirror, self._namespaces):
             self._spawn(mirror.run())
@@ -146,8 +148,8 @@ class ArgoEngine:
         self._spawn(self._prove_again())
         self._spawn(self._sweep_again())
         self._spawn(self._mend_again())
-        for rows in self._sets.values():
-            self._refresh(self._frame.name(rows.repository)).push(rows.generation)
+        for rows in self._sets.known.values():
+            self._sets.refresh_of(rows).push(rows.generation)
 
     @property
     def answers(self) -> bool:
@@ -162,29 +164,41 @@ class ArgoEngine:
             raise Doubt("This instance does not lead, or has not read everything yet.")
         self._lease.check()
         if name == self._frame.canary:
-            self._refresh(name).asked()
+            self._sets.refresh(name).asked()
             return list(self._canary.served)
         if self._proved is not True:
             raise Doubt(birds.DELETES if self._proved is False else "Argo CD's policy is not proved yet.")
-        found = next((r for r in self._sets.values() if self._frame.name(r.repository) == name), None)
+        found = self._sets.named(name)
         if found is None:
             return None
         rows = [self._parameters(row, platform) for row in found.rows.values()]
-        self._refresh(name).asked()
+        self._sets.refresh(name).asked()
         return rows
 
     def _parameters(self, row: Row, platform: Platform) -> dict[str, Any]:
-        return {**parameters(row, platform), "row": sets.packed(row)}
+        # As the sets and their Applications are labelled: the configuration may say another one by now.
+        same = replace(platform, installation=self._frame.installation)
+        return {**parameters(row, same), "row": sets.packed(row)}
 
-    # --- the four verbs ---
+    # --- the four verbs, and the place of the one writer ---
+
+    def writing(self) -> AbstractAsyncContextManager[None]:
+        """Within it may be written, whatever it is, while the Lease lasts. Raises `Doubt`."""
+        return self._lease.held()
 
     async def observe(self) -> Observed:
-        """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads."""
+        """Everything that Argo CD holds of ours. Raises `Doubt` when copies are not current or another leads.
+
+        Of what is another installation's only the name counts. What of ours cannot be read is doubt about its preview,
+        whose row is known, or about its repository.
+        """
         self._ensure()
         applications = self._applications.whole()
         self._pod_mirror.whole()
         self._lease.check()
         previews: dict[Identity, ObservedPreview] = {}
+        foreign: dict[Identity, str] = {}
+        doubts = self._sets.doubts()
         for (_, name), application in tuple(applications.items()):  # looks are waited for meanwhile
             identity = sets.identity_of(application)
             if identity is None:
@@ -193,44 +207,28 @@ class ArgoEngine:
             if owner != self._frame.installation:
                 ours = self._wanted_name(identity, application)
                 if name.startswith(f"{self._frame.prefix}-") and ours in (None, name):
-                    previews.setdefault(identity, self._foreign(identity, application, owner))
+                    foreign[identity] = owner
                 continue
-            previews[identity] = await self._observed(identity, name)
+            try:
+                previews[identity] = await self._observed(identity, application)
+            except Unreadable as error:
+                doubts.setdefault(identity.repository_id, str(error))
         namespaces = {
             name: sets.identity_of(n) if receipts.ours(n, self._frame.installation) else None
             for (_, name), n in self._namespaces.whole().items()
             if name.startswith(f"{self._frame.prefix}-")
         }
-        return Observed(previews, dict(self._sets), namespaces)
+        others = {i: owner for i, owner in foreign.items() if i not in previews}
+        return Observed(previews, self._sets.around(previews), namespaces, others, doubts)
 
     async def serve(self, rows: RowSet) -> None:
         """Keep the set in its ApplicationSet, answer with it from then on, and have Argo CD ask."""
-        async with self._writing:
-            await self._serve(rows)
-
-    async def _serve(self, rows: RowSet) -> None:
         self._ensure()
         self._lease.check()
-        known = self._sets.get(rows.repository_id)
-        if known and rows.generation <= known.generation:
-            raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
-        name = self._frame.name(rows.repository)
-        if known is None:
-            self._not_of_another_id(rows)
-            await self._not_foreign(name)
-        body = sets.application_set(self._frame, rows)
-        # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
-        self._sets[rows.repository_id] = rows
-        self._refresh(name).wanted = rows.generation
-        try:
-            await self._argo.apply(APPLICATION_SETS, self._frame.namespace, name, body)
-        except BaseException:
-            self._sets.pop(rows.repository_id)
-            self._refresh(name).restored(known.generation if known else 0)
-            if known:
-                self._sets[rows.repository_id] = known
-            raise
-        self._refresh(name).push(rows.generation)
+        await self._sets.serve(rows)
+        waiting = {w.identity for w in rows.ledger.withdrawals if not w.told}
+        for identity in [i for i in self._removed if i.repository_id == rows.repository_id and i not in waiting]:
+            del self._removed[identity]
 
     async def remove(self, identity: Identity, uid: str) -> None:
         """Delete that Application, once Argo CD works without its row."""
@@ -238,8 +236,16 @@ class ArgoEngine:
         name = self._name(identity)
         if name is None:
             return
-        if rows and not await self._refresh(self._frame.name(rows.repository)).taken_over(TAKEN_OVER):
+        if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):
             raise RetryLater(f"Argo CD has not yet worked without the row of {name}; nothing was removed.", after=1.0)
+        for _ in range(TRIES):
+            with contextlib.suppress(Conflict):  # Argo CD told something of it meanwhile
+                await self._delete(identity, name, uid)
+                return
+        raise RetryLater(f"The Application {name} changes all the time; it is removed a little later.", after=1.0)
+
+    async def _delete(self, identity: Identity, name: str, uid: str) -> None:
+        """Delete it as it is now: a request that comes late finds another version, and removes nothing."""
         found = await self._argo.get(APPLICATIONS, self._frame.namespace, name)
         if found is None:
             return
@@ -251,19 +257,15 @@ class ArgoEngine:
         ):
             raise Doubt(f"What is called {name} is another one than was meant; nothing was removed.")
         resources = (found.get("status") or {}).get("resources") or ()
-        self._cluster_scoped[identity] = tuple(
-            f"{r.get('kind')} {r.get('name')}"
-            for r in resources
-            if not r.get("namespace") and r.get("kind") != "Namespace"
-        )
-        self._removed[identity] = name
+        unseen = (r for r in resources if not r.get("namespace") and r.get("kind") != "Namespace")
+        self._removed[identity] = _Removed(name, tuple(f"{r.get('kind')} {r.get('name')}" for r in unseen))
         self._may_go(identity)  # time has passed
-        await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid)
+        await self._argo.delete(APPLICATIONS, self._frame.namespace, name, uid, metadata["resourceVersion"])
 
     def _may_go(self, identity: Identity) -> RowSet | None:
         self._ensure()
         self._lease.check()
-        rows = self._sets.get(identity.repository_id)
+        rows = self._sets.certain(identity.repository_id)
         if rows and identity.number in rows.rows:
             raise Doubt(f"The row of {identity} is still served; nothing was removed.")
         return rows
@@ -271,35 +273,36 @@ class ArgoEngine:
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for anything that is left of a removed preview."""
         self._ensure()
-        name = self._name(identity) or self._namespace(identity) or self._removed.get(identity)
+        removed = self._removed.get(identity)
+        name = self._name(identity) or self._namespace(identity) or (removed.name if removed else None)
         name = name or self._wanted_name(identity)
         if name is None:
             raise Doubt(f"The name of what ran as {identity} is not known any more.")
-        others = self._cluster_scoped.get(identity, ())
+        others = removed.cluster_scoped if removed else ()
         where, installation = self._frame.namespace, self._frame.installation
         return await receipts.receipt(self._argo, self._previews, where, installation, identity, name, others)
 
     # --- the sweep ---
 
     async def sweep(self) -> Sweep:
-        """Find what belongs to nothing; delete what the sweep before saw too, where the configuration says so."""
+        """Find what belongs to nothing; delete what has for long, where the configuration says so."""
         self._ensure()
         self._lease.check()
+        for unread in self._sets.unread.values():
+            raise Doubt(unread.why)  # what its rows would explain is not known
         volumes, _ = await self._previews.listed(VOLUMES)
-        found = orphans(
-            self._frame.installation,
-            self._sets,
-            self._applications.whole().values(),
-            self._namespaces.whole().values(),
-            volumes,
-        )
+        found = self._orphans(volumes)
         deleted = []
-        for orphan in found if self._settings.delete_orphans else ():
-            if orphan.kind == "namespace" and orphan in self._seen_orphans:
+        lasting = self._sightings.lasting(found, monotonic())
+        for orphan in lasting if self._settings.delete_orphans else ():
+            if orphan in self._orphans(volumes):  # a row may have come meanwhile
                 await self._previews.delete(NAMESPACES, "", orphan.name, orphan.uid)
                 deleted.append(orphan)
-        self._seen_orphans = frozenset(found)
         return Sweep(found, tuple(deleted))
+
+    def _orphans(self, volumes: list[Object]) -> tuple[Orphan, ...]:
+        applications, namespaces = self._applications.whole().values(), self._namespaces.whole().values()
+        return orphans(self._frame.installation, self._sets.known, applications, namespaces, volumes)
 
     async def _sweep_again(self) -> None:
         while True:
@@ -322,13 +325,6 @@ class ArgoEngine:
         if self._proved is None:
             raise Doubt("Argo CD's policy is not proved yet; nothing is started or removed.")
 
-    async def _written(self) -> dict[str, Object]:
-        """The ApplicationSets of ours, by name, without the canary's."""
-        found, _ = await self._argo.listed(
-            APPLICATION_SETS, self._frame.namespace, labelSelector=f"{sets.INSTALLATION}={self._frame.installation}"
-        )
-        return {name: o for o in found if not (name := o["metadata"]["name"]).endswith(f"--{sets.CANARY}")}
-
     async def _mend_again(self) -> None:
         while True:
             await asyncio.sleep(SETS_EVERY)
@@ -339,43 +335,19 @@ class ArgoEngine:
 
     async def mend(self) -> None:
         """Write again what somebody deleted or changed: nothing else holds the rows for the next start."""
-        async with self._writing:
-            self._ensure()
-            self._lease.check()
-            written = await self._written()
-            for rows in self._sets.values():
-                name = self._frame.name(rows.repository)
-                if name in written and sets.carries(written[name], rows):
-                    continue
-                log.warning("an ApplicationSet is not as it was written; it is written again", name=name)
-                await self._not_foreign(name)
-                await self._argo.apply(
-                    APPLICATION_SETS, self._frame.namespace, name, sets.application_set(self._frame, rows)
-                )
-                self._refresh(name).restored(rows.generation)
-                self._refresh(name).push(rows.generation)
+        self._ensure()
+        self._lease.check()
+        for repository_id in await self._sets.mend():
+            self._wake(repository_id)
 
-    def _not_of_another_id(self, rows: RowSet) -> None:
-        for other in self._sets.values():
-            if other.repository == rows.repository:
-                raise Failed(
-                    f"The ApplicationSet of {rows.repository} holds rows of a repository that GitHub knew by another"
-                    f" id ({other.repository_id}, now {rows.repository_id}). Give one of them another name under"
-                    " `repositories:` in greenroom.yaml."
-                )
-
-    async def _not_foreign(self, name: str) -> None:
-        found = await self._argo.get(APPLICATION_SETS, self._frame.namespace, name)
-        if found and not receipts.ours(found, self._frame.installation):
-            raise Failed(
-                f"The ApplicationSet {name} exists and is not ours. Set another `namePrefix:` in greenroom.yaml."
-            )
-
-    async def _observed(self, identity: Identity, name: str) -> ObservedPreview:
-        watcher = self._watch(identity, name)
-        look = await self._first_look(watcher)
-        rows = self._sets.get(identity.repository_id)
+    async def _observed(self, identity: Identity, application: Object) -> ObservedPreview:
+        watcher = self._watch(identity, application["metadata"]["name"])
+        await self._looked(watcher)
+        rows = self._sets.known.get(identity.repository_id)
         served = rows.rows.get(identity.number) if rows else None
+        look = watcher.look
+        if look is None or watcher.broken:
+            return _broken(identity, application, watcher, served)
         health = look.health
         if health is not Health.REMOVING and served is not None and not alike(look.row, served):
             health = Health.UPDATING if any(s.ready for s in look.services) else Health.STARTING
@@ -389,24 +361,20 @@ class ArgoEngine:
             since=look.since,
             why=look.why if health is look.health else "",
             log=look.log if health is look.health else (),
-            installation=self._frame.installation,
             lives=look.lives,
             by_hand=look.by_hand,
             refused_for=timedelta(seconds=refused) if refused is not None else None,
         )
 
-    async def _first_look(self, watcher: Watcher) -> Look:
+    async def _looked(self, watcher: Watcher) -> None:
+        """Wait until there was a first look, or until it is known that there can be none."""
         for _ in range(50):
-            if watcher.look is not None:
-                return watcher.look
+            if watcher.look is not None or watcher.broken:
+                return
             if watcher.doubt:
                 break
             await asyncio.sleep(0.02)
         raise Doubt(watcher.doubt or f"{watcher.name} was not looked at yet.")
-
-    def _foreign(self, identity: Identity, application: Object, owner: str) -> ObservedPreview:
-        metadata = application["metadata"]
-        return ObservedPreview(identity, metadata["uid"], sets.row_of(application), Health.READY, installation=owner)
 
     def _name(self, identity: Identity) -> str | None:
         """The name of the Application that exists for a preview of ours."""
@@ -424,14 +392,9 @@ class ArgoEngine:
 
     def _wanted_name(self, identity: Identity, like: Object | None = None) -> str | None:
         """The name that a preview of ours has: as its repository's set says, or else as an Application does."""
-        rows = self._sets.get(identity.repository_id)
+        rows = self._sets.known.get(identity.repository_id)
         repository = rows.repository if rows else sets.repository_of(like or {})
         return names.namespace(self._frame.prefix, repository, identity.number) if repository else None
-
-    def _refresh(self, name: str) -> Refresh:
-        if name not in self._refreshes:
-            self._refreshes[name] = Refresh(self._argo, self._frame.namespace, name)
-        return self._refreshes[name]
 
     def _watch(self, identity: Identity, name: str) -> Watcher:
         watcher = self._watchers.get(name)
@@ -500,7 +463,9 @@ class ArgoEngine:
                 log.error(birds.DELETES)
 
     async def _keep_lease(self) -> None:
-        why = await self._lease.keep()
+        self._lose(await self._lease.keep())
+
+    def _lose(self, why: str) -> None:
         if not self.lost.done():
             self.lost.set_result(why)
 
@@ -511,11 +476,22 @@ class ArgoEngine:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not self.lost.done():
-            self.lost.set_result(f"A part of the engine ended ({type(error).__name__}: {error}).")
+        if not task.cancelled() and (error := task.exception()):
+            self._lose(f"A part of the engine ended ({type(error).__name__}: {error}).")
 
     async def _end_tasks(self) -> None:
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _broken(identity: Identity, application: Object, watcher: Watcher, served: Row | None) -> ObservedPreview:
+    """A preview whose Application cannot be read, with the row that is served or was last seen. Raises `Unreadable`."""
+    metadata, look = application["metadata"], watcher.look
+    row = served or (look.row if look else None)
+    if row is None:
+        raise Unreadable(watcher.doubt)
+    health = Health.REMOVING if metadata.get("deletionTimestamp") else Health.FAILED
+    services = look.services if look else ()
+    return ObservedPreview(identity, metadata["uid"], row, health, services, why=logs.scrub(watcher.doubt))

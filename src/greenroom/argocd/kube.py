@@ -8,7 +8,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import httpx2
 from greenroom.errors import Doubt, Failed, FixConfiguration, FixCredentials, Mistake, RetryLater
 
 Object = dict[str, Any]
+Writing = Callable[[], AbstractAsyncContextManager[None]]
 MANAGER = "greenroom"
 PAGE = 500
 TIMEOUT = httpx2.Timeout(10, read=30)
@@ -58,11 +60,14 @@ INGRESSES = Kind("networking.k8s.io/v1", "ingresses")
 
 
 class Kube:
-    """One cluster, as one account. Errors are `errors.*`; None is what the API itself says does not exist."""
+    """One cluster, as one account. Errors are `errors.*`; None is what the API itself says does not exist.
 
-    def __init__(self, client: httpx2.AsyncClient, namespace: str) -> None:
+    Each write is made within a `writing`, which may refuse it and cut it off.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, writing: Writing = nullcontext) -> None:
         self._client = client
-        self.namespace = namespace
+        self._writing = writing
 
     @classmethod
     def open(cls, kubeconfig: str) -> Kube:
@@ -85,7 +90,11 @@ class Kube:
             sentence = f"Kubernetes cannot be reached with {where} ({error})."
             fix = "Run in a pod, or name a file under `argocd.kubeconfig`."
             raise FixConfiguration(sentence, (Mistake("greenroom.yaml", "argocd.kubeconfig", sentence, fix),)) from None
-        return cls(client, config.namespace)
+        return cls(client)
+
+    def within(self, writing: Writing) -> Kube:
+        """The same cluster over the same connections, written to within that."""
+        return Kube(self._client, writing)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -110,7 +119,11 @@ class Kube:
             query["continue"] = metadata["continue"]
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        """Server-side apply as the owner of every field in `body`."""
+        """Server-side apply as the owner of every field in `body`; `Conflict` when it names another version.
+
+        With one that no object has, it makes the object or is refused.
+        https://kubernetes.io/docs/reference/using-api/server-side-apply/
+        """
         params = {"fieldManager": MANAGER, "force": "true"}
         return await self._written("PATCH", kind.path(namespace, name), body, "application/apply-patch+yaml", params)
 
@@ -127,11 +140,16 @@ class Kube:
         """The whole object; `Conflict` when its version is no longer the present one."""
         return await self._written("PUT", kind.path(namespace, name), body, "application/json", {})
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Begin the deletion of that very object; none when it is gone, `Conflict` when it is another one."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
+        """Begin the deletion of that very object, in that version if one is named; none when it is gone.
+
+        `Conflict` when it is another one.
+        """
+        preconditions = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
         path = kind.path(namespace, name)
-        await self._send("DELETE", path, content=json.dumps(body), missing=True)
+        async with self._writing():
+            await self._send("DELETE", path, content=json.dumps(body), missing=True)
 
     async def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
         """The last lines that a container wrote; none when they cannot be had."""
@@ -174,7 +192,8 @@ class Kube:
         self, method: str, path: str, body: Object, content_type: str, params: Mapping[str, str]
     ) -> Object:
         headers = {"content-type": content_type}
-        answer = await self._send(method, path, content=json.dumps(body), headers=headers, params=params)
+        async with self._writing():
+            answer = await self._send(method, path, content=json.dumps(body), headers=headers, params=params)
         if answer is None:
             raise Doubt(f"Kubernetes answered {method} {path} with nothing.")
         return answer

@@ -1,4 +1,4 @@
-"""One writer: a Lease is held before anything is written, and given up in time when it cannot be renewed.
+"""One writer: whatever writes does so within the Lease, and is cut off before another instance may lead.
 
 Ages are measured with our own monotonic clock from the moment a renewal was seen; clocks are never compared.
 https://kubernetes.io/docs/concepts/architecture/leases/
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -31,11 +33,42 @@ class Lease:
         self._holder = holder
         self._seen = ("", 0.0)
         self._renewed_at = -DURATION
+        self._writes: set[asyncio.Timeout] = set()
 
     def check(self) -> None:
         """Raises `Doubt` when we may not write: the Lease was never taken, or could not be renewed for too long."""
-        if time.monotonic() - self._renewed_at > DURATION * 2 / 3:
+        if self._left() <= 0:
             raise Doubt("This instance does not hold the Lease (another one runs); it writes nothing.")
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Within it may be written. Raises `Doubt` when we may not, and cuts off what lasts longer than the Lease.
+
+        Another instance waits for a third of the Lease longer, so that nothing of ours is on its way by then.
+        """
+        self.check()
+        try:
+            async with asyncio.timeout(self._left()) as end:
+                self._writes.add(end)
+                try:
+                    yield
+                finally:
+                    self._writes.discard(end)
+        except TimeoutError:
+            if not end.expired():
+                raise
+            raise Doubt("The Lease ended in the middle of a write, which was cut off; it is decided anew.") from None
+
+    def _left(self) -> float:
+        """Seconds for which we may write."""
+        return self._renewed_at + DURATION * 2 / 3 - time.monotonic()
+
+    def _lasts_from(self, moment: float) -> None:
+        """Count from there; what is being written now may go on as long, and no longer."""
+        self._renewed_at = moment
+        for end in self._writes:
+            if not end.expired():
+                end.reschedule(asyncio.get_running_loop().time() + self._left())
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
@@ -57,15 +90,16 @@ class Lease:
             await asyncio.sleep(RENEW_EVERY)
             try:
                 if not await self._try():
+                    self._lasts_from(-DURATION)
                     return "Another instance took the Lease; this one stops."
             except GreenroomError as error:
                 log.warning("the Lease was not renewed", why=str(error))
-            if time.monotonic() - self._renewed_at > DURATION * 2 / 3:
+            if self._left() <= 0:
                 return "The Lease could not be renewed in time; this instance stops before another one starts."
 
     async def release(self) -> None:
         """Give the place to the next one at once."""
-        self._renewed_at = -DURATION
+        self._lasts_from(-DURATION)
         found = await self._kube.get(LEASES, self._namespace, self._name)
         if found and found["spec"].get("holderIdentity") == self._holder:
             found["spec"]["holderIdentity"] = ""
@@ -83,7 +117,7 @@ class Lease:
                 return False
         except Conflict:
             return False
-        self._renewed_at = asked_at
+        self._lasts_from(asked_at)
         return True
 
     def _free(self, found: Object) -> bool:

@@ -20,7 +20,7 @@ from greenroom import logs
 from greenroom.argocd import pods as reading
 from greenroom.argocd.kube import APPLICATIONS, EVENTS, NAMESPACES, Kube, Object
 from greenroom.argocd.pods import Trouble
-from greenroom.argocd.sets import row_of
+from greenroom.argocd.sets import Unreadable, row_of
 from greenroom.core.catalogue import Service
 from greenroom.core.model import Health, Identity, Life, Running
 from greenroom.core.rows import Row, revision
@@ -79,6 +79,7 @@ class Watcher:
     name: str
     look: Look | None = None
     doubt: str = ""
+    broken: bool = False  # the doubt is about this very object, not about who was asked
     refused_since: float = 0.0
     _refusing_since: float = 0.0
     _dirty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,16 +100,16 @@ class Watcher:
         wait = FAST
         while (application := self.ground.application(self.name)) is not None:
             self._dirty.clear()
-            found, doubt = self.look, ""
+            found, doubt, broken = self.look, "", False
             try:
                 found = await self._look(application)
             except GreenroomError as error:
-                doubt = str(error)
+                doubt, broken = str(error), isinstance(error, Unreadable)
             except Exception as error:
                 log.exception("a preview could not be looked at", preview=self.name)
-                doubt = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is."
-            news = found != self.look or (found is None and doubt != self.doubt)
-            self.look, self.doubt = found, doubt
+                doubt, broken = f"{self.name} could not be looked at ({type(error).__name__}); it stays as it is.", True
+            news = found != self.look or broken != self.broken or (found is None and doubt != self.doubt)
+            self.look, self.doubt, self.broken = found, doubt, broken
             if news:
                 self.ground.changed(self.identity)
                 wait = FAST
@@ -119,6 +120,11 @@ class Watcher:
             wait = min(SLOW, wait * 1.5)
 
     async def _look(self, application: Object) -> Look:
+        """One look. What Argo CD, Kubernetes and containers say is scrubbed here, once, for all who are told."""
+        found = await self._seen(application)
+        return replace(found, why=logs.scrub(found.why), log=tuple(logs.scrub(line) for line in found.log))
+
+    async def _seen(self, application: Object) -> Look:
         metadata, row = application["metadata"], row_of(application)
         pods = self.ground.pods(row.naming.namespace)
         services = tuple(reading.running(pods, row, s, self._url(row, s)) for s in row.services)
@@ -158,7 +164,7 @@ class Watcher:
         if found is None:
             return look
         before = self.look
-        if before and (before.row, before.why) == (row, found.why):
+        if before and (before.row, before.why) == (row, logs.scrub(found.why)):
             return replace(look, health=Health.FAILED, why=found.why, log=before.log)  # later lines are no news
         return replace(look, health=Health.FAILED, why=found.why, log=await self._log(row, found))
 
@@ -215,7 +221,7 @@ class Watcher:
         lines = await self.ground.previews.logs(
             row.naming.namespace, found.pod, found.container, LOG_LINES, previous=found.previous
         )
-        return tuple(logs.scrub(line) for line in lines)
+        return tuple(lines)
 
     async def _why_still_there(self, row: Row) -> str:
         self._going_since = self._going_since or time.monotonic()

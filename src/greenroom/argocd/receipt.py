@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from greenroom import logs
 from greenroom.argocd.kube import APPLICATIONS, NAMESPACES, VOLUMES, Kube, Object
 from greenroom.argocd.looks import held_by
 from greenroom.argocd.sets import INSTALLATION, identity_of
@@ -26,7 +27,8 @@ async def receipt(
         left.append(f"Application {name}")
     namespace = await previews.get(NAMESPACES, "", name)
     if namespace and ours(namespace, installation) and identity_of(namespace) == identity:
-        left.append(held_by(namespace) if namespace["metadata"].get("deletionTimestamp") else f"namespace {name}")
+        going = namespace["metadata"].get("deletionTimestamp")
+        left.append(logs.scrub(held_by(namespace)) if going else f"namespace {name}")
     volumes, _ = await previews.listed(VOLUMES)
     left += [f"PersistentVolume {v['metadata']['name']}" for v in volumes if claimed_in(v) == name]
     return Receipt(identity, ("Application", "namespace", "volumes"), tuple(left), (*cluster_scoped, *UNSEEN))

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import zlib
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from greenroom.argocd.kube import Object
 from greenroom.core import codec
+from greenroom.core.catalogue import Service
 from greenroom.core.model import Identity, RowSet
 from greenroom.core.rows import Row
-from greenroom.errors import Doubt, Failed
+from greenroom.core.text import plain
+from greenroom.errors import Doubt, Full
 
 T = TypeVar("T")
+
+
+class Unreadable(Doubt):
+    """An object of ours does not hold what we wrote: nothing of it is changed, and others go on."""
+
 
 MANAGED = "app.kubernetes.io/managed-by"
 INSTALLATION = "greenroom.dev/installation"
@@ -35,6 +43,8 @@ REFRESH = "argocd.argoproj.io/application-set-refresh"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 REQUEUE_SECONDS = 180
 MAX_ANNOTATION = 240_000  # Kubernetes takes 256 KiB for all annotations of an object together
+RESERVE = 10_000  # for the ledger of what goes, when nothing more fits
+SHARED = "shared"
 CANARY = "canary"
 SYNC = {"applicationsSync": "create-update"}
 
@@ -66,17 +76,57 @@ class Frame:
 
 
 def packed(value: object) -> str:
-    """A value as text for an annotation. Rows of one repository are alike, so they pack to a twentieth."""
-    text = json.dumps(codec.dumped(value), separators=(",", ":"), sort_keys=True)
+    """A value as text for an annotation."""
+    return _text(codec.dumped(value))
+
+
+def packed_set(rows: RowSet) -> str:
+    """A row set as text. What rows share stands in it once, under its hash: services, and the chart's settings.
+
+    Compression alone would not do: it sees no likeness over more than 32 KiB. https://www.rfc-editor.org/rfc/rfc1951
+    """
+    shared: dict[str, Any] = {}
+    keys: dict[Service | str, str] = {}
+
+    def key(part: Service | str) -> str:
+        if part not in keys:
+            value = codec.dumped(part)
+            keys[part] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+            shared[keys[part]] = value
+        return keys[part]
+
+    data = codec.dumped(replace(rows, rows={n: replace(row, services=()) for n, row in rows.rows.items()}))
+    for number, row in rows.rows.items():
+        data["rows"][str(number)] |= {"services": [key(s) for s in row.services], "settings": key(row.settings)}
+    return _text({**data, SHARED: shared})
+
+
+def _whole(data: Any) -> Any:
+    """What `packed_set` took apart, together again; what an older version packed has nothing apart."""
+    if not isinstance(data, dict) or SHARED not in data:
+        return data
+    try:
+        shared = data.pop(SHARED)
+        for row in data["rows"].values():
+            row |= {"services": [shared[key] for key in row["services"]], "settings": shared[row["settings"]]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"something that rows share is missing: {error!r}") from None
+    return data
+
+
+def _text(data: object) -> str:
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True)
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def unpacked(kind: type[T], text: str, where: str) -> T:
-    """The value again. Raises `Doubt` when somebody changed it."""
+def unpacked(kind: type[T], text: str, where: str, fix: str = "Put it back.") -> T:
+    """The value again. Raises `Unreadable` when somebody changed it, or another version wrote it."""
     try:
-        return codec.loaded(kind, json.loads(zlib.decompress(base64.b64decode(text, validate=True))))
+        return codec.loaded(kind, _whole(json.loads(zlib.decompress(base64.b64decode(text, validate=True)))))
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise Doubt(f"{where} does not hold what Greenroom wrote there ({error}); nothing is changed.") from None
+        why = plain(str(error), 100)
+        sentence = f"{where} does not hold what Greenroom wrote there ({why}); nothing of it is changed. {fix}"
+        raise Unreadable(sentence) from None
 
 
 def source(chart: str) -> dict[str, str]:
@@ -92,17 +142,25 @@ def source(chart: str) -> dict[str, str]:
     return {"repoURL": f"{scheme}://{repository}", "path": path}
 
 
-def application_set(frame: Frame, rows: RowSet) -> Object:
-    """The ApplicationSet of one repository, with its row set and a wish to be refreshed."""
-    text = packed(rows)
-    if len(text) > MAX_ANNOTATION:
-        raise Failed(
+def application_set(frame: Frame, rows: RowSet, *, grows: bool = True) -> Object:
+    """The ApplicationSet of one repository, with its row set and a wish to be refreshed. Raises `Full`.
+
+    One that does not grow, because rows only go, may use the reserve.
+    """
+    text = packed_set(rows)
+    if len(text) > MAX_ANNOTATION + (0 if grows else RESERVE):
+        raise Full(
             f"The rows of {rows.repository} are {len(text)} bytes, more than an annotation holds ({MAX_ANNOTATION})."
-            " Lower `limits.perRepository`."
+            " Lower `limits.perRepository`, or make the manifests of its services smaller."
         )
     labels = {**frame.labels(), REPOSITORY: rows.repository, REPOSITORY_ID: str(rows.repository_id)}
     annotations = {ROWS: text, GENERATION: str(rows.generation), REFRESH: str(rows.generation)}
     return _application_set(frame, frame.name(rows.repository), labels, annotations, _template(frame))
+
+
+def over(body: Object, version: str) -> Object:
+    """An object as it is written over that version of itself, and over no other."""
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
 
 
 def canary_set(frame: Frame, generation: int) -> Object:
@@ -194,16 +252,29 @@ def identity_of(found: Object) -> Identity | None:
         return None
 
 
+def repository_id_of(found: Object) -> int:
+    """GitHub's id of the repository that an object's labels name; 0 when they name none."""
+    text = str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY_ID, ""))
+    return int(text) if text.isdecimal() else 0
+
+
 def repository_of(found: Object) -> str:
     """The short name of the repository that an object's labels name; empty when they name none."""
     return str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY, ""))
 
 
+def generation_of(found: Object) -> int:
+    """The generation that an ApplicationSet says beside its rows; 0 when it says none."""
+    text = str((found["metadata"].get("annotations") or {}).get(GENERATION, ""))
+    return int(text) if text.isdecimal() else 0
+
+
 def row_of(application: Object) -> Row:
-    """The row that Argo CD has taken over for this Application. Raises `Doubt`."""
+    """The row that Argo CD has taken over for this Application. Raises `Unreadable`."""
     metadata = application["metadata"]
     text = (metadata.get("annotations") or {}).get(ROW, "")
-    return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}")
+    fix = "Put it back, or delete the Application if nobody wants that preview; Argo CD writes it anew if it is served."
+    return unpacked(Row, text, f"The annotation {ROW} of the Application {metadata['name']}", fix)
 
 
 def carries(found: Object, rows: RowSet) -> bool:
@@ -215,7 +286,11 @@ def carries(found: Object, rows: RowSet) -> bool:
 
 
 def rows_of(found: Object) -> RowSet:
-    """The row set that an ApplicationSet of ours carries. Raises `Doubt`."""
+    """The row set that an ApplicationSet of ours carries. Raises `Unreadable`."""
     metadata = found["metadata"]
     text = (metadata.get("annotations") or {}).get(ROWS, "")
-    return unpacked(RowSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}")
+    fix = (
+        "Put it back; if that cannot be, delete the ApplicationSet with `--cascade=orphan`: previews run on, and rows"
+        " are made anew."
+    )
+    return unpacked(RowSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}", fix)

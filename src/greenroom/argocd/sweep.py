@@ -1,17 +1,20 @@
 """What carries our label and belongs to nothing: found hourly, told, and deleted only where the team asked for it.
 
-An orphan is what no row, no Application and no open removal explains. Only what two sweeps in a row saw is deleted.
+An orphan is what no row, no Application and no open removal explains. Only a namespace is deleted, and only one that
+each sweep of at least half an hour saw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from greenroom.argocd.kube import Object
 from greenroom.argocd.receipt import claimed_in, ours
 from greenroom.argocd.sets import identity_of
 from greenroom.core.model import Identity, RowSet
+
+SEEN_FOR = 1800.0  # seconds; a sweep may be asked for at any time, so two of them prove nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,18 @@ class Sweep:
 
     orphans: tuple[Orphan, ...] = ()
     deleted: tuple[Orphan, ...] = ()
+
+
+@dataclass(slots=True)
+class Sightings:
+    """Since when each orphan has been seen by every sweep, in seconds of the monotonic clock."""
+
+    since: dict[Orphan, float] = field(default_factory=dict)
+
+    def lasting(self, found: Iterable[Orphan], now: float) -> tuple[Orphan, ...]:
+        """Take note of what a sweep found now; returns the namespaces among it that have been orphans for long."""
+        self.since = {orphan: self.since.get(orphan, now) for orphan in found}
+        return tuple(o for o, seen in self.since.items() if o.kind == "namespace" and now - seen >= SEEN_FOR)
 
 
 def orphans(

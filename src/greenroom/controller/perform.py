@@ -53,23 +53,28 @@ async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) ->
 
 
 async def effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Done:
-    """Perform one action that is not about rows. A `GreenroomError` is returned, never raised."""
+    """Perform one action that is not about rows, as the one writer. A `GreenroomError` is returned, never raised."""
     try:
-        match action:
-            case Remove(identity=identity, uid=uid):
-                _still_so(sources, target, identity)
-                await engine.remove(identity, uid)
-            case TakeLabelOff():
-                await _take_label_off(sources, target, action)
-            case Tell():
-                await _tell(sources, target, action)
-            case Conclude():
-                return Done(action, await _conclude(engine, sources, target, action))
-            case _:
-                raise AssertionError(f"{type(action).__name__} is about rows and is served with them")
+        async with engine.writing():
+            return Done(action, await _effect(engine, sources, target, action))
     except GreenroomError as error:
         return Done(action, error=error)
-    return Done(action)
+
+
+async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Receipt | None:
+    match action:
+        case Remove(identity=identity, uid=uid):
+            _still_so(sources, target, identity)
+            await engine.remove(identity, uid)
+        case TakeLabelOff():
+            await _take_label_off(sources, target, action)
+        case Tell():
+            await _tell(sources, target, action)
+        case Conclude():
+            return await _conclude(engine, sources, target, action)
+        case _:
+            raise AssertionError(f"{type(action).__name__} is about rows and is served with them")
+    return None
 
 
 def _still_so(sources: Sources, target: Target, identity: Identity) -> None:

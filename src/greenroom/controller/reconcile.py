@@ -23,14 +23,14 @@ from greenroom.controller.perform import Done, Target, effect, removed_status, s
 from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.decision import Decision, decide, row_set
+from greenroom.core.decision import Decision, decide, postponed, row_set
 from greenroom.core.desired import left, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
-from greenroom.core.model import Facts, Identity, Listing, RowSet, State
+from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
 log = structlog.get_logger(__name__)
@@ -114,9 +114,10 @@ class Reconciler:
             known = next((s for s in observed.sets.values() if s.repository == repository.name), None)
             if known is None:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
+            observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
         listing = await self.parts.lists.read(repository.slug)
-        observed = await self.parts.engine.observe()
+        observed = _sure(await self.parts.engine.observe(), listing.repository_id)
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
 
@@ -159,7 +160,7 @@ class Reconciler:
     async def amend(self, repository_id: int, change: Callable[[RowSet], RowSet]) -> None:
         """Change one row set under the lock of all that serve. Raises `Doubt` when the engine has no such set."""
         async with self._serving:
-            rows = (await self.parts.engine.observe()).sets.get(repository_id)
+            rows = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
             if rows is None:
                 raise Doubt(f"The engine holds no rows of repository {repository_id}.")
             await self.parts.engine.serve(change(rows))
@@ -170,15 +171,28 @@ class Reconciler:
 
     async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, RowSet]:
         async with self._serving:
-            facts = replace(facts, observed=await self.parts.engine.observe())
-            now = self.now()
-            decision = decide(facts, self.platform, repository, now)
+            observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
+            facts = replace(facts, observed=observed)
             before = row_set(facts, repository)
-            rows = await serve_rows(self.parts.engine, before, decision.plan, now)
+            decision, rows = await self._serve_what_fits(facts, repository, before)
         if seen_from_outside(before) != seen_from_outside(rows):
             for other in neighbours(self.platform, repository):
                 self.related(other)
         return facts, decision, rows
+
+    async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
+        """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
+        now, waiting = self.now(), frozenset[Identity]()
+        while True:
+            decision = decide(facts, self.platform, repository, now, waiting)
+            try:
+                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
+            except Full as error:
+                more = postponed(decision)
+                if not more:
+                    raise
+                log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
+                waiting |= more
 
     def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
         """The decision without the edits that come too soon after others, and the seconds until the first of them.
@@ -278,6 +292,13 @@ class Reconciler:
         tries = self._polls.get(repository.name, 0)
         self._polls[repository.name] = tries + 1
         return POLL_IMAGE[min(tries, len(POLL_IMAGE) - 1)]
+
+
+def _sure(observed: Observed, repository_id: int) -> Observed:
+    """What the engine holds. Raises `Doubt` when it cannot say what it holds of this repository."""
+    if why := observed.doubts.get(repository_id):
+        raise Doubt(why)
+    return observed
 
 
 def _tries(facts: Facts) -> float | None:

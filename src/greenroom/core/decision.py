@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core.actions import Action, Conclude
+from greenroom.core.actions import Action, Change, Conclude, Start
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.desired import desired
 from greenroom.core.links import Neighbours
 from greenroom.core.model import Facts, Identity, RowSet
 from greenroom.core.plan import Plan, plan
-from greenroom.core.status import Status
+from greenroom.core.status import Reason, Stage, Status
 from greenroom.core.told import Told, statuses, tells
-from greenroom.core.verdicts import Desired
+from greenroom.core.verdicts import Desired, Stay
+
+NO_ROOM = Reason(
+    "no-room",
+    "The rows of this repository's previews fill what the engine can keep, so this one waits as it is.",
+    "It goes on by itself when another preview of this repository goes; the platform team can make manifests smaller.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +33,43 @@ class Decision:
     statuses: dict[Identity, Status]
 
 
+def postponed(decision: Decision) -> frozenset[Identity]:
+    """Who waits when the rows of this decision do not all fit: half of what starts; once nothing starts, half of what
+    changes; and nobody once rows only go, for what goes must go.
+    """
+    rows = [(a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change)]
+    last = [i for i, kind in rows if kind is Start] or [i for i, _ in rows]
+    return frozenset(last[len(last) // 2 :])
+
+
+def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
+    """What stays exactly as it is, and why: for the reason that it had, or for want of room."""
+    found = {}
+    for identity in waiting:
+        verdict, stage = wanted.verdicts[identity], Stage.HELD if facts.observed.row(identity) else Stage.QUEUED
+        found[identity] = replace(verdict, row=None) if isinstance(verdict, Stay) else Stay(stage, NO_ROOM)
+    return found
+
+
 def row_set(facts: Facts, repository: Repository) -> RowSet:
     """The repository's row set as the engine has it, or an empty one."""
     known = facts.observed.sets.get(facts.listing.repository_id)
     return known or RowSet(facts.listing.repository_id, repository.name)
 
 
-def decide(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Decision:
-    """What one pass over one repository should do and say. `now` is GitHub's clock."""
+def decide(
+    facts: Facts,
+    platform: Platform,
+    repository: Repository,
+    now: datetime,
+    waiting: frozenset[Identity] = frozenset(),
+) -> Decision:
+    """What one pass over one repository should do and say. `now` is GitHub's clock.
+
+    `waiting` are those that the engine has no room for as they should be: they queue, or stay as they are.
+    """
     wanted = desired(facts, platform, repository, now)
+    wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
     planned = plan(wanted, facts.observed, row_set(facts, repository), now)
     told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed))
     seen = statuses(told)

@@ -163,9 +163,8 @@ def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) 
     if label != platform.label:
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
-    preview = facts.observed.previews.get(identity)
-    if preview and preview.installation not in ("", platform.installation):
-        return Stay(Stage.BLOCKED, reasons.engine_foreign(preview.installation))
+    if owner := facts.observed.foreign.get(identity):
+        return Stay(Stage.BLOCKED, reasons.engine_foreign(owner))
     if isinstance(taken := _namespace_taken(identity, row, ours), Stay):
         return taken
     event = gates.gate(pull_request, label, platform, facts.permissions)
@@ -192,8 +191,7 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
 
 def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
     """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
-    preview = ours.facts.observed.previews.get(pull_request.identity)
-    if preview and preview.installation not in ("", ours.platform.installation):
+    if pull_request.identity in ours.facts.observed.foreign:
         return None
     linked = links.resolved(
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights

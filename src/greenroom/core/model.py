@@ -260,7 +260,6 @@ class ObservedPreview:
     since: datetime | None = None
     why: str = ""
     log: tuple[str, ...] = ()
-    installation: str = ""
     lives: tuple[Life, ...] = ()
     by_hand: tuple[tuple[str, str], ...] = ()
     refused_for: timedelta | None = None
@@ -334,12 +333,17 @@ class RowSet:
 class Observed:
     """Everything that the engine holds, complete: previews that exist, and the row sets that it works from.
 
-    `namespaces` are those whose names previews could want, with the preview of each (None: not ours).
+    `namespaces` are those whose names previews could want, with the preview of each (None: not ours). `foreign` are
+    previews of which another installation has something under our names, with that installation. `doubts` are the
+    repositories of which something cannot be read, with the sentence why: of them nothing is changed, and what is here
+    of them is for others to look at.
     """
 
     previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)
     sets: Mapping[int, RowSet] = field(default_factory=dict)
     namespaces: Mapping[str, Identity | None] = field(default_factory=dict)
+    foreign: Mapping[Identity, str] = field(default_factory=dict)
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
     def row(self, identity: Identity) -> Row | None:
         """The row that the engine works from now, or None when it is out."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,8 @@ class LocalEngine:
     async def _open(self) -> None:
         settings = self._settings
         self._state = State(settings.state)
-        self._stack.callback(os.close, self._state.lock())
+        self._lock = self._state.lock()
+        self._stack.callback(os.close, self._lock)
         proxy = Proxy()
         self._stack.push_async_callback(proxy.aclose)
         try:
@@ -117,7 +118,15 @@ class LocalEngine:
     async def lead(self) -> None:
         """The lock on the state folder, taken at the start, is the place of the one writer."""
 
-    # --- the four verbs ---
+    # --- the four verbs, and the place of the one writer ---
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Within it may be written. Raises `Doubt` when our lock is not the state folder's any more."""
+        file = self._state.folder / "lock"
+        if not file.exists() or not os.path.samestat(os.fstat(self._lock), file.stat()):
+            raise Doubt(f"The lock in {self._state.folder} was taken away; nothing is written. Start Greenroom again.")
+        yield
 
     async def observe(self) -> Observed:
         """Everything that this engine holds."""
@@ -228,7 +237,6 @@ class LocalEngine:
             since=kept.since,
             why=kept.why,
             log=kept.log,
-            installation=self._settings.installation,
         )
 
     def _running(self, kept: Kept, service: Service) -> Running:

@@ -1,0 +1,241 @@
+"""Two instances and a network that is slow: what one of them sent does not undo what the other one did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from argocd_engine.fake import Connection, FakeKube
+from argocd_engine.test_engine import FRAME, ONE, SETTINGS, Played, play, rows, until
+from builders import NOW, PLATFORM
+from greenroom.argocd import lease as leases
+from greenroom.argocd import sets
+from greenroom.argocd.engine import ArgoEngine
+from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kube
+from greenroom.core.model import Cause, Ledger, RowSet, Withdrawal
+from greenroom.errors import Doubt, RetryLater
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "DURATION", 0.6)
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.05)
+
+
+@dataclass
+class Two:
+    """The instance that leads, its line to the cluster, and the one that follows it."""
+
+    first: Played
+    line: Connection
+    second: ArgoEngine
+
+    async def follow(self) -> None:
+        """The first is cut off, and the second leads once the Lease has run out."""
+        self.line.cut = True
+        self.first.argo.ask = lambda name: self.second.answer(name, PLATFORM)
+        await self.second.lead()
+
+    @property
+    def kept(self) -> RowSet:
+        return sets.rows_of(self.first.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"])
+
+
+@asynccontextmanager
+async def two(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Two]:
+    kube = FakeKube()
+    line = Connection(kube)
+    async with play(monkeypatch, kube, line=line) as first:
+        monkeypatch.setattr(Kube, "open", lambda kubeconfig: kube)
+        async with ArgoEngine(replace(SETTINGS, holder="pod-2"), lambda repository_id: None) as second:
+            yield Two(first, line, second)
+
+
+def outcome(task: asyncio.Task[Any]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
+
+
+async def test_a_deletion_that_hangs_is_over_before_another_instance_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two(monkeypatch) as both:
+        engine = both.first.engine
+        await engine.serve(rows(1))
+        await until(both.first.seen)
+        uid = (await engine.observe()).previews[ONE].uid
+        await engine.serve(rows(generation=2))
+        both.line.late = asyncio.Event()
+        removing = asyncio.create_task(engine.remove(ONE, uid))
+        await both.line.begun.wait()
+        await both.follow()
+        assert "cut off" in str(outcome(removing))
+        await both.second.serve(rows(1, generation=3))
+        both.line.late.set()
+        assert both.first.kube.deleted == []
+
+
+async def test_a_deletion_that_arrives_late_does_not_find_what_it_was_meant_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two(monkeypatch) as both:
+        engine = both.first.engine
+        await engine.serve(rows(1))
+        await until(both.first.seen)
+        uid = (await engine.observe()).previews[ONE].uid
+        await engine.serve(rows(generation=2))
+        both.line.late, both.line.arrives = asyncio.Event(), True
+        removing = asyncio.create_task(engine.remove(ONE, uid))
+        await both.line.begun.wait()
+        await both.follow()
+        again = rows(1, generation=3).rows[1]
+        await both.second.serve(replace(rows(generation=3), rows={1: replace(again, created=NOW)}))
+        await until(lambda: sets.row_of(both.first.application() or {}).created == NOW)
+        await both.line.arrive()
+        await asyncio.gather(removing, return_exceptions=True)
+        assert both.first.kube.deleted == []
+
+
+async def test_rows_that_arrive_late_do_not_go_over_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two(monkeypatch) as both:
+        engine = both.first.engine
+        await engine.serve(rows(1, 2))
+        both.line.late, both.line.arrives = asyncio.Event(), True
+        serving = asyncio.create_task(engine.serve(rows(1, 2, generation=2)))
+        await both.line.begun.wait()
+        await both.follow()
+        assert "cut off" in str(outcome(serving))
+        ledger = Ledger(withdrawals=(Withdrawal(ONE, Cause.UNLABELLED, NOW),))
+        await both.second.serve(rows(2, generation=3, ledger=ledger))
+        await both.line.arrive()
+        assert both.kept == rows(2, generation=3, ledger=ledger)
+
+
+async def test_the_first_rows_of_a_repository_do_not_go_over_anothers_first_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two(monkeypatch) as both:
+        both.line.late, both.line.arrives = asyncio.Event(), True
+        serving = asyncio.create_task(both.first.engine.serve(rows(1, 2)))
+        await both.line.begun.wait()
+        await both.follow()
+        await both.second.serve(rows(2))
+        await both.line.arrive()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert both.kept == rows(2)
+
+
+async def test_without_the_lease_nothing_may_be_written_and_what_is_being_written_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two(monkeypatch) as both:
+        engine = both.first.engine
+        async with engine.writing():
+            pass
+        both.line.cut = True
+        for words in ("cut off", "does not hold the Lease"):
+            with pytest.raises(Doubt, match=words):
+                async with engine.writing():
+                    await asyncio.Event().wait()
+
+
+async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two(monkeypatch) as both:
+        began = asyncio.get_running_loop().time()
+        async with both.first.engine.writing():
+            await until(lambda: asyncio.get_running_loop().time() > began + 2 * leases.DURATION)
+
+
+async def test_the_lease_is_beside_the_sets_whoever_asks_from_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        assert [key for key in played.kube.objects if key[0] == LEASES.plural] == [
+            (LEASES.plural, FRAME.namespace, f"greenroom-{FRAME.installation}")
+        ]
+
+
+async def test_who_finds_that_another_one_wrote_stops_and_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one with a Lease elsewhere, or an older version."""
+    async with play(monkeypatch) as played:
+        engine = played.engine
+        await engine.serve(rows(1))
+        other = sets.application_set(FRAME, rows(1, 2, generation=5))
+        played.kube.put(APPLICATION_SETS.plural, other)
+        await engine.mend()
+        assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
+        with pytest.raises(Doubt, match="Another instance wrote"):
+            await engine.serve(rows(generation=2))
+        found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
+        assert sets.rows_of(found) == rows(1, 2, generation=5)
+
+
+async def test_rows_of_a_newer_version_are_not_taken_for_a_change_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        newer = sets.application_set(FRAME, rows(1, generation=5))
+        newer["metadata"]["annotations"][sets.ROWS] = "rows of version 2"
+        played.kube.put(APPLICATION_SETS.plural, newer)
+        with pytest.raises(Doubt, match="Another instance wrote generation 5"):
+            await played.engine.serve(rows(generation=2))
+        found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
+        assert found["metadata"]["annotations"][sets.ROWS] == "rows of version 2"
+
+
+class Unanswered(FakeKube):
+    """A write arrives, and its answer does not."""
+
+    silent = False
+
+    async def apply(self, *given: Any) -> Any:
+        made = await super().apply(*given)
+        if self.silent:
+            raise RetryLater("The connection was cut.")
+        return made
+
+
+async def test_our_own_write_whose_answer_was_lost_is_no_other_instances(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Unanswered()
+    async with play(monkeypatch, kube) as played:
+        await played.engine.serve(rows(1))
+        for lost in (rows(1, 2, generation=2), rows(1, 3, generation=2)):
+            kube.silent = True
+            with pytest.raises(RetryLater):
+                await played.engine.serve(lost)
+        kube.silent = False
+        await played.engine.serve(rows(1, 4, generation=2))
+        assert not played.engine.lost.done()
+        found = kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
+        assert sets.rows_of(found) == rows(1, 4, generation=2)
+
+
+class Busy(FakeKube):
+    """Argo CD tells something of each object between our look and our write."""
+
+    times = 0
+
+    async def get(self, *given: Any) -> Any:
+        found = await super().get(*given)
+        if found and self.times and given[0] in (APPLICATION_SETS, APPLICATIONS):
+            self.times -= 1
+            self.put(given[0].plural, self.objects[given[0].plural, given[1], given[2]])
+        return found
+
+
+async def test_argo_cd_telling_something_meanwhile_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Busy()
+    async with play(monkeypatch, kube) as played:
+        await played.engine.serve(rows(1))
+        await until(played.seen)
+        uid = (await played.engine.observe()).previews[ONE].uid
+        kube.times = 2
+        await played.engine.serve(rows(generation=2))
+        kube.times = 99
+        with pytest.raises(RetryLater, match="changes all the time"):
+            await played.engine.serve(rows(generation=3))
+        kube.times = 0
+        played.engine._sets.refresh("preview-shop").push(2)
+        await until(lambda: played.engine._sets.refresh("preview-shop").fetched == 2)
+        kube.times = 2
+        await played.engine.remove(ONE, uid)
+        assert kube.deleted == [("applications", "preview-shop-1")]

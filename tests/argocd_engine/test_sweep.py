@@ -1,0 +1,86 @@
+"""What belongs to nothing: found by each sweep, and deleted only after it has been so for long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from argocd_engine.fake import FakeKube, namespace_of
+from argocd_engine.test_engine import FRAME, SETTINGS, play, rows, until
+from builders import REPOSITORY_ID
+from greenroom.argocd import sets
+from greenroom.argocd import sweep as sweeps
+from greenroom.argocd.engine import ArgoSettings
+from greenroom.argocd.kube import NAMESPACES
+from greenroom.argocd.sweep import SEEN_FOR, Orphan, Sightings
+
+ONE, TWO = Orphan("namespace", "preview-shop-1", "uid-1"), Orphan("namespace", "preview-shop-2", "uid-2")
+DELETES = replace(SETTINGS, delete_orphans=True)
+
+
+def test_only_a_namespace_that_every_sweep_of_a_while_saw_lasts() -> None:
+    seen = Sightings()
+    assert seen.lasting([ONE, TWO], 100.0) == ()
+    assert seen.lasting([ONE, TWO], 100.1) == (), "two sweeps in a moment"
+    assert seen.lasting([ONE], 100.0 + SEEN_FOR - 1) == ()
+    assert seen.lasting([ONE, TWO], 100.0 + SEEN_FOR) == (ONE,), "the other one was explained meanwhile"
+    assert seen.lasting([replace(ONE, uid="uid-3"), TWO], 100.0 + 2 * SEEN_FOR) == (TWO,), "another one of that name"
+
+
+def test_applications_and_volumes_are_told_and_never_deleted() -> None:
+    seen = Sightings()
+    others = [Orphan("Application", "preview-shop-1", "a"), Orphan("PersistentVolume", "disk", "b")]
+    seen.lasting(others, 0.0)
+    assert seen.lasting(others, 10 * SEEN_FOR) == ()
+
+
+def orphaned(number: int) -> FakeKube:
+    kube = FakeKube()
+    labels = {**FRAME.labels(), sets.REPOSITORY_ID: str(REPOSITORY_ID), sets.NUMBER: str(number)}
+    kube.put(NAMESPACES.plural, namespace_of(f"preview-shop-{number}", labels))
+    return kube
+
+
+async def test_two_sweeps_in_a_moment_delete_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch, orphaned(9), settings=DELETES) as played:
+        await until(lambda: ("", "preview-shop-9") in played.engine._namespaces.items)
+        for _ in range(3):
+            done = await played.engine.sweep()
+            assert ([str(o) for o in done.orphans], done.deleted) == (["namespace preview-shop-9"], ())
+        assert played.kube.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "gone"), [(DELETES, ["preview-shop-9"]), (SETTINGS, [])], ids=["delete", "report"]
+)
+async def test_what_has_belonged_to_nothing_for_long_is_deleted_where_the_team_asked_for_it(
+    settings: ArgoSettings, gone: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "SEEN_FOR", 0.0)
+    async with play(monkeypatch, orphaned(9), settings=settings) as played:
+        await until(lambda: ("", "preview-shop-9") in played.engine._namespaces.items)
+        done = await played.engine.sweep()
+        assert [o.name for o in done.deleted] == gone
+        assert played.kube.deleted == [("namespaces", name) for name in gone]
+
+
+class Served(FakeKube):
+    """A row comes back while the first orphan is being deleted."""
+
+    played: Any = None
+
+    async def delete(self, *given: Any) -> None:
+        await self.played.engine.serve(rows(8))
+        await super().delete(*given)
+
+
+async def test_what_a_row_explains_again_in_the_middle_of_a_sweep_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "SEEN_FOR", 0.0)
+    kube = Served(objects=orphaned(7).objects | orphaned(8).objects)
+    async with play(monkeypatch, kube, settings=DELETES) as played:
+        kube.played = played
+        await until(lambda: ("", "preview-shop-8") in played.engine._namespaces.items)
+        await played.engine.sweep()
+        assert kube.deleted == [("namespaces", "preview-shop-7")]
