@@ -63,6 +63,14 @@ MUTATIONS = [
     ),
     Mutation("2 a 5xx is doubt", "github/transport.py", "if status >= 500:", "if status >= 600:", SCENARIOS, "server"),
     Mutation(
+        "2 a 304 proves its own page only",
+        "github/transport.py",
+        "and len(items) >= _page_size(url)",
+        "and False",
+        "tests/github_adapter",
+        "304",
+    ),
+    Mutation(
         "2 a renamed repository is told",
         "github/client.py",
         'if repository["nameWithOwner"].lower() !=',
@@ -135,6 +143,14 @@ MUTATIONS = [
         "if r.hold == hold",
     ),
     Mutation(
+        "4 a release lets through what was read",
+        "controller/control.py",
+        "if held[n].hold != seen.get(n)",
+        "if False",
+        SCENARIOS,
+        "what_was_read",
+    ),
+    Mutation(
         "4 other names are another preview",
         "core/plan.py",
         "        if release:  # under other names",
@@ -205,6 +221,14 @@ MUTATIONS = [
         "core/desired.py",
         "if owner := facts.observed.foreign.get(identity):",
         "if (owner := '') and False:",
+    ),
+    Mutation(
+        "9 one answer that jumps is not believed",
+        "github/clock.py",
+        "elif then - self._other.then >= SETTLED:",
+        "if self._other:",
+        "tests/github_adapter",
+        "clock",
     ),
     Mutation("9 nothing expires without a warning", "core/plan.py", "if expiry.warn:", "if False:"),
     Mutation(
@@ -342,6 +366,14 @@ MUTATIONS = [
         "one_writer",
     ),
     Mutation(
+        "8 a comment of another installation is not ours",
+        "github/translate.py",
+        " and not _marked(n)), None)",
+        "), None)",
+        SCENARIOS,
+        "another_installation",
+    ),
+    Mutation(
         "8 a namespace of somebody else is a gate",
         "core/desired.py",
         "    if name not in owners or owners[name] == identity:\n        return None\n",
@@ -360,6 +392,22 @@ MUTATIONS = [
     Mutation("6 a later command counts", "core/commands.py", "one.comment > known.get(each.service, 0)", "True"),
     Mutation("6 an edited comment commands nothing", "core/commands.py", "and not one.edited", ""),
     Mutation("6 a bot commands nothing", "core/commands.py", "if one.by.kind is Kind.PERSON and not", "if not"),
+    Mutation(
+        "6 code commands nothing",
+        "github/markdown.py",
+        "        elif fence := _opened(line):\n            continue\n",
+        "",
+        "tests/github_adapter",
+        "said",
+    ),
+    Mutation(
+        "6 half a command commands nothing",
+        "github/translate.py",
+        'else f"{line[: LENGTH - 1]}…"',
+        "else line[:LENGTH]",
+        "tests/github_adapter",
+        "too_long",
+    ),
     Mutation(
         "6 a command needs write access",
         "core/commands.py",
@@ -395,6 +443,22 @@ MUTATIONS = [
         "False)",
         SCENARIOS,
         "public_comment",
+    ),
+    Mutation(
+        "2 a 404 about a person counts where the repository is shown",
+        "github/client.py",
+        '            await self._transport.get(f"/repos/{slug}")\n',
+        "            return Permission.NONE\n",
+        "tests/github_adapter",
+        "hidden",
+    ),
+    Mutation(
+        "2 a permission elsewhere ends no pass here",
+        "controller/gather.py",
+        "if slug.lower() == own.lower():",
+        "if True:",
+        SCENARIOS,
+        "stranger",
     ),
     Mutation(
         "4 what leaves the catalogue waits for a person",
@@ -490,6 +554,20 @@ MUTATIONS = [
     ),
     Mutation(
         "gate: a label that was taken off", "core/gates.py", "if event is None or not event.added:", "if event is None:"
+    ),
+    Mutation(
+        "2 labels behind the first hundred are doubt",
+        "github/client.py",
+        'if node["labels"]["pageInfo"]["hasNextPage"]:',
+        "if False:",
+        "tests/github_adapter",
+    ),
+    Mutation(
+        "2 queries that are used up wait",
+        "github/transport.py",
+        'if any(e.get("type") == "RATE_LIMITED" for e in errors):',
+        "if False:",
+        "tests/github_adapter",
     ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
 ]

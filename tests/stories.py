@@ -148,7 +148,7 @@ class Story:
 
     def controller(self) -> Reconciler:
         if self._controller is None or self.forgetful:
-            clock = Clock()
+            clock = Clock(lambda: self.world.now().timestamp())  # a hand moves time itself, not GitHub's Date alone
             transport = Transport(self.client, Token("t0ken-of-the-bot"), self.api_url, clock)
             github = GitHub(transport, clock, "<!-- greenroom:1 test ")
             signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))

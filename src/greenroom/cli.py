@@ -276,7 +276,9 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
         if not sys.stdin.isatty():
             raise click.UsageError("Nobody can answer here; add `--yes`.")
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
-    _print(_ask(admin, "/api/release", {"previews": names, "by": _who(by)}), as_json, printing.released)
+    seen = {name: held[name]["hold"] for name in names}  # what was read is what is released
+    answer = _ask(admin, "/api/release", {"previews": names, "holds": seen, "by": _who(by)})
+    _print(answer, as_json, printing.released)
 
 
 @main.command(short_help="Take the present chart and settings now.")

@@ -107,6 +107,31 @@ async def test_a_repository_that_left_the_catalogue_is_not_looked_at_again() -> 
     await passes.loop.stop()
 
 
+async def test_a_repository_that_comes_back_while_its_last_pass_runs_waits_for_its_end() -> None:
+    passes = Passes()
+    passes.gate.clear()
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    for _ in range(3):
+        passes.loop.keep(set())
+        passes.loop.keep({"shop"})
+    passes.loop.keep({"shop", "web"})
+    await passes.seen(2)
+    assert passes.begun == ["shop", "web"]
+    passes.gate.set()
+    await passes.seen(3)
+    assert passes.begun == ["shop", "web", "shop"]
+    passes.gate.clear()
+    passes.loop.wake("shop")
+    await passes.seen(4)
+    passes.loop.keep(set())
+    passes.loop.keep({"shop"})
+    stopping = asyncio.create_task(passes.loop.stop())
+    passes.gate.set()
+    await stopping
+    assert (len(passes.begun), passes.ended) == (4, 4)
+
+
 async def test_another_resync_of_the_configuration_is_taken_over() -> None:
     passes = Passes()
     passes.loop.keep({"shop"})

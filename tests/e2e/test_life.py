@@ -61,6 +61,14 @@ def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> No
     pull.answers("4", 15)
 
 
+def test_a_migration_that_takes_too_long_is_ended_and_told(scene: Scene) -> None:
+    with scene.serving(catalog={**scene.services["catalog"], "migrateTimeout": "5s"}):
+        pull = scene.catalog.pull_request("slow", "2", files={"migrations/002_hang.sql": HANG})
+        pull.says("The migration of catalog-web took longer than 5 s and was ended.", 90)
+        pull.push("3", files={"migrations/002_hang.sql": "SELECT 1;\n"})
+        pull.ready("3")
+
+
 def test_a_migration_whose_pod_is_evicted_is_tried_again(scene: Scene) -> None:
     pull = scene.catalog.pull_request("evicted", "2", files={"migrations/003_slow.sql": "SELECT pg_sleep(10);\n"})
     [name] = until(lambda: migrating(pull), 90, "a slow migration")

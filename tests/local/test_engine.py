@@ -17,14 +17,18 @@ import httpx2
 import psycopg
 import pytest
 
+from greenroom.core import reasons
 from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service, SharedNeed
-from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
+from greenroom.core.model import Cause, Health, Identity, Ledger, Observed, ObservedPreview, RowSet, Withdrawal
+from greenroom.core.plan import plan
 from greenroom.core.rows import Link, Naming, Row, Version
+from greenroom.core.verdicts import Desired, Go
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine, LocalSettings, stop_all
 from greenroom.local.postgres import Postgres
 from greenroom.local.preview import database_prefix, folder_of, mark_of
+from greenroom.local.state import State
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SERVER = """
@@ -440,6 +444,124 @@ async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> No
         assert pids() == []
         assert (await engine.receipt(IDENTITY)).clean
         assert (await get(engine)).status_code == 404
+
+
+def next_steps(observed: Observed) -> list[str]:
+    """What the plan does next about a preview whose pull request is closed and whose row is out."""
+    ledger = Ledger(withdrawals=(Withdrawal(IDENTITY, Cause.CLOSED, NOW, "ada"),))
+    go = Go(Cause.CLOSED, reasons.closed("ada"), "ada", NOW)
+    steps = plan(Desired({IDENTITY: go}), observed, replace(observed.sets[7], ledger=ledger), NOW).actions
+    return [type(step).__name__ for step in steps]
+
+
+REMOVER = """
+import asyncio, pickle
+from greenroom.core.model import Health
+from greenroom.local.engine import LocalEngine
+async def main():
+    settings, rows, none = pickle.load(open({pickled!r}, "rb"))
+    async with LocalEngine(settings, lambda i: None) as engine:
+        await engine.serve(rows)
+        while True:
+            [preview] = (await engine.observe()).previews.values()
+            if preview.health is Health.READY:
+                break
+            await asyncio.sleep(0.02)
+        await engine.serve(none)
+        await engine.remove(preview.identity, preview.uid)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("wanted_again", [False, True], ids=["as it was", "its label came back meanwhile"])
+async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Workshop, wanted_again: bool) -> None:
+    import pickle
+
+    sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", seed__sql=SEED)
+    row = shop.row(sha, needs=NEED)
+    pickled = shop.folder / "given"
+    pickled.write_bytes(pickle.dumps((shop.settings, shop.rows(row, 1), shop.rows(None, 2))))
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", REMOVER.format(pickled=str(pickled)))
+
+    async def begun() -> bool:
+        return any('"removing"' in f.read_text() for f in (shop.folder / "state" / "previews").glob("*.json"))
+
+    await until(begun)
+    child.kill()
+    await child.wait()
+    [pid] = pids()
+    started = processes.started(pid) or ""
+    if wanted_again:  # the set was written, and then it was killed
+        State(shop.settings.state).write_rows(shop.rows(row, 3))
+    async with LocalEngine(shop.settings, quiet) as engine:
+        assert (await seen(engine)).health is Health.REMOVING
+
+        async def gone() -> bool:
+            return not processes.alive(pid, started)
+
+        await until(gone)
+        if wanted_again:
+            await wait(engine, Health.READY)
+            await engine.serve(shop.rows(None, 4))
+        await engine.remove(IDENTITY, next((p.uid for p in (await engine.observe()).previews.values()), "gone"))
+        assert (await engine.observe()).previews == {}
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+def git_that_fails_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `git` on PATH that does as git does, but fails once for each time that the file it returns is made."""
+    (folder / "bin").mkdir()
+    fails = folder / "fails"
+    script = f"""#!/bin/sh
+if [ -e {fails} ]; then rm {fails}; echo "fatal: index.lock exists" >&2; exit 128; fi
+exec {shutil.which("git")} "$@"
+"""
+    (folder / "bin" / "git").write_text(script)
+    (folder / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    return fails
+
+
+async def test_a_removal_that_fails_says_why_and_is_tried_again(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = git_that_fails_once(shop.folder, monkeypatch)
+    sha = shop.commit("1", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        uid = (await wait(engine, Health.READY)).uid
+        await engine.serve(shop.rows(None, 2))
+        assert next_steps(await engine.observe()) == ["Remove"]
+        fails.touch()
+        with pytest.raises(Failed, match=r"git could not forget a worktree of acme/shop: .*index.lock exists"):
+            await engine.remove(IDENTITY, uid)
+        assert (await seen(engine)).health is Health.FAILED
+        assert "Its removal failed: git could not forget" in (await seen(engine)).why
+        assert next_steps(await engine.observe()) == ["Remove"]
+        assert (await get(engine)).status_code == 404
+    async with LocalEngine(shop.settings, quiet) as engine:
+        assert next_steps(await engine.observe()) == ["Remove"]
+        await engine.remove(IDENTITY, uid)
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+async def test_after_a_removal_that_failed_the_label_brings_it_back_from_its_seed(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = git_that_fails_once(shop.folder, monkeypatch)
+    sha = shop.commit("1", seed__sql=SEED)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        uid = (await wait(engine, Health.READY)).uid
+        await engine.serve(shop.rows(None, 2))
+        fails.touch()
+        with pytest.raises(Failed):
+            await engine.remove(IDENTITY, uid)
+        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
+        await wait(engine, Health.READY)
+        url = (await get(engine)).json()["environment"]["DATABASE_URL"]
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            assert await names(connection) == ["one", "two"]
 
 
 async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from greenroom.controller.control import Control
 from greenroom.controller.pace import AT_ONCE
 from greenroom.core.model import Health
 from greenroom.core.status import Stage
-from stories import SLUG, Story, sha
+from greenroom.errors import Failed
+from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
     "server-error": "GitHub answered 500 to POST /api/graphql.",
@@ -39,6 +43,24 @@ async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str
     assert story.living == {number}
 
 
+async def test_the_label_came_back_as_the_101st_event_and_is_then_deleted_at_github(story: Story) -> None:
+    number = story.pull_request()
+    for _ in range(49):
+        story.world.label(SLUG, number, "bug", "ada")
+        story.world.unlabel(SLUG, number, "bug", "ada")
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(4)
+    story.world.unlabel(SLUG, number, "preview", "ada")  # the hundredth: its page is full and the last one
+    await story.one_pass()
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(3)
+    assert story.living == {number}
+    story.world.delete_label(SLUG, "preview")  # no event of anybody's
+    await story.passes(6)
+    assert story.living == {number}
+    assert story.status(number).reason.code == "label-gone"
+
+
 async def test_an_empty_list_is_not_believed(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)
@@ -65,6 +87,20 @@ async def test_a_renamed_repository_says_its_new_name(story: Story) -> None:
     await story.passes(2)
     assert "acme/shop is now called acme/store" in story.errors[-1]
     assert story.living == {number}
+
+
+async def test_an_archived_repository_is_called_that_and_keeps_its_previews(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.repository(SLUG).archived = True
+    story.pass_time(days=30)
+    await story.passes(3)
+    assert "acme/shop is archived on GitHub and read-only" in story.errors[-1]
+    assert "token" not in story.errors[-1]
+    assert story.living == {number}
+    story.world.repository(SLUG).archived = False
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
 
 
 async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
@@ -106,6 +142,55 @@ async def test_six_unlabelled_within_a_minute(story: Story) -> None:
     assert sorted(story.living) == waiting[1:]
 
 
+async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.configure(domain="other.example.com")
+    await story.passes(3)
+    shown = story.status(number)
+    assert shown.reason.code == "config-names"
+    story.configure(domain="preview.example.com")
+    story.world.rename_label(SLUG, "preview", "demo")
+    await story.passes(3)
+    assert story.status(number).reason.code == "label-gone"
+    woken: list[str] = []
+    loop: Any = SimpleNamespace(wake=woken.append)
+    running = story.controller()
+    await running.facts(story.platform.repositories[0])  # a new process knows no time before its first read
+    control = Control(running, loop)
+    for seen in ({shown.name: shown.hold}, {}):
+        with pytest.raises(Failed, match="shop#1: held for something else than was shown, so nothing was released"):
+            await control.release([shown.name], "grace", seen)
+    await story.passes(4)
+    assert story.living == {number}
+    now = story.status(number)
+    await control.release([shown.name], "grace", {shown.name: now.hold})
+    assert woken == ["shop"]
+    await story.passes(6)
+    assert story.living == set()
+
+
+async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
+    numbers = [story.labelled(f"idea-{n}") for n in range(9)]
+    await story.passes(4)
+    for number in numbers[:3]:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(6)
+    assert story.living == set(numbers[3:])
+    story.images.push("shop/web", sha("later"))
+    story.world.push(SLUG, numbers[8], sha("later"), "ada")  # rows and ledger are written in that pass
+    story.world.faults.on("wrong-date", times=1 if story.forgetful else None)
+    await story.one_pass()
+    story.world.faults.off()
+    await story.passes(3)
+    assert story.world.faults.fired["wrong-date"] >= 1
+    for number in numbers[3:8]:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(6)
+    assert story.living == set(numbers[3:])
+    assert all(story.status(n).stage is Stage.HELD for n in numbers[3:8])
+
+
 async def test_the_label_taken_off_by_another_bot_holds(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)
@@ -130,6 +215,21 @@ async def test_a_comment_that_somebody_edited_is_mended(story: Story) -> None:
     story.world.edit_comment(SLUG, comment.id, "ha", "eve")
     await story.passes(4)
     assert "### Preview ready" in story.comment(number)
+
+
+async def test_another_installations_comment_is_never_ours(story: Story) -> None:
+    number = story.pull_request()
+    theirs = (
+        f"<!-- greenroom:1 other {story.world.repository(SLUG).id} {number} e30= key {'0' * 64} -->\n### Preview ready"
+    )
+    comment = story.world.comment(SLUG, number, theirs, BOT)
+    story.world.edit_comment(SLUG, comment.id, f"{theirs}\nhi", "grace")
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(4)
+    first, ours = story.comments(number)
+    assert first == f"{theirs}\nhi"
+    assert ours.startswith(f"<!-- greenroom:1 test {story.world.repository(SLUG).id} {number} ")
+    assert "### Preview ready" in ours
 
 
 async def test_a_stale_list_is_read_again(story: Story) -> None:

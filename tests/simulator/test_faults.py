@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
@@ -39,6 +41,7 @@ async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
         ("server-error", 500, "Server Error"),
         ("secondary-limit", 403, "secondary rate limit"),
         ("unauthorized", 401, "Bad credentials"),
+        ("forbidden", 403, "not accessible"),
         ("html", 200, "<!doctype html>"),
     ],
 )
@@ -60,6 +63,13 @@ async def test_lists_that_are_too_short(fault: str, left: int) -> None:
         assert len(found["nodes"]) == left
         assert (found["totalCount"] == 2) == (fault == "truncated")
         assert world.faults.fired[fault] == 2
+
+
+async def test_a_good_answer_with_a_wrong_date() -> None:
+    async with github() as (world, client):
+        world.faults.on("wrong-date", times=1)
+        first, second = [(await client.get("/user")).headers["date"] for _ in range(2)]
+        assert parsedate_to_datetime(first) - parsedate_to_datetime(second) == timedelta(days=1)
 
 
 async def test_partial_graphql_has_errors_and_nulls() -> None:

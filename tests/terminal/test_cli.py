@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import click
@@ -27,12 +27,14 @@ class Asked:
 
     def __init__(self) -> None:
         self.by: list[str] = []
+        self.seen: list[dict[str, str]] = []
 
     async def plan(self) -> list[dict[str, Any]]:
         return []
 
-    async def release(self, names: list[str], by: str) -> list[dict[str, Any]]:
+    async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[dict[str, Any]]:
         self.by.append(by)
+        self.seen.append(dict(seen))
         return [{"preview": n, "code": "label-gone"} for n in names]
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
@@ -108,6 +110,7 @@ async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, s
         assert "Nobody can answer here; add `--yes`." in found.stderr
     assert loop.by == []
     assert (await run(url, "release", "shop#2", "--yes")).stdout.endswith("shop#2: released (label-gone)\n")
+    assert loop.seen == [{"shop#2": "key"}], "what was shown is what is asked for"
 
 
 async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[Asked, str]) -> None:

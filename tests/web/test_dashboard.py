@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,8 +38,10 @@ class Nothing:
     async def plan(self) -> list[dict[str, object]]:
         return []
 
-    async def release(self, names: list[str], by: str) -> list[dict[str, object]]:
-        return [{"preview": name, "code": by} for name in names]
+    async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[dict[str, object]]:
+        if [name for name in names if name not in seen]:
+            raise Failed("shop#1: held for something else than was shown.")
+        return [{"preview": name, "code": by, "released": seen[name]} for name in names]
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, object]]:
         return [{"preview": name, "code": by} for name in names]
@@ -281,8 +284,13 @@ async def test_the_admin_port_answers_the_command_line_only() -> None:
         [found] = (await one.get("/api/previews", headers=asked)).json()["previews"]
         assert (found["name"], found["stage"], found["reason"]["code"]) == ("shop#1", "ready", "ready")
         assert (await one.get("/api/previews/shop/2", headers=asked)).json()["error"].startswith("shop#2: Greenroom")
-        released = await one.post("/api/release", headers=asked, json={"previews": ["shop#1"], "by": "ada"})
-        assert released.json() == {"released": [{"preview": "shop#1", "code": "ada"}]}
+        one_hold = {"previews": ["shop#1"], "holds": {"shop#1": "breaker:x"}, "by": "ada"}
+        released = await one.post("/api/release", headers=asked, json=one_hold)
+        assert released.json() == {"released": [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]}
+        another = await one.post("/api/release", headers=asked, json=one_hold | {"holds": {}})
+        assert (another.status_code, "held for something else" in another.json()["error"]) == (409, True)
+        unseen = {"previews": ["shop#1"], "by": "ada"}
+        assert (await one.post("/api/release", headers=asked, json=unseen)).status_code == 400
         assert (await one.post("/api/release", headers=asked, content=b"[]")).status_code == 400
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from greenroom.core.model import Identity
 from greenroom.core.status import Stage, Status
+
+REMOVED_KEPT = timedelta(days=1)
+REMOVED_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,26 @@ class Board:
     repositories: dict[str, RepositoryHealth] = field(default_factory=dict)
     now: datetime | None = None
     version: int = 0
+    _removed: dict[Identity, datetime | None] = field(default_factory=dict)  # since when, by GitHub's clock
 
     def show(self, repository_id: int, statuses: Mapping[Identity, Status]) -> None:
-        """Replace what is shown of one repository. A removal that was just proved stays in sight."""
+        """Replace what is shown of one repository. A removal that was proved stays in sight for a day."""
         gone = {i: s for i, s in self.statuses.items() if i.repository_id == repository_id and s.stage is Stage.REMOVED}
         others = {i: s for i, s in self.statuses.items() if i.repository_id != repository_id}
         asked = {i: s for i, s in statuses.items() if s.stage is not Stage.NONE or i not in gone}
         self.statuses = others | gone | asked
+        self._forget()
         self.version += 1
+
+    def _forget(self) -> None:
+        """Let go of removals that people have had a day to read; of many the latest stay."""
+        removed = [i for i, s in self.statuses.items() if s.stage is Stage.REMOVED]
+        known = {i: at for i, at in self._removed.items() if i in removed}
+        known |= {i: self.now for i in removed if known.get(i) is None}
+        if self.now is not None:
+            known = {i: at for i, at in known.items() if at is None or self.now - at < REMOVED_KEPT}
+        self._removed = dict(list(known.items())[-REMOVED_SHOWN:])
+        self.statuses = {i: s for i, s in self.statuses.items() if s.stage is not Stage.REMOVED or i in self._removed}
 
     def find(self, repository: str, number: int) -> Status | None:
         """The status of `repository#number`, by the repository's short name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from greenroom.controller import events
@@ -51,12 +52,20 @@ class Control:
             if s.hold
         ]
 
-    async def release(self, names: list[str], by: str) -> list[dict[str, Any]]:
-        """Release exactly the present holds of these previews. Raises `Failed` when one of them is not held."""
+    async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Release exactly the holds that a person saw: `seen` has the key of each by the preview's name.
+
+        Raises `Failed` when one of them is not held any more, or is held for something else by now.
+        """
         board = self._reconciler.parts.board
         held = {s.name: s for s in board.statuses.values() if s.hold}
         if unknown := [n for n in names if n not in held]:
             raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {_listed(held)}.")
+        if others := [n for n in names if held[n].hold != seen.get(n)]:
+            raise Failed(
+                f"{', '.join(others)}: held for something else than was shown, so nothing was released."
+                " Read `greenroom release` again; what it says now is what would be released."
+            )
         chosen = [held[name] for name in dict.fromkeys(names)]
         for repository_id in sorted({s.identity.repository_id for s in chosen}):
             await self._release(repository_id, [s for s in chosen if s.identity.repository_id == repository_id], by)

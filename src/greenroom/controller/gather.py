@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
+
 from greenroom.controller.freshness import Freshness
 from greenroom.core import questions
 from greenroom.core.catalogue import Platform, Repository
@@ -26,6 +28,8 @@ from greenroom.core.model import (
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
 from greenroom.registry.client import Registry
+
+log = structlog.get_logger(__name__)
 
 _BATCH_SECONDS = 0.02
 
@@ -84,7 +88,11 @@ class Sources:
 async def gather(
     sources: Sources, listing: Listing, observed: Observed, platform: Platform, repository: Repository
 ) -> Facts:
-    """All facts of one pass. Raises `FixCredentials` and `FixConfiguration`; a by-number read that fails is a fact."""
+    """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
+
+    A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
+    stranger's comment that names another repository must not end the passes of this one.
+    """
     facts = Facts(listing, observed)
     numbers = questions.numbers(facts, platform)
     answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
@@ -103,7 +111,7 @@ async def gather(
         *questions.rights(facts, platform, repository),
     }
     asked = sorted(pairs)
-    answered = await asyncio.gather(*(_permission(sources.github, slug, login) for slug, login in asked))
+    answered = await asyncio.gather(*(_permission(sources.github, repository.slug, *each) for each in asked))
     rights = dict(zip(asked, answered, strict=True))
     return replace(
         facts,
@@ -123,13 +131,16 @@ async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str
         return str(error)
 
 
-async def _permission(github: GitHub, slug: str, login: str) -> Permission:
+async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:
     try:
         return await github.permission(slug, login)
-    except (FixCredentials, FixConfiguration):
-        raise
-    except GreenroomError:
-        return Permission.UNKNOWN
+    except (FixCredentials, FixConfiguration) as error:
+        if slug.lower() == own.lower():
+            raise
+        log.warning("a permission elsewhere is not known", repository=own, elsewhere=slug, login=login, why=str(error))
+    except GreenroomError as error:
+        log.info("a permission is not known; it is asked again", repository=slug, login=login, why=str(error))
+    return Permission.UNKNOWN
 
 
 async def _images(

@@ -60,13 +60,14 @@ class Loop:
         self._stopping = False
 
     def keep(self, keys: set[str]) -> None:
-        """Loop over exactly these keys from now on; new ones start at once."""
+        """Loop over exactly these keys from now on; new ones start at once, after the last pass of the same name."""
         for gone in self._keys.keys() - keys:
             self._keys[gone].woken.set()
             del self._keys[gone]
         for new in keys - self._keys.keys():
             self._keys[new] = _Key(due=time.monotonic())
-            self._tasks[new] = asyncio.create_task(self._run(new, self._keys[new]), name=f"loop {new}")
+            running = self._run(new, self._keys[new], after=self._tasks.get(new))
+            self._tasks[new] = asyncio.create_task(running, name=f"loop {new}")
 
     def wake(self, key: str, delay: float = 0.0) -> None:
         """Look at this key again, at the latest after `delay` seconds. An unknown key is ignored."""
@@ -92,7 +93,9 @@ class Loop:
             key.woken.set()
         await asyncio.gather(*self._tasks.values())
 
-    async def _run(self, name: str, key: _Key) -> None:
+    async def _run(self, name: str, key: _Key, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
         while not self._stopping and self._keys.get(name) is key:
             wait = max(key.due, key.not_before) - time.monotonic()
             if wait > 0:

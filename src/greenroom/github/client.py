@@ -185,13 +185,23 @@ class GitHub:
     async def permission(self, slug: str, login: str) -> Permission:
         """A person's permission; somebody whom GitHub does not know there has none.
 
+        A 404 says that of the login, or hides the whole repository from us: it counts once the repository is shown, and
+        GitHub still knows nobody of that login there. Raises `NotFound` while the repository is hidden.
         https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user
         """
         try:
-            answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
-            return Permission(answer["permission"])
+            return await self._permission(slug, login)
+        except NotFound:
+            await self._transport.get(f"/repos/{slug}")
+        try:
+            return await self._permission(slug, login)
         except NotFound:
             return Permission.NONE
+
+    async def _permission(self, slug: str, login: str) -> Permission:
+        try:
+            answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
+            return Permission(answer["permission"])
         except (KeyError, TypeError, ValueError):
             raise Doubt(f"GitHub's answer about {login}'s permission on {slug} is not understood.") from None
 

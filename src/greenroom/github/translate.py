@@ -18,9 +18,13 @@ from greenroom.core.model import (
     Said,
     State,
 )
+from greenroom.github.markdown import plain_lines
 
 Payload = Mapping[str, Any]
-_WITH = re.compile(r"(?mi)^\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*$")
+MARKER = "<!-- greenroom:"
+PREFIX = "/preview"
+LINES, LENGTH = 50, 200  # of commands in one comment
+_WITH = re.compile(r"\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*", re.IGNORECASE)
 
 _ACTIVITIES = {
     "HeadRefForcePushedEvent": ("pushed", "actor"),
@@ -80,18 +84,33 @@ def pull_request(
 
 
 def _said(nodes: Iterable[Payload], me: str) -> tuple[Said, ...]:
-    """The comments of others that hold a command: only their lines that begin with it."""
+    """The comments of others that hold a command: only their lines that begin with it, the last `LINES` of them.
+
+    A line is taken whole or not at all: half of `payments#178` would be another command.
+    """
     found = []
     for node in nodes:
-        lines = "\n".join(line for line in str(node["body"]).splitlines() if line.strip().startswith("/preview"))
+        body = str(node["body"])
+        lines = [_whole(line) for line in plain_lines(body) if _commands(line)] if PREFIX in body.lower() else []
         if lines and (by := actor(node["author"])).login != me:
-            found.append(Said(int(node["databaseId"]), by, lines[:500], edited=node["editor"] is not None))
+            text = "\n".join(lines[-LINES:])
+            found.append(Said(int(node["databaseId"]), by, text, edited=node["editor"] is not None))
     return tuple(found)
+
+
+def _commands(line: str) -> bool:
+    return line.lstrip().lower().startswith(PREFIX)
+
+
+def _whole(line: str) -> str:
+    """The line, or what is no command for anybody but shows which line was meant."""
+    return line if len(line) <= LENGTH else f"{line[: LENGTH - 1]}…"
 
 
 def _mentions(body: str) -> tuple[str, ...]:
     """The pull requests that a description says belong to it, at most ten: `Preview-with: owner/repo#17`."""
-    return tuple(sorted({m.lower() for m in _WITH.findall(body)}))[:10]
+    found = {match[1].lower() for line in plain_lines(body) if (match := _WITH.fullmatch(line))}
+    return tuple(sorted(found))[:10]
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:
@@ -128,15 +147,22 @@ def _activity(node: Payload, now: datetime) -> Activity:
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
     """Our comment among these: by us, and beginning with our marker. The oldest counts.
 
-    When we are a bot, nothing else of us stands on a pull request: a comment of ours that somebody edited the marker
-    out of is still ours, and not to be trusted. A person's token may have written anything: there it is not.
+    When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
+    comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
+    another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
+    not.
     """
     mine = [n for n in nodes if actor(n["author"]).login == me]
     for node in mine:
         if str(node["body"]).startswith(prefix):
             return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
-    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me)), None)
+    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
     return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+
+
+def _marked(node: Payload) -> bool:
+    """Whether it begins with the marker of any installation."""
+    return str(node["body"]).lstrip().startswith(MARKER)
 
 
 def _unedited(node: Payload, me: str) -> bool:

@@ -7,21 +7,22 @@ https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
 
 from __future__ import annotations
 
-import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import gidgethub
 import gidgethub.abc
 import httpx2
 
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, RetryLater
-from greenroom.github.clock import Clock
+from greenroom.github.clock import Clock, told
 
 API_VERSION = "2022-11-28"
 CACHED = 1000
+LONGEST_WAIT = 3600.0  # GitHub's limits are by the hour: a longer wish is a mistake
+UNKNOWN_WAIT = 60.0  # "at least one minute", where GitHub gives no number
 
 
 class NotFound(Doubt):
@@ -40,7 +41,11 @@ class Auth(Protocol):
 
 
 class Pages(MutableMapping[str, Any]):
-    """ETags and their pages of one token, the least recently used forgotten first."""
+    """ETags and their pages of one token, the least recently used forgotten first.
+
+    A 304 proves its own page and no more. A last page with room on it would have changed if anything had been added; a
+    full one looks the same when another begins after it, so it is asked for whole each time.
+    """
 
     def __init__(self) -> None:
         self._pages: OrderedDict[str, Any] = OrderedDict()
@@ -50,6 +55,10 @@ class Pages(MutableMapping[str, Any]):
         return self._pages[url]
 
     def __setitem__(self, url: str, page: Any) -> None:
+        *_, items, following = page
+        if isinstance(items, list) and following is None and len(items) >= _page_size(url):
+            self._pages.pop(url, None)
+            return
         self._pages[url] = page
         self._pages.move_to_end(url)
         while len(self._pages) > CACHED:
@@ -74,6 +83,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self._auth = auth
         self._clock = clock
         self._token = ""
+        self._reset_in = UNKNOWN_WAIT
         self.counts: Counter[str] = Counter()
         self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
 
@@ -108,7 +118,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's answer to a query is no object; it is asked again.")
         errors = answer.get("errors") or []
         if any(e.get("type") == "RATE_LIMITED" for e in errors):
-            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._reset())
+            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._reset_in)
         return answer
 
     async def _fresh_token(self) -> str:
@@ -127,7 +137,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             ) from None
         except gidgethub.GitHubException as error:
             raise Doubt(f"GitHub did not take {_short(path)}: {error}") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise Doubt(f"GitHub's answer to {_short(path)} is broken JSON; it is read again.") from None
 
     async def _request(
@@ -147,12 +157,9 @@ class Transport(gidgethub.abc.GitHubAPI):
             self.counts["304"] += 1
         _check(method, url, response)
         self._clock.seen(response.headers.get("date"))
+        if url == self.graphql_url:
+            self._reset_in = _reset_in(response.headers)
         return response.status_code, response.headers, response.content
-
-    def _reset(self) -> float:
-        if self.rate_limit is None:
-            return 60.0
-        return max(1.0, min(3600.0, self.rate_limit.reset_datetime.timestamp() - time.time()))
 
 
 _ACCEPT = "application/vnd.github+json"
@@ -169,6 +176,11 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
         raise RetryLater(f"GitHub answered {status} to {what}.")
     if status == 404:
         raise NotFound(f"GitHub shows us no {_short(url)} (404): it is gone, or the token may not see it.")
+    if status == 403 and b"archived so is read-only" in response.content:
+        raise FixConfiguration(
+            f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
+            " do its previews. Unarchive it, or take its services out of the configuration."
+        )
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
@@ -177,13 +189,29 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
 
 
 def _limited(response: httpx2.Response) -> float | None:
-    """Seconds that a rate limit asks for, or None. https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api"""
+    """Seconds that a rate limit asks for, an hour at most, or None.
+
+    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+    """
     headers = response.headers
     if (after := headers.get("retry-after", "")).isdecimal():
-        return float(after)
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
-        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
-    return 60.0 if response.status_code == 429 or b"secondary rate limit" in response.content else None
+        return min(LONGEST_WAIT, float(after))
+    if headers.get("x-ratelimit-remaining") == "0":
+        return _reset_in(headers)
+    return UNKNOWN_WAIT if response.status_code == 429 or b"secondary rate limit" in response.content else None
+
+
+def _reset_in(headers: Mapping[str, str]) -> float:
+    """Seconds until the limit is reset: two times of GitHub's in one answer, whatever the wall clock here says."""
+    reset, date = headers.get("x-ratelimit-reset", ""), told(headers.get("date"))
+    if not reset.isdecimal() or date is None:
+        return UNKNOWN_WAIT
+    return max(1.0, min(LONGEST_WAIT, float(reset) - date.timestamp()))
+
+
+def _page_size(url: str) -> int:
+    """How many items a page holds. https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+    return int(parse_qs(urlsplit(url).query).get("per_page", ["30"])[0])
 
 
 def _short(url: str) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Self
 
 import httpx2
+import structlog
 
 from greenroom.core.catalogue import ProcessKind, Service
-from greenroom.core.model import Identity, Observed, ObservedPreview, Receipt, RowSet, Running
+from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet, Running
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
 from greenroom.local.postgres import Postgres
@@ -35,6 +36,8 @@ from greenroom.local.proxy import Proxy
 from greenroom.local.state import Kept, State
 from greenroom.local.worktrees import Worktrees
 from greenroom.serving import running
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class LocalEngine:
         self._stack = AsyncExitStack()
         self._previews: dict[Identity, Preview] = {}
         self._rows: dict[int, RowSet] = {}
+        self._resumed: dict[Identity, asyncio.Task[None]] = {}
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
@@ -97,11 +101,17 @@ class LocalEngine:
         )
         self._rows = self._state.rows()
         for identity, kept in self._state.previews().items():
-            self._drive(kept, self._row_set(identity).rows.get(identity.number))
+            if kept.health is Health.REMOVING:
+                self._resume(kept)
+            else:
+                self._drive(kept, self._row_set(identity).rows.get(identity.number))
         for rows in self._rows.values():
             self._start_new(rows)
 
     async def __aexit__(self, *error: object) -> None:
+        for task in self._resumed.values():
+            task.cancel()
+        await asyncio.gather(*self._resumed.values(), return_exceptions=True)
         await asyncio.gather(*(p.leave() for p in self._previews.values()))
         await self._stack.aclose()
 
@@ -138,14 +148,14 @@ class LocalEngine:
         """Remove one preview, if its row is out and it is still that one."""
         if identity.number in self._row_set(identity).rows:
             raise Doubt(f"The row of {identity} is still served; nothing was removed.")
+        if resumed := self._resumed.get(identity):
+            await asyncio.wait([resumed])
         preview = self._previews.get(identity)
         if preview is None:
             return
         if preview.kept.uid != uid:
             raise Doubt(f"What runs as {identity} is another one than was meant; nothing was removed.")
-        await preview.remove()
-        del self._previews[identity]
-        self._wake(identity.repository_id)
+        await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for processes, databases, files and worktrees of a removed preview."""
@@ -168,7 +178,7 @@ class LocalEngine:
 
     async def stop_everything(self) -> None:
         """End every preview's processes and the database server. Rows and state stay."""
-        for preview in self._previews.values():
+        for preview in tuple(self._previews.values()):
             await preview.leave()
             mark = mark_of(self._settings.installation, preview.kept.identity)
             for cache in preview.kept.caches:
@@ -189,6 +199,25 @@ class LocalEngine:
                 kept = Kept(identity, secrets.token_hex(8), row, datetime.now(UTC))
                 self._state.write_preview(kept)
                 self._drive(kept, row)
+
+    async def _remove(self, identity: Identity, preview: Preview) -> None:
+        await preview.remove()
+        del self._previews[identity]
+        self._start_new(self._row_set(identity))  # somebody wanted it again meanwhile
+        self._wake(identity.repository_id)
+
+    def _resume(self, kept: Kept) -> None:
+        """Go on with a removal that was begun when the last process ended: it was confirmed, and cannot be undone."""
+        preview = self._previews[kept.identity] = Preview(self._ground, kept, None)
+        if row := self._row_set(kept.identity).rows.get(kept.identity.number):
+            preview.serve(row)
+        self._resumed[kept.identity] = asyncio.create_task(self._go_on(kept.identity, preview))
+
+    async def _go_on(self, identity: Identity, preview: Preview) -> None:
+        try:
+            await self._remove(identity, preview)
+        except Exception as error:  # the preview says why, and the plan asks for its removal again
+            log.warning("a removal that was begun failed", preview=str(identity), why=str(error))
 
     def _drive(self, kept: Kept, row: object) -> None:
         preview = Preview(self._ground, kept, kept.row if row is not None else None)

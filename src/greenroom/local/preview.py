@@ -107,12 +107,26 @@ class Preview:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def remove(self) -> None:
-        """End and delete everything of it, the state file last."""
+        """End and delete everything of it, the state file last.
+
+        Until then the state says REMOVING, so that a removal that was killed is known. One that fails raises, and the
+        preview is FAILED with the reason: the plan asks for its removal again.
+        """
         await self.leave()
-        self._keep(health=Health.REMOVING)
+        try:
+            await self._remove()
+        except Exception as error:
+            why = str(error) if isinstance(error, GreenroomError) else f"{type(error).__name__}."
+            self._keep(health=Health.FAILED, why=scrub(f"Its removal failed: {why}"))
+            self.begin()  # a row that is served again finds it driven
+            raise
+
+    async def _remove(self) -> None:
+        self._keep(health=Health.REMOVING, databases=(), failed_key="", why="", log=())
         for host in self._hosts():
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
+        self._keep(serving=None, starting=None, caches=())  # nothing to start again, whatever fails from here on
         if self.kept.secrets and self._ground.postgres.found():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
@@ -368,7 +382,10 @@ class Preview:
         folder = folder_of(self._ground.run_as, self.kept.identity) / "trees"
         for tree in folder.glob("*"):
             if tree.name not in used:
-                await self._ground.worktrees.remove(instance.row.slug, tree)
+                try:
+                    await self._ground.worktrees.remove(instance.row.slug, tree)
+                except Failed as error:  # it costs a disk some space; the preview's own removal tries again
+                    log.warning("an old worktree stays", preview=str(self.kept.identity), why=str(error))
 
     async def _forget_caches(self, instance: Instance) -> None:
         used = {self._database(service.name, need.name) for service, need in _needs(instance.row)}
@@ -437,7 +454,8 @@ class Preview:
     def _route(self) -> None:
         serving = self.kept.serving
         ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
-        for host, service in self._hosts().items():
+        hosts = self._hosts() if serving or self.row else {}  # what only waits for its removal is not starting
+        for host, service in hosts.items():
             self._ground.proxy.routes[host] = ports.get(service, 0)
 
     async def _end_all(self, keep: tuple[Process, ...]) -> None:

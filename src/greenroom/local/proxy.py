@@ -7,6 +7,7 @@ no WebSockets. An unknown name gets a page that tells nothing of others.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,7 @@ HOP = frozenset(
         "upgrade",
     }
 )
+_OURSELVES = re.compile(rb"127\.0\.0\.1(:\d+)?")
 BY_PATH = "/.host/"  # for calls between services: not every resolver knows names below localhost
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -92,10 +94,13 @@ class Proxy:
 
 
 def _named(scope: Scope) -> Scope:
-    """The request with the host that its path names, if it was sent to the proxy itself."""
+    """The request with the host that its path names, if it was sent to the proxy itself.
+
+    The whole Host header is compared: a page of `127.0.0.1.evil.example`, a name that leads here, names no preview.
+    """
     whole = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
     headers = dict(scope["headers"])
-    if not headers.get(b"host", b"").startswith(b"127.0.0.1") or not whole.startswith(BY_PATH):
+    if not _OURSELVES.fullmatch(headers.get(b"host", b"")) or not whole.startswith(BY_PATH):
         return scope
     host, _, rest = whole.removeprefix(BY_PATH).partition("/")
     named = [(k, v) for k, v in scope["headers"] if k != b"host"] + [(b"host", host.encode("latin-1"))]

@@ -35,12 +35,17 @@ class Worktrees:
         return path
 
     async def remove(self, slug: str, path: Path) -> None:
-        """Remove a worktree, and git's note of it."""
-        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        """Remove a worktree, and git's note of it. Raises `Failed` when either stays."""
+        try:
+            await asyncio.to_thread(shutil.rmtree, path)
+        except OSError as error:
+            if path.exists():
+                raise Failed(f"{error.filename} cannot be removed ({error.strerror}).") from None
         checkout = self._checkouts.get(slug)
         if checkout and checkout.is_dir():
             async with self._lock:
-                await self._git(checkout, "worktree", "prune")
+                if wrong := await self._git(checkout, "worktree", "prune"):
+                    raise Failed(f"git could not forget a worktree of {slug}: {wrong}")
 
     async def listed(self, slug: str) -> str:
         """What git itself says of the repository's worktrees."""

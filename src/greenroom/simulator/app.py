@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -54,19 +55,22 @@ class Simulator:
         who = self._who(request)
         faults = world.faults
         if who is None or faults.fires("unauthorized", path):
-            return self._with_headers(JSONResponse({"message": "Bad credentials", "status": "401"}, 401))
+            return self._with_headers(path, JSONResponse({"message": "Bad credentials", "status": "401"}, 401))
+        if faults.fires("forbidden", path):
+            message = "Resource not accessible by personal access token"
+            return self._with_headers(path, JSONResponse({"message": message, "status": "403"}, 403))
         if faults.fires("server-error", path):
-            return self._with_headers(JSONResponse({"message": "Server Error"}, 500))
+            return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):
-            return self._with_headers(HTMLResponse(PAGE))
+            return self._with_headers(path, HTMLResponse(PAGE))
         if faults.fires("secondary-limit", path):
             message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-            return self._with_headers(JSONResponse({"message": message}, 403, headers={"retry-after": "60"}))
+            return self._with_headers(path, JSONResponse({"message": message}, 403, headers={"retry-after": "60"}))
         reading = request.method == "GET" or path.endswith("/graphql")
         inner = await self._inner(request, body, who, self._world_for(path) if reading else self._live)
         if not reading and inner.status_code < 300 and faults.fires("dropped-write", path):
             return Dropped(path)
-        return self._with_headers(inner)
+        return self._with_headers(path, inner)
 
     def _world_for(self, path: str) -> Starlette:
         if "stale" not in self.world.faults.active:
@@ -105,8 +109,10 @@ class Simulator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return self.world.tokens.get(token) if scheme.lower() in ("token", "bearer") else None
 
-    def _with_headers(self, response: Response) -> Response:
+    def _with_headers(self, path: str, response: Response) -> Response:
         now = self.world.now()
+        if self.world.faults.fires("wrong-date", path):
+            now += timedelta(days=1)
         response.headers["date"] = format_datetime(now, usegmt=True)
         response.headers["x-github-request-id"] = f"{self.world.id():X}"
         response.headers["x-ratelimit-limit"] = "5000"

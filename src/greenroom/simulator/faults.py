@@ -9,12 +9,14 @@ REQUEST_FAULTS = (
     "server-error",  # 500
     "secondary-limit",  # 403 with Retry-After
     "unauthorized",  # 401
+    "forbidden",  # 403: the token lacks a permission
     "html",  # a page with status 200
     "truncated",  # fewer items than there are, and no error
     "graphql-errors",  # a partial answer with `errors` and nulls
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
     "dropped-write",  # the write is applied, the answer lost
+    "wrong-date",  # a good answer from a server whose clock is a day ahead
 )
 WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")
 ALL = REQUEST_FAULTS + WEBHOOK_FAULTS

@@ -120,7 +120,7 @@ def repository(repo: Repository) -> Json:
         "language": None,
         "license": None,
         "default_branch": "main",
-        "archived": False,
+        "archived": repo.archived,
         "disabled": False,
         "pushed_at": when(repo.created_at),
         "created_at": when(repo.created_at),

@@ -84,6 +84,8 @@ class Rest:
         repo = self.world.repositories.get(slug)
         if repo is None or repo.hidden:
             raise Wrong(404)
+        if repo.archived and request.method != "GET":
+            raise Wrong(403, "Repository was archived so is read-only.")
         return repo
 
     def _pull(self, request: Request) -> tuple[Repository, PullRequest]:

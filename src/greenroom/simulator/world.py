@@ -111,6 +111,7 @@ class Repository:
     labels: dict[str, int] = field(default_factory=dict)
     next_number: int = 1
     hidden: bool = False
+    archived: bool = False
     main_sha: str = "0" * 40
 
 

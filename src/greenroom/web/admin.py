@@ -6,7 +6,7 @@ Every request needs the header `X-Greenroom: cli`, which no page of another site
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -44,8 +44,8 @@ class Control(Protocol):
     async def plan(self) -> list[Json]:
         """What the next pass would do."""
 
-    async def release(self, names: list[str], by: str) -> list[Json]:
-        """Release exactly these holds."""
+    async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[Json]:
+        """Release exactly the holds that were seen, by the names of their previews."""
 
     async def roll(self, names: list[str], by: str) -> list[Json]:
         """Let these previews take the present chart and settings now."""
@@ -95,7 +95,8 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
 
     async def release(request: Request) -> Response:
         body = json.loads(await request.body())
-        return JSONResponse({"released": await control.release([str(n) for n in body["previews"]], _by(body))})
+        names, seen = [str(n) for n in body["previews"]], dict(body["holds"])
+        return JSONResponse({"released": await control.release(names, _by(body), seen)})
 
     async def roll(request: Request) -> Response:
         body = json.loads(await request.body())
