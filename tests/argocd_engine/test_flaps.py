@@ -151,7 +151,7 @@ class Cluster:
         self.answers = 200
 
     def application(self, name: str) -> Object | None:
-        metadata = {"name": name, "uid": self.uid, "creationTimestamp": "2026-11-20T10:00:00Z"}
+        metadata = {"name": name, "uid": self.uid, "resourceVersion": "7", "creationTimestamp": "2026-11-20T10:00:00Z"}
         metadata["annotations"] = {ROW_OF: packed(self.row)}  # type: ignore[assignment]
         return {"metadata": metadata, "spec": {"source": {}}, "status": self.status} if self.there else None
 

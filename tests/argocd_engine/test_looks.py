@@ -27,6 +27,7 @@ def application(status: dict[str, Any] | None = None, *, values: str = "new", **
         "metadata": {
             "name": "preview-shop-1",
             "uid": "uid-1",
+            "resourceVersion": "7",
             "creationTimestamp": "2026-11-20T10:00:00Z",
             "annotations": {ROW: packed(ROW_NOW)},
             **metadata,
@@ -150,7 +151,10 @@ async def test_an_operation_that_lasts_on_older_values_is_ended_once(
     for _ in range(2):
         now[0] += 1
         await one._look(application(status))
-    terminating = {"status": {"operationState": {"phase": "Terminating"}}}
+    terminating = {
+        "metadata": {"resourceVersion": "7"},
+        "status": {"operationState": {"phase": "Terminating"}},
+    }
     assert kubes.patched == ([terminating] if ends else [])
 
 

@@ -124,7 +124,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "too much memory",
         {"main": waiting("web", "CrashLoopBackOff", restartCount=3, lastState=OOM)},
-        "shop-web was killed because it used more memory than its limit. Raise `resources.memoryLimit` of shop-web.",
+        "shop-web was killed because it used more memory than its limit.",
     ),
     (
         "a migration that fails",
@@ -175,6 +175,8 @@ def test_each_trouble_is_one_sentence_that_does_not_tick(given: dict[str, Any], 
     found = reading.trouble([pod(**given)], ROW, NOW)
     assert found is not None
     assert found.why == sentence
+    theirs = ("pulled", "secret", "No node", "waits for")
+    assert ("platform team" in found.fix) is (any(w in sentence for w in theirs) or "memory" in sentence)
     later = reading.trouble([pod(**given)], ROW, NOW + timedelta(minutes=3))
     assert later is not None
     assert later.why == sentence, "a comment is not edited because time passes"
@@ -316,6 +318,19 @@ def test_a_quota_that_is_too_small_is_told_with_its_numbers() -> None:
         " requests.cpu=10m is the limit."
     )
     assert reading.not_created(events, "worker") is None
+
+
+@pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "shop-postgresql"), ("ReplicaSet", "shop-postgresql-5d9f")])
+def test_a_need_without_a_pod_is_told_by_what_kept_it_from_being_made(kind: str, name: str) -> None:
+    waits = pod(init=(running("wait-shop-postgresql", ago(seconds=5)),))
+    assert reading.missing([waits], ROW) == "shop-postgresql"
+    assert reading.missing([waits, database("ab", ago(minutes=1))], ROW) == ""
+    message = 'pods "x" is forbidden: exceeded quota: preview, requested: cpu=1, used: cpu=0, limited: cpu=500m'
+    event = {"reason": "FailedCreate", "involvedObject": {"kind": kind, "name": name}, "message": message}
+    found = reading.not_created([event], "shop-postgresql")
+    assert found is not None
+    assert found.why.startswith("shop-postgresql does not fit the preview's quota")
+    assert "platform team" in found.fix
 
 
 def test_the_process_without_any_pod_of_the_version_is_named() -> None:

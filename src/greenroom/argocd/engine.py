@@ -271,8 +271,13 @@ class ArgoEngine:
         return rows
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for anything that is left of a removed preview."""
+        """Look for anything that is left of a removed preview, once Argo CD makes no new one of its row."""
         self._ensure()
+        rows = self._sets.certain(identity.repository_id)
+        if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):
+            raise RetryLater(
+                f"Argo CD has not yet worked without the row of {identity}; nothing is said of it.", after=1.0
+            )
         removed = self._removed.get(identity)
         name = self._name(identity) or self._namespace(identity) or (removed.name if removed else None)
         name = name or self._wanted_name(identity)
@@ -360,6 +365,7 @@ class ArgoEngine:
             services=look.services,
             since=look.since,
             why=look.why if health is look.health else "",
+            fix=look.fix if health is look.health else "",
             log=look.log if health is look.health else (),
             lives=look.lives,
             by_hand=look.by_hand,

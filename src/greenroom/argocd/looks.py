@@ -18,11 +18,12 @@ import structlog
 
 from greenroom import logs
 from greenroom.argocd import pods as reading
-from greenroom.argocd.kube import APPLICATIONS, EVENTS, NAMESPACES, Kube, Object
+from greenroom.argocd.kube import APPLICATIONS, EVENTS, NAMESPACES, Conflict, Kube, Object
 from greenroom.argocd.pods import Trouble
 from greenroom.argocd.sets import Unreadable, row_of
 from greenroom.core.catalogue import Service
 from greenroom.core.model import Health, Identity, Life, Running
+from greenroom.core.reasons import PLATFORM
 from greenroom.core.rows import Row, revision
 from greenroom.errors import GreenroomError, RetryLater
 
@@ -48,6 +49,7 @@ class Look:
     services: tuple[Running, ...] = ()
     since: datetime | None = None
     why: str = ""
+    fix: str = ""
     log: tuple[str, ...] = ()
     lives: tuple[Life, ...] = ()
     by_hand: tuple[tuple[str, str], ...] = ()
@@ -148,7 +150,7 @@ class Watcher:
         tried = self.look is None or self.look.row != row  # another row is another try
         self.refused_since = (time.monotonic() if tried else self.refused_since or time.monotonic()) if refusal else 0.0
         if refusal and time.monotonic() - self._refusing_since >= _patience(application):
-            return replace(look, health=Health.FAILED, why=refusal, refused=True)
+            return replace(look, health=Health.FAILED, why=refusal, fix=PLATFORM, refused=True)
         if row.asleep:
             return replace(look, health=Health.READY)
         if reading.settled(pods, row):
@@ -165,8 +167,10 @@ class Watcher:
             return look
         before = self.look
         if before and (before.row, before.why) == (row, logs.scrub(found.why)):
-            return replace(look, health=Health.FAILED, why=found.why, log=before.log)  # later lines are no news
-        return replace(look, health=Health.FAILED, why=found.why, log=await self._log(row, found))
+            return replace(
+                look, health=Health.FAILED, why=found.why, fix=found.fix, log=before.log
+            )  # later lines are no news
+        return replace(look, health=Health.FAILED, why=found.why, fix=found.fix, log=await self._log(row, found))
 
     # --- the public host ---
 
@@ -241,9 +245,13 @@ class Watcher:
         if time.monotonic() - self._operation_since < OPERATION_PATIENCE:
             return
         self._termination = begun
-        body = {"status": {"operationState": {"phase": "Terminating"}}}
+        # Of this very state: what ended meanwhile would end the next operation.
+        version = application["metadata"]["resourceVersion"]
+        body = {"metadata": {"resourceVersion": version}, "status": {"operationState": {"phase": "Terminating"}}}
         try:
             await self.ground.argo.merge(APPLICATIONS, self.ground.namespace, self.name, body)
+        except Conflict:  # it is another state by now; the next look sees which
+            self._termination = ""
         except RetryLater:
             self._termination = ""
             raise

@@ -14,7 +14,7 @@ from typing import Any
 from greenroom.argocd.kube import Object
 from greenroom.core.catalogue import Process, ProcessKind, Service
 from greenroom.core.model import Life, Running
-from greenroom.core.reasons import span
+from greenroom.core.reasons import PLATFORM, span
 from greenroom.core.rows import Row, Version, revision
 
 SERVICE = "app.kubernetes.io/name"
@@ -35,13 +35,14 @@ NEVER_RAN = ("StartError", "ContainerCannotRun")
 class Trouble:
     """Why something does not run. `pod` and `container` name whose log tells more; empty when no log does.
 
-    `previous` says that the lines are those of the container before this one.
+    `previous` says that the lines are those of the container before this one; `fix` what helps where it is not a push.
     """
 
     why: str
     pod: str = ""
     container: str = ""
     previous: bool = False
+    fix: str = ""
 
 
 def ready(pod: Object) -> bool:
@@ -141,7 +142,16 @@ def trouble(pods: list[Object], row: Row, now: datetime) -> Trouble | None:
 
 
 def missing(pods: list[Object], row: Row) -> str:
-    """The name of the first process that has no pod of the row's version at all; empty when each has one."""
+    """The name of the first need that is waited for and has no pod, or of the first process that has none of the row's
+    version; empty when each has one.
+    """
+    there = {_label(p, SERVICE) for p in pods if _label(p, ROLE) == "need" and not going(p)}
+    for pod in pods:
+        for status, init in _statuses(pod):
+            waits_for = status["name"].removeprefix(WAIT)
+            waiting = init and waits_for != status["name"] and "running" in (status.get("state") or {})
+            if waiting and not going(pod) and waits_for not in there:
+                return str(waits_for)
     for service in row.services:
         wanted = revision(service, row)
         for process in standing(service):
@@ -151,10 +161,11 @@ def missing(pods: list[Object], row: Row) -> str:
 
 
 def not_created(events: Iterable[Object], process: str) -> Trouble | None:
-    """Why Kubernetes makes no pod of a process, from the events of its ReplicaSet: quota, policy, pod security."""
-    told = [
-        e for e in events if e.get("reason") == "FailedCreate" and _called(_involved(e).rpartition("-")[0], process)
-    ]
+    """Why Kubernetes makes no pod of a process or need: quota, policy, pod security.
+
+    From the events of its ReplicaSet or StatefulSet.
+    """
+    told = [e for e in events if e.get("reason") == "FailedCreate" and _called(_owner(e), process)]
     if not told:
         return None
     message = str(max(told, key=_when).get("message", ""))
@@ -162,11 +173,12 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
         asked, _, rest = message.partition("exceeded quota: ")[2].partition(", requested: ")[2].partition(", used: ")
         used, _, limit = rest.partition(", limited: ")
         return Trouble(
-            f"{process} does not fit the preview's quota: it asks for {asked}, {used} is used, {limit} is the limit."
+            f"{process} does not fit the preview's quota: it asks for {asked}, {used} is used, {limit} is the limit.",
+            fix=PLATFORM,
         )
     # Each try is another pod with another name.
     why = re.sub(r'^Error creating: |\bpods? "[^"]*" is forbidden: ', "", message).rstrip(".")
-    return Trouble(f"Kubernetes makes no pod of {process}: {why}.")
+    return Trouble(f"Kubernetes makes no pod of {process}: {why}.", fix=PLATFORM)
 
 
 def _pod(pod: Object, migrate_timeout: timedelta | None, now: datetime) -> Trouble | None:
@@ -176,7 +188,7 @@ def _pod(pod: Object, migrate_timeout: timedelta | None, now: datetime) -> Troub
             since = condition.get("lastTransitionTime")
             if since and now - datetime.fromisoformat(since) < PLACING:
                 return None
-            return Trouble(f"No node takes {name}: {_unplaced(str(condition.get('message', '')))}.")
+            return Trouble(f"No node takes {name}: {_unplaced(str(condition.get('message', '')))}.", fix=PLATFORM)
     for status, init in _statuses(pod):
         if found := _container(pod["metadata"]["name"], name, status, init, migrate_timeout, now):
             return found
@@ -192,9 +204,11 @@ def _container(
     last = (status.get("lastState") or {}).get("terminated") or {}
     match waiting.get("reason", ""):
         case "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull":
-            return Trouble(f"The image of {name} cannot be pulled{_pull(waiting)}: {status.get('image', '')}.")
+            return Trouble(
+                f"The image of {name} cannot be pulled{_pull(waiting)}: {status.get('image', '')}.", fix=PLATFORM
+            )
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError":
-            return Trouble(f"{what} cannot be started: {_short(waiting)}.")
+            return Trouble(f"{what} cannot be started: {_short(waiting)}.", fix=PLATFORM)
     if container == MIGRATE and migrate_timeout and not status.get("ready") and _lasted(last) >= migrate_timeout:
         took = f"{what} took longer than {span(migrate_timeout)} and was ended."
         return Trouble(took, pod, container, previous=True)
@@ -203,14 +217,14 @@ def _container(
     if last.get("exitCode") and (waiting.get("reason") == "CrashLoopBackOff" or crashing):
         if last.get("reason") in NEVER_RAN:
             return Trouble(f"{what} cannot be started: {_short(last)}.{_without_shell(container, last)}")
-        return Trouble(f"{what} {_end(last, name)}", pod, container, previous=True)
+        return Trouble(f"{what} {_end(last)}", pod, container, previous=True, fix=_more(last))
     begun = (state.get("running") or {}).get("startedAt")
     age = now - datetime.fromisoformat(begun) if begun else timedelta(0)
     if init and container == MIGRATE and migrate_timeout and age > migrate_timeout + ENDING:
         return Trouble(f"{what} runs for longer than {span(migrate_timeout)}.", pod, container)
     if init and container.startswith(WAIT) and age > PATIENCE:
         need = container.removeprefix(WAIT)
-        return Trouble(f"{name} waits for {need}, which is not ready after {span(PATIENCE)}.")
+        return Trouble(f"{name} waits for {need}, which is not ready after {span(PATIENCE)}.", fix=PLATFORM)
     if not init and begun and not status.get("ready") and age > PATIENCE:
         return Trouble(f"{name} runs but does not answer its probe after {span(PATIENCE)}.", pod, container)
     return None
@@ -230,9 +244,14 @@ def _without_shell(container: str, ended: dict[str, Any]) -> str:
     return " Its image has no `sh` and `timeout` to end it with; set `migrateTimeout: never`."
 
 
-def _end(ended: dict[str, Any], name: str) -> str:
+def _more(ended: dict[str, Any]) -> str:
+    memory = "Let it use less and push, or have the platform team raise `resources.memoryLimit`."
+    return memory if ended.get("reason") == "OOMKilled" else ""
+
+
+def _end(ended: dict[str, Any]) -> str:
     if ended.get("reason") == "OOMKilled":
-        return f"was killed because it used more memory than its limit. Raise `resources.memoryLimit` of {name}."
+        return "was killed because it used more memory than its limit."
     return f"ended with exit code {ended['exitCode']}."
 
 
@@ -308,8 +327,11 @@ def _wanted(row: Row, service: Service) -> Version | None:
     return next((v for v in row.versions if v.service == service.name), None)
 
 
-def _involved(event: Object) -> str:
-    return str((event.get("involvedObject") or {}).get("name", ""))
+def _owner(event: Object) -> str:
+    """The name of the Deployment or StatefulSet whose pod an event is about."""
+    involved = event.get("involvedObject") or {}
+    name = str(involved.get("name", ""))
+    return name if involved.get("kind") == "StatefulSet" else name.rpartition("-")[0]
 
 
 def _when(event: Object) -> str:

@@ -6,21 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from greenroom.core import reasons
 from greenroom.core.actions import Action, Change, Conclude, Start
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.desired import desired
 from greenroom.core.links import Neighbours
 from greenroom.core.model import Facts, Identity, RowSet
 from greenroom.core.plan import Plan, plan
-from greenroom.core.status import Reason, Stage, Status
+from greenroom.core.status import Stage, Status
 from greenroom.core.told import Told, statuses, tells
 from greenroom.core.verdicts import Desired, Stay
-
-NO_ROOM = Reason(
-    "no-room",
-    "The rows of this repository's previews fill what the engine can keep, so this one waits as it is.",
-    "It goes on by itself when another preview of this repository goes; the platform team can make manifests smaller.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[I
     found = {}
     for identity in waiting:
         verdict, stage = wanted.verdicts[identity], Stage.HELD if facts.observed.row(identity) else Stage.QUEUED
-        found[identity] = replace(verdict, row=None) if isinstance(verdict, Stay) else Stay(stage, NO_ROOM)
+        found[identity] = replace(verdict, row=None) if isinstance(verdict, Stay) else Stay(stage, reasons.no_room())
     return found
 
 

@@ -247,7 +247,8 @@ class Life:
 class ObservedPreview:
     """One preview that the engine holds. `uid` names this very incarnation of the object, for a safe removal.
 
-    `why` is one plain sentence when something does not run, or does not go; `log` the lines that matter, scrubbed.
+    `why` is one plain sentence when something does not run, or does not go, `fix` what helps if it is not a push; `log`
+    the lines that matter, scrubbed.
     `by_hand` are parameters that people set in Argo CD; `refused_for` is how long ago Argo CD last failed to apply
     the row that it has.
     """
@@ -259,6 +260,7 @@ class ObservedPreview:
     services: tuple[Running, ...] = ()
     since: datetime | None = None
     why: str = ""
+    fix: str = ""
     log: tuple[str, ...] = ()
     lives: tuple[Life, ...] = ()
     by_hand: tuple[tuple[str, str], ...] = ()

@@ -195,6 +195,14 @@ def data_renewed(at: datetime) -> Reason:
     )
 
 
+def no_room() -> Reason:
+    return Reason(
+        "no-room",
+        "The rows of this repository's previews fill what the engine can keep, so this one waits as it is.",
+        "It goes on by itself when another preview of this repository goes; smaller manifests make room too.",
+    )
+
+
 def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
     """What they were set to is not said: it may be a secret, or name what is private."""
     return Reason("by-hand", f"Everything answers. Changed in Argo CD by hand: {listed(n for n, _ in parameters)}.")
@@ -209,9 +217,14 @@ def updating(sha: str, old: str) -> Reason:
     return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
 
 
-def failed(why: str, serving: str) -> Reason:
+PUSH = "Push a fix; it is tried at once."
+PLATFORM = "This is for the platform team; it is tried again by itself, and nothing needs to be pushed."
+
+
+def failed(why: str, serving: str, fix: str = "") -> Reason:
+    """`fix` is what helps where it is not a push."""
     keeps = f" The last good version, {serving[:7]}, keeps serving." if serving else " Nothing serves."
-    return Reason("failed", f"{plain(why, 300)}{keeps}", "Push a fix; it is tried at once.")
+    return Reason("failed", f"{plain(why, 300)}{keeps}", fix or PUSH)
 
 
 def falls_asleep() -> Reason:

@@ -146,7 +146,7 @@ def _running(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Sta
     old = next((s.sha for s in preview.services if s.ready), "")
     match preview.health:
         case Health.FAILED:
-            return Stage.FAILED, reasons.failed(preview.why, old)
+            return Stage.FAILED, reasons.failed(preview.why, old, preview.fix)
         case Health.STARTING | Health.UPDATING if preview.why:
             return Stage.STARTING, reasons.unreachable(preview.why)
         case Health.STARTING:
