@@ -173,12 +173,13 @@ def serve(folder: Path) -> None:
 @main.command(short_help="Print objects for git: previews without a controller.")
 @FOLDER
 @click.option("--without-gates", is_flag=True, help="Yes, I have read what this mode does not do.")
-def render(folder: Path, without_gates: bool) -> None:
-    """Print ApplicationSets, project and policy for git: previews without a controller, and without its gates."""
+@click.option("--before-3.3", "old", is_flag=True, help="For an Argo CD before 3.3, whose projects name no namespaces.")
+def render(folder: Path, without_gates: bool, old: bool) -> None:
+    """Print ApplicationSets, project and policies for git: previews without a controller, and without its gates."""
     from greenroom import wire
     from greenroom.argocd.render import RESTRICTIONS
 
-    text = wire.render(folder)
+    text = wire.render(folder, namespace_names=not old)
     for line in RESTRICTIONS:
         click.echo(f"without the controller: {line}", err=True)
     if not without_gates:

@@ -61,14 +61,14 @@ async def migrate(folder: Path) -> str:
     return await migrate_history(config.load(folder).settings.history)
 
 
-def render(folder: Path) -> str:
+def render(folder: Path, *, namespace_names: bool = True) -> str:
     """The objects of the mode without a controller, as YAML documents (JSON is YAML). Raises `FixConfiguration`."""
     from greenroom.argocd.render import rendered
 
     loaded = config.load(folder)
     if not loaded.settings.argocd.chart:  # with `engine: local` it may be left out
         raise FixConfiguration("Argo CD needs the preview chart.", (config.NO_CHART,))
-    objects = rendered(_frame(loaded), loaded.platform, loaded.settings.github.api_url)
+    objects = rendered(_frame(loaded), loaded.platform, loaded.settings.github.api_url, namespace_names=namespace_names)
     return "".join(f"---\n{json.dumps(o, indent=2)}\n" for o in objects)
 
 

@@ -13,7 +13,7 @@ from builders import PLATFORM, REPOSITORY_ID, row
 from greenroom.argocd import sets
 from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from greenroom.core.model import Health, Identity, RowSet
-from greenroom.errors import Doubt
+from greenroom.errors import Doubt, Failed
 
 OTHER = Identity(8, 1)
 OTHERS = RowSet(8, "other", 1, {1: replace(row(1), repository_id=8, repository="other", naming=replace(row(1).naming, name="preview-other-1", namespace="preview-other-1"))})  # fmt: skip
@@ -146,6 +146,32 @@ async def test_sets_of_another_name_prefix_are_doubt(monkeypatch: pytest.MonkeyP
         assert "The ApplicationSet preview-shop was made under another `namePrefix:`" in observed.doubts[REPOSITORY_ID]
         with pytest.raises(Doubt, match="namePrefix"):
             await played.engine.serve(rows(1, generation=2))
+
+
+@pytest.mark.parametrize("what", ["chart", "destination", "project"])
+async def test_previews_of_another_chart_cluster_or_project_are_doubt(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A row does not say these: writing the set would move every preview at once."""
+    kube = await kept(monkeypatch)
+    before = the_set(kube)["spec"]
+    other = {"chart": "oci://other.example.com/preview", "destination": "other", "project": "other"}
+    settings = replace(SETTINGS, frame=replace(FRAME, **{what: other[what]}))
+    async with play(monkeypatch, kube, settings=settings) as played:
+        assert "were made of" in (await played.engine.observe()).doubts[REPOSITORY_ID]
+        with pytest.raises(Doubt, match="Set `argocd:` back"):
+            await played.engine.serve(replace(rows(1), generation=9))
+        await played.engine.mend()
+    assert the_set(kube)["spec"] == before
+
+
+async def test_a_set_that_render_made_says_what_to_do_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = FakeKube()
+    metadata = {"name": "preview-shop", "namespace": "argocd", "labels": {sets.RENDERED: "true"}}
+    kube.put(APPLICATION_SETS.plural, {"metadata": metadata, "spec": {}})
+    async with play(monkeypatch, kube) as played:
+        with pytest.raises(Failed, match="made by `greenroom render`"):
+            await played.engine.serve(rows(1))
 
 
 async def test_without_all_rows_nothing_can_be_called_an_orphan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from charts.rendering import EVERYTHING, KUBERNETES, ROOT, Object, Values
 from greenroom import config
-from greenroom.argocd.render import app_project, namespace_policy, rendered
+from greenroom.argocd.render import app_project, namespace_policy, project_policy, rendered
 from greenroom.argocd.sets import Frame
 from greenroom.config import manifests
 
@@ -197,16 +197,19 @@ def test_beside_argo_cd_one_secret_is_enough(controller: Render) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_render_says_of_the_project_and_of_namespaces_what_the_chart_says(controller: Render) -> None:
-    found = controller(MINIMAL)
-    mine, theirs = app_project(FRAME)["spec"], one(found, "AppProject")["spec"]
+@pytest.mark.parametrize("named", [True, False])
+def test_render_says_of_the_project_and_of_names_what_the_chart_says(controller: Render, named: bool) -> None:
+    found = controller({**MINIMAL, "argocd": {"namespaceNames": named}})
+    mine, theirs = app_project(FRAME, namespace_names=named)["spec"], one(found, "AppProject")["spec"]
     for field in ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist"):
         assert mine[field] == theirs[field], field
-    policy = one(found, "ValidatingAdmissionPolicy", "-namespaces")["spec"]
-    ours = namespace_policy(FRAME)[0]["spec"]
-    assert policy["validations"][0] == ours["validations"][0]
-    words = [" ".join(p["matchConditions"][0]["expression"].split()) for p in (policy, ours)]
-    assert words[0] == words[1]
+    for end, policy in (("-namespaces", namespace_policy(FRAME)), ("-project", project_policy(FRAME))):
+        ours, charts = policy[0]["spec"], one(found, "ValidatingAdmissionPolicy", end)["spec"]
+        assert policy[1]["spec"]["policyName"] == policy[0]["metadata"]["name"]
+        for spec in (ours, charts):
+            for each in (*spec["matchConditions"], *spec["validations"]):
+                each["expression"] = " ".join(each["expression"].split())
+        assert ours == charts, end
 
 
 def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:

@@ -85,6 +85,7 @@ class RowSets:
         try:
             rows = sets.rows_of(found)
             self._called(name, rows)
+            self._made_of(name, found, rows)
         except Doubt as error:
             if name not in self.unread:
                 log.error("an ApplicationSet cannot be read", name=name, why=str(error))
@@ -109,6 +110,16 @@ class RowSets:
             raise Doubt(
                 f"The ApplicationSet {name} was made under another `namePrefix:` than {self._frame.prefix}; nothing of"
                 f" {rows.repository} is changed. Set it back, or delete that ApplicationSet once it has no Application."
+            )
+
+    def _made_of(self, name: str, found: Object, rows: RowSet) -> None:
+        """Raises `Doubt` when previews exist that were made of another chart, in another cluster or project."""
+        now, before = sets.made_of(sets.application_set(self._frame, rows, grows=False)), sets.made_of(found)
+        if rows.rows and now != before:
+            raise Doubt(
+                f"The previews of {rows.repository} were made of {before}, and greenroom.yaml says {now}; nothing of"
+                f" them is changed. Set `argocd:` back and let them go first, or delete the ApplicationSet {name} when"
+                " none is left."
             )
 
     def certain(self, repository_id: int) -> RowSet | None:
@@ -206,6 +217,11 @@ class RowSets:
         """What stands where the set is to be written: nothing, or ours and no newer than what is known."""
         name = self._frame.name(rows.repository)
         found = await self._kube.get(APPLICATION_SETS, self._frame.namespace, name)
+        if found and sets.RENDERED in (found["metadata"].get("labels") or {}):
+            raise Failed(
+                f"The ApplicationSet {name} was made by `greenroom render`. Delete it: Argo CD removes its previews,"
+                " and they are made anew."
+            )
         if found and not receipts.ours(found, self._frame.installation):
             raise Failed(
                 f"The ApplicationSet {name} exists and is not ours. Set another `namePrefix:` in greenroom.yaml."

@@ -47,16 +47,21 @@ _NUMBER = 90071  # stands for the pull request's number until the text is made; 
 _SHA = "c0ffee" * 6 + "beef"
 
 
-def rendered(frame: Frame, platform: Platform, api_url: str) -> list[Object]:
-    """The objects to commit: the project, the policy on namespaces, and one ApplicationSet for each repository."""
+def rendered(frame: Frame, platform: Platform, api_url: str, *, namespace_names: bool = True) -> list[Object]:
+    """The objects to commit: the project, the policies, and one ApplicationSet for each repository.
+
+    `namespace_names` is False for Argo CD before 3.3, whose projects cannot say which namespaces may be made.
+    """
     _can_be_rendered(platform)
     sets_ = [_application_set(frame, platform, r, api_url) for r in platform.repositories]
-    return [app_project(frame), *namespace_policy(frame), *sets_]
+    project = app_project(frame, namespace_names=namespace_names)
+    return [project, *namespace_policy(frame), *project_policy(frame), *sets_]
 
 
-def app_project(frame: Frame) -> Object:
+def app_project(frame: Frame, *, namespace_names: bool = True) -> Object:
     """The AppProject of previews: this chart, these namespaces, and exactly the kinds that the chart renders."""
     namespaces = f"{frame.prefix}-*"
+    named = {"name": namespaces} if namespace_names else {}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
@@ -65,18 +70,14 @@ def app_project(frame: Frame) -> Object:
             "description": "Previews of pull requests. Nothing else belongs here.",
             "sourceRepos": [sets.source(frame.chart)["repoURL"]],
             "destinations": [{"name": frame.destination, "namespace": namespaces}],
-            "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": namespaces}],
+            "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", **named}],
             "namespaceResourceWhitelist": [{"group": group, "kind": kind} for group, kind in KINDS],
         },
     }
 
 
 def namespace_policy(frame: Frame) -> list[Object]:
-    """The admission policy, with its binding, on what Applications of previews may call a namespace.
-
-    https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
-    """
-    name = f"greenroom-{frame.installation}-namespaces"
+    """What Applications of previews may call a namespace, and that none is adopted which exists."""
     tracking = "argocd.argoproj.io/tracking-id"
     ours = (
         f"(has(object.metadata.annotations) && '{tracking}' in object.metadata.annotations"
@@ -84,27 +85,71 @@ def namespace_policy(frame: Frame) -> list[Object]:
         f" || (has(object.metadata.labels) && '{sets.INSTALLATION}' in object.metadata.labels"
         f" && object.metadata.labels['{sets.INSTALLATION}'] == '{frame.installation}')"
     )
+    labels = [sets.INSTALLATION, sets.REPOSITORY_ID, sets.NUMBER]
+    return _policy(
+        f"greenroom-{frame.installation}-namespaces",
+        ("", "v1", "namespaces"),
+        ("of-a-preview", ours),
+        (
+            (
+                f"object.metadata.name.startsWith('{frame.prefix}-')",
+                f"Previews have namespaces called {frame.prefix}-* and no others.",
+            ),
+            (
+                f"oldObject == null || {labels}.all(l,"
+                " l in variables.before && l in variables.now && variables.before[l] == variables.now[l])",
+                "This namespace exists and is not this preview's; it is not adopted.",
+            ),
+        ),
+        variables=(
+            ("now", "has(object.metadata.labels) ? object.metadata.labels : {}"),
+            ("before", "oldObject != null && has(oldObject.metadata.labels) ? oldObject.metadata.labels : {}"),
+        ),
+    )
+
+
+def project_policy(frame: Frame) -> list[Object]:
+    """What Applications of the project are called, and that none of another project is taken over."""
+    project = frame.project
+    return _policy(
+        f"greenroom-{frame.installation}-project",
+        ("argoproj.io", "*", "applications"),
+        ("of-the-project", f"object.spec.project == '{project}'"),
+        (
+            (
+                f"object.metadata.name.startsWith('{frame.prefix}-')",
+                f"Applications of the project {project} are called {frame.prefix}-* and nothing else.",
+            ),
+            (
+                f"oldObject == null || oldObject.spec.project == '{project}'",
+                "This Application exists in another project; it does not become a preview.",
+            ),
+        ),
+    )
+
+
+def _policy(
+    name: str,
+    of: tuple[str, str, str],
+    when: tuple[str, str],
+    validations: Sequence[tuple[str, str]],
+    variables: Sequence[tuple[str, str]] = (),
+) -> list[Object]:
+    """An admission policy with its binding: `of` is group, version and resource; `when` and the rest are CEL.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+    """
     version = {"apiVersion": "admissionregistration.k8s.io/v1"}
-    policy = {
+    group, api, resource = of
+    rule = {"apiGroups": [group], "apiVersions": [api], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
+    policy: Object = {
         "failurePolicy": "Fail",
-        "matchConstraints": {
-            "resourceRules": [
-                {
-                    "apiGroups": [""],
-                    "apiVersions": ["v1"],
-                    "operations": ["CREATE", "UPDATE"],
-                    "resources": ["namespaces"],
-                }
-            ]
-        },
-        "matchConditions": [{"name": "of-a-preview", "expression": ours}],
-        "validations": [
-            {
-                "expression": f"object.metadata.name.startsWith('{frame.prefix}-')",
-                "message": f"Previews have namespaces called {frame.prefix}-* and no others.",
-            }
-        ],
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [{"name": when[0], "expression": when[1]}],
+        "validations": [{"expression": expression, "message": message} for expression, message in validations],
     }
+    if variables:
+        policy["variables"] = [{"name": each, "expression": expression} for each, expression in variables]
     binding = {"policyName": name, "validationActions": ["Deny"]}
     return [
         {**version, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": policy},
@@ -133,7 +178,12 @@ def _application_set(frame: Frame, platform: Platform, repository: Repository, a
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "ApplicationSet",
-        "metadata": {"name": frame.name(repository.name), "namespace": frame.namespace, "labels": frame.labels()},
+        "metadata": {
+            "name": frame.name(repository.name),
+            "namespace": frame.namespace,
+            # Not the installation: a controller would take it for a set of its own.
+            "labels": {sets.RENDERED: "true"},
+        },
         "spec": {
             "goTemplate": True,
             "goTemplateOptions": ["missingkey=error"],

@@ -39,6 +39,7 @@ NUMBER = "greenroom.dev/number"
 ROWS = "greenroom.dev/rows"
 ROW = "greenroom.dev/row"
 GENERATION = "greenroom.dev/generation"
+RENDERED = "greenroom.dev/rendered"
 REFRESH = "argocd.argoproj.io/application-set-refresh"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 REQUEUE_SECONDS = 180
@@ -241,6 +242,14 @@ def application_spec(frame: Frame) -> Object:
         ],
         "revisionHistoryLimit": 2,
     }
+
+
+def made_of(found: Object) -> str:
+    """What no row says of the Applications of a set: the chart, the cluster and the project, for people to read."""
+    spec = found["spec"]["template"]["spec"]
+    source = spec.get("source") or {}
+    chart = "/".join(source[key] for key in ("repoURL", "chart", "path") if source.get(key))
+    return f"{chart} in {(spec.get('destination') or {}).get('name', '')}, project {spec.get('project', '')}"
 
 
 def identity_of(found: Object) -> Identity | None:
