@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from greenroom.config.addresses import url
 from greenroom.config.fields import NAME, Bytes, Cpu, Model
 
 Peers = tuple[dict[str, Any], ...]
@@ -71,9 +72,17 @@ class IngressModel(Model):
     def _whole(self) -> IngressModel:
         if self.kind == "gateway" and not (self.gateway.name and self.gateway.namespace):
             raise ValueError("kind is gateway, but no Gateway is named. Add `gateway: {name: ..., namespace: ...}`.")
-        if self.probe not in ("public", "none") and not re.fullmatch(r"https?://[^/?#\s]+", self.probe):
+        if self.probe not in ("public", "none") and not _bare(self.probe):
             raise ValueError(f"probe: {self.probe!r} is neither `public`, `none` nor http://HOST.")
         return self
+
+
+def _bare(value: str) -> bool:
+    """Whether that is a URL of a host and nothing below it."""
+    try:
+        return bool(re.fullmatch(r"https?://[^/?#\s]+", url(value)))
+    except ValueError:
+        return False
 
 
 class NetworkModel(Model):
