@@ -86,8 +86,11 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         "migrate: x\nmigrateTimeout: 99999999999999d",
-        "migrateTimeout: '99999999999999d' is longer than ten years. Write at most `3650d`.",
+        "migrateTimeout: '99999999999999d' is longer than ten years. Write at most `3650d`, or `never`.",
     ),
+    ("migrate: x\nmigrateTimeout:", "migrateTimeout: has no value. Write one, or remove the line."),
+    ("runAsUser: 0", "runAsUser: 0 is too small. Write 1 or more."),
+    ("runAsUser: node", "runAsUser: 'node' is no whole number. Write digits without quotes."),
     ("env:\n  DEBUG:", 'env.DEBUG: has no value. Write `DEBUG: ""`.'),
     ("env:", "env: has no value. Write one, or remove the line."),
     ("resources: { cpu: }", "resources.cpu: has no value. Write one, or remove the line."),
@@ -318,6 +321,10 @@ PLATFORMS: list[tuple[str, str]] = [
     (
         "registry: { insecure: ['http://localhost:5000'] }",
         "registry.insecure.0: is no host. Write it bare, such as `ghcr.io` or `registry.example.com:5000`.",
+    ),
+    (
+        "imagePullSecrets: [Regcred]",
+        "imagePullSecrets.0: 'Regcred' is no name of a Secret. Use lower-case letters, digits, `-` and `.`.",
     ),
     *(
         (f"database: {url}", f"database: {' '.join(NO_HISTORY)}")

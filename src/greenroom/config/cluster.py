@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, Literal
 
@@ -200,8 +200,12 @@ def chart_settings(
     reader: ReaderModel,
     images: Mapping[str, str] | None = None,
     storage: StorageModel | None = None,
+    pull_secrets: Sequence[str] = (),
 ) -> str:
-    """The chart's `settings` as canonical JSON: a row carries them until its next push."""
+    """The chart's `settings` as canonical JSON: a row carries them until its next push.
+
+    What says nothing is left out where it came later: an upgrade must not look like a change of the settings.
+    """
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
     parts: dict[str, Any] = {
         "ingress": route,
@@ -216,4 +220,6 @@ def chart_settings(
         parts["images"] = dict(images)
     if storage:
         parts["storage"] = storage.model_dump(by_alias=True)
+    if pull_secrets:
+        parts["imagePullSecrets"] = list(pull_secrets)
     return json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -22,7 +22,7 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, SOURCE, Duration, DurationOrNever, ImageName, Model
+from greenroom.config.fields import NAME, OBJECT, SOURCE, Duration, DurationOrNever, ImageName, Model
 from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
     NO_HISTORY,
@@ -191,6 +191,9 @@ class PlatformModel(Model):
     )
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
     defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
+    image_pull_secrets: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
+        (), description="Names of Secrets in the preview's namespace that images are pulled with."
+    )
     external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
     reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
     listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
@@ -254,6 +257,7 @@ def _chart_settings(model: PlatformModel) -> str:
         model.reader,
         model.images,
         model.storage,
+        model.image_pull_secrets,
     )
 
 
