@@ -202,6 +202,10 @@ SERVICES: list[tuple[str, str]] = [
         "image: CHANGE-ME",
         "image: 'CHANGE-ME' names no registry. Write its host first: `registry.example.com/shop/catalog`.",
     ),
+    (
+        "image: registry.example.com:99999/web",
+        "image: 'registry.example.com:99999/web' has a port that cannot be. Ports are 1 to 65535.",
+    ),
     ("image: [a]", "image: is a list. Write `key: value` lines, indented."),
     ('migrate: "sh -c \'foo"', 'migrate: a quote is not closed. Write a list, such as `[sh, -c, "..."]`.'),
     ("migrate: [sleep, 5]", "migrate: 5 in it is no text. Put it in quotes."),

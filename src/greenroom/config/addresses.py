@@ -50,7 +50,7 @@ def api_url(value: str) -> str:
 def host(value: str) -> str:
     """A registry's host, with a port where it has one of its own."""
     name, colon, port = value.partition(":")
-    if not all(map(_LABEL.fullmatch, name.split("."))) or (colon and not _port(port)):
+    if not all(map(_LABEL.fullmatch, name.split("."))) or (colon and not is_port(port)):
         raise ValueError("is no host. Write it bare, such as `ghcr.io` or `registry.example.com:5000`.")
     return value
 
@@ -58,7 +58,7 @@ def host(value: str) -> str:
 def listener(value: str) -> str:
     """host:port to listen on; port 0 takes a free one."""
     where, _, port = value.rpartition(":")
-    if not _HOST.fullmatch(where) or not _port(port, least=0):
+    if not _HOST.fullmatch(where) or not is_port(port, least=0):
         raise ValueError(f"{value!r} is no address. Write host:port, such as 127.0.0.1:8080.")
     return value
 
@@ -80,7 +80,8 @@ def collide(one: str, other: str) -> bool:
     return same or where in EVERYWHERE or where2 in EVERYWHERE
 
 
-def _port(text: str, least: int = 1) -> bool:
+def is_port(text: str, least: int = 1) -> bool:
+    """Whether something can listen there."""
     return text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= 65535
 
 

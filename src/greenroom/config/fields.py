@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from greenroom.config.addresses import is_port
+
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 OBJECT = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -167,6 +169,8 @@ def image(value: Any) -> str:
         raise ValueError(f"{value!r} has upper case in it; image names are lower case. Write `{value.lower()}`.")
     if not _IMAGE.fullmatch(value):
         raise ValueError(f"{value!r} is no image without a tag. Write `registry.example.com/shop/catalog`; see `tag:`.")
+    if ":" in host and not is_port(host.partition(":")[2]):
+        raise ValueError(f"{value!r} has a port that cannot be. Ports are 1 to 65535.")
     return value
 
 
