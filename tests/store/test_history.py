@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +42,8 @@ async def test_what_is_recorded_twice_is_kept_once(url: str) -> None:
         assert await history.record(event("a"), event("c", 2)) == 1
         assert [e.key for e in await history.events()] == ["c", "b", "a"]
         assert [e.key for e in await history.events(Identity(7, 2))] == ["c"]
+        assert [e.key for e in await history.named("shop", 1)] == ["b", "a"]
+        assert await history.named("shop", 3) == await history.named("web", 1) == ()
         assert (await history.events(limit=1))[0] == event("c", 2)
         assert await history.record_deployments(deployment("a"), deployment("a")) == 1
         assert await history.deployments() == (deployment("a"),)
@@ -85,6 +88,44 @@ async def test_a_corrupt_file_is_a_sentence(tmp_path: Path) -> None:
     file.write_bytes(b"this is no database" * 100)
     with pytest.raises(Failed, match=r"is corrupt .* Move it away"):
         await migrate(f"sqlite+aiosqlite:///{file}")
+
+
+def _garbage(file: Path) -> None:
+    for path in file.parent.glob("history.sqlite3*"):
+        path.write_bytes(b"garbage!" * 4000)
+
+
+def _no_table(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("DROP TABLE events")
+    connection.close()
+
+
+def _no_json(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("INSERT INTO events SELECT 9, 'x', at, 7, 'shop', 1, 'ready', 'x', '{' FROM events LIMIT 1")
+    connection.close()
+
+
+@pytest.mark.parametrize("spoil", [_garbage, _no_table, _no_json])
+async def test_a_history_that_breaks_while_it_runs_is_a_sentence(
+    spoil: Callable[[Path], None], url: str, tmp_path: Path
+) -> None:
+    async with History(url) as history:
+        await history.record(event("a"))
+    async with History(url) as history:
+        spoil(tmp_path / "history.sqlite3")
+        for reading in (history.events(Identity(7, 1)), history.named("shop", 1)):
+            with pytest.raises(
+                Failed, match=r"^The history cannot be read \([^\n]+\)\. Previews do not depend on it\.$"
+            ):
+                await reading
+
+
+async def test_a_number_that_no_database_holds_is_a_sentence(url: str) -> None:
+    async with History(url) as history:
+        with pytest.raises(Failed, match="cannot be read"):
+            await history.named("shop", 10**30)
 
 
 async def test_a_newer_history_is_refused(url: str, tmp_path: Path) -> None:

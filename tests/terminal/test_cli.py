@@ -46,6 +46,9 @@ class Asked:
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
         return ()
 
+    async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Any, ...]:
+        return ()
+
 
 def status(number: int, stage: Stage, hold: str = "") -> Status:
     reason = reasons.label_gone("preview")

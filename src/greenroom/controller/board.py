@@ -44,6 +44,11 @@ class Board:
         self.statuses = others | gone | asked
         self.version += 1
 
+    def trouble(self, repository: str) -> str:
+        """Why a repository cannot be read now; empty when it can."""
+        known = self.repositories.get(repository)
+        return known.trouble if known else ""
+
     def find(self, repository: str, number: int) -> Status | None:
         """The status of `repository#number`, by the repository's short name."""
         return next((s for s in self.statuses.values() if (s.repository, s.number) == (repository, number)), None)
