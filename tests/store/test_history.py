@@ -136,7 +136,29 @@ async def test_a_newer_history_is_refused(url: str, tmp_path: Path) -> None:
         await migrate(url)
 
 
-async def test_a_folder_that_is_none(tmp_path: Path) -> None:
+NOWHERE = "postgresql+psycopg://nobody:hunter22@127.0.0.1:1/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "is no URL of a history"),
+        ("mysql://ada:hunter22@db/x", "is no URL of a history"),
+        ("sqlite:///x", "is no URL of a history"),
+        (NOWHERE, "cannot be used for the history"),
+        (f"{NOWHERE}?nonsense=1", 'invalid connection option "nonsense"'),
+        ("postgresql+psycopg://127.0.0.1:1/x?password=hunter22", "cannot be used for the history"),
+        ("sqlite+aiosqlite:///{folder}/file/history.sqlite3", "(File exists)"),
+        ("sqlite+aiosqlite:////proc/nowhere/history.sqlite3", "(No such file or directory)"),
+        ("sqlite+aiosqlite:///{folder}", "(unable to open database file)"),
+    ],
+)
+async def test_what_cannot_hold_a_history_is_one_sentence_without_a_password(
+    url: str, words: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises((Failed, OSError)):
-        await migrate(f"sqlite+aiosqlite:///{tmp_path / 'file' / 'history.sqlite3'}")
+    with pytest.raises(Failed) as found:
+        await migrate(url.format(folder=tmp_path))
+    assert words in str(found.value)
+    assert "\n" not in str(found.value)
+    assert "hunter22" not in str(found.value)
