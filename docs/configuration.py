@@ -30,7 +30,7 @@ For your editor: `# yaml-language-server: $schema=...` with [schema/greenroom.js
 
 Durations are a number and a unit: `30s`, `90m`, `12h`, `3d`. Commands are lists, or one string that is split as a shell
 would; no shell runs. Secrets are never in these files, only the names of the variables (upper case) or files that hold them.
-`chart`, `overlay`, `access`, `jira` and `velocity` are reserved for later releases and refused.
+`chart`, `overlay`, `access`, `jira`, `velocity` and, outside of a need, `seed` are reserved for later releases and refused.
 """
 
 

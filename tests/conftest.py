@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from greenroom.simulator.faults import ALL, Faults
 from judge import COUNTS, operations
@@ -20,6 +23,15 @@ def _counting(self: Faults, name: str, path: str = "") -> bool:
 
 
 Faults.fires = _counting  # type: ignore[method-assign]  # counts over all simulators of the run; changes nothing
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """For a test that sets logging up: what is captured for it ends with it."""
+    handlers = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers = handlers
+    structlog.reset_defaults()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +44,22 @@ def test_a_known_secret_never_comes_through(before: str, after: str) -> None:
 def test_what_looks_like_a_secret_is_hidden_and_nothing_else(text: str, shown: str) -> None:
     assert logs.scrub(text) == shown
     assert logs.scrub(shown) == shown, "scrubbed again it stays"
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_what_a_library_logs_is_a_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.hide(SECRET)
+    logs.configure()
+    logger = logging.getLogger("uvicorn.error")
+    try:
+        raise ValueError(f"with {SECRET}")
+    except ValueError:
+        logger.exception("it failed with %s", SECRET)
+    logger.info("not this")
+    [line] = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["logger"], told["level"]) == ("it failed with [hidden]", "uvicorn.error", "error")
+    assert "ValueError: with [hidden]" in told["exception"]
 
 
 def test_a_very_short_secret_does_not_spoil_all_text() -> None:

@@ -46,11 +46,17 @@ FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path(
 
 
 class _Group(click.Group):
-    """Turns our errors into one sentence on stderr and the exit code that belongs to them."""
+    """Turns our errors into one sentence on stderr and the exit code that belongs to them; an interruption is 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except click.Abort as error:  # a question that was answered with no, or with Ctrl-C
+            if isinstance(error.__context__, KeyboardInterrupt):
+                sys.exit(130)
+            raise
         except FixConfiguration as error:
             from greenroom import config
 
@@ -344,7 +350,7 @@ def completion(shell: str) -> None:
 
 def _named(preview: str) -> tuple[str, int]:
     repository, found, number = preview.partition("#")
-    if not (found and repository and number.isdecimal()):
+    if not (found and repository and number.isascii() and number.isdecimal() and "/" not in repository):
         raise click.UsageError(
             f"{preview!r} names no preview. Write the repository's short name and a number: shop#42."
         )

@@ -56,8 +56,19 @@ def _scrub_line(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mut
     return {key: scrubbed(value) for key, value in line.items()}
 
 
+class _Ours(logging.Handler):
+    """What libraries log by the standard library, as a line of ours, without secrets."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record."""
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
 def configure() -> None:
     """Set logging up for this process, on stderr."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Ours) for handler in root.handlers):
+        root.addHandler(_Ours(logging.WARNING))
     terminal = sys.stderr.isatty()
     shown: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     structlog.configure(

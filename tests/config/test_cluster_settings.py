@@ -218,3 +218,14 @@ def test_the_class_of_volumes_reaches_the_chart() -> None:
     text = chart_settings(*made)
     fits_the_chart(text)
     assert json.loads(text)["storage"] == {"className": "gp3", "size": "5Gi"}
+
+
+def test_secrets_to_pull_with_reach_the_chart_and_without_them_the_settings_are_those_of_before() -> None:
+    """Settings that differ would look like a change of the configuration in every preview."""
+    bare: Any = [*(model() for model in MODELS.values()), None, None]
+    named: Any = [*bare, ["registry", "mirror"]]
+    text = chart_settings(*named)
+    fits_the_chart(text)
+    told = json.loads(text)
+    assert told.pop("imagePullSecrets") == ["registry", "mirror"]
+    assert chart_settings(*bare) == json.dumps(told, sort_keys=True, separators=(",", ":"))

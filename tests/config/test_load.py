@@ -245,6 +245,22 @@ def test_a_secret_does_not_print_itself(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert SecretSource("The token", file=str(tmp_path / "token")).read().reveal() == "from a file"
 
 
+@pytest.mark.parametrize("url", ["postgres://me:hunter2@db/x", "mysql://db/x", "nonsense", "postgresql+psycopg://h:x/"])
+def test_a_secret_that_is_no_url_of_a_history_is_said_without_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTORY_URL", url)
+    found = config.load(folder(tmp_path, {**PLATFORM, "databaseFrom": {"env": "HISTORY_URL"}})).settings
+    with pytest.raises(FixConfiguration) as wrong:
+        _ = found.history
+    assert config.report(wrong.value) == (
+        "greenroom.yaml: databaseFrom: what HISTORY_URL holds is no URL of a history."
+        " Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
+    )
+    monkeypatch.setenv("HISTORY_URL", "postgresql+psycopg://me:hunter2@db/x")
+    assert found.history == "postgresql+psycopg://me:hunter2@db/x"
+
+
 @pytest.mark.parametrize(
     "source", [SecretSource("The token", env="UNSET_HERE"), SecretSource("The token", file="/none")]
 )

@@ -11,6 +11,7 @@ import yaml
 
 from greenroom import config
 from greenroom.config.fields import in_words
+from greenroom.config.settings import NO_HISTORY
 from greenroom.errors import FixConfiguration
 
 PLATFORM = """
@@ -53,6 +54,43 @@ SERVICES: list[tuple[str, str]] = [
         "image: { repository: registry.example.com/acme/web, tag: {sha} }",
         'image.tag: YAML reads `{sha}` as a mapping. Quote it: `tag: "{sha}"`.',
     ),
+    (
+        "image: { repository: registry.example.com/acme/web, tag: 'größe-{sha}' }",
+        "image.tag: 'größe-{sha}' makes no valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
+        " and begin with none of the last two.",
+    ),
+    (
+        "image: { repository: registry.example.com/acme/web, tag: '-{sha}' }",
+        "image.tag: '-{sha}' makes no valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
+        " and begin with none of the last two.",
+    ),
+    (
+        f"image: {{ repository: registry.example.com/acme/web, tag: '{'x' * 88}-{{sha}}' }}",
+        "image.tag: makes tags of more than 128 characters. Shorten it.",
+    ),
+    *(
+        (
+            f"image: {{ repository: registry.example.com/acme/web, tag: '{tag}' }}",
+            f"image.tag: '{tag}' has a brace that is alone. Write fields whole, such as `pr-{{sha}}`.",
+        )
+        for tag in ("{", "{sha}{", "{{sha}}")
+    ),
+    (
+        "seed: seed/shop.sql",
+        "seed: `seed` is reserved for a later release (seeds of several needs at once)."
+        " Write it at the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
+    ),
+    (
+        "processes: { web: { port: 80, commnd: x } }",
+        "processes.web.commnd: unknown key `commnd`. Did you mean `command`?",
+    ),
+    (
+        "migrate: x\nmigrateTimeout: 99999999999999d",
+        "migrateTimeout: '99999999999999d' is longer than ten years. Write at most `3650d`, or `never`.",
+    ),
+    ("migrate: x\nmigrateTimeout:", "migrateTimeout: has no value. Write one, or remove the line."),
+    ("runAsUser: 0", "runAsUser: 0 is too small. Write 1 or more."),
+    ("runAsUser: node", "runAsUser: 'node' is no whole number. Write digits without quotes."),
     ("env:\n  DEBUG:", 'env.DEBUG: has no value. Write `DEBUG: ""`.'),
     ("env:", "env: has no value. Write one, or remove the line."),
     ("resources: { cpu: }", "resources.cpu: has no value. Write one, or remove the line."),
@@ -164,6 +202,10 @@ SERVICES: list[tuple[str, str]] = [
         "image: CHANGE-ME",
         "image: 'CHANGE-ME' names no registry. Write its host first: `registry.example.com/shop/catalog`.",
     ),
+    (
+        "image: registry.example.com:99999/web",
+        "image: 'registry.example.com:99999/web' has a port that cannot be. Ports are 1 to 65535.",
+    ),
     ("image: [a]", "image: is a list. Write `key: value` lines, indented."),
     ('migrate: "sh -c \'foo"', 'migrate: a quote is not closed. Write a list, such as `[sh, -c, "..."]`.'),
     ("migrate: [sleep, 5]", "migrate: 5 in it is no text. Put it in quotes."),
@@ -247,6 +289,57 @@ PLATFORMS: list[tuple[str, str]] = [
         "github: { apiUrl: github.acme.example/api/v3 }",
         "github.apiUrl: 'github.acme.example/api/v3' is no URL. Write it whole: https://github.acme.example/api/v3.",
     ),
+    (
+        "github: { apiUrl: 'https://github.example.com/api/v3?x=1' }",
+        "github.apiUrl: holds more than a host and a path. Write `https://HOST/api/v3`.",
+    ),
+    (
+        "github: { apiUrl: 'http://[::1' }",
+        "github.apiUrl: 'http://[::1' has a host or port that cannot be. Ports are 1 to 65535.",
+    ),
+    (
+        "ingress: { probe: 'http://traefik:99999' }",
+        "ingress: probe: 'http://traefik:99999' is neither `public`, `none` nor http://HOST.",
+    ),
+    (
+        f"domain: {'a' * 64}.example.com",
+        "domain: `aaaaaaaaaaaaaaaaaaaa…` is longer than the 63 characters between two dots. Shorten it.",
+    ),
+    (
+        "domain: example.com-",
+        "domain: 'example.com-' is no domain. Write it bare, such as `preview.example.com`.",
+    ),
+    (
+        "listen: { webhook: 'our host:80' }",
+        "listen.webhook: 'our host:80' is no address. Write host:port, such as 127.0.0.1:8080.",
+    ),
+    (
+        "repositories: { web: acme/web, site: acme/web }",
+        "repositories.site: acme/web has the short name `web` already. Remove one of the two.",
+    ),
+    (
+        "registry: { credentials: { 'https://index.docker.io/v1/': { user: a, passwordFrom: { env: P } } } }",
+        "registry.credentials.https://index.docker.io/v1/: is no host."
+        " Write it bare, such as `ghcr.io` or `registry.example.com:5000`.",
+    ),
+    (
+        "registry: { insecure: ['http://localhost:5000'] }",
+        "registry.insecure.0: is no host. Write it bare, such as `ghcr.io` or `registry.example.com:5000`.",
+    ),
+    (
+        "imagePullSecrets: [Regcred]",
+        "imagePullSecrets.0: 'Regcred' is no name of a Secret. Use lower-case letters, digits, `-` and `.`.",
+    ),
+    *(
+        (f"database: {url}", f"database: {' '.join(NO_HISTORY)}")
+        for url in ("nonsense", "mysql://h/d", "postgresql://h/d", "sqlite+aiosqlite://", "postgresql+psycopg://h:x/d")
+    ),
+    ("resync: 9999999d", "resync: '9999999d' is longer than ten years. Write at most `3650d`."),
+    (
+        f"lifetime: {{ inactiveAfter: {'9' * 20}d }}",
+        f"lifetime.inactiveAfter: '{'9' * 20}d' is longer than ten years. Write at most `3650d`, or `never`.",
+    ),
+    ("lifetime: { maxAge: }", "lifetime.maxAge: has no value. Write one, or remove the line."),
     ("resync: 0s", "resync: shorter than a second. Write at least `1s`; `10m` suits GitHub."),
     (
         "scheduling: { tolerations: [{ key: [a] }] }",
@@ -281,6 +374,12 @@ def test_what_is_wrong_with_the_platform_is_said_once(text: str, sentence: str, 
         "listen: { webhook: '127.0.0.1:8081' }\nengine: local",  # the plugin's port, where nobody asks for rows
         "label: review\nlifetime: { keepLabel: preview }",
         "staging: { web: 'http://[::1]:80/x?y=$(HOME)&b=$$' }",
+        "github: { apiUrl: 'http://[::1]:80/api/v3' }",
+        "listen: { webhook: '[::]:8090', metrics: 'greenroom.acme.internal:8091' }",
+        "registry: { insecure: ['localhost:5000', '10.0.0.1'], realms: [auth.example.com] }",
+        f"domain: {'a' * 63}.xn--p1ai",
+        "lifetime: { inactiveAfter: 3650d, maxAge: never }",
+        "database: postgresql+psycopg:///greenroom?host=/run/postgresql",
     ],
 )
 def test_what_is_right_is_let_through(text: str, tmp_path: Path) -> None:
@@ -302,6 +401,13 @@ def test_a_file_whose_name_makes_no_service_wants_a_name(name: str, meant: str, 
 
 def test_with_a_name_the_file_may_be_called_as_it_likes(tmp_path: Path) -> None:
     assert found(tmp_path, {"My Web": f"name: web\n{WEB}"}) == []
+
+
+def test_two_spellings_of_a_repository_are_one(tmp_path: Path) -> None:
+    platform = f"{PLATFORM}repositories: {{ shop: acme/web }}"
+    assert found(tmp_path, {"api": WEB, "web": WEB.replace(": acme/web", ": Acme/Web")}, platform) == [
+        "services/web.yaml: repository: Acme/Web is acme/web in services/api.yaml. Write it the same way in both."
+    ]
 
 
 @pytest.mark.parametrize(

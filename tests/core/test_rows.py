@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from builders import NOW, PLATFORM, digest, row, sha
 from greenroom.core import codec
@@ -170,3 +173,36 @@ def test_a_row_of_before_needs_had_parts_is_read_and_differs() -> None:
     found = codec.loaded(Row, older)
     assert found.services[0].needs[0].name == "db"
     assert not alike(found, made)
+
+
+def test_an_upgrade_restarts_no_preview_that_does_not_use_what_is_new() -> None:
+    """Rows of before `run_as_user` are the rows of today, and so are the revisions that their pods carry."""
+    made = row(42, services=(CATALOG,))
+    older = codec.dumped(made)
+    del older["services"][0]["run_as_user"]
+    found = codec.loaded(Row, older)
+    assert found == made
+    assert revision(CATALOG, made) == "c459b3ff4903"
+    assert "runAsUser" not in _values_of(made)
+
+
+def test_the_number_of_a_user_reaches_the_chart_and_makes_new_pods() -> None:
+    numbered = replace(CATALOG, run_as_user=1000)
+    old, new = row(42, services=(CATALOG,)), row(42, services=(numbered,))
+    assert _values_of(new)["runAsUser"] == 1000
+    assert codec.loaded(Row, codec.dumped(new)) == new
+    assert not alike(old, new)
+    assert revision(CATALOG, old) != revision(numbered, new)
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(None, 0), (timedelta(minutes=5), 300), (timedelta(milliseconds=1), 1)])
+def test_no_limit_of_a_migration_is_a_zero_in_the_row(limit: timedelta | None, seconds: int) -> None:
+    made = row(42, services=(replace(CATALOG, migrate_timeout=limit),))
+    assert _values_of(made)["migrate"]["timeoutSeconds"] == seconds
+    assert codec.loaded(Row, codec.dumped(made)) == made
+
+
+def _values_of(made: Row) -> dict[str, Any]:
+    values: Any = parameters(made, PLATFORM)["values"]
+    found: dict[str, Any] = values["services"]["catalog"]
+    return found

@@ -30,6 +30,8 @@ DIGEST = "sha256:" + "a" * 64
         (f"ghcr.io/acme/web@{DIGEST}", Reference("ghcr.io", "acme/web", DIGEST)),
         ("python:3.12", Reference("registry-1.docker.io", "library/python", "3.12")),
         ("docker.io/acme/web:1", Reference("registry-1.docker.io", "acme/web", "1")),
+        ("index.docker.io/acme/web:1", Reference("registry-1.docker.io", "acme/web", "1")),
+        ("registry-1.docker.io/redis:8", Reference("registry-1.docker.io", "library/redis", "8")),
     ],
 )
 def test_references(text: str, expected: Reference) -> None:
@@ -171,6 +173,57 @@ async def test_credentials_never_go_elsewhere(realm: str) -> None:
     assert "which is not allowed" in state.why
     assert len(seen) == 1
     assert not [r for r in seen if "authorization" in r.headers]
+
+
+@pytest.mark.parametrize(
+    "realm",
+    ["https://[bad", "https://r.example.com:99999999/t", "/token", "https://r.example.com:x/", "https://[::1%]/"],
+)
+async def test_a_realm_that_is_no_address_is_unknown_and_asked_nothing(realm: str) -> None:
+    seen: list[httpx2.Request] = []
+    refused = httpx2.Response(401, headers={"www-authenticate": f'Bearer realm="{realm}",service="r"'})
+    async with answering(refused, seen) as client:
+        state = await Registry(client, {"r.example.com": Credentials("ci", "s3cret")}).look("r.example.com/shop/web:v1")
+    assert isinstance(state, Unknown)
+    assert state.why.startswith("r.example.com sends us for a token to ")
+    assert {r.url.path for r in seen} == {"/v2/shop/web/manifests/v1"}
+
+
+async def test_a_token_that_no_header_can_hold_is_unknown() -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/token":
+            return httpx2.Response(200, json={"token": "größe"})
+        realm = 'Bearer realm="https://r.example.com/token",service="r"'
+        return httpx2.Response(401, headers={"www-authenticate": realm})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        state = await Registry(client).look("r.example.com/shop/web:v1")
+    assert isinstance(state, Unknown)
+    assert "is not understood" in state.why
+
+
+@pytest.mark.parametrize("name", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+async def test_docker_hub_is_one_registry_under_all_its_names(name: str) -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "auth.docker.io":
+            login = httpx2.BasicAuth("ci", "p").auth_flow(httpx2.Request("GET", "https://x"))
+            assert request.headers["authorization"] == next(login).headers["authorization"]
+            return httpx2.Response(200, json={"token": "t"})
+        if request.headers.get("authorization") == "Bearer t":
+            return httpx2.Response(200, headers={"docker-content-digest": DIGEST})
+        realm = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'
+        return httpx2.Response(401, headers={"www-authenticate": realm})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        state = await Registry(client, {name: Credentials("ci", "p")}).look("docker.io/acme/web:1")
+    assert state == Present(DIGEST)
+
+
+async def test_a_missing_login_is_asked_for_under_the_name_that_people_write() -> None:
+    seen: list[httpx2.Request] = []
+    async with answering(httpx2.Response(401, headers={"www-authenticate": "Basic realm=hub"}), seen) as client:
+        state = await Registry(client).look("docker.io/acme/web:1")
+    assert state == Unknown("docker.io wants a login; add it under `registry.credentials` in greenroom.yaml.")
 
 
 async def test_an_allowed_realm_may_issue_tokens() -> None:

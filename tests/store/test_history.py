@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +42,8 @@ async def test_what_is_recorded_twice_is_kept_once(url: str) -> None:
         assert await history.record(event("a"), event("c", 2)) == 1
         assert [e.key for e in await history.events()] == ["c", "b", "a"]
         assert [e.key for e in await history.events(Identity(7, 2))] == ["c"]
+        assert [e.key for e in await history.named("shop", 1)] == ["b", "a"]
+        assert await history.named("shop", 3) == await history.named("web", 1) == ()
         assert (await history.events(limit=1))[0] == event("c", 2)
         assert await history.record_deployments(deployment("a"), deployment("a")) == 1
         assert await history.deployments() == (deployment("a"),)
@@ -87,6 +90,44 @@ async def test_a_corrupt_file_is_a_sentence(tmp_path: Path) -> None:
         await migrate(f"sqlite+aiosqlite:///{file}")
 
 
+def _garbage(file: Path) -> None:
+    for path in file.parent.glob("history.sqlite3*"):
+        path.write_bytes(b"garbage!" * 4000)
+
+
+def _no_table(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("DROP TABLE events")
+    connection.close()
+
+
+def _no_json(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("INSERT INTO events SELECT 9, 'x', at, 7, 'shop', 1, 'ready', 'x', '{' FROM events LIMIT 1")
+    connection.close()
+
+
+@pytest.mark.parametrize("spoil", [_garbage, _no_table, _no_json])
+async def test_a_history_that_breaks_while_it_runs_is_a_sentence(
+    spoil: Callable[[Path], None], url: str, tmp_path: Path
+) -> None:
+    async with History(url) as history:
+        await history.record(event("a"))
+    async with History(url) as history:
+        spoil(tmp_path / "history.sqlite3")
+        for reading in (history.events(Identity(7, 1)), history.named("shop", 1)):
+            with pytest.raises(
+                Failed, match=r"^The history cannot be read \([^\n]+\)\. Previews do not depend on it\.$"
+            ):
+                await reading
+
+
+async def test_a_number_that_no_database_holds_is_a_sentence(url: str) -> None:
+    async with History(url) as history:
+        with pytest.raises(Failed, match="cannot be read"):
+            await history.named("shop", 10**30)
+
+
 async def test_a_newer_history_is_refused(url: str, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "history.sqlite3") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -95,7 +136,29 @@ async def test_a_newer_history_is_refused(url: str, tmp_path: Path) -> None:
         await migrate(url)
 
 
-async def test_a_folder_that_is_none(tmp_path: Path) -> None:
+NOWHERE = "postgresql+psycopg://nobody:hunter22@127.0.0.1:1/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "is no URL of a history"),
+        ("mysql://ada:hunter22@db/x", "is no URL of a history"),
+        ("sqlite:///x", "is no URL of a history"),
+        (NOWHERE, "cannot be used for the history"),
+        (f"{NOWHERE}?nonsense=1", 'invalid connection option "nonsense"'),
+        ("postgresql+psycopg://127.0.0.1:1/x?password=hunter22", "cannot be used for the history"),
+        ("sqlite+aiosqlite:///{folder}/file/history.sqlite3", "(File exists)"),
+        ("sqlite+aiosqlite:////proc/nowhere/history.sqlite3", "(No such file or directory)"),
+        ("sqlite+aiosqlite:///{folder}", "(unable to open database file)"),
+    ],
+)
+async def test_what_cannot_hold_a_history_is_one_sentence_without_a_password(
+    url: str, words: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises((Failed, OSError)):
-        await migrate(f"sqlite+aiosqlite:///{tmp_path / 'file' / 'history.sqlite3'}")
+    with pytest.raises(Failed) as found:
+        await migrate(url.format(folder=tmp_path))
+    assert words in str(found.value)
+    assert "\n" not in str(found.value)
+    assert "hunter22" not in str(found.value)

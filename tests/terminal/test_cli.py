@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -46,6 +50,9 @@ class Asked:
         return {"preview": name, "service": "payments", "to": "staging", "done": True}
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
+        return ()
+
+    async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Any, ...]:
         return ()
 
 
@@ -120,6 +127,78 @@ async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[As
         assert found.exit_code == 1
         assert found.stderr == "shop#1: not held, so nothing was released. Held now: shop#2.\n"
     assert loop.by == []
+
+
+@pytest.mark.parametrize("name", ["a b#1", "shöp#1", "..#1", "?#1", "%2e%2e#1", f"shop#{9**30}"])
+async def test_a_name_of_nothing_is_not_seen_whatever_is_in_it(name: str, asked: tuple[Asked, str]) -> None:
+    found = await run(asked[1], "explain", name)
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert found.stderr == f"{name}: Greenroom has not seen this pull request; is it open?\n"
+
+
+@pytest.mark.parametrize("name", ["shop", "#1", "shop#", "shop#x", "shop#٣", "acme/shop#1"])
+def test_what_is_no_name_of_a_preview_is_told_how_it_is_written(name: str) -> None:
+    found = RUNNER.invoke(main, ["explain", name])
+    assert found.exit_code == 2
+    assert "names no preview. Write the repository's short name and a number: shop#42." in found.stderr
+
+
+@pytest.mark.parametrize(
+    "admin",
+    ["127.0.0.1:8083", "http://", "http://127.0.0.1:notaport", "http://127.0.0.1:70000", "http://[::1", "http://größe"],
+)
+def test_what_is_no_address_of_an_admin_port_is_said(admin: str) -> None:
+    found = RUNNER.invoke(main, ["list", "--admin", admin])
+    assert found.exit_code == 2
+    assert found.stderr == f"{admin} is no address of an admin port; it looks like http://127.0.0.1:8083.\n"
+
+
+HTTP = b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "what answers there speaks no HTTP"),
+        (HTTP + b"[1]", "what answers there is something else"),
+        (HTTP + b"<html>", "what answers there is something else"),
+        (HTTP + b"\xff", "what answers there is something else"),
+        (HTTP.replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\n{"), "what answers there speaks no HTTP"),
+        (b"", "what answers there speaks no HTTP"),
+    ],
+)
+async def test_what_is_no_greenroom_is_said_in_one_sentence(answer: bytes, why: str) -> None:
+    async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(answering, "127.0.0.1", 0)
+    async with server:
+        admin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        found = await run(admin, "list")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert found.stderr == f"No Greenroom answers at {admin} ({why}). Is `greenroom serve` running there?\n"
+
+
+async def test_a_slash_after_the_address_does_no_harm(asked: tuple[Asked, str]) -> None:
+    assert (await run(f"{asked[1]}/", "list")).exit_code == 0
+
+
+def test_an_interrupted_command_ends_with_130_and_no_word() -> None:
+    """The one who waits for an answer that does not come; `accept` tells when it has begun to."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        admin = f"http://127.0.0.1:{server.getsockname()[1]}"
+        child = subprocess.Popen(
+            [sys.executable, "-m", "greenroom", "list", "--admin", admin],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        connection, _ = server.accept()
+        with connection:
+            child.send_signal(signal.SIGINT)
+            told = child.communicate(timeout=10)
+    assert (child.returncode, told) == (130, (b"", b""))
 
 
 @pytest.mark.parametrize(

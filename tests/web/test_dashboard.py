@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from greenroom import logs
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity, Running
@@ -30,8 +31,21 @@ HOSTILE = "<script>alert(1)</script> `code` \"'"
 
 
 class Past:
+    """A history with one event of every preview, or with what was noted of `shop#9`, or one that is broken."""
+
+    def __init__(self, *noted: Event, broken: Exception | None = None) -> None:
+        self._noted = noted
+        self._broken = broken
+
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        if self._broken:
+            raise self._broken
         return (Event("k", NOW, 7, "shop", 1, "ready", f"Everything answers {HOSTILE}."),)
+
+    async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Event, ...]:
+        if self._broken:
+            raise self._broken
+        return self._noted if (repository, number) == ("shop", 9) else ()
 
 
 class Nothing:
@@ -74,11 +88,22 @@ def status(number: int, stage: Stage = Stage.READY, title: str = "A change") -> 
     )
 
 
-def client(*statuses: Status, trouble: str = "", host: str = "localhost") -> httpx2.AsyncClient:
+def board_of(*statuses: Status, trouble: str = "") -> Board:
     health = {"shop": RepositoryHealth("shop", "acme/shop", NOW, trouble, NOW)}
-    board = Board({s.identity: s for s in statuses}, health, NOW, 1)
-    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    return Board({s.identity: s for s in statuses}, health, NOW, 1)
+
+
+def client(
+    *statuses: Status, trouble: str = "", host: str = "localhost", past: Past | None = None
+) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(dashboard(board_of(*statuses, trouble=trouble), past or Past(), "test"))
     return httpx2.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+def asking(*statuses: Status, trouble: str = "", past: Past | None = None) -> httpx2.AsyncClient:
+    """The admin port, asked as the command line does."""
+    transport = httpx2.ASGITransport(admin(board_of(*statuses, trouble=trouble), past or Past(), Nothing()))
+    return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers={"x-greenroom": "cli"})
 
 
 async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
@@ -225,6 +250,119 @@ async def test_one_preview_with_its_story() -> None:
     assert (await client().get("/previews/shop/9")).status_code == 404
 
 
+BROKEN = "The history cannot be read (database is locked). Previews do not depend on it."
+
+
+async def test_a_history_that_breaks_takes_nothing_else_along() -> None:
+    past = Past(broken=Failed(BROKEN))
+    page = await client(status(1), past=past).get(PAGE)
+    assert (page.status_code, BROKEN in page.text, "https://web-pr-1" in page.text) == (200, True, True)
+    answer = await asking(status(1), past=past).get("/api/previews/shop/1")
+    assert answer.status_code == 200
+    lines = printing.explained(answer.json(), None).splitlines()
+    assert lines[0] == "shop#1: ready"
+    assert BROKEN in " ".join(" ".join(lines).split())
+    for unknown in (client(past=past).get("/previews/shop/9"), asking(past=past).get("/api/previews/shop/9")):
+        found = await unknown
+        assert (found.status_code, BROKEN in found.text) == (404, True)
+
+
+@pytest.mark.usefixtures("logging_restored")
+async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_tells_no_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure()
+    logs.hide("hunter2-of-the-team")
+    past = Past(broken=RuntimeError("postgresql://me:hunter2-of-the-team@db/x"))
+    page = await client(status(1), past=past).get(PAGE)
+    assert page.status_code == 500
+    assert "This page failed in a way that Greenroom does not know (RuntimeError); see its log." in page.text
+    assert '<header><a class="brand" href="/">' in page.text
+    assert "content-security-policy" in page.headers
+    answer = await asking(status(1), past=past).get("/api/previews/shop/1")
+    assert answer.status_code == 500
+    assert "(RuntimeError); see its log." in answer.json()["error"]
+    told = capsys.readouterr().err
+    assert told.count("Traceback") == 2
+    assert "hunter2-of-the-team" not in told
+
+
+@pytest.mark.parametrize("name", ["explain", "page"])
+async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: str) -> None:
+    text = "It was closed by ada. Nothing is left of it."
+    noted = (
+        Event("c", NOW, 7, "shop", 9, "removed", text, {"code": "removed"}),
+        Event("b", NOW - timedelta(minutes=1), 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"}),
+    )
+    if name == "page":
+        page = await client(past=Past(*noted)).get("/previews/shop/9")
+        assert (page.status_code, page.text.count(text), "> removed<" in page.text) == (200, 2, True)
+        return
+    answer = (await asking(past=Past(*noted)).get("/api/previews/shop/9")).json()
+    assert printing.explained(answer, None).splitlines()[:3] == [
+        "shop#9: removed",
+        f"  {text}",
+        "  Since 2026-03-02 12:00 UTC.",
+    ]
+    assert len(answer["events"]) == 2
+
+
+async def test_what_was_not_removed_and_is_not_seen_is_told_with_the_last_that_is_known() -> None:
+    noted = Event("b", NOW, 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"})
+    ready = Event("a", NOW, 7, "shop", 9, "ready", "Everything answers.", {"code": "ready"})
+    sentence = (
+        "Greenroom has not seen this pull request since it started. The last that it noted, at 2026-03-02 12:00 UTC: "
+    )
+    for past, last in ((Past(ready), "Everything answers."), (Past(noted, ready), "It was closed by ada.")):
+        answer = await asking(trouble="GitHub is not reached.", past=past).get("/api/previews/shop/9")
+        assert answer.status_code == 404
+        assert answer.json()["error"] == f"shop#9: {sentence}{last} shop cannot be read now: GitHub is not reached."
+        page = await client(trouble="GitHub is not reached.", past=past).get("/previews/shop/9")
+        assert (page.status_code, f"{sentence}{last}" in page.text) == (404, True)
+        assert "<strong>shop</strong> cannot be read now: GitHub is not reached." in page.text
+
+
+async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_explain_does() -> None:
+    trouble = "GitHub answered 500 to POST /graphql."
+    page = (await client(status(1), trouble=trouble).get(PAGE)).text
+    assert f"<strong>shop</strong> cannot be read now: {trouble}" in page
+    answer = (await asking(status(1), trouble=trouble).get("/api/previews/shop/1")).json()
+    assert f"  shop cannot be read now: {trouble}" in printing.explained(answer, None).splitlines()
+    assert "cannot be read now" not in (await client(status(1)).get(PAGE)).text
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "example"),
+    [
+        ("release", b"[", '{"previews": ["shop#42"], "holds": {"shop#42": "..."}, "by": "..."}'),
+        ("release", b"[]", '{"previews": ["shop#42"], "holds": {"shop#42": "..."}, "by": "..."}'),
+        (
+            "release",
+            b'{"previews": "shop#1", "by": "ada"}',
+            '{"previews": ["shop#42"], "holds": {"shop#42": "..."}, "by": "..."}',
+        ),
+        ("roll", b'{"previews": [1]}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("roll", b"\xff", '{"previews": ["shop#42"], "by": "..."}'),
+        (
+            "use",
+            b'{"preview": "shop#1", "target": ["a"]}',
+            '{"preview": "shop#42", "target": "payments#17", "by": "..."}',
+        ),
+    ],
+)
+async def test_what_is_no_request_is_told_how_it_is_written(path: str, sent: bytes, example: str) -> None:
+    answer = await asking(status(1)).post(f"/api/{path}", content=sent)
+    assert (answer.status_code, answer.json()["error"]) == (400, f"The request is not understood; send {example}.")
+
+
+async def test_what_is_too_large_is_not_read_whatever_it_says_of_itself() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 50_000
+
+    assert (await asking(status(1)).post("/api/release", content=endless())).status_code == 413
+
+
 async def test_what_did_not_change_is_not_sent_again() -> None:
     one = client(status(1))
     page = await one.get("/")
@@ -237,6 +375,7 @@ async def test_what_did_not_change_is_not_sent_again() -> None:
 
 async def test_only_loopback_names_and_strict_headers() -> None:
     assert (await client(host="dashboard.evil.example").get("/")).status_code == 403
+    assert (await client().get("/", headers={"host": "[bad"})).status_code == 403
     answer = await client().get("/")
     assert answer.headers["referrer-policy"] == "same-origin", "with no-referrer a form posts `Origin: null`"
     assert "default-src 'self'" in answer.headers["content-security-policy"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from greenroom.config import manifests
 from greenroom.config import service as service_yaml
+from greenroom.config.circles import circles
 from greenroom.config.fields import NAME, named
 from greenroom.config.found import Folder, Found, near
 from greenroom.config.needs import ManifestModel, NeedModel
@@ -34,7 +35,9 @@ def repositories(folder: Folder, objects: Objects) -> tuple[Repository, ...]:
 
 def disagreements(folder: Folder, found: list[Found], objects: Objects) -> Iterator[Mistake]:
     """Every mistake between the files. `found` are all services, those with mistakes of their own as far as they go."""
-    if folder.says("repositories"):
+    respelled = [*_respelled(found)]
+    yield from respelled
+    if folder.says("repositories") and not respelled:
         yield from _wrong_short_names(folder, found)
     if folder.says("staging"):
         yield from _wrong_staging(folder)
@@ -44,6 +47,7 @@ def disagreements(folder: Folder, found: list[Found], objects: Objects) -> Itera
         yield from wrong_uses(service, folder)
         yield from wrong_needs(service, folder)
         yield from wrong_variables(service.file, service.model)
+    yield from circles(folder, found)
     yield from _wrong_objects([f for f in found if not f.dropped], objects)
 
 
@@ -52,6 +56,16 @@ def _short_names(folder: Folder, found: list[Found]) -> dict[str, str]:
     given = {slug: short for short, slug in folder.platform.repositories.items()}
     used = dict.fromkeys(f.model.repository for f in found)
     return {slug: given.get(slug) or names.slug(slug.rpartition("/")[2].lower(), 30) for slug in used}
+
+
+def _respelled(found: list[Found]) -> Iterator[Mistake]:
+    """Two spellings of one repository, which two loops would fight over: GitHub does not tell upper case from lower."""
+    first: dict[str, Found] = {}
+    for service in (f for f in found if "repository" not in f.dropped):
+        other = first.setdefault(service.model.repository.lower(), service)
+        if other.model.repository != service.model.repository:
+            message = f"{service.model.repository} is {other.model.repository} in {other.file}."
+            yield Mistake(service.file, "repository", message, "Write it the same way in both.")
 
 
 def _wrong_short_names(folder: Folder, found: list[Found]) -> Iterator[Mistake]:
@@ -63,6 +77,11 @@ def _wrong_short_names(folder: Folder, found: list[Found]) -> Iterator[Mistake]:
             meant = difflib.get_close_matches(slug, shorts, 1)
             fix = f"Did you mean {meant[0]}?" if meant else "Remove the line, or add a service of it."
             yield Mistake("greenroom.yaml", f"repositories.{short}", f"no service is in {slug}.", fix)
+    names_of: dict[str, str] = {}
+    for short, slug in folder.platform.repositories.items():
+        if (first := names_of.setdefault(slug.lower(), short)) != short:
+            message = f"{slug} has the short name `{first}` already."
+            yield Mistake("greenroom.yaml", f"repositories.{short}", message, "Remove one of the two.")
     for short, count in Counter(shorts.values()).items():
         if count > 1:
             both = " and ".join(sorted(s for s, n in shorts.items() if n == short))

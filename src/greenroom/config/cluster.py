@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from greenroom.config.addresses import url
 from greenroom.config.fields import NAME, Bytes, Cpu, Model
 
 Peers = tuple[dict[str, Any], ...]
@@ -71,9 +72,17 @@ class IngressModel(Model):
     def _whole(self) -> IngressModel:
         if self.kind == "gateway" and not (self.gateway.name and self.gateway.namespace):
             raise ValueError("kind is gateway, but no Gateway is named. Add `gateway: {name: ..., namespace: ...}`.")
-        if self.probe not in ("public", "none") and not re.fullmatch(r"https?://[^/?#\s]+", self.probe):
+        if self.probe not in ("public", "none") and not _bare(self.probe):
             raise ValueError(f"probe: {self.probe!r} is neither `public`, `none` nor http://HOST.")
         return self
+
+
+def _bare(value: str) -> bool:
+    """Whether that is a URL of a host and nothing below it."""
+    try:
+        return bool(re.fullmatch(r"https?://[^/?#\s]+", url(value)))
+    except ValueError:
+        return False
 
 
 class NetworkModel(Model):
@@ -191,8 +200,12 @@ def chart_settings(
     reader: ReaderModel,
     images: Mapping[str, str] | None = None,
     storage: StorageModel | None = None,
+    pull_secrets: Sequence[str] = (),
 ) -> str:
-    """The chart's `settings` as canonical JSON: a row carries them until its next push."""
+    """The chart's `settings` as canonical JSON: a row carries them until its next push.
+
+    What says nothing is left out where it came later: an upgrade must not look like a change of the settings.
+    """
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
     parts: dict[str, Any] = {
         "ingress": route,
@@ -207,4 +220,6 @@ def chart_settings(
         parts["images"] = dict(images)
     if storage:
         parts["storage"] = storage.model_dump(by_alias=True)
+    if pull_secrets:
+        parts["imagePullSecrets"] = list(pull_secrets)
     return json.dumps(parts, sort_keys=True, separators=(",", ":"))

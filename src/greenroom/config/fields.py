@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from greenroom.config.addresses import is_port
+
 NAME = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 OBJECT = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -23,6 +25,9 @@ MANIFEST = r"^needs/[a-z]([a-z0-9-]{0,38}[a-z0-9])?\.yaml$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _TAG_FIELDS = {"sha", "short_sha", "number"}
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_TAG_LENGTH = 128
+LONGEST = timedelta(days=3650)  # far below what dates can hold
 _ONE = r"(\d{1,2}|[A-Za-z]{3})"
 _PART = rf"(\*|\?|{_ONE}(-{_ONE})?)(/\d{{1,2}})?"
 _CRON = re.compile(
@@ -89,12 +94,16 @@ def duration(value: Any, otherwise: str = "`3d` or `12h`") -> timedelta:
             f"{value!r} " if isinstance(value, str | float) else f"{value} ".lower() if value in (True, False) else ""
         )
         raise ValueError(f"{shown}is no duration. Write a number and d, h, m or s, such as {otherwise}.")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    seconds = int(match[1][:12]) * _UNITS[match[2]]  # twelve digits are too many already
+    if seconds > LONGEST.total_seconds():
+        never = ", or `never`" if "never" in otherwise else ""
+        raise ValueError(f"{value!r} is longer than ten years. Write at most `{LONGEST.days}d`{never}.")
+    return timedelta(seconds=seconds)
 
 
 def duration_or_never(value: Any) -> timedelta | None:
     """A duration, or `never` for none."""
-    return None if value is None or value == "never" else duration(value, "`3d`, or `never`")
+    return None if value == "never" else duration(value, "`3d`, or `never`")
 
 
 def command(value: Any) -> tuple[str, ...]:
@@ -126,10 +135,18 @@ def tag(value: Any) -> str:
         raise ValueError(
             f"{text!r} holds {{{min(unknown)}}}, which is unknown. Use {{sha}}, {{short_sha}} or {{number}}."
         )
+    if set("{}") & set(re.sub(r"\{[^{}]*\}", "", text)):
+        raise ValueError(f"{text!r} has a brace that is alone. Write fields whole, such as `pr-{{sha}}`.")
     if not fields & {"sha", "short_sha"}:
         raise ValueError(f"{text!r} does not change with the commit. Put {{sha}} or {{short_sha}} in it.")
-    if not re.fullmatch(r"[\w.-]+", text.format(sha="a" * 40, short_sha="a" * 7, number=1)):
-        raise ValueError(f"{text!r} makes no valid tag. Use letters, digits, `.`, `_` and `-` around the fields.")
+    made = text.format(sha="a" * 40, short_sha="a" * 7, number=99999)
+    if not _TAG.fullmatch(made):
+        raise ValueError(
+            f"{text!r} makes no valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields, and"
+            " begin with none of the last two."
+        )
+    if len(made) > _TAG_LENGTH:
+        raise ValueError(f"makes tags of more than {_TAG_LENGTH} characters. Shorten it.")
     return text
 
 
@@ -152,6 +169,8 @@ def image(value: Any) -> str:
         raise ValueError(f"{value!r} has upper case in it; image names are lower case. Write `{value.lower()}`.")
     if not _IMAGE.fullmatch(value):
         raise ValueError(f"{value!r} is no image without a tag. Write `registry.example.com/shop/catalog`; see `tag:`.")
+    if ":" in host and not is_port(host.partition(":")[2]):
+        raise ValueError(f"{value!r} has a port that cannot be. Ports are 1 to 65535.")
     return value
 
 

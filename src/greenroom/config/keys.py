@@ -112,13 +112,15 @@ def _keys(model: type[BaseModel], way: Location) -> list[str]:
             here = schema["$defs"][part]
             continue
         here = _resolved(here, schema)
-        properties = here.get("properties", {})
-        here = (
-            here.get("items", {})
-            if isinstance(part, int)
-            else properties.get(part) or here.get("additionalProperties", {})
-        )
+        here = here.get("items", {}) if isinstance(part, int) else _value(here, part)
     return list(_resolved(here, schema).get("properties", {}))
+
+
+def _value(here: dict[str, Any], key: str) -> dict[str, Any]:
+    """The schema of what stands under a key; of a mapping with names of people's own, that of all its values."""
+    found = here.get("properties", {}).get(key) or here.get("additionalProperties")
+    found = found or next(iter(here.get("patternProperties", {}).values()), {})
+    return found if isinstance(found, dict) else {}
 
 
 def _resolved(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

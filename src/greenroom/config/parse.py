@@ -22,7 +22,9 @@ RESERVED = {
     "access": "who may open previews",
     "jira": "reading Jira",
     "velocity": "velocity reports",
+    "seed": "seeds of several needs at once",
 }
+INSTEAD = {"seed": "Write it at the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -96,7 +98,9 @@ def _rest(model: type[M], data: dict[str, Any], wrong: frozenset[str]) -> tuple[
 
 def _reserved(file: File) -> list[Mistake]:
     return [
-        file.mistake([key], f"`{key}` is reserved for a later release ({RESERVED[key]}).", "Remove it.")
+        file.mistake(
+            [key], f"`{key}` is reserved for a later release ({RESERVED[key]}).", INSTEAD.get(key, "Remove it.")
+        )
         for key in file.data
         if key in RESERVED
     ]

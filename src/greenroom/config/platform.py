@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from greenroom.config import secrecy
-from greenroom.config.addresses import Domain, Listener, Loopback, OptionalUrl, Url
+from greenroom.config.addresses import ApiUrl, Domain, Host, Listener, Loopback, OptionalUrl, Url
 from greenroom.config.cluster import (
     ArgoCDModel,
     DefaultsModel,
@@ -22,9 +22,10 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, SOURCE, Duration, DurationOrNever, ImageName, Model
+from greenroom.config.fields import NAME, OBJECT, SOURCE, Duration, DurationOrNever, ImageName, Model
 from greenroom.config.needs import KINDS, nearest
 from greenroom.config.settings import (
+    NO_HISTORY,
     ArgoCDSettings,
     GitHubSettings,
     Listen,
@@ -33,6 +34,7 @@ from greenroom.config.settings import (
     RegistrySettings,
     SecretSource,
     Settings,
+    is_history,
 )
 from greenroom.core import catalogue
 
@@ -64,7 +66,7 @@ class SourceModel(Model):
 class GitHubModel(Model):
     """How GitHub is reached."""
 
-    api_url: Url = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
+    api_url: ApiUrl = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
     token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="Where the token is.")
     webhook_secrets_from: tuple[SourceModel, ...] = Field(
         (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),), min_length=1, max_length=2, description="Two while rotating."
@@ -85,9 +87,9 @@ class CredentialsModel(Model):
 class RegistryModel(Model):
     """How registries are reached."""
 
-    insecure: tuple[str, ...] = Field((), description="Hosts that speak plain HTTP.")
-    realms: tuple[str, ...] = Field((), description="Further hosts that may issue tokens.")
-    credentials: dict[str, CredentialsModel] = Field({}, description="Credentials by host.")
+    insecure: tuple[Host, ...] = Field((), description="Hosts that speak plain HTTP.")
+    realms: tuple[Host, ...] = Field((), description="Further hosts that may issue tokens.")
+    credentials: dict[Host, CredentialsModel] = Field({}, description="Credentials by host.")
 
 
 class LifetimeModel(Model):
@@ -189,6 +191,9 @@ class PlatformModel(Model):
     )
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
     defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
+    image_pull_secrets: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
+        (), description="Names of Secrets in the preview's namespace that images are pulled with."
+    )
     external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
     reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
     listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
@@ -203,10 +208,8 @@ class PlatformModel(Model):
     def _a_history(cls, value: str) -> str:
         if secrecy.looks_secret(value):
             raise ValueError(" ".join(secrecy.no_place("databaseFrom")))
-        if value and not value.startswith(("postgresql+psycopg://", "sqlite+aiosqlite://")):
-            raise ValueError(
-                "is no URL of a history. Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
-            )
+        if value and not is_history(value):
+            raise ValueError(" ".join(NO_HISTORY))
         return value
 
     @field_validator("resync")
@@ -254,6 +257,7 @@ def _chart_settings(model: PlatformModel) -> str:
         model.reader,
         model.images,
         model.storage,
+        model.image_pull_secrets,
     )
 
 

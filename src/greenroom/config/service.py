@@ -18,7 +18,7 @@ from greenroom.config.fields import (
     Bytes,
     Command,
     Cpu,
-    Duration,
+    DurationOrNever,
     ImageName,
     Model,
     Schedule,
@@ -27,6 +27,8 @@ from greenroom.config.fields import (
 )
 from greenroom.config.needs import AnyNeed, ManifestModel, NeedModel, SharedNeedModel, need_value, shared_value
 from greenroom.core import catalogue
+
+MAX_USER = 2**31 - 1  # the greatest that Kubernetes takes
 
 
 class ImageModel(Model):
@@ -125,7 +127,11 @@ class ServiceModel(Model):
     public: bool = Field(True, description="Whether it has an address of its own.")
     paths: tuple[str, ...] = Field((), description="In a monorepo: paths whose change concerns this service.")
     migrate: Command = Field((), description="Brings the database up to date; runs before each start, idempotent.")
-    migrate_timeout: Duration = Field("5m", validate_default=True, description="How long it may take.")
+    migrate_timeout: DurationOrNever = Field(
+        "5m",
+        validate_default=True,
+        description="How long it may take; `never` sets no limit, as an image without `sh` and `timeout` needs.",
+    )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
         (), description="Its own databases, queues and caches; a kind alone, or one of the three shapes below."
     )
@@ -136,6 +142,12 @@ class ServiceModel(Model):
     )
     address: OwnModel = Field(OwnModel(), description="Variables for its own address.")
     resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
+    run_as_user: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_USER,
+        description="The number of the user it runs as, for an image whose USER is a name or root; on a cluster.",
+    )
 
     @model_validator(mode="after")
     def _processes_fit(self) -> ServiceModel:
@@ -184,6 +196,7 @@ def to_core(
         env_from=model.env_from,
         address=_pairs(model.address),
         resources=catalogue.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
+        run_as_user=model.run_as_user,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from greenroom.errors import FixConfiguration, Mistake
 
@@ -22,6 +23,23 @@ NO_VERSION = Mistake(
     "is missing.",
     "Write the chart's fixed version: an OCI tag, or a git tag or commit.",
 )
+
+NO_HISTORY = (
+    "is no URL of a history.",
+    "Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`.",
+)
+
+
+def is_history(url: str) -> bool:
+    """Whether a history can be at that URL: PostgreSQL by psycopg, or a file of SQLite, never one in memory."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port or a bracket that cannot be
+        return False
+    if parts.scheme == "sqlite+aiosqlite":
+        return not parts.netloc and bool(parts.path.strip("/"))
+    return parts.scheme == "postgresql+psycopg" and port != 0
 
 
 class Secret:
@@ -148,5 +166,14 @@ class Settings:
 
     @property
     def history(self) -> str:
-        """The history's URL. Raises `FixConfiguration` when it is a secret that is missing."""
-        return self.database_source.read().reveal() if self.database_source else self.database
+        """The history's URL. Raises `FixConfiguration` when it is a secret that is missing, or is no such URL."""
+        if self.database_source is None:
+            return self.database
+        url = self.database_source.read().reveal()
+        if not is_history(url):  # said without the value, which may hold a password
+            place = self.database_source.file or self.database_source.env
+            what, fix = NO_HISTORY
+            raise FixConfiguration(
+                what, (Mistake("greenroom.yaml", "databaseFrom", f"what {place} holds {what}", fix),)
+            )
+        return url

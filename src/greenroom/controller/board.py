@@ -59,6 +59,11 @@ class Board:
         self._removed = dict(list(known.items())[-REMOVED_SHOWN:])
         self.statuses = {i: s for i, s in self.statuses.items() if s.stage is not Stage.REMOVED or i in self._removed}
 
+    def trouble(self, repository: str) -> str:
+        """Why a repository cannot be read now; empty when it can."""
+        known = self.repositories.get(repository)
+        return known.trouble if known else ""
+
     def find(self, repository: str, number: int) -> Status | None:
         """The status of `repository#number`, by the repository's short name."""
         return next((s for s in self.statuses.values() if (s.repository, s.number) == (repository, number)), None)

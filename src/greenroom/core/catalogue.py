@@ -147,6 +147,7 @@ class Service:
     """One entry of the catalogue. `repository` is the catalogue's short name of its GitHub repository.
 
     `address` pairs `public` (its own URL) and `origins` (those of all who call it from a browser) with variables.
+    `run_as_user` is the number of a user; None means the image's own.
     """
 
     name: str
@@ -165,6 +166,7 @@ class Service:
     env_from: tuple[str, ...] = ()
     address: tuple[tuple[str, str], ...] = ()
     resources: Resources = Resources()
+    run_as_user: int | None = None
 
     @property
     def web(self) -> Process | None:

@@ -209,7 +209,9 @@ def _service(service: Service, row: Row) -> dict[str, Any]:
 
 def _values(service: Service, row: Row) -> dict[str, Any]:
     version = next((v for v in row.versions if v.service == service.name), None)
+    own = {} if service.run_as_user is None else {"runAsUser": service.run_as_user}  # absent, pods stay as they are
     return {
+        **own,
         "image": f"{service.image.repository}@{version.digest}" if version else "",
         "sha": version.sha if version else "",
         "host": row.naming.host(service.name) or "",

@@ -5,6 +5,7 @@ No account is made and no mode is changed outside that folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -17,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.errors import Failed
+from greenroom.local.state import write_whole
+
+HOMES = Path("/var/tmp")  # noqa: S108 -- what is made in it has a name that nobody can guess
+PREFIX, MARK = "greenroom-", ".state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +71,34 @@ def account(state: Path) -> Account:
         return Account(home.absolute())
     nobody = pwd.getpwnam("nobody")
     note = state / "home.json"
-    known = Path(json.loads(note.read_text())["home"]) if note.exists() else None
+    noted = _noted(note)
+    known = noted or _marked(state)
     if known is None or not known.is_dir():
-        known = Path(tempfile.mkdtemp(prefix="greenroom-", dir="/var/tmp"))
-        note.write_text(json.dumps({"home": str(known)}))
+        known = Path(tempfile.mkdtemp(prefix=PREFIX, dir=HOMES))
+        (known / MARK).write_text(str(state.resolve()))  # now or never: nobody's own processes can make links in it
+    if known != noted:
+        write_whole(note, json.dumps({"home": str(known)}))
     known.chmod(0o755)
     made = Account(known, nobody.pw_uid, nobody.pw_gid)
     made.own(known)
     return made
+
+
+def _noted(note: Path) -> Path | None:
+    """The folder that the state folder names; None where it names none, or was cut off in the middle of a write."""
+    try:
+        return Path(json.loads(note.read_text())["home"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _marked(state: Path) -> Path | None:
+    """The folder that names this state folder itself: data of previews may be in it. Only root's own word counts."""
+    for mark in sorted(HOMES.glob(f"{PREFIX}*/{MARK}")):
+        with contextlib.suppress(OSError, ValueError):
+            if not mark.is_symlink() and mark.stat().st_uid == 0 and mark.read_text() == str(state.resolve()):
+                return mark.parent
+    return None
 
 
 def interpreter(run_as: Account) -> str:

@@ -17,7 +17,7 @@ import httpx2
 
 from greenroom.core.model import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
-from greenroom.registry.references import Challenge, Reference, challenge, reference
+from greenroom.registry.references import HUB, Challenge, Reference, asked, challenge, reference, written
 
 # A registry answers 404 for a tag that exists when its manifest's type is not accepted: all four, always.
 ACCEPT = ", ".join(
@@ -28,7 +28,7 @@ ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-KNOWN_REALMS = {"registry-1.docker.io": ("auth.docker.io",)}
+KNOWN_REALMS = {HUB: ("auth.docker.io",)}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_MANIFEST = 4 * 1024 * 1024
 
@@ -56,7 +56,7 @@ class Registry:
         realms: Collection[str] = (),
     ) -> None:
         self._client = client
-        self._credentials = credentials or {}
+        self._credentials = {asked(host): known for host, known in (credentials or {}).items()}
         self._insecure = frozenset(insecure)
         self._realms = frozenset(realms)
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
@@ -70,6 +70,8 @@ class Registry:
             return Unknown(str(error))
         except httpx2.HTTPError as error:
             return Unknown(f"The registry is not reached for {text} ({type(error).__name__}).")
+        except (httpx2.InvalidURL, ValueError) as error:
+            return Unknown(f"What the registry answers for {text} is not understood ({type(error).__name__}).")
 
     async def _look(self, parsed: Reference, text: str) -> ImageState:
         answer = await self._ask("HEAD", parsed)
@@ -98,10 +100,10 @@ class Registry:
         answer = await self._send(method, parsed, self._token(parsed.host, scope))
         if answer.status_code != 401:
             return answer
-        asked = challenge(answer.headers.get("www-authenticate", ""))
-        if asked is None:
-            raise _Unknowable(f"{parsed.host} asks for a kind of login that Greenroom does not know.")
-        return await self._send(method, parsed, await self._authorization(parsed, asked, scope))
+        wanted = challenge(answer.headers.get("www-authenticate", ""))
+        if wanted is None:
+            raise _Unknowable(f"{written(parsed.host)} asks for a kind of login that Greenroom does not know.")
+        return await self._send(method, parsed, await self._authorization(parsed, wanted, scope))
 
     async def _send(self, method: str, parsed: Reference, authorization: str) -> httpx2.Response:
         headers = {"accept": ACCEPT} | ({"authorization": authorization} if authorization else {})
@@ -114,7 +116,7 @@ class Registry:
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MAX_MANIFEST:
-                    raise _Unknowable(f"{parsed.host} sent a manifest that is too large.")
+                    raise _Unknowable(f"{written(parsed.host)} sent a manifest that is too large.")
         finally:
             await answer.aclose()
         return httpx2.Response(answer.status_code, headers=_plain_headers(answer), content=body, request=request)
@@ -126,38 +128,43 @@ class Registry:
         token, until = self._tokens.get((host, scope), ("", 0.0))
         return token if time.monotonic() < until else ""
 
-    async def _authorization(self, parsed: Reference, asked: Challenge, scope: str) -> str:
+    async def _authorization(self, parsed: Reference, wanted: Challenge, scope: str) -> str:
         known = self._credentials.get(parsed.host)
-        if asked.scheme == "basic":
+        if wanted.scheme == "basic":
             if known is None:
                 raise _Unknowable(
-                    f"{parsed.host} wants a login; add it under `registry.credentials` in greenroom.yaml."
+                    f"{written(parsed.host)} wants a login; add it under `registry.credentials` in greenroom.yaml."
                 )
             return _basic(known)
-        token, seconds = await self._bearer(parsed, asked, known)
+        token, seconds = await self._bearer(parsed, wanted, known)
         self._tokens[parsed.host, scope] = (token, time.monotonic() + seconds - 10)
         return token
 
-    async def _bearer(self, parsed: Reference, asked: Challenge, known: Credentials | None) -> tuple[str, float]:
-        self._check_realm(parsed.host, asked.realm)
+    async def _bearer(self, parsed: Reference, wanted: Challenge, known: Credentials | None) -> tuple[str, float]:
+        self._check_realm(parsed.host, wanted.realm)
         headers = {"authorization": _basic(known)} if known else {}
-        query = {"service": asked.service, "scope": asked.scope or f"repository:{parsed.repository}:pull"}
-        answer = await self._client.get(asked.realm, params=query, headers=headers, follow_redirects=False)
+        query = {"service": wanted.service, "scope": wanted.scope or f"repository:{parsed.repository}:pull"}
+        answer = await self._client.get(wanted.realm, params=query, headers=headers, follow_redirects=False)
         try:
             payload = answer.json()
             token = payload.get("token") or payload["access_token"]
             return f"Bearer {token}", float(payload.get("expires_in", 60))
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise _Unknowable(f"{parsed.host} gave no token ({answer.status_code}); is its login right?") from None
+            raise _Unknowable(
+                f"{written(parsed.host)} gave no token ({answer.status_code}); is its login right?"
+            ) from None
 
     def _check_realm(self, host: str, realm: str) -> None:
-        parts = urlsplit(realm)
-        realm_host = parts.hostname or ""
+        try:
+            parts = urlsplit(realm)
+            realm_host = (parts.hostname or "") if parts.port != 0 else ""
+        except ValueError:  # a bracket that is not closed, a port that cannot be
+            parts, realm_host = urlsplit(""), ""
         same = realm_host == urlsplit(f"//{host}").hostname
         allowed = same or realm_host in self._realms or realm_host in KNOWN_REALMS.get(host, ())
         if not allowed or (parts.scheme != "https" and not self._plain(host)):
             raise _Unknowable(
-                f"{host} sends us for a token to {realm_host or 'an odd address'}, which is not allowed;"
+                f"{written(host)} sends us for a token to {realm_host or 'an odd address'}, which is not allowed;"
                 " if that is right, add it under `registry.realms` in greenroom.yaml."
             )
 
@@ -193,5 +200,6 @@ def _says_missing(answer: httpx2.Response) -> bool:
 def _sentence(answer: httpx2.Response, parsed: Reference, text: str) -> str:
     status = answer.status_code
     if status in (401, 403):
-        return f"{parsed.host} does not let us look at {text} ({status}); see `registry.credentials` in greenroom.yaml."
-    return f"{parsed.host} answered {status} when asked for {text}."
+        host = written(parsed.host)
+        return f"{host} does not let us look at {text} ({status}); see `registry.credentials` in greenroom.yaml."
+    return f"{written(parsed.host)} answered {status} when asked for {text}."

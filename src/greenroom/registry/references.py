@@ -17,6 +17,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'([a-zA-Z_]+)=(?:"([^"]*)"|([^\s,]+))')
 
 
+HUB = "registry-1.docker.io"  # where Docker Hub's API answers; nobody writes it
+_HUB_NAMES = ("docker.io", "index.docker.io", HUB)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A parsed reference: registry host (with port), repository, and tag or digest."""
@@ -37,9 +41,20 @@ def reference(text: str) -> Reference:
     good_tag = _DIGEST.fullmatch(tag) if at else _TAG.fullmatch(tag)
     if not _NAME.fullmatch(name) or not good_tag:
         raise FixConfiguration(f"{text!r} is no image reference. Write it as registry.example.com/shop/catalog:TAG.")
-    if host in ("docker.io", "index.docker.io"):
-        host, name = "registry-1.docker.io", name if "/" in name else f"library/{name}"
+    host = asked(host)
+    if host == HUB and "/" not in name:
+        name = f"library/{name}"
     return Reference(host, name, tag)
+
+
+def asked(host: str) -> str:
+    """The host that is asked for what people call so: Docker Hub has three names."""
+    return HUB if host in _HUB_NAMES else host
+
+
+def written(host: str) -> str:
+    """A host as people write it."""
+    return "docker.io" if host == HUB else host
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from sqlalchemy import Table, event, select
+from sqlalchemy import ColumnElement, Table, event, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from greenroom.core.model import Identity
@@ -21,6 +21,7 @@ from greenroom.store import tables
 from greenroom.store.rows import Deployment, Event
 
 BUSY_SECONDS = 5
+_WRONG = (SQLAlchemyError, OSError, ValueError, OverflowError)  # the last two of rows that are spoilt, or of no row
 
 
 def engine(url: str, *, writes: bool) -> AsyncEngine:
@@ -36,8 +37,12 @@ def _sqlite(made: AsyncEngine, *, writes: bool) -> None:
     def connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}"):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except Exception:
+            connection.close()  # nobody else does, and it has a thread
+            raise
         cursor.close()
 
     @event.listens_for(made.sync_engine, "begin")
@@ -69,11 +74,17 @@ class History:
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
         """The latest events, newest first; of one preview, or of all."""
-        query = select(tables.events).order_by(tables.events.c.at.desc(), tables.events.c.id.desc()).limit(limit)
-        if identity:
-            query = query.where(
-                tables.events.c.repository_id == identity.repository_id, tables.events.c.number == identity.number
-            )
+        known = tables.events.c
+        wanted = (known.repository_id == identity.repository_id, known.number == identity.number) if identity else ()
+        return await self._events(wanted, limit)
+
+    async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events of a preview by the name that people know, of one that nobody sees any more."""
+        return await self._events((tables.events.c.repository == repository, tables.events.c.number == number), limit)
+
+    async def _events(self, wanted: Sequence[ColumnElement[bool]], limit: int) -> tuple[Event, ...]:
+        query = select(tables.events).where(*wanted)
+        query = query.order_by(tables.events.c.at.desc(), tables.events.c.id.desc()).limit(limit)
         return tuple(Event(**{k: v for k, v in row.items() if k != "id"}) for row in await self._all(query))
 
     async def deployments(self, limit: int = 1000) -> tuple[Deployment, ...]:
@@ -91,13 +102,18 @@ class History:
             async with self._writes.begin() as connection:
                 for row in rows:
                     new += (await connection.execute(statement.values(row))).rowcount
-        except DBAPIError as error:
-            raise Failed(f"The history cannot be written ({error.orig}). Previews do not depend on it.") from None
+        except _WRONG as error:
+            raise Failed(f"The history cannot be written ({_why(error)}). Previews do not depend on it.") from None
         return new
 
     async def _all(self, query: Any) -> list[dict[str, Any]]:
         try:
             async with self._reads.connect() as connection:
                 return [dict(row) for row in (await connection.execute(query)).mappings()]
-        except DBAPIError as error:
-            raise Failed(f"The history cannot be read ({error.orig}). Previews do not depend on it.") from None
+        except _WRONG as error:
+            raise Failed(f"The history cannot be read ({_why(error)}). Previews do not depend on it.") from None
+
+
+def _why(error: Exception) -> str:
+    """What went wrong in the database's own words, in one line; of what SQLAlchemy says, its first."""
+    return " ".join(str(getattr(error, "orig", None) or error).splitlines()[:1]) or type(error).__name__

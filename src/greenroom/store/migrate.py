@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from greenroom import logs
 from greenroom.errors import Failed
 from greenroom.store.history import engine
+
+GOOD = "Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
 
 
 async def migrate(url: str) -> str:
     """Migrate; returns one line that says from where to where. Raises `Failed` with what to do."""
-    parsed = make_url(url)
-    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    if file:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-    made = engine(url, writes=True)
     try:
+        parsed = make_url(url)
+        made = engine(url, writes=True)
+    except (SQLAlchemyError, ImportError, ValueError):  # said without the URL, which may hold a password
+        raise Failed(f"What `database:` says is no URL of a history. {GOOD}") from None
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    try:
+        if file:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            sqlite3.connect(file).close()  # one that cannot be opened would leave a thread behind, and its traceback
         async with made.begin() as connection:
             return await connection.run_sync(_upgrade)
     except DBAPIError as error:
         raise Failed(_sentence(file or parsed.render_as_string(), str(error.orig))) from None
-    except OSError as error:
-        raise Failed(f"The history at {parsed.render_as_string()} is not reached ({error}).") from None
+    except (
+        OSError,
+        SQLAlchemyError,
+        sqlite3.Error,
+        TypeError,
+        ValueError,
+    ) as error:  # the last two of options that no driver knows
+        why = getattr(error, "strerror", None) or str(error)
+        raise Failed(_sentence(file or parsed.render_as_string(), why)) from None
     finally:
         await asyncio.shield(made.dispose())
 
 
 def _sentence(where: str, why: str) -> str:
+    where, why = logs.scrub(where), logs.scrub(" ".join(why.split()))
     if "not a database" in why or "malformed" in why:
         return f"{where} is corrupt ({why}). Move it away and start again: it is history, previews do not depend on it."
     if "locked" in why:

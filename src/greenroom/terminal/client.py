@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -14,21 +15,40 @@ SECONDS = 30
 
 
 def ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """The JSON answer to a GET, or to a POST of `body`. Raises `Failed` with a sentence when there is none."""
-    if urllib.parse.urlsplit(admin).scheme not in ("http", "https"):
+    """The object in the answer to a GET, or to a POST of `body`. Raises `Failed` with a sentence when there is none."""
+    if not _is_address(admin):
         raise FixConfiguration(f"{admin} is no address of an admin port; it looks like http://127.0.0.1:8083.")
     data = json.dumps(body).encode() if body is not None else None
     headers = {"X-Greenroom": "cli", "Content-Type": "application/json"}
-    request = urllib.request.Request(admin + path, data=data, headers=headers)  # noqa: S310 -- scheme checked above
+    url = admin.rstrip("/") + urllib.parse.quote(path)
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 -- scheme checked above
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=SECONDS) as answer:
-            return json.load(answer)
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise Failed(_sentence(error)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise Failed(f"No Greenroom answers at {admin} ({reason}). Is `greenroom serve` running there?") from None
+    except http.client.HTTPException:
+        raise _nobody(admin, "what answers there speaks no HTTP") from None
+    except OSError as error:
+        raise _nobody(admin, getattr(error, "reason", error)) from None
+    except ValueError:
+        raise _nobody(admin, "what answers there is something else") from None
+    if not isinstance(found, dict):
+        raise _nobody(admin, "what answers there is something else")
+    return found
+
+
+def _is_address(admin: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(admin)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and admin.isascii()
+    except ValueError:  # a port or a bracket that cannot be
+        return False
+
+
+def _nobody(admin: str, why: object) -> Failed:
+    return Failed(f"No Greenroom answers at {admin} ({why}). Is `greenroom serve` running there?")
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:

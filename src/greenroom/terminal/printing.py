@@ -44,6 +44,8 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
         lines.append(f"  Goes at {_time(answer['goes'])} unless somebody works on it.")
     if status["log"]:
         lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]
+    if answer.get("history"):
+        lines += ["", *_wrapped(answer["history"])]
     if answer["events"]:
         lines += ["", "  What happened:"]
         lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}", width) for e in answer["events"]]

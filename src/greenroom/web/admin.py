@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,7 +19,6 @@ from starlette.routing import Route
 
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import graph as graphs
-from greenroom.core.model import Identity
 from greenroom.core.status import Status
 from greenroom.core.text import plain
 from greenroom.errors import GreenroomError
@@ -26,16 +26,13 @@ from greenroom.store.rows import Event
 from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
 from greenroom.web.order import goes, problems_first
+from greenroom.web.past import Past, seen
+
+log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 MAX_BYTES = 100_000
-
-
-class Past(Protocol):
-    """Where events are read."""
-
-    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
-        """The latest events, newest first."""
+SENT = {"previews": '["shop#42"]', "holds": '{"shop#42": "..."}', "preview": '"shop#42"', "target": '"payments#17"'}
 
 
 class Control(Protocol):
@@ -76,17 +73,18 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
-        found = board.find(name, number)
-        if found is None:
-            return _wrong(404, f"{name}#{number}: Greenroom has not seen this pull request; is it open?")
-        events = await past.events(found.identity, limit=5)
-        trouble = board.repositories.get(name, RepositoryHealth(name, "")).trouble
+        found = await seen(board, past, name, number, limit=5)
+        trouble = board.trouble(name)
+        if found.status is None:
+            now = f" {name} cannot be read now: {trouble}" if trouble else ""
+            return _wrong(404, f"{found.unknown}{now}")
         return JSONResponse(
             {
-                "status": status(found),
-                "goes": _iso(goes(found, board.now)),
+                "status": status(found.status),
+                "goes": _iso(goes(found.status, board.now)),
                 "trouble": trouble,
-                "events": [event(e) for e in events],
+                "events": [event(e) for e in found.events],
+                "history": found.wrong,
             }
         )
 
@@ -94,17 +92,16 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
         return JSONResponse({"actions": await control.plan()})
 
     async def release(request: Request) -> Response:
-        body = json.loads(await request.body())
-        names, seen = [str(n) for n in body["previews"]], dict(body["holds"])
-        return JSONResponse({"released": await control.release(names, _by(body), seen)})
+        body = await _body(request, previews=list, holds=dict)
+        return JSONResponse({"released": await control.release(body["previews"], _by(body), body["holds"])})
 
     async def roll(request: Request) -> Response:
-        body = json.loads(await request.body())
-        return JSONResponse({"rolled": await control.roll([str(n) for n in body["previews"]], _by(body))})
+        body = await _body(request, previews=list)
+        return JSONResponse({"rolled": await control.roll(body["previews"], _by(body))})
 
     async def use(request: Request) -> Response:
-        body = json.loads(await request.body())
-        answer = await control.use(str(body["preview"]), str(body["target"]), _by(body))
+        body = await _body(request, preview=str, target=str)
+        answer = await control.use(body["preview"], body["target"], _by(body))
         return JSONResponse({**answer, "text": said.linked(answer, board.statuses.values())})
 
     async def graph(request: Request) -> Response:
@@ -147,16 +144,48 @@ def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
     async def guarded(request: Request) -> Response:
         if request.headers.get("x-greenroom") != "cli":
             return _wrong(403, "This port is for the command line; send the header X-Greenroom: cli.")
-        if int(request.headers.get("content-length") or 0) > MAX_BYTES:
-            return _wrong(413, "The request is too large.")
         try:
             return await endpoint(request)
+        except _NotUnderstood as error:
+            return _wrong(error.code, str(error))
         except GreenroomError as error:
             return _wrong(409, str(error))
-        except (ValueError, KeyError, TypeError):
-            return _wrong(400, 'The request is not understood; send {"previews": ["shop#42"], "by": "..."}.')
+        except Exception as error:
+            log.exception("an answer on the admin port failed in a way that Greenroom does not know")
+            return _wrong(
+                500, f"That failed in a way that Greenroom does not know ({type(error).__name__}); see its log."
+            )
 
     return guarded
+
+
+class _NotUnderstood(Exception):
+    """A request that says nothing that can be done, with the code of HTTP for it."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+async def _body(request: Request, **wanted: type) -> Json:
+    """The object that was sent, with these keys of these types; a list is one of texts. Raises `_NotUnderstood`."""
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > MAX_BYTES:
+            raise _NotUnderstood(413, "The request is too large.")
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(_is(found.get(key), kind) for key, kind in wanted.items()):
+        example = ", ".join(f'"{key}": {SENT[key]}' for key in wanted)
+        raise _NotUnderstood(400, f'The request is not understood; send {{{example}, "by": "..."}}.')
+    return found
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and (not isinstance(value, list) or all(isinstance(v, str) for v in value))
 
 
 def _by(body: Json) -> str:

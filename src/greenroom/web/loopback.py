@@ -19,9 +19,15 @@ class LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         headers = dict(scope.get("headers", []))
-        host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}").hostname
-        if scope["type"] == "http" and host not in NAMES:
+        if scope["type"] == "http" and _name(headers.get(b"host", b"").decode("latin-1")) not in NAMES:
             refused = PlainTextResponse("Open this under 127.0.0.1 or localhost.\n", 403)
             await refused(scope, receive, send)
             return
         await self._application(scope, receive, send)
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # a bracket that is not closed
+        return None

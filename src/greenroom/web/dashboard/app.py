@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
+import structlog
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,12 +26,14 @@ from greenroom.controller.board import Board
 from greenroom.core import graph as graphs
 from greenroom.errors import GreenroomError
 from greenroom.web import said
-from greenroom.web.admin import Past
 from greenroom.web.dashboard import views
 from greenroom.web.dashboard.drawing import drawn
 from greenroom.web.dashboard.notes import Note, Notes
 from greenroom.web.loopback import LoopbackOnly
 from greenroom.web.order import goes
+from greenroom.web.past import Past, seen
+
+log = structlog.get_logger(__name__)
 
 MAX_FORM = 4000
 TYPED = "input#q"  # what htmx calls the filter, when somebody typed into it
@@ -62,6 +65,30 @@ class _Guarded:
             await send(message)
 
         await self._application(scope, receive, guarded)
+
+
+class _Whole:
+    """Whatever a page raises is logged as all is, without secrets, and answered by a page of ours."""
+
+    def __init__(self, application: ASGIApp, failed: Callable[[Request, Exception], Response]) -> None:
+        self._application = application
+        self._failed = failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._application(scope, receive, noted)
+        except Exception as error:
+            log.exception("a page failed in a way that Greenroom does not know", path=scope["path"])
+            if not begun:
+                await self._failed(Request(scope), error)(scope, receive, send)
 
 
 class Control(Protocol):
@@ -113,14 +140,14 @@ def dashboard(
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
-        status = board.find(name, number)
-        if status is None:
-            return page("missing.html", request, 404, name=f"{name}#{number}")
+        found = await seen(board, past, name, number, limit=30)
+        if found.status is None:
+            return page("missing.html", request, 404, found=found, trouble=board.trouble(name), repository=name)
         path = request.url.path
         note = notes.find(path, request.query_params.get("note", ""))
-        events = await past.events(status.identity, limit=30)
         sign = token(path) if control else ""
-        return page("preview.html", request, status=status, events=events, token=sign, note=note)
+        trouble = board.trouble(found.status.repository)
+        return page("preview.html", request, found=found, status=found.status, trouble=trouble, token=sign, note=note)
 
     async def use(request: Request) -> Response:
         path = request.url.path.removesuffix("/use")
@@ -155,6 +182,10 @@ def dashboard(
         text = error.detail if ours else WRONG.get(error.status_code, error.detail)
         return page("wrong.html", request, error.status_code, text=text)
 
+    def failed(request: Request, error: Exception) -> Response:
+        text = f"This page failed in a way that Greenroom does not know ({type(error).__name__}); see its log."
+        return page("wrong.html", request, 500, text=text)
+
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())
         return page("graph.html", request, graph=found, drawing=drawn(found.edges))
@@ -168,6 +199,6 @@ def dashboard(
             Route("/previews/{repository}/{number:int}/use", use, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(_Guarded), Middleware(LoopbackOnly)],
+        middleware=[Middleware(_Guarded), Middleware(LoopbackOnly), Middleware(_Whole, failed)],
         exception_handlers={HTTPException: wrong},
     )

@@ -1,0 +1,74 @@
+"""One preview with its history, for those who look. A history that cannot be read costs its own part, nothing else.
+
+Who was removed before a start is known from the history alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from greenroom import logs
+from greenroom.controller.board import Board
+from greenroom.core.model import Identity
+from greenroom.core.status import Reason, Stage, Status
+from greenroom.errors import Failed
+from greenroom.store.rows import Event
+
+_STAGES = frozenset(stage.name.lower() for stage in Stage)
+
+
+class Past(Protocol):
+    """Where events are read."""
+
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events, newest first. Raises `Failed`."""
+
+    async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Event, ...]:
+        """The latest events of `repository#number`, newest first. Raises `Failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A preview as it is known; `status` is None when it is not. `wrong` says why there are no events."""
+
+    name: str
+    status: Status | None
+    events: tuple[Event, ...] = ()
+    wrong: str = ""
+
+    @property
+    def unknown(self) -> str:
+        """What to say where there is no status."""
+        if last := _last(self.events):
+            then = f"The last that it noted, at {last.at:%Y-%m-%d %H:%M} UTC: {last.text}"
+            return f"{self.name}: Greenroom has not seen this pull request since it started. {then}"
+        return f"{self.name}: Greenroom has not seen this pull request; is it open? {self.wrong}".rstrip()
+
+
+async def seen(board: Board, past: Past, repository: str, number: int, limit: int) -> Seen:
+    """What is known of `repository#number`, with its latest events."""
+    status = board.find(repository, number)
+    name = status.name if status else f"{repository}#{number}"
+    try:
+        if status:
+            return Seen(name, status, await past.events(status.identity, limit=limit))
+        events = await past.named(repository, number, limit=limit)
+    except Failed as error:
+        return Seen(name, status, wrong=logs.scrub(str(error)))
+    return Seen(name, _removed(name, _last(events)), events)
+
+
+def _last(events: Iterable[Event]) -> Event | None:
+    """The latest state; events are newest first."""
+    return next((e for e in events if e.kind in _STAGES), None)
+
+
+def _removed(name: str, last: Event | None) -> Status | None:
+    """The state of a preview whose removal was proved. The action of the same kind has another code."""
+    if last is None or (last.kind, last.data.get("code")) != ("removed", "removed"):
+        return None
+    identity = Identity(last.repository_id, last.number)
+    reason = Reason("removed", last.text)
+    return Status(identity, name, last.repository, "", "", "", "", Stage.REMOVED, reason, since=last.at)
