@@ -151,5 +151,9 @@ def test_while_github_does_not_say_who_may_the_command_waits(unread: str) -> Non
     reads = {} if unread == "target" else READS
     before = (Choice("payments", "staging", "grace", 3),)
     comments = [said("/preview use payments#1"), said("/preview use payments#2", 11, Actor("grace"))]
-    found = heard(comments, Memory(choices=before), SHOP, may, reads)
-    assert found == Heard(before, None, 9), "and so does what was said after it"
+    found = heard(comments[:1], Memory(choices=before), SHOP, may, reads)
+    assert found == Heard(before, None, 9)
+    known = {"grace": Permission.ADMIN, **may}
+    found = heard(comments, Memory(choices=before), SHOP, known, {("payments", "grace"): Permission.READ, **reads})
+    assert [c.to for c in found.choices] == ["2"], "what was said after it does not"
+    assert heard(comments, Memory(choices=found.choices, heard=found.last), SHOP, MAY, READS).choices == found.choices

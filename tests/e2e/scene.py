@@ -488,25 +488,28 @@ class Scene:
     @contextlib.contextmanager
     def serving(self, manifests: dict[str, str] | None = None, **services: Any) -> Iterator[None]:
         """These services and manifests as they are given here, once the controller knows, and back afterwards."""
-        before, pod = (self.services, self.manifests), self.controller()["metadata"]["name"]
+        before = (self.services, self.manifests)
+        try:
+            self._serve({**self.services, **services}, {**self.manifests, **(manifests or {})})
+            yield
+        finally:
+            self._serve(*before)
+
+    def _serve(self, services: dict[str, dict[str, Any]], manifests: dict[str, str]) -> None:
+        """Have the controller know these; what starts before it does is another preview."""
+        pod = self.controller()["metadata"]["name"]
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        log = ("logs", "-n", HOME, "deploy/greenroom", f"--since-time={since}")
 
         def known() -> bool:  # another set of files makes another pod
             if self.controller()["metadata"]["name"] != pod:
                 return True
-            return "the configuration was read again" in kubectl(*log)
+            log = kubectl("logs", "-n", HOME, "deploy/greenroom", f"--since-time={since}")
+            return "the configuration was read again" in log
 
-        self.services, self.manifests = {**self.services, **services}, {**self.manifests, **(manifests or {})}
-        try:
-            self.upgrade()
-            until(known, 60, "the new configuration")
-            self.rolled()
-            yield
-        finally:
-            self.services, self.manifests = before
-            self.upgrade()
-            self.rolled()
+        self.services, self.manifests = services, manifests
+        self.upgrade()
+        until(known, 60, "the new configuration")
+        self.rolled()
 
     def controller(self) -> dict[str, Any]:
         """The controller's pod that is not on its way out."""

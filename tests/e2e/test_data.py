@@ -205,9 +205,13 @@ def test_a_persistent_database_outlives_its_pod_and_ends_with_the_preview(scene:
         [before] = pull.pods("greenroom.dev/role=need")
         [web] = pull.pods("app.kubernetes.io/component=web")
         kubectl("delete", "pod", "-n", pull.namespace, "payments-postgresql-0", "--wait=false")
-        until(lambda: asked("SELECT answer FROM kept").strip() == "42", 60)
-        [after] = pull.pods("greenroom.dev/role=need")
-        assert after["metadata"]["uid"] != before["metadata"]["uid"], "another pod, the same data"
+
+        def another() -> bool:
+            [after] = pull.pods("greenroom.dev/role=need")
+            return bool(after["metadata"]["uid"] != before["metadata"]["uid"])
+
+        until(another, 60, "another pod")
+        until(lambda: asked("SELECT answer FROM kept").strip() == "42", 60, "the same data")
         pull.push("3")
         pull.answers("3")
         assert asked("SELECT answer FROM kept").strip() == "42"

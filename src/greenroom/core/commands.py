@@ -88,8 +88,8 @@ def heard(
 ) -> Heard:
     """The choices after these comments. `readers` are permissions by (service, login) on that service's repository.
 
-    A command is decided once, by what its author might do then. One whose author's permission could not be read waits,
-    and so does what was said after it.
+    A command is decided once, by what its author might do then. One whose author's permission could not be read waits;
+    what was said after it does not.
     """
     said = sorted(said, key=lambda s: s.comment)
     found = {c.service: c for c in memory.choices}
@@ -97,8 +97,8 @@ def heard(
     for one, each in pending(said, memory.choices, repository, memory.heard):
         choice = _choice(one, each, permissions, readers)
         if choice is None:
-            last = one.comment - 1
-            break
+            last = min(last, one.comment - 1)
+            continue
         if choice.by:
             found[each.service] = choice
     kept = tuple(found[name] for name in sorted(found))
