@@ -52,6 +52,7 @@ from greenroom.web.webhook import DeploymentSeen, Hint, webhook
 log = structlog.get_logger(__name__)
 
 RELOAD_SECONDS = 1.0
+UNREAD_SECONDS = 0.5
 GITHUB_SECONDS = 20.0
 AnyEngine = LocalEngine | ArgoEngine
 
@@ -166,17 +167,26 @@ class Instance:
 
     async def _keep(self) -> None:
         """Loop over every repository of the catalogue, and over those that left it while previews of them exist."""
-        names = {r.name for r in self._reconciler.platform.repositories}
         try:
             self._left = {r.name: r for r in await self._reconciler.left()}
         except GreenroomError as error:
-            log.warning("repositories that left the catalogue are looked for again", why=str(error))
-        self.loop.keep(names | self._left.keys())
+            log.warning("repositories that left the catalogue are looked for after the next pass", why=str(error))
+        self.loop.keep(self._names)
+        self._board.keep(self._names)
+
+    @property
+    def _names(self) -> set[str]:
+        return {r.name for r in self._reconciler.platform.repositories} | self._left.keys()
 
     # --- the loop's ends ---
 
     async def _pass(self, name: str) -> float | None:
-        repository = self._reconciler.platform.repository(name) or self._left.get(name)
+        repository = self._reconciler.platform.repository(name)
+        if repository is None and self._unread():
+            return UNREAD_SECONDS  # what seems to have left may be one of those, under another name
+        if repository is None:
+            await self._keep()
+            repository = self._left.get(name)
         if repository is None:
             return None
         with self._metrics.timed() as timed:
@@ -184,9 +194,17 @@ class Instance:
             timed("ok")
         identities = [i for i, s in self._board.statuses.items() if s.repository == name]
         self._slugs |= {i.repository_id: name for i in identities}
+        await self._keep()  # the last preview of one that left may be gone, and one under another name is found again
         return again
 
+    def _unread(self) -> bool:
+        """Whether some repository of the catalogue was not looked at yet, with or without success."""
+        return any(r.name not in self._board.repositories for r in self._reconciler.platform.repositories)
+
     def _trouble(self, name: str, sentence: str) -> None:
+        log.warning("a pass ended in doubt; nothing was removed", repository=name, why=sentence)
+        if name not in self._names:
+            return  # it left the catalogue while it was looked at
         known = self._board.repositories.get(name)
         repository = self._reconciler.platform.repository(name)
         slug = repository.slug if repository else ""
@@ -194,7 +212,6 @@ class Instance:
         read_at = known.read_at if known else None
         self._board.repositories[name] = RepositoryHealth(name, slug, read_at, logs.scrub(sentence), since)
         self._board.version += 1
-        log.warning("a pass ended in doubt; nothing was removed", repository=name, why=sentence)
 
     def wake_id(self, repository_id: int) -> None:
         """Look again at the repository with that id; at all, while it is not known which that is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from builders import NOW
-from greenroom.controller.board import REMOVED_SHOWN, Board
+from greenroom.controller.board import REMOVED_SHOWN, Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity
 from greenroom.core.status import Stage, Status
@@ -71,3 +71,15 @@ def test_one_that_came_back_and_went_again_has_a_day_of_its_own() -> None:
     board.now = NOW + timedelta(hours=44)
     board.show(7, {})
     assert seen(board) == set()
+
+
+def test_of_a_repository_that_nobody_looks_at_any_more_only_what_was_removed_is_shown() -> None:
+    board = Board(now=NOW)
+    board.show(7, statuses(Stage.READY, 1) | statuses(Stage.REMOVED, 2))
+    board.repositories = {n: RepositoryHealth(n, f"acme/{n}", NOW, "It is gone.", NOW) for n in ("shop", "web")}
+    version = board.version
+    board.keep({"shop", "web", "new"})
+    assert (seen(board), board.version) == ({1, 2}, version)
+    board.keep({"web"})
+    assert (seen(board), set(board.repositories), board.version) == ({2}, {"web"}, version + 1)
+    assert board.trouble("shop") == ""

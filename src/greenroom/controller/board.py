@@ -5,7 +5,7 @@ The loop writes it after each pass; the dashboard, the command line and the metr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -48,6 +48,17 @@ class Board:
         self.statuses = others | gone | asked
         self._forget()
         self.version += 1
+
+    def keep(self, repositories: Set[str]) -> None:
+        """Show these repositories only: nobody looks at another any more, so what was seen of it is not so for long.
+
+        A removal that was proved stays in sight for its day all the same.
+        """
+        health = {name: h for name, h in self.repositories.items() if name in repositories}
+        statuses = {i: s for i, s in self.statuses.items() if s.repository in repositories or s.stage is Stage.REMOVED}
+        if (len(health), len(statuses)) != (len(self.repositories), len(self.statuses)):
+            self.repositories, self.statuses = health, statuses
+            self.version += 1
 
     def _forget(self) -> None:
         """Let go of removals that people have had a day to read; of many the latest stay."""

@@ -83,6 +83,7 @@ class Reconciler:
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
     _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
+    _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
 
@@ -117,6 +118,7 @@ class Reconciler:
             observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
         listing = await self.parts.lists.read(repository.slug)
+        self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
@@ -150,8 +152,14 @@ class Reconciler:
         }
 
     async def left(self) -> tuple[Repository, ...]:
-        """The repositories that left the catalogue while previews of them exist: kept, and explained."""
-        return left(await self.parts.engine.observe(), self.platform)
+        """The repositories that left the catalogue while previews of them exist: kept, and explained.
+
+        One that is in the catalogue under another name has not left: GitHub's id, once it was read, says that it is it.
+        """
+        observed = await self.parts.engine.observe()
+        here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
+        others = {i: rows for i, rows in observed.sets.items() if i not in here}
+        return left(replace(observed, sets=others), self.platform)
 
     async def preview(self, repository: Repository) -> Decision:
         """A dry run: what a pass would do now."""
