@@ -347,6 +347,10 @@ async def test_a_repository_that_leaves_the_catalogue_keeps_its_previews_until_a
     assert found
     assert (found.stage.value, found.reason.code) == ("held", "not-in-catalogue")
     assert f"greenroom release payments#{pay}" in found.reason.fix
+    idle: Any = None
+    [planned] = await Control(controller, idle).plan()
+    held = {"preview": f"payments#{pay}", "action": "held", "code": "not-in-catalogue", "reason": str(found.reason)}
+    assert planned == held
     two.story.configure(repositories=whole[1:])
     repository_id = two.world.repository(PAY).id
     hold = [Release(found.identity, found.hold, "grace", controller.now())]

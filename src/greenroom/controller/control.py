@@ -29,8 +29,16 @@ class Control:
         self._loop = loop
 
     async def plan(self) -> list[dict[str, Any]]:
-        """What the next pass over each repository would do, each with its reason; what waits; what cannot be read."""
-        return [line for r in self._reconciler.platform.repositories for line in await self._plan(r)]
+        """What the next pass over each repository would do, each with its reason; what waits; what cannot be read.
+
+        Previews of a repository that left the catalogue wait, too.
+        """
+        try:
+            left = await self._reconciler.left()
+        except GreenroomError:
+            left = ()  # what the engine cannot say, it does not say of any other repository either
+        looked_at = (*self._reconciler.platform.repositories, *left)
+        return [line for r in looked_at for line in await self._plan(r)]
 
     async def _plan(self, repository: Repository) -> list[dict[str, Any]]:
         try:
