@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
 import re
@@ -29,39 +30,123 @@ async def played() -> AsyncIterator[tuple[Stage, Eyes]]:
             listener.close()
 
 
-async def test_explain_plan_dashboard_and_comment_say_the_same(played: tuple[Stage, Eyes]) -> None:
+def read(text: str) -> str:
+    """A page, a comment or lines of a terminal as somebody reads them: words, and nothing that marks or breaks them."""
+    shown = html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("`", "").replace("\u200b", "")
+    return re.sub(r"\s+([.,:])", r"\1", " ".join(shown.split()))
+
+
+async def asked(scene: Stage, *command: str) -> str:
+    code, text = await scene.command(*command)
+    demand(code == 0, text)
+    return text
+
+
+def requested(scene: Stage) -> int:
+    """A pull request of payments that CI pushed an image for and ada put the label on."""
+    sha = scene.shop.commit("payments", "idea", "2")
+    number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
+    scene.push_image("payments", sha)
+    scene.world.label("shop/payments", number, "preview", "ada")
+    return number
+
+
+async def everywhere(scene: Stage, eyes: Eyes, number: int) -> dict[str, str]:
+    """What is said of a preview, by the place where people read it."""
+    return {
+        "explain": read(await asked(scene, "explain", f"payments#{number}")),
+        "dashboard": read(await eyes.dashboard()),
+        "page": read(await eyes.dashboard(f"/previews/payments/{number}")),
+        "comment": read(eyes.comment("payments", number)),
+    }
+
+
+async def test_explain_dashboard_and_comment_say_the_same(played: tuple[Stage, Eyes]) -> None:
     scene, eyes = played
     sha = scene.shop.commit("payments", "idea", "2")
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "preview", "ada")
-    comment = await until(lambda: eyes.says("payments", number, "Waiting for image"))
+    await until(lambda: eyes.says("payments", number, "Waiting for image"))
     sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha[:7]}…."
-    assert sentence in comment
-    code, explained = await scene.command("explain", f"payments#{number}")
-    assert code == 0
-    assert sentence in re.sub(r"\s+", " ", explained)
-    assert sentence in await eyes.dashboard()
-    assert sentence in await eyes.dashboard(f"/previews/payments/{number}")
-    code, listed = await scene.command("list")
-    assert (code, f"payments#{number}" in listed) == (0, True)
+    said = await everywhere(scene, eyes, number)
+    assert [place for place, text in said.items() if sentence not in text] == []
+    assert f"payments#{number}" in await asked(scene, "list")
     scene.images.push("shop/payments", sha)
-
-    async def planned() -> str:
-        code, text = await scene.command("plan")
-        demand(code == 0, text)
-        return text
-
-    assert "payments#1: started. ada asked for it with the label `preview`." in await planned() or (
-        await until(lambda: eyes.says("payments", number, "### Preview ready"))
-    )
     await until(lambda: eyes.says("payments", number, "### Preview ready"))
-    assert "Nothing to do" in await planned()
     code, unknown = await scene.command("explain", "payments#99")
     assert code == 1
     assert "has not seen this pull request" in unknown
     code, nothing = await scene.command("release", "--yes", f"payments#{number}")
     assert code == 1
     assert "not held, so nothing was released" in nothing
+
+
+async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tuple[Stage, Eyes]) -> None:
+    """Nobody tells Greenroom of the pull request, and it looks again in an hour: only who asks for the plan sees it."""
+    scene, eyes = played
+    assert scene.hooks
+    await asyncio.to_thread(scene.stop)
+    path = scene.platform / "greenroom.yaml"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"resync": "1h"}))
+    hooks, scene.hooks.url = scene.hooks.url, ""
+    await scene.start()
+
+    async def everything_read() -> str:
+        answer = await scene.client.get(f"http://127.0.0.1:{scene.ports['metrics']}/readyz")
+        demand(answer.status_code == 200, answer.text)
+        return answer.text
+
+    await until(everything_read)
+    assert "Nothing to do" in await asked(scene, "plan")
+    number = requested(scene)
+    reason = "ada asked for it with the label `preview`."
+    for _ in range(2):
+        started, told = (await asked(scene, "plan")).splitlines()
+        assert started == f"payments#{number}: started. {reason}"
+        assert told.startswith(f"payments#{number}: told. The preview is starting.")
+    assert f"payments#{number}" not in await asked(scene, "list")
+    assert eyes.comments("payments", number) == []
+    scene.hooks.url = hooks
+    scene.world.comment("shop/payments", number, "Shall we?", "ada")  # a webhook
+    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+
+    async def nothing_to_do() -> str:
+        text = await asked(scene, "plan")
+        demand("Nothing to do" in text, text)
+        return text
+
+    await until(nothing_to_do)
+    said = await everywhere(scene, eyes, number)
+    assert [place for place in ("explain", "page") if f"started {read(reason)}" not in said[place]] == []
+
+
+async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place(played: tuple[Stage, Eyes]) -> None:
+    scene, eyes = played
+    number = requested(scene)
+    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    scene.configure(label="review-app")
+    await until(lambda: eyes.says("payments", number, "### Preview held"))
+    [planned] = (await asked(scene, "plan")).splitlines()
+    name, held, reason = planned.partition(": held. ")
+    assert (name, held) == (f"payments#{number}", ": held. ")
+    assert f"`greenroom release payments#{number}`" in reason
+    said = await everywhere(scene, eyes, number)
+    assert [place for place, text in said.items() if read(reason) not in text] == []
+    scene.world.faults.on("server-error", path="graphql")
+
+    async def trouble() -> str:
+        listed = (await asked(scene, "list")).splitlines()
+        line = next((line for line in listed if line.startswith("payments: ")), "")
+        demand(line, "\n".join(listed))
+        demand(f"▲ {line}" in read(await eyes.dashboard()), f"the dashboard does not say {line!r}")
+        return line
+
+    name, _, why = (await until(trouble)).partition(": ")
+    assert why.startswith("GitHub answered 500")
+    said = await everywhere(scene, eyes, number)
+    told = [place for place, text in said.items() if f"payments cannot be read now: {why}" in text]
+    assert told == ["explain", "page"]
+    assert f"payments: cannot read. {why}" in await asked(scene, "plan")
 
 
 async def test_sigterm_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, Eyes]) -> None:
