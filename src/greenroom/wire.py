@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from greenroom import config, logs
 from greenroom.argocd.engine import ArgoEngine, ArgoSettings
 from greenroom.argocd.sets import Frame
-from greenroom.config import Configuration, Settings
+from greenroom.config import Configuration, SecretSource, Settings
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
 from greenroom.controller.freshness import Freshness
@@ -33,7 +33,7 @@ from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration, GreenroomError
+from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -341,20 +341,33 @@ def _with_port(platform: Platform, port: int | None) -> Platform:
 
 
 class _Secrets:
-    """Every secret, read once at the start; each is hidden from all logs from then on."""
+    """Every secret, read once at the start; each is hidden from all logs from then on.
+
+    Raises `FixConfiguration` with a sentence for each that is missing.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.token = settings.github.token.read().reveal()
-        self.webhooks = [s.read().reveal() for s in settings.github.webhook_secrets]
-        self.signing = settings.github.signing_key.read().reveal()
-        self.older = [s.read().reveal() for s in settings.github.older_keys]
-        self.plugin = settings.argocd.token.read().reveal() if settings.engine == "argocd" else ""
-        known = settings.registry.credentials or {}
-        self.registry = {host: Credentials(c.user, c.password.read().reveal()) for host, c in known.items()}
-        for value in (self.token, *self.webhooks, self.signing, *self.older, self.plugin):
-            logs.hide(value)
-        for credentials in self.registry.values():
-            logs.hide(credentials.password)
+        self._missing: list[Mistake] = []
+        github, known = settings.github, settings.registry.credentials or {}
+        self.token = self._read(github.token)
+        self.webhooks = [self._read(s) for s in github.webhook_secrets]
+        self.signing = self._read(github.signing_key)
+        self.older = [self._read(s) for s in github.older_keys]
+        self.plugin = self._read(settings.argocd.token) if settings.engine == "argocd" else ""
+        self.registry = {host: Credentials(c.user, self._read(c.password)) for host, c in known.items()}
+        if settings.database_source:
+            self._read(settings.database_source)
+        if self._missing:
+            raise FixConfiguration("Not every secret is there.", tuple(dict.fromkeys(self._missing)))
+
+    def _read(self, source: SecretSource) -> str:
+        try:
+            value = source.read().reveal()
+        except FixConfiguration as error:
+            self._missing += error.mistakes
+            return ""
+        logs.hide(value)
+        return value
 
 
 def _key(secret: str) -> Key:

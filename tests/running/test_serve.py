@@ -284,6 +284,44 @@ async def test_what_is_wrong_at_the_start_leaves_no_folder_behind(lines: list[st
     assert sorted(p.name for p in tmp_path.iterdir()) == ["greenroom.yaml", "services"]
 
 
+SECRET = """
+github: { olderSigningKeysFrom: [{ env: KEY_OF_LAST_YEAR }] }
+databaseFrom: { file: no-such-file }
+registry: { credentials: { r.example.com: { user: ci, passwordFrom: { env: REGISTRY_PASSWORD } } } }
+"""
+ENVIRONMENT = {n: v for n, v in os.environ.items() if n not in SECRETS}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("engine: local", [*SECRETS]),
+        ("engine: argocd\nargocd: { chart: oci://r/c, chartVersion: '1' }", [*SECRETS, "GREENROOM_PLUGIN_TOKEN"]),
+        (f"engine: local{SECRET}", [*SECRETS, "KEY_OF_LAST_YEAR", "REGISTRY_PASSWORD", "no-such-file"]),
+        (f"engine: local{SECRET}", ["no-such-file"]),
+    ],
+    ids=["local", "argocd", "everywhere", "one"],
+)
+async def test_every_secret_that_is_missing_is_named_at_once(text: str, missing: list[str], tmp_path: Path) -> None:
+    (tmp_path / "greenroom.yaml").write_text(f"installation: test\ndomain: preview.example.com\n{text}\n")
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "web.yaml").write_text("repository: acme/web\nimage: r.example.com/web\nport: 8080\n")
+    there = {name: "a secret" for name in (*SECRETS, "KEY_OF_LAST_YEAR", "REGISTRY_PASSWORD") if name not in missing}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*SERVE, str(tmp_path)],
+        env=ENVIRONMENT | there,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    sentences = done.stderr.splitlines()
+    assert [len([s for s in sentences if name in s]) for name in missing] == [1] * len(missing), done.stderr
+    assert len(sentences) == len(missing), "and nothing else is said"
+
+
 async def test_a_second_instance_is_told_of_the_first(played: tuple[Stage, Eyes], tmp_path: Path) -> None:
     scene, _ = played
     done = await asyncio.to_thread(
