@@ -20,7 +20,7 @@ import httpx2
 import structlog
 from starlette.types import ASGIApp
 
-from greenroom import config, logs
+from greenroom import config, logs, outgoing
 from greenroom.argocd.engine import ArgoEngine, ArgoSettings
 from greenroom.argocd.sets import Frame
 from greenroom.config import Configuration, SecretSource, Settings
@@ -132,7 +132,7 @@ class Instance:
                 await stack.enter_async_context(engine)
             await _make_history(settings)
             history = await stack.enter_async_context(History(settings.history))
-            client = await stack.enter_async_context(httpx2.AsyncClient(timeout=GITHUB_SECONDS))
+            client = await stack.enter_async_context(outgoing.client(GITHUB_SECONDS))
             board = Board()
             sources = _sources(loaded, secrets, client)
             if isinstance(engine, LocalEngine):  # it starts processes, so everything else is right by now

@@ -169,6 +169,29 @@ async def test_sigterm_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, 
     assert eyes.processes("payments", number) == before
 
 
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("serve", "proxies"),
+    [
+        (("env", "NO_PROXY=", "no_proxy=", f"HTTP_PROXY={NOBODY}", f"ALL_PROXY={NOBODY}", *SERVE), {}),
+        (SERVE, {"HTTP_PROXY": NOBODY, "all_proxy": "socks5://127.0.0.1:9"}),
+    ],
+    ids=["serve", "demo"],
+)
+async def test_behind_a_proxy_this_machine_is_reached(
+    serve: tuple[str, ...], proxies: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    async with stage(None, serve, keep=False) as scene:
+        number = requested(scene)
+        await until(lambda: Eyes(scene).says("payments", number, "### Preview ready"))
+        assert scene.hooks
+        assert {code for _, code in scene.hooks.log} <= {200, 202, 204}, "webhooks come by no proxy either"
+
+
 async def test_what_every_object_carries_does_not_change_while_it_runs(played: tuple[Stage, Eyes]) -> None:
     scene, eyes = played
     path = scene.platform / "greenroom.yaml"

@@ -45,6 +45,7 @@ SECRETS = {
 CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
 START_SECONDS = 20.0
+NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # everything that it talks to is on this machine
 ON_STAGING = "Sold on staging only"
 
 
@@ -126,7 +127,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **SECRETS},
+                env={**os.environ, **NO_PROXY, **SECRETS},
             )
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while asyncio.get_running_loop().time() < deadline:

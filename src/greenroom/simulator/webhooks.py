@@ -86,7 +86,7 @@ class Webhooks:
 
     async def run(self) -> None:
         """Send for ever; a receiver that is away is noted and not tried again."""
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
             while True:
                 delivery = await self._queue.get()
                 headers = {

@@ -1,0 +1,80 @@
+"""What goes out to GitHub and registries: through the environment's proxy, but never to this machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from greenroom import outgoing
+from greenroom.errors import Failed
+from greenroom.serving import running
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+class Asked:
+    """A server that notes for which host it was asked, and answers."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        [host] = [value.decode() for name, value in scope["headers"] if name == b"host"]
+        self.hosts.append(host)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+    """The proxy that the environment names."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    found = Asked()
+    async with running(found) as url:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        yield found
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "127.1.2.3", "localhost", "registry.localhost"])
+async def test_this_machine_is_asked_without_a_proxy(name: str, proxy: Asked) -> None:
+    here = Asked()
+    async with running(here, host="127.1.2.3" if name == "127.1.2.3" else "127.0.0.1") as url:
+        port = urlsplit(url).port
+        async with outgoing.client(5) as client:
+            try:
+                await client.get(f"http://{name}:{port}/v2/")
+                assert here.hosts == [f"{name}:{port}"]
+            except httpx2.ConnectError:  # this machine may not know the name; its proxy is not asked for it either
+                assert name == "registry.localhost"
+    assert proxy.hosts == []
+
+
+async def test_everybody_else_is_asked_through_the_proxy(proxy: Asked) -> None:
+    async with outgoing.client(5) as client:
+        assert (await client.get("http://registry.example.com/v2/")).status_code == 200
+    assert proxy.hosts == ["registry.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("socks5://ada:pa55word@proxy.example.com:1080", "a SOCKS proxy is none that Greenroom knows"),
+        ("ftp://ada:pa55word@proxy.example.com", "Unknown scheme for proxy URL"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(
+    value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", value)
+    with pytest.raises(Failed) as raised:
+        outgoing.client(5)
+    assert f"cannot be used ({why}" in str(raised.value)
+    assert "pa55word" not in str(raised.value)
