@@ -74,12 +74,16 @@ def render(folder: Path, *, namespace_names: bool = True) -> str:
 
 
 async def serve(folder: Path) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code. Raises `GreenroomError` for what is wrong at the start."""
+    """Run until SIGTERM, Ctrl-C or the end of its terminal; returns the exit code.
+
+    Raises `GreenroomError` for what is wrong at the start.
+    """
     logs.configure()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, stop.set)
     async with Instance.open(folder) as instance:
         log.info("greenroom runs", **instance.addresses)
         told = asyncio.create_task(stop.wait())

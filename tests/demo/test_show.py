@@ -66,3 +66,16 @@ def test_what_is_kept_is_told_so_that_it_can_be_used(capsys: pytest.CaptureFixtu
     Lines().keep(kept)
     told = json.loads(capsys.readouterr().out)
     assert told == {"dashboard": "http://127.0.0.1:1", "admin": "http://127.0.0.1:2", "folder": "/tmp/demo"}
+
+
+def test_whoever_ends_it_is_told_that_it_takes_a_moment_and_has_the_cursor_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = io.StringIO()
+    show = People(Console(file=out, width=80, force_terminal=True, highlight=False))
+    show.starts(Step("linked", "A comment points it to the catalog of the other pull request", nothing))
+    show.ends()
+    assert "Ending what runs here; nothing is left behind.\n" in out.getvalue()
+    assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l"), "it was hidden, and is shown"
+    Lines().ends()
+    assert capsys.readouterr().out == ""

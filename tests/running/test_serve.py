@@ -149,24 +149,22 @@ async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place
     assert f"payments: cannot read. {why}" in await asked(scene, "plan")
 
 
-async def test_sigterm_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, Eyes]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "its terminal is closed"])
+async def test_a_signal_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, Eyes], number: signal.Signals) -> None:
     scene, eyes = played
-    sha = scene.shop.commit("payments", "idea", "2")
-    number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
-    scene.push_image("payments", sha)
-    scene.world.label("shop/payments", number, "preview", "ada")
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
-    before = eyes.processes("payments", number)
+    idea = requested(scene)
+    await until(lambda: eyes.says("payments", idea, "### Preview ready"))
+    before = eyes.processes("payments", idea)
     assert scene.process is not None
-    scene.process.send_signal(signal.SIGTERM)
+    scene.process.send_signal(number)
     assert await asyncio.to_thread(scene.process.wait, 10) == 0
-    assert eyes.processes("payments", number) == before
+    assert eyes.processes("payments", idea) == before
     code, nobody = await scene.command("list")
     assert code == 1
     assert "Is `greenroom serve` running there?" in nobody
     await scene.start()
-    await until(lambda: eyes.answers("payments", number, "/methods"))
-    assert eyes.processes("payments", number) == before
+    await until(lambda: eyes.answers("payments", idea, "/methods"))
+    assert eyes.processes("payments", idea) == before
 
 
 NOBODY = "http://127.0.0.1:9"

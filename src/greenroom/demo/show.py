@@ -44,6 +44,9 @@ class Shown(Protocol):
     def keep(self, kept: Kept) -> None:
         """It keeps running, and there."""
 
+    def ends(self) -> None:
+        """Somebody ended it: what runs is ended first."""
+
 
 def shown(*, as_json: bool) -> Shown:
     """The way that fits."""
@@ -71,6 +74,9 @@ class Lines:
         """Where it is."""
         told = {"dashboard": kept.dashboard, "admin": kept.admin, "folder": kept.folder}
         print(json.dumps(told), flush=True)
+
+    def ends(self) -> None:
+        """Nothing: the exit code says it."""
 
 
 class People:
@@ -117,6 +123,12 @@ class People:
         self._say(f"  Dashboard  {kept.dashboard}")
         self._say(f"  Terminal   export GREENROOM_ADMIN={kept.admin}   then: {kept.program} list")
         self._say(f"  Folder     {kept.folder}")
+
+    def ends(self) -> None:
+        """That it takes a moment, and the cursor as it was."""
+        if self._status:
+            self._status.stop()
+        self._say("\nEnding what runs here; nothing is left behind.")
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=not self._console.is_terminal)

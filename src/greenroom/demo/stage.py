@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -191,14 +191,15 @@ async def stage(
 
     GitHub's clock begins at `start`, by default now: it is shown beside times of this machine's clock.
     """
-    from greenroom.local.engine import LocalSettings, stop_all
     from greenroom.local.postgres import free_port
 
     made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
-    made.mkdir(parents=True, exist_ok=True)
-    made.chmod(0o755)
     names = ("webhook", "dashboard", "admin", "metrics", "previews", "payments")
     async with AsyncExitStack() as stack:
+        if not keep and folder is None:
+            stack.callback(shutil.rmtree, made, ignore_errors=True)
+        made.mkdir(parents=True, exist_ok=True)
+        made.chmod(0o755)
         world = World(start or datetime.now(UTC), running=True)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
         found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {n: free_port() for n in names})
@@ -209,24 +210,39 @@ async def stage(
         found.ports["catalog"] = int(catalog.rpartition(":")[2])
         found.hooks = Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
         found.hooks.url = f"http://127.0.0.1:{found.ports['webhook']}/webhook"
-        sending = asyncio.create_task(found.hooks.run())
-        try:
-            await asyncio.to_thread(found.shop.make)
-            await asyncio.to_thread(_drivers, made / "drivers")
-            _people(world)
-            found.configure()
-            stack.callback(_end, _staging(found))
-            await found.start()
-            yield found
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-            await asyncio.to_thread(found.stop)
-            if found.state.exists():
-                checkouts = {f"shop/{n}": found.shop.folder / n for n in SERVICES}
-                await stop_all(LocalSettings(found.state, checkouts, found.installation))
-            if not keep and folder is None:
-                await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+        stack.push_async_callback(_ended, asyncio.create_task(found.hooks.run()))
+        await _to_its_end(found.shop.make)
+        await _to_its_end(_drivers, made / "drivers")
+        _people(world)
+        found.configure()
+        stack.callback(_end, _staging(found))
+        stack.push_async_callback(_stopped, found)
+        await found.start()
+        yield found
+
+
+async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
+    """Work in a thread that is waited for, cancelled or not: what it writes after the clearing would stay."""
+    doing = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    try:
+        await asyncio.shield(doing)
+    finally:
+        await asyncio.gather(doing, return_exceptions=True)  # git, too, hears of a Ctrl-C
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _stopped(found: Stage) -> None:
+    """Greenroom, and everything that it started, have ended."""
+    from greenroom.local.engine import LocalSettings, stop_all
+
+    await asyncio.to_thread(found.stop)
+    if found.state.exists():
+        checkouts = {f"shop/{n}": found.shop.folder / n for n in SERVICES}
+        await stop_all(LocalSettings(found.state, checkouts, found.installation))
 
 
 def _staging(found: Stage) -> subprocess.Popen[bytes]:
