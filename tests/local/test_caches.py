@@ -23,9 +23,8 @@ from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine
 from greenroom.local.preview import mark_of
-from local.test_engine import IDENTITY, Workshop, seen, shop, until, wait
+from local.workshop import IDENTITY, Workshop, seen, until, wait
 
-__all__ = ["shop"]
 SERVER = next((n for n in ("redis-server", "valkey-server") if shutil.which(n)), "")
 needs_server = pytest.mark.skipif(
     not SERVER and os.environ.get("CI") not in ("true", "1"),
