@@ -57,7 +57,7 @@ class Workshop:
         git(self.repository, "init", "--quiet", "--initial-branch", "main")
         self.settings = LocalSettings(folder / "state", {"acme/shop": self.repository}, "test", probe_seconds=10)
 
-    def commit(self, release: str, *, extra: str = "", status: int = 200, **files: str) -> str:
+    def commit(self, release: str, *, extra: str = "", status: int | str = 200, **files: str) -> str:
         (self.repository / "server.py").write_text(SERVER.format(release=release, extra=extra, status=status))
         for name, content in files.items():
             (self.repository / name.replace("__", ".")).write_text(content)

@@ -87,6 +87,7 @@ class Preview:
         self._task: asyncio.Task[None] | None = None
         self._crashes: dict[str, int] = {}
         self._cache_away = False
+        self._tried: Instance | None = None  # what people reach for the moment in which it must prove itself
 
     def begin(self) -> None:
         """Start driving."""
@@ -359,23 +360,33 @@ class Preview:
         return answer.status_code
 
     async def _switch(self) -> None:
-        """Let the new version serve, through the proxy that people use; then end the old one."""
+        """Let the new version serve once it answers through the proxy that people use; then end the old one.
+
+        Until then only the route is another one: the state says what serves for good, and the route goes back to it.
+        """
         old, new = self.kept.serving, replace(self._starting(), ready_at=datetime.now(UTC))
-        self._keep(serving=new, starting=None)
-        self._route()
+        self._tried = new
+        try:
+            self._route()
+            await self._answers_people(new)
+            self._crashes.clear()
+            self._keep(serving=new, starting=None, health=Health.READY, why="", log=())
+        finally:
+            self._tried = None
+            self._route()
+        if old:
+            await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
+            await self._end(old.processes)
+            await self._forget_trees(new)
+            await self._forget_caches(new)
+
+    async def _answers_people(self, new: Instance) -> None:
         for service in new.row.services:
             host = new.row.naming.host(service.name)
             if host and service.web:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
                 if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
-        self._crashes.clear()
-        self._keep(health=Health.READY, why="", log=())
-        if old:
-            await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
-            await self._end(old.processes)
-            await self._forget_trees(new)
-            await self._forget_caches(new)
 
     async def _forget_trees(self, instance: Instance) -> None:
         used = {v.sha for v in instance.row.versions}
@@ -452,7 +463,7 @@ class Preview:
         return {host: service for service, host in (self.row or self.kept.row).naming.hosts}
 
     def _route(self) -> None:
-        serving = self.kept.serving
+        serving = self._tried or self.kept.serving
         ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
         hosts = self._hosts() if serving or self.row else {}  # what only waits for its removal is not starting
         for host, service in hosts.items():
