@@ -158,7 +158,7 @@ class LocalEngine:
         await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for processes, databases, files and worktrees of a removed preview."""
+        """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to be asked."""
         left: list[str] = []
         checked = ["processes", "worktrees", "files", "state"]
         mark = mark_of(self._settings.installation, identity)
@@ -171,9 +171,13 @@ class LocalEngine:
                 left.append(f"worktree of {slug}")
         if identity in self._state.previews():
             left.append("state file")
-        if self._ground.postgres.found():
-            checked.append("databases")
-            left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
+        if self._ground.postgres.has_data():
+            try:
+                left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
+                checked.append("databases")
+            except Failed as error:
+                why = str(error).rstrip(".")
+                left.append(f"its databases, which cannot be looked at ({why})")
         return Receipt(identity, tuple(checked), tuple(left))
 
     async def stop_everything(self) -> None:

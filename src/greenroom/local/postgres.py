@@ -138,6 +138,10 @@ class Postgres:
         runs_here = started is not None and processes.command(pid).startswith(str(programs / "postgres"))
         return Server(port, known["password"], pid, started or "", programs) if runs_here else None
 
+    def has_data(self) -> bool:
+        """Whether there may be databases, whether or not a server runs on them now."""
+        return (self._account.home / "postgres" / "PG_VERSION").exists()
+
     async def stop(self) -> None:
         """Stop the server, if it runs."""
         if server := self.found():
@@ -149,7 +153,7 @@ class Postgres:
         programs = await asyncio.to_thread(_programs, self._account)
         password = self._password()
         _write_private(self._note, json.dumps({"password": password, "programs": str(programs)}))
-        if not (data / "PG_VERSION").exists():
+        if not self.has_data():
             await asyncio.to_thread(self._init, programs, data, password)
         port = free_port()
         settings = [x for key, value in SETTINGS.items() for x in ("-c", f"{key}={value}")]

@@ -128,7 +128,7 @@ class Preview:
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
         self._keep(serving=None, starting=None, caches=())  # nothing to start again, whatever fails from here on
-        if self.kept.secrets and self._ground.postgres.found():
+        if self.kept.secrets and self._ground.postgres.has_data():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
         folder = folder_of(self._ground.run_as, self.kept.identity)
