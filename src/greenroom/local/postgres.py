@@ -22,6 +22,7 @@ from typing import Any
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
+from greenroom.logs import hide
 
 START_SECONDS = 30.0
 SETTINGS = {
@@ -135,6 +136,7 @@ class Postgres:
         except (OSError, ValueError, KeyError, IndexError):
             return None
         started = processes.started(pid)
+        hide(known["password"])
         runs_here = started is not None and processes.command(pid).startswith(str(programs / "postgres"))
         return Server(port, known["password"], pid, started or "", programs) if runs_here else None
 
@@ -152,6 +154,7 @@ class Postgres:
         data = self._account.home / "postgres"
         programs = await asyncio.to_thread(_programs, self._account)
         password = self._password()
+        hide(password)
         _write_private(self._note, json.dumps({"password": password, "programs": str(programs)}))
         if not self.has_data():
             await asyncio.to_thread(self._init, programs, data, password)
@@ -303,6 +306,7 @@ class Postgres:
             return await found.fetchone() is not None
 
     async def _role(self, role: str, password: str) -> None:
+        hide(password)  # what fails in here is logged by the server, statement and all
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")

@@ -30,7 +30,7 @@ from greenroom.local.processes import Command
 from greenroom.local.proxy import Proxy
 from greenroom.local.state import Instance, Kept, Process, State
 from greenroom.local.worktrees import Worktrees
-from greenroom.logs import scrub
+from greenroom.logs import hide, scrub
 
 log = structlog.get_logger(__name__)
 TICK = 0.5
@@ -81,7 +81,7 @@ class Preview:
 
     def __init__(self, ground: Ground, kept: Kept, row: Row | None) -> None:
         self._ground = ground
-        self.kept = kept
+        self.kept = _public(kept)
         self.row = row
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class Preview:
             await self._remove()
         except Exception as error:
             why = str(error) if isinstance(error, GreenroomError) else f"{type(error).__name__}."
-            self._keep(health=Health.FAILED, why=scrub(f"Its removal failed: {why}"))
+            self._keep(health=Health.FAILED, why=f"Its removal failed: {why}")
             self.begin()  # a row that is served again finds it driven
             raise
 
@@ -191,8 +191,7 @@ class Preview:
 
     def _fail(self, key: str, error: GreenroomError) -> None:
         lines = error.log if isinstance(error, Failed) else ()
-        shown = tuple(scrub(line) for line in lines)
-        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=scrub(str(error)), log=shown)
+        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=str(error), log=lines)
 
     def _starting(self) -> Instance:
         if self.kept.starting is None:
@@ -413,7 +412,7 @@ class Preview:
                 if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
                     await self._cache(need, self._database(service.name, need.name))
         except Failed as error:
-            self._keep(health=Health.FAILED, why=scrub(str(error)), log=tuple(scrub(line) for line in error.log))
+            self._keep(health=Health.FAILED, why=str(error), log=error.log)
             self._cache_away = True
             return
         if self._cache_away and not self.kept.failed_key:  # what a newer version failed for is still to be read
@@ -433,7 +432,7 @@ class Preview:
         try:
             await self._probe(serving)
         except Failed as error:
-            self._keep(why=scrub(str(error)), log=tuple(scrub(x) for x in error.log))
+            self._keep(why=str(error), log=error.log)
             return
         self._keep(health=Health.READY, why="", log=())
 
@@ -450,7 +449,7 @@ class Preview:
 
     def _keep(self, **changes: object) -> None:
         before = self.kept
-        kept = replace(before, **changes)  # type: ignore[arg-type]  # the names are Kept's own
+        kept = _public(replace(before, **changes))  # type: ignore[arg-type]  # the names are Kept's own
         if kept.health is not before.health or kept.why != before.why:
             kept = replace(kept, since=datetime.now(UTC))
         if kept != before:
@@ -484,6 +483,16 @@ class Preview:
     @staticmethod
     async def _end(found: tuple[Process, ...]) -> None:
         await asyncio.gather(*(processes.end(p.pid, p.started) for p in found))
+
+
+def _public(kept: Kept) -> Kept:
+    """The same with nothing secret in what people read of it, whoever wrote it there; its passwords are known from now.
+
+    A process may print its whole environment before it ends.
+    """
+    for password in kept.secrets.values():
+        hide(password)
+    return replace(kept, why=scrub(kept.why), log=tuple(scrub(line) for line in kept.log))
 
 
 def _needs(row: Row) -> list[tuple[Service, Need]]:
