@@ -139,6 +139,9 @@ async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
         [cache] = state["caches"]
         assert parsed.password
         assert parsed.password not in processes.command(cache["pid"])
+        settings = Path(processes.command(cache["pid"]).split()[1])
+        assert settings.stat().st_mode & 0o077 == 0
+        assert settings.parent.stat().st_uid == os.geteuid(), "nobody can put a link where we write a password"
 
 
 @needs_server

@@ -31,11 +31,11 @@ def server(kind: str) -> str:
 
 
 def start(need: Need, name: str, password: str, port: int, mark: str, where: tuple[Account, Path, Path]) -> Process:
-    """Start one on that port, with its files in a folder of its own. `where` is the account, its folder, its log."""
+    """Start one on that port, its settings beside the folder of its data. `where`: account, that folder, the log."""
     run_as, folder, log = where
     program = server(need.kind)
     keeps = "yes" if need.storage is Storage.PERSISTENT else "no"
-    settings = run_as.own(_private(folder / "server.conf"))
+    settings = run_as.own(_private(folder.with_suffix(".conf")))
     lines = (
         "bind 127.0.0.1",
         f"port {port}",

@@ -158,14 +158,13 @@ class LocalEngine:
         await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to be asked."""
+        """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to ask it."""
         left: list[str] = []
         checked = ["processes", "worktrees", "files", "state"]
         mark = mark_of(self._settings.installation, identity)
         left += [f"process {pid}" for pid in await asyncio.to_thread(processes.marked, mark)]
         folder = folder_of(self._ground.run_as, identity)
-        if folder.exists():
-            left.append(f"folder {folder.name}")
+        left += [f"folder {path.name}" for path in (folder, self._state.logs(identity)) if path.exists()]
         for slug in self._settings.checkouts:
             if f"/{folder.name}/trees/" in await self._ground.worktrees.listed(slug):
                 left.append(f"worktree of {slug}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.errors import Failed
-from greenroom.local import processes
+from greenroom.local import files, processes
 from greenroom.local.account import Account, environment
 from greenroom.logs import hide
 
@@ -76,7 +76,7 @@ class Postgres:
     def __init__(self, state: Path, run_as: Account) -> None:
         self._note = state / "postgres.json"
         self._account = run_as
-        self._log = run_as.home / "postgres.log"
+        self._log = state / "postgres.log"
         self._lock = asyncio.Lock()
         self._server: Server | None = None
         self._templates = asyncio.Lock()
@@ -130,7 +130,8 @@ class Postgres:
         """
         try:
             known = json.loads(self._note.read_text())
-            lines = (self._account.home / "postgres" / "postmaster.pid").read_text().splitlines()
+            with files.regular(self._account.home / "postgres" / "postmaster.pid") as note:
+                lines = note.read().decode().splitlines()
             pid, port = int(lines[0]), int(lines[3])
             programs = Path(known["programs"])
         except (OSError, ValueError, KeyError, IndexError):
@@ -160,12 +161,11 @@ class Postgres:
             await asyncio.to_thread(self._init, programs, data, password)
         port = free_port()
         settings = [x for key, value in SETTINGS.items() for x in ("-c", f"{key}={value}")]
-        log = self._account.own(_touched(self._log))
         command = processes.Command(
             [str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings],
             self._account.home,
             environment(self._account, {}, self._account.home),
-            log,
+            self._log,
         )
         pid, started = processes.start(command, self._account)
         return Server(port, password, pid, started, programs)
@@ -183,6 +183,8 @@ class Postgres:
         Each try has a draft of its own: the initdb of a run that was killed may still be writing into another one.
         """
         draft = data.with_name(f"postgres.draft-{_bare()}")
+        draft.mkdir(mode=0o700)
+        self._account.own(draft)
         word = draft.with_suffix(".password")
         _write_private(word, password)
         self._account.own(word)
@@ -310,11 +312,6 @@ class Postgres:
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
-
-
-def _touched(path: Path) -> Path:
-    path.touch()
-    return path
 
 
 def _write_private(path: Path, text: str) -> None:

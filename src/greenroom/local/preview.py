@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
 from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
-from greenroom.local import caches, processes
+from greenroom.local import caches, files, processes
 from greenroom.local.account import Account, environment, interpreter
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
@@ -35,6 +36,7 @@ from greenroom.logs import hide, scrub
 log = structlog.get_logger(__name__)
 TICK = 0.5
 DRAIN = 10.0
+NO_TEXT = "\0"
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -131,10 +133,10 @@ class Preview:
         if self.kept.secrets and self._ground.postgres.has_data():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
-        folder = folder_of(self._ground.run_as, self.kept.identity)
-        for tree in (folder / "trees").glob("*") if folder.exists() else ():
+        for tree in self._ours("trees").glob("*"):
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
-        await self._ground.worktrees.remove(self.kept.row.slug, folder)
+        await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
+        await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---
@@ -202,7 +204,7 @@ class Preview:
 
     async def _trees(self, row: Row) -> dict[str, Path]:
         """A worktree for each service's commit, by service."""
-        base = self._ground.run_as.folder("previews", folder_of(self._ground.run_as, self.kept.identity).name, "trees")
+        base = self._ours("trees")
         shas = sorted({v.sha for v in row.versions})
         paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha) for sha in shas}
         return {v.service: paths[v.sha] for v in row.versions}
@@ -232,10 +234,8 @@ class Preview:
         known = next((c for c in self.kept.caches if c.name == name), None)
         if known and processes.alive(known.pid, known.started):
             return
-        run_as, folder = self._ground.run_as, folder_of(self._ground.run_as, self.kept.identity).name
-        logs = run_as.folder("previews", folder, "logs")
-        (log_file := logs / f"{name}.log").touch()
-        where = (run_as, run_as.folder("previews", folder, "caches", name), log_file)
+        run_as, data = self._ground.run_as, self._ours("caches") / name
+        where = (run_as, run_as.folder(*data.relative_to(run_as.home).parts), self._log(name))
         mark = mark_of(self._ground.installation, self.kept.identity)
         password = self.kept.secrets[name]
         started = caches.start(need, name, password, known.port if known else free_port(), mark, where)
@@ -246,9 +246,14 @@ class Preview:
         if not need.seed:
             return "template0"
         try:
-            seed = (tree / need.seed).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Failed(f"The seed {need.seed} cannot be read from the commit ({type(error).__name__}).") from None
+            seed = files.of_commit(tree, need.seed).decode()
+        except Failed as error:
+            raise Failed(f"The seed {error}") from None
+        except UnicodeDecodeError:
+            seed = NO_TEXT
+        if NO_TEXT in seed:
+            how = "Make it with `pg_dump --format=plain --encoding=UTF8`."
+            raise Failed(f"The seed {need.seed} is not plain SQL in UTF-8. {how}")
         name = f"seed_{hashlib.sha256(seed.encode()).hexdigest()[:20]}"
         await self._ground.postgres.template(name, seed)
         return name
@@ -295,15 +300,13 @@ class Preview:
         self, row: Row, service: Service, arguments: tuple[str, ...], trees: dict[str, Path], port: int, name: str
     ) -> Command:
         run_as = self._ground.run_as
-        folder = folder_of(run_as, self.kept.identity)
-        home = run_as.folder("previews", folder.name, "home")
-        logs = run_as.folder("previews", folder.name, "logs")
-        file = logs / f"{name}.log"
-        file.touch()
+        home = run_as.folder(*(self._ours() / "home").relative_to(run_as.home).parts)
         python = arguments[0] in ("python", "python3")
         program = interpreter(run_as) if python else arguments[0]
         given = await self._given(row, service, port)
-        return Command([program, *arguments[1:]], trees[service.name], environment(run_as, given, home), file)
+        return Command(
+            [program, *arguments[1:]], trees[service.name], environment(run_as, given, home), self._log(name)
+        )
 
     async def _given(self, row: Row, service: Service, port: int) -> dict[str, str]:
         given = {**dict(service.env), **{name: value for of, name, value in row.given if of == service.name}}
@@ -457,6 +460,15 @@ class Preview:
             self._ground.state.write_preview(kept)
         if (kept.health, kept.why, kept.serving) != (before.health, before.why, before.serving):
             self._ground.wake(kept.identity.repository_id)
+
+    def _ours(self, *parts: str) -> Path:
+        """A folder of this preview in which we alone write."""
+        path = folder_of(self._ground.run_as, self.kept.identity).joinpath(*parts)
+        return files.ours(self._ground.run_as, *path.relative_to(self._ground.run_as.home).parts)
+
+    def _log(self, name: str) -> Path:
+        """The file of one process's output."""
+        return self._ground.state.logs(self.kept.identity, make=True) / f"{name}.log"
 
     def _hosts(self) -> dict[str, str]:
         return {host: service for service, host in (self.row or self.kept.row).naming.hosts}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greenroom.errors import Failed
+from greenroom.local import files
 from greenroom.local.account import Account
 
 GRACE_SECONDS = 3.0
@@ -42,7 +43,7 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
     """Start a process in a session of its own; returns pid and start time. Raises `Failed` with one sentence."""
     reap()
     try:
-        with command.log.open("ab") as output:
+        with open(command.log, "ab", opener=_private) as output:
             child = subprocess.Popen(
                 list(command.arguments),
                 cwd=command.folder,
@@ -58,6 +59,10 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
         raise Failed(f"`{' '.join(command.arguments)}` could not be started: {error.strerror}.") from None
     _children[child.pid] = child
     return child.pid, started(child.pid) or ""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def started(pid: int) -> str | None:
@@ -137,7 +142,7 @@ async def run(command: Command, run_as: Account, seconds: float | None) -> int |
 def tail(log: Path, lines: int = 15) -> tuple[str, ...]:
     """The last lines of a log; empty when there is none."""
     try:
-        with log.open("rb") as file:
+        with files.regular(log) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 16_384))
             return tuple(file.read().decode(errors="replace").splitlines()[-lines:])

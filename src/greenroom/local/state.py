@@ -105,6 +105,13 @@ class State:
         """Forget a preview; the last step of its removal."""
         self._preview(identity).unlink(missing_ok=True)
 
+    def logs(self, identity: Identity, *, make: bool = False) -> Path:
+        """The folder of what a preview's processes said; they write there only through what was opened for them."""
+        found = self.folder.absolute() / "logs" / f"{identity.repository_id}-{identity.number}"
+        if make:
+            found.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return found
+
     def _preview(self, identity: Identity) -> Path:
         return self.folder / "previews" / f"{identity.repository_id}-{identity.number}.json"
 
