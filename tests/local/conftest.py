@@ -11,7 +11,7 @@ import pytest
 
 from greenroom.local import processes
 from greenroom.local.engine import stop_all
-from local.workshop import Workshop, pids
+from local.workshop import Workshop
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def shop() -> AsyncIterator[Workshop]:
     made = Workshop(folder)
     yield made
     await stop_all(made.settings)
-    left = pids()
+    left = made.pids()
     shutil.rmtree(folder)
     processes.reap()
     assert left == []

@@ -22,7 +22,6 @@ from greenroom.core.model import Health
 from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine
-from greenroom.local.preview import mark_of
 from local.workshop import IDENTITY, Workshop, seen, until, wait
 
 SERVER = next((n for n in ("redis-server", "valkey-server") if shutil.which(n)), "")
@@ -133,7 +132,7 @@ async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
         parsed = urlsplit((await given(engine))["REDIS_URL"])
         assert not await caches._pong(parsed.port or 0, "wrong")
         [running] = engine._previews[IDENTITY].kept.caches
-        assert running.pid in processes.marked(mark_of("test", IDENTITY)), "it is found if it is forgotten"
+        assert running.pid in shop.pids(), "it is found if it is forgotten"
         assert ask(f"redis://x:wrong@127.0.0.1:{parsed.port}/0", "GET a")[0].startswith("-NOAUTH")
         state = json.loads(next((shop.settings.state / "previews").glob("*.json")).read_text())
         [cache] = state["caches"]

@@ -24,10 +24,10 @@ from greenroom.core.verdicts import Desired, Go
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine
+from greenroom.local.names import database_prefix, folder_of, mark_of
 from greenroom.local.postgres import Postgres
-from greenroom.local.preview import database_prefix, folder_of, mark_of
 from greenroom.local.state import State
-from local.workshop import IDENTITY, NEED, NOW, SEED, Workshop, get, names, pids, quiet, seen, until, wait
+from local.workshop import IDENTITY, NEED, NOW, SEED, Workshop, get, names, quiet, seen, until, wait
 
 
 async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Workshop) -> None:
@@ -85,7 +85,7 @@ async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop:
             return not any(s.sha for s in preview.services)
 
         await until(asleep)
-        assert not processes.marked(mark_of("test", IDENTITY))
+        assert not shop.pids()
         await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
         await wait(engine, Health.READY, sha)
         async with await psycopg.AsyncConnection.connect(
@@ -204,7 +204,7 @@ async def test_a_service_that_is_never_healthy(shop: Workshop) -> None:
         found = await wait(engine, Health.FAILED)
         assert "is not healthy" in found.why
         assert "it answers 500" in found.why
-        assert pids() == []
+        assert shop.pids() == []
 
 
 async def test_a_commit_that_is_not_here(shop: Workshop) -> None:
@@ -220,11 +220,11 @@ async def test_what_crashes_is_started_again(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.rows(shop.row(sha), 1))
         await wait(engine, Health.READY)
-        [pid] = pids()
+        [pid] = shop.pids()
         os.kill(pid, 9)
         await wait(engine, Health.FAILED)
         await wait(engine, Health.READY)
-        assert pids() != [pid]
+        assert shop.pids() != [pid]
         assert (await get(engine)).status_code == 200
 
 
@@ -233,11 +233,11 @@ async def test_a_restart_finds_what_runs(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
-        before, uid = pids(), (await seen(engine)).uid
-    assert pids() == before
+        before, uid = shop.pids(), (await seen(engine)).uid
+    assert shop.pids() == before
     async with LocalEngine(shop.settings, quiet) as engine:
         found = await wait(engine, Health.READY)
-        assert (found.uid, pids()) == (uid, before)
+        assert (found.uid, shop.pids()) == (uid, before)
         assert (await get(engine)).status_code == 200
 
 
@@ -300,7 +300,7 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
     await child.wait()
     async with LocalEngine(shop.settings, quiet) as engine:
         await wait(engine, Health.READY)
-        assert len(pids()) == 2
+        assert len(shop.pids()) == 2
         await engine.serve(shop.rows(None, 2))
         await engine.remove(IDENTITY, (await seen(engine)).uid)
         assert (await engine.receipt(IDENTITY)).clean
@@ -319,7 +319,7 @@ async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> No
         assert (await get(engine)).status_code == 200
         await engine.remove(IDENTITY, uid)
         await engine.remove(IDENTITY, uid)
-        assert pids() == []
+        assert shop.pids() == []
         assert (await engine.receipt(IDENTITY)).clean
         assert (await get(engine)).status_code == 404
 
@@ -367,7 +367,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     await until(begun)
     child.kill()
     await child.wait()
-    [pid] = pids()
+    [pid] = shop.pids()
     started = processes.started(pid) or ""
     if wanted_again:  # the set was written, and then it was killed
         State(shop.settings.state).write_rows(shop.rows(row, 3))
@@ -452,7 +452,9 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
         receipt = await engine.receipt(IDENTITY)
         assert receipt.clean
         assert set(receipt.checked) == {"processes", "worktrees", "files", "state", "databases"}
-        planted = subprocess.Popen(["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", IDENTITY)})
+        planted = subprocess.Popen(
+            ["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", shop.settings.state, IDENTITY)}
+        )
         ground = engine._ground
         folder_of(ground.run_as, IDENTITY).mkdir(parents=True)
         await ground.postgres.clone(f"{database_prefix(IDENTITY)}planted", "template0", "a" * 12)

@@ -11,7 +11,7 @@ from greenroom.core.model import Health
 from greenroom.errors import Failed
 from greenroom.local import account, files, processes
 from greenroom.local.engine import LocalEngine
-from greenroom.local.preview import folder_of
+from greenroom.local.names import folder_of
 from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, wait
 
 ELSEWHERE = "the file itself"

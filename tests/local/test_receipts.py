@@ -11,7 +11,7 @@ import pytest
 from greenroom.core.model import Health
 from greenroom.errors import Failed
 from greenroom.local.engine import LocalEngine
-from greenroom.local.preview import database_prefix
+from greenroom.local.names import database_prefix
 from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, seen, until, wait
 
 

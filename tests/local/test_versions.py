@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenroom.core.model import Health
 from greenroom.local.engine import LocalEngine
-from local.workshop import Workshop, get, pids, quiet, seen, wait
+from local.workshop import Workshop, get, quiet, seen, wait
 
 ONCE = {"extra": "import itertools; asked = itertools.count()", "status": "500 if next(asked) else 200"}
 """It answers its own probe, and nobody after that."""
@@ -15,17 +15,17 @@ async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(sho
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.rows(shop.row(first), 1))
         await wait(engine, Health.READY)
-        before = pids()
+        before = shop.pids()
         await engine.serve(shop.rows(shop.row(second), 2))
         found = await wait(engine, Health.FAILED)
         assert found.why == "web does not answer through the proxy (500)."
         assert [s.sha for s in found.services] == [first]
         assert (await get(engine)).json()["release"] == "1"
-        assert pids() == before
+        assert shop.pids() == before
         await engine.serve(shop.rows(shop.row(third), 3))
         await wait(engine, Health.READY, third)
         assert (await get(engine)).json()["release"] == "3"
-        assert not set(before) & set(pids())
+        assert not set(before) & set(shop.pids())
 
 
 async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Workshop) -> None:
@@ -34,6 +34,6 @@ async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Work
         await engine.serve(shop.rows(shop.row(sha), 1))
         found = await wait(engine, Health.FAILED)
         assert [s.sha for s in found.services] == [""]
-        assert pids() == []
+        assert shop.pids() == []
         assert (await get(engine)).status_code == 503
         assert (await seen(engine)).health is Health.FAILED

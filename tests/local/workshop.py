@@ -17,7 +17,7 @@ from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowS
 from greenroom.core.rows import Naming, Row, Version
 from greenroom.local import processes
 from greenroom.local.engine import LocalEngine, LocalSettings
-from greenroom.local.preview import mark_of
+from greenroom.local.names import mark_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SERVER = """
@@ -86,6 +86,10 @@ class Workshop:
         of_service = {k: v for k, v in changes.items() if k not in given}
         return replace(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
 
+    def pids(self) -> list[int]:
+        """Live processes of the preview."""
+        return sorted(processes.marked(mark_of("test", self.settings.state, IDENTITY)))
+
     @staticmethod
     def rows(row: Row | None, generation: int) -> RowSet:
         return RowSet(7, "shop", generation, {1: row} if row else {}, Ledger())
@@ -113,10 +117,6 @@ async def wait(engine: LocalEngine, health: Health, sha: str = "") -> ObservedPr
 async def get(engine: LocalEngine, host: str = "web-pr-1.preview.localhost") -> httpx2.Response:
     async with httpx2.AsyncClient(trust_env=False) as client:
         return await client.get(f"http://127.0.0.1:{engine.proxy_port}/", headers={"host": host})
-
-
-def pids() -> list[int]:
-    return sorted(processes.marked(mark_of("test", IDENTITY)))
 
 
 def quiet(repository_id: int) -> None:

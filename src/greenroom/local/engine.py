@@ -22,13 +22,11 @@ from greenroom.core.catalogue import ProcessKind, Service
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet, Running
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
+from greenroom.local.names import database_prefix, folder_of
 from greenroom.local.postgres import Postgres
 from greenroom.local.preview import (
     Ground,
     Preview,
-    database_prefix,
-    folder_of,
-    mark_of,
     running_url,
     version_of,
 )
@@ -161,12 +159,11 @@ class LocalEngine:
         """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to ask it."""
         left: list[str] = []
         checked = ["processes", "worktrees", "files", "state"]
-        mark = mark_of(self._settings.installation, identity)
-        left += [f"process {pid}" for pid in await asyncio.to_thread(processes.marked, mark)]
+        left += [f"process {pid}" for pid in await asyncio.to_thread(self._ground.marked, identity)]
         folder = folder_of(self._ground.run_as, identity)
         left += [f"folder {path.name}" for path in (folder, self._state.logs(identity)) if path.exists()]
         for slug in self._settings.checkouts:
-            if f"/{folder.name}/trees/" in await self._ground.worktrees.listed(slug):
+            if f"{folder.resolve()}/trees/" in await self._ground.worktrees.listed(slug):
                 left.append(f"worktree of {slug}")
         if identity in self._state.previews():
             left.append("state file")
@@ -183,10 +180,9 @@ class LocalEngine:
         """End every preview's processes and the database server. Rows and state stay."""
         for preview in tuple(self._previews.values()):
             await preview.leave()
-            mark = mark_of(self._settings.installation, preview.kept.identity)
             for cache in preview.kept.caches:
                 await processes.end(cache.pid, cache.started)
-            for pid in processes.marked(mark):
+            for pid in self._ground.marked(preview.kept.identity):
                 await processes.end(pid, processes.started(pid) or "")
         await self._ground.postgres.stop()
 

@@ -26,6 +26,7 @@ from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
 from greenroom.local import caches, files, processes
 from greenroom.local.account import Account, environment, interpreter
+from greenroom.local.names import database_prefix, folder_of, mark_of, older_mark
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
 from greenroom.local.proxy import Proxy
@@ -55,27 +56,21 @@ class Ground:
     probe_seconds: float
     wake: Callable[[int], None]
 
+    def mark(self, identity: Identity) -> str:
+        """The mark of a preview's processes."""
+        return mark_of(self.installation, self.state.folder, identity)
+
+    def marked(self, identity: Identity) -> list[int]:
+        """Every process of a preview that runs, noted or not, of an earlier version too."""
+        older = older_mark(self.installation, identity)
+        return processes.marked(self.mark(identity), older, folder_of(self.run_as, identity))
+
 
 def key_of(row: Row) -> str:
     """What of a row makes it another version to run: not its label, not its names."""
     links = [(k.service, link_variables(k)) for k in row.links]
     told = (row.head_sha, row.versions, row.services, links, row.incarnation, row.nonce, row.given)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-
-
-def mark_of(installation: str, identity: Identity) -> str:
-    """The value in the environment of each process of one preview."""
-    return f"{installation}/{identity}"
-
-
-def folder_of(run_as: Account, identity: Identity) -> Path:
-    """The folder of one preview's files."""
-    return run_as.home / "previews" / f"{identity.repository_id}-{identity.number}"
-
-
-def database_prefix(identity: Identity) -> str:
-    """How the names of one preview's databases and roles begin."""
-    return f"gr_{identity.repository_id}_{identity.number}_"
 
 
 class Preview:
@@ -236,7 +231,7 @@ class Preview:
             return
         run_as, data = self._ground.run_as, self._ours("caches") / name
         where = (run_as, run_as.folder(*data.relative_to(run_as.home).parts), self._log(name))
-        mark = mark_of(self._ground.installation, self.kept.identity)
+        mark = self._ground.mark(self.kept.identity)
         password = self.kept.secrets[name]
         started = caches.start(need, name, password, known.port if known else free_port(), mark, where)
         self._keep(caches=(*(c for c in self.kept.caches if c.name != name), started))
@@ -323,7 +318,7 @@ class Preview:
                 parts = (await self._ground.postgres.server()).parts(name, name, password)
             given |= {variable: parts[part] for part, variable in variables}
         version = next(v for v in row.versions if v.service == service.name)
-        given |= {processes.MARK: mark_of(self._ground.installation, self.kept.identity), "VERSION": version.sha[:7]}
+        given |= {processes.MARK: self._ground.mark(self.kept.identity), "VERSION": version.sha[:7]}
         return given | ({"PORT": str(port)} if port else {})
 
     async def _probe(self, instance: Instance) -> None:
@@ -487,7 +482,7 @@ class Preview:
         noted += self.kept.caches
         await self._end(tuple(p for p in noted if p not in keep))
         kept = {p.pid for p in keep}
-        for pid in processes.marked(mark_of(self._ground.installation, self.kept.identity)):
+        for pid in self._ground.marked(self.kept.identity):
             started = processes.started(pid)
             if pid not in kept and started:
                 await processes.end(pid, started)

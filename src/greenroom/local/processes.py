@@ -8,7 +8,7 @@ import math
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,15 +114,27 @@ async def end(pid: int, start_time: str) -> None:
             await asyncio.sleep(0.02)
 
 
-def marked(mark: str) -> list[int]:
-    """Processes whose environment carries our mark of one preview; needs /proc."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
+def marked(mark: str, older: str = "", folder: Path | None = None) -> list[int]:
+    """Processes whose environment carries our mark of one preview; needs /proc.
+
+    `older` is a mark that others may have written too: it counts only on what has its HOME below `folder`.
+    """
+    return [pid for pid, found in _environments() if _ours(found, mark, older, folder) and started(pid)]
+
+
+def _environments() -> Iterator[tuple[int, frozenset[bytes]]]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and started(int(folder.name)):
-                found.append(int(folder.name))
-    return found
+            yield int(folder.name), frozenset((folder / "environ").read_bytes().split(b"\0"))
+
+
+def _ours(environment: frozenset[bytes], mark: str, older: str, folder: Path | None) -> bool:
+    if f"{MARK}={mark}".encode() in environment:
+        return True
+    if not older or folder is None or f"{MARK}={older}".encode() not in environment:
+        return False
+    homes = [Path(os.fsdecode(v.removeprefix(b"HOME="))).resolve() for v in environment if v.startswith(b"HOME=")]
+    return any(home.is_relative_to(folder.resolve()) for home in homes)
 
 
 async def run(command: Command, run_as: Account, seconds: float | None) -> int | None:
