@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from greenroom.core.model import Health
 from greenroom.local.engine import LocalEngine
 from local.workshop import Workshop, get, quiet, seen, wait
@@ -37,3 +39,25 @@ async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Work
         assert shop.pids() == []
         assert (await get(engine)).status_code == 503
         assert (await seen(engine)).health is Health.FAILED
+
+
+async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(replace(shop.settings, checkouts={}), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        found = await wait(engine, Health.FAILED)
+        assert found.why == (
+            "There is no checkout of acme/shop here."
+            " Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+        )
+        assert found.fix == "Nothing needs to be pushed; it is tried again when Greenroom starts again."
+    async with LocalEngine(shop.settings, quiet) as engine:
+        found = await wait(engine, Health.READY, sha)
+        assert (found.why, found.fix) == ("", "")
+
+
+async def test_what_a_push_mends_says_nothing_of_the_machine(shop: Workshop) -> None:
+    sha = shop.commit("1", extra="raise SystemExit('boom')")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        assert (await wait(engine, Health.FAILED)).fix == ""

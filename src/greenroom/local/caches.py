@@ -14,6 +14,7 @@ from greenroom.core.catalogue import Need, Storage
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Lacks
 from greenroom.local.processes import Command
 from greenroom.local.state import Process
 
@@ -22,12 +23,12 @@ ANSWER_SECONDS = 10.0
 
 
 def server(kind: str) -> str:
-    """The program that offers this kind. Raises `Failed` where there is none."""
+    """The program that offers this kind. Raises `Lacks` where there is none."""
     for name in SERVERS[kind]:
         if found := shutil.which(name):
             return found
     names = " nor ".join(SERVERS[kind])
-    raise Failed(f"There is neither {names} on PATH. Install one: apt-get install redis-server.")
+    raise Lacks(f"There is neither {names} on PATH. Install one: apt-get install redis-server.")
 
 
 def start(need: Need, name: str, password: str, port: int, mark: str, where: tuple[Account, Path, Path]) -> Process:

@@ -235,6 +235,7 @@ class LocalEngine:
             services=tuple(self._running(kept, s) for s in services),
             since=kept.since,
             why=kept.why,
+            fix=kept.fix,
             log=kept.log,
         )
 

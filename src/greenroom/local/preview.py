@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
 from greenroom.local import caches, files, processes
 from greenroom.local.account import Account, environment, interpreter
+from greenroom.local.machine import AT_THE_NEXT_START, Lacks
 from greenroom.local.names import database_prefix, folder_of, mark_of, older_mark
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 TICK = 0.5
 DRAIN = 10.0
 NO_TEXT = "\0"
+WELL: Mapping[str, object] = {"why": "", "fix": "", "log": ()}
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -120,7 +122,7 @@ class Preview:
             raise
 
     async def _remove(self) -> None:
-        self._keep(health=Health.REMOVING, databases=(), failed_key="", why="", log=())
+        self._keep(health=Health.REMOVING, databases=(), failed_key="", **WELL)
         for host in self._hosts():
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
@@ -138,7 +140,7 @@ class Preview:
 
     async def _drive(self) -> None:
         await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
-        self._keep(starting=None)
+        self._keep(starting=None, failed_key="")
         self._route()
         while True:
             self._changed.clear()
@@ -167,13 +169,13 @@ class Preview:
         """End every process; the databases stay as they are."""
         if self.kept.serving or self.kept.health is not Health.READY:
             await self._end_all(keep=self.kept.caches)
-            self._keep(serving=None, starting=None, health=Health.READY, why="", log=(), failed_key="")
+            self._keep(serving=None, starting=None, health=Health.READY, **WELL, failed_key="")
             self._route()
 
     async def _deploy(self, row: Row) -> None:
         key = key_of(row)
         health = Health.UPDATING if self.kept.serving else Health.STARTING
-        self._keep(starting=Instance(key, row), health=health, why="", log=(), failed_key="")
+        self._keep(starting=Instance(key, row), health=health, **WELL, failed_key="")
         try:
             trees = await self._trees(row)
             await self._databases(row, trees)
@@ -188,7 +190,8 @@ class Preview:
 
     def _fail(self, key: str, error: GreenroomError) -> None:
         lines = error.log if isinstance(error, Failed) else ()
-        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=str(error), log=lines)
+        fix = AT_THE_NEXT_START if isinstance(error, Lacks) else ""
+        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=str(error), fix=fix, log=lines)
 
     def _starting(self) -> Instance:
         if self.kept.starting is None:
@@ -297,7 +300,7 @@ class Preview:
         run_as = self._ground.run_as
         home = run_as.folder(*(self._ours() / "home").relative_to(run_as.home).parts)
         python = arguments[0] in ("python", "python3")
-        program = interpreter(run_as) if python else arguments[0]
+        program = _interpreter(run_as) if python else arguments[0]
         given = await self._given(row, service, port)
         return Command(
             [program, *arguments[1:]], trees[service.name], environment(run_as, given, home), self._log(name)
@@ -367,7 +370,7 @@ class Preview:
             self._route()
             await self._answers_people(new)
             self._crashes.clear()
-            self._keep(serving=new, starting=None, health=Health.READY, why="", log=())
+            self._keep(serving=new, starting=None, health=Health.READY, **WELL)
         finally:
             self._tried = None
             self._route()
@@ -414,7 +417,7 @@ class Preview:
             self._cache_away = True
             return
         if self._cache_away and not self.kept.failed_key:  # what a newer version failed for is still to be read
-            self._keep(health=Health.READY, why="", log=())
+            self._keep(health=Health.READY, **WELL)
         self._cache_away = False
         dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
         if serving is None or not dead:
@@ -432,7 +435,7 @@ class Preview:
         except Failed as error:
             self._keep(why=str(error), log=error.log)
             return
-        self._keep(health=Health.READY, why="", log=())
+        self._keep(health=Health.READY, **WELL)
 
     async def _again(self, serving: Instance, process: Process, trees: dict[str, Path]) -> Instance:
         service = next(s for s in serving.row.services if s.name == process.service)
@@ -490,6 +493,13 @@ class Preview:
     @staticmethod
     async def _end(found: tuple[Process, ...]) -> None:
         await asyncio.gather(*(processes.end(p.pid, p.started) for p in found))
+
+
+def _interpreter(run_as: Account) -> str:
+    try:
+        return interpreter(run_as)
+    except Failed as error:
+        raise Lacks(str(error)) from None
 
 
 def _public(kept: Kept) -> Kept:

@@ -45,7 +45,8 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried.
+    """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried
+    until the next start: it may not have been its fault.
 
     `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. `caches`
     run beside the services, whatever their version. The file is readable by its owner only.
@@ -62,6 +63,7 @@ class Kept:
     databases: tuple[str, ...] = ()
     failed_key: str = ""
     why: str = ""
+    fix: str = ""
     log: tuple[str, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict)
     caches: tuple[Process, ...] = ()

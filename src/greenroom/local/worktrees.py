@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.errors import Failed
+from greenroom.local.machine import Lacks
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -59,9 +60,8 @@ class Worktrees:
     def _checkout(self, slug: str) -> Path:
         found = self._checkouts.get(slug)
         if found is None or not found.is_dir():
-            raise Failed(
-                f"There is no checkout of {slug} here. Add its path under `local.checkouts` in greenroom.yaml."
-            )
+            how = "Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+            raise Lacks(f"There is no checkout of {slug} here. {how}")
         return found
 
     async def _git(self, checkout: Path, *arguments: str) -> str:
