@@ -264,9 +264,10 @@ class Postgres:
             stderr=asyncio.subprocess.PIPE,
             env=environment(self._account, {"PGPASSWORD": password}, self._account.home),
             cwd=self._account.home,
+            start_new_session=True,
             **self._account.identity(),
         )
-        _, wrong = await child.communicate(seed.encode())
+        _, wrong = await processes.finish(child, seed.encode())
         if child.returncode:
             lines = wrong.decode(errors="replace").strip().splitlines() or ["psql said nothing"]
             sentence = lines[0].removeprefix("psql:<stdin>:")

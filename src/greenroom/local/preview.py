@@ -202,9 +202,9 @@ class Preview:
 
     async def _trees(self, row: Row) -> dict[str, Path]:
         """A worktree for each service's commit, by service."""
-        base = self._ours("trees")
+        base, mark = self._ours("trees"), self._ground.mark(self.kept.identity)
         shas = sorted({v.sha for v in row.versions})
-        paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha) for sha in shas}
+        paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha, mark) for sha in shas}
         return {v.service: paths[v.sha] for v in row.versions}
 
     async def _databases(self, row: Row, trees: dict[str, Path]) -> None:

@@ -17,6 +17,7 @@ from greenroom.local import files
 from greenroom.local.account import Account
 
 GRACE_SECONDS = 3.0
+BRIEF_SECONDS = 1.0  # for what nobody uses yet
 MARK = "GREENROOM_PREVIEW"
 
 
@@ -100,11 +101,11 @@ def alive(pid: int, start_time: str) -> bool:
     return bool(start_time) and started(pid) == start_time
 
 
-async def end(pid: int, start_time: str) -> None:
+async def end(pid: int, start_time: str, grace: float = GRACE_SECONDS) -> None:
     """End that very process and its session: TERM, and KILL after the grace."""
     if not alive(pid, start_time):
         return
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 5.0)):
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
         deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
@@ -138,17 +139,38 @@ def _ours(environment: frozenset[bytes], mark: str, older: str, folder: Path | N
 
 
 async def run(command: Command, run_as: Account, seconds: float | None) -> int | None:
-    """Run to the end; the exit code, or None when it took longer than it may and was ended."""
+    """Run to the end; the exit code, or None when it took longer than it may. Ended in time, or with us."""
     pid, start_time = start(command, run_as)
     child = _children[pid]
     deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
-    while child.poll() is None:
-        if asyncio.get_running_loop().time() > deadline:
-            await end(pid, start_time)
-            return None
-        await asyncio.sleep(0.02)
+    try:
+        while child.poll() is None:
+            if asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(0.02)
+    finally:
+        await end(pid, start_time, BRIEF_SECONDS)
     _children.pop(pid, None)
     return child.returncode
+
+
+async def finish(child: asyncio.subprocess.Process, given: bytes | None = None) -> tuple[bytes, bytes]:
+    """Wait for a tool that leads a session of its own; what it said on stdout and stderr. Ended if we are cancelled."""
+    try:
+        return await child.communicate(given)
+    finally:
+        if child.returncode is None:
+            await _ended(child)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BRIEF_SECONDS):
+                await child.wait()
+                return
 
 
 def tail(log: Path, lines: int = 15) -> tuple[str, ...]:
