@@ -7,13 +7,15 @@ found by its mark and ended before anything is started again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import structlog
@@ -38,6 +40,7 @@ from greenroom.logs import hide, scrub
 log = structlog.get_logger(__name__)
 TICK = 0.5
 DRAIN = 10.0
+NEEDS = ""  # where crashes are counted, beside the names of services
 NO_TEXT = "\0"
 WELL: Mapping[str, object] = {"why": "", "fix": "", "log": ()}
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -85,7 +88,6 @@ class Preview:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._crashes: dict[str, int] = {}
-        self._cache_away = False
         self._tried: Instance | None = None  # what people reach for the moment in which it must prove itself
 
     def begin(self) -> None:
@@ -117,7 +119,7 @@ class Preview:
             await self._remove()
         except Exception as error:
             why = str(error) if isinstance(error, GreenroomError) else f"{type(error).__name__}."
-            self._keep(health=Health.FAILED, why=f"Its removal failed: {why}")
+            self._keep(health=Health.FAILED, why=f"Its removal failed: {why}", fix="")
             self.begin()  # a row that is served again finds it driven
             raise
 
@@ -143,22 +145,50 @@ class Preview:
         self._keep(starting=None, failed_key="")
         self._route()
         while True:
-            self._changed.clear()
+            row = self.row
             try:
-                row = self.row
-                if row is not None and row.asleep:
-                    await self._sleep()
-                elif row is not None and self._wants(row):
-                    await self._deploy(row)
-                await self._watch()
+                await self._turn(row)
             except Exception as error:
                 log.exception("a preview's task failed", preview=str(self.kept.identity))
-                self._fail(key_of(self.row or self.kept.row), Failed(f"Starting it failed ({type(error).__name__})."))
-            try:
-                async with asyncio.timeout(TICK):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                self._tell(row, Failed(f"Looking after it failed ({type(error).__name__})."))
+            if not self._superseded(row):
+                self._changed.clear()
+                await _sleep(self._changed, TICK)
+
+    async def _turn(self, row: Row | None) -> None:
+        """Bring about what a row asks for, and look after what serves."""
+        if row is not None and row.asleep:
+            await self._sleep()
+            return
+        before = self.kept.serving
+        if row is not None and self._wants(row):
+            await self._while_wanted(row, self._deploy(row))
+        if before is not None and self.kept.serving is not before:
+            await self._while_wanted(row, self._drained(before))
+            await self._retire(before)
+        await self._while_wanted(row, self._watch(row))
+
+    async def _while_wanted(self, row: Row | None, step: Coroutine[Any, Any, None]) -> None:
+        """Do a step to its end, or end it as soon as something else than this row is wanted."""
+        doing = asyncio.create_task(step)
+        try:
+            while not doing.done() and not self._superseded(row):
+                self._changed.clear()
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait((doing, changed), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            doing.cancel()
+            await asyncio.wait((doing,))
+        if not doing.cancelled():
+            doing.result()
+
+    def _superseded(self, row: Row | None) -> bool:
+        """Whether another version is wanted than this row's. A row that is withdrawn stops nothing."""
+        now = self.row
+        if now is None or now is row:
+            return False
+        return row is None or now.asleep != row.asleep or key_of(now) != key_of(row)
 
     def _wants(self, row: Row) -> bool:
         key = key_of(row)
@@ -173,9 +203,19 @@ class Preview:
             self._route()
 
     async def _deploy(self, row: Row) -> None:
+        """Start a row's version and let it serve. One that does not come so far is ended, whatever ends this."""
         key = key_of(row)
         health = Health.UPDATING if self.kept.serving else Health.STARTING
         self._keep(starting=Instance(key, row), health=health, **WELL, failed_key="")
+        try:
+            await self._bring_up(row)
+        except GreenroomError as error:
+            self._fail(key, error)
+        except Exception as error:
+            log.exception("a version could not be started", preview=str(self.kept.identity))
+            self._fail(key, Failed(f"Starting it failed ({type(error).__name__})."))
+
+    async def _bring_up(self, row: Row) -> None:
         try:
             trees = await self._trees(row)
             await self._databases(row, trees)
@@ -183,15 +223,15 @@ class Preview:
             await self._start(row, trees)
             await self._probe(self._starting())
             await self._switch()
-        except GreenroomError as error:
-            starting = self.kept.starting
-            await self._end(starting.processes if starting else ())
-            self._fail(key, error)
+        finally:
+            if starting := self.kept.starting:
+                await self._end(starting.processes, processes.BRIEF_SECONDS)
+                self._keep(starting=None)
 
     def _fail(self, key: str, error: GreenroomError) -> None:
         lines = error.log if isinstance(error, Failed) else ()
         fix = AT_THE_NEXT_START if isinstance(error, Lacks) else ""
-        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=str(error), fix=fix, log=lines)
+        self._keep(health=Health.FAILED, failed_key=key, why=str(error), fix=fix, log=lines)
 
     def _starting(self) -> Instance:
         if self.kept.starting is None:
@@ -360,12 +400,11 @@ class Preview:
         return answer.status_code
 
     async def _switch(self) -> None:
-        """Let the new version serve once it answers through the proxy that people use; then end the old one.
+        """Let the new version serve once it answers through the proxy that people use.
 
         Until then only the route is another one: the state says what serves for good, and the route goes back to it.
         """
-        old, new = self.kept.serving, replace(self._starting(), ready_at=datetime.now(UTC))
-        self._tried = new
+        self._tried = new = replace(self._starting(), ready_at=datetime.now(UTC))
         try:
             self._route()
             await self._answers_people(new)
@@ -374,11 +413,6 @@ class Preview:
         finally:
             self._tried = None
             self._route()
-        if old:
-            await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
-            await self._end(old.processes)
-            await self._forget_trees(new)
-            await self._forget_caches(new)
 
     async def _answers_people(self, new: Instance) -> None:
         for service in new.row.services:
@@ -387,6 +421,17 @@ class Preview:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
                 if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
+
+    async def _drained(self, old: Instance) -> None:
+        """Let the requests end that the old version has begun to answer."""
+        await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
+
+    async def _retire(self, old: Instance) -> None:
+        """End a version that does not serve any more, and what only it used."""
+        await self._end(old.processes)
+        if serving := self.kept.serving:
+            await self._forget_trees(serving)
+            await self._forget_caches(serving)
 
     async def _forget_trees(self, instance: Instance) -> None:
         used = {v.sha for v in instance.row.versions}
@@ -405,37 +450,62 @@ class Preview:
 
     # --- watching ---
 
-    async def _watch(self) -> None:
-        """Start again what crashed, with growing waits; say so meanwhile."""
+    async def _watch(self, row: Row | None) -> None:
+        """Start again what crashed, of what serves and of what it needs, with growing waits; say so meanwhile.
+
+        What is not READY though its version is wanted becomes so once it answers.
+        """
         serving = self.kept.serving
+        if serving is None:
+            return
         try:
-            for service, need in _needs(serving.row) if serving else ():
-                if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
-                    await self._cache(need, self._database(service.name, need.name))
+            await self._needs(serving)
         except Failed as error:
-            self._keep(health=Health.FAILED, why=str(error), log=error.log)
-            self._cache_away = True
+            self._tell(row, error)
+            await self._pause(NEEDS)
             return
-        if self._cache_away and not self.kept.failed_key:  # what a newer version failed for is still to be read
-            self._keep(health=Health.READY, **WELL)
-        self._cache_away = False
-        dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
-        if serving is None or not dead:
-            return
-        lines = processes.tail(Path(dead[0].log))
-        self._keep(health=Health.FAILED, why=f"{dead[0].service}.{dead[0].name} ended; it is started again.", log=lines)
-        count = self._crashes.get(dead[0].service, 0)
-        self._crashes[dead[0].service] = count + 1
-        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+        try:
+            if dead := [p for p in serving.processes if not processes.alive(p.pid, p.started)]:
+                await self._revive(row, serving, dead)
+            elif self._unwell(row):
+                await self._probe(serving)
+        except Failed as error:
+            self._tell(row, error)
+        else:
+            self._crashes.pop(NEEDS, None)
+            if self._unwell(row):
+                self._keep(health=Health.READY, **WELL, failed_key="")
+
+    async def _needs(self, serving: Instance) -> None:
+        for service, need in _needs(serving.row):
+            if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
+                await self._cache(need, self._database(service.name, need.name))
+
+    async def _revive(self, row: Row | None, serving: Instance, dead: Sequence[Process]) -> None:
+        first = dead[0]
+        said = processes.tail(Path(first.log))
+        self._tell(row, Failed(f"{first.service}.{first.name} ended; it is started again.", log=said))
+        await self._pause(first.service)
         trees = await self._trees(serving.row)
         for process in dead:
             serving = await self._again(serving, process, trees)
-        try:
-            await self._probe(serving)
-        except Failed as error:
-            self._keep(why=str(error), log=error.log)
-            return
-        self._keep(health=Health.READY, **WELL)
+        await self._probe(serving)
+
+    async def _pause(self, of: str) -> None:
+        count = self._crashes.get(of, 0)
+        self._crashes[of] = count + 1
+        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+
+    def _unwell(self, row: Row | None) -> bool:
+        """Whether what serves is not known to be well. Why a newer version failed is still to be read, and stays."""
+        failed = self.kept.failed_key
+        newer = bool(failed) and (row is None or key_of(row) == failed)
+        return self.kept.health is not Health.READY and not newer
+
+    def _tell(self, row: Row | None, error: Failed) -> None:
+        """Say that what serves is in trouble, unless there is worse to be said."""
+        if self._unwell(row) or self.kept.health is Health.READY:
+            self._keep(health=Health.FAILED, why=str(error), fix="", log=error.log)
 
     async def _again(self, serving: Instance, process: Process, trees: dict[str, Path]) -> Instance:
         service = next(s for s in serving.row.services if s.name == process.service)
@@ -491,8 +561,14 @@ class Preview:
                 await processes.end(pid, started)
 
     @staticmethod
-    async def _end(found: tuple[Process, ...]) -> None:
-        await asyncio.gather(*(processes.end(p.pid, p.started) for p in found))
+    async def _end(found: tuple[Process, ...], grace: float = processes.GRACE_SECONDS) -> None:
+        await asyncio.gather(*(processes.end(p.pid, p.started, grace) for p in found))
+
+
+async def _sleep(until: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await until.wait()
 
 
 def _interpreter(run_as: Account) -> str:
