@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import httpx2
 
+from greenroom.core.model import Identity
 from greenroom.demo.outside import Eyes
 from greenroom.demo.shop import Shop
 from greenroom.demo.stage import Stage
+from greenroom.local.names import mark_of
 from greenroom.simulator.registry import Images
 from greenroom.simulator.world import World
 
@@ -25,8 +27,8 @@ def stage_in(folder: Path) -> Stage:
 
 async def test_a_stage_sees_its_own_processes_only(tmp_path: Path) -> None:
     one, other = stage_in(tmp_path / "one"), stage_in(tmp_path / "other")
-    identity = f"{one.world.repository('shop/catalog').id}#1"
-    environment: dict[str, Any] = {"GREENROOM_PREVIEW": f"{one.installation}/{identity}"}
+    identity = Identity(one.world.repository("shop/catalog").id, 1)
+    environment: dict[str, Any] = {"GREENROOM_PREVIEW": mark_of(one.installation, one.state, identity)}
     child = subprocess.Popen([sys.executable, "-c", "input()"], env=environment, stdin=subprocess.PIPE)
     try:
         while not Eyes(one).processes("catalog", 1):

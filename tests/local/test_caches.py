@@ -22,10 +22,8 @@ from greenroom.core.model import Health
 from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine
-from greenroom.local.preview import mark_of
-from local.test_engine import IDENTITY, Workshop, seen, shop, until, wait
+from local.workshop import IDENTITY, Workshop, seen, until, wait
 
-__all__ = ["shop"]
 SERVER = next((n for n in ("redis-server", "valkey-server") if shutil.which(n)), "")
 needs_server = pytest.mark.skipif(
     not SERVER and os.environ.get("CI") not in ("true", "1"),
@@ -134,12 +132,15 @@ async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
         parsed = urlsplit((await given(engine))["REDIS_URL"])
         assert not await caches._pong(parsed.port or 0, "wrong")
         [running] = engine._previews[IDENTITY].kept.caches
-        assert running.pid in processes.marked(mark_of("test", IDENTITY)), "it is found if it is forgotten"
+        assert running.pid in shop.pids(), "it is found if it is forgotten"
         assert ask(f"redis://x:wrong@127.0.0.1:{parsed.port}/0", "GET a")[0].startswith("-NOAUTH")
         state = json.loads(next((shop.settings.state / "previews").glob("*.json")).read_text())
         [cache] = state["caches"]
         assert parsed.password
         assert parsed.password not in processes.command(cache["pid"])
+        settings = Path(processes.command(cache["pid"]).split()[1])
+        assert settings.stat().st_mode & 0o077 == 0
+        assert settings.parent.stat().st_uid == os.geteuid(), "nobody can put a link where we write a password"
 
 
 @needs_server

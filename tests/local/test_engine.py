@@ -7,10 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -18,99 +16,18 @@ import psycopg
 import pytest
 
 from greenroom.core import reasons
-from greenroom.core.catalogue import Image, Need, Process, ProcessKind, Service, SharedNeed
-from greenroom.core.model import Cause, Health, Identity, Ledger, Observed, ObservedPreview, RowSet, Withdrawal
+from greenroom.core.catalogue import Need, Process, ProcessKind, SharedNeed
+from greenroom.core.model import Cause, Health, Ledger, Observed, Withdrawal
 from greenroom.core.plan import plan
-from greenroom.core.rows import Link, Naming, Row, Version
+from greenroom.core.rows import Link
 from greenroom.core.verdicts import Desired, Go
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
-from greenroom.local.engine import LocalEngine, LocalSettings, stop_all
+from greenroom.local.engine import LocalEngine
+from greenroom.local.names import database_prefix, folder_of, mark_of
 from greenroom.local.postgres import Postgres
-from greenroom.local.preview import database_prefix, folder_of, mark_of
 from greenroom.local.state import State
-
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
-SERVER = """
-import json, os, sys, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
-{extra}
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = json.dumps({{"release": "{release}", "environment": dict(os.environ)}}).encode()
-        self.send_response({status}); self.send_header("content-length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(201); self.send_header("content-length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answers).serve_forever()
-"""
-SEED = "CREATE TABLE things (name text);\nCOPY things FROM stdin;\none\ntwo\n\\.\n"
-IDENTITY = Identity(7, 1)
-
-
-def git(repository: Path, *arguments: str) -> str:
-    named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", *named, "-C", str(repository), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-class Workshop:
-    """A repository, a state folder and rows for one preview."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.repository = folder / "repository"
-        self.repository.mkdir()
-        git(self.repository, "init", "--quiet", "--initial-branch", "main")
-        self.settings = LocalSettings(folder / "state", {"acme/shop": self.repository}, "test", probe_seconds=10)
-
-    def commit(self, release: str, *, extra: str = "", status: int = 200, **files: str) -> str:
-        (self.repository / "server.py").write_text(SERVER.format(release=release, extra=extra, status=status))
-        for name, content in files.items():
-            (self.repository / name.replace("__", ".")).write_text(content)
-        git(self.repository, "add", "--all")
-        git(self.repository, "commit", "--quiet", "--allow-empty", "--message", release)
-        return git(self.repository, "rev-parse", "HEAD")
-
-    def row(self, sha: str, **changes: object) -> Row:
-        service = Service(
-            "web", "shop", Image("r.example.com/web"), (Process("web", command=("python", "server.py"), port=80),)
-        )
-        base = Row(
-            repository_id=7,
-            repository="shop",
-            slug="acme/shop",
-            number=1,
-            author="ada",
-            naming=Naming("preview-shop-1", "preview-shop-1", "preview", (("web", "web-pr-1.preview.localhost"),)),
-            head_sha=sha,
-            head_since=NOW,
-            created=NOW,
-            versions=(Version("web", sha, f"r.example.com/web:{sha}", f"sha256:{sha}"),),
-            services=(service,),
-        )
-        given = {k: v for k, v in changes.items() if k in Row.__dataclass_fields__}
-        of_service = {k: v for k, v in changes.items() if k not in given}
-        return replace(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
-
-    @staticmethod
-    def rows(row: Row | None, generation: int) -> RowSet:
-        return RowSet(7, "shop", generation, {1: row} if row else {}, Ledger())
-
-
-@pytest.fixture
-async def shop() -> AsyncIterator[Workshop]:
-    folder = Path(tempfile.mkdtemp(prefix="greenroom-test-"))
-    folder.chmod(0o755)
-    made = Workshop(folder)
-    yield made
-    await stop_all(made.settings)
-    shutil.rmtree(folder)
-    processes.reap()
+from local.workshop import IDENTITY, NEED, NOW, SEED, Workshop, get, names, quiet, seen, until, wait
 
 
 async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Workshop) -> None:
@@ -123,41 +40,6 @@ async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Wor
             with pytest.raises(Doubt, match="was taken away"):
                 async with engine.writing():
                     raise AssertionError("written")
-
-
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await check():
-            await asyncio.sleep(0.02)
-
-
-async def seen(engine: LocalEngine) -> ObservedPreview:
-    return (await engine.observe()).previews[IDENTITY]
-
-
-async def wait(engine: LocalEngine, health: Health, sha: str = "") -> ObservedPreview:
-    async def there() -> bool:
-        found = await seen(engine)
-        return found.health is health and (not sha or any(s.sha == sha for s in found.services))
-
-    await until(there)
-    return await seen(engine)
-
-
-async def get(engine: LocalEngine, host: str = "web-pr-1.preview.localhost") -> httpx2.Response:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        return await client.get(f"http://127.0.0.1:{engine.proxy_port}/", headers={"host": host})
-
-
-def pids() -> list[int]:
-    return sorted(processes.marked(mark_of("test", IDENTITY)))
-
-
-def quiet(repository_id: int) -> None:
-    assert repository_id == 7
-
-
-NEED = (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed.sql"),)
 
 
 async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +85,7 @@ async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop:
             return not any(s.sha for s in preview.services)
 
         await until(asleep)
-        assert not processes.marked(mark_of("test", IDENTITY))
+        assert not shop.pids()
         await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
         await wait(engine, Health.READY, sha)
         async with await psycopg.AsyncConnection.connect(
@@ -266,10 +148,6 @@ async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnatio
         await until(reset)
 
 
-async def names(connection: psycopg.AsyncConnection) -> list[str]:
-    return [r[0] for r in await (await connection.execute("SELECT name FROM things ORDER BY 1")).fetchall()]
-
-
 FAILING = {
     "migration": (
         {"migrate": ("python", "-c", "print('no such column'); exit(3)")},
@@ -326,7 +204,7 @@ async def test_a_service_that_is_never_healthy(shop: Workshop) -> None:
         found = await wait(engine, Health.FAILED)
         assert "is not healthy" in found.why
         assert "it answers 500" in found.why
-        assert pids() == []
+        assert shop.pids() == []
 
 
 async def test_a_commit_that_is_not_here(shop: Workshop) -> None:
@@ -342,11 +220,11 @@ async def test_what_crashes_is_started_again(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.rows(shop.row(sha), 1))
         await wait(engine, Health.READY)
-        [pid] = pids()
+        [pid] = shop.pids()
         os.kill(pid, 9)
         await wait(engine, Health.FAILED)
         await wait(engine, Health.READY)
-        assert pids() != [pid]
+        assert shop.pids() != [pid]
         assert (await get(engine)).status_code == 200
 
 
@@ -355,11 +233,11 @@ async def test_a_restart_finds_what_runs(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
-        before, uid = pids(), (await seen(engine)).uid
-    assert pids() == before
+        before, uid = shop.pids(), (await seen(engine)).uid
+    assert shop.pids() == before
     async with LocalEngine(shop.settings, quiet) as engine:
         found = await wait(engine, Health.READY)
-        assert (found.uid, pids()) == (uid, before)
+        assert (found.uid, shop.pids()) == (uid, before)
         assert (await get(engine)).status_code == 200
 
 
@@ -422,7 +300,7 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
     await child.wait()
     async with LocalEngine(shop.settings, quiet) as engine:
         await wait(engine, Health.READY)
-        assert len(pids()) == 2
+        assert len(shop.pids()) == 2
         await engine.serve(shop.rows(None, 2))
         await engine.remove(IDENTITY, (await seen(engine)).uid)
         assert (await engine.receipt(IDENTITY)).clean
@@ -441,7 +319,7 @@ async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> No
         assert (await get(engine)).status_code == 200
         await engine.remove(IDENTITY, uid)
         await engine.remove(IDENTITY, uid)
-        assert pids() == []
+        assert shop.pids() == []
         assert (await engine.receipt(IDENTITY)).clean
         assert (await get(engine)).status_code == 404
 
@@ -489,7 +367,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     await until(begun)
     child.kill()
     await child.wait()
-    [pid] = pids()
+    [pid] = shop.pids()
     started = processes.started(pid) or ""
     if wanted_again:  # the set was written, and then it was killed
         State(shop.settings.state).write_rows(shop.rows(row, 3))
@@ -574,7 +452,9 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
         receipt = await engine.receipt(IDENTITY)
         assert receipt.clean
         assert set(receipt.checked) == {"processes", "worktrees", "files", "state", "databases"}
-        planted = subprocess.Popen(["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", IDENTITY)})
+        planted = subprocess.Popen(
+            ["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", shop.settings.state, IDENTITY)}
+        )
         ground = engine._ground
         folder_of(ground.run_as, IDENTITY).mkdir(parents=True)
         await ground.postgres.clone(f"{database_prefix(IDENTITY)}planted", "template0", "a" * 12)
@@ -613,9 +493,3 @@ async def test_an_older_generation_is_refused(shop: Workshop) -> None:
         await engine.serve(shop.rows(None, 5))
         with pytest.raises(Doubt, match="is not newer"):
             await engine.serve(shop.rows(None, 5))
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    assert pids() == []

@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx2
 
+from greenroom.core.model import Identity
 from greenroom.demo.stage import BOT, Stage
+from greenroom.local.names import mark_of
 
 Check = Callable[[], Awaitable[str]]
 
@@ -105,8 +107,9 @@ class Eyes:
 
     def processes(self, repository: str, number: int) -> dict[int, str]:
         """Live processes of one preview: pid to command line, by the mark in their environment."""
-        identity = f"{self.stage.world.repository(f'shop/{repository}').id}#{number}"
-        return _environments(f"GREENROOM_PREVIEW={self.stage.installation}/{identity}".encode())
+        identity = Identity(self.stage.world.repository(f"shop/{repository}").id, number)
+        mark = mark_of(self.stage.installation, self.stage.state, identity)
+        return _environments(f"GREENROOM_PREVIEW={mark}".encode())
 
     async def databases(self, repository: str, number: int) -> list[str]:
         """Databases of one preview in PostgreSQL's own catalogue; none when no server was ever needed."""

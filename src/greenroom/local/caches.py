@@ -14,6 +14,7 @@ from greenroom.core.catalogue import Need, Storage
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Lacks
 from greenroom.local.processes import Command
 from greenroom.local.state import Process
 
@@ -22,20 +23,20 @@ ANSWER_SECONDS = 10.0
 
 
 def server(kind: str) -> str:
-    """The program that offers this kind. Raises `Failed` where there is none."""
+    """The program that offers this kind. Raises `Lacks` where there is none."""
     for name in SERVERS[kind]:
         if found := shutil.which(name):
             return found
     names = " nor ".join(SERVERS[kind])
-    raise Failed(f"There is neither {names} on PATH. Install one: apt-get install redis-server.")
+    raise Lacks(f"There is neither {names} on PATH. Install one: apt-get install redis-server.")
 
 
 def start(need: Need, name: str, password: str, port: int, mark: str, where: tuple[Account, Path, Path]) -> Process:
-    """Start one on that port, with its files in a folder of its own. `where` is the account, its folder, its log."""
+    """Start one on that port, its settings beside the folder of its data. `where`: account, that folder, the log."""
     run_as, folder, log = where
     program = server(need.kind)
     keeps = "yes" if need.storage is Storage.PERSISTENT else "no"
-    settings = run_as.own(_private(folder / "server.conf"))
+    settings = run_as.own(_private(folder.with_suffix(".conf")))
     lines = (
         "bind 127.0.0.1",
         f"port {port}",

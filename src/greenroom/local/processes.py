@@ -8,14 +8,16 @@ import math
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from greenroom.errors import Failed
+from greenroom.local import files
 from greenroom.local.account import Account
 
 GRACE_SECONDS = 3.0
+BRIEF_SECONDS = 1.0  # for what nobody uses yet
 MARK = "GREENROOM_PREVIEW"
 
 
@@ -42,7 +44,7 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
     """Start a process in a session of its own; returns pid and start time. Raises `Failed` with one sentence."""
     reap()
     try:
-        with command.log.open("ab") as output:
+        with open(command.log, "ab", opener=_private) as output:
             child = subprocess.Popen(
                 list(command.arguments),
                 cwd=command.folder,
@@ -58,6 +60,10 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
         raise Failed(f"`{' '.join(command.arguments)}` could not be started: {error.strerror}.") from None
     _children[child.pid] = child
     return child.pid, started(child.pid) or ""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def started(pid: int) -> str | None:
@@ -95,11 +101,11 @@ def alive(pid: int, start_time: str) -> bool:
     return bool(start_time) and started(pid) == start_time
 
 
-async def end(pid: int, start_time: str) -> None:
+async def end(pid: int, start_time: str, grace: float = GRACE_SECONDS) -> None:
     """End that very process and its session: TERM, and KILL after the grace."""
     if not alive(pid, start_time):
         return
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 5.0)):
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
         deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
@@ -109,35 +115,68 @@ async def end(pid: int, start_time: str) -> None:
             await asyncio.sleep(0.02)
 
 
-def marked(mark: str) -> list[int]:
-    """Processes whose environment carries our mark of one preview; needs /proc."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
+def marked(mark: str, older: str = "", folder: Path | None = None) -> list[int]:
+    """Processes whose environment carries our mark of one preview; needs /proc.
+
+    `older` is a mark that others may have written too: it counts only on what has its HOME below `folder`.
+    """
+    return [pid for pid, found in _environments() if _ours(found, mark, older, folder) and started(pid)]
+
+
+def _environments() -> Iterator[tuple[int, frozenset[bytes]]]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and started(int(folder.name)):
-                found.append(int(folder.name))
-    return found
+            yield int(folder.name), frozenset((folder / "environ").read_bytes().split(b"\0"))
+
+
+def _ours(environment: frozenset[bytes], mark: str, older: str, folder: Path | None) -> bool:
+    if f"{MARK}={mark}".encode() in environment:
+        return True
+    if not older or folder is None or f"{MARK}={older}".encode() not in environment:
+        return False
+    homes = [Path(os.fsdecode(v.removeprefix(b"HOME="))).resolve() for v in environment if v.startswith(b"HOME=")]
+    return any(home.is_relative_to(folder.resolve()) for home in homes)
 
 
 async def run(command: Command, run_as: Account, seconds: float | None) -> int | None:
-    """Run to the end; the exit code, or None when it took longer than it may and was ended."""
+    """Run to the end; the exit code, or None when it took longer than it may. Ended in time, or with us."""
     pid, start_time = start(command, run_as)
     child = _children[pid]
     deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
-    while child.poll() is None:
-        if asyncio.get_running_loop().time() > deadline:
-            await end(pid, start_time)
-            return None
-        await asyncio.sleep(0.02)
+    try:
+        while child.poll() is None:
+            if asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(0.02)
+    finally:
+        await end(pid, start_time, BRIEF_SECONDS)
     _children.pop(pid, None)
     return child.returncode
+
+
+async def finish(child: asyncio.subprocess.Process, given: bytes | None = None) -> tuple[bytes, bytes]:
+    """Wait for a tool that leads a session of its own; what it said on stdout and stderr. Ended if we are cancelled."""
+    try:
+        return await child.communicate(given)
+    finally:
+        if child.returncode is None:
+            await _ended(child)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BRIEF_SECONDS):
+                await child.wait()
+                return
 
 
 def tail(log: Path, lines: int = 15) -> tuple[str, ...]:
     """The last lines of a log; empty when there is none."""
     try:
-        with log.open("rb") as file:
+        with files.regular(log) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 16_384))
             return tuple(file.read().decode(errors="replace").splitlines()[-lines:])

@@ -45,7 +45,8 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried.
+    """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried
+    until the next start: it may not have been its fault.
 
     `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. `caches`
     run beside the services, whatever their version. The file is readable by its owner only.
@@ -62,6 +63,7 @@ class Kept:
     databases: tuple[str, ...] = ()
     failed_key: str = ""
     why: str = ""
+    fix: str = ""
     log: tuple[str, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict)
     caches: tuple[Process, ...] = ()
@@ -104,6 +106,13 @@ class State:
     def forget_preview(self, identity: Identity) -> None:
         """Forget a preview; the last step of its removal."""
         self._preview(identity).unlink(missing_ok=True)
+
+    def logs(self, identity: Identity, *, make: bool = False) -> Path:
+        """The folder of what a preview's processes said; they write there only through what was opened for them."""
+        found = self.folder.absolute() / "logs" / f"{identity.repository_id}-{identity.number}"
+        if make:
+            found.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return found
 
     def _preview(self, identity: Identity) -> Path:
         return self.folder / "previews" / f"{identity.repository_id}-{identity.number}.json"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.errors import Failed
+from greenroom.local import files, processes
+from greenroom.local.machine import Lacks
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -20,31 +23,40 @@ class Worktrees:
         self._checkouts = checkouts
         self._lock = asyncio.Lock()
 
-    async def add(self, slug: str, sha: str, path: Path) -> Path:
-        """The tree of a commit at `path`; one that is there already stays. Raises `Failed` with one sentence."""
+    async def add(self, slug: str, sha: str, path: Path, mark: str) -> Path:
+        """The tree of a commit at `path`; one that is there whole stays. Raises `Failed` with one sentence.
+
+        git carries `mark`, so that one which outlives us is found with the preview's processes.
+        """
         if not _SHA.fullmatch(sha):
             raise Failed(f"{sha!r} is no full commit hash.")
         checkout = self._checkout(slug)
-        if (path / ".git").exists():
+        if _whole(path):
             return path
         async with self._lock:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             if await self._git(checkout, "cat-file", "-e", f"{sha}^{{commit}}"):
                 raise Failed(f"Commit {sha[:7]} is not in {checkout.name}; is it a fork's, or not fetched?")
-            if wrong := await self._git(checkout, "worktree", "add", "--force", "--detach", str(path), sha):
+            anyway = ("--force", "--force")  # twice: also where one that was cut off is noted and locked
+            arguments = ("worktree", "add", *anyway, "--detach", str(path), sha)
+            if wrong := await self._git(checkout, *arguments, mark=mark):
                 raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
         return path
 
     async def remove(self, slug: str, path: Path) -> None:
         """Remove a worktree, and git's note of it. Raises `Failed` when either stays."""
+        checkout = self._checkouts.get(slug)
+        known = checkout if checkout and checkout.is_dir() else None
+        if known and _locked(path):
+            await self._git(known, "worktree", "unlock", str(path))
         try:
             await asyncio.to_thread(shutil.rmtree, path)
         except OSError as error:
             if path.exists():
                 raise Failed(f"{error.filename} cannot be removed ({error.strerror}).") from None
-        checkout = self._checkouts.get(slug)
-        if checkout and checkout.is_dir():
+        if known:
             async with self._lock:
-                if wrong := await self._git(checkout, "worktree", "prune"):
+                if wrong := await self._git(known, "worktree", "prune"):
                     raise Failed(f"git could not forget a worktree of {slug}: {wrong}")
 
     async def listed(self, slug: str) -> str:
@@ -53,26 +65,25 @@ class Worktrees:
         if checkout is None or not checkout.is_dir():
             return ""
         child = await self._start(checkout, "worktree", "list", "--porcelain")
-        out, _ = await child.communicate()
+        out, _ = await processes.finish(child)
         return out.decode(errors="replace")
 
     def _checkout(self, slug: str) -> Path:
         found = self._checkouts.get(slug)
         if found is None or not found.is_dir():
-            raise Failed(
-                f"There is no checkout of {slug} here. Add its path under `local.checkouts` in greenroom.yaml."
-            )
+            how = "Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+            raise Lacks(f"There is no checkout of {slug} here. {how}")
         return found
 
-    async def _git(self, checkout: Path, *arguments: str) -> str:
+    async def _git(self, checkout: Path, *arguments: str, mark: str = "") -> str:
         """Run git; empty when it went well, else its last line."""
-        child = await self._start(checkout, *arguments)
-        _, wrong = await child.communicate()
+        child = await self._start(checkout, *arguments, mark=mark)
+        _, wrong = await processes.finish(child)
         lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]
         return lines[-1] if child.returncode else ""
 
     @staticmethod
-    async def _start(checkout: Path, *arguments: str) -> asyncio.subprocess.Process:
+    async def _start(checkout: Path, *arguments: str, mark: str = "") -> asyncio.subprocess.Process:
         safe = ["-c", "core.hooksPath=/dev/null", "-c", f"safe.directory={checkout.resolve()}"]
         return await asyncio.create_subprocess_exec(
             "git",
@@ -83,5 +94,24 @@ class Worktrees:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
             umask=0o022,
+            env={**os.environ, **({processes.MARK: mark} if mark else {})},
         )
+
+
+def _whole(path: Path) -> bool:
+    return (path / ".git").exists() and not _locked(path)
+
+
+def _locked(path: Path) -> bool:
+    """Whether git locked it: as it does from before the first file of a worktree until after the last.
+
+    https://git-scm.com/docs/git-worktree (DETAILS)
+    """
+    try:
+        with files.regular(path / ".git") as file:
+            folder = file.read().decode().removeprefix("gitdir:").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return (path / folder / "locked").exists()

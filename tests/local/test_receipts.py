@@ -1,0 +1,82 @@
+"""What is said of a removed preview is true: what cannot be looked at is not gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from greenroom.core.model import Health
+from greenroom.errors import Failed
+from greenroom.local.engine import LocalEngine
+from greenroom.local.names import database_prefix
+from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, seen, until, wait
+
+
+async def died(engine: LocalEngine) -> None:
+    """PostgreSQL ends, as in a reboot."""
+    server = engine._ground.postgres.found()
+    assert server is not None
+    os.kill(server.pid, signal.SIGKILL)
+
+    async def gone() -> bool:
+        return engine._ground.postgres.found() is None
+
+    await until(gone)
+
+
+async def withdrawn(shop: Workshop, engine: LocalEngine) -> str:
+    """A preview with a database that sleeps, so that nothing needs the server, and is to be removed; its uid."""
+    row = shop.row(shop.commit("1", seed__sql=SEED), needs=NEED)
+    await engine.serve(shop.rows(row, 1))
+    uid = (await wait(engine, Health.READY)).uid
+    await engine.serve(shop.rows(replace(row, asleep=True), 2))
+
+    async def asleep() -> bool:
+        return not any(s.sha for s in (await seen(engine)).services)
+
+    await until(asleep)
+    await engine.serve(shop.rows(None, 3))
+    return uid
+
+
+async def test_databases_are_removed_though_the_server_had_died(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet) as engine:
+        uid = await withdrawn(shop, engine)
+        await died(engine)
+        await engine.remove(IDENTITY, uid)
+        assert (await engine.receipt(IDENTITY)).clean
+        assert await engine._ground.postgres.named(database_prefix(IDENTITY)) == []
+
+
+async def test_databases_are_looked_for_though_the_server_had_died(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet) as engine:
+        uid = await withdrawn(shop, engine)
+        await engine.remove(IDENTITY, uid)
+        left = f"{database_prefix(IDENTITY)}left"
+        await engine._ground.postgres.clone(left, "template0", "a" * 12)
+        await died(engine)
+        receipt = await engine.receipt(IDENTITY)
+        assert "databases" in receipt.checked
+        assert receipt.left == (f"database {left}",)
+        await engine._ground.postgres.drop(left)
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+async def test_a_server_that_does_not_start_is_no_receipt(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet) as engine:
+        uid = await withdrawn(shop, engine)
+        await died(engine)
+        control = engine._ground.run_as.home / "postgres" / "global" / "pg_control"
+        control.rename(control.with_suffix(".away"))
+        receipt = await engine.receipt(IDENTITY)
+        assert "databases" not in receipt.checked
+        assert "its databases, which cannot be looked at (PostgreSQL did not start)" in receipt.left
+        with pytest.raises(Failed, match="PostgreSQL did not start"):
+            await engine.remove(IDENTITY, uid)
+        assert "Its removal failed: PostgreSQL did not start." in (await seen(engine)).why
+        control.with_suffix(".away").rename(control)
+        await engine.remove(IDENTITY, uid)
+        assert (await engine.receipt(IDENTITY)).clean

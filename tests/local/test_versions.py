@@ -1,0 +1,201 @@
+"""From one version of a preview to the next: what serves goes on serving until the next one has proved itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from greenroom.core.catalogue import Process
+from greenroom.core.model import Health
+from greenroom.local import processes
+from greenroom.local.engine import LocalEngine
+from greenroom.local.preview import RESTARTS
+from local.workshop import IDENTITY, Workshop, get, quiet, seen, until, wait
+
+ONCE = {"extra": "import itertools; asked = itertools.count()", "status": "500 if next(asked) else 200"}
+"""It answers its own probe, and nobody after that."""
+
+
+async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(shop: Workshop) -> None:
+    first, second, third = shop.commit("1"), shop.commit("2", **ONCE), shop.commit("3")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        before = shop.pids()
+        await engine.serve(shop.rows(shop.row(second), 2))
+        found = await wait(engine, Health.FAILED)
+        assert found.why == "web does not answer through the proxy (500)."
+        assert [s.sha for s in found.services] == [first]
+        assert (await get(engine)).json()["release"] == "1"
+        assert shop.pids() == before
+        await engine.serve(shop.rows(shop.row(third), 3))
+        await wait(engine, Health.READY, third)
+        assert (await get(engine)).json()["release"] == "3"
+        assert not set(before) & set(shop.pids())
+
+
+async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Workshop) -> None:
+    sha = shop.commit("1", **ONCE)
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        found = await wait(engine, Health.FAILED)
+        assert [s.sha for s in found.services] == [""]
+        assert shop.pids() == []
+        assert (await get(engine)).status_code == 503
+        assert (await seen(engine)).health is Health.FAILED
+
+
+async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(shop: Workshop) -> None:
+    sha = shop.commit("1")
+    async with LocalEngine(replace(shop.settings, checkouts={}), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        found = await wait(engine, Health.FAILED)
+        assert found.why == (
+            "There is no checkout of acme/shop here."
+            " Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+        )
+        assert found.fix == "Nothing needs to be pushed; it is tried again when Greenroom starts again."
+    async with LocalEngine(shop.settings, quiet) as engine:
+        found = await wait(engine, Health.READY, sha)
+        assert (found.why, found.fix) == ("", "")
+
+
+async def test_what_a_push_mends_says_nothing_of_the_machine(shop: Workshop) -> None:
+    sha = shop.commit("1", extra="raise SystemExit('boom')")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        assert (await wait(engine, Health.FAILED)).fix == ""
+
+
+MINUTE = ("python", "-c", "import os, time; open(os.environ['HOME'] + '/migrating', 'a').write('.'); time.sleep(60)")
+HANGS: dict[str, dict[str, Any]] = {
+    "it migrates": {"migrate": MINUTE, "migrate_timeout": timedelta(minutes=5)},
+    "it is probed": {"processes": (Process("web", command=("sleep", "60"), port=80),)},
+}
+
+
+async def begun(shop: Workshop, besides: Sequence[int] = ()) -> None:
+    """Wait until something of the version that hangs runs."""
+
+    async def runs() -> bool:
+        return any("sleep" in processes.command(pid) for pid in shop.pids() if pid not in besides)
+
+    await until(runs)
+
+
+@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
+async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, hangs: dict[str, Any]) -> None:
+    first, second, third = shop.commit("1"), shop.commit("2"), shop.commit("3")
+    async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        before = shop.pids()
+        await engine.serve(shop.rows(shop.row(second, **hangs), 2))
+        await begun(shop, before)
+        assert (await get(engine)).json()["release"] == "1"
+        await engine.serve(shop.rows(shop.row(third), 3))
+        await wait(engine, Health.READY, third)
+        assert (await get(engine)).json()["release"] == "3"
+        assert len(shop.pids()) == 1, "nothing of the other two runs"
+
+
+@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
+async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: dict[str, Any]) -> None:
+    first, second = shop.commit("1"), shop.commit("2")
+    async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        before = shop.pids()
+        await engine.serve(shop.rows(shop.row(second, **hangs), 2))
+        await begun(shop, before)
+        await engine.serve(shop.rows(shop.row(first), 3))
+        found = await wait(engine, Health.READY, first)
+        assert (found.why, shop.pids()) == ("", before)
+
+
+async def test_back_to_what_serves_a_failure_is_forgotten(shop: Workshop) -> None:
+    first, second = shop.commit("1"), shop.commit("2", extra="raise SystemExit('boom')")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        await engine.serve(shop.rows(shop.row(second), 2))
+        await wait(engine, Health.FAILED)
+        await engine.serve(shop.rows(shop.row(first), 3))
+        assert (await wait(engine, Health.READY, first)).log == ()
+        await engine.serve(shop.rows(shop.row(second), 4))
+        await wait(engine, Health.FAILED)
+
+
+async def test_what_hangs_can_be_put_to_sleep(shop: Workshop) -> None:
+    row = shop.row(shop.commit("1"), **HANGS["it is probed"])
+    async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
+        await engine.serve(shop.rows(row, 1))
+        await begun(shop)
+        await engine.serve(shop.rows(replace(row, asleep=True), 2))
+        await wait(engine, Health.READY)
+        assert shop.pids() == []
+
+
+async def test_another_title_ends_nothing_that_is_under_way(shop: Workshop) -> None:
+    row = shop.row(shop.commit("1"), **HANGS["it migrates"])
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(row, 1))
+        await begun(shop)
+        before = shop.pids()
+        await engine.serve(shop.rows(replace(row, author="grace"), 2))
+        await engine.serve(shop.rows(None, 3))
+        assert (await seen(engine)).health is Health.STARTING
+        assert shop.pids() == before
+
+
+FALLS = """
+import threading
+def die():
+    while not os.path.exists(os.environ["HOME"] + "/die"):
+        time.sleep(0.01)
+    os._exit(3)
+threading.Thread(target=die).start()
+"""
+
+
+async def test_a_push_mends_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
+    first, second = shop.commit("1", extra=FALLS), shop.commit("2")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.rows(shop.row(first), 1))
+        await wait(engine, Health.READY)
+        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+
+        async def waits_ten_seconds() -> bool:
+            return engine._previews[IDENTITY]._crashes.get("web", 0) == RESTARTS.index(10.0) + 1
+
+        await until(waits_ten_seconds, 60)
+        await engine.serve(shop.rows(shop.row(second), 2))
+        async with asyncio.timeout(8):
+            await wait(engine, Health.READY, second)
+
+
+SLOW = """
+if os.path.exists(os.environ["HOME"] + "/fell"):
+    time.sleep(1.5)
+""" + FALLS.replace("os._exit", "os.rename(os.environ['HOME'] + '/die', os.environ['HOME'] + '/fell'); os._exit")
+
+
+async def test_what_came_back_late_is_ready_once_it_answers(shop: Workshop) -> None:
+    sha = shop.commit("1", extra=SLOW)
+    async with LocalEngine(replace(shop.settings, probe_seconds=1), quiet) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        await wait(engine, Health.READY)
+        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+
+        async def too_late() -> bool:
+            return "is not healthy after 1 s" in (await seen(engine)).why
+
+        await until(too_late)
+        [again] = shop.pids()
+        assert (await wait(engine, Health.READY)).why == ""
+        assert shop.pids() == [again]

@@ -1,0 +1,130 @@
+"""What the tests of the local engine work with: a repository, a state folder, rows, and eyes that look from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import psycopg
+
+from greenroom.core.catalogue import Image, Need, Process, Service
+from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
+from greenroom.core.rows import Naming, Row, Version
+from greenroom.local import processes
+from greenroom.local.engine import LocalEngine, LocalSettings
+from greenroom.local.names import mark_of
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+SERVER = """
+import json, os, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+{extra}
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({{"release": "{release}", "environment": dict(os.environ)}}).encode()
+        self.send_response({status}); self.send_header("content-length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(201); self.send_header("content-length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answers).serve_forever()
+"""
+SEED = "CREATE TABLE things (name text);\nCOPY things FROM stdin;\none\ntwo\n\\.\n"
+IDENTITY = Identity(7, 1)
+
+
+def git(repository: Path, *arguments: str) -> str:
+    named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", *named, "-C", str(repository), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+class Workshop:
+    """A repository, a state folder and rows for one preview."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.repository = folder / "repository"
+        self.repository.mkdir()
+        git(self.repository, "init", "--quiet", "--initial-branch", "main")
+        self.settings = LocalSettings(folder / "state", {"acme/shop": self.repository}, "test", probe_seconds=10)
+
+    def commit(self, release: str, *, extra: str = "", status: int | str = 200, **files: str) -> str:
+        (self.repository / "server.py").write_text(SERVER.format(release=release, extra=extra, status=status))
+        for name, content in files.items():
+            (self.repository / name.replace("__", ".")).write_text(content)
+        git(self.repository, "add", "--all")
+        git(self.repository, "commit", "--quiet", "--allow-empty", "--message", release)
+        return git(self.repository, "rev-parse", "HEAD")
+
+    def row(self, sha: str, **changes: object) -> Row:
+        service = Service(
+            "web", "shop", Image("r.example.com/web"), (Process("web", command=("python", "server.py"), port=80),)
+        )
+        base = Row(
+            repository_id=7,
+            repository="shop",
+            slug="acme/shop",
+            number=1,
+            author="ada",
+            naming=Naming("preview-shop-1", "preview-shop-1", "preview", (("web", "web-pr-1.preview.localhost"),)),
+            head_sha=sha,
+            head_since=NOW,
+            created=NOW,
+            versions=(Version("web", sha, f"r.example.com/web:{sha}", f"sha256:{sha}"),),
+            services=(service,),
+        )
+        given = {k: v for k, v in changes.items() if k in Row.__dataclass_fields__}
+        of_service = {k: v for k, v in changes.items() if k not in given}
+        return replace(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
+
+    def pids(self) -> list[int]:
+        """Live processes of the preview."""
+        return sorted(processes.marked(mark_of("test", self.settings.state, IDENTITY)))
+
+    @staticmethod
+    def rows(row: Row | None, generation: int) -> RowSet:
+        return RowSet(7, "shop", generation, {1: row} if row else {}, Ledger())
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.02)
+
+
+async def seen(engine: LocalEngine) -> ObservedPreview:
+    return (await engine.observe()).previews[IDENTITY]
+
+
+async def wait(engine: LocalEngine, health: Health, sha: str = "") -> ObservedPreview:
+    async def there() -> bool:
+        found = await seen(engine)
+        return found.health is health and (not sha or any(s.sha == sha for s in found.services))
+
+    await until(there)
+    return await seen(engine)
+
+
+async def get(engine: LocalEngine, host: str = "web-pr-1.preview.localhost") -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://127.0.0.1:{engine.proxy_port}/", headers={"host": host})
+
+
+def quiet(repository_id: int) -> None:
+    assert repository_id == 7
+
+
+NEED = (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed.sql"),)
+
+
+async def names(connection: psycopg.AsyncConnection) -> list[str]:
+    return [r[0] for r in await (await connection.execute("SELECT name FROM things ORDER BY 1")).fetchall()]
