@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ def demand(holds: object, complaint: str) -> None:
         raise NotSeen(complaint)
 
 
+def read(comment: str) -> str:
+    """A comment as people see it, in one line: without the signed line, which is hidden from them."""
+    return " ".join(re.sub(r"<!--.*?(-->|$)", "", comment, flags=re.DOTALL).split())
+
+
 class Eyes:
     """What can be seen of the stage without asking Greenroom."""
 
@@ -64,8 +70,10 @@ class Eyes:
         """The text of a page that answers 200."""
         response = await self.get(service, number, path)
         if response.status_code != 200:
-            said = " ".join(" ".join(self.comments(service, number)[-1:]).split()[6:60])
-            raise NotSeen(f"{service}-pr-{number}{path} answers {response.status_code}; its comment: {said[:300]}")
+            said = " ".join(self.comments(service, number)[-1:])
+            raise NotSeen(
+                f"{service}-pr-{number}{path} answers {response.status_code}; its comment: {read(said)[:300]}"
+            )
         return response.text
 
     async def products(self, number: int) -> dict[str, Any]:
@@ -96,7 +104,7 @@ class Eyes:
         """The one comment, once it holds all these words."""
         text = self.comment(repository, number)
         for word in words:
-            demand(word in text, f"the comment on {repository}#{number} does not say {word!r}: {text[-300:]}")
+            demand(word in text, f"the comment on {repository}#{number} does not say {word!r}: {read(text)[-300:]}")
         return text
 
     def labels(self, repository: str, number: int) -> list[str]:
