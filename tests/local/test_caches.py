@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +19,7 @@ from greenroom.core.model import Health
 from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine
-from local.workshop import IDENTITY, Workshop, seen, until, wait
+from local.workshop import IDENTITY, Workshop, seen, taken, until, wait
 
 SERVER = next((n for n in ("redis-server", "valkey-server") if shutil.which(n)), "")
 needs_server = pytest.mark.skipif(
@@ -55,23 +52,6 @@ def ask(url: str, *commands: str) -> list[str]:
                 line = file.readline().decode().strip()
             answers.append(line)
     return answers[1:]
-
-
-@contextlib.contextmanager
-def taken(port: int) -> Iterator[None]:
-    """Somebody else listens there; nothing else of this program runs until they do."""
-    deadline = time.monotonic() + 5
-    with socket.socket() as squatter:
-        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        while True:
-            try:
-                squatter.bind(("127.0.0.1", port))
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-        squatter.listen()
-        yield
 
 
 @needs_server

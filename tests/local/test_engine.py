@@ -245,7 +245,7 @@ async def test_a_server_that_is_only_starting_is_found_and_waited_for(shop: Work
     shop.settings.state.mkdir()
     ours = account.account(shop.settings.state)
     killed = Postgres(shop.settings.state, ours)
-    starting = asyncio.create_task(killed.server())
+    starting = asyncio.create_task(killed.postmaster.server())
     while not (ours.home / "postgres" / "postmaster.pid").exists():
         await asyncio.sleep(0.001)
     starting.cancel()

@@ -17,12 +17,12 @@ from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, seen, until, w
 
 async def died(engine: LocalEngine) -> None:
     """PostgreSQL ends, as in a reboot."""
-    server = engine._ground.postgres.found()
+    server = engine._ground.postgres.postmaster.found()
     assert server is not None
     os.kill(server.pid, signal.SIGKILL)
 
     async def gone() -> bool:
-        return engine._ground.postgres.found() is None
+        return engine._ground.postgres.postmaster.found() is None
 
     await until(gone)
 

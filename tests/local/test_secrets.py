@@ -29,7 +29,7 @@ async def test_a_crash_shows_no_password_though_the_process_printed_it(shop: Wor
         password = (await get(engine)).json()["environment"]["SECRET_WORD"]
         (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
         shown = await wait(engine, Health.FAILED)
-        port = (await engine._ground.postgres.server()).port
+        port = (await engine._ground.postgres.postmaster.server()).port
         name = engine._previews[IDENTITY].kept.databases[0]
         assert f"connecting to postgresql://[hidden]@127.0.0.1:{port}/{name}" in shown.log
         assert "with [hidden]" in shown.log

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import subprocess
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,3 +131,20 @@ NEED = (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed.sq
 
 async def names(connection: psycopg.AsyncConnection) -> list[str]:
     return [r[0] for r in await (await connection.execute("SELECT name FROM things ORDER BY 1")).fetchall()]
+
+
+@contextlib.contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Somebody else listens there; nothing else of this program runs until they do."""
+    deadline = time.monotonic() + 5
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        while True:
+            try:
+                squatter.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        squatter.listen()
+        yield

@@ -84,11 +84,13 @@ class LocalEngine:
             raise Failed(sentence) from None
         client = await self._stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
         run_as = account.account(settings.state)
+        postgres = Postgres(settings.state, run_as)
+        self._stack.push_async_callback(postgres.postmaster.leave)
         self.proxy_port = int(url.rpartition(":")[2])
         self._ground = Ground(
             state=self._state,
             run_as=run_as,
-            postgres=Postgres(settings.state, run_as),
+            postgres=postgres,
             worktrees=Worktrees(settings.checkouts),
             proxy=proxy,
             client=client,
@@ -167,7 +169,7 @@ class LocalEngine:
                 left.append(f"worktree of {slug}")
         if identity in self._state.previews():
             left.append("state file")
-        if self._ground.postgres.has_data():
+        if self._ground.postgres.postmaster.has_data():
             try:
                 left += [f"database {name}" for name in await self._ground.postgres.named(database_prefix(identity))]
                 checked.append("databases")
@@ -184,7 +186,7 @@ class LocalEngine:
                 await processes.end(cache.pid, cache.started)
             for pid in self._ground.marked(preview.kept.identity):
                 await processes.end(pid, processes.started(pid) or "")
-        await self._ground.postgres.stop()
+        await self._ground.postgres.postmaster.stop()
 
     # --- within ---
 

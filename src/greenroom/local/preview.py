@@ -129,7 +129,7 @@ class Preview:
             self._ground.proxy.routes.pop(host, None)
         await self._end_all(keep=())
         self._keep(serving=None, starting=None, caches=())  # nothing to start again, whatever fails from here on
-        if self.kept.secrets and self._ground.postgres.has_data():
+        if self.kept.secrets and self._ground.postgres.postmaster.has_data():
             for database in await self._ground.postgres.named(database_prefix(self.kept.identity)):
                 await self._ground.postgres.drop(database)
         for tree in self._ours("trees").glob("*"):
@@ -331,8 +331,9 @@ class Preview:
         port = free_port() if process.port else 0
         name = f"{service.name}-{process.name}"
         command = await self._command(row, service, process.command, trees, port, name)
+        database = await self._database_port(service)
         pid, started = processes.start(command, self._ground.run_as)
-        return Process(service.name, process.name, pid, started, port, str(command.log))
+        return Process(service.name, process.name, pid, started, port, str(command.log), database)
 
     async def _command(
         self, row: Row, service: Service, arguments: tuple[str, ...], trees: dict[str, Path], port: int, name: str
@@ -350,19 +351,29 @@ class Preview:
         given = {**dict(service.env), **{name: value for of, name, value in row.given if of == service.name}}
         for link in row.links:
             given |= link_variables(link) if link.service == service.name else {}
-        own = [(self._database(service.name, need.name), need.variables) for need in service.needs]
-        shared = [(self._database(need.service, need.name), need.variables) for need in service.shared_needs]
         ports = {c.name: c.port for c in self.kept.caches}
-        for name, variables in own + shared:
+        for name, variables in self._data_of(service):
             password = self.kept.secrets[name]
             if name in ports:
                 parts = caches.parts(ports[name], password)
             else:
-                parts = (await self._ground.postgres.server()).parts(name, name, password)
+                parts = (await self._ground.postgres.postmaster.server()).parts(name, name, password)
             given |= {variable: parts[part] for part, variable in variables}
         version = next(v for v in row.versions if v.service == service.name)
         given |= {processes.MARK: self._ground.mark(self.kept.identity), "VERSION": version.sha[:7]}
         return given | ({"PORT": str(port)} if port else {})
+
+    def _data_of(self, service: Service) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """The databases and caches that a service is told of, its own and those of others, with its words for them."""
+        own = [(self._database(service.name, need.name), need.variables) for need in service.needs]
+        return own + [(self._database(need.service, need.name), need.variables) for need in service.shared_needs]
+
+    async def _database_port(self, service: Service) -> int:
+        """The port of PostgreSQL that a service is told of; 0 when of none."""
+        cached = {c.name for c in self.kept.caches}
+        if all(name in cached for name, _ in self._data_of(service)):
+            return 0
+        return (await self._ground.postgres.postmaster.server()).port
 
     async def _probe(self, instance: Instance) -> None:
         """Wait until every process lives and every web process answers."""
@@ -459,13 +470,17 @@ class Preview:
         if serving is None:
             return
         try:
-            await self._needs(serving)
+            moved = await self._needs(serving)
         except Failed as error:
             self._tell(row, error)
             await self._pause(NEEDS)
             return
         try:
-            if dead := [p for p in serving.processes if not processes.alive(p.pid, p.started)]:
+            if moved:
+                self._tell(row, Failed("PostgreSQL came back on another port; what uses it is started again."))
+                await self._end(moved)
+                await self._again(serving, moved)
+            elif dead := [p for p in serving.processes if not processes.alive(p.pid, p.started)]:
                 await self._revive(row, serving, dead)
             elif self._unwell(row):
                 await self._probe(serving)
@@ -476,20 +491,22 @@ class Preview:
             if self._unwell(row):
                 self._keep(health=Health.READY, **WELL, failed_key="")
 
-    async def _needs(self, serving: Instance) -> None:
+    async def _needs(self, serving: Instance) -> tuple[Process, ...]:
+        """Start again what it needs and does not run; returns the processes that were told of another port of it."""
+        port = 0
         for service, need in _needs(serving.row):
             if need.kind in caches.SERVERS:  # it comes back empty, as a cache may at any time
                 await self._cache(need, self._database(service.name, need.name))
+            else:
+                port = (await self._ground.postgres.postmaster.server()).port
+        return tuple(p for p in serving.processes if p.database not in (0, port))
 
     async def _revive(self, row: Row | None, serving: Instance, dead: Sequence[Process]) -> None:
         first = dead[0]
         said = processes.tail(Path(first.log))
         self._tell(row, Failed(f"{first.service}.{first.name} ended; it is started again.", log=said))
         await self._pause(first.service)
-        trees = await self._trees(serving.row)
-        for process in dead:
-            serving = await self._again(serving, process, trees)
-        await self._probe(serving)
+        await self._again(serving, dead)
 
     async def _pause(self, of: str) -> None:
         count = self._crashes.get(of, 0)
@@ -507,14 +524,17 @@ class Preview:
         if self._unwell(row) or self.kept.health is Health.READY:
             self._keep(health=Health.FAILED, why=str(error), fix="", log=error.log)
 
-    async def _again(self, serving: Instance, process: Process, trees: dict[str, Path]) -> Instance:
-        service = next(s for s in serving.row.services if s.name == process.service)
-        spec = next(p for p in service.processes if p.name == process.name)
-        started = await self._start_one(serving.row, service, spec, trees)
-        changed = replace(serving, processes=tuple(started if p is process else p for p in serving.processes))
-        self._keep(serving=changed)
-        self._route()
-        return changed
+    async def _again(self, serving: Instance, ended: Sequence[Process]) -> None:
+        """Start processes of it again, and wait until all of it answers."""
+        trees = await self._trees(serving.row)
+        for process in ended:
+            service = next(s for s in serving.row.services if s.name == process.service)
+            spec = next(p for p in service.processes if p.name == process.name)
+            started = await self._start_one(serving.row, service, spec, trees)
+            serving = replace(serving, processes=tuple(started if p is process else p for p in serving.processes))
+            self._keep(serving=serving)
+            self._route()
+        await self._probe(serving)
 
     # --- within ---
 

@@ -23,7 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process that was started: pid with start time (a pid alone comes round again), port and log."""
+    """One process that was started: pid with start time (a pid alone comes round again), port and log.
+
+    `database` is the port of PostgreSQL that it was given; 0 when none, or not known.
+    """
 
     service: str
     name: str
@@ -31,6 +34,7 @@ class Process:
     started: str
     port: int
     log: str
+    database: int = 0
 
 
 @dataclass(frozen=True, slots=True)

