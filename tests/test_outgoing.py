@@ -1,8 +1,10 @@
-"""What goes out to GitHub and registries: through the environment's proxy, but never to this machine."""
+"""What goes out to GitHub and registries: never to this machine through a proxy; reads end when told to, writes never."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx2
@@ -78,3 +80,48 @@ def test_a_proxy_that_cannot_be_used_is_said_without_its_password(
         outgoing.client(5)
     assert f"cannot be used ({why}" in str(raised.value)
     assert "pa55word" not in str(raised.value)
+
+
+class Slow:
+    """A server that takes every request, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may = asyncio.Event()
+        self.url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.set()
+        await self.may.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def slow() -> AsyncIterator[Slow]:
+    found = Slow()
+    async with running(found) as found.url:
+        yield found
+        found.may.set()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/repos"), ("HEAD", "/v2"), ("POST", "/api/graphql")])
+async def test_a_read_is_given_up_at_once_and_so_are_later_ones(method: str, path: str) -> None:
+    async with slow() as server, outgoing.client(60) as client:
+        reading = asyncio.create_task(client.request(method, f"{server.url}{path}"))
+        await server.asked.wait()
+        client.give_up()
+        for each in (reading, client.request(method, f"{server.url}{path}")):
+            with pytest.raises(httpx2.TimeoutException):
+                await asyncio.wait_for(each, 5)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/comments"), ("PATCH", "/comments/1"), ("DELETE", "/labels/a")])
+async def test_a_write_is_waited_for_to_its_end(method: str, path: str) -> None:
+    async with slow() as server, outgoing.client(60) as client:
+        writing = asyncio.create_task(client.request(method, f"{server.url}{path}"))
+        await server.asked.wait()
+        client.give_up()
+        server.may.set()
+        assert (await writing).status_code == 200
+        assert (await client.request(method, f"{server.url}{path}")).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Identity
-from greenroom.errors import Failed, FixConfiguration, GreenroomError, Mistake
+from greenroom.errors import Doubt, Failed, FixConfiguration, GreenroomError, Mistake
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -54,6 +55,7 @@ log = structlog.get_logger(__name__)
 RELOAD_SECONDS = 1.0
 UNREAD_SECONDS = 0.5
 GITHUB_SECONDS = 20.0
+STOP_SECONDS = 4.0
 AnyEngine = LocalEngine | ArgoEngine
 
 
@@ -113,6 +115,7 @@ class Instance:
         self._slugs: dict[int, str] = {}
         self._left: dict[str, Repository] = {}
         self._leads = False
+        self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         self._engine = engine
         self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
@@ -145,6 +148,7 @@ class Instance:
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
             instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
             made.append(instance)
+            instance._advise(loaded)
             reconciler.related = instance.loop.wake
             await instance._listen(stack, secrets, history)
             await instance._check_token()
@@ -155,6 +159,7 @@ class Instance:
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
+                asyncio.get_running_loop().call_later(STOP_SECONDS, client.give_up)
                 await instance.loop.stop()
 
     async def _lead(self) -> None:
@@ -279,10 +284,9 @@ class Instance:
 
     async def _check_token(self) -> None:
         """A token that GitHub refuses is known at the start; a GitHub that is away is not a reason not to start."""
-        from greenroom.errors import Doubt
-
-        with contextlib.suppress(Doubt):
-            await self._reconciler.parts.sources.github.me()
+        with contextlib.suppress(Doubt, TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._reconciler.parts.sources.github.me()
 
     # --- configuration ---
 
@@ -301,7 +305,15 @@ class Instance:
                 continue
             await self._take(loaded)
 
+    def _advise(self, loaded: Configuration) -> None:
+        """Say what is allowed and probably not meant: once, and again only when it is another thing."""
+        for warning in loaded.warnings:
+            if warning not in self._advised:
+                log.warning("the configuration is allowed and probably not meant", what=str(warning))
+        self._advised = loaded.warnings
+
     async def _take(self, loaded: Configuration) -> None:
+        self._advise(loaded)
         if replace(loaded.settings, resync=self._settings.resync) != self._settings:
             log.warning("addresses, credentials, engine and folders change with the next start only")
         before = self._reconciler.platform
@@ -328,7 +340,14 @@ def _refused(before: Platform, changed: Platform) -> Iterator[str]:
 
 async def _make_history(settings: Settings) -> None:
     """The state folder and the history at this version; a folder that stays empty does not stay."""
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.engine == "local" and not os.access(settings.state, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        what = f"{settings.state} cannot be used ({error.strerror})."
+        mistake = Mistake("greenroom.yaml", "state", what, "Name a folder that Greenroom may make and write to.")
+        raise FixConfiguration(what, (mistake,)) from None
     try:
         await migrate_history(settings.history)
     except GreenroomError:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from greenroom.demo.outside import Eyes, demand, until
 from greenroom.demo.play import SERVE
@@ -214,6 +215,89 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
     assert f'"name": "preview-payments-{number}"' in rows
 
 
+async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
+    """GitHub takes every request and answers none."""
+    scene, _ = played
+    await asyncio.to_thread(scene.stop)
+    asked, over = asyncio.Queue[bytes](), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with server:
+        scene.api_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v3"
+        scene.configure()
+        await scene.start()
+        for _ in ("is the token right", "the first pass reads"):
+            await asyncio.wait_for(asked.get(), 20)
+        assert scene.process is not None
+        scene.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(scene.process.wait, 12) == 0
+        over.set()
+
+
+async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(played: tuple[Stage, Eyes]) -> None:
+    scene, _ = played
+    path = scene.platform / "services" / "payments.yaml"
+    settings: dict[str, str] = {}
+
+    def write(**env: str) -> None:
+        settings.update(env)
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "env": dict(settings)}))
+
+    def logged() -> list[dict[str, str]]:
+        return [json.loads(x) for x in (scene.folder / "greenroom.log").read_text().splitlines() if x.startswith("{")]
+
+    def told() -> list[str]:
+        found = [x["what"].partition(": looks")[0] for x in logged() if "probably not meant" in x["event"]]
+        return [x for x in found if x.startswith("services/payments.yaml")]
+
+    async def read_again(times: int) -> str:
+        found = [x for x in logged() if x["event"] == "the configuration was read again"]
+        demand(len(found) == times, f"it was read again {len(found)} times")
+        return ""
+
+    await asyncio.to_thread(scene.stop)
+    write(DB_PASSWORD="hunter2")
+    await scene.start()
+    assert told() == ["services/payments.yaml: env.DB_PASSWORD"]
+    write(COLOUR="red")
+    await until(lambda: read_again(1))
+    write(API_TOKEN="hunter2")
+    await until(lambda: read_again(2))
+    assert told() == ["services/payments.yaml: env.DB_PASSWORD", "services/payments.yaml: env.API_TOKEN"]
+
+
+async def refused(folder: Path, lines: list[str], environment: dict[str, str]) -> tuple[int, list[str]]:
+    """Exit code and stderr of a Greenroom that cannot start with this configuration."""
+    text = ["installation: test", "domain: preview.example.com", *lines]
+    (folder / "greenroom.yaml").write_text("\n".join(text) + "\n")
+    (folder / "services").mkdir()
+    (folder / "services" / "web.yaml").write_text("repository: acme/web\nimage: r.example.com/web\nport: 8080\n")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*SERVE, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("state", ["file", "file/below", "/proc/nowhere"])
+async def test_a_state_folder_that_cannot_be_is_said(state: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, [told] = await refused(tmp_path, ["engine: local", f"state: {state}"], {**os.environ, **SECRETS})
+    assert code == 2
+    assert told.startswith(f"greenroom.yaml: state: {tmp_path / state} cannot be used (")
+    assert told.endswith("Name a folder that Greenroom may make and write to.")
+
+
 def busy_port(scene: Stage) -> None:
     scene.noted["listener"] = socket.create_server(("127.0.0.1", scene.ports["webhook"]))
 
@@ -287,21 +371,9 @@ async def test_what_is_wrong_at_the_start_is_one_sentence(played: tuple[Stage, E
     ids=["no chart", "no cluster", "no database"],
 )
 async def test_what_is_wrong_at_the_start_leaves_no_folder_behind(lines: list[str], words: str, tmp_path: Path) -> None:
-    text = ["installation: test", "domain: preview.example.com", *lines]
-    (tmp_path / "greenroom.yaml").write_text("\n".join(text) + "\n")
-    (tmp_path / "services").mkdir()
-    (tmp_path / "services" / "web.yaml").write_text("repository: acme/web\nimage: r.example.com/web\nport: 8080\n")
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*SERVE, str(tmp_path)],
-        env={**os.environ, **SECRETS, "GREENROOM_PLUGIN_TOKEN": "x"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode
-    assert words in done.stderr
+    code, told = await refused(tmp_path, lines, {**os.environ, **SECRETS, "GREENROOM_PLUGIN_TOKEN": "x"})
+    assert code
+    assert words in " ".join(told)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["greenroom.yaml", "services"]
 
 
@@ -324,22 +396,10 @@ ENVIRONMENT = {n: v for n, v in os.environ.items() if n not in SECRETS}
     ids=["local", "argocd", "everywhere", "one"],
 )
 async def test_every_secret_that_is_missing_is_named_at_once(text: str, missing: list[str], tmp_path: Path) -> None:
-    (tmp_path / "greenroom.yaml").write_text(f"installation: test\ndomain: preview.example.com\n{text}\n")
-    (tmp_path / "services").mkdir()
-    (tmp_path / "services" / "web.yaml").write_text("repository: acme/web\nimage: r.example.com/web\nport: 8080\n")
     there = {name: "a secret" for name in (*SECRETS, "KEY_OF_LAST_YEAR", "REGISTRY_PASSWORD") if name not in missing}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*SERVE, str(tmp_path)],
-        env=ENVIRONMENT | there,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 2
-    sentences = done.stderr.splitlines()
-    assert [len([s for s in sentences if name in s]) for name in missing] == [1] * len(missing), done.stderr
+    code, sentences = await refused(tmp_path, text.splitlines(), ENVIRONMENT | there)
+    assert code == 2
+    assert [len([s for s in sentences if name in s]) for name in missing] == [1] * len(missing), sentences
     assert len(sentences) == len(missing), "and nothing else is said"
 
 

@@ -73,6 +73,8 @@ class SecretSource:
                 value = Path(self.file).read_text().strip()
             except OSError as error:
                 raise _missing(f"{self.file} cannot be read ({error.strerror})", self) from None
+            except ValueError:
+                raise _missing(f"{self.file} holds no text", self) from None
         else:
             value = os.environ.get(self.env, "").strip()
         if not value:
