@@ -21,11 +21,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+def listener(host: str, port: int) -> socket.socket:
+    """A listening socket that says it is TCP: asyncio sends small answers at once (TCP_NODELAY) on such only."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(2048)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 @asynccontextmanager
 async def running(application: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
+    bound = listener(host, port)
     config = uvicorn.Config(
         application,
         log_config=None,
@@ -35,16 +50,16 @@ async def running(application: ASGIApp, port: int = 0, host: str = "127.0.0.1") 
         timeout_graceful_shutdown=1,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started:
             if task.done():
                 task.result()
             await asyncio.sleep(0.005)
         shown = f"[{host}]" if ":" in host else host
-        yield f"http://{shown}:{listener.getsockname()[1]}"
+        yield f"http://{shown}:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        listener.close()
+        bound.close()

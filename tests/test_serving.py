@@ -1,0 +1,34 @@
+"""What listens: answers leave at once, and a port that is taken is an error of the system."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from greenroom import serving
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_small_answers_leave_at_once(host: str) -> None:
+    """Without TCP_NODELAY the second packet of an answer waits for the other side's delayed acknowledgement: 40 ms."""
+    seen = asyncio.Queue[int]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.put_nowait(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = serving.listener(host, 0)
+    async with await asyncio.start_server(answer, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        assert await seen.get()
+        writer.close()
+
+
+async def test_a_port_that_is_taken_is_said() -> None:
+    async with serving.running(PlainTextResponse("")) as url:
+        with pytest.raises(OSError, match="Address already in use"):
+            async with serving.running(PlainTextResponse(""), int(url.rpartition(":")[2])):
+                pass
