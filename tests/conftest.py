@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
@@ -23,6 +24,12 @@ def _counting(self: Faults, name: str, path: str = "") -> bool:
 
 
 Faults.fires = _counting  # type: ignore[method-assign]  # counts over all simulators of the run; changes nothing
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A run in the background (`&`, nohup) was told to ignore these, and what it starts would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

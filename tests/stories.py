@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx2
 
@@ -19,7 +22,7 @@ from greenroom.core.catalogue import Image, Limits, Platform, Process, Repositor
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, Failed, Full, GreenroomError
+from greenroom.errors import Doubt, Full, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -27,7 +30,7 @@ from greenroom.registry.client import Registry
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.registry import Images
 from greenroom.simulator.world import World
-from greenroom.store.rows import Deployment, Event
+from greenroom.store.history import History
 
 BOT = "greenroom[bot]"
 SLUG = "acme/shop"
@@ -85,24 +88,6 @@ class MemoryEngine:
         return Receipt(identity, ("memory",), self.left)
 
 
-class NoHistory:
-    """History that keeps nothing: decisions may not miss it."""
-
-    def __init__(self, *, broken: bool) -> None:
-        self._broken = broken
-
-    async def record(self, *events: Event) -> int:
-        if self._broken:
-            raise Failed("The history cannot be written (database is locked).")
-        return len(events)
-
-    async def record_deployments(self, *deployments: Deployment) -> int:
-        return len(deployments)
-
-    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
-        return ()
-
-
 @dataclass
 class Story:
     world: World
@@ -111,6 +96,7 @@ class Story:
     api_url: str
     registry: str
     client: httpx2.AsyncClient
+    empty: Path
     forgetful: bool = False
     history_broken: bool = False
     simulator: Simulator | None = None
@@ -127,6 +113,7 @@ class Story:
         self.platform = Platform("test", "preview.example.com", (repository,), limits=Limits(50, 50, 50))
         self.board = Board()
         self._controller: Reconciler | None = None
+        self._histories: list[History] = []
 
     # --- people and CI ---
 
@@ -153,10 +140,26 @@ class Story:
             github = GitHub(transport, clock, "<!-- greenroom:1 test ")
             signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))
             sources = Sources(github, Registry(self.client), signer, Freshness())
-            parts = Parts(self.engine, sources, Lists(github), NoHistory(broken=self.history_broken), self.board)
+            parts = Parts(self.engine, sources, Lists(github), self._history(), self.board)
             self._controller = Reconciler(parts, self.platform)
         self._controller.platform = self.platform
         return self._controller
+
+    def _history(self) -> History:
+        """The history of a controller that starts: the one that there is, or in the mode that forgets an empty one."""
+        if self.forgetful or not self._histories:
+            path = self.empty.with_name(f"history-{len(self._histories)}.sqlite3")
+            shutil.copyfile(self.empty, path)
+            self._histories.append(History(f"sqlite+aiosqlite:///{path}"))
+            if self.history_broken:
+                with sqlite3.connect(path) as database:
+                    database.execute("DROP TABLE events")
+                database.close()
+        return self._histories[-1]
+
+    async def close(self) -> None:
+        for history in self._histories:
+            await history.__aexit__()
 
     def restart(self) -> None:
         """The controller ends, and the next pass is another one's."""
@@ -178,10 +181,11 @@ class Story:
             await self.one_pass()
 
     async def release(self, *numbers: int) -> None:
+        held = [self.status(n) for n in numbers]
         controller = self.controller()
         await controller.facts(self.platform.repositories[0])
         repository_id = self.world.repository(SLUG).id
-        holds = [Release(s.identity, s.hold, "grace", controller.now()) for n in numbers if (s := self.status(n))]
+        holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held]
         await controller.amend(repository_id, lambda rows: rowsets.released(rows, holds, controller.now()))
 
     # --- what is seen ---

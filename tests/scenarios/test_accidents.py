@@ -357,8 +357,8 @@ async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(stor
 
 
 async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) -> None:
-    number = story.labelled()
     story.history_broken = True
+    number = story.labelled()
     await story.passes(3)
     assert "### Preview ready" in story.comment(number)
     assert story.errors == []
