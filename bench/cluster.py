@@ -246,6 +246,7 @@ def calls_an_hour(scene: Scene, repositories: int = 20) -> None:
     before, resync = scene.services, "30s"
     scene.services = services
     scene.configuration["resync"] = resync
+    del scene.configuration["staging"]  # of services that are no longer there
     scene.upgrade()
     kubectl("rollout", "status", "-n", stage.HOME, "deploy/greenroom", "--timeout=90s")
     scene.up()
@@ -270,6 +271,7 @@ def native(scene: Scene) -> Iterator[None]:
     (folder / "services").mkdir(parents=True)
     argocd = {**scene.configuration["argocd"], "project": "plain-previews"}
     told = {**scene.configuration, "installation": "plain", "namePrefix": "plain", "label": "plain", "argocd": argocd}
+    del told["staging"]  # payments uses nobody
     (folder / "greenroom.yaml").write_text(json.dumps(told))
     (folder / "services" / "payments.yaml").write_text(json.dumps(scene.services["payments"]))
     text = run(sys.executable, "-m", "greenroom", "render", "--without-gates", str(folder))
