@@ -264,10 +264,18 @@ MUTATIONS = [
     Mutation(
         "3 Argo CD: it has worked without the row first",
         "argocd/engine.py",
-        "if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):",
-        "if False:",
+        'if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):\n            raise RetryLater(f"',
+        'if False:\n            raise RetryLater(f"',
         ENGINE,
         "removal_wants",
+    ),
+    Mutation(
+        "3 Argo CD: nothing is left, said only once it works without the row",
+        "argocd/engine.py",
+        "if rows and not await self._sets.refresh_of(rows).taken_over(TAKEN_OVER):\n            raise RetryLater(\n",
+        "if False:\n            raise RetryLater(\n",
+        ENGINE,
+        "nothing_is_said",
     ),
     Mutation(
         "3 Argo CD: that Application and no other",

@@ -186,6 +186,18 @@ async def test_the_receipt_names_what_is_left(monkeypatch: pytest.MonkeyPatch) -
         assert found.unverified
 
 
+async def test_nothing_is_said_to_be_left_while_argo_cd_may_make_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(rows(1))
+        await until(played.seen)
+        played.argo.asleep = True
+        await played.engine.serve(rows(generation=2))
+        with pytest.raises(RetryLater, match="not yet worked without"):
+            await played.engine.receipt(ONE)
+        played.argo.asleep = False
+        assert not (await played.engine.receipt(ONE)).clean, "the Application is still there"
+
+
 async def test_the_receipt_finds_what_ran_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(monkeypatch) as played:
         await played.engine.serve(rows(generation=1))
