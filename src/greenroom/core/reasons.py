@@ -210,9 +210,7 @@ def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
 
 def updating(sha: str, old: str) -> Reason:
     if old == sha:
-        return Reason(
-            "updating", f"Version {sha[:7]} restarts with another link or setting; its address keeps answering."
-        )
+        return Reason("updating", f"Version {sha[:7]} takes another link or setting over; its address keeps answering.")
     keeps = f" {old[:7]} keeps serving until then." if old else ""
     return Reason("updating", f"Version {sha[:7]} is starting.{keeps}")
 
