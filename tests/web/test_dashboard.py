@@ -342,6 +342,8 @@ async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_expl
             '{"previews": ["shop#42"], "holds": {"shop#42": "..."}, "by": "..."}',
         ),
         ("roll", b'{"previews": [1]}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("roll", b'{"previews": ["shop#1"]}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("roll", b'{"previews": ["shop#1"], "by": 7}', '{"previews": ["shop#42"], "by": "..."}'),
         ("roll", b"\xff", '{"previews": ["shop#42"], "by": "..."}'),
         (
             "use",

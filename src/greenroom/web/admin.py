@@ -168,7 +168,10 @@ class _NotUnderstood(Exception):
 
 
 async def _body(request: Request, **wanted: type) -> Json:
-    """The object that was sent, with these keys of these types; a list is one of texts. Raises `_NotUnderstood`."""
+    """The object that was sent, with these keys of these types and who asks; a list is one of texts.
+
+    Raises `_NotUnderstood`.
+    """
     content = b""
     async for part in request.stream():
         content += part
@@ -178,7 +181,9 @@ async def _body(request: Request, **wanted: type) -> Json:
         found = json.loads(content)
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not all(_is(found.get(key), kind) for key, kind in wanted.items()):
+    if not isinstance(found, dict) or not all(
+        _is(found.get(key), kind) for key, kind in (*wanted.items(), ("by", str))
+    ):
         example = ", ".join(f'"{key}": {SENT[key]}' for key in wanted)
         raise _NotUnderstood(400, f'The request is not understood; send {{{example}, "by": "..."}}.')
     return found
@@ -190,7 +195,7 @@ def _is(value: object, kind: type) -> bool:
 
 def _by(body: Json) -> str:
     """Who asks: a line that fits into a sentence."""
-    return plain(str(body["by"]), 100)
+    return plain(body["by"], 100)
 
 
 def _wrong(code: int, sentence: str) -> Response:
