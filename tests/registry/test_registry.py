@@ -254,7 +254,7 @@ def debian(tmp_path: Path) -> Iterator[str]:
     if BINARY is None and MAY_SKIP:
         pytest.skip("docker-registry is not installed: apt-get install docker-registry")
     assert BINARY, "docker-registry must be installed in CI"
-    from greenroom.local.postgres import free_port
+    from greenroom.local.postmaster import free_port
 
     port = free_port()
     config = tmp_path / "registry.yml"

@@ -191,7 +191,7 @@ async def stage(
 
     GitHub's clock begins at `start`, by default now: it is shown beside times of this machine's clock.
     """
-    from greenroom.local.postgres import free_port
+    from greenroom.local.postmaster import free_port
 
     made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
     names = ("webhook", "dashboard", "admin", "metrics", "previews", "payments")

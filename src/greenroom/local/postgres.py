@@ -13,7 +13,6 @@ from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
 from greenroom.local.postmaster import OURS, Postmaster
-from greenroom.local.postmaster import free_port as free_port
 from greenroom.logs import hide
 
 SEEDER = "greenroom_seeder"

@@ -30,7 +30,8 @@ from greenroom.local import caches, files, processes
 from greenroom.local.account import Account, environment, interpreter
 from greenroom.local.machine import AT_THE_NEXT_START, Lacks
 from greenroom.local.names import database_prefix, folder_of, mark_of, older_mark
-from greenroom.local.postgres import Postgres, free_port
+from greenroom.local.postgres import Postgres
+from greenroom.local.postmaster import free_port
 from greenroom.local.processes import Command
 from greenroom.local.proxy import Proxy
 from greenroom.local.state import Instance, Kept, Process, State

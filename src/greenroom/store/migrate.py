@@ -10,10 +10,9 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from greenroom import logs
+from greenroom.config.settings import NO_HISTORY
 from greenroom.errors import Failed
 from greenroom.store.history import engine
-
-GOOD = "Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
 
 
 async def migrate(url: str) -> str:
@@ -22,7 +21,7 @@ async def migrate(url: str) -> str:
         parsed = make_url(url)
         made = engine(url, writes=True)
     except (SQLAlchemyError, ImportError, ValueError):  # said without the URL, which may hold a password
-        raise Failed(f"What `database:` says is no URL of a history. {GOOD}") from None
+        raise Failed(f"What `database:` says {' '.join(NO_HISTORY)}") from None
     file = parsed.database if parsed.get_backend_name() == "sqlite" else None
     try:
         if file:
