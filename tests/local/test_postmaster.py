@@ -114,9 +114,14 @@ async def test_a_note_that_is_damaged_costs_no_data(shop: Workshop, note: str, r
         assert noted["port"] == (await engine._ground.postgres.postmaster.server()).port
 
 
-async def test_all_wait_for_one_start_and_none_who_gives_up_stops_it(shop: Workshop) -> None:
+@pytest.fixture
+def server(shop: Workshop) -> Postmaster:
+    """One whose server never ran."""
     shop.settings.state.mkdir()
-    server = Postmaster(shop.settings.state, account.account(shop.settings.state))
+    return Postmaster(shop.settings.state, account.account(shop.settings.state))
+
+
+async def test_all_wait_for_one_start_and_none_who_gives_up_stops_it(server: Postmaster) -> None:
     impatient, patient = asyncio.create_task(server.server()), asyncio.create_task(server.server())
     await asyncio.sleep(0)
     impatient.cancel()
@@ -125,27 +130,22 @@ async def test_all_wait_for_one_start_and_none_who_gives_up_stops_it(shop: Works
     assert found == server.found() == await server.server()
 
 
-async def test_a_start_that_is_left_leaves_nothing_half_made(shop: Workshop) -> None:
-    shop.settings.state.mkdir()
-    run_as = account.account(shop.settings.state)
-    server = Postmaster(shop.settings.state, run_as)
+async def test_a_start_that_is_left_leaves_nothing_half_made(shop: Workshop, server: Postmaster) -> None:
+    home = account.account(shop.settings.state).home
     starting = asyncio.create_task(server.server())
 
     async def begun() -> bool:
-        return bool(list(run_as.home.glob("postgres.draft-*/*")))
+        return bool(list(home.glob("postgres.draft-*/*")))
 
     await until(begun)
     await server.leave()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert list(run_as.home.glob("postgres*")) == []
+    assert list(home.glob("postgres*")) == []
     assert (await server.server()).port == json.loads((shop.settings.state / "postgres.json").read_text())["port"]
 
 
-async def test_stopped_while_it_starts_it_does_not_run_on(shop: Workshop) -> None:
-    shop.settings.state.mkdir()
-    run_as = account.account(shop.settings.state)
-    server = Postmaster(shop.settings.state, run_as)
+async def test_stopped_while_it_starts_it_does_not_run_on(server: Postmaster) -> None:
     starting = asyncio.create_task(server.server())
 
     async def begun() -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -88,15 +89,23 @@ async def begun(shop: Workshop, besides: Sequence[int] = ()) -> None:
     await until(runs)
 
 
-@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
-async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, hangs: dict[str, Any]) -> None:
-    first, second, third = shop.commit("1"), shop.commit("2"), shop.commit("3")
+@asynccontextmanager
+async def hanging(shop: Workshop, first: str, hangs: dict[str, Any]) -> AsyncIterator[LocalEngine]:
+    """A version serves, and the next one hangs."""
+    second = shop.commit("2")
     async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
         await engine.serve(shop.rows(shop.row(first), 1))
         await wait(engine, Health.READY)
         before = shop.pids()
         await engine.serve(shop.rows(shop.row(second, **hangs), 2))
         await begun(shop, before)
+        yield engine
+
+
+@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
+async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, hangs: dict[str, Any]) -> None:
+    first, third = shop.commit("1"), shop.commit("3")
+    async with hanging(shop, first, hangs) as engine:
         assert (await get(engine)).json()["release"] == "1"
         await engine.serve(shop.rows(shop.row(third), 3))
         await wait(engine, Health.READY, third)
@@ -106,16 +115,13 @@ async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, 
 
 @pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
 async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: dict[str, Any]) -> None:
-    first, second = shop.commit("1"), shop.commit("2")
-    async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
-        await wait(engine, Health.READY)
-        before = shop.pids()
-        await engine.serve(shop.rows(shop.row(second, **hangs), 2))
-        await begun(shop, before)
+    first = shop.commit("1")
+    async with hanging(shop, first, hangs) as engine:
+        serving = engine._previews[IDENTITY].kept.serving
+        assert serving is not None
         await engine.serve(shop.rows(shop.row(first), 3))
         found = await wait(engine, Health.READY, first)
-        assert (found.why, shop.pids()) == ("", before)
+        assert (found.why, shop.pids()) == ("", [p.pid for p in serving.processes])
 
 
 async def test_back_to_what_serves_a_failure_is_forgotten(shop: Workshop) -> None:
