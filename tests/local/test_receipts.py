@@ -10,6 +10,7 @@ import pytest
 
 from greenroom.core.model import Health
 from greenroom.errors import Failed
+from greenroom.local import processes
 from greenroom.local.engine import LocalEngine
 from greenroom.local.names import database_prefix
 from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, seen, until, wait
@@ -22,7 +23,7 @@ async def died(engine: LocalEngine) -> None:
     os.kill(server.pid, signal.SIGKILL)
 
     async def gone() -> bool:
-        return engine._ground.postgres.postmaster.found() is None
+        return not processes.alive(server.pid, server.started)
 
     await until(gone)
 
