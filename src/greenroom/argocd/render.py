@@ -170,7 +170,7 @@ def _application_set(frame: Frame, platform: Platform, repository: Repository, a
     spec = sets.application_spec(frame)
     naming = names.naming(platform, repository, _NUMBER)
     spec["source"]["targetRevision"] = platform.cluster.chart_version
-    spec["source"]["helm"] = {"values": _values(platform, repository)}
+    spec["source"]["helm"] = {"releaseName": sets.RELEASE, "values": _values(platform, repository)}
     spec["destination"]["namespace"] = _templated(naming.namespace)
     labels = {**frame.labels(), sets.REPOSITORY: repository.name, sets.NUMBER: "{{ .number }}"}
     metadata = {"name": _templated(naming.name), "labels": labels, "finalizers": [sets.FINALIZER]}
