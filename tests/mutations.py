@@ -578,6 +578,27 @@ MUTATIONS = [
         "tests/github_adapter",
     ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
+    Mutation(
+        "labels are the same in every case",
+        "core/labels.py",
+        "return one.casefold() == other.casefold()",
+        "return one == other",
+        "tests/core/test_labels.py",
+    ),
+    Mutation(
+        "the keep label keeps in every case",
+        "core/activity.py",
+        "not labels.carries(pull_request.labels, lifetime.keep_label)",
+        "lifetime.keep_label not in pull_request.labels",
+        "tests/core/test_labels.py",
+    ),
+    Mutation(
+        "a preview stays while the label is on in any case",
+        "core/removal.py",
+        "if labels.carries(pull_request.labels, label):",
+        "if label in pull_request.labels:",
+        "tests/core/test_labels.py",
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from greenroom.controller import events
 from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Reconciler
-from greenroom.core import commands, rowsets
+from greenroom.core import commands, labels, rowsets
 from greenroom.core.catalogue import Repository
 from greenroom.core.desired import choices, roll_key
 from greenroom.core.model import Identity, Release, RowSet
@@ -115,7 +115,7 @@ class Control:
             raise Failed(f"{name} does not use {wish.service}. {hint}")
         facts = await reconciler.facts(repository)
         found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
-        if found is None or reconciler.platform.label not in found.labels:
+        if found is None or not labels.carries(found.labels, reconciler.platform.label):
             raise Failed(f"{name} has no preview: it is not open, or has no label `{reconciler.platform.label}`.")
         known = choices(status.number, facts)
         last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)

@@ -20,7 +20,7 @@ from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
+from greenroom.core import labels, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -136,7 +136,7 @@ class Reconciler:
 
         A pull request that is closed, or lost its label, has forgotten it.
         """
-        asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
+        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.core import labels
 from greenroom.core.catalogue import Lifetime
 from greenroom.core.model import Kind, Memory, PullRequest
 from greenroom.core.rows import Row
@@ -37,7 +38,7 @@ def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
     labelled = (
         e.at
         for e in pull_request.label_events
-        if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
+        if e.added and labels.same(e.label, row.naming.label) and e.actor.kind is Kind.PERSON
     )
     return max((*people, *labelled, row.head_since, row.created))
 
@@ -50,7 +51,7 @@ def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memo
     """
     active = last_activity(pull_request, row, me)
     times: list[tuple[datetime, str]] = []
-    if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
+    if lifetime.inactive_after and not labels.carries(pull_request.labels, lifetime.keep_label):
         times.append((active + lifetime.inactive_after, "inactive"))
     if lifetime.max_age:
         times.append((row.created + lifetime.max_age, "age"))

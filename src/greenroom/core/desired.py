@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core import caps, commands, gates, images, links, lives, names, reasons, rowsets
+from greenroom.core import caps, commands, gates, images, labels, links, lives, names, reasons, rowsets
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
@@ -135,7 +135,7 @@ def _row(facts: Facts, identity: Identity) -> Row | None:
 
 def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> str:
     """The label that counts for this pull request: the configured one, or that which its preview was made under."""
-    if row is None or platform.label in pull_request.labels:
+    if row is None or labels.carries(pull_request.labels, platform.label):
         return platform.label
     return row.naming.label
 
@@ -146,11 +146,10 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
     label = label_of(pull_request, row, platform)
     if identity.number in facts.stale:
         return Stay(Stage.HELD if row else Stage.WAITING, reasons.stale())
-    if label not in pull_request.labels:
+    if not labels.carries(pull_request.labels, label):
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
-        like = next((name for name in sorted(pull_request.labels) if name.lower() == label.lower()), "")
-        return Stay(Stage.NONE, reasons.not_asked(label, like))
+        return Stay(Stage.NONE, reasons.not_asked(label))
     found = _asked(pull_request, row, ours, label)
     if isinstance(found, Stay) and (served := facts.observed.row(identity)):
         return replace(found, row=_meanwhile(pull_request, served, ours))
@@ -160,7 +159,7 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
 def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
     """The verdict on a pull request that carries the label."""
     facts, platform, identity = ours.facts, ours.platform, pull_request.identity
-    if label != platform.label:
+    if not labels.same(label, platform.label):
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
     if owner := facts.observed.foreign.get(identity):
@@ -211,7 +210,7 @@ def _new_row(
     same_head = row is not None and row.head_sha == pull_request.head_sha
     kept = row if row is not None and same_head and not _rolled(identity, ours) else None
     data = lives.data(row, preview, ours.now)
-    sleepy = ours.platform.lifetime.sleep_label in pull_request.labels
+    sleepy = labels.carries(pull_request.labels, ours.platform.lifetime.sleep_label)
     chosen, block = choices(identity.number, ours.facts), ours.facts.blocks.get(identity.number)
     sequence = row.sequence if row else 0
     new = Row(

@@ -43,10 +43,7 @@ def _short(reference: str) -> str:
 # --- no preview, or not yet --------------------------------------------------------------------------------------
 
 
-def not_asked(label: str, like: str = "") -> Reason:
-    """`like` is a label that differs from the one that counts in its capitals only."""
-    if like:
-        return Reason("not-asked", f"The label `{code(like)}` is on; the one that counts is `{plain(label)}`.")
+def not_asked(label: str) -> Reason:
     return Reason("not-asked", "Nobody has asked for a preview.", f"Put the label `{plain(label)}` on to get one.")
 
 
