@@ -599,6 +599,27 @@ MUTATIONS = [
         "if label in pull_request.labels:",
         "tests/core/test_labels.py",
     ),
+    Mutation(
+        "what stays becomes private with its repository",
+        "core/plan.py",
+        "        private=new.private,\n",
+        "",
+        "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "what is in doubt becomes private with its repository",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=served.private",
+        "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "a stale read makes nothing public",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=facts.listing.private",
+        "tests/core/test_what_follows.py",
+    ),
 ]
 
 

@@ -301,6 +301,23 @@ async def test_a_public_comment_leads_to_no_private_repository(two: Two) -> None
     assert "Used by another preview." in two.comment(PAY, pay)
 
 
+async def test_a_repository_that_becomes_private_while_its_preview_waits_is_linked_to_no_more(two: Two) -> None:
+    """The public pull request's comment said "Used by [shop#1](…)", and went on saying so."""
+    for slug in (SLUG, PAY):
+        two.world.repository(slug).private = False
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert f"Used by [shop#{shop}](" in two.comment(PAY, pay)
+    two.world.push(SLUG, shop, sha("an image that CI never pushes"), "ada")
+    two.world.repository(SLUG).private = True
+    await two.passes()
+    assert "Waiting for image" in two.comment(SLUG, shop)
+    assert SLUG not in two.comment(PAY, pay)
+    assert f"shop#{shop}" not in two.comment(PAY, pay)
+    assert "Used by another preview." in two.comment(PAY, pay)
+
+
 async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.world.label(PAY, pay, "preview-sleep", "ada")

@@ -196,7 +196,7 @@ class Reconciler:
             try:
                 return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
             except Full as error:
-                more = postponed(decision)
+                more = postponed(decision, waiting)
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))

@@ -38,7 +38,8 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     """What should be, for one repository. `now` is GitHub's clock."""
     if platform.repository(repository.name) is None:
         gone = reasons.not_in_catalogue(repository.slug)
-        return Desired({i: Stay(Stage.HELD, gone, hold="not-in-catalogue") for i in held(facts)})
+        stays = Stay(Stage.HELD, gone, hold="not-in-catalogue")
+        return Desired({i: replace(stays, row=at_least_private(i, facts)) for i in held(facts)})
     around = Neighbours.of(facts.observed)
     ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
     listed = {p.identity: p for p in facts.listing.pull_requests}
@@ -55,7 +56,8 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
         row = _row(facts, identity)
-        verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
+        found = removal(identity, row.naming.label if row else platform.label, facts, None)
+        verdicts[identity] = replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
 
 
@@ -140,7 +142,27 @@ def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> 
     return row.naming.label
 
 
+def at_least_private(identity: Identity, facts: Facts) -> Row | None:
+    """Return the served row, private if its repository is: all that is followed of a preview in doubt.
+
+    Comments elsewhere link to what a row calls public, and what is not known to be public is private. A stale answer
+    makes nothing public.
+    """
+    served = facts.observed.row(identity)
+    return replace(served, private=served.private or facts.listing.private) if served else None
+
+
 def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
+    found, identity, facts = _judged(pull_request, row, ours), pull_request.identity, ours.facts
+    if not isinstance(found, Stay):
+        return found
+    served = facts.observed.row(identity)
+    if served is None or identity.number in facts.stale or identity in facts.observed.foreign:
+        return replace(found, row=at_least_private(identity, facts))
+    return replace(found, row=_meanwhile(pull_request, served, ours))
+
+
+def _judged(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
     facts, platform = ours.facts, ours.platform
     identity = pull_request.identity
     label = label_of(pull_request, row, platform)
@@ -150,10 +172,7 @@ def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
         return Stay(Stage.NONE, reasons.not_asked(label))
-    found = _asked(pull_request, row, ours, label)
-    if isinstance(found, Stay) and (served := facts.observed.row(identity)):
-        return replace(found, row=_meanwhile(pull_request, served, ours))
-    return found
+    return _asked(pull_request, row, ours, label)
 
 
 def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
@@ -188,10 +207,8 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
 
 
-def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
+def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row:
     """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
-    if pull_request.identity in ours.facts.observed.foreign:
-        return None
     linked = links.resolved(
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
     )

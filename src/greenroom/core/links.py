@@ -319,7 +319,10 @@ def seen_from_outside(rows: RowSet) -> dict[int, object]:
         n: (
             r.naming,
             r.services,
+            r.author,
             r.branch,
+            r.url,
+            r.private,
             r.mentions,
             r.sleepy,
             r.asleep,

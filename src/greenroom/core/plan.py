@@ -142,7 +142,7 @@ class _Draft:
         old = self.rows.rows.get(identity.number)
         if old is None or verdict.row is None:
             return
-        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce, mentions=verdict.row.mentions)
+        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce)
         if new != old:
             self.actions.append(Change(identity, new, _push(old, new) if _pushed(old, new) else _small(old, new)))
 
@@ -309,7 +309,9 @@ def _small(old: Row, new: Row) -> Reason:
 
 
 def _chosen(old: Row, new: Row) -> Row:
-    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom."""
+    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom, and what is
+    known of the pull request. Comments elsewhere link by `url` unless `private`, so these never wait.
+    """
     fresh = {(k.service, k.target, k.variables): k for k in new.links}
     moved = (fresh.get((k.service, k.target, k.variables), k) for k in old.links)
     kept = {s.name for s in old.services}
@@ -328,6 +330,11 @@ def _chosen(old: Row, new: Row) -> Row:
         renewed=new.renewed,
         choices=new.choices,
         sequence=new.sequence,
+        author=new.author,
+        url=new.url,
+        branch=new.branch,
+        private=new.private,
+        mentions=new.mentions,
     )
 
 
