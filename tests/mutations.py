@@ -103,7 +103,7 @@ MUTATIONS = [
     Mutation(
         "3 open and labelled by number stays",
         "core/removal.py",
-        "    if label in pull_request.labels:\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "    if labels.carries(pull_request.labels, label):\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
         "",
     ),
     Mutation(
@@ -134,7 +134,12 @@ MUTATIONS = [
         "        key = _names_key(old, new)\n        if self",
         "        return new\n        key = _names_key(old, new)\n        if self",
     ),
-    Mutation("4 a changed label waits", "core/desired.py", "    if label != platform.label:\n", "    if False:\n"),
+    Mutation(
+        "4 a changed label waits",
+        "core/desired.py",
+        "    if not labels.same(label, platform.label):\n",
+        "    if False:\n",
+    ),
     Mutation("4 restarts are bounded", "core/plan.py", "else self.restarts.take(identity)", 'else ""'),
     Mutation(
         "4 a release covers exactly one hold",
@@ -205,7 +210,7 @@ MUTATIONS = [
     Mutation(
         "7 an expiry takes the label off first",
         "core/plan.py",
-        "            self._take_label_off(identity, expiry.why)",
+        "            self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)",
         "            pass",
     ),
     Mutation(
@@ -508,8 +513,8 @@ MUTATIONS = [
     Mutation(
         "4 labels are taken off at a bounded rate",
         "core/plan.py",
-        "    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := self.expired.take(identity):",
-        '    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := "":',
+        "on: Set[str]) -> None:\n        if scope := self.expired.take(identity):",
+        'on: Set[str]) -> None:\n        if scope := "":',
     ),
     Mutation(
         "4 another address for all is a restart",
@@ -619,6 +624,13 @@ MUTATIONS = [
         "private=served.private or facts.listing.private",
         "private=facts.listing.private",
         "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "a choice without a preview keeps the link that works",
+        "core/links.py",
+        "elif now is not None and now.number != number:",
+        "elif False:",
+        "tests/core/test_links.py",
     ),
 ]
 

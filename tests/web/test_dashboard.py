@@ -65,7 +65,8 @@ class Nothing:
         if not to:
             raise Failed(f"{text!r} names no target. {HOSTILE}")
         self.by = by
-        return {"preview": name, "service": service, "to": to, "done": to != "99"}
+        waits = (service, to) in (("shop", "2"), ("payments", "9"))
+        return {"preview": name, "service": service, "to": to, "done": to != "99", "waits": waits, "now": "staging"}
 
 
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
@@ -476,7 +477,11 @@ async def sent(
     ("target", "words", "role"),
     [
         ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
-        ("shop#2", "Noted: shop from shop#2, once that has a preview that may be used.", "status"),
+        (
+            "shop#2",
+            "Noted, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
+            "alert",
+        ),
         ("web#2", "Noted: web from web#2. It takes effect within seconds.", "status"),
         ("web default", "Noted: web from where it comes by default. It takes effect within seconds.", "status"),
         ("payments#99", "Not noted yet: the comment that holds it could not be written.", "alert"),
@@ -511,7 +516,7 @@ async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: 
     ],
 )
 def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
-    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True}
+    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True, "waits": False, "now": ""}
     assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
 
 
@@ -609,9 +614,8 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
         assert printing.used(used.json()) == "Noted: payments from payments#17. It takes effect within seconds."
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        assert (
-            printing.used(later.json()) == "Noted: payments from payments#9, once that has a preview that may be used."
-        )
+        stays = "Until it has one, shop#1 keeps using payments from staging. Check the number if it should have one."
+        assert printing.used(later.json()) == f"Noted, but payments#9 has no preview. {stays}"
         never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
         assert printing.used(never.json()).startswith("Not noted yet")
         refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})
