@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from stories import SLUG, Story, sha
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from greenroom.core.status import Stage
+from greenroom.simulator.world import PullRequest, User
+from stories import BOT, SLUG, Story, sha
 
 
 async def test_label_image_ready_close(story: Story) -> None:
@@ -139,13 +146,37 @@ async def test_a_bots_comment_keeps_nothing(story: Story) -> None:
 
 
 async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
-    from dataclasses import replace
-
     story.configure(limits=replace(story.platform.limits, per_repository=1))
     first, second = story.labelled("one"), story.labelled("two")
     await story.passes(4)
     assert story.living == {first}
-    assert "number 1 in its repository's queue" in story.comment(second)
+    assert "The limit of 1 previews of this repository is reached." in story.comment(second)
+    assert story.status(second).position == 1
     story.world.close(SLUG, first, "ada")
     await story.passes()
     assert story.living == {second}
+
+
+async def test_a_queue_that_moves_rewrites_no_comment_of_those_who_wait(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("what is measured is the number of writes of one process")
+    story.configure(limits=replace(story.platform.limits, per_repository=2))
+    numbers = [story.labelled(f"branch-{n}") for n in range(9)]
+    await story.passes(3)
+    queued = [n for n in numbers if story.status(n).stage is Stage.QUEUED]
+    assert [story.status(n).position for n in queued] == list(range(1, 8))
+    written: Counter[int] = Counter()
+
+    def listen(event: str, action: str, repository: object, pull_request: PullRequest | None, who: User) -> None:
+        if event == "issue_comment" and who.login == BOT and pull_request:
+            written[pull_request.number] += 1
+
+    story.world.listeners.append(listen)
+    for number in numbers[:3]:
+        story.world.close(SLUG, number, "ada")
+        await story.passes(2)
+    await story.passes(4)
+    still = [n for n in numbers if story.status(n).stage is Stage.QUEUED]
+    assert [story.status(n).position for n in still] == list(range(1, 5))
+    assert sum(written[n] for n in still) == 0, "who goes on waiting is told nothing new"
+    assert sum(written.values()) <= 15, "three that go and three that start, a few words each"

@@ -23,6 +23,7 @@ from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web import said
 from greenroom.web.admin import admin
+from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -140,7 +141,7 @@ async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answe
         (Stage.HELD, reasons.label_gone("preview"), True),
         (Stage.BLOCKED, reasons.draft(), True),
         (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
-        (Stage.QUEUED, reasons.queued(1, 5, "of ada"), False),
+        (Stage.QUEUED, reasons.queued(5, "of ada"), False),
     ],
 )
 async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
@@ -149,6 +150,17 @@ async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
     page = (await client(replace(status(1, stage), reason=reason)).get("/")).text
     assert ('<span class="fix">' in page) is shown
     assert (reason.fix[:20] in page) is shown
+
+
+async def test_page_and_terminal_show_the_place_in_the_queue_that_no_comment_says() -> None:
+    waits = replace(status(1, Stage.QUEUED), reason=reasons.queued(5, "of ada"), position=7, services=())
+    one = client(waits)
+    for path in ("/", "/previews/shop/1"):
+        assert "Number 7 in the queue. The limit of 5 previews of ada is reached." in (await one.get(path)).text
+    shown = as_json(waits)
+    assert "Number 7 in the queue." in printing.previews({"previews": [shown]}, None)
+    told: dict[str, object] = {"status": shown, "goes": None, "trouble": "", "events": []}
+    assert "Number 7 in the queue." in printing.explained(told, None)
 
 
 SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)

@@ -134,10 +134,11 @@ def registry_unknown(why: str) -> Reason:
     return Reason("registry-unknown", plain(why, 300), "Asked again soon.")
 
 
-def queued(position: int, limit: int, scope: str) -> Reason:
+def queued(limit: int, scope: str) -> Reason:
+    """The place in the queue is not part of it: it changes with every preview that goes, the comment need not."""
     return Reason(
         "queued",
-        f"The limit of {limit} previews {scope} is reached; this one is number {position} in its repository's queue.",
+        f"The limit of {limit} previews {scope} is reached.",
         "It starts by itself when another preview goes: take the label off one that you are done with.",
     )
 

@@ -75,6 +75,7 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         hold=hold.key if hold else "",
         warning=_warning(identity, told) if serves and stage is not Stage.EXPIRING and not hold else None,
         by_hand=tuple(name for name, _ in preview.by_hand) if preview else (),
+        position=verdict.position if isinstance(verdict, Stay) else 0,
     )
 
 
