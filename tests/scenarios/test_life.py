@@ -157,6 +157,31 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     assert story.living == {second}
 
 
+async def test_a_draft_again_keeps_running_and_says_that_pushes_wait(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.pull_request(SLUG, number).draft = True
+    story.world.push(SLUG, number, sha("next"), "ada")
+    story.images.push("shop/web", sha("next"))
+    await story.passes(3)
+    assert story.living == {number}
+    said = f"The pull request is a draft. The present version, {sha('feature')[:7]}, keeps running. New commits wait."
+    assert said in story.comment(number)
+    story.world.ready_for_review(SLUG, number, "ada")
+    await story.passes(3)
+    assert f"{sha('next')[:7]}" in story.comment(number)
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_a_labeler_who_loses_write_access_stops_pushes_and_the_comment_says_so(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    story.world.collaborator(SLUG, "ada", "read")
+    await story.passes(3)
+    assert story.living == {number}
+    assert "keeps running. New commits wait." in story.comment(number)
+
+
 async def test_a_queue_that_moves_rewrites_no_comment_of_those_who_wait(story: Story) -> None:
     if story.forgetful:
         pytest.skip("what is measured is the number of writes of one process")

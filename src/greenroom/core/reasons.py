@@ -103,6 +103,13 @@ def draft() -> Reason:
     return Reason("draft", "The pull request is a draft.", "Mark it ready for review to get a preview.")
 
 
+def meanwhile(why: Reason, serving: str) -> Reason:
+    """Why a new version waits, and what becomes of the preview that is there. `serving` is the commit that answers."""
+    keeps = f"The present version, {serving[:7]}, keeps running." if serving else "What is deployed stays as it is."
+    fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
+    return Reason(why.code, f"{why.text} {keeps} New commits wait.", fix)
+
+
 def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
     names = ", ".join(_short(m) for m in missing)
     keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""

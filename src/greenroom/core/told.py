@@ -48,7 +48,7 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
     stage, reason = _stage(identity, verdict, preview, told)
     hold = told.plan.holds.get(identity)
     if hold:
-        stage, reason = Stage.HELD, hold.reason
+        stage, reason = Stage.HELD, reason if isinstance(verdict, Stay) else hold.reason
         if hold.key:
             name = f"{told.repository.name}#{identity.number}"
             reason = replace(reason, fix=f"{reason.fix} `greenroom release {name}`.")
@@ -120,13 +120,26 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
             stuck = preview.why if preview and preview.health is Health.REMOVING else ""
             return Stage.REMOVING, reasons.does_not_go(reason, stuck) if stuck else reason
         case Stay(stage=stage, reason=reason):
-            return stage, reason
+            return stage, _while_it_runs(verdict, preview, told)
         case Run(row=row, note=note):
             stage, reason = _running(row, preview, told)
             warning = _warning(identity, told) if stage is Stage.READY else None
             if warning:
                 return Stage.EXPIRING, warning
             return (stage, note) if note and stage is Stage.READY else (stage, reason)
+
+
+def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, told: Told) -> Reason:
+    """The reason of a verdict that keeps new commits from a preview, with what its people still have of it."""
+    waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
+    says_so = verdict.reason.code == "image-missing"
+    if preview is None or told.facts.observed.row(preview.identity) is None or not waits or says_so:
+        return verdict.reason
+    return reasons.meanwhile(verdict.reason, _serving(preview))
+
+
+def _serving(preview: ObservedPreview) -> str:
+    return next((s.sha for s in preview.services if s.ready), "")
 
 
 def _warning(identity: Identity, told: Told) -> Reason | None:
@@ -144,7 +157,7 @@ def _running(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Sta
         return Stage.ASLEEP, reasons.asleep(told.platform.lifetime.sleep_label)
     if preview is None or preview.health is Health.REMOVING:
         return Stage.STARTING, reasons.starting()
-    old = next((s.sha for s in preview.services if s.ready), "")
+    old = _serving(preview)
     match preview.health:
         case Health.FAILED:
             return Stage.FAILED, reasons.failed(preview.why, old, preview.fix)
