@@ -157,6 +157,52 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     assert story.living == {second}
 
 
+@pytest.mark.parametrize(("state", "merge"), [("waiting", False), ("queued", True), ("blocked", False)])
+async def test_closed_before_it_started_promises_no_start(story: Story, state: str, merge: bool) -> None:
+    if story.forgetful:
+        pytest.skip("who was told to wait is remembered by one process")
+    story.configure(limits=replace(story.platform.limits, per_repository=1))
+    first = story.labelled("first")
+    number = story.labelled("second", image=state != "waiting", draft=state == "blocked")
+    if state == "waiting":
+        story.configure(limits=replace(story.platform.limits, per_repository=2))
+    await story.passes(3)
+    assert story.comment(number).partition("\n")[2].startswith(f"### Preview {state}")
+    story.world.close(SLUG, number, "grace", merge=merge)
+    await story.passes(3)
+    done = "merged" if merge else "closed"
+    assert f"### No preview\n\nThe pull request was {done} by grace. No preview was started." in story.comment(number)
+    assert "by itself" not in story.comment(number)
+    assert story.living == {first}
+    assert await story.one_pass() == ""
+    asked = len(story.errors)
+    await story.passes(2)
+    assert len(story.errors) == asked, "and it is not looked at any more"
+
+
+async def test_closed_while_greenroom_was_down_promises_no_start_either(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("the history says who was told to wait")
+    number = story.labelled(image=False)
+    await story.passes(3)
+    assert "Waiting for image" in story.comment(number)
+    story.world.close(SLUG, number, "grace")
+    story.restart()
+    await story.passes(3)
+    assert "The pull request was closed by grace. No preview was started." in story.comment(number)
+
+
+async def test_a_comment_that_was_spoiled_before_anything_ran_promises_nothing(story: Story) -> None:
+    number = story.labelled(image=False)
+    await story.passes(3)
+    [ours] = [c for c in story.world.pull_request(SLUG, number).comments if c.author.login == BOT]
+    story.world.unlabel(SLUG, number, "preview", "ada")
+    story.world.edit_comment(SLUG, ours.id, ours.body.replace("greenroom", "green room"), "grace")
+    await story.passes(3)
+    assert "### No preview" in story.comment(number)
+    assert "Waiting for image" not in story.comment(number)
+
+
 async def test_a_draft_again_keeps_running_and_says_that_pushes_wait(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)

@@ -14,11 +14,11 @@ from greenroom.core import caps, commands, gates, images, labels, links, lives, 
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
-from greenroom.core.model import Facts, Identity, Memory, Observed, PullRequest
+from greenroom.core.model import Cause, Confirmation, Facts, Identity, Memory, Observed, PullRequest
 from greenroom.core.removal import removal
 from greenroom.core.rows import Choice, Link, Row
 from greenroom.core.status import Reason, Stage
-from greenroom.core.verdicts import Desired, Run, Stay, Verdict
+from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,22 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
         row = _row(facts, identity)
         found = removal(identity, row.naming.label if row else platform.label, facts, None)
         verdicts[identity] = replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found
+    for identity, (stays, pull_request) in _never_started(facts, platform).items():
+        if identity not in verdicts:
+            verdicts[identity], listed[identity] = stays, pull_request
+            memories[identity] = remembered(identity.number, facts)
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
+
+
+def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
+    """Pull requests that were told to wait and are closed, as a read by number says that is newer than the list."""
+    found = {}
+    for number in facts.told_to_wait:
+        identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
+        gone = removal(identity, platform.label, facts, None)
+        if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):
+            found[identity] = Stay(Stage.NONE, reasons.never_started(gone.reason)), answer.pull_request
+    return found
 
 
 def remembered(number: int, facts: Facts) -> Memory:

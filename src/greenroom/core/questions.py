@@ -11,9 +11,12 @@ from greenroom.core.model import Facts, Kind, PullRequest, Said
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
-    """Pull requests to read by number: held by the engine, but not listed as open and labelled."""
+    """Pull requests to read by number: held by the engine, but not listed as open and labelled; told to wait, but not
+    listed at all.
+    """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    return tuple(sorted(i.number for i in held(facts) - labelled))
+    listed = {p.identity.number for p in facts.listing.pull_requests}
+    return tuple(sorted({i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)))
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:

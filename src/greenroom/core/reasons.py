@@ -447,6 +447,11 @@ def merged(by: str) -> Reason:
     return Reason("merged", f"The pull request was merged{_by(by)}.")
 
 
+def never_started(why: Reason) -> Reason:
+    """A pull request was closed, or merged, before anything ran."""
+    return Reason(why.code, f"{why.text} No preview was started.", "Reopen it to get one." if why.fix else "")
+
+
 def unlabelled(label: str, by: str) -> Reason:
     return Reason(
         "unlabelled",

@@ -206,9 +206,14 @@ def tells(told: Told, all_statuses: Mapping[Identity, Status], concluded: frozen
 
 
 def _waits(pull_request: PullRequest) -> bool:
-    """Whether our comment speaks of a preview that is to come, or is there."""
-    told = visible(pull_request.comment.body) if pull_request.comment and pull_request.comment.trusted else ""
-    return bool(told) and not told.startswith((_heading(Stage.REMOVED), _heading(Stage.NONE)))
+    """Whether our comment speaks of a preview that is to come, or is there. An edited one may say anything."""
+    comment, settled = pull_request.comment, (_heading(Stage.REMOVED), _heading(Stage.NONE))
+    if comment is None:
+        return False
+    if not comment.trusted:
+        return not any(heading in comment.body for heading in settled)
+    told = visible(comment.body)
+    return bool(told) and not told.startswith(settled)
 
 
 def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> bool:
