@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from prometheus_client import generate_latest
 
 from greenroom import logs
 from greenroom.controller.board import Board, RepositoryHealth
@@ -25,6 +26,8 @@ from greenroom.web import said
 from greenroom.web.admin import admin
 from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
+from greenroom.web.metrics import Metrics
+from greenroom.web.order import problems_first
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PAGE = "/previews/shop/1"
@@ -161,6 +164,24 @@ async def test_page_and_terminal_show_the_place_in_the_queue_that_no_comment_say
     assert "Number 7 in the queue." in printing.previews({"previews": [shown]}, None)
     told: dict[str, object] = {"status": shown, "goes": None, "trouble": "", "events": []}
     assert "Number 7 in the queue." in printing.explained(told, None)
+
+
+async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() -> None:
+    late = replace(status(2, Stage.HELD), reason=reasons.label_gone("preview"), hold="label-gone", overdue=True)
+    board = board_of(status(1, Stage.FAILED), status(3, Stage.HELD), late)
+    assert [s.number for s in problems_first(board.statuses.values())] == [2, 1, 3]
+    text = generate_latest(Metrics(board, dict).registry).decode()
+    assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
+    shown = [as_json(s) for s in problems_first(board.statuses.values())]
+    first = printing.previews({"previews": shown}, None).splitlines()[0]
+    assert first.startswith("shop#2  held    Past its lifetime, and waits for a decision. The label")
+    page = (await client(late).get("/previews/shop/2")).text
+    assert "Past its lifetime, and waits for a decision." in page
+
+
+async def test_without_an_overdue_preview_the_count_is_zero() -> None:
+    text = generate_latest(Metrics(board_of(status(1)), dict).registry).decode()
+    assert 'greenroom_previews_overdue{repository="shop"} 0.0' in text
 
 
 SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)

@@ -43,6 +43,15 @@ def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
     return max((*people, *labelled, row.head_since, row.created))
 
 
+def overdue(row: Row, lifetime: Lifetime, expires: datetime | None, now: datetime) -> bool:
+    """Return whether a preview has outlived its lifetime, by its age or by `expires`, the time that activity gives it.
+
+    What is held does not expire, however old it is: only this tells people of it.
+    """
+    aged = lifetime.max_age is not None and now >= row.created + lifetime.max_age
+    return aged or (expires is not None and now >= expires)
+
+
 def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memory, me: str, now: datetime) -> Expiry:
     """When this preview goes unless somebody works on it.
 

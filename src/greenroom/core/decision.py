@@ -71,7 +71,7 @@ def decide(
     wanted = desired(facts, platform, repository, now)
     wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
     planned = plan(wanted, facts.observed, row_set(facts, repository), now)
-    told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed))
+    told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed), now)
     seen = statuses(told)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, Conclude) and a.final)
     return Decision(wanted, planned, (*planned.actions, *tells(told, seen, concluded)), seen)

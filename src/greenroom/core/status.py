@@ -79,6 +79,7 @@ class Status:
     `answer` says why the last command did nothing, `warning` when the preview goes by itself unless the reason does,
     and `by_hand` names what people set in Argo CD. `since` is when it came to this stage for this reason. `position` is
     the place in its repository's queue, 0 outside of it; no comment says it, or one closing would rewrite all of them.
+    `overdue`: it is held until a person decides, and its lifetime is over.
     """
 
     identity: Identity
@@ -103,6 +104,7 @@ class Status:
     warning: Reason | None = None
     by_hand: tuple[str, ...] = ()
     position: int = 0
+    overdue: bool = False
 
     @property
     def number(self) -> int:

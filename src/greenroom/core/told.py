@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from greenroom.core import reasons
 from greenroom.core.actions import Tell
+from greenroom.core.activity import overdue
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import visible
 from greenroom.core.links import SAME, Neighbours
@@ -35,6 +36,7 @@ class Told:
     desired: Desired
     plan: Plan
     around: Neighbours
+    now: datetime
 
 
 def statuses(told: Told) -> dict[Identity, Status]:
@@ -76,7 +78,13 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         warning=_warning(identity, told) if serves and stage is not Stage.EXPIRING and not hold else None,
         by_hand=tuple(name for name, _ in preview.by_hand) if preview else (),
         position=verdict.position if isinstance(verdict, Stay) else 0,
+        overdue=bool(hold and hold.key and row and _overdue(identity, row, told)),
     )
+
+
+def _overdue(identity: Identity, row: Row, told: Told) -> bool:
+    expires = told.desired.expiry(identity).at
+    return overdue(row, told.platform.lifetime, expires, told.now)
 
 
 def _links(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Used, ...]:

@@ -23,6 +23,8 @@ def previews(answer: dict[str, Any], width: int | None) -> str:
 
 
 def _placed(preview: dict[str, Any]) -> str:
+    if preview["overdue"]:
+        return "Past its lifetime, and waits for a decision. "
     return f"Number {preview['position']} in the queue. " if preview["position"] else ""
 
 

@@ -233,6 +233,7 @@ def status(found: Status) -> Json:
         "log": list(found.log),
         "hold": found.hold,
         "position": found.position,
+        "overdue": found.overdue,
     }
 
 
