@@ -103,7 +103,7 @@ MUTATIONS = [
     Mutation(
         "3 open and labelled by number stays",
         "core/removal.py",
-        "    if label in pull_request.labels:\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "    if labels.carries(pull_request.labels, label):\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
         "",
     ),
     Mutation(
@@ -134,7 +134,12 @@ MUTATIONS = [
         "        key = _names_key(old, new)\n        if self",
         "        return new\n        key = _names_key(old, new)\n        if self",
     ),
-    Mutation("4 a changed label waits", "core/desired.py", "    if label != platform.label:\n", "    if False:\n"),
+    Mutation(
+        "4 a changed label waits",
+        "core/desired.py",
+        "    if not labels.same(label, platform.label):\n",
+        "    if False:\n",
+    ),
     Mutation("4 restarts are bounded", "core/plan.py", "else self.restarts.take(identity)", 'else ""'),
     Mutation(
         "4 a release covers exactly one hold",
@@ -205,7 +210,7 @@ MUTATIONS = [
     Mutation(
         "7 an expiry takes the label off first",
         "core/plan.py",
-        "            self._take_label_off(identity, expiry.why)",
+        "            self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)",
         "            pass",
     ),
     Mutation(
@@ -508,8 +513,8 @@ MUTATIONS = [
     Mutation(
         "4 labels are taken off at a bounded rate",
         "core/plan.py",
-        "    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := self.expired.take(identity):",
-        '    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := "":',
+        "on: Set[str]) -> None:\n        if scope := self.expired.take(identity):",
+        'on: Set[str]) -> None:\n        if scope := "":',
     ),
     Mutation(
         "4 another address for all is a restart",
@@ -578,6 +583,55 @@ MUTATIONS = [
         "tests/github_adapter",
     ),
     Mutation("gate: limits", "core/caps.py", "if self.total >= limits.total:", "if False:"),
+    Mutation(
+        "labels are the same in every case",
+        "core/labels.py",
+        "return one.casefold() == other.casefold()",
+        "return one == other",
+        "tests/core/test_labels.py",
+    ),
+    Mutation(
+        "the keep label keeps in every case",
+        "core/activity.py",
+        "not labels.carries(pull_request.labels, lifetime.keep_label)",
+        "lifetime.keep_label not in pull_request.labels",
+        "tests/core/test_labels.py",
+    ),
+    Mutation(
+        "a preview stays while the label is on in any case",
+        "core/removal.py",
+        "if labels.carries(pull_request.labels, label):",
+        "if label in pull_request.labels:",
+        "tests/core/test_labels.py",
+    ),
+    Mutation(
+        "what stays becomes private with its repository",
+        "core/plan.py",
+        "        private=new.private,\n",
+        "",
+        "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "what is in doubt becomes private with its repository",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=served.private",
+        "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "a stale read makes nothing public",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=facts.listing.private",
+        "tests/core/test_what_follows.py",
+    ),
+    Mutation(
+        "a choice without a preview keeps the link that works",
+        "core/links.py",
+        "elif now is not None and now.number != number:",
+        "elif False:",
+        "tests/core/test_links.py",
+    ),
 ]
 
 
