@@ -176,7 +176,7 @@ class GitHub:
 
     async def _pull_request(self, here: _Repository, node: Payload) -> PullRequest:
         what = f"{here.slug}#{node['number']}"
-        shapes.check(node, shapes.PULL_REQUEST, what)
+        shapes.check(node, shapes.PULL_REQUEST, what, times=True)
         if node["labels"]["pageInfo"]["hasNextPage"]:
             raise Doubt(f"{what} has more labels than GitHub shows at once.")
         if node["headRepository"] is not None and not node["isCrossRepository"]:

@@ -113,9 +113,12 @@ REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
 REST_COMMENT = {"id": number, "body": str, "user": Maybe(ACTOR)}
 
 
-def check(value: Any, shape: Any, what: str) -> None:
-    """Raise `Doubt` about `what` when a value is not of this shape. Keys that the shape does not name may be there."""
-    wrong = next(_wrong(value, shape, ""), None) or next(_zoneless(value, ""), None)
+def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
+    """Raise `Doubt` about `what` when a value is not of this shape. Keys that the shape does not name may be there.
+
+    With `times`, every time in it must name its zone, also where the shape does not look.
+    """
+    wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
     if wrong:
         raise Doubt(f"GitHub's answer about {what} is not as documented ({wrong}); it is read again.")
 
