@@ -165,12 +165,12 @@ class Story:
         """The controller ends, and the next pass is another one's."""
         self._controller = None
 
-    async def one_pass(self) -> str:
+    async def one_pass(self, repository: Repository | None = None) -> str:
         """One pass; the sentence of what went wrong, or empty. The clock ticks a second, as a pass takes time."""
         self.pass_time(seconds=1)
         controller = self.controller()
         try:
-            await controller.reconcile(self.platform.repositories[0])
+            await controller.reconcile(repository or self.platform.repositories[0])
         except GreenroomError as error:
             self.errors.append(str(error))
             return str(error)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from greenroom.controller.freshness import Freshness
-from greenroom.core import questions
+from greenroom.core import questions, watermarks
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Signer
 from greenroom.core.model import (
@@ -97,12 +97,8 @@ async def gather(
     numbers = questions.numbers(facts, platform)
     answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
     confirmed = dict(zip(numbers, answers, strict=True))
-    facts = replace(
-        facts,
-        confirmed=confirmed,
-        blocks=_blocks(sources.signer, listing, confirmed),
-        stale=_stale(sources.freshness, listing, confirmed),
-    )
+    facts = replace(facts, confirmed=confirmed, blocks=_blocks(sources.signer, listing, confirmed))
+    facts = _dated(sources.freshness, facts, platform)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
     pairs = {
@@ -164,10 +160,13 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
     return {number: block for number, block in blocks if block is not None}
 
 
-def _stale(freshness: Freshness, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> frozenset[int]:
-    listed = {p.identity.number: p for p in listing.pull_requests}
-    by_number = {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in {**listed, **by_number}.items() if freshness.stale(p)}
-    for pull_request in (*listed.values(), *by_number.values()):
-        freshness.caught_up(pull_request)
-    return frozenset(stale)
+def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
+    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
+    freshness.cap(listing.repository_id, listing.read_at)
+    freshness.keep(listing.repository_id, rows.watermarks if rows else {})
+    freshness.keep(listing.repository_id, watermarks.read(facts, platform))
+    newest = {p.identity.number: p for p in listing.pull_requests}
+    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
+    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))

@@ -42,10 +42,10 @@ class Done:
     error: GreenroomError | None = None
 
 
-async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) -> RowSet:
-    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes."""
+async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime, *, due: bool = False) -> RowSet:
+    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes or is due."""
     changes = [a for a in plan.actions if isinstance(a, Start | Change | Withdraw)]
-    if not changes and not plan.spent:
+    if not changes and not plan.spent and not due:
         return rows
     new = rowsets.applied(rows, changes, now, plan.spent)
     await engine.serve(new)

@@ -20,7 +20,7 @@ from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
+from greenroom.core import reasons, rowsets, watermarks
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -191,12 +191,17 @@ class Reconciler:
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
         now, waiting = self.now(), frozenset[Identity]()
+        noted = watermarks.noted(before, facts, self.platform)
+        due = watermarks.due(before, noted, facts, self.platform)
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:
-                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
+                return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision)
+                if not more and noted is not before:  # what goes must go, with or without the marks
+                    noted, due = before, False
+                    continue
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))

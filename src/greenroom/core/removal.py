@@ -1,16 +1,22 @@
 """When a preview may go. The default answer is that it stays.
 
-A removal needs a by-number read, newer than the list, that says closed, or unlabelled by an event later than the last
-labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held and explained.
+A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabelled by an
+event later than the last labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
+and explained.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from greenroom.core import reasons
 from greenroom.core.gates import last_event
 from greenroom.core.model import Cause, Confirmation, Facts, Identity, Kind, LabelEvent, Memory, PullRequest, State
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
+
+SAME_SECOND = timedelta(hours=1)
+"""How long an earlier read of the same second counts as the later one."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
@@ -23,7 +29,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
         return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
     if isinstance(answer, str):
         return Stay(Stage.HELD, reasons.unconfirmed(answer))
-    if not _newer_than_list(answer, facts, listed):
+    if not _newer_than_list(answer, facts, listed) or _asked_in_that_second(answer, facts):
         return Stay(Stage.HELD, reasons.stale())
     pull_request = answer.pull_request
     if pull_request.identity != identity:
@@ -39,6 +45,18 @@ def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | N
     pull_request = answer.pull_request
     fresh = listed is None or pull_request.updated_at >= listed.updated_at
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
+
+
+def _asked_in_that_second(answer: Confirmation, facts: Facts) -> bool:
+    """Whether another read, of the very second of this one, asked for the preview.
+
+    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told, so for
+    an hour, which no replica lags, the preview stays.
+    """
+    mark = facts.watermarks.get(answer.pull_request.identity.number)
+    if mark is None or not mark.asks or mark.updated_at != answer.pull_request.updated_at:
+        return False
+    return answer.read_at - mark.updated_at < SAME_SECOND
 
 
 def _closed(answer: Confirmation) -> Go:

@@ -128,6 +128,7 @@ class World:
         self.renamed: dict[str, int] = {}
         self.faults = Faults()
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
+        self.ticking: list[Callable[[], None]] = []  # called before the clock is moved by hand
 
     # --- clock, people, repositories ---
 
@@ -138,6 +139,8 @@ class World:
 
     def advance(self, by: timedelta) -> None:
         """Let time pass."""
+        for listener in self.ticking:
+            listener()
         self._start += by
 
     def id(self) -> int:
