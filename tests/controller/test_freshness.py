@@ -51,7 +51,7 @@ def test_a_hint_bounds_reads_from_below(fresh: Freshness, clock: Monotonic) -> N
 
 def test_our_own_comment_must_come_back(fresh: Freshness) -> None:
     read = pull_request(1)
-    fresh.wrote_comment(read.identity, "ours\nnew")
+    fresh.wrote_comment(read.identity, 1, "ours\nnew")
     assert fresh.stale(replace(read, comment=None))
     assert fresh.stale(replace(read, comment=Comment(1, "ours\nold", trusted=True)))
     assert not fresh.stale(replace(read, comment=Comment(1, "ours\r\nnew", trusted=True)))

@@ -95,7 +95,7 @@ def test_read_from_githubs_future_raises_no_watermark() -> None:
     assert watermarks.read(found, PLATFORM) == {2: Watermark(NOW + SECOND, asks=True)}
 
 
-def unlabeled_then(mark: Watermark | None, at: datetime) -> Go | Stay:
+def closed_with(mark: Watermark | None, at: datetime) -> Go | Stay:
     """The verdict on one that was closed at that time, with this watermark."""
     closed = pull_request(1, state=State.CLOSED, closed_at=at, updated_at=at)
     found: Facts = facts(holds=observed(1), confirmed={1: confirmation(closed)})
@@ -115,7 +115,7 @@ def unlabeled_then(mark: Watermark | None, at: datetime) -> Go | Stay:
 def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
     mark: Watermark | None, at: datetime, goes: bool
 ) -> None:
-    assert isinstance(unlabeled_then(mark, at), Go) is goes
+    assert isinstance(closed_with(mark, at), Go) is goes
 
 
 def test_row_sets_keep_watermarks_and_comments_in_both_engines() -> None:

@@ -31,6 +31,7 @@ class Freshness:
     _hints: dict[Identity, tuple[datetime, float]] = field(default_factory=dict)
     _marks: dict[Identity, tuple[Watermark, float]] = field(default_factory=dict)
     _comments: dict[Identity, tuple[str, float]] = field(default_factory=dict)
+    _ids: dict[Identity, int] = field(default_factory=dict)
     _labels: dict[Identity, tuple[str, datetime, float]] = field(default_factory=dict)
     _tries: dict[int, int] = field(default_factory=dict)
     _unseen: dict[Identity, int] = field(default_factory=dict)
@@ -41,9 +42,18 @@ class Freshness:
         if old is None or updated_at > old[0]:
             self._hints[identity] = (updated_at, self.monotonic())
 
-    def wrote_comment(self, identity: Identity, body: str) -> None:
-        """We wrote our comment."""
+    def wrote_comment(self, identity: Identity, comment_id: int, body: str) -> None:
+        """We wrote our comment, which has that id."""
         self._comments[identity] = (body, self.monotonic())
+        self._ids[identity] = comment_id
+
+    def comment_id(self, identity: Identity) -> int | None:
+        """The id of our comment on this pull request, when we wrote it or the row set knows it."""
+        return self._ids.get(identity)
+
+    def keep_comments(self, repository_id: int, ids: Mapping[int, int]) -> None:
+        """These are our comments, as the row set knew them before the last start; what was written since counts."""
+        self._ids = {Identity(repository_id, n): comment_id for n, comment_id in ids.items()} | self._ids
 
     def took_label_off(self, identity: Identity, label: str, at: datetime) -> None:
         """We took a label off, at that time of GitHub's clock."""

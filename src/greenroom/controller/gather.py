@@ -24,6 +24,7 @@ from greenroom.core.model import (
     Missing,
     Observed,
     Permission,
+    PullRequest,
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
@@ -93,11 +94,15 @@ async def gather(
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
+    rows = observed.sets.get(listing.repository_id)
+    sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
+    listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
+    listing = replace(listing, pull_requests=listed)
     facts = Facts(listing, observed)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
-    confirmed = dict(zip(numbers, answers, strict=True))
-    facts = replace(facts, confirmed=confirmed, blocks=_blocks(sources.signer, listing, confirmed))
+    answers = await asyncio.gather(*(_confirm(sources, repository.slug, n) for n in numbers))
+    by_number = dict(zip(numbers, answers, strict=True))
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number))
     facts = _dated(sources.freshness, facts, platform)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
@@ -118,9 +123,20 @@ async def gather(
     )
 
 
-async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
+    known = sources.freshness.comment_id(read.identity)
+    return replace(read, comment=sources.signer.ours(read.identity, read, known))
+
+
+async def confirmed(sources: Sources, slug: str, number: int) -> Confirmation:
+    """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
+    answer = await sources.github.pull_request(slug, number)
+    return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
+
+
+async def _confirm(sources: Sources, slug: str, number: int) -> Confirmation | str:
     try:
-        return await github.pull_request(slug, number)
+        return await confirmed(sources, slug, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:

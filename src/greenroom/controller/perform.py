@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenroom.controller.engine import Engine
-from greenroom.controller.gather import Sources
+from greenroom.controller.gather import Sources, confirmed
 from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform
@@ -105,17 +105,18 @@ async def _write(
     signer, github = sources.signer, sources.github
     marker = signer.marker(identity)
     comment_id = comment.id if comment else None
-    if comment_id is None:
-        body = f"{signer.unsigned(identity)}\n{text}"
-        comment_id = await github.write_comment(target.slug, identity.number, None, body, marker)
+    if comment_id is None:  # it may be there all the same: the list lags behind, or somebody deleted it
+        body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
+        comment_id = await github.write_comment(target.slug, identity.number, known, body, marker)
+        sources.freshness.wrote_comment(identity, comment_id, body)  # its second half may fail
     old = target.facts.blocks.get(identity.number)
     row = target.rows.rows.get(identity.number)
     block = Block(sequence=max(old.sequence if old else 0, row.sequence if row else 0) + 1, memory=memory)
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # written as it is already: again and again would not help
         raise Doubt(f"Our comment on {target.slug}#{identity.number} does not read back as it was written.")
-    await github.write_comment(target.slug, identity.number, comment_id, body, marker)
-    sources.freshness.wrote_comment(identity, body)
+    comment_id = await github.write_comment(target.slug, identity.number, comment_id, body, marker)
+    sources.freshness.wrote_comment(identity, comment_id, body)
 
 
 async def _conclude(engine: Engine, sources: Sources, target: Target, action: Conclude) -> Receipt:
@@ -132,7 +133,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> N
     identity = action.identity
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
-        answer = await sources.github.pull_request(target.slug, identity.number)
+        answer = await confirmed(sources, target.slug, identity.number)
     status = removed_status(target.statuses[identity], action)
     text = comment_text(status, target.platform, target.facts.listing.private)
     known = remembered(identity.number, target.facts)

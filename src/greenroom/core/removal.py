@@ -29,16 +29,17 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
         return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
     if isinstance(answer, str):
         return Stay(Stage.HELD, reasons.unconfirmed(answer))
-    if not _newer_than_list(answer, facts, listed) or _asked_in_that_second(answer, facts):
+    if not _newer_than_list(answer, facts, listed):
         return Stay(Stage.HELD, reasons.stale())
     pull_request = answer.pull_request
     if pull_request.identity != identity:
         return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
-    if pull_request.state is not State.OPEN:
-        return _closed(answer)
-    if label in pull_request.labels:
+    if pull_request.state is State.OPEN and label in pull_request.labels:
         return Stay(Stage.HELD, reasons.list_disagrees())
-    return _unlabelled(pull_request, label, facts)
+    found = _unlabelled(pull_request, label, facts) if pull_request.state is State.OPEN else _closed(answer)
+    if isinstance(found, Go) and _asked_in_that_second(answer, facts):
+        return Stay(Stage.HELD, reasons.stale())
+    return found
 
 
 def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:

@@ -156,9 +156,11 @@ class GitHub:
         """One pull request by its number, with all its label events: what a removal needs."""
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
         events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
-        comment = translate.comment(await self._comments(slug, number, None), await self.me(), self._prefix)
+        comments, me = await self._comments(slug, number, None), await self.me()
+        comment = translate.comment(comments, me, self._prefix)
         try:
             found = translate.rest_pull_request(payload, events, comment)
+            found = replace(found, mine=translate.mine(comments, me))
             by = translate.closed_by(events)
         except (KeyError, TypeError, ValueError) as error:
             raise Doubt(
@@ -219,33 +221,48 @@ class GitHub:
         """Make or edit our one comment; returns its id.
 
         Before it is made, and again when the outcome of making it is unknown, our marker is searched for, so that it is
-        never made twice. A comment that somebody deleted meanwhile is made anew.
+        never made twice. One 404 does not prove that somebody deleted it: it is made again when it is in no list and
+        cannot be read by its id either.
         """
         async with self._writing:
-            found = comment_id or await self._marked(slug, number, marker)
+            found = comment_id or await self._ours(slug, number, marker)
             if found:
                 try:
                     await self._transport.send("PATCH", f"/repos/{slug}/issues/comments/{found}", {"body": body})
                 except NotFound:
-                    found = await self._marked(slug, number, marker)
-                    if found:
+                    if await self._ours(slug, number, marker, found) or await self._exists(slug, found):
                         raise
                 else:
                     return found
             try:
                 made = await self._transport.send("POST", f"/repos/{slug}/issues/{number}/comments", {"body": body})
                 return int(made["id"])
-            except OutcomeUnknown:
-                if found := await self._marked(slug, number, marker):
+            except (OutcomeUnknown, KeyError, TypeError, ValueError):  # the answer is lost, or does not say the id
+                if found := await self._ours(slug, number, marker):
                     return found
-                raise
+                raise Doubt(f"GitHub did not say whether it made our comment on {slug}#{number}.") from None
 
-    async def _marked(self, slug: str, number: int, marker: str) -> int | None:
-        me = await self.me()
+    async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
+        """The id of our comment: the one with that id, or else the first that begins with our marker."""
+        me, marked = await self.me(), None
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
-            if translate.actor(comment["user"]).login == me and str(comment["body"]).startswith(marker):
-                return int(comment["id"])
-        return None
+            try:
+                mine, found = translate.actor(comment["user"]).login == me, int(comment["id"])
+                body = str(comment["body"])
+            except (KeyError, TypeError, ValueError):
+                raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.") from None
+            if mine and found == comment_id:
+                return found
+            if mine and marked is None and body.lstrip().startswith(marker):
+                marked = found
+        return marked
+
+    async def _exists(self, slug: str, comment_id: int) -> bool:
+        try:
+            await self._transport.get(f"/repos/{slug}/issues/comments/{comment_id}")
+        except NotFound:
+            return False
+        return True
 
 
 def _whole(answer: Mapping[str, Any]) -> dict[str, Any]:
