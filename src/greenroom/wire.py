@@ -29,7 +29,7 @@ from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
-from greenroom.controller.loop import Loop
+from greenroom.controller.loop import DISTANCE, Loop, spaced
 from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
@@ -118,7 +118,8 @@ class Instance:
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         self._engine = engine
-        self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
+        resync = loaded.settings.resync.total_seconds()
+        self.loop = Loop(self._pass, self._trouble, resync=resync, distance=self._distance)
 
     @classmethod
     @asynccontextmanager
@@ -205,6 +206,11 @@ class Instance:
         self._slugs |= {i.repository_id: name for i in identities}
         await self._keep()  # the last preview of one that left may be gone, and one under another name is found again
         return again
+
+    def _distance(self) -> float:
+        """The seconds between two passes of a repository, by what is left of GitHub's budget, once that is known."""
+        budget = getattr(self._reconciler.parts.sources.github, "budget", None)
+        return spaced(budget.remaining, budget.limit) if budget else DISTANCE
 
     def _unread(self) -> bool:
         """Whether some repository of the catalogue was not looked at yet, with or without success."""
