@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from greenroom.controller.readback import TRIES
 from stories import BOT, SLUG, Story
 
 SPOILED: dict[str, Callable[[str], str]] = {
@@ -70,6 +71,88 @@ async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[0]
     story.world.delete_comment(SLUG, ours.id)
+    story.pass_time(minutes=2)  # before that, the list may lag behind what we wrote
     await story.passes(4)
     assert "### Preview ready" in story.comment(number)
     assert story.world.pull_request(SLUG, number).comments[0].id != ours.id
+
+
+# --- a write is believed when it is read back ---
+
+
+async def test_removal_whose_comment_was_answered_and_not_applied_is_told_again(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
+    await story.passes(8)
+    for _ in range(4):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    assert story.world.faults.fired["ignored-write"] == 1
+    assert "### Preview removed" in story.comment(number)
+    assert all(w.told for rows in story.engine.sets.values() for w in rows.ledger.withdrawals)
+
+
+async def test_removal_stays_open_until_its_comment_is_read_back(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    while not story.engine.removed:
+        await story.one_pass()
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    await story.passes(3)
+    [rows] = story.engine.sets.values()
+    assert [w.told for w in rows.ledger.withdrawals] == [False]
+    story.world.faults.off()
+    story.pass_time(minutes=2)
+    await story.passes(3)
+    [rows] = story.engine.sets.values()
+    assert all(w.told for w in rows.ledger.withdrawals)
+    assert "### Preview removed" in story.comment(number)
+
+
+async def test_removal_whose_comment_is_never_read_back_is_concluded_after_a_few_edits(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know how often it wrote")
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    while not story.engine.removed:
+        await story.one_pass()
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    for _ in range(90):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    [rows] = story.engine.sets.values()
+    assert all(w.told for w in rows.ledger.withdrawals)
+    assert story.world.faults.fired["ignored-write"] == TRIES
+
+
+async def test_comment_that_was_answered_and_not_applied_is_written_again_by_a_later_pass(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
+    story.world.label(SLUG, number, "preview-sleep", "ada")
+    await story.passes(4)
+    assert story.world.faults.fired["ignored-write"] == 1
+    story.pass_time(minutes=2)
+    await story.passes(3)
+    assert "### Preview asleep" in story.comment(number)
+
+
+async def test_comment_that_is_never_applied_does_not_use_up_githubs_limits(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know how often it wrote")
+    number = story.labelled()
+    await story.passes(4)
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    story.world.label(SLUG, number, "preview-sleep", "ada")
+    for _ in range(120):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    assert TRIES <= story.world.faults.fired["ignored-write"] <= 2 * TRIES
+    story.world.faults.off()
+    story.pass_time(hours=1)
+    await story.passes(3)
+    assert "### Preview asleep" in story.comment(number)

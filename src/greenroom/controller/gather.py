@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from greenroom.controller.freshness import Freshness
+from greenroom.controller.readback import Readback
 from greenroom.core import questions, watermarks
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Signer
@@ -84,6 +85,7 @@ class Sources:
     registry: Registry
     signer: Signer
     freshness: Freshness
+    readback: Readback = field(default_factory=Readback)
 
 
 async def gather(

@@ -102,7 +102,8 @@ class Reconciler:
         target = Target(repository.slug, self.platform, facts, rows, now, dated)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
-        if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
+        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
+        if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done)
@@ -210,14 +211,22 @@ class Reconciler:
     def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
         """The decision without the edits that come too soon after others, and the seconds until the first of them.
 
-        Only words wait: what the block must remember is written at once.
+        Only words wait: what the block must remember is written at once. What was written already and does not read so
+        waits in any case.
         """
+        readback = self.parts.sources.readback
 
         def waits(action: Action) -> float:
             block = facts.blocks.get(action.identity.number)
-            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return self.pace.wait(action.identity) if words else 0.0
+            if not isinstance(action, Tell):
+                return 0.0
+            again = readback.wait(action.identity, (action.text, action.memory))
+            words = block is not None and block.memory == action.memory
+            return max(again, self.pace.wait(action.identity) if words else 0.0)
 
+        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
+        readback.read(listed - told)
         waiting = {a: wait for a in decision.actions if (wait := waits(a))}
         for action in decision.actions:
             if isinstance(action, Tell) and action not in waiting:
@@ -282,14 +291,15 @@ class Reconciler:
     def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
         freshness = self.parts.sources.freshness
         failed = [d.error for d in done if d.error]
-        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
+        unread = [d.unread for d in done if d.unread is not None]
+        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)) + len(unread):
             return AGAIN  # the others go on; what failed says so when nothing else moves
         if failed:
             raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
         for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
             raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
         if decision.actions:
-            return AGAIN
+            return max(AGAIN, min(unread, default=AGAIN))
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
