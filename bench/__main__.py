@@ -11,7 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import core, links, queries, webhook
+from bench import core, links, queries, storm, webhook
 
 
 def help_time(times: int = 11) -> None:
@@ -76,6 +76,7 @@ def main() -> None:
     links.main()
     webhook.main()
     queries.main()
+    storm.main()
     help_time()
     install_size()
     demo()

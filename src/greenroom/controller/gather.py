@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from greenroom.controller.freshness import Freshness
-from greenroom.core import questions
+from greenroom.controller.readback import Readback
+from greenroom.core import questions, watermarks
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Signer
 from greenroom.core.model import (
@@ -24,6 +25,7 @@ from greenroom.core.model import (
     Missing,
     Observed,
     Permission,
+    PullRequest,
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
@@ -91,6 +93,7 @@ class Sources:
     registry: Registry
     signer: Signer
     freshness: Freshness
+    readback: Readback = field(default_factory=Readback)
 
 
 async def gather(
@@ -106,16 +109,16 @@ async def gather(
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
+    rows = observed.sets.get(listing.repository_id)
+    sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
+    listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
+    listing = replace(listing, pull_requests=listed)
     facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
-    confirmed = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
-    facts = replace(
-        facts,
-        confirmed=confirmed,
-        blocks=_blocks(sources.signer, listing, confirmed),
-        stale=_stale(sources.freshness, listing, confirmed),
-    )
+    answers = await asyncio.gather(*(_confirm(sources, repository.slug, n) for n in numbers))
+    by_number = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number))
+    facts = _dated(sources.freshness, facts, platform)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
     pairs = {
@@ -135,9 +138,20 @@ async def gather(
     )
 
 
-async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
+    known = sources.freshness.comment_id(read.identity)
+    return replace(read, comment=sources.signer.ours(read.identity, read, known))
+
+
+async def confirmed(sources: Sources, slug: str, number: int) -> Confirmation:
+    """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
+    answer = await sources.github.pull_request(slug, number)
+    return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
+
+
+async def _confirm(sources: Sources, slug: str, number: int) -> Confirmation | str:
     try:
-        return await github.pull_request(slug, number)
+        return await confirmed(sources, slug, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
@@ -177,10 +191,13 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
     return {number: block for number, block in blocks if block is not None}
 
 
-def _stale(freshness: Freshness, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> frozenset[int]:
-    listed = {p.identity.number: p for p in listing.pull_requests}
-    by_number = {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in {**listed, **by_number}.items() if freshness.stale(p)}
-    for pull_request in (*listed.values(), *by_number.values()):
-        freshness.caught_up(pull_request)
-    return frozenset(stale)
+def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
+    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
+    freshness.cap(listing.repository_id, listing.read_at)
+    freshness.keep(listing.repository_id, rows.watermarks if rows else {})
+    freshness.keep(listing.repository_id, watermarks.read(facts, platform))
+    newest = {p.identity.number: p for p in listing.pull_requests}
+    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
+    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))

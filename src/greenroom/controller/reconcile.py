@@ -21,7 +21,7 @@ from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
 from greenroom.controller.promises import Promises
-from greenroom.core import labels, questions, reasons, rowsets
+from greenroom.core import labels, questions, reasons, rowsets, watermarks
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -108,7 +108,8 @@ class Reconciler:
         target = Target(repository.slug, self.platform, facts, rows, now, dated)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
-        if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
+        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
+        if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done)
@@ -210,12 +211,17 @@ class Reconciler:
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
         now, waiting = self.now(), frozenset[Identity]()
+        noted = watermarks.noted(before, facts, self.platform)
+        due = watermarks.due(before, noted, facts)
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:
-                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
+                return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
+                if not more and noted is not before:  # what goes must go, with or without the marks
+                    noted, due = before, False
+                    continue
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
@@ -224,14 +230,22 @@ class Reconciler:
     def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
         """The decision without the edits that come too soon after others, and the seconds until the first of them.
 
-        Only words wait: what the block must remember is written at once.
+        Only words wait: what the block must remember is written at once. What was written already and does not read so
+        waits in any case.
         """
+        readback = self.parts.sources.readback
 
         def waits(action: Action) -> float:
             block = facts.blocks.get(action.identity.number)
-            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return self.pace.wait(action.identity) if words else 0.0
+            if not isinstance(action, Tell):
+                return 0.0
+            again = readback.wait(action.identity, (action.text, action.memory))
+            words = block is not None and block.memory == action.memory
+            return max(again, self.pace.wait(action.identity) if words else 0.0)
 
+        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
+        readback.read(listed - told)
         waiting = {a: wait for a in decision.actions if (wait := waits(a))}
         for action in decision.actions:
             if isinstance(action, Tell) and action not in waiting:
@@ -296,14 +310,15 @@ class Reconciler:
     def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
         freshness = self.parts.sources.freshness
         failed = [d.error for d in done if d.error]
-        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
+        unread = [d.unread for d in done if d.unread is not None]
+        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)) + len(unread):
             return AGAIN  # the others go on; what failed says so when nothing else moves
         if failed:
             raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
         for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
             raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
         if decision.actions:
-            return AGAIN
+            return max(AGAIN, min(unread, default=AGAIN))
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)

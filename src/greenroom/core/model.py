@@ -97,7 +97,7 @@ class PullRequest:
 
     `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
     (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, None when they are
-    not all known.
+    not all known. `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
     """
 
     identity: Identity
@@ -122,6 +122,7 @@ class PullRequest:
     changed: frozenset[str] | None = None
     said: tuple[Said, ...] = ()
     mentions: tuple[str, ...] = ()
+    mine: tuple[Comment, ...] = ()
 
     @property
     def fork(self) -> bool:
@@ -326,14 +327,28 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest `updated_at` that was ever read of a pull request, and the last event that asked for its preview."""
+
+    updated_at: datetime
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowSet:
-    """The whole set of rows of one repository, with its ledger; `generation` grows with each change."""
+    """The whole set of rows of one repository, with its ledger; `generation` grows with each change.
+
+    `watermarks` and the ids of our `comments` are by number. They are missing in what an older version wrote, and then
+    say nothing.
+    """
 
     repository_id: int
     repository: str
     generation: int = 0
     rows: Mapping[int, Row] = field(default_factory=dict)
     ledger: Ledger = Ledger()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)
+    comments: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +395,8 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
+    older than a hint, than an earlier read or than our own last write. `asked` are choices that did not come by a
+    comment, by number, and `watermarks` the newest that was read of each pull request, in this pass or before.
     `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen.
     """
 
@@ -395,3 +411,4 @@ class Facts:
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
     told_to_wait: frozenset[int] = frozenset()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)

@@ -208,6 +208,7 @@ class GitHub:
         comments, me = await self._comments(slug, number, None), await self.me()
         with shapes.understood(what):
             found = translate.rest_pull_request(payload, events, translate.comment(comments, me, self._prefix))
+            found = replace(found, mine=translate.mine(comments, me))
             by = translate.closed_by(events)
         return Confirmation(found, self._clock.now(), by)
 
@@ -274,16 +275,16 @@ class GitHub:
         """Make or edit our one comment; returns its id.
 
         Before it is made, and again when the outcome of making it is unknown, our marker is searched for, so that it is
-        never made twice. A comment that somebody deleted meanwhile is made anew.
+        never made twice. One 404 does not prove that somebody deleted it: it is made again when it is in no list and
+        cannot be read by its id either.
         """
         async with self._writing:
-            found = comment_id or await self._marked(slug, number, marker)
+            found = comment_id or await self._ours(slug, number, marker)
             if found:
                 try:
                     await self._transport.send("PATCH", f"/repos/{slug}/issues/comments/{found}", {"body": body})
                 except NotFound:
-                    found = await self._marked(slug, number, marker)
-                    if found:
+                    if await self._ours(slug, number, marker, found) or await self._exists(slug, found):
                         raise
                 else:
                     return found
@@ -292,17 +293,30 @@ class GitHub:
                 shapes.check(made, {"id": shapes.number}, f"our comment on {slug}#{number}")
                 return int(made["id"])
             except Doubt as error:
-                if _may_have_happened(error) and (found := await self._marked(slug, number, marker)):
+                if _may_have_happened(error) and (found := await self._ours(slug, number, marker)):
                     return found
                 raise
 
-    async def _marked(self, slug: str, number: int, marker: str) -> int | None:
-        me = await self.me()
+    async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
+        """The id of our comment: the one with that id, or else the first that begins with our marker."""
+        me, marked = await self.me(), None
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
             shapes.check(comment, shapes.REST_COMMENT, f"the comments of {slug}#{number}")
-            if translate.actor(comment["user"]).login == me and str(comment["body"]).startswith(marker):
-                return int(comment["id"])
-        return None
+            found = int(comment["id"])
+            if translate.actor(comment["user"]).login != me:
+                continue
+            if found == comment_id:
+                return found
+            if marked is None and str(comment["body"]).lstrip().startswith(marker):
+                marked = found
+        return marked
+
+    async def _exists(self, slug: str, comment_id: int) -> bool:
+        try:
+            await self._transport.get(f"/repos/{slug}/issues/comments/{comment_id}")
+        except NotFound:
+            return False
+        return True
 
 
 def _may_have_happened(error: Doubt) -> bool:

@@ -78,6 +78,7 @@ def pull_request(
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
         merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
         comment=comment(comments, me, prefix),
+        mine=mine(comments, me),
         said=_said(comments, me),
         mentions=_mentions(str(node["body"] or "")),
     )
@@ -144,20 +145,29 @@ def _activity(node: Payload, now: datetime) -> Activity:
     return Activity(name, actor(node[key]), time(node["createdAt"]))
 
 
+def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
+    """Every comment that we wrote, whatever people made of it: one whose id is known is ours by that."""
+    return tuple(_comment(n, me) for n in nodes if actor(n["author"]).login == me)
+
+
+def _comment(node: Payload, me: str) -> Comment:
+    return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
+
+
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
-    """Our comment among these: by us, and beginning with our marker. The oldest counts.
+    """Our comment among these when its id is not known: by us, and beginning with our marker. The oldest counts.
 
     When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
     comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
     another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
     not.
     """
-    mine = [n for n in nodes if actor(n["author"]).login == me]
-    for node in mine:
-        if str(node["body"]).startswith(prefix):
-            return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
-    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
-    return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+    written = [n for n in nodes if actor(n["author"]).login == me]
+    for node in written:
+        if str(node["body"]).lstrip().startswith(prefix):
+            return _comment(node, me)
+    spoiled = next((n for n in written if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
+    return _comment(spoiled, me) if spoiled else None
 
 
 def _marked(node: Payload) -> bool:

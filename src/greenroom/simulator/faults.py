@@ -15,10 +15,13 @@ REQUEST_FAULTS = (
     "graphql-errors",  # a partial answer with `errors` and nulls
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
+    "lagging-replica",  # every read shows the world as it was some seconds ago; see `Simulator.lag`
+    "not-found",  # 404, although it is there
     "dropped-write",  # the write is applied, the answer lost
     "bad-gateway",  # 502: GitHub ended the query, which it does after ten seconds; `path` is a repository's slug
     "gateway-timeout",  # 504: the same from another server
     "resource-limits",  # 200 with RESOURCE_LIMITS_EXCEEDED for that repository
+    "ignored-write",  # the answer says that the write was applied, and it was not
     "wrong-date",  # a good answer from a server whose clock is a day ahead
 )
 WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")

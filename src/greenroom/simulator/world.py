@@ -131,6 +131,7 @@ class World:
         self.faults = Faults()
         self.points = Points()
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
+        self.ticking: list[Callable[[], None]] = []  # called before the clock is moved by hand
 
     # --- clock, people, repositories ---
 
@@ -141,6 +142,8 @@ class World:
 
     def advance(self, by: timedelta) -> None:
         """Let time pass."""
+        for listener in self.ticking:
+            listener()
         self._start += by
 
     def id(self) -> int:
