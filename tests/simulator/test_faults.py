@@ -42,6 +42,7 @@ async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
         ("secondary-limit", 403, "secondary rate limit"),
         ("unauthorized", 401, "Bad credentials"),
         ("forbidden", 403, "not accessible"),
+        ("not-found", 404, "Not Found"),
         ("html", 200, "<!doctype html>"),
     ],
 )

@@ -27,6 +27,7 @@ from greenroom.core.model import (
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
+from greenroom.github.transport import NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -95,13 +96,14 @@ async def gather(
     """
     facts = Facts(listing, observed)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
-    confirmed = dict(zip(numbers, answers, strict=True))
+    answers = await asyncio.gather(*(_confirm(sources.github, listing, n) for n in numbers))
+    confirmed = {n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}
     facts = replace(
         facts,
         confirmed=confirmed,
         blocks=_blocks(sources.signer, listing, confirmed),
         stale=_stale(sources.freshness, listing, confirmed),
+        hidden=frozenset(n for n, (_, hidden) in zip(numbers, answers, strict=True) if hidden),
     )
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
@@ -122,13 +124,17 @@ async def gather(
     )
 
 
-async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+async def _confirm(github: GitHub, listing: Listing, number: int) -> tuple[Confirmation | str, bool]:
+    """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
     try:
-        return await github.pull_request(slug, number)
+        try:
+            return await github.pull_request(listing.slug, number), False
+        except NotFound as error:
+            return str(error), await github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
-        return str(error)
+        return str(error), False
 
 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:

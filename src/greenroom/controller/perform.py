@@ -5,7 +5,7 @@ A failed effect is reported and leaves the others to go on; the next pass decide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.controller.engine import Engine
@@ -18,7 +18,7 @@ from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, 
 from greenroom.core.plan import Plan
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An action that was performed, with the receipt if it asked for one; `error` when it failed."""
+    """An action that was performed, with the receipt if it asked for one; `error` when it failed.
+
+    `shared` says that no other action would have done: this instance is not the one writer.
+    """
 
     action: Action
     receipt: Receipt | None = None
     error: GreenroomError | None = None
+    shared: bool = False
 
 
 async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) -> RowSet:
@@ -56,9 +60,12 @@ async def effect(engine: Engine, sources: Sources, target: Target, action: Actio
     """Perform one action that is not about rows, as the one writer. A `GreenroomError` is returned, never raised."""
     try:
         async with engine.writing():
-            return Done(action, await _effect(engine, sources, target, action))
+            try:
+                return Done(action, await _effect(engine, sources, target, action))
+            except GreenroomError as error:
+                return Done(action, error=error)
     except GreenroomError as error:
-        return Done(action, error=error)
+        return Done(action, error=error, shared=True)
 
 
 async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Receipt | None:
@@ -124,12 +131,17 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     if not receipt.clean:
         return receipt
     if action.final and target.platform.repository(target.rows.repository):  # elsewhere nothing is ours to write
-        await _tell_removal(sources, target, action)
+        try:
+            await _tell_removal(sources, target, action)
+        except Refused as error:  # nothing is left of the preview, and a comment that is refused must not hold that up
+            return replace(receipt, untold=str(error))
     return receipt
 
 
 async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> None:
     identity = action.identity
+    if identity.number in target.facts.hidden:
+        raise Refused("GitHub does not show the pull request any more.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
         answer = await sources.github.pull_request(target.slug, identity.number)

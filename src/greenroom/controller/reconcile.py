@@ -15,13 +15,14 @@ from typing import Protocol
 import structlog
 
 from greenroom.controller import events
+from greenroom.controller.backoff import Backoff
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
-from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
+from greenroom.core import rowsets
+from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
 from greenroom.core.desired import left, overtaken
@@ -30,6 +31,7 @@ from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
+from greenroom.core.undelivered import undelivered, unremoved
 from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
@@ -82,6 +84,7 @@ class Reconciler:
     platform: Platform
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
+    backoff: Backoff = field(default_factory=Backoff)
     _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -94,18 +97,21 @@ class Reconciler:
         """
         facts = await self.facts(repository)
         facts, decision, rows = await self._serve(facts, repository)
-        decision, later = self._paced(decision, facts)
         now = self.now()
+        self.backoff.forget(facts.listing.repository_id, decision.actions)
+        decision, later = self._paced(decision, facts, now)
+        decision = replace(decision, statuses=self._delivered(decision, decision.statuses))
         before = dict(self.parts.board.statuses)
         known = await self._known(decision, before)
         dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
         target = Target(repository.slug, self.platform, facts, rows, now, dated)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
+        everybody = self.backoff.record(done, now)
         if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
         await self._note(repository, decision, target, done, Seen(before, known))
-        again = self._next(repository, facts, decision, done)
+        again = self._next(repository, facts, decision, done, everybody)
         return again if later is None else min(again or later, later)
 
     async def facts(self, repository: Repository) -> Facts:
@@ -202,16 +208,25 @@ class Reconciler:
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
                 waiting |= more
 
-    def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
-        """The decision without the edits that come too soon after others, and the seconds until the first of them.
+    def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:
+        """The same statuses, and of each preview of which an effect fails the sentence why."""
+        found, why = {}, self.backoff.why
+        for i, status in statuses.items():
+            told = undelivered(status, decision.plan.memories.get(i), why(i, Tell), why(i, TakeLabelOff))
+            found[i] = unremoved(told, self.backoff.left(i), why(i, Remove) or why(i, Conclude))
+        return found
 
-        Only words wait: what the block must remember is written at once.
+    def _paced(self, decision: Decision, facts: Facts, now: datetime) -> tuple[Decision, float | None]:
+        """The decision without what comes too soon after others, and the seconds until the first of it.
+
+        An effect that failed waits for its next try. Of the others only words wait: what the block must remember is
+        written at once.
         """
 
         def waits(action: Action) -> float:
             block = facts.blocks.get(action.identity.number)
             words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return self.pace.wait(action.identity) if words else 0.0
+            return max(self.backoff.wait(action, now), self.pace.wait(action.identity) if words else 0.0)
 
         waiting = {a: wait for a in decision.actions if (wait := waits(a))}
         for action in decision.actions:
@@ -238,15 +253,13 @@ class Reconciler:
                 found.append(events.of_action(each.action, target.rows, target.now))
             if each.receipt:
                 found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
-        statuses = dict(target.statuses)
+        statuses = self._delivered(decision, target.statuses)
         for each in done:
             if isinstance(each.action, Conclude) and each.receipt:
                 identity, receipt = each.action.identity, each.receipt
-                if not receipt.clean:
-                    left = reasons.left(each.action.reason, receipt.left)
-                    statuses[identity] = replace(statuses[identity], reason=left)
-                elif each.action.final:
-                    statuses[identity] = removed_status(statuses[identity], each.action)
+                if receipt.clean and each.action.final and each.error is None:
+                    removed = removed_status(statuses[identity], each.action)
+                    statuses[identity] = undelivered(removed, None, receipt.untold, "")
         for identity, status in statuses.items():
             before, known = seen.before.get(identity), seen.known.get(identity, ())
             statuses[identity] = events.dated(status, before, known, target.now)
@@ -274,21 +287,29 @@ class Reconciler:
         board.repositories[repository.name] = RepositoryHealth(repository.name, repository.slug, read_at)
         board.now = target.now
 
-    def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
+    def _next(
+        self,
+        repository: Repository,
+        facts: Facts,
+        decision: Decision,
+        done: Sequence[Done],
+        everybody: Sequence[GreenroomError],
+    ) -> float | None:
+        """Seconds until the next pass. Raises the error that concerns everybody, once nothing else moves.
+
+        What failed for one preview never raises: an error slows the repository down and alarms whoever looks at it.
+        """
         freshness = self.parts.sources.freshness
-        failed = [d.error for d in done if d.error]
-        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
-            return AGAIN  # the others go on; what failed says so when nothing else moves
-        if failed:
-            raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
-        for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
-            raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
-        if decision.actions:
+        failed = [d for d in done if d.error or (d.receipt and not d.receipt.clean)]
+        if len(decision.actions) > len(failed):
             return AGAIN
+        if everybody:
+            raise next((e for e in everybody if isinstance(e, RetryLater)), everybody[0])
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
         waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
+        waits.append(self.backoff.next(repository_id, self.now()))
         return min((w for w in waits if w is not None), default=None)
 
     def _poll(self, repository: Repository, decision: Decision) -> float | None:
@@ -326,12 +347,9 @@ def _doubtful(facts: Facts) -> bool:
     listed = {p.identity for p in facts.listing.pull_requests}
     return any(
         isinstance(c, str) or (c.pull_request.state is State.OPEN and c.pull_request.identity not in listed)
-        for c in facts.confirmed.values()
+        for number, c in facts.confirmed.items()
+        if number not in facts.hidden
     )
-
-
-def _stuck(done: Sequence[Done]) -> list[Done]:
-    return [d for d in done if d.error is None and d.receipt and not d.receipt.clean]
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:

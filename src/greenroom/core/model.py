@@ -355,12 +355,16 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here."""
+    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here.
+
+    `untold` says why the pull request's comment could not say so.
+    """
 
     identity: Identity
     checked: tuple[str, ...]
     left: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    untold: str = ""
 
     @property
     def clean(self) -> bool:
@@ -375,7 +379,8 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
+    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number. `hidden` are
+    the numbers that GitHub does not show although it shows the repository.
     """
 
     listing: Listing
@@ -388,3 +393,4 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
+    hidden: frozenset[int] = frozenset()

@@ -337,6 +337,26 @@ def expired(why: str, label: str) -> Reason:
     )
 
 
+def warning_undelivered(why: str) -> Reason:
+    return Reason(
+        "warning-undelivered",
+        f"The preview is due to expire, but nobody could be warned: {plain(why, 300)}",
+        "It runs on until the warning was delivered. Take the label off to remove it.",
+    )
+
+
+def expiry_refused(why: str) -> Reason:
+    return Reason(
+        "expiry-refused",
+        f"The preview expired, but Greenroom could not take the label off: {plain(why, 300)}",
+        "It runs on until that succeeds. Take the label off to remove it.",
+    )
+
+
+def comment_undelivered(why: str) -> Reason:
+    return Reason("comment-undelivered", f"The comment on the pull request is out of date: {plain(why, 300)}")
+
+
 # --- doubt: nothing changes --------------------------------------------------------------------------------------
 
 
@@ -349,6 +369,14 @@ def unconfirmed(why: str) -> Reason:
         "unconfirmed",
         f"The pull request could not be read by its number: {plain(why, 300)}",
         "Nothing is removed until GitHub gives a whole answer.",
+    )
+
+
+def not_shown() -> Reason:
+    return Reason(
+        "not-shown",
+        "GitHub shows this repository, but no longer this pull request (its author's account may be hidden).",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
     )
 
 

@@ -166,6 +166,21 @@ class GitHub:
             ) from None
         return Confirmation(found, self._clock.now(), by)
 
+    async def hides(self, slug: str, repository_id: int, number: int) -> bool:
+        """Say whether GitHub shows this repository, and no pull request of that number in it.
+
+        A 404 for a pull request may hide the whole repository. So the repository is read after it, and then the pull
+        request again. Raises `NotFound` while the repository is hidden.
+        """
+        shown = await self._transport.get(f"/repos/{slug}")
+        if not isinstance(shown, dict) or shown.get("id") != repository_id:
+            return False
+        try:
+            await self._transport.get(f"/repos/{slug}/pulls/{number}")
+        except NotFound:
+            return True
+        return False
+
     async def _comments(self, slug: str, number: int, after: str | None) -> list[dict[str, Any]]:
         """Every comment after that cursor; who last edited one only GraphQL tells."""
         owner, _, name = slug.partition("/")

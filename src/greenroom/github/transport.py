@@ -16,7 +16,7 @@ import gidgethub
 import gidgethub.abc
 import httpx2
 
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, RetryLater
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, Refused, RetryLater
 from greenroom.github.clock import Clock, told
 
 API_VERSION = "2022-11-28"
@@ -31,6 +31,10 @@ class NotFound(Doubt):
 
 class OutcomeUnknown(RetryLater):
     """The connection broke or timed out: a write may or may not have happened."""
+
+
+class Limited(RetryLater):
+    """A rate limit of this token is used up: it concerns whatever we ask of GitHub."""
 
 
 class Auth(Protocol):
@@ -118,7 +122,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's answer to a query is no object; it is asked again.")
         errors = answer.get("errors") or []
         if any(e.get("type") == "RATE_LIMITED" for e in errors):
-            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._reset_in)
+            raise Limited("GitHub's hourly limit of queries is used up.", after=self._reset_in)
         return answer
 
     async def _fresh_token(self) -> str:
@@ -169,7 +173,7 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise what an answer means when it is not a good one."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
-        raise RetryLater(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+        raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
     if status == 401:
         raise FixCredentials("GitHub refuses the token (401). Make a new one, put it in place, and restart Greenroom.")
     if status >= 500:
@@ -181,11 +185,30 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
             " do its previews. Unarchive it, or take its services out of the configuration."
         )
+    if status == 403 and b"issue is locked" in response.content:
+        # People with write access may comment all the same: an App is not one of them, a person's token may be.
+        # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
+        raise Refused(
+            "The conversation is locked on GitHub, and Greenroom's account may not comment there. Unlock the"
+            " conversation, or give the account write access."
+        )
+    if status in (410, 422) and method != "GET" and "/issues/" in url:
+        raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
         kind = response.headers.get("content-type", "no type")
         raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
+
+
+def _message(response: httpx2.Response) -> str:
+    """What GitHub says about an error, and about the first field that it did not like."""
+    try:
+        body = response.json()
+        first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
+        return str(first or body["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "it gives no reason."
 
 
 def _limited(response: httpx2.Response) -> float | None:

@@ -59,6 +59,8 @@ class Simulator:
         if faults.fires("forbidden", path):
             message = "Resource not accessible by personal access token"
             return self._with_headers(path, JSONResponse({"message": message, "status": "403"}, 403))
+        if faults.fires("not-found", path):
+            return self._with_headers(path, JSONResponse({"message": "Not Found", "status": "404"}, 404))
         if faults.fires("server-error", path):
             return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):
