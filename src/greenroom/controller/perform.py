@@ -23,7 +23,7 @@ from greenroom.errors import Doubt, GreenroomError, Refused
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The repository that a pass works on, with what was read and seen of it."""
+    """The repository that a pass works on, with what was read and seen of it. `name` is its own in the catalog."""
 
     slug: str
     platform: Platform
@@ -31,6 +31,7 @@ class Target:
     rows: RowSet
     now: datetime
     statuses: dict[Identity, Status]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     receipt = await engine.receipt(identity)
     if not receipt.clean:
         return receipt
-    if action.final and target.platform.repository(target.rows.repository):  # elsewhere nothing is ours to write
+    if action.final and target.platform.repository(target.name):  # elsewhere nothing is ours to write
         try:
             await _tell_removal(sources, target, action)
         except Refused as error:  # nothing is left of the preview, and a comment that is refused must not hold that up

@@ -25,7 +25,7 @@ from greenroom.core import rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
-from greenroom.core.desired import left, overtaken
+from greenroom.core.desired import left, left_rows, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
@@ -104,12 +104,14 @@ class Reconciler:
         before = dict(self.parts.board.statuses)
         known = await self._known(decision, before)
         dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
-        target = Target(repository.slug, self.platform, facts, rows, now, dated)
+        target = Target(repository.slug, self.platform, facts, rows, now, dated, repository.name)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
         everybody = self.backoff.record(done, now)
         if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
+            if rows.repository != repository.name:  # another repository has its name, and may wait for its last preview
+                self.related(rows.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done, everybody)
         return again if later is None else min(again or later, later)
@@ -118,7 +120,7 @@ class Reconciler:
         """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""
         if self.platform.repository(repository.name) is None:
             observed = await self.parts.engine.observe()
-            known = next((s for s in observed.sets.values() if s.repository == repository.name), None)
+            known = left_rows(observed, repository.name)
             if known is None:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
             observed = _sure(observed, known.repository_id)
@@ -158,14 +160,15 @@ class Reconciler:
         }
 
     async def left(self) -> tuple[Repository, ...]:
-        """The repositories that left the catalogue while previews of them exist: kept, and explained.
+        """The repositories that nobody looks at any more while previews of them exist: kept, and explained.
 
         One that is in the catalogue under another name has not left: GitHub's id, once it was read, says that it is it.
+        The same id tells one that was deleted and made anew under the same name.
         """
         observed = await self.parts.engine.observe()
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
         others = {i: rows for i, rows in observed.sets.items() if i not in here}
-        return left(replace(observed, sets=others), self.platform)
+        return left(replace(observed, sets=others), self.platform, self._ids)
 
     async def preview(self, repository: Repository) -> Decision:
         """A dry run: what a pass would do now."""

@@ -153,6 +153,17 @@ def engine_foreign(installation: str) -> Reason:
     )
 
 
+def name_in_use(previews: Sequence[str]) -> Reason:
+    """`previews` are those of a former repository of this name, as `greenroom release` takes them."""
+    shown = " ".join(previews[:10])
+    more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
+    return Reason(
+        "name-in-use",
+        f"Previews of a former repository of this name still use its names: {shown}{more}.",
+        f"It starts once they are gone. The platform team lets them go with `greenroom release {shown}`.",
+    )
+
+
 def namespace_taken(name: str) -> Reason:
     return Reason(
         "namespace-taken",
@@ -432,6 +443,14 @@ def not_in_catalogue(slug: str) -> Reason:
         "not-in-catalogue",
         f"The repository {plain(slug)} is no longer in the catalogue.",
         "The platform team puts it back, or lets the preview go with",
+    )
+
+
+def replaced(slug: str) -> Reason:
+    return Reason(
+        "replaced",
+        f"GitHub shows another repository as {plain(slug)}: the one of this preview was deleted or renamed.",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
     )
 
 
