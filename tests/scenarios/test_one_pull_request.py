@@ -206,9 +206,10 @@ async def test_preview_that_does_not_go_is_waited_for_alone(story: Story) -> Non
     story.world.close(SLUG, gone, "ada")
     await story.passes(4)
     story.world.label(SLUG, other, "preview-sleep", "ada")
-    await story.passes(3)
+    await story.passes(6)
     assert story.living == {gone, other}
     assert "### Preview asleep" in story.comment(other)
+    assert ("does not go yet" in str(story.status(gone).reason)) is not story.forgetful
     assert nobody_is_alarmed(story)
 
 
@@ -277,3 +278,35 @@ async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Stor
         await control.release(["shop#77"], "grace", {})
     with pytest.raises(Failed, match=r"^shop#1: not held"):
         await control.release(["shop#1"], "grace", {})
+
+
+# --- the budget of content-creating requests ---
+
+
+async def test_low_budget_postpones_wording_and_never_warnings_choices_or_final_comments(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know what it sent; GitHub's own limit stands")
+    words, closed, warned, spoken = (story.labelled(branch) for branch in ("one", "two", "three", "four"))
+    await story.passes(5)
+    budget = story.controller().parts.sources.github.budget
+    for _ in range(400):
+        budget.sent()
+    story.world.close(SLUG, closed, "ada")
+    story.world.comment(SLUG, spoken, "/preview dance", "ada")
+    new = story.labelled("new")
+    await story.passes(8)
+    assert "Nothing is left of it." in story.comment(closed)
+    assert "/preview dance" in story.comment(spoken)
+    assert story.comments(new)
+    before = story.comment(words)
+    identity = next(i for i in story.engine.previews if i.number == words)
+    story.engine.previews[identity] = replace(story.engine.previews[identity], health=Health.FAILED, why="It broke.")
+    await story.passes(3)
+    assert story.comment(words) == before, "only its words would change"
+    assert story.status(words).stage is Stage.FAILED, "everywhere else it is shown at once"
+    wait = await story.controller().reconcile(story.platform.repositories[0])
+    assert wait is not None, "and what waits is looked at when there is room again"
+    story.pass_time(days=2, hours=12)
+    await story.passes(4)
+    assert "### Preview expiring" in story.comment(warned)
+    assert nobody_is_alarmed(story)

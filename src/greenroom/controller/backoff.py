@@ -48,10 +48,10 @@ class Backoff:
         waits = [f.until - now for (i, _), f in self._failures.items() if i.repository_id == repository_id]
         return max(0.0, min(waits).total_seconds()) if waits else None
 
-    def why(self, identity: Identity, kind: type[Action]) -> str:
-        """Return the sentence why the last effect of this kind failed; empty when it did not."""
+    def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
+        """Return the sentence why the last effect of this kind failed, at least `tries` times in a row; or nothing."""
         found = self._failures.get((identity, kind))
-        return str(found.error) if found else ""
+        return str(found.error) if found and found.count >= tries else ""
 
     def left(self, identity: Identity) -> tuple[str, ...]:
         """Return what was left of a removed preview when it was last looked for."""

@@ -38,6 +38,7 @@ from greenroom.store.rows import Deployment, Event
 log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
+PATIENCE = 5
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -216,24 +217,26 @@ class Reconciler:
         found, why = {}, self.backoff.why
         for i, status in statuses.items():
             told = undelivered(status, decision.plan.memories.get(i), why(i, Tell), why(i, TakeLabelOff))
-            found[i] = unremoved(told, self.backoff.left(i), why(i, Remove) or why(i, Conclude))
+            slow = why(i, Remove, PATIENCE) or why(i, Conclude, PATIENCE)  # Argo CD takes a moment for each removal
+            found[i] = unremoved(told, self.backoff.left(i), slow)
         return found
 
     def _paced(self, decision: Decision, facts: Facts, now: datetime) -> tuple[Decision, float | None]:
         """The decision without what comes too soon after others, and the seconds until the first of it.
 
         An effect that failed waits for its next try. Of the others only words wait: what the block must remember is
-        written at once.
+        written at once, however little is left of the budget, and so is the comment on a removal.
         """
-
-        def waits(action: Action) -> float:
-            block = facts.blocks.get(action.identity.number)
-            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return max(self.backoff.wait(action, now), self.pace.wait(action.identity) if words else 0.0)
-
-        waiting = {a: wait for a in decision.actions if (wait := waits(a))}
+        budget, waiting = self.parts.sources.github.budget, {}
+        planned = sum(isinstance(a, Tell | TakeLabelOff | Conclude) and not _words(a, facts) for a in decision.actions)
         for action in decision.actions:
-            if isinstance(action, Tell) and action not in waiting:
+            wait = self.backoff.wait(action, now)
+            if _words(action, facts):
+                wait = max(wait, self.pace.wait(action.identity), budget.wait(planned))
+                planned += not wait
+            if wait:
+                waiting[action] = wait
+            elif isinstance(action, Tell):
                 self.pace.edited(action.identity)
         actions = tuple(a for a in decision.actions if a not in waiting)
         return replace(decision, actions=actions), min(waiting.values(), default=None)
@@ -353,6 +356,12 @@ def _doubtful(facts: Facts) -> bool:
         for number, c in facts.confirmed.items()
         if number not in facts.hidden
     )
+
+
+def _words(action: Action, facts: Facts) -> bool:
+    """Whether a comment changes in its words only: no warning, no choice, no decision, and it is there already."""
+    block = facts.blocks.get(action.identity.number)
+    return isinstance(action, Tell) and block is not None and block.memory == action.memory
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from greenroom.core.model import Confirmation, Listing, Permission, PullRequest
 from greenroom.errors import Doubt, FixConfiguration, GreenroomError
 from greenroom.github import queries, translate
+from greenroom.github.budget import Budget
 from greenroom.github.clock import Clock
 from greenroom.github.transport import NotFound, OutcomeUnknown, Transport
 
@@ -58,6 +59,11 @@ class GitHub:
     def counts(self) -> Mapping[str, int]:
         """Requests sent, by kind, and how many were answered 304."""
         return self._transport.counts
+
+    @property
+    def budget(self) -> Budget:
+        """The content-creating requests that were sent, against what GitHub takes."""
+        return self._transport.budget
 
     def now(self) -> datetime:
         """GitHub's clock. Raises `Doubt` before its first answer."""

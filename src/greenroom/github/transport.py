@@ -17,6 +17,7 @@ import gidgethub.abc
 import httpx2
 
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, Refused, RetryLater
+from greenroom.github.budget import Budget
 from greenroom.github.clock import Clock, told
 
 API_VERSION = "2022-11-28"
@@ -89,6 +90,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self._token = ""
         self._reset_in = UNKNOWN_WAIT
         self.counts: Counter[str] = Counter()
+        self.budget = Budget()
         self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
 
     async def sleep(self, seconds: float) -> None:
@@ -148,6 +150,8 @@ class Transport(gidgethub.abc.GitHubAPI):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
+        if method != "GET" and url != self.graphql_url:  # our GraphQL only reads
+            self.budget.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}
         try:
             response = await self._client.request(method, url, headers=sent, content=body, follow_redirects=False)

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from greenroom.controller.board import Board
+from greenroom.github.budget import WINDOWS
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,9 +24,15 @@ TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics(Collector):
     """What is counted as it happens, and what is read from the board when somebody scrapes."""
 
-    def __init__(self, board: Board, requests: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        requests: Callable[[], Mapping[str, int]],
+        writes: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._board = board
         self._requests = requests
+        self._writes = writes
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self.passes = Histogram(
@@ -63,6 +70,18 @@ class Metrics(Collector):
         for kind, number in self._requests().items():
             requests.add_metric([kind], number)
         yield requests
+        yield from self._budget()
+
+    def _budget(self) -> Iterator[Metric]:
+        """Content-creating requests to GitHub, and how many it takes."""
+        name = "greenroom_github_content_requests"
+        sent = GaugeMetricFamily(name, "Content-creating requests in the last minute and hour.", labels=["window"])
+        limit = GaugeMetricFamily(f"{name}_limit", "Content-creating requests that GitHub takes.", labels=["window"])
+        for window, number in self._writes().items():
+            sent.add_metric([window], number)
+            limit.add_metric([window], WINDOWS[window][1])
+        yield sent
+        yield limit
 
 
 def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
