@@ -105,7 +105,7 @@ async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_o
         assert numbers(played) == ["1"]
 
 
-async def test_repository_made_anew_takes_the_application_set_over_once_nothing_of_the_old_one_is_left(
+async def test_recreated_repository_takes_the_application_set_over_once_nothing_of_the_old_one_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with play(monkeypatch) as played:

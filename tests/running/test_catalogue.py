@@ -121,7 +121,7 @@ async def test_a_name_that_left_the_catalogue_leaves_its_trouble_behind(played: 
     assert names == {"catalog", "payments", "storefront"}
 
 
-async def test_repository_made_anew_starts_once_a_person_released_what_the_old_one_left(
+async def test_recreated_repository_starts_once_a_person_released_what_the_old_one_left(
     played: tuple[Stage, Eyes],
 ) -> None:
     scene, eyes = played

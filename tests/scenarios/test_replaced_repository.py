@@ -1,4 +1,4 @@
-"""A repository that was deleted and made anew, or whose name another one took over: nothing of it is forgotten."""
+"""A repository that was deleted and created again, or whose name another one took over: nothing of it is forgotten."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ async def read(story: Story) -> Reconciler:
     return controller
 
 
-async def made_anew(story: Story) -> tuple[int, int]:
-    """Two previews run; then the repository is deleted and made anew. Returns both ids."""
+async def recreated(story: Story) -> tuple[int, int]:
+    """Two previews run; then the repository is deleted and created again. Returns both ids."""
     story.labelled("one")
     story.labelled("two")
     await story.passes(4)
@@ -54,8 +54,8 @@ def shown(story: Story, repository_id: int, number: int) -> Status:
     return story.board.statuses[Identity(repository_id, number)]
 
 
-async def test_previews_of_a_repository_made_anew_are_held_and_can_be_released(story: Story) -> None:
-    old, new = await made_anew(story)
+async def test_previews_of_a_recreated_repository_are_held_and_can_be_released(story: Story) -> None:
+    old, new = await recreated(story)
     assert old != new
     first = story.labelled("first")  # number 1 again
     comments = len(story.world.pull_request(SLUG, first).comments)
@@ -87,7 +87,7 @@ async def test_previews_of_a_repository_made_anew_are_held_and_can_be_released(s
 
 
 async def test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_the_new_one(story: Story) -> None:
-    old, _ = await made_anew(story)
+    old, _ = await recreated(story)
     first = story.pull_request("first")
     await everything(story, 2)
     held = shown(story, old, 1)
@@ -100,7 +100,7 @@ async def test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_t
 
 async def test_places_that_a_former_repository_takes_are_shown(story: Story) -> None:
     story.configure(limits=Limits(2, 2, 2))
-    old, _ = await made_anew(story)
+    old, _ = await recreated(story)
     await everything(story, 2)
     taken = [s.name for s in story.board.statuses.values() if s.created]
     assert taken == [f"shop@{old}#1", f"shop@{old}#2"]

@@ -143,7 +143,7 @@ async def test_pull_request_of_a_flagged_author_is_shown_nowhere_while_the_repos
         assert found == {"totalCount": 1, "nodes": [{"number": 2}]}
 
 
-async def test_repository_made_anew_under_its_name_has_another_id() -> None:
+async def test_recreated_repository_has_another_id() -> None:
     async with github() as (world, client):
         before = (await client.get("/repos/acme/shop")).json()["id"]
         world.delete_repository("acme/shop")

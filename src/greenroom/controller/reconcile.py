@@ -164,7 +164,7 @@ class Reconciler:
         """The repositories that nobody looks at any more while previews of them exist: kept, and explained.
 
         One that is in the catalogue under another name has not left: GitHub's id, once it was read, says that it is it.
-        The same id tells one that was deleted and made anew under the same name.
+        The same id tells one that was deleted and created again under the same name.
         """
         observed = await self.parts.engine.observe()
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
