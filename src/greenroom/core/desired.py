@@ -141,8 +141,8 @@ def former_name(rows: RowSet) -> str:
 def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
     """Return the previews of other repositories that had this one's name here and still use its names.
 
-    The repository was deleted and created again, another one took its name over on GitHub, or the configuration gave the
-    name to another one.
+    The repository was deleted and created again, another one took its name over on GitHub, or the configuration gave
+    the name to another one.
     """
     observed = facts.observed
     found: list[str] = []
