@@ -51,19 +51,25 @@ def test_what_nobody_wants_any_more_is_forgotten() -> None:
     assert [bool(backoff.why(identity(n), Tell)) for n in (1, 2)] == [False, True]
 
 
-def test_the_wait_that_was_asked_for_is_kept() -> None:
+def test_removal_is_looked_at_when_asked_for_and_whenever_the_engine_wakes_us() -> None:
     backoff = Backoff()
     remove = Remove(identity(1), "uid", WHY)
     assert backoff.record([Done(remove, error=RetryLater("not yet", after=1.0))], NOW) == []
-    assert backoff.wait(remove, NOW) == 1
+    assert (backoff.next(7, NOW), backoff.wait(remove, NOW)) == (1, 0)
 
 
-def test_what_is_left_of_a_removed_preview_is_looked_for_less_and_less_often() -> None:
+def test_what_is_left_of_a_removed_preview_is_looked_for_less_and_less_often_without_a_wake() -> None:
     backoff, action = Backoff(), Conclude(identity(1), WHY, final=True)
     for count in range(3):
         assert backoff.record([Done(action, Receipt(identity(1), ("all",), ("volume a",)))], NOW) == []
-        assert backoff.wait(action, NOW) == 2 * 2**count
+        assert (backoff.next(7, NOW), backoff.wait(action, NOW)) == (2 * 2**count, 0)
     assert backoff.left(identity(1)) == ("volume a",)
+
+
+def test_comment_on_a_removal_that_cannot_be_written_waits() -> None:
+    backoff, action = Backoff(), Conclude(identity(1), WHY, final=True)
+    assert backoff.record([Done(action, error=RetryLater("GitHub answered 500."))], NOW) == []
+    assert backoff.wait(action, NOW) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from greenroom.controller.loop import back_off
 from greenroom.controller.perform import Done
-from greenroom.core.actions import Action, Conclude, TakeLabelOff, Tell
+from greenroom.core.actions import Action, Conclude, Remove, TakeLabelOff, Tell
 from greenroom.core.model import Identity
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.transport import Limited
@@ -39,9 +39,14 @@ class Backoff:
     _written: dict[int, datetime] = field(default_factory=dict)  # the last write that GitHub took, by repository id
 
     def wait(self, action: Action, now: datetime) -> float:
-        """Return the seconds until this action may be tried again; 0 when it may be now."""
+        """Return the seconds until this action may be tried again; 0 when it may be now.
+
+        A removal that the engine has not finished never waits: a change in the engine starts a pass, which must look.
+        """
         found = self._failures.get(_key(action))
-        return max(0.0, (found.until - now).total_seconds()) if found else 0.0
+        if found is None or found.left or isinstance(action, Remove):
+            return 0.0
+        return max(0.0, (found.until - now).total_seconds())
 
     def next(self, repository_id: int, now: datetime) -> float | None:
         """Return the seconds until the first failed effect of a repository is due, None when there is none."""
