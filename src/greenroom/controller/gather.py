@@ -29,6 +29,7 @@ from greenroom.core.model import (
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
+from greenroom.github.transport import NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -115,9 +116,10 @@ async def gather(
     listing = replace(listing, pull_requests=listed)
     facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources, repository.slug, n) for n in numbers))
-    by_number = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
-    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number))
+    answers = await asyncio.gather(*(_confirm(sources, listing, n) for n in numbers))
+    by_number = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
+    hidden = frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides)
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number), hidden=hidden)
     facts = _dated(sources.freshness, facts, platform)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
@@ -149,13 +151,17 @@ async def confirmed(sources: Sources, slug: str, number: int) -> Confirmation:
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
 
-async def _confirm(sources: Sources, slug: str, number: int) -> Confirmation | str:
+async def _confirm(sources: Sources, listing: Listing, number: int) -> tuple[Confirmation | str, bool]:
+    """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
     try:
-        return await confirmed(sources, slug, number)
+        try:
+            return await confirmed(sources, listing.slug, number), False
+        except NotFound as error:
+            return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
-        return str(error)
+        return str(error), False
 
 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:
