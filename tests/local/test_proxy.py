@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from greenroom.core.model import Identity
 from greenroom.local.proxy import Proxy
 from greenroom.serving import running
 
@@ -25,7 +26,7 @@ async def address() -> AsyncIterator[str]:
     proxy = Proxy()
     everything = Starlette(routes=[Route("/{path:path}", _echo, methods=["GET", "POST"])])
     async with running(everything) as behind, running(proxy) as front:
-        proxy.routes["catalog-pr-1.preview.localhost"] = int(behind.rpartition(":")[2])
+        proxy.routes.claim(Identity(7, 1), {"catalog-pr-1.preview.localhost": int(behind.rpartition(":")[2])})
         yield front
         await proxy.aclose()
 

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from greenroom.local.routes import Routes
+
 HOP = frozenset(
     {
         "connection",
@@ -40,10 +42,10 @@ PAGE = (
 
 
 class Proxy:
-    """An ASGI application. `routes` maps hosts to loopback ports; 0 means known, but nothing serves yet."""
+    """An ASGI application that passes requests on along its `routes`."""
 
     def __init__(self) -> None:
-        self.routes: dict[str, int] = {}
+        self.routes = Routes()
         self._open: Counter[int] = Counter()
         self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(60, connect=5), trust_env=False)
 
@@ -63,7 +65,7 @@ class Proxy:
             return
         request = Request(_named(scope), receive)
         host = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
-        port = self.routes.get(host)
+        port = self.routes.port(host)
         self._open[port or 0] += 1
         try:
             response = await self._answer(request, port)
