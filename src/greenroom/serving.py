@@ -38,13 +38,20 @@ def listener(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def running(application: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken."""
+async def running(
+    application: ASGIApp, port: int = 0, host: str = "127.0.0.1", *, websockets: bool = False
+) -> AsyncIterator[str]:
+    """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken.
+
+    Without `websockets` a request for an upgrade is answered as the plain request that it also is.
+    """
     bound = listener(host, port)
     config = uvicorn.Config(
         application,
         log_config=None,
         lifespan="off",
+        ws="wsproto" if websockets else "none",
+        ws_ping_interval=None,  # as a proxy that adds nothing: each side asks the other whether it is there
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=1,

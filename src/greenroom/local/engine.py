@@ -79,7 +79,7 @@ class LocalEngine:
         proxy = Proxy()
         self._stack.push_async_callback(proxy.aclose)
         try:
-            url = await self._stack.enter_async_context(running(proxy, settings.proxy_port))
+            url = await self._stack.enter_async_context(running(proxy, settings.proxy_port, websockets=True))
         except OSError as error:
             why = os.strerror(error.errno or 0)
             sentence = f"Port {settings.proxy_port} for previews cannot be used ({why}). Set `local.proxyPort`."
