@@ -118,14 +118,17 @@ class Preview:
         )
 
     def begin(self) -> None:
-        """Start driving. A task that ends with an error is reported and started again."""
-        self._task = asyncio.create_task(self._drive(), name=f"preview {self.kept.identity}")
-        self._task.add_done_callback(self._ended)
+        """Start driving."""
+        self._task = asyncio.create_task(self._drive_forever(), name=f"preview {self.kept.identity}")
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if task is self._task and not task.cancelled() and (error := task.exception()):
-            log.error("a preview's task ended; it is started again", preview=str(self.kept.identity), exc_info=error)
-            self.begin()
+    async def _drive_forever(self) -> None:
+        """Drive, and begin again after any error: a task that ended silently would leave the preview dead."""
+        while True:
+            try:
+                await self._drive()
+            except Exception:
+                log.exception("a preview's task ended; it is started again", preview=str(self.kept.identity))
+                await asyncio.sleep(TICK)
 
     def serve(self, row: Row | None) -> None:
         """Another row, or none: then what runs goes on as it is. A row that cannot be written is adopted later."""
@@ -158,9 +161,8 @@ class Preview:
         try:
             await self._remove()
         except Exception as error:
-            why = str(machine.trouble(error)) if isinstance(error, OSError) else str(error)
-            why = why if isinstance(error, GreenroomError | OSError) else f"{type(error).__name__}."
-            self._removal = f"Its removal failed: {why}"
+            found = machine.as_trouble(error)
+            self._removal = f"Its removal failed: {machine.excuse(found, self._ground.disks) or found}"
             try:
                 self._say_why_it_stays()
             except Trouble as unwritten:
@@ -169,7 +171,12 @@ class Preview:
             raise
 
     async def _remove(self) -> None:
-        self._keep(health=Health.REMOVING, databases=(), failed_key="", **WELL)
+        removing: Mapping[str, object] = {"health": Health.REMOVING, "databases": (), "failed_key": "", **WELL}
+        try:
+            self._keep(**removing)
+        except Trouble:  # its logs are deleted in any case, and may be what fills the disk
+            self._ground.state.empty_logs(self.kept.identity)
+            self._keep(**removing)
         self._trouble = None
         self._ground.proxy.routes.release(self.kept.identity)
         await self._end_all(keep=())
@@ -622,6 +629,7 @@ class Preview:
 
     def _tell(self, row: Row | None, error: Failed) -> None:
         """Say that what serves is in trouble, unless there is worse to be said."""
+        error = machine.excuse(error, self._ground.disks) or error
         if self._unwell(row) or self.kept.health is Health.READY:
             self._keep(health=Health.FAILED, why=str(error), fix=_fix(error), log=error.log)
 

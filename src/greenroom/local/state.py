@@ -120,6 +120,12 @@ class State:
             found.mkdir(parents=True, exist_ok=True, mode=0o700)
         return found
 
+    def empty_logs(self, identity: Identity) -> None:
+        """Take back the room of a preview's logs, also while its processes hold them open."""
+        for path in self.logs(identity).glob("*.log"):
+            with contextlib.suppress(OSError):
+                os.truncate(path, 0)
+
     def _preview(self, identity: Identity) -> Path:
         return self.folder / "previews" / f"{identity.repository_id}-{identity.number}.json"
 
