@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -20,10 +21,13 @@ import pytest
 
 from greenroom.core.model import Health
 from greenroom.core.rows import Row
-from greenroom.errors import GreenroomError
+from greenroom.errors import Failed, GreenroomError
 from greenroom.local import processes
 from greenroom.local.engine import LocalEngine, stop_all
 from greenroom.local.state import State
+from greenroom.store.history import History
+from greenroom.store.migrate import migrate
+from greenroom.store.rows import Event
 from local.workshop import IDENTITY, NEED, Workshop, get, names, seen, until, wait
 from local.workshop import SEED as SEED_SQL
 
@@ -226,6 +230,32 @@ async def test_a_row_set_that_cannot_be_kept_is_not_believed(small: tuple[Worksh
         disk.empty()
         await engine.serve(shop.rows(row, 1))
         await wait(engine, Health.READY)
+
+
+async def test_a_start_on_a_full_disk_says_so(small: tuple[Workshop, Disk]) -> None:
+    shop, disk = small
+    disk.fill(0)
+    with pytest.raises(GreenroomError, match=r"^The disk is full: .*Free some space"):
+        async with LocalEngine(replace(shop.settings, state=disk.folder / "other"), lambda repository_id: None):
+            raise AssertionError("started")
+
+
+async def test_the_history_goes_on_after_a_full_disk(small: tuple[Workshop, Disk]) -> None:
+    _, disk = small
+    url = f"sqlite+aiosqlite:///{disk.folder}/history.db"
+    await migrate(url)
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def many(of: str) -> list[Event]:
+        return [Event(f"{of} {i}", now, 7, "shop", 1, "action", "x" * 1000) for i in range(100)]
+
+    async with History(url) as history:
+        disk.fill(8192)
+        with pytest.raises(Failed, match="The history cannot be written"):
+            await history.record(*many("full"))
+        disk.empty()
+        assert await history.record(*many("empty")) == 100
+        assert {event.key.partition(" ")[0] for event in await history.events()} == {"empty"}
 
 
 async def filling(disk: Disk, chance: random.Random) -> None:
