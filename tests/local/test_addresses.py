@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from greenroom.core.model import Health, Identity, RowSet
@@ -129,3 +130,18 @@ async def test_the_receipt_looks_at_routes(shop: Workshop) -> None:
         assert (receipt.clean, "routes" in receipt.checked) == (True, True)
         engine._ground.proxy.routes.claim(IDENTITY, {"web-pr-1.preview.localhost": 1})
         assert (await engine.receipt(IDENTITY)).left == ("route http://web-pr-1.preview.localhost",)
+
+
+async def test_a_label_that_comes_and_goes_while_a_preview_is_removed_leaves_no_route(shop: Workshop) -> None:
+    sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
+        await engine.serve(shop.rows(shop.row(sha), 1))
+        uid = (await wait(engine, Health.READY)).uid
+        await engine.serve(shop.rows(None, 2))
+        removing = asyncio.create_task(engine.remove(IDENTITY, uid))
+        await wait(engine, Health.REMOVING)
+        await engine.serve(shop.rows(shop.row(sha), 3))
+        await engine.serve(shop.rows(None, 4))
+        await removing
+        assert (await get(engine)).status_code == 404
+        assert (await engine.receipt(IDENTITY)).left == ()

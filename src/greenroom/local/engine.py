@@ -269,7 +269,7 @@ class LocalEngine:
 
 
 def _who_comes_first(found: tuple[Identity, Kept]) -> tuple[bool, datetime]:
-    """Order previews by who has served longest: an address that two claim stays with the one that had it."""
+    """Order previews so that those that serve come first: an address that two claim stays with the one that had it."""
     kept = found[1]
     ready = kept.serving.ready_at if kept.serving else None
     return ready is None, ready or kept.since

@@ -188,6 +188,7 @@ class Preview:
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
         await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
         await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
+        self._ground.proxy.routes.release(self.kept.identity)  # a row that came and went meanwhile claimed them again
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---
@@ -619,7 +620,8 @@ class Preview:
     async def _pause(self, of: str) -> None:
         count = self._crashes.get(of, 0)
         self._crashes[of] = count + 1
-        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+        waits = BACKOFF_SECONDS if of == NEEDS else RESTARTS
+        await asyncio.sleep(waits[min(count, len(waits) - 1)])
 
     def _unwell(self, row: Row | None) -> bool:
         """Whether what serves is not known to be well. Why a newer version failed is still to be read, and stays."""
