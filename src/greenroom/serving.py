@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -43,14 +44,15 @@ async def running(
 ) -> AsyncIterator[str]:
     """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken.
 
-    Without `websockets` a request for an upgrade is answered as the plain request that it also is.
+    Without `websockets`, or without wsproto (the extra `demo`), a request for an upgrade is answered as the plain
+    request that it also is.
     """
     bound = listener(host, port)
     config = uvicorn.Config(
         application,
         log_config=None,
         lifespan="off",
-        ws="wsproto" if websockets else "none",
+        ws="wsproto" if websockets and find_spec("wsproto") else "none",
         ws_ping_interval=None,  # as a proxy that adds nothing: each side asks the other whether it is there
         server_header=False,
         date_header=False,
