@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CORE, SCENARIOS, WEB, ENGINE = "tests/core", "tests/scenarios", "tests/web", "tests/argocd_engine"
+FULL_DISK, ADDRESSES = "tests/local/test_full_disk.py", "tests/local/test_addresses.py"
 
 
 @dataclass(frozen=True)
@@ -833,6 +834,78 @@ MUTATIONS = [
         "return isinstance(action, Tell)",
         "tests/scenarios/test_one_pull_request.py",
         "low_budget",
+    ),
+    Mutation(
+        "30 what cannot be written down is not believed",
+        "local/preview.py",
+        "self._ground.state.write_preview(kept)\n            self.kept, self._noted = kept, True",
+        "self.kept, self._noted = kept, True\n            self._ground.state.write_preview(kept)",
+        FULL_DISK,
+        "crash_on",
+    ),
+    Mutation(
+        "30 a row set that cannot be kept is not believed",
+        "local/engine.py",
+        "self._state.write_rows(rows)\n        self._rows[rows.repository_id] = rows",
+        "self._rows[rows.repository_id] = rows\n        self._state.write_rows(rows)",
+        FULL_DISK,
+        "row_set",
+    ),
+    Mutation(
+        "30 a full disk is not the commit's fault",
+        "local/preview.py",
+        "if excused := machine.excuse(error, self._ground.disks):",
+        "if excused := None:",
+        FULL_DISK,
+        "push_on",
+    ),
+    Mutation(
+        "30 a process that cannot be looked at is not dead",
+        "local/processes.py",
+        "except (FileNotFoundError, ProcessLookupError):\n        return None",
+        "except OSError:\n        return None",
+        FULL_DISK,
+        "open_files",
+    ),
+    Mutation(
+        "30 processes that cannot be looked for are not gone",
+        "local/processes.py",
+        'for folder in Path("/proc").iterdir():',
+        'for folder in Path("/proc").glob("nothing"):',
+        FULL_DISK,
+        "open_files",
+    ),
+    Mutation(
+        "14 an address is not taken from a preview that has it",
+        "local/routes.py",
+        "if holder != owner:",
+        "if False:",
+        ADDRESSES,
+        "second_preview",
+    ),
+    Mutation(
+        "14 a removal leaves the routes of others",
+        "local/routes.py",
+        "del self._claims[host][owner]",
+        "self._claims[host].clear()",
+        ADDRESSES,
+        "removing_one",
+    ),
+    Mutation(
+        "33 after a rename the old address ends",
+        "local/routes.py",
+        "for host in set(self.hosts(owner)) - ports.keys():",
+        "for host in set[str]():",
+        ADDRESSES,
+        "after_a_rename",
+    ),
+    Mutation(
+        "33 the receipt looks at routes",
+        "local/engine.py",
+        "for host in self._ground.proxy.routes.hosts(identity)",
+        "for host in ()",
+        ADDRESSES,
+        "receipt",
     ),
 ]
 
