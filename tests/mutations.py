@@ -634,7 +634,7 @@ MUTATIONS = [
         "tests/core/test_links.py",
     ),
     Mutation(
-        "2 a pull request of another shape is not read: the shape of each is checked",
+        "2 the shape of every pull request is checked",
         "github/client.py",
         "        shapes.check(node, shapes.PULL_REQUEST, what, times=True)\n",
         "",
@@ -642,7 +642,7 @@ MUTATIONS = [
         "sentence",
     ),
     Mutation(
-        "2 an error inside one pull request is doubt about it: the shape alone does not show it",
+        "2 an error inside one pull request is doubt about it",
         "github/client.py",
         "for number in [n for n in nodes if n not in doubts]:",
         "for number in nodes:",
@@ -650,7 +650,7 @@ MUTATIONS = [
         "inside_one",
     ),
     Mutation(
-        "2 what is read of one shape for all does not end the pass: doubt is about one pull request",
+        "2 doubt about one pull request does not end the pass",
         "github/client.py",
         "                doubts[number] = str(error)\n",
         "                raise\n",
@@ -658,7 +658,7 @@ MUTATIONS = [
         "stops_no_other",
     ),
     Mutation(
-        "5 a choice outlives a pull request that cannot be read (shape)",
+        "5 a choice outlives a pull request that cannot be read",
         "controller/reconcile.py",
         "        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}\n",
         "",
@@ -666,7 +666,7 @@ MUTATIONS = [
         "loses_no_choice",
     ),
     Mutation(
-        "7 a comment whose making was answered in another shape is not made twice",
+        "7 a comment whose making was answered oddly is not made twice",
         "github/client.py",
         "return isinstance(error, OutcomeUnknown) or not isinstance(error, RetryLater | NotFound)",
         "return isinstance(error, OutcomeUnknown)",
@@ -674,7 +674,7 @@ MUTATIONS = [
         "answered_oddly",
     ),
     Mutation(
-        "2 a pull request that had the label is read to our comment (shape of the list)",
+        "2 a pull request that had the label is read to our comment",
         "core/questions.py",
         "names = {*pull_request.labels, *(e.label for e in pull_request.label_events)}",
         "names = set(pull_request.labels)",
@@ -682,7 +682,7 @@ MUTATIONS = [
         "labeled_once",
     ),
     Mutation(
-        "2 ids of any size and shape make no fork of a branch of ours",
+        "2 ids of any size make no fork of our own branch",
         "github/client.py",
         'if node["headRepository"] is not None and not node["isCrossRepository"]:',
         "if False:",
