@@ -93,7 +93,7 @@ def test_answer_older_than_one_that_was_read_is_stale_after_the_hint_has_done_it
     read = pull_request(1)
     later = read.updated_at + timedelta(seconds=2)
     fresh.hinted(read.identity, later)
-    fresh.keep(read.identity.repository_id, {1: Watermark(later, asks=True)})
+    fresh.keep(read.identity.repository_id, {1: Watermark(later)})
     assert fresh.stale(read)
     assert not fresh.stale(replace(read, updated_at=later))
     assert not fresh.stale(pull_request(2))
@@ -102,7 +102,7 @@ def test_answer_older_than_one_that_was_read_is_stale_after_the_hint_has_done_it
 def test_hour_of_a_hint_does_not_end_what_was_read(fresh: Freshness, clock: Monotonic) -> None:
     read = pull_request(1)
     later = read.updated_at + timedelta(seconds=2)
-    fresh.keep(read.identity.repository_id, {1: Watermark(later, asks=True)})
+    fresh.keep(read.identity.repository_id, {1: Watermark(later)})
     for _ in range(10):  # each pass reads it again
         clock.value += MARK_KEPT / 2
         assert fresh.stale(read)

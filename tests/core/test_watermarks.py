@@ -31,29 +31,27 @@ def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[b
     found = facts(*pull_requests, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
     noted = watermarks.noted(rows, found, PLATFORM)
-    return watermarks.due(rows, noted, found, PLATFORM), noted
+    return watermarks.due(rows, noted, found), noted
 
 
 @pytest.mark.parametrize(
     ("kept", "changes", "due"),
     [
         (None, {}, True),
-        (Watermark(AT, asks=True), {}, False),
-        (Watermark(AT, asks=False), {}, True),
-        (Watermark(AT - SECOND, asks=True), {}, True),
-        (Watermark(AT + SECOND, asks=True), {}, False),
-        (Watermark(AT, asks=True), {"activities": (Activity("commented", Actor("ada"), NOW),)}, False),
-        (Watermark(AT, asks=True), {"activities": (Activity("reopened", Actor("ada"), AT + SECOND),)}, True),
-        (Watermark(AT - SECOND, asks=True), {"labels": frozenset()}, False),
-        (Watermark(AT - SECOND, asks=True), {"state": State.CLOSED}, False),
-        (Watermark(AT, asks=True), {"label_events": (labelled(), labelled(NOW, label="bug"))}, False),
+        (Watermark(AT, AT), {}, False),
+        (Watermark(AT), {}, True),
+        (Watermark(AT - SECOND, AT - SECOND), {}, True),
+        (Watermark(AT, AT), {"activities": (Activity("commented", Actor("ada"), NOW),)}, False),
+        (Watermark(AT, AT), {"activities": (Activity("reopened", Actor("ada"), AT + SECOND),)}, True),
+        (Watermark(AT - SECOND, AT - SECOND), {"labels": frozenset()}, False),
+        (Watermark(AT - SECOND, AT - SECOND), {"state": State.CLOSED}, False),
+        (Watermark(AT, AT), {"label_events": (labelled(), labelled(NOW, label="bug"))}, False),
     ],
     ids=[
         "an older version wrote the row set",
-        "the label is older than the mark",
-        "another state of that second is the mark",
-        "the label is newer than the mark",
-        "the mark is newer than the label",
+        "the label is known",
+        "the mark is of a time without the label",
+        "the label was put on again",
         "a comment",
         "reopened",
         "unlabeled",
@@ -74,16 +72,16 @@ def test_watermark_that_was_written_is_not_written_again() -> None:
 
 
 def test_id_of_our_comment_is_written_once() -> None:
-    holds, rows = holding({1: Watermark(NOW, asks=True)}, 1)
+    holds, rows = holding({1: Watermark(NOW, AT)}, 1)
     found = facts(pull_request(1, comment=Comment(77, "ours")), holds=holds)
     noted = watermarks.noted(rows, found, PLATFORM)
     assert noted.comments == {1: 77}
-    assert watermarks.due(rows, noted, found, PLATFORM)
-    assert not watermarks.due(noted, noted, found, PLATFORM)
+    assert watermarks.due(rows, noted, found)
+    assert not watermarks.due(noted, noted, found)
 
 
 def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> None:
-    holds, rows = holding({1: Watermark(NOW, asks=True), 9: Watermark(NOW, asks=True)}, 1)
+    holds, rows = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
     others = (pull_request(2, labels=frozenset()), pull_request(3))
     found = facts(pull_request(1), *others, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
@@ -92,7 +90,7 @@ def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> Non
 
 def test_read_from_githubs_future_raises_no_watermark() -> None:
     found = facts(pull_request(1, updated_at=NOW + timedelta(days=1)), pull_request(2, updated_at=NOW + SECOND))
-    assert watermarks.read(found, PLATFORM) == {2: Watermark(NOW + SECOND, asks=True)}
+    assert watermarks.read(found, PLATFORM) == {2: Watermark(NOW + SECOND, AT)}
 
 
 def closed_with(mark: Watermark | None, at: datetime) -> Go | Stay:
@@ -106,11 +104,12 @@ def closed_with(mark: Watermark | None, at: datetime) -> Go | Stay:
     ("mark", "at", "goes"),
     [
         (None, NOW, True),
-        (Watermark(NOW, asks=True), NOW, False),
-        (Watermark(NOW, asks=False), NOW, True),
-        (Watermark(NOW - SECOND, asks=True), NOW, True),
-        (Watermark(NOW - timedelta(hours=1), asks=True), NOW - timedelta(hours=1), True),
+        (Watermark(NOW, NOW), NOW, False),
+        (Watermark(NOW, NOW - SECOND), NOW, True),
+        (Watermark(NOW), NOW, True),
+        (Watermark(NOW - timedelta(hours=1), NOW - timedelta(hours=1)), NOW - timedelta(hours=1), True),
     ],
+    ids=["never asked", "reopened then", "commented then", "unlabeled then", "an hour ago"],
 )
 def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
     mark: Watermark | None, at: datetime, goes: bool
@@ -119,7 +118,7 @@ def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
 
 
 def test_row_sets_keep_watermarks_and_comments_in_both_engines() -> None:
-    _, rows = holding({1: Watermark(NOW, asks=True)}, 1)
+    _, rows = holding({1: Watermark(NOW, AT)}, 1)
     rows = replace(rows, comments={1: 2**40})
     assert codec.loaded(RowSet, json.loads(json.dumps(codec.dumped(rows)))) == rows
     assert sets.unpacked(RowSet, sets.packed_set(rows), "it") == rows

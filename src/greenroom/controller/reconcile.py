@@ -193,7 +193,7 @@ class Reconciler:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
         now, waiting = self.now(), frozenset[Identity]()
         noted = watermarks.noted(before, facts, self.platform)
-        due = watermarks.due(before, noted, facts, self.platform)
+        due = watermarks.due(before, noted, facts)
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:

@@ -23,7 +23,7 @@ from greenroom.core.rows import Choice
 VERSION = 1
 _LINE = re.compile(r"<!-- greenroom:(\d+) (\S+) (\d+) (\d+) (\S+) (\S+) ([0-9a-f]{64}) -->")
 
-_SIGNED = re.compile(r"(\S+) (\S+) ([0-9a-f]{64}) -->")
+_SIGNED = re.compile(r"(?<!\S)(\S+) (\S+) ([0-9a-f]{64}) -->")  # from the start of a word: linear in any text
 
 
 @dataclass(frozen=True, slots=True)

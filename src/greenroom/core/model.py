@@ -323,10 +323,10 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest `updated_at` that was ever read of a pull request; `asks`: it asked for a preview then."""
+    """The newest `updated_at` that was ever read of a pull request, and the last event that asked for its preview."""
 
     updated_at: datetime
-    asks: bool
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

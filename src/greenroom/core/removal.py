@@ -16,7 +16,7 @@ from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
 
 SAME_SECOND = timedelta(hours=1)
-"""How long an earlier read of the same second counts as the later one."""
+"""How long an event that asked for the preview counts as the later one of a second."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
@@ -37,7 +37,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     if pull_request.state is State.OPEN and label in pull_request.labels:
         return Stay(Stage.HELD, reasons.list_disagrees())
     found = _unlabelled(pull_request, label, facts) if pull_request.state is State.OPEN else _closed(answer)
-    if isinstance(found, Go) and _asked_in_that_second(answer, facts):
+    if isinstance(found, Go) and _asked_since(found, answer, facts):
         return Stay(Stage.HELD, reasons.stale())
     return found
 
@@ -48,16 +48,16 @@ def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | N
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
 
 
-def _asked_in_that_second(answer: Confirmation, facts: Facts) -> bool:
-    """Whether another read, of the very second of this one, asked for the preview.
+def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
+    """Whether an event that asked for the preview is as late as the one that takes it away.
 
-    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told, so for
-    an hour, which no replica lags, the preview stays.
+    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told then, so
+    for an hour, which no replica lags, the preview stays.
     """
     mark = facts.watermarks.get(answer.pull_request.identity.number)
-    if mark is None or not mark.asks or mark.updated_at != answer.pull_request.updated_at:
+    if mark is None or mark.asked_at is None or found.since > mark.asked_at:
         return False
-    return answer.read_at - mark.updated_at < SAME_SECOND
+    return answer.read_at - mark.asked_at < SAME_SECOND
 
 
 def _closed(answer: Confirmation) -> Go:

@@ -20,10 +20,11 @@ AHEAD = timedelta(minutes=1)
 
 
 def raised(old: Watermark | None, new: Watermark) -> Watermark:
-    """The higher of two marks. In one second both may be true; then it asked."""
-    if old is None or new.updated_at > old.updated_at:
+    """The higher of two marks."""
+    if old is None:
         return new
-    return replace(old, asks=old.asks or new.asks) if new.updated_at == old.updated_at else old
+    asked = [at for at in (old.asked_at, new.asked_at) if at]
+    return Watermark(max(old.updated_at, new.updated_at), max(asked, default=None))
 
 
 def plausible(pull_request: PullRequest, now: datetime) -> bool:
@@ -37,7 +38,7 @@ def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
     for pull_request in _pull_requests(facts):
         if plausible(pull_request, facts.listing.read_at):
             number = pull_request.identity.number
-            mark = Watermark(pull_request.updated_at, _asks(pull_request, facts, platform))
+            mark = Watermark(pull_request.updated_at, _asked_at(pull_request, facts, platform))
             found[number] = raised(found.get(number), mark)
     return found
 
@@ -57,7 +58,7 @@ def noted(rows: RowSet, facts: Facts, platform: Platform) -> RowSet:
     )
 
 
-def due(before: RowSet, after: RowSet, facts: Facts, platform: Platform) -> bool:
+def due(before: RowSet, after: RowSet, facts: Facts) -> bool:
     """Whether what was noted must be written although no row changes.
 
     A removal needs a read by number that is not older than the last event that asked for the preview: the label was put
@@ -67,17 +68,11 @@ def due(before: RowSet, after: RowSet, facts: Facts, platform: Platform) -> bool
     """
     if any(before.comments.get(n) != after.comments.get(n) for n in before.rows):
         return True
+    nothing = Watermark(facts.listing.read_at)
     return any(
-        _asked_since(before.watermarks.get(p.identity.number), after.watermarks.get(p.identity.number), at)
-        for p in _pull_requests(facts)
-        if p.identity in held(facts) and (at := _asked_at(p, facts, platform))
+        before.watermarks.get(i.number, nothing).asked_at != after.watermarks.get(i.number, nothing).asked_at
+        for i in held(facts)
     )
-
-
-def _asked_since(old: Watermark | None, new: Watermark | None, at: datetime) -> bool:
-    if new is None or new == old:
-        return False
-    return old is None or at > old.updated_at or (at == old.updated_at and not old.asks)
 
 
 def _asked_at(pull_request: PullRequest, facts: Facts, platform: Platform) -> datetime | None:
