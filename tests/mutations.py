@@ -653,8 +653,8 @@ MUTATIONS = [
     Mutation(
         "hints keep a distance",
         "controller/loop.py",
-        "max(time.monotonic() + delay, found.begun + self._distance())",
-        "time.monotonic() + delay",
+        "self._pull(found, max(time.monotonic(), found.begun + self._distance()))\n\n",
+        "self._pull(found, 0.0)\n\n",
         "tests/controller",
         "storm",
     ),

@@ -243,9 +243,9 @@ class Instance:
         named = [r.name for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
         if named:
             self._slugs[hint.repository_id] = named[0]
-            self.loop.wake(named[0])
+            self.loop.hint(named[0])
         elif hint.repository_id in self._slugs:
-            self.loop.wake(self._slugs[hint.repository_id])
+            self.loop.hint(self._slugs[hint.repository_id])
 
     # --- listening ---
 

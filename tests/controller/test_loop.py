@@ -184,16 +184,27 @@ async def test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_fir
     passes.loop.keep({"shop"})
     await passes.seen(1)
     await settled()
-    passes.loop.wake("shop")  # the last pass is long ago: no distance yet
+    passes.loop.hint("shop")  # the last pass is long ago: no distance yet
     await passes.seen(2)
     passes.distance = 1000.0
     for _ in range(300):
-        passes.loop.wake("shop")
+        passes.loop.hint("shop")
         await settled()
     assert len(passes.begun) == 2
     passes.distance = 0.0
-    passes.loop.wake("shop")
+    passes.loop.hint("shop")
     await passes.seen(3)
+    await passes.loop.stop()
+
+
+async def test_what_happens_here_is_looked_at_at_once_and_a_storm_of_it_keeps_the_distance() -> None:
+    passes = Passes()
+    passes.distance = 1000.0
+    passes.loop.keep({"shop"})
+    for _ in range(300):
+        passes.loop.wake("shop")
+        await settled()
+    assert len(passes.begun) == STEPS
     await passes.loop.stop()
 
 

@@ -141,7 +141,7 @@ async def test_pull_request_closed_for_good_is_removed_once_the_replica_has_caug
     assert alive(story) == set()
 
 
-async def test_comments_and_pushes_do_not_write_the_rows_for_the_bound_alone(story: Story) -> None:
+async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
     number = story.labelled()
     await story.passes(4)
     [rows] = story.engine.sets.values()

@@ -1,7 +1,8 @@
 """One keyed loop per repository: hints coalesce, errors back off by what they mean, a resync comes round by itself.
 
 Each pass reads the whole list of a repository, so a storm of hints must not become a storm of passes: hints keep a
-distance between passes, which grows as GitHub's budget shrinks. The first hint after a quiet time is acted on at once.
+distance between passes, which grows as GitHub's budget shrinks. The first hint after a quiet time is acted on at once,
+and so are a few passes in a row that Greenroom itself has a reason for.
 Nothing that a pass raises ends the loop. Stopping waits for the pass that runs: no action is cut in half.
 """
 
@@ -24,7 +25,7 @@ Trouble = Callable[[str, str], None]
 DISTANCE = 1.0
 LONGEST_DISTANCE = 60.0
 STEPS = 8.0
-"""How many passes may follow each other at once when each has done something: a removal takes four."""
+"""How many passes may follow each other at once when GitHub is not the reason: a removal takes four."""
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class _Key:
     """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away.
 
     `not_before` is what GitHub asked for itself; no wake is stronger. `begun` is when the last pass began, and `steps`
-    how many may follow sooner than the distance.
+    how many may follow it sooner than the distance.
     """
 
     due: float
@@ -90,14 +91,19 @@ class Loop:
             running = self._run(new, self._keys[new], after=self._tasks.get(new))
             self._tasks[new] = asyncio.create_task(running, name=f"loop {new}")
 
-    def wake(self, key: str, delay: float = 0.0) -> None:
-        """Look at this key again after `delay` seconds, but at a distance from its last pass.
-
-        An unknown key is ignored.
-        """
+    def hint(self, key: str) -> None:
+        """GitHub spoke of this key: look at it again, at a distance from its last pass. An unknown key is ignored."""
         if found := self._keys.get(key):
-            found.due = min(found.due, max(time.monotonic() + delay, found.begun + self._distance()))
-            found.woken.set()
+            self._pull(found, max(time.monotonic(), found.begun + self._distance()))
+
+    def wake(self, key: str) -> None:
+        """Look at this key again now, because of something here; at a distance when that was often so. As `hint`."""
+        if found := self._keys.get(key):
+            self._pull(found, max(time.monotonic(), found.begun + self._distance() if found.steps < 1 else 0.0))
+
+    def _pull(self, key: _Key, due: float) -> None:
+        key.due = min(key.due, due)
+        key.woken.set()
 
     def wake_all(self) -> None:
         """Look at everything again now."""
