@@ -694,8 +694,8 @@ MUTATIONS = [
         "controller/freshness.py",
         "([mark[0].updated_at] if mark else [])",
         "[]",
-        SCENARIOS,
-        "closed_and_reopened",
+        "tests/controller",
+        "older_than_one_that_was_read",
     ),
     Mutation(
         "2 a replica that lags is known after a restart",

@@ -92,6 +92,46 @@ async def test_stale_reads_come_from_before() -> None:
         assert world.faults.fired["stale"] == 2
 
 
+async def test_lagging_replica_shows_lists_and_reads_by_number_as_they_were() -> None:
+    world = World()
+    world.token("token", "ada")
+    world.open_pull_request("acme/shop", head="one", sha="a" * 40, by="ada")
+    simulator = Simulator(world)
+    async with running(simulator) as url, httpx2.AsyncClient(base_url=url, timeout=5) as client:
+        client.headers["authorization"] = "token token"
+
+        async def shown() -> tuple[int, str]:
+            listed = (await client.get("/repos/acme/shop/pulls")).json()
+            return len(listed), (await client.get("/repos/acme/shop/pulls/1")).json()["state"]
+
+        simulator.lag(timedelta(seconds=3))
+        for seconds in (10, 2):
+            world.advance(timedelta(seconds=seconds))
+            assert await shown() == (1, "open")
+            if seconds == 10:
+                world.close("acme/shop", 1, "ada")
+        world.advance(timedelta(seconds=1))
+        assert await shown() == (0, "closed")
+        world.reopen("acme/shop", 1, "ada")
+        assert await shown() == (0, "closed")
+        world.faults.off("lagging-replica")
+        assert await shown() == (1, "open")
+        assert world.faults.fired["lagging-replica"] == 8
+
+
+async def test_ignored_write_is_answered_and_not_applied() -> None:
+    async with github() as (world, client):
+        made = world.comment("acme/shop", 1, "hello", "ada")
+        world.faults.on("ignored-write", times=1)
+        path = f"/repos/acme/shop/issues/comments/{made.id}"
+        answer = await client.patch(path, json={"body": "good bye"})
+        assert (answer.status_code, answer.json()["body"]) == (200, "good bye")
+        assert (await client.get(path)).json()["body"] == "hello"
+        await client.patch(path, json={"body": "good bye"})
+        assert (await client.get(path)).json()["body"] == "good bye"
+        assert world.faults.fired == {"ignored-write": 1}
+
+
 async def test_a_dropped_write_was_applied() -> None:
     async with github() as (world, client):
         world.faults.on("dropped-write", times=1)
