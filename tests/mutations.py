@@ -126,7 +126,7 @@ MUTATIONS = [
     Mutation(
         "3 open and labelled by number stays",
         "core/removal.py",
-        "    if label in pull_request.labels:\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "    if labels.carries(pull_request.labels, label):\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
         "",
         "tests/core/test_removal.py::test_doubt_holds_it",
     ),
@@ -175,7 +175,7 @@ MUTATIONS = [
     Mutation(
         "4 a changed label waits",
         "core/desired.py",
-        "    if label != platform.label:\n",
+        "    if not labels.same(label, platform.label):\n",
         "    if False:\n",
         "tests/core/test_plan.py::test_a_configuration_change_never_removes_or_renames_by_itself",
     ),
@@ -273,7 +273,7 @@ MUTATIONS = [
     Mutation(
         "7 an expiry takes the label off first",
         "core/plan.py",
-        "            self._take_label_off(identity, expiry.why)",
+        "            self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)",
         "            pass",
         "tests/core/test_plan.py::test_inactivity_warns_then_decides_then_takes_the_label_off",
     ),
@@ -644,8 +644,8 @@ MUTATIONS = [
     Mutation(
         "4 labels are taken off at a bounded rate",
         "core/plan.py",
-        "    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := self.expired.take(identity):",
-        '    def _take_label_off(self, identity: Identity, why: str) -> None:\n        if scope := "":',
+        "on: Set[str]) -> None:\n        if scope := self.expired.take(identity):",
+        'on: Set[str]) -> None:\n        if scope := "":',
         "tests/core/test_plan.py::test_labels_of_what_expired_are_taken_off_at_a_bounded_rate",
     ),
     Mutation(
@@ -833,21 +833,21 @@ MUTATIONS = [
     Mutation(
         "9 a bot's labeling keeps nothing",
         "core/activity.py",
-        "e.label == row.naming.label and e.actor.kind is Kind.PERSON",
-        "e.label == row.naming.label",
+        "labels.same(e.label, row.naming.label) and e.actor.kind is Kind.PERSON",
+        "labels.same(e.label, row.naming.label)",
         "tests/core/test_expiry.py::test_only_a_person_who_adds_the_preview_label_counts_as_active",
     ),
     Mutation(
         "9 another label keeps nothing",
         "core/activity.py",
-        "e.added and e.label == row.naming.label and",
+        "e.added and labels.same(e.label, row.naming.label) and",
         "e.added and",
         "tests/core/test_expiry.py::test_only_a_person_who_adds_the_preview_label_counts_as_active",
     ),
     Mutation(
         "9 the keep label keeps",
         "core/activity.py",
-        " and lifetime.keep_label not in pull_request.labels:",
+        " and not labels.carries(pull_request.labels, lifetime.keep_label):",
         ":",
         "tests/core/test_expiry.py::test_the_keep_label_prevents_expiry_by_inactivity",
     ),
@@ -861,8 +861,8 @@ MUTATIONS = [
     Mutation(
         "8 a preview of another installation gets no new row while it waits",
         "core/desired.py",
-        "    if pull_request.identity in ours.facts.observed.foreign:\n        return None\n",
-        "",
+        " or identity.number in facts.stale or identity in facts.observed.foreign:",
+        " or identity.number in facts.stale:",
         "tests/core/test_gates.py::test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits",
     ),
     Mutation(
@@ -941,6 +941,55 @@ MUTATIONS = [
         "links, row.incarnation, row.nonce, row.given)",
         "links, row.nonce, row.given)",
         "tests/local/test_keys.py::test_a_field_of_the_row_makes_another_version_or_it_does_not",
+    ),
+    Mutation(
+        "labels are the same in every case",
+        "core/labels.py",
+        "return one.casefold() == other.casefold()",
+        "return one == other",
+        "tests/core/test_labels.py::test_a_label_is_the_same_in_every_case",
+    ),
+    Mutation(
+        "the keep label keeps in every case",
+        "core/activity.py",
+        "not labels.carries(pull_request.labels, lifetime.keep_label)",
+        "lifetime.keep_label not in pull_request.labels",
+        "tests/core/test_labels.py::test_the_keep_label_keeps_in_capitals",
+    ),
+    Mutation(
+        "a preview stays while the label is on in any case",
+        "core/removal.py",
+        "if labels.carries(pull_request.labels, label):",
+        "if label in pull_request.labels:",
+        "tests/core/test_labels.py::test_a_preview_is_not_removed_while_the_label_is_on_in_capitals",
+    ),
+    Mutation(
+        "what stays becomes private with its repository",
+        "core/plan.py",
+        "        private=new.private,\n",
+        "",
+        "tests/core/test_what_follows.py::test_what_is_known_of_a_pull_request_follows_while_its_preview_stays",
+    ),
+    Mutation(
+        "what is in doubt becomes private with its repository",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=served.private",
+        "tests/core/test_what_follows.py::test_a_stale_read_is_followed_in_nothing_but_secrecy",
+    ),
+    Mutation(
+        "a stale read makes nothing public",
+        "core/desired.py",
+        "private=served.private or facts.listing.private",
+        "private=facts.listing.private",
+        "tests/core/test_what_follows.py::test_a_stale_read_makes_nothing_public",
+    ),
+    Mutation(
+        "a choice without a preview keeps the link that works",
+        "core/links.py",
+        "elif now is not None and now.number != number:",
+        "elif False:",
+        "tests/core/test_links.py::test_a_choice_without_a_preview_keeps_the_link_that_works",
     ),
 ]
 

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from greenroom import config, logs, outgoing
 from greenroom.argocd.engine import ArgoEngine, ArgoSettings
 from greenroom.argocd.sets import Frame
+from greenroom.background import supervised
 from greenroom.config import Configuration, SecretSource, Settings
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
@@ -152,7 +153,10 @@ class Instance:
             reconciler.related = instance.loop.wake
             await instance._listen(stack, secrets, history)
             await instance._check_token()
-            beside = [asyncio.create_task(instance._lead()), asyncio.create_task(instance._reload())]
+            beside = [
+                asyncio.create_task(instance._lead()),
+                asyncio.create_task(supervised("reload of the configuration", instance._reload)),
+            ]
             try:
                 yield instance
             finally:
@@ -247,7 +251,7 @@ class Instance:
         from greenroom.web.dashboard import dashboard
 
         seen: asyncio.Queue[Deployment] = asyncio.Queue()
-        noting = asyncio.create_task(_note_deployments(seen, history))
+        noting = asyncio.create_task(supervised("history of deployments", lambda: _note_deployments(seen, history)))
         stack.push_async_callback(_ended, noting)
         control = Control(self._reconciler, self.loop)
         title = self._reconciler.platform.installation
@@ -297,13 +301,14 @@ class Instance:
             found = await asyncio.to_thread(config.digest, self._folder)
             if found == self._digest:
                 continue
-            self._digest = found
             try:
                 loaded = await asyncio.to_thread(config.load, self._folder)
             except FixConfiguration as error:
                 log.error("the changed configuration is wrong; the old one stays", mistakes=config.report(error))
+                self._digest = found
                 continue
             await self._take(loaded)
+            self._digest = found  # last: what failed in a way that nobody foresaw is tried again
 
     def _advise(self, loaded: Configuration) -> None:
         """Say what is allowed and probably not meant: once, and again only when it is another thing."""

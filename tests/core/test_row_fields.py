@@ -69,10 +69,22 @@ SAME_PODS = {
     "sequence",
     "open_to",
 }
-OUTSIDE = {"naming", "services", "branch", "mentions", "sleepy", "asleep", "links"}
-FOLLOWS = {"asleep", "sleepy", "incarnation", "lives", "renewed", "choices", "sequence", "links", "open_to", "given"}
+OUTSIDE = {"naming", "services", "branch", "mentions", "sleepy", "asleep", "links", "author", "url", "private"}
+KNOWN = {"author", "url", "branch", "private", "mentions"}  # of the pull request
+FOLLOWS = KNOWN | {
+    "asleep",
+    "sleepy",
+    "incarnation",
+    "lives",
+    "renewed",
+    "choices",
+    "sequence",
+    "links",
+    "open_to",
+    "given",
+}
 PUSHED = {"head_sha", "head_since", "versions", "nonce", "chart_version", "settings"}
-STAYS = {"repository", "naming", "created", "services"} | PUSHED
+STAYS = {"repository", "slug", "naming", "created", "services"} | PUSHED
 
 
 def changed(*names: str, of: Row = OLD) -> Row:
@@ -81,6 +93,7 @@ def changed(*names: str, of: Row = OLD) -> Row:
 
 def test_every_field_of_a_row_is_in_these_tables() -> None:
     assert CHANGED.keys() | IDENTITY == {f.name for f in fields(Row)}
+    assert CHANGED.keys() == FOLLOWS | STAYS
     assert all(CHANGED[name] != getattr(OLD, name) for name in CHANGED)
 
 

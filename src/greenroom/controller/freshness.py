@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from greenroom.core import labels
 from greenroom.core.gates import last_event
 from greenroom.core.model import Identity, PullRequest
 
@@ -92,7 +93,7 @@ class Freshness:
 
     def _label_lags(self, pull_request: PullRequest) -> bool:
         taken = self._labels.get(pull_request.identity)
-        if taken is None or taken[0] not in pull_request.labels:
+        if taken is None or not labels.carries(pull_request.labels, taken[0]):
             return False
         event = last_event(pull_request.label_events, taken[0])
         return event is None or event.at <= taken[1]

@@ -86,14 +86,19 @@ class Sources:
 
 
 async def gather(
-    sources: Sources, listing: Listing, observed: Observed, platform: Platform, repository: Repository
+    sources: Sources,
+    listing: Listing,
+    observed: Observed,
+    platform: Platform,
+    repository: Repository,
+    told_to_wait: frozenset[int] = frozenset(),
 ) -> Facts:
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
-    facts = Facts(listing, observed)
+    facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
     answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
     confirmed = dict(zip(numbers, answers, strict=True))

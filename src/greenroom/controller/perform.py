@@ -93,8 +93,13 @@ async def _take_label_off(sources: Sources, target: Target, action: TakeLabelOff
 
 
 async def _tell(sources: Sources, target: Target, action: Tell) -> None:
-    listed = next(p for p in target.facts.listing.pull_requests if p.identity == action.identity)
-    await _write(sources, target, action.identity, listed.comment, (action.text, action.memory))
+    read = next((p for p in target.facts.listing.pull_requests if p.identity == action.identity), None)
+    answer = target.facts.confirmed.get(action.identity.number)
+    if read is None and isinstance(answer, Confirmation):
+        read = answer.pull_request  # it is closed, so no list shows it
+    if read is None:
+        raise Doubt(f"{action.identity} was not read, so its comment is not written.")
+    await _write(sources, target, action.identity, read.comment, (action.text, action.memory))
 
 
 async def _write(

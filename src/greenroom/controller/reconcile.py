@@ -20,7 +20,8 @@ from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
+from greenroom.controller.promises import Promises
+from greenroom.core import labels, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -36,6 +37,7 @@ from greenroom.store.rows import Deployment, Event
 log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
+HISTORY = 500
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -86,14 +88,18 @@ class Reconciler:
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
+    _promises: Promises = field(default_factory=Promises)
+    _begun: bool = False
 
     async def reconcile(self, repository: Repository) -> float | None:
         """One pass. Returns seconds until the next one is wanted, or None when only the resync is.
 
         Raises `GreenroomError`; nothing was removed then that the facts did not confirm.
         """
+        await self._begin()
         facts = await self.facts(repository)
         facts, decision, rows = await self._serve(facts, repository)
+        self._promises.seen(facts, decision)
         decision, later = self._paced(decision, facts)
         now = self.now()
         before = dict(self.parts.board.statuses)
@@ -120,8 +126,19 @@ class Reconciler:
         listing = await self.parts.lists.read(repository.slug)
         self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
-        facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
+        waits = self._promises.of(listing.repository_id)
+        facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
+
+    async def _begin(self) -> None:
+        """After a start, ask the history whom to look for. Without it only those are known who are seen to wait now."""
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            self._promises.begin(await self.parts.history.events(limit=HISTORY))
+        except Failed as error:
+            log.warning("history was not read; who closed while Greenroom was down is not told", why=str(error))
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
@@ -136,7 +153,7 @@ class Reconciler:
 
         A pull request that is closed, or lost its label, has forgotten it.
         """
-        asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
+        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():
@@ -196,7 +213,7 @@ class Reconciler:
             try:
                 return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
             except Full as error:
-                more = postponed(decision)
+                more = postponed(decision, waiting)
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.core import labels
 from greenroom.core.catalogue import Lifetime
 from greenroom.core.model import Kind, Memory, PullRequest
 from greenroom.core.rows import Row
@@ -37,9 +38,18 @@ def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
     labelled = (
         e.at
         for e in pull_request.label_events
-        if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
+        if e.added and labels.same(e.label, row.naming.label) and e.actor.kind is Kind.PERSON
     )
     return max((*people, *labelled, row.head_since, row.created))
+
+
+def overdue(row: Row, lifetime: Lifetime, expires: datetime | None, now: datetime) -> bool:
+    """Return whether a preview has outlived its lifetime, by its age or by `expires`, the time that activity gives it.
+
+    What is held does not expire, however old it is: only this tells people of it.
+    """
+    aged = lifetime.max_age is not None and now >= row.created + lifetime.max_age
+    return aged or (expires is not None and now >= expires)
 
 
 def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memory, me: str, now: datetime) -> Expiry:
@@ -50,7 +60,7 @@ def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memo
     """
     active = last_activity(pull_request, row, me)
     times: list[tuple[datetime, str]] = []
-    if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
+    if lifetime.inactive_after and not labels.carries(pull_request.labels, lifetime.keep_label):
         times.append((active + lifetime.inactive_after, "inactive"))
     if lifetime.max_age:
         times.append((row.created + lifetime.max_age, "age"))

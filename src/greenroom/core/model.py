@@ -376,6 +376,7 @@ class Facts:
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
     older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
+    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen.
     """
 
     listing: Listing
@@ -388,3 +389,4 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
+    told_to_wait: frozenset[int] = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.core import images, links
+from greenroom.core import images, labels, links
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
 from greenroom.core.desired import held, label_of, remembered, seeker
@@ -11,9 +11,12 @@ from greenroom.core.model import Facts, Kind, PullRequest, Said
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
-    """Pull requests to read by number: held by the engine, but not listed as open and labelled."""
+    """Pull requests to read by number: held by the engine, but not listed as open and labelled; told to wait, but not
+    listed at all.
+    """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    return tuple(sorted(i.number for i in held(facts) - labelled))
+    listed = {p.identity.number for p in facts.listing.pull_requests}
+    return tuple(sorted({i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)))
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
@@ -21,7 +24,7 @@ def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[st
     events = (
         last_event(p.label_events, platform.label)
         for p in facts.listing.pull_requests
-        if platform.label in p.labels and not p.fork
+        if labels.carries(p.labels, platform.label) and not p.fork
     )
     labellers = {e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}
     return tuple(sorted(labellers | {one.by.login for one, _ in _pending(facts, platform, repository)}))
@@ -43,7 +46,7 @@ def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tu
     around = links.Neighbours.of(facts.observed)
     found: set[tuple[str, str]] = set()
     for pull_request in facts.listing.pull_requests:
-        if platform.label in pull_request.labels and not pull_request.fork:
+        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
             mine = seeker(pull_request, facts, platform, repository)
             for row in links.partners(mine, around):
                 found |= {(s, p) for s in (repository.slug, row.slug) for p in (mine.author, row.author)}
@@ -54,7 +57,7 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
     return [
         each
         for p in facts.listing.pull_requests
-        if platform.label in p.labels
+        if labels.carries(p.labels, platform.label)
         for known in [remembered(p.identity.number, facts)]
         for each in pending(p.said, known.choices, repository, known.heard)
     ]
@@ -62,7 +65,7 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
 
 def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
     """Images to look up: those of every labelled pull request that is not a fork's."""
-    wanted = (p for p in facts.listing.pull_requests if platform.label in p.labels and not p.fork)
+    wanted = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
     return tuple(sorted({r for p in wanted for r in images.references(repository, p)}))
 
 
@@ -70,7 +73,7 @@ def merge_references(facts: Facts, platform: Platform, repository: Repository, m
     """What CI may have pushed instead of the missing images: tags of GitHub's merge commit."""
     found: set[str] = set()
     for pull_request in facts.listing.pull_requests:
-        if platform.label not in pull_request.labels or pull_request.fork:
+        if not labels.carries(pull_request.labels, platform.label) or pull_request.fork:
             continue
         for service in repository.services:
             wanted = service.image.reference(pull_request.head_sha, pull_request.identity.number)
@@ -83,4 +86,4 @@ def merge_references(facts: Facts, platform: Platform, repository: Repository, m
 def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
     preview = facts.observed.previews.get(pull_request.identity)
     row = facts.observed.row(pull_request.identity) or (preview.row if preview else None)
-    return label_of(pull_request, row, platform) in pull_request.labels
+    return labels.carries(pull_request.labels, label_of(pull_request, row, platform))

@@ -6,7 +6,7 @@ labelling. Everything else (no such event, a 404, a list that leaves it out) is 
 
 from __future__ import annotations
 
-from greenroom.core import reasons
+from greenroom.core import labels, reasons
 from greenroom.core.gates import last_event
 from greenroom.core.model import Cause, Confirmation, Facts, Identity, Kind, LabelEvent, Memory, PullRequest, State
 from greenroom.core.status import Stage
@@ -30,7 +30,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
         return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
     if pull_request.state is not State.OPEN:
         return _closed(answer)
-    if label in pull_request.labels:
+    if labels.carries(pull_request.labels, label):
         return Stay(Stage.HELD, reasons.list_disagrees())
     return _unlabelled(pull_request, label, facts)
 

@@ -233,6 +233,7 @@ class World:
     def label(self, slug: str, number: int, label: str, by: str) -> None:
         """Put a label on; one that is on already changes nothing."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
+        label = self._spelling(slug, label)
         self.repository(slug).labels.setdefault(label, self.id())
         if label in pull_request.labels:
             return
@@ -243,6 +244,7 @@ class World:
     def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
         """Take a label off; False when it was not on."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
+        label = self._spelling(slug, label)
         if label not in pull_request.labels:
             return False
         pull_request.labels.remove(label)
@@ -252,14 +254,14 @@ class World:
 
     def rename_label(self, slug: str, old: str, new: str) -> None:
         """Rename a label of the repository: no pull request shows an event."""
-        repository = self.repository(slug)
+        repository, old = self.repository(slug), self._spelling(slug, old)
         repository.labels[new] = repository.labels.pop(old)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
 
     def delete_label(self, slug: str, label: str) -> None:
         """Delete a label of the repository: no pull request shows an event."""
-        repository = self.repository(slug)
+        repository, label = self.repository(slug), self._spelling(slug, label)
         repository.labels.pop(label)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [x for x in pull_request.labels if x != label]
@@ -351,6 +353,10 @@ class World:
         return made
 
     # --- within ---
+
+    def _spelling(self, slug: str, label: str) -> str:
+        """A label as the repository spells it: GitHub finds one in every case, and keeps the spelling of the first."""
+        return next((known for known in self.repository(slug).labels if known.casefold() == label.casefold()), label)
 
     def _item(self, pull_request: PullRequest, kind: str, actor: User, **data: Any) -> Item:
         item = Item(self.id(), kind, self.now(), actor, data)

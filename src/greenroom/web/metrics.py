@@ -55,6 +55,15 @@ class Metrics(Collector):
         for labels, count in counted.items():
             stages.add_metric(labels, count)
         yield stages
+        overdue = GaugeMetricFamily(
+            "greenroom_previews_overdue",
+            "Held previews whose lifetime is over; a person decides.",
+            labels=["repository"],
+        )
+        late = Tally(s.repository for s in self._board.statuses.values() if s.overdue)
+        for name in self._board.repositories:
+            overdue.add_metric([name], late[name])
+        yield overdue
         trouble = GaugeMetricFamily("greenroom_repository_trouble", "1 while not readable.", labels=["repository"])
         for name, health in self._board.repositories.items():
             trouble.add_metric([name], float(bool(health.trouble)))
