@@ -39,7 +39,7 @@ async def played(sabotage: str, only: tuple[str, ...] = ()) -> tuple[int, list[d
         ("removal-is-nothing", "paired", "still has processes"),
         ("processes-unmarked", "paired", "still has processes"),
         ("links-lead-away", "ready", "leads away from this machine"),
-        ("worker-never-starts", "ready", "the worker of catalog#1 has written nothing"),
+        ("worker-never-starts", "push", "the worker of catalog#1 has written nothing"),
         ("comment-says-the-opposite", "ready", "the comment on catalog#1 does not say"),
     ],
 )

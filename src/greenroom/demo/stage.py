@@ -130,9 +130,10 @@ class Stage:
             self.configure()
             try:
                 await self.start()
-            except Failed:
+            except Failed as error:
                 self.kill()
-                if not tries_left or all(_is_free(self.ports[name]) for name in PORTS):
+                taken = "Address already in use" in str(error) or not all(_is_free(self.ports[n]) for n in PORTS)
+                if not tries_left or not taken:
                     raise
             else:
                 return
