@@ -147,7 +147,8 @@ class Instance:
                 await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
-            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
+            counted = Metrics(board, lambda: sources.github.counts, lambda: sources.github.budget)
+            instance = cls(folder, loaded, reconciler, counted, engine)
             made.append(instance)
             instance._advise(loaded)
             reconciler.related = instance.loop.wake

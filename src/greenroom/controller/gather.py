@@ -40,9 +40,11 @@ class Lists:
     def __init__(self, github: GitHub) -> None:
         self._github = github
         self._waiting: dict[str, asyncio.Future[Listing]] = {}
+        self._followed = questions.Followed("")
 
-    async def read(self, slug: str) -> Listing:
+    async def read(self, slug: str, followed: questions.Followed) -> Listing:
         """The whole list of one repository. Raises what GitHub's answer means."""
+        self._followed = followed  # of all repositories, so the last to ask knows best
         future = self._waiting.get(slug)
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
@@ -51,22 +53,28 @@ class Lists:
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:
+        """Read the lists that are waited for, group by group. A group that fails for all of GitHub ends the rest."""
         await asyncio.sleep(_BATCH_SECONDS)
         waiting, self._waiting = self._waiting, {}
         try:
-            answers: Mapping[str, Listing | GreenroomError] = await self._github.listings(list(waiting))
+            for group in self._github.groups(list(waiting)):
+                answers = await self._github.listings(group, self._followed)
+                for slug in group:
+                    _answer(
+                        waiting[slug], answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
+                    )
         except BaseException as error:
             for future in waiting.values():
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
-            return
-        for slug, future in waiting.items():
-            answer = answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
-            if isinstance(answer, GreenroomError):
-                _fail(future, answer)
-            elif not future.done():
-                future.set_result(answer)
+
+
+def _answer(future: asyncio.Future[Listing], answer: Listing | GreenroomError) -> None:
+    if isinstance(answer, GreenroomError):
+        _fail(future, answer)
+    elif not future.done():
+        future.set_result(answer)
 
 
 def _fail(future: asyncio.Future[Listing], error: BaseException) -> None:
@@ -101,7 +109,7 @@ async def gather(
     facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
     answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
-    confirmed = dict(zip(numbers, answers, strict=True))
+    confirmed = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
     facts = replace(
         facts,
         confirmed=confirmed,

@@ -21,7 +21,7 @@ from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
 from greenroom.controller.promises import Promises
-from greenroom.core import labels, reasons, rowsets
+from greenroom.core import labels, questions, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -123,7 +123,8 @@ class Reconciler:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
             observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        listing = await self.parts.lists.read(repository.slug)
+        followed = questions.Followed.of(await self.parts.engine.observe(), self.platform)
+        listing = await self.parts.lists.read(repository.slug, followed)
         self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
         waits = self._promises.of(listing.repository_id)
@@ -151,9 +152,10 @@ class Reconciler:
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
         """What was asked for of this repository and is not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it.
+        A pull request that is closed, or lost its label, has forgotten it. One that could not be read has not.
         """
         asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
+        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():

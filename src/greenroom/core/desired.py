@@ -134,9 +134,13 @@ def left(observed: Observed, platform: Platform) -> tuple[Repository, ...]:
 
 def held(facts: Facts) -> set[Identity]:
     """What the engine still holds of this repository: previews, rows, and withdrawals not yet told."""
-    repository_id = facts.listing.repository_id
-    rows = facts.observed.sets.get(repository_id)
-    found = {i for i in facts.observed.previews if i.repository_id == repository_id}
+    return in_engine(facts.observed, facts.listing.repository_id)
+
+
+def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
+    """Return what the engine still holds of one repository."""
+    rows = observed.sets.get(repository_id)
+    found = {i for i in observed.previews if i.repository_id == repository_id}
     if rows:
         found |= {Identity(repository_id, number) for number in rows.rows}
         found |= {w.identity for w in rows.ledger.withdrawals if not w.told}

@@ -131,7 +131,11 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page."""
+    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page.
+
+    `doubts` are open pull requests of which something could not be read, with the sentence why. They are not in
+    `pull_requests`, and nothing is changed about them.
+    """
 
     repository_id: int
     slug: str
@@ -139,6 +143,7 @@ class Listing:
     me: str
     read_at: datetime
     pull_requests: tuple[PullRequest, ...]
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from greenroom.core import images, labels, links
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
-from greenroom.core.desired import held, label_of, remembered, seeker
+from greenroom.core.desired import held, in_engine, label_of, remembered, seeker
 from greenroom.core.gates import last_event
-from greenroom.core.model import Facts, Kind, PullRequest, Said
+from greenroom.core.model import Facts, Identity, Kind, Observed, PullRequest, Said
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The pull requests that are read to their last comment: others may have hundreds that concern nobody here.
+
+    Those are the ones that carry the label, and those of which something exists. Our own comment stands only where
+    the label was at some time, so a pull request that had it is followed too: what it was told must not stay untrue.
+    """
+
+    label: str
+    held: frozenset[Identity] = frozenset()
+
+    @classmethod
+    def of(cls, observed: Observed, platform: Platform) -> Followed:
+        """Return what is followed now, in all repositories."""
+        ids = {*observed.sets, *(i.repository_id for i in observed.previews)}
+        return cls(platform.label, frozenset(i for r in ids for i in in_engine(observed, r)))
+
+    def __call__(self, pull_request: PullRequest) -> bool:
+        """Return whether all of its comments matter."""
+        names = {*pull_request.labels, *(e.label for e in pull_request.label_events)}
+        return pull_request.identity in self.held or labels.carries(names, self.label)
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
     """Pull requests to read by number: held by the engine, but not listed as open and labelled; told to wait, but not
     listed at all.
+
+    Those that are listed and could not be read are in doubt, whatever their number would say.
     """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
     listed = {p.identity.number for p in facts.listing.pull_requests}
-    return tuple(sorted({i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)))
+    found = {i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)
+    return tuple(sorted(found - facts.listing.doubts.keys()))
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ from greenroom.simulator.world import User, World
 
 PAGE = "<!doctype html><title>Unicorn!</title><h1>This page is taking too long to load.</h1>"
 
+ENDED = (
+    "Something went wrong while executing your query. This may be the result of a timeout, or it could be a GitHub bug."
+)
+
 
 class Dropped(Exception):
     """The answer to a write is lost on the way."""
@@ -70,7 +74,7 @@ class Simulator:
         inner = await self._inner(request, body, who, self._world_for(path) if reading else self._live)
         if not reading and inner.status_code < 300 and faults.fires("dropped-write", path):
             return Dropped(path)
-        return self._with_headers(path, inner)
+        return self._with_headers(path, inner, who)
 
     def _world_for(self, path: str) -> Starlette:
         if "stale" not in self.world.faults.active:
@@ -109,12 +113,14 @@ class Simulator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return self.world.tokens.get(token) if scheme.lower() in ("token", "bearer") else None
 
-    def _with_headers(self, path: str, response: Response) -> Response:
+    def _with_headers(self, path: str, response: Response, who: User | None = None) -> Response:
         now = self.world.now()
         if self.world.faults.fires("wrong-date", path):
             now += timedelta(days=1)
         response.headers["date"] = format_datetime(now, usegmt=True)
         response.headers["x-github-request-id"] = f"{self.world.id():X}"
+        if path.endswith("/graphql"):
+            return self._with_points(response, who)
         response.headers["x-ratelimit-limit"] = "5000"
         response.headers["x-ratelimit-remaining"] = "4999"
         response.headers["x-ratelimit-reset"] = str(int(now.timestamp()) + 3600)
@@ -122,11 +128,27 @@ class Simulator:
         response.headers["x-ratelimit-resource"] = "core"
         return response
 
+    def _with_points(self, response: Response, who: User | None) -> Response:
+        points = self.world.points
+        if points.limit is None or points.reset is None or who is None:
+            return response
+        used = points.used(who.login)
+        response.headers["x-ratelimit-limit"] = str(points.limit)
+        response.headers["x-ratelimit-remaining"] = str(points.limit - used)
+        response.headers["x-ratelimit-reset"] = str(int(points.reset.timestamp()))
+        response.headers["x-ratelimit-used"] = str(used)
+        response.headers["x-ratelimit-resource"] = "graphql"
+        return response
+
 
 def _application(world: World) -> Starlette:
     async def graphql(request: Request) -> Response:
         body: dict[str, Any] = json.loads(await request.body())
-        return JSONResponse(queries.answer(world, request.state.user, body["query"], body.get("variables") or {}))
+        query, variables = body["query"], body.get("variables") or {}
+        for fault, status in (("bad-gateway", 502), ("gateway-timeout", 504)):
+            if queries.heavy(world, fault, query, variables):
+                return JSONResponse({"data": None, "errors": [{"message": ENDED}]}, status)
+        return JSONResponse(queries.answer(world, request.state.user, query, variables))
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, Wrong)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenroom.simulator.faults import Faults
+from greenroom.simulator.points import Points
 
 RANKS = ("none", "read", "triage", "write", "maintain", "admin")
 
@@ -121,12 +122,14 @@ class World:
     def __init__(self, start: datetime | None = None, *, running: bool = False) -> None:
         self._start = (start or datetime(2026, 3, 2, 9, 0, tzinfo=UTC)).replace(microsecond=0)
         self._since = time.monotonic() if running else None
-        self._ids = 1000
+        self._ids = 5_000_000_000  # comments and events outgrew 32 bits; users and repositories have not
+        self._small_ids = 1000
         self.users: dict[str, User] = {}
         self.tokens: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
         self.renamed: dict[str, int] = {}
         self.faults = Faults()
+        self.points = Points()
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
 
     # --- clock, people, repositories ---
@@ -145,10 +148,15 @@ class World:
         self._ids += 1
         return self._ids
 
+    def small_id(self) -> int:
+        """A number that no other user or repository has, in 32 bits."""
+        self._small_ids += 1
+        return self._small_ids
+
     def user(self, login: str) -> User:
         """Somebody by login, made when new; `[bot]` at the end makes a bot."""
         if login not in self.users:
-            self.users[login] = User(self.id(), login, "Bot" if login.endswith("[bot]") else "User")
+            self.users[login] = User(self.small_id(), login, "Bot" if login.endswith("[bot]") else "User")
         return self.users[login]
 
     def token(self, value: str, login: str) -> None:
@@ -158,7 +166,7 @@ class World:
     def repository(self, slug: str, *, private: bool = True) -> Repository:
         """Make a repository, or find it."""
         if slug.lower() not in self.repositories:
-            made = Repository(self.id(), slug, private, self.now())
+            made = Repository(self.small_id(), slug, private, self.now())
             self.repositories[slug.lower()] = made
         return self.repositories[slug.lower()]
 
