@@ -751,7 +751,7 @@ MUTATIONS = [
         "argocd/sweep.py",
         "[n for n in namespaces if ours(n, installation) and identity_of(n)]",
         "[n for n in namespaces if identity_of(n)]",
-        "tests/argocd_engine/test_sweep.py::test_the_sweep_deletes_nothing_of_another_installation_nor_of_an_open_removal",
+        "tests/argocd_engine/test_sweep.py::test_a_namespace_of_another_installation_is_no_orphan_of_ours",
     ),
     Mutation(
         "3 Argo CD: the sweep reports Applications of this installation only",

@@ -120,18 +120,3 @@ def test_a_namespace_whose_removal_is_still_open_is_no_orphan(told: bool, orphan
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9)))
     removal = Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW, told=told)
     assert found(kube, Ledger(withdrawals=(removal,))) == orphaned_now
-
-
-async def test_the_sweep_deletes_nothing_of_another_installation_nor_of_an_open_removal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sweeps, "SEEN_FOR", 0.0)
-    kube = orphaned(7)
-    kube.put(NAMESPACES.plural, namespace_of("preview-shop-8", labels_of(8, **{sets.INSTALLATION: "another"})))
-    kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9)))
-    async with play(monkeypatch, kube, settings=DELETES) as played:
-        removal = Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW)
-        await played.engine.serve(rows(generation=1, ledger=Ledger(withdrawals=(removal,))))
-        await until(lambda: ("", "preview-shop-9") in played.engine._namespaces.items)
-        await played.engine.sweep()
-        assert kube.deleted == [("namespaces", "preview-shop-7")]
