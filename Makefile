@@ -1,4 +1,5 @@
-# Everything that a newcomer needs: make demo, make test, make check. Python 3.11+, git and make are enough.
+# Everything that a newcomer needs: make demo, make test, make check. Python 3.11+, git and make are enough, but for the
+# tests of the charts: they skip unless helm is on PATH, or was built by make cluster.
 PYTHON ?= python3
 TOOLS  := .tools
 VENV   := .venv
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml uv.lock $(filter $(TOOLS)/bin/uv,$(UV))
 demo: $(STAMP) ## play the whole life of previews here; DEMO=--keep
 	@$(BIN)/greenroom demo $(DEMO)
 
-test: $(STAMP) ## all tests
+test: $(STAMP) ## all tests but the cluster's; those of the charts want helm
 	$(BIN)/pytest $(PYTEST)
 
 unit: $(STAMP) ## only the pure, fast tests
@@ -50,7 +51,7 @@ bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluste
 bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
-mutations: $(STAMP) ## take each safety rule out; a test must turn red
+mutations: $(STAMP) ## take each safety rule out; the test named after it must turn red
 	$(BIN)/python tests/mutations.py
 
 cluster: ## a real Kubernetes node and Argo CD here (root; no Docker)
