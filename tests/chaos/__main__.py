@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, default=None, help="a folder for the whole record of worlds with violations"
     )
+    parser.add_argument("--only", default="", help="faults that may happen, by comma; all when empty")
     given = parser.parse_args()
     seed = given.seed or str(random.SystemRandom().randrange(10**6))
     size = min(WORLD[given.engine], given.lives)
@@ -38,9 +39,16 @@ def main() -> int:
     )
     broken = played = 0
     for number in worlds:
-        result = asyncio.run(
-            play(given.engine, f"{seed}.{number}", size, number * size, given.storm, expire=number % 3 == 1)
+        played_one = play(
+            given.engine,
+            f"{seed}.{number}",
+            size,
+            first=number * size,
+            storm=given.storm,
+            expire=number % 3 == 1,
+            only=frozenset(given.only.split(",")) - {""},
         )
+        result = asyncio.run(played_one)
         result.seed = seed
         broken, played = broken + len(result.violations), played + result.lives
         print(report.line(result), flush=True)

@@ -11,14 +11,16 @@ import asyncio
 import contextlib
 import copy
 import json
+import os
 import random
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -309,6 +311,16 @@ def kubeconfig(url: str) -> Object:
     }
 
 
+def ended_with(parent: TextIO) -> None:
+    """End this process as soon as the one that started it does."""
+
+    def wait() -> None:
+        parent.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 async def run(folder: Path, order: Object) -> None:
     """Serve until the process is ended."""
     from chaos.argo import ArgoCD, control, ingress
@@ -325,6 +337,6 @@ async def run(folder: Path, order: Object) -> None:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.stdin.readline())
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(Path(sys.argv[1]), given))
+    order = json.loads(sys.stdin.readline())
+    ended_with(sys.stdin)
+    asyncio.run(run(Path(sys.argv[1]), order))

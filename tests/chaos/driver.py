@@ -49,13 +49,13 @@ class Result:
 class World:
     """One world being played."""
 
-    def __init__(self, found: Scene, seed: str, lives: int, first: int) -> None:
+    def __init__(self, found: Scene, seed: str, lives: int, first: int, only: frozenset[str]) -> None:
         self.scene = found
         self.eyes = Eyes(found)
         self.sightings = Sightings()
         self.lives: list[Life] = []
         self._seed = seed
-        self.weather = Weather(found, self.lives, seed)
+        self.weather = Weather(found, self.lives, seed, only)
         for n in range(lives):
             service = SERVICES[n % len(SERVICES)]
             name, place = f"life-{first + n}", n // len(SERVICES) * COMMITS
@@ -210,12 +210,21 @@ class World:
         return [Violation(6, None, f"a traceback: {kind}") for kind in found]
 
 
-async def play(engine: str, seed: str, lives: int, first: int, storm: float, *, expire: bool) -> Result:
+async def play(
+    engine: str,
+    seed: str,
+    lives: int,
+    *,
+    first: int = 0,
+    storm: float = 10.0,
+    expire: bool = False,
+    only: frozenset[str] = frozenset(),
+) -> Result:
     """Play one world and judge it."""
     begun = time.monotonic()
     result = Result(seed, engine, lives)
     async with scene(engine, seed, (lives // len(SERVICES) + 1) * COMMITS) as found:
-        world = World(found, seed, lives, first)
+        world = World(found, seed, lives, first, only)
         found.start()
         if not await found.runs():
             raise RuntimeError(f"greenroom does not start: {found.log.read_text()[-2000:]}")

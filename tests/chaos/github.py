@@ -7,7 +7,6 @@ with `python -m chaos.github FOLDER`; it writes its addresses to `FOLDER/github.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import json
 import random
@@ -25,6 +24,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from chaos.cluster import ended_with
 from chaos.judge import BOT
 from greenroom.serving import running
 from greenroom.simulator.app import PAGE, Simulator, _application
@@ -389,5 +389,5 @@ class GitHub:
 
 if __name__ == "__main__":
     order = json.loads(sys.stdin.readline())
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(GitHub(order["seed"], order["secret"]).run(Path(sys.argv[1])))
+    ended_with(sys.stdin)
+    asyncio.run(GitHub(order["seed"], order["secret"]).run(Path(sys.argv[1])))

@@ -260,7 +260,7 @@ def _alive(
     found = []
     rows = ROW.findall(text)
     if not rows:
-        found.append(Violation(4, key, "the comment says ready, and names no version"))
+        return [Violation(4, key, "the comment says ready, and names no version")]
     for _, url, short in rows:
         host = url.partition("://")[2].partition(":")[0].partition("/")[0]
         status, body = look.answers.get(host, (0, {}))
@@ -271,7 +271,7 @@ def _alive(
             found.append(Violation(4, key, f"the comment says {short} is ready; {host} answers {status} with {was!r}"))
         for service, number in chosen:
             leads = str(body.get("links", {}).get(service, ""))
-            right = re.search(rf"\\b{service}(-pr-{number}\\.|\\.[a-z-]+-{number}:)", leads)
+            right = re.search(rf"\b{service}(-pr-{number}\.|\.[a-z-]+-{number}:)", leads)
             if names[service, number] in wanted and not right and status == 200:
                 found.append(Violation(7, key, f"a person chose {service}#{number}; the link leads to {leads!r}"))
     return found + _old_hosts(key, look, text)

@@ -208,7 +208,7 @@ class Scene:
                 env={**os.environ, **SECRETS, "NO_PROXY": "*", "no_proxy": "*", "POD_NAME": "greenroom-0"},
             )
 
-    async def runs(self, seconds: float = 40.0) -> bool:
+    async def runs(self, seconds: float = 120.0) -> bool:
         """Wait until it answers; False when it ended instead."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process and self.process.poll() is None:
@@ -279,7 +279,8 @@ def commits(folder: Path, count: int) -> tuple[list[str], list[str]]:
     return made[:count], made[count:]
 
 
-async def _child(folder: Path, module: str, order: Json) -> subprocess.Popen[bytes]:
+def _child(folder: Path, module: str, order: Json) -> subprocess.Popen[bytes]:
+    """Start a process of the scene. It ends when its standard input does: with us, whatever becomes of us."""
     with (folder / f"{module}.log").open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", f"chaos.{module}", str(folder)],
@@ -290,10 +291,16 @@ async def _child(folder: Path, module: str, order: Json) -> subprocess.Popen[byt
         )
     assert child.stdin
     child.stdin.write(json.dumps(order).encode() + b"\n")
-    child.stdin.close()
-    for _ in range(600):
+    child.stdin.flush()
+    return child
+
+
+async def _noted(folder: Path, module: str, child: subprocess.Popen[bytes]) -> Json:
+    """What a process of the scene notes once it can be reached."""
+    for _ in range(1200):
         if (folder / f"{module}.json").exists():
-            return child
+            found: Json = json.loads((folder / f"{module}.json").read_text())
+            return found
         if child.poll() is not None:
             break
         await asyncio.sleep(0.05)
@@ -311,15 +318,13 @@ async def scene(engine: str, seed: str, count: int) -> AsyncIterator[Scene]:
         found = Scene(folder, engine, seed, client, {name: free_port() for name in names})
         try:
             order = {"seed": seed, "secret": SECRETS["GREENROOM_WEBHOOK_SECRET"]}
-            children.append(await _child(folder, "github", order))
-            found.github = json.loads((folder / "github.json").read_text())
+            children.append(_child(folder, "github", order))
+            found.github = await _noted(folder, "github", children[-1])
             if engine == "argocd":
-                plugin = {
-                    "plugin": f"http://127.0.0.1:{found.ports['plugin']}",
-                    "token": SECRETS["GREENROOM_PLUGIN_TOKEN"],
-                }
-                children.append(await _child(folder, "cluster", {"seed": seed, **plugin}))
-                found.cluster = json.loads((folder / "cluster.json").read_text())
+                plugin = f"http://127.0.0.1:{found.ports['plugin']}"
+                order = {"seed": seed, "plugin": plugin, "token": SECRETS["GREENROOM_PLUGIN_TOKEN"]}
+                children.append(_child(folder, "cluster", order))
+                found.cluster = await _noted(folder, "cluster", children[-1])
             await _people(found)
             for service in SERVICES:
                 found.good[service.name], found.bad[service.name] = _commits(found, service, count)
@@ -335,6 +340,8 @@ async def scene(engine: str, seed: str, count: int) -> AsyncIterator[Scene]:
             for child in children:
                 child.kill()
                 child.wait()
+                if child.stdin:
+                    child.stdin.close()
             if found.state.is_mount():
                 subprocess.run(["umount", "-l", str(found.state)], check=False)
             shutil.rmtree(folder, ignore_errors=True)

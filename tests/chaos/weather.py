@@ -45,11 +45,15 @@ GARBAGE = (b"", b"{", b"null", b"[]", b"\x00" * 64, b'{"uid": 1}')
 
 
 class Weather:
-    """The faults of one world. `lives` are those whose pull requests there are; violations are noted here too."""
+    """The faults of one world. `lives` are those whose pull requests there are; violations are noted here too.
 
-    def __init__(self, scene: Scene, lives: list[Life], seed: str) -> None:
+    `only` names the faults that may happen, all when it is empty: for the smallest world that still shows a violation.
+    """
+
+    def __init__(self, scene: Scene, lives: list[Life], seed: str, only: frozenset[str] = frozenset()) -> None:
         self._scene = scene
         self._lives = lives
+        self._only = only
         self._chance = {t: random.Random(f"{seed} {t}") for t in ("sky", "machine", "names")}
         self.down = False
         self.released: list[tuple[float, tuple[int, int]]] = []
@@ -87,23 +91,27 @@ class Weather:
             if await scene.runs():
                 self.down = False
                 return
+            await scene.end()
         raise RuntimeError(f"greenroom does not start: {scene.log.read_text(errors='replace')[-1500:]}")
 
     async def _track(self, step: Callable[[], Awaitable[None]], end: float) -> None:
         while time.monotonic() < end:
             await step()
 
+    def _may(self, fault: str) -> bool:
+        return not self._only or fault in self._only
+
     # --- GitHub ---
 
     async def _sky(self) -> None:
         chance = self._chance["sky"]
         weather: dict[str, object] = {}
-        for name in chance.sample(sorted(SKY), chance.choice((0, 1, 1, 2, 3, 5))):
+        for name in filter(self._may, chance.sample(sorted(SKY), chance.choice((0, 1, 1, 2, 3, 5)))):
             weather[name] = round(chance.uniform(*SKY[name]), 2)
         numbers = [life.intent.number for life in self._lives if hasattr(life, "intent")]
-        if numbers and chance.random() < 0.2:
+        if numbers and chance.random() < 0.2 and self._may("hidden"):
             weather["hidden"] = chance.sample(numbers, 1)
-        if numbers and chance.random() < 0.2:
+        if numbers and chance.random() < 0.2 and self._may("locked"):
             weather["locked"] = chance.sample(numbers, 1)
         self._scene.say(f"GitHub: {weather}")
         await self._scene.weather(**weather)
@@ -123,8 +131,10 @@ class Weather:
         else:
             steps += [self._cluster, self._cluster]
         step = chance.choice(steps)
-        self._scene.say(f"the machine: {step.__name__.strip('_')}")
-        await step(chance)
+        name = step.__name__.strip("_")
+        if self._may(name):
+            self._scene.say(f"the machine: {name}")
+            await step(chance)
 
     async def _kill(self, chance: random.Random) -> None:
         self.down = True
@@ -215,9 +225,10 @@ class Weather:
         await asyncio.sleep(chance.uniform(1.0, 5.0))
         steps = [self._rename_repository, self._rename_short, self._other_label, self._rename_label]
         step = chance.choice([*steps, self._delete_label, self._private])
-        service = chance.choice(SERVICES).name
-        self._scene.say(f"names: {step.__name__.strip('_')} {service}")
-        await step(service, chance)
+        service, name = chance.choice(SERVICES).name, step.__name__.strip("_")
+        if self._may(name):
+            self._scene.say(f"names: {name} {service}")
+            await step(service, chance)
 
     async def _rename_repository(self, service: str, chance: random.Random) -> None:
         scene, old = self._scene, self._scene.slugs[service]
