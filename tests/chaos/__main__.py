@@ -46,6 +46,7 @@ def main() -> int:
             first=number * size,
             storm=given.storm,
             expire=number % 3 == 1,
+            room=size * 2 // 3 if number % 3 == 2 else 500,
             only=frozenset(given.only.split(",")) - {""},
         )
         result = asyncio.run(played_one)

@@ -20,7 +20,7 @@ from chaos.weather import Weather
 
 Json = dict[str, Any]
 LOOK_SECONDS = 0.4
-BOUND = {"local": 90.0, "argocd": 90.0}
+BOUND = {"local": 100.0, "argocd": 100.0}
 QUIET_SECONDS = 6.0
 QUIET_REQUESTS = 60
 QUIET_WRITES = 0
@@ -137,7 +137,7 @@ class World:
                 if comment["author"] == BOT:
                     intent.hosts |= set(HOST.findall(comment["body"]))
         looks = await self.eyes.looks(self.intents)
-        return [*judge.complaints(truth, looks, self.intents), *await self._lost_data()]
+        return [*judge.complaints(truth, looks, self.intents, self.scene.room), *await self._lost_data()]
 
     async def _lost_data(self) -> list[Violation]:
         """What was written into a database of a preview that is still the same is still there."""
@@ -197,6 +197,17 @@ class World:
         listed = (await self.scene.admin("/api/previews"))["repositories"]
         return [Violation(6, None, f"{r['name']} is still in trouble: {r['trouble']}") for r in listed if r["trouble"]]
 
+    async def reads_on(self) -> list[Violation]:
+        """Whether a change of the configuration is still taken over: a service that is added is listed."""
+        await self.scene.do({"op": "repository", "slug": "acme/extra", "private": False})
+        self.scene.extend()
+        for _ in range(60):
+            listed = (await self.scene.admin("/api/previews"))["repositories"]
+            if "extra" in [r["name"] for r in listed]:
+                return []
+            await asyncio.sleep(0.5)
+        return [Violation(6, None, "a service was added to the configuration, and 30 s later it is not known")]
+
     def log(self) -> list[Violation]:
         """Tracebacks in Greenroom's log, one of each kind."""
         text = self.scene.log.read_text(errors="replace")
@@ -219,11 +230,14 @@ async def play(
     storm: float = 10.0,
     expire: bool = False,
     only: frozenset[str] = frozenset(),
+    room: int = 500,
 ) -> Result:
     """Play one world and judge it."""
     begun = time.monotonic()
     result = Result(seed, engine, lives)
     async with scene(engine, seed, (lives // len(SERVICES) + 1) * COMMITS) as found:
+        found.room = room
+        found.configure()
         world = World(found, seed, lives, first, only)
         found.start()
         if not await found.runs():
@@ -259,6 +273,7 @@ async def _played(world: World, result: Result, storm: float, *, expire: bool) -
     calm = time.monotonic()
     result.violations += await world.calm(bound)
     result.numbers["second calm"] = round(time.monotonic() - calm, 1)
+    result.violations += await world.reads_on()
     quiet, numbers = await world.quiet()
     result.numbers |= numbers
     truth = await world.scene.truth()

@@ -15,6 +15,8 @@ from chaos.judge import BOT, KEEP, SLEEP, Intent
 from chaos.scene import PEOPLE, Scene, Service
 
 Json = dict[str, Any]
+READER = "reader"
+KINDS = {"plain": 80, "fork": 6, "draft": 7, "labeled by a reader": 7}
 ENDINGS = ("close", "close", "merge", "unlabel", "close while unlabeled")
 
 
@@ -36,6 +38,7 @@ class Life:
     labeled: bool = False
     open: bool = False
     asleep: bool = False
+    kind: str = "plain"
 
     @property
     def slug(self) -> str:
@@ -57,10 +60,12 @@ class Life:
         self.sha = self.shas.pop()
         author = self.who
         title = f"{'Hushed' if self.service.private else 'Change'} {self.name}"
-        opened = {"op": "open_pull_request", "slug": self.slug, "head": f"branch-{self.name}", "sha": self.sha}
+        self.kind = self.chance.choices(list(KINDS), list(KINDS.values()))[0]
+        opened: Json = {"op": "open_pull_request", "slug": self.slug, "head": f"branch-{self.name}", "sha": self.sha}
+        opened |= {"draft": self.kind == "draft", "fork": "stranger/fork" if self.kind == "fork" else None}
         [number] = await self.scene.do({**opened, "by": author, "title": title, "body": ""})
         repo = self.scene.ids[self.service.name]
-        self.intent = Intent(self.name, repo, int(number), self.service.name, self.slug)
+        self.intent = Intent(self.name, repo, int(number), self.service.name, may=self.kind != "fork")
         self.intent.hosts.add(f"{self.service.name}-pr-{number}.preview.localhost")
         self.open = True
         self.images.append(self.sha)
@@ -95,6 +100,12 @@ class Life:
         if not self.open:
             await self.do("reopen", by=self.who)
             self.open = True
+        if self.kind == "draft":
+            await self.do("ready_for_review", by=self.who)
+        if self.kind == "labeled by a reader":
+            self.kind = "plain"
+            await self.do("unlabel", label=self.scene.label, by=self.who)
+            self.labeled = False
         if not self.labeled:
             await self.label()
 
@@ -115,7 +126,8 @@ class Life:
     # --- what people do ---
 
     async def label(self) -> None:
-        await self.do("label", label=self.scene.label, by=self.who)
+        by = READER if self.kind == "labeled by a reader" else self.who
+        await self.do("label", label=self.scene.label, by=by)
         self.labeled = True
 
     async def unlabel(self) -> None:
@@ -190,7 +202,6 @@ class Life:
         mine = next(p for p in truth["pulls"] if (p["repo"], p["number"]) == self.intent.key)
         for comment in [c for c in mine["comments"] if c["author"] == BOT][:1]:
             if self.chance.random() < 0.3:
-                self.intent.deleted_comment = True
                 await self.scene.do({"op": "delete_comment", "slug": self.slug, "comment_id": comment["id"]})
                 return
             body = self.chance.choice([" " + comment["body"], comment["body"].replace("greenroom:", "x"), "Spoiled"])

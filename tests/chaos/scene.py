@@ -96,6 +96,8 @@ class Scene:
     good: dict[str, list[str]] = field(default_factory=dict)
     bad: dict[str, list[str]] = field(default_factory=dict)
     label: str = LABEL
+    domain: str = "preview.localhost"
+    room: int = 500
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     events: list[str] = field(default_factory=list)
@@ -157,13 +159,18 @@ class Scene:
             _write(services / f"{service.name}.yaml", json.dumps(spec, indent=1))
         _write(self.platform / "greenroom.yaml", json.dumps({**self._yaml(), **changes}, indent=1))
 
+    def extend(self) -> None:
+        """Add a service to the catalog, whose repository is on GitHub."""
+        spec = {"repository": "acme/extra", "image": f"{self.github['registry']}/acme/extra", "port": 8080}
+        _write(self.platform / "services" / "extra.yaml", json.dumps(spec))
+
     def _yaml(self) -> Json:
         ports = self.ports
         listens = ("webhook", "plugin", "dashboard", "admin", "metrics")
         made: Json = {
             "installation": self.installation,
             "label": self.label,
-            "domain": "preview.localhost",
+            "domain": self.domain,
             "scheme": "http",
             "engine": self.engine,
             "resync": "2s",
@@ -178,7 +185,7 @@ class Scene:
                 "keepLabel": KEEP,
                 "sleepLabel": SLEEP,
             },
-            "limits": {"total": 500, "perRepository": 200, "perAuthor": 100},
+            "limits": {"total": self.room, "perRepository": 200, "perAuthor": 100},
             "listen": {name: f"127.0.0.1:{ports[name]}" for name in listens},
         }
         if self.engine == "local":
@@ -363,6 +370,7 @@ async def _people(found: Scene) -> None:
         found.ids[service.name] = int(number)
         for person in PEOPLE:
             await found.do({"op": "collaborator", "slug": service.slug, "login": person, "permission": "write"})
+        await found.do({"op": "collaborator", "slug": service.slug, "login": "reader", "permission": "read"})
     await found.do({"op": "hooks", "url": f"http://127.0.0.1:{found.ports['webhook']}/webhook"})
 
 

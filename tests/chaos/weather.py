@@ -224,7 +224,7 @@ class Weather:
         chance = self._chance["names"]
         await asyncio.sleep(chance.uniform(1.0, 5.0))
         steps = [self._rename_repository, self._rename_short, self._other_label, self._rename_label]
-        step = chance.choice([*steps, self._delete_label, self._private])
+        step = chance.choice([*steps, self._delete_label, self._private, self._other_domain])
         service, name = chance.choice(SERVICES).name, step.__name__.strip("_")
         if self._may(name):
             self._scene.say(f"names: {name} {service}")
@@ -246,6 +246,18 @@ class Weather:
         await asyncio.sleep(chance.uniform(1.5, 4.0))
         if chance.random() < 0.5:
             scene.shorts[service] = old
+            scene.configure()
+        else:
+            await self.release(lambda key, hold: hold.startswith("config-names"))
+
+    async def _other_domain(self, service: str, chance: random.Random) -> None:
+        """Another domain gives every preview another address, once a person releases that."""
+        scene, old = self._scene, self._scene.domain
+        scene.domain = "review.localhost" if old == "preview.localhost" else "preview.localhost"
+        scene.configure()
+        await asyncio.sleep(chance.uniform(1.5, 4.0))
+        if chance.random() < 0.5:
+            scene.domain = old
             scene.configure()
         else:
             await self.release(lambda key, hold: hold.startswith("config-names"))
