@@ -157,12 +157,12 @@ class Eyes:
         return ""
 
     async def read(self, key: Key) -> set[str]:
-        """The tokens in a preview's database."""
+        """The tokens in a preview's database; none while it cannot be read."""
         for name in (await self.databases()).get(key, [])[:1]:
             try:
                 async with await self._connection(name) as connection:
                     found = await (await connection.execute("SELECT token FROM chaos")).fetchall()
-            except psycopg.errors.UndefinedTable:
+            except (OSError, psycopg.Error):
                 return set()
             return {str(row[0]) for row in found}
         return set()
