@@ -106,7 +106,8 @@ class Weather:
     async def _sky(self) -> None:
         chance = self._chance["sky"]
         weather: dict[str, object] = {}
-        for name in filter(self._may, chance.sample(sorted(SKY), chance.choice((0, 1, 1, 2, 3, 5)))):
+        names = sorted(filter(self._may, SKY))
+        for name in chance.sample(names, min(len(names), chance.choice((0, 1, 1, 2, 3, 5)))):
             weather[name] = round(chance.uniform(*SKY[name]), 2)
         numbers = [life.intent.number for life in self._lives if hasattr(life, "intent")]
         if numbers and chance.random() < 0.2 and self._may("hidden"):
@@ -130,10 +131,9 @@ class Weather:
             steps += [self._full, self._full] if self._scene.state.is_mount() else []
         else:
             steps += [self._cluster, self._cluster]
-        step = chance.choice(steps)
-        name = step.__name__.strip("_")
-        if self._may(name):
-            self._scene.say(f"the machine: {name}")
+        if steps := [s for s in steps if self._may(s.__name__.strip("_"))]:
+            step = chance.choice(steps)
+            self._scene.say(f"the machine: {step.__name__.strip('_')}")
             await step(chance)
 
     async def _kill(self, chance: random.Random) -> None:
@@ -224,10 +224,10 @@ class Weather:
         chance = self._chance["names"]
         await asyncio.sleep(chance.uniform(1.0, 5.0))
         steps = [self._rename_repository, self._rename_short, self._other_label, self._rename_label]
-        step = chance.choice([*steps, self._delete_label, self._private, self._other_domain])
-        service, name = chance.choice(SERVICES).name, step.__name__.strip("_")
-        if self._may(name):
-            self._scene.say(f"names: {name} {service}")
+        steps += [self._delete_label, self._private, self._other_domain]
+        if steps := [s for s in steps if self._may(s.__name__.strip("_"))]:
+            step, service = chance.choice(steps), chance.choice(SERVICES).name
+            self._scene.say(f"names: {step.__name__.strip('_')} {service}")
             await step(service, chance)
 
     async def _rename_repository(self, service: str, chance: random.Random) -> None:
