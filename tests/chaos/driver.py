@@ -117,6 +117,8 @@ class World:
             turn += 1
             if turn % 3 == 0:
                 await self._releases()
+            if turn % 10 == 0:  # GitHub goes on: somebody says something somewhere
+                await asyncio.gather(*(life.do("comment", body="Nice.", by=life.who) for life in self.lives[-3:]))
             await self.weather.watched()
             found = await self._complaints()
             if not found or time.monotonic() > end:

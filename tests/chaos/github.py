@@ -39,23 +39,29 @@ SNAPSHOTS, SNAPSHOT_SECONDS = 12, 0.6
 
 
 class Lagging(Simulator):
-    """A simulator whose reads come from replicas that are some seconds behind, each answer from another one."""
+    """A simulator whose reads come from replicas: with the chance `lag` each answer from another one, some seconds behind;
+    with `behind` all answers from one that is so many seconds behind.
+    """
 
     def __init__(self, world: World, chance: random.Random) -> None:
         super().__init__(world)
         self.lag = 0.0
+        self.behind = 0.0
         self._chance = chance
-        self._past: deque[Starlette] = deque(maxlen=SNAPSHOTS)
+        self._past: deque[tuple[float, Starlette]] = deque(maxlen=SNAPSHOTS)
 
     def remember(self) -> None:
         """Keep the world as it is now."""
         past = copy.copy(self.world)
         past.repositories = copy.deepcopy(self.world.repositories)
-        self._past.append(_application(past))
+        self._past.append((time.monotonic(), _application(past)))
 
     def _world_for(self, path: str) -> Starlette:
+        if self._past and self.behind:
+            wanted = time.monotonic() - self.behind
+            return min(self._past, key=lambda past: abs(past[0] - wanted))[1]
         if self._past and self._chance.random() < self.lag:
-            return self._chance.choice(self._past)
+            return self._chance.choice(self._past)[1]
         return super()._world_for(path)
 
 
@@ -77,6 +83,7 @@ class Door:
         """Let another weather begin."""
         self.weather = weather
         self._simulator.lag = float(weather.get("lag", 0.0))
+        self._simulator.behind = float(weather.get("behind", 0.0))
         self._simulator.world.faults.off()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -326,7 +333,7 @@ class GitHub:
         getattr(world, name)(**given)
         if name in ("rename_label", "delete_label", "delete_comment"):
             repo = world.repository(given["slug"])
-            for pull in repo.pull_requests.values():
+            for pull in repo.pull_requests.values() if name != "delete_comment" else ():
                 self.journal.note(repo, pull, name, "an admin")
         return None
 
@@ -379,7 +386,7 @@ class GitHub:
             try:
                 while True:
                     await asyncio.sleep(SNAPSHOT_SECONDS)
-                    if self.simulator.lag:
+                    if self.door.weather:
                         self.simulator.remember()
                     if self.chance.random() < 0.3 or not self.door.weather:
                         self.hooks.send_late()

@@ -44,7 +44,7 @@ def history(result: Result, violation: Violation) -> Iterable[str]:
     """The life of one pull request, in order."""
     repo, number = violation.key or (0, 0)
     for entry in result.journal:
-        if (entry["repo"], entry.get("number")) == (repo, number):
+        if (entry["repo"], entry.get("number")) == (repo, number) and not entry["who"].startswith("build-bot"):
             state = "open" if entry["open"] else "closed"
             said = f" -> {' '.join(entry['body'].split())[:160]!r}" if "body" in entry else ""
             yield f"{entry['t']:9.2f} {entry['event']} by {entry['who']}: {state} {entry['labels']} {entry['sha'][:7]}{said}"

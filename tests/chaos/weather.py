@@ -35,6 +35,7 @@ SKY = {
     "lost-patch": (0.1, 0.6),
     "shape": (0.05, 0.5),
     "lag": (0.3, 0.9),
+    "behind": (1.5, 6.0),
     "webhook-lost": (0.1, 0.9),
     "webhook-duplicated": (0.1, 0.5),
     "webhook-late": (0.1, 0.5),
@@ -105,7 +106,7 @@ class Weather:
 
     async def _sky(self) -> None:
         chance = self._chance["sky"]
-        weather: dict[str, object] = {}
+        weather: dict[str, object] = {"stormy": 0}
         names = sorted(filter(self._may, SKY))
         for name in chance.sample(names, min(len(names), chance.choice((0, 1, 1, 2, 3, 5)))):
             weather[name] = round(chance.uniform(*SKY[name]), 2)
