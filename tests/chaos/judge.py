@@ -94,27 +94,37 @@ def when(text: str) -> datetime:
 
 
 @dataclass(slots=True)
+class Sighting:
+    """What was seen from one moment of the monotonic clock until another, without a change."""
+
+    begun: float
+    until: float
+    previews: dict[Key, frozenset[str]]
+
+
+@dataclass(slots=True)
 class Sightings:
     """Which previews were seen when. A preview is the same as long as its uid is."""
 
-    seen: list[tuple[float, dict[Key, frozenset[str]]]] = field(default_factory=list)
+    seen: list[Sighting] = field(default_factory=list)
 
     def add(self, at: float, previews: dict[Key, frozenset[str]]) -> None:
-        """Add what was seen at a moment of the monotonic clock."""
-        if not self.seen or self.seen[-1][1] != previews:
-            self.seen.append((at, previews))
+        """Add what was seen at a moment."""
+        if self.seen and self.seen[-1].previews == previews:
+            self.seen[-1].until = at
+        else:
+            self.seen.append(Sighting(at, at, previews))
 
     def vanished(self) -> list[tuple[Key, str, float, float]]:
         """Each preview that went: which, its uid, when it was last known not to be there, when it was found gone."""
         begun: dict[tuple[Key, str], float] = {}
-        found, before, before_at = [], dict[Key, frozenset[str]](), 0.0
-        for at, now in self.seen:
-            for key in before.keys() | now.keys():
-                old, new = before.get(key, frozenset()), now.get(key, frozenset())
-                for uid in new - old:
-                    begun[key, uid] = before_at
-                found += [(key, uid, begun.get((key, uid), 0.0), at) for uid in old - new]
-            before, before_at = now, at
+        found, before = [], Sighting(0.0, 0.0, {})
+        for now in self.seen:
+            for key in before.previews.keys() | now.previews.keys():
+                old, new = before.previews.get(key, frozenset()), now.previews.get(key, frozenset())
+                begun |= {(key, uid): before.until for uid in new - old}
+                found += [(key, uid, begun[key, uid], now.begun) for uid in old - new]
+            before = now
         return found
 
 
@@ -156,7 +166,7 @@ def _unjustified(said: list[Json], happened: list[Json], since: float, at: float
         elif not reason["open"] or not (why_not := _label_left_rightly(happened, at)):
             return ""
         else:
-            why = why_not
+            why = why or why_not
     return why
 
 
@@ -252,7 +262,8 @@ def _alive(
     if not look.uid:
         return [Violation(2, key, f"a preview is wanted, and there is none; the comment says {state!r}")]
     if SLEEP in pull["labels"]:
-        return _asleep(key, look, state)
+        awake = sha in intent.bad and "failed" in state  # others use it, and it cannot start
+        return [] if awake else _asleep(key, look, state)
     if sha in intent.bad:
         return [] if "failed" in state else [Violation(3, key, f"the commit cannot start; the comment says {state!r}")]
     if "ready" not in state and "expiring" not in state:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,7 @@ class Life:
             (self.talk, 3),
             (self.relabel, 2),
             (self.reopen, 2),
+            (self.flap, 2),
             (self.sleep, 2),
             (self.use, 3),
             (self.spoil, 2),
@@ -174,6 +176,24 @@ class Life:
             await self.pause(2.5)
         await self.do("reopen", by=self.who)
         self.open = True
+
+    async def flap(self) -> None:
+        """Close and reopen it, or take the label off and on; then a replica shows the moment between the two again."""
+        off, on = ("close", "reopen") if self.chance.random() < 0.5 else ("unlabel", "label")
+        if not (self.open and self.labeled):
+            return
+        label = {"label": self.scene.label} if on == "label" else {}
+        quiet = {"stormy": 0, "webhook-lost": 1}
+        await self.scene.weather(**quiet)
+        await self.do(off, by=self.who, **label)
+        between = time.monotonic() + self.chance.uniform(0.3, 0.6)
+        await asyncio.sleep(self.chance.uniform(0.8, 1.3))
+        await self.do(on, by=self.who, **label)
+        await asyncio.sleep(self.chance.uniform(1.0, 3.0))
+        for _ in range(3):
+            await self.scene.weather(**quiet, behind=time.monotonic() - between)
+            await asyncio.sleep(self.chance.uniform(0.5, 1.0))
+        await self.scene.weather(stormy=0)
 
     async def sleep(self) -> None:
         self.asleep = not self.asleep
