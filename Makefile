@@ -7,7 +7,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
+.PHONY: help demo test unit check format bench chaos mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s  %s\n", $$1, $$2}'
 
@@ -50,6 +50,10 @@ bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluste
 
 bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
+
+chaos: $(STAMP) ## many random lives under random faults; LIVES=1000 SEED=7 ENGINE=local or argocd, LIFE=123
+	PYTHONPATH=tests $(BIN)/python -m chaos --engine $(or $(ENGINE),local) --lives $(or $(LIVES),48) \
+	    $(if $(SEED),--seed $(SEED)) $(if $(LIFE),--life $(LIFE)) $(CHAOS)
 
 mutations: $(STAMP) ## take each safety rule out; the test named after it must turn red
 	$(BIN)/python tests/mutations.py
