@@ -39,13 +39,13 @@ SNAPSHOTS, SNAPSHOT_SECONDS = 12, 0.6
 
 
 class Lagging(Simulator):
-    """A simulator whose reads come from replicas: with the chance `lag` each answer from another one, some seconds behind;
+    """A simulator whose reads come from replicas: with the chance `share_behind` each answer from another one, some seconds behind;
     with `behind` all answers from one that is so many seconds behind.
     """
 
     def __init__(self, world: World, chance: random.Random) -> None:
         super().__init__(world)
-        self.lag = 0.0
+        self.share_behind = 0.0
         self.behind = 0.0
         self._chance = chance
         self._past: deque[tuple[float, Starlette]] = deque(maxlen=SNAPSHOTS)
@@ -56,13 +56,13 @@ class Lagging(Simulator):
         past.repositories = copy.deepcopy(self.world.repositories)
         self._past.append((time.monotonic(), _application(past)))
 
-    def _world_for(self, path: str) -> Starlette:
+    def _reader(self, path: str) -> Starlette:
         if self._past and self.behind:
             wanted = time.monotonic() - self.behind
             return min(self._past, key=lambda past: abs(past[0] - wanted))[1]
-        if self._past and self._chance.random() < self.lag:
+        if self._past and self._chance.random() < self.share_behind:
             return self._chance.choice(self._past)[1]
-        return super()._world_for(path)
+        return super()._reader(path)
 
 
 class Door:
@@ -82,7 +82,7 @@ class Door:
     def change(self, weather: Json) -> None:
         """Let another weather begin."""
         self.weather = weather
-        self._simulator.lag = float(weather.get("lag", 0.0))
+        self._simulator.share_behind = float(weather.get("lag", 0.0))
         self._simulator.behind = float(weather.get("behind", 0.0))
         self._simulator.world.faults.off()
 
