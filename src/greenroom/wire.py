@@ -215,7 +215,7 @@ class Instance:
 
     def _distance(self) -> float:
         """The seconds between two passes of a repository, by what is left of GitHub's budget, once that is known."""
-        budget = getattr(self._reconciler.parts.sources.github, "budget", None)
+        budget = self._reconciler.parts.sources.github.budget
         return spaced(budget.remaining, budget.limit) if budget else DISTANCE
 
     def _unread(self) -> bool:

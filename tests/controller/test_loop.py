@@ -83,6 +83,23 @@ async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
     assert passes.ended == 3
 
 
+async def test_loop_goes_on_when_reporting_a_trouble_fails() -> None:
+    passes = Passes(Doubt("not whole"))
+    told: list[str] = []
+
+    def trouble(name: str, why: str) -> None:
+        told.append(why)
+        raise KeyError("the board")
+
+    passes.loop = Loop(passes.one, trouble, resync=1000, distance=lambda: 0.0)
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    passes.loop.wake("shop")
+    await passes.seen(2)
+    await passes.loop.stop()
+    assert told == ["not whole"]
+
+
 async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
     passes = Passes()
     passes.gate.clear()

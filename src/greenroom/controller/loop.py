@@ -13,9 +13,11 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
+from greenroom.background import supervised
 from greenroom.errors import FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -88,8 +90,8 @@ class Loop:
             del self._keys[gone]
         for new in keys - self._keys.keys():
             self._keys[new] = _Key(due=time.monotonic())
-            running = self._run(new, self._keys[new], after=self._tasks.get(new))
-            self._tasks[new] = asyncio.create_task(running, name=f"loop {new}")
+            running = partial(self._run, new, self._keys[new], self._tasks.get(new))
+            self._tasks[new] = asyncio.create_task(supervised(f"passes over {new}", running), name=f"loop {new}")
 
     def hint(self, key: str) -> None:
         """GitHub spoke of this key: look at it again, at a distance from its last pass. An unknown key is ignored."""
