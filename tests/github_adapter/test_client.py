@@ -74,14 +74,15 @@ async def test_labels_events_and_our_comment_are_found_behind_the_first_hundred(
         assert (confirmed.label_events, confirmed.comment) == (pull_request.label_events, pull_request.comment)
 
 
-async def test_more_labels_than_github_shows_at_once_are_doubt() -> None:
+async def test_more_labels_than_github_shows_at_once_are_doubt_about_that_pull_request_alone() -> None:
     async with adapter() as (world, github):
-        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        for branch in ("b", "c"):
+            world.open_pull_request("acme/shop", head=branch, sha=SHA, by="ada")
         for n in range(101):
             world.label("acme/shop", 1, f"label-{n}", "ada")
-        answer = (await github.listings(["acme/shop"]))["acme/shop"]
-        assert isinstance(answer, Doubt)
-        assert "more labels than GitHub shows" in str(answer)
+        found = await listing(github)
+        assert [p.identity.number for p in found.pull_requests] == [2]
+        assert "acme/shop#1 has more labels than GitHub shows" in found.doubts[1]
 
 
 async def test_a_page_that_has_not_changed_costs_a_304_and_is_whole() -> None:

@@ -149,3 +149,18 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     story.world.close(SLUG, first, "ada")
     await story.passes()
     assert story.living == {second}
+
+
+async def test_a_review_counts_from_its_submission_and_not_from_its_first_pending_comment(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    review = story.world.begin_review(SLUG, number, "grace")
+    story.pass_time(days=2, hours=1)
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+    story.world.submit_review(SLUG, number, review)
+    await story.passes(3)
+    assert "### Preview ready" in story.comment(number)
+    story.pass_time(days=1)
+    await story.passes(4)
+    assert story.living == {number}

@@ -95,7 +95,8 @@ async def gather(
     """
     facts = Facts(listing, observed)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
+    asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
+    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, *each) for each in asked_of))
     confirmed = dict(zip(numbers, answers, strict=True))
     facts = replace(
         facts,
@@ -122,9 +123,9 @@ async def gather(
     )
 
 
-async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+async def _confirm(github: GitHub, slug: str, number: int, label: str) -> Confirmation | str:
     try:
-        return await github.pull_request(slug, number)
+        return await github.pull_request(slug, number, label)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:

@@ -137,6 +137,7 @@ class Reconciler:
         A pull request that is closed, or lost its label, has forgotten it.
         """
         asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
+        asking |= {Identity(facts.listing.repository_id, number) for number in facts.listing.doubts}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():
@@ -287,7 +288,7 @@ class Reconciler:
             return AGAIN
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
-        stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
+        stale = bool(facts.stale or facts.listing.doubts) or _doubtful(facts) or freshness.unseen(repository_id, seen)
         waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
         return min((w for w in waits if w is not None), default=None)
 

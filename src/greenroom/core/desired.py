@@ -6,7 +6,7 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,7 +56,22 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     for identity in ours.held - listed.keys():
         row = _row(facts, identity)
         verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
+    verdicts |= _not_understood(facts, verdicts)
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
+
+
+def _not_understood(facts: Facts, verdicts: Mapping[Identity, Verdict]) -> dict[Identity, Stay]:
+    """Return what is said of pull requests in the list that could not be understood.
+
+    Their previews stay, unless the read by number is clear: then that verdict stands.
+    """
+    found = {}
+    for number, why in facts.listing.doubts.items():
+        identity = Identity(facts.listing.repository_id, number)
+        known = verdicts.get(identity)
+        if known is None or (isinstance(known, Stay) and not known.hold):
+            found[identity] = Stay(Stage.HELD if known else Stage.BLOCKED, reasons.not_understood(why))
+    return found
 
 
 def remembered(number: int, facts: Facts) -> Memory:

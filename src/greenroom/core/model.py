@@ -43,9 +43,15 @@ class Actor:
     kind: Kind = Kind.PERSON
 
 
+UNKNOWN_LABEL = ""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """A label put on (`added`) or taken off, by whom and when."""
+    """A label put on (`added`) or taken off, by whom and when.
+
+    `label` is `UNKNOWN_LABEL` when GitHub no longer names it: that label was deleted in the repository.
+    """
 
     label: str
     added: bool
@@ -56,7 +62,8 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested;
-    `earlier` for something before what GitHub told.
+    `committed` for a commit, whose time is the one that its author's clock gave it; `earlier` for something before what
+    GitHub told.
     """
 
     kind: str
@@ -131,7 +138,10 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page."""
+    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page.
+
+    `doubts` are those that could not be understood, by number, with the sentence why: they are not in `pull_requests`.
+    """
 
     repository_id: int
     slug: str
@@ -139,15 +149,21 @@ class Listing:
     me: str
     read_at: datetime
     pull_requests: tuple[PullRequest, ...]
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says."""
+    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says.
+
+    `label_since` is when the label of its preview was made in the repository, read after the events of the pull
+    request; None while the repository has no such label.
+    """
 
     pull_request: PullRequest
     read_at: datetime
     closed_by: Actor | None = None
+    label_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

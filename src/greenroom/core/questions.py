@@ -7,13 +7,21 @@ from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
 from greenroom.core.desired import held, label_of, remembered, seeker
 from greenroom.core.gates import last_event
-from greenroom.core.model import Facts, Kind, PullRequest, Said
+from greenroom.core.model import Facts, Identity, Kind, PullRequest, Said
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
     """Pull requests to read by number: held by the engine, but not listed as open and labelled."""
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
     return tuple(sorted(i.number for i in held(facts) - labelled))
+
+
+def label(number: int, facts: Facts, platform: Platform) -> str:
+    """The label that a removal of this preview is about: the one that it was made under."""
+    identity = Identity(facts.listing.repository_id, number)
+    preview = facts.observed.previews.get(identity)
+    row = facts.observed.row(identity) or (preview.row if preview else None)
+    return row.naming.label if row else platform.label
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:

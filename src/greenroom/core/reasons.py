@@ -352,6 +352,14 @@ def unconfirmed(why: str) -> Reason:
     )
 
 
+def not_understood(why: str) -> Reason:
+    return Reason(
+        "not-understood",
+        plain(why, 300),
+        "Nothing changes until GitHub gives a complete answer; it is asked again.",
+    )
+
+
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
@@ -364,6 +372,22 @@ def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
         f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
+        "Put it on again to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_deleted(label: str) -> Reason:
+    return Reason(
+        "label-deleted",
+        f"The label `{plain(label)}` was deleted in the repository, so nobody took it off this pull request.",
+        "Create the label again and put it on to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_taken_by_ghost(label: str) -> Reason:
+    return Reason(
+        "label-taken-by-ghost",
+        f"The label `{plain(label)}` was taken off by an account that no longer exists.",
         "Put it on again to keep the preview; the platform team lets it go with",
     )
 

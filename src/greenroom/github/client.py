@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from greenroom.core.model import Confirmation, Listing, Permission, PullRequest
+from greenroom.core.model import Confirmation, Listing, Permission, PullRequest, State
 from greenroom.errors import Doubt, FixConfiguration, GreenroomError
 from greenroom.github import queries, translate
 from greenroom.github.clock import Clock
@@ -99,6 +99,7 @@ class GitHub:
     async def _take(self, reading: _Reading, answer: Mapping[str, Any], alias: str) -> None:
         """Add one page to a reading; the last one makes the list."""
         wrong = [e for e in answer.get("errors") or [] if (e.get("path") or [alias])[0] == alias]
+        wrong = [e for e in wrong if not translate.concerns_one(e)]
         repository = (answer.get("data") or {}).get(alias)
         if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
             raise NotFound(
@@ -114,7 +115,7 @@ class GitHub:
             )
         reading.read_at = reading.read_at or self._clock.now()
         page = repository["pullRequests"]
-        reading.nodes += page["nodes"]
+        reading.nodes += translate.marked(page["nodes"], answer.get("errors") or [], alias)
         reading.repository = repository
         if page["pageInfo"]["hasNextPage"]:
             reading.cursor = page["pageInfo"]["endCursor"]
@@ -124,12 +125,20 @@ class GitHub:
     async def _listing(self, reading: _Reading, me: str) -> Listing:
         self._me = me
         total = reading.repository["pullRequests"]["totalCount"]
-        if None in reading.nodes or len(reading.nodes) != total:
+        if len(reading.nodes) != total:
             raise Doubt(
                 f"GitHub's list of {reading.slug} has {len(reading.nodes)} of {total} pull requests; it is read again."
             )
         repository_id = int(reading.repository["databaseId"])
-        found = [await self._pull_request(reading.slug, repository_id, node, me) for node in reading.nodes]
+        found, doubts = [], {}
+        for node in (n for n in reading.nodes if n is not None):  # a null says nothing; its preview is read by number
+            try:
+                found.append(await self._pull_request(reading.slug, repository_id, node, me))
+            except Doubt as error:
+                doubts[int(node["number"])] = str(error)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                name = f"{reading.slug}#{node['number']}"
+                doubts[int(node["number"])] = f"GitHub's answer about {name} lacks something ({error!r})."
         return Listing(
             repository_id=repository_id,
             slug=reading.slug,
@@ -137,10 +146,13 @@ class GitHub:
             me=me,
             read_at=reading.read_at or self._clock.now(),
             pull_requests=tuple(found),
+            doubts=doubts,
         )
 
     async def _pull_request(self, slug: str, repository_id: int, node: dict[str, Any], me: str) -> PullRequest:
         number = int(node["number"])
+        if why := node.get(translate.ERROR):
+            raise Doubt(f"GitHub's answer about {slug}#{number} is incomplete ({why}).")
         if node["labels"]["pageInfo"]["hasNextPage"]:
             raise Doubt(f"{slug}#{number} has more labels than GitHub shows at once.")
         comments, page = list(node["comments"]["nodes"]), node["comments"]["pageInfo"]
@@ -152,8 +164,11 @@ class GitHub:
         whole = await self.pull_request(slug, number)
         return replace(found, label_events=whole.pull_request.label_events)
 
-    async def pull_request(self, slug: str, number: int) -> Confirmation:
-        """One pull request by its number, with all its label events: what a removal needs."""
+    async def pull_request(self, slug: str, number: int, label: str = "") -> Confirmation:
+        """One pull request by its number, with all its label events: what a removal needs.
+
+        When it is open without `label`, it is read after the events whether the repository still has that label.
+        """
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
         events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
         comment = translate.comment(await self._comments(slug, number, None), await self.me(), self._prefix)
@@ -164,7 +179,26 @@ class GitHub:
             raise Doubt(
                 f"GitHub's answer about {slug}#{number} lacks something ({error!r}); it is read again."
             ) from None
-        return Confirmation(found, self._clock.now(), by)
+        asks = label and found.state is State.OPEN and label not in found.labels
+        since = await self._label_since(slug, found, label) if asks else None
+        return Confirmation(found, self._clock.now(), by, since)
+
+    async def _label_since(self, slug: str, found: PullRequest, label: str) -> datetime | None:
+        """Return when a label of the repository was made, None when there is none of that name.
+
+        The answer must know the pull request as it was read: a replica that lags may still show a deleted label.
+        """
+        owner, _, name = slug.partition("/")
+        number = found.identity.number
+        variables = {"owner": owner, "name": name, "number": number, "label": label}
+        data = _whole(await self._transport.query(queries.LABEL, variables))
+        try:
+            known, since = translate.label_since(data["repository"])
+        except (KeyError, TypeError, ValueError):
+            raise Doubt(f"GitHub's answer about the labels of {slug} is not whole; it is read again.") from None
+        if known < found.updated_at:
+            raise Doubt(f"GitHub's answer about the labels of {slug} is older than {slug}#{number}; it is read again.")
+        return since
 
     async def _comments(self, slug: str, number: int, after: str | None) -> list[dict[str, Any]]:
         """Every comment after that cursor; who last edited one only GraphQL tells."""
@@ -175,7 +209,7 @@ class GitHub:
             data = _whole(await self._transport.query(queries.COMMENTS, variables))
             try:
                 page = data["repository"]["pullRequest"]["comments"]
-                found += [dict(node) for node in page["nodes"]]
+                found += [dict(node) for node in page["nodes"] if node is not None]
                 if not page["pageInfo"]["hasNextPage"]:
                     return found
                 after = page["pageInfo"]["endCursor"]
@@ -243,6 +277,8 @@ class GitHub:
     async def _marked(self, slug: str, number: int, marker: str) -> int | None:
         me = await self.me()
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
+            if comment is None:
+                continue
             if translate.actor(comment["user"]).login == me and str(comment["body"]).startswith(marker):
                 return int(comment["id"])
         return None

@@ -42,7 +42,7 @@ fragment pullRequest on PullRequest {{
       ... on PullRequestCommit {{ commit {{ committedDate author {{ user {{ login }} }} }} }}
       ... on HeadRefForcePushedEvent {{ createdAt actor {_ACTOR} }}
       ... on IssueComment {{ createdAt author {_ACTOR} }}
-      ... on PullRequestReview {{ createdAt author {_ACTOR} }}
+      ... on PullRequestReview {{ submittedAt author {_ACTOR} }}
       ... on ReopenedEvent {{ createdAt actor {_ACTOR} }}
       ... on ReadyForReviewEvent {{ createdAt actor {_ACTOR} }}
       ... on ReviewRequestedEvent {{ createdAt actor {_ACTOR} }}
@@ -68,6 +68,15 @@ def _repositories(indexes: Sequence[int]) -> str:
         for i in indexes
     )
 
+
+LABEL = """
+query($owner: String!, $name: String!, $number: Int!, $label: String!) {
+  repository(owner: $owner, name: $name) {
+    label(name: $label) { createdAt }
+    pullRequest(number: $number) { updatedAt }
+  }
+}
+"""
 
 COMMENTS = f"""
 query($owner: String!, $name: String!, $number: Int!, $after: String) {{
