@@ -157,9 +157,11 @@ def test_images_of_the_merge_commit() -> None:
     verdict = found.verdicts[identity(1)]
     assert isinstance(verdict, Run)
     assert verdict.row.versions[0].sha == sha(1, 99)
-    none = desired(facts(pull_request(1, merge_sha=None)), PLATFORM, repository, NOW).verdicts[identity(1)]
-    assert isinstance(none, Stay)
-    assert none.reason.code == "no-merge-commit"
+    for conflicts, code in ((False, "merge-commit-pending"), (True, "no-merge-commit")):
+        without = pull_request(1, merge_sha=None, conflicts=conflicts)
+        none = desired(facts(without), PLATFORM, repository, NOW).verdicts[identity(1)]
+        assert isinstance(none, Stay)
+        assert none.reason.code == code
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from greenroom.core.model import (
     Missing,
     Observed,
     Permission,
+    PullRequest,
 )
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
 from greenroom.registry.client import Registry
 
@@ -93,6 +94,7 @@ async def gather(
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
+    listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
     facts = Facts(listing, observed)
     numbers = questions.numbers(facts, platform)
     asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
@@ -102,7 +104,7 @@ async def gather(
         facts,
         confirmed=confirmed,
         blocks=_blocks(sources.signer, listing, confirmed),
-        stale=_stale(sources.freshness, listing, confirmed),
+        stale=_stale(sources.freshness, listing, confirmed) | unread,
     )
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
@@ -121,6 +123,26 @@ async def gather(
         rights=rights,
         images=await _images(sources.registry, facts, platform, repository),
     )
+
+
+async def _with_files(
+    github: GitHub, facts: Facts, platform: Platform, repository: Repository
+) -> tuple[Listing, frozenset[int]]:
+    """Return the list with the changed files that it did not tell, and the pull requests whose files are in doubt."""
+    wanted = questions.files(facts, platform, repository)
+    answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
+    found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt | RetryLater)}
+    whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in facts.listing.pull_requests)
+    unread = frozenset(p.identity.number for p in wanted if p.identity not in found)
+    return replace(facts.listing, pull_requests=tuple(whole)), unread
+
+
+async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
+    try:
+        return await github.changed_files(slug, pull_request)
+    except (Doubt, RetryLater) as error:
+        log.info("changed files are not known; they are read again", repository=slug, why=str(error))
+        return error
 
 
 async def _confirm(github: GitHub, slug: str, number: int, label: str) -> Confirmation | str:

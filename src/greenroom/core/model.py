@@ -103,8 +103,9 @@ class PullRequest:
     """One pull request, read whole. `label_events` are all that concern labels, oldest first.
 
     `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
-    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, None when they are
-    not all known.
+    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, with those that
+    renamed files had before, None when they are not all known; `changed_files` is their number. `merge_sha` is GitHub's
+    merge commit of this very head, None while there is none; `conflicts` says that it cannot be made.
     """
 
     identity: Identity
@@ -127,6 +128,8 @@ class PullRequest:
     comment: Comment | None = None
     base_sha: str = ""
     changed: frozenset[str] | None = None
+    changed_files: int = 0
+    conflicts: bool = False
     said: tuple[Said, ...] = ()
     mentions: tuple[str, ...] = ()
 

@@ -273,6 +273,8 @@ def _pushed(old: Row, new: Row) -> bool:
 
 
 def _push(old: Row, new: Row) -> Reason:
+    if old.head_sha == new.head_sha and old.versions != new.versions:
+        return reasons.new_image(new.head_sha)
     if (old.head_sha, old.versions) != (new.head_sha, new.versions):
         return reasons.new_version(new.head_sha)
     return reasons.new_incarnation() if old.incarnation != new.incarnation else reasons.tried_again(new.nonce)

@@ -19,6 +19,8 @@ from greenroom.github.clock import Clock
 from greenroom.github.transport import NotFound, OutcomeUnknown, Transport
 
 TOGETHER = 10
+FILES_LISTED = 3000  # https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+CHANGES_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class GitHub:
         self._prefix = prefix
         self._writing = asyncio.Lock()
         self._me = ""
+        self._changed: dict[tuple[object, ...], frozenset[str] | None] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -215,6 +218,34 @@ class GitHub:
                 after = page["pageInfo"]["endCursor"]
             except (KeyError, TypeError):
                 raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.") from None
+
+    async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        """Every path that a pull request changes, with those that renamed files had before.
+
+        None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
+        """
+        key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
+        if key not in self._changed:
+            found = await self._changed_files(slug, listed)
+            self._changed = {**dict(list(self._changed.items())[-CHANGES_KEPT:]), key: found}
+        return self._changed[key]
+
+    async def _changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        if listed.changed_files > FILES_LISTED:
+            return None
+        path = f"/repos/{slug}/pulls/{listed.identity.number}"
+        files = [f async for f in self._transport.pages(f"{path}/files?per_page=100")]
+        now = await self._transport.get(path)  # after the files, so that they are of this head or of a later one
+        try:
+            same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
+            found = translate.paths(files)
+        except (KeyError, TypeError, AttributeError):
+            raise Doubt(
+                f"GitHub's files of {slug}#{listed.identity.number} are not whole; they are read again."
+            ) from None
+        if not same:
+            raise Doubt(f"{slug}#{listed.identity.number} changed while its files were read; they are read again.")
+        return found if len(files) == listed.changed_files else None
 
     async def permission(self, slug: str, login: str) -> Permission:
         """A person's permission; somebody whom GitHub does not know there has none.

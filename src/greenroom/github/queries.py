@@ -18,8 +18,9 @@ fragment pullRequest on PullRequest {{
   headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}
-  potentialMergeCommit {{ oid }}
-  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path }} }}
+  mergeable changedFiles
+  potentialMergeCommit {{ oid parents(first: 2) {{ nodes {{ oid }} }} }}
+  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path changeType }} }}
   labels(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ name }} }}
   labelEvents: timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT]) {{
     pageInfo {{ hasPreviousPage }}

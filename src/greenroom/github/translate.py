@@ -105,13 +105,15 @@ def pull_request(
         base_ref=str(node["baseRefName"]),
         base_sha=str(node["baseRefOid"]),
         changed=_changed(node["files"]),
+        changed_files=int(node["changedFiles"]),
+        conflicts=node["mergeable"] == "CONFLICTING",
         labels=_labels(node["labels"]["nodes"]),
         label_events=_label_events(node["labelEvents"]["nodes"], time(node["createdAt"])),
         activities=_activities(node["activity"], me, now),
         created_at=time(node["createdAt"]),
         updated_at=time(node["updatedAt"]),
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
-        merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
+        merge_sha=_merge_commit(node),
         comment=comment(comments, me, prefix),
         said=_said(comments, me),
         mentions=_mentions(str(node["body"] or "")),
@@ -149,12 +151,32 @@ def _mentions(body: str) -> tuple[str, ...]:
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:
-    """The paths that a pull request changes; None when GitHub tells only some of them: then all count as changed."""
+    """The paths that a pull request changes; None when the list does not tell all of them.
+
+    It tells a hundred, and of a renamed file only the new path.
+    """
     if files is None or files["pageInfo"]["hasNextPage"]:
         return None
-    if None in files["nodes"]:
+    if None in files["nodes"] or any(n["changeType"] == "RENAMED" for n in files["nodes"]):
         return None
     return frozenset(str(n["path"]) for n in files["nodes"])
+
+
+def paths(files: Iterable[Payload]) -> frozenset[str]:
+    """The paths of changed files over REST, with those that renamed files had before.
+
+    https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+    """
+    pairs = [(f["filename"], f.get("previous_filename") if f["status"] == "renamed" else None) for f in files]
+    return frozenset(str(path) for pair in pairs for path in pair if path)
+
+
+def _merge_commit(node: Payload) -> str | None:
+    """GitHub's merge commit of the present head; None while GitHub has none, or still shows that of an earlier head."""
+    merge = node["potentialMergeCommit"]
+    if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"]):
+        return None
+    return str(merge["oid"])
 
 
 def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
