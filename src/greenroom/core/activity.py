@@ -33,7 +33,7 @@ NEVER = Expiry(None)
 
 
 def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
-    """The last time that a person did something; at least when the running commit was first seen by us.
+    """The last time that a person did something; at least when the running, or waiting, commit was first seen by us.
 
     A person who puts the label on wants the preview: that counts too.
     """
@@ -43,7 +43,10 @@ def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
         for e in pull_request.label_events
         if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
     )
-    return max((*people, *labelled, row.head_since, row.created))
+    pushed: tuple[datetime, ...] = (
+        (row.waiting_since,) if row.waiting_since and pull_request.head_sha == row.waiting_head else ()
+    )
+    return max((*people, *labelled, *pushed, row.head_since, row.created))
 
 
 def _by_a_person(activity: Activity, me: str) -> bool:
@@ -63,7 +66,8 @@ def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memo
     Nothing is due that was not warned of at least `warn_before` ago. A warning is one for this very time only when it
     was given inside the window before it: activity moves the window on, and the old warning is void.
     """
-    active = last_activity(pull_request, row, me)
+    seen = pull_request.head_sha in (row.head_sha, row.waiting_head)
+    active = last_activity(pull_request, row, me) if seen else now
     times: list[tuple[datetime, str]] = []
     if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
         times.append((active + lifetime.inactive_after, "inactive"))

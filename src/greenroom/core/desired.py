@@ -213,9 +213,12 @@ def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
     )
     stands = replace(pull_request, head_sha=row.head_sha)
-    return _new_row(
-        stands, row, ours, images.Versions(row.versions), row.links if isinstance(linked, Reason) else linked
-    )
+    kept = row.links if isinstance(linked, Reason) else linked
+    stays = _new_row(stands, row, ours, images.Versions(row.versions), kept)
+    if pull_request.head_sha == row.head_sha:
+        return stays
+    since = row.waiting_since if row.waiting_head == pull_request.head_sha else ours.now
+    return replace(stays, waiting_head=pull_request.head_sha, waiting_since=since)
 
 
 def _new_row(

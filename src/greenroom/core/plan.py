@@ -330,6 +330,8 @@ def _chosen(old: Row, new: Row) -> Row:
         renewed=new.renewed,
         choices=new.choices,
         sequence=new.sequence,
+        waiting_head=new.waiting_head,
+        waiting_since=new.waiting_since,
     )
 
 

@@ -227,13 +227,15 @@ class World:
         """One pull request; a `KeyError` when there is none."""
         return self.repository(slug).pull_requests[number]
 
-    def push(self, slug: str, number: int, sha: str, by: str, *, force: bool = False) -> None:
-        """Push a commit to the head branch."""
+    def push(
+        self, slug: str, number: int, sha: str, by: str, *, force: bool = False, committed: datetime | None = None
+    ) -> None:
+        """Push a commit to the head branch; `committed` is when it was made, if that was earlier."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         pull_request.head_sha = sha
         if force:
             self._item(pull_request, "HeadRefForcePushedEvent", who)
-        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=self.now())
+        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=committed or self.now())
         self._touch(slug, pull_request, "pull_request", "synchronize", who)
 
     def label(self, slug: str, number: int, label: str, by: str) -> None:
