@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx2
 import pytest
@@ -29,11 +30,12 @@ CHANGES: dict[str, Change] = {
 
 
 @asynccontextmanager
-async def adapter() -> AsyncIterator[tuple[World, GitHub]]:
-    world = World()
+async def adapter(simulator: Simulator | None = None) -> AsyncIterator[tuple[World, GitHub]]:
+    simulator = simulator or Simulator(World())
+    world = simulator.world
     world.token("token", "greenroom[bot]")
     world.repository("acme/shop")
-    async with running(Simulator(world)) as url, httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+    async with running(simulator) as url, httpx2.AsyncClient(timeout=5, trust_env=False) as client:
         clock = Clock()
         yield world, GitHub(Transport(client, Token("token"), f"{url}/api/v3", clock), clock, "<!-- greenroom:1 ")
 
@@ -78,6 +80,25 @@ async def test_files_that_github_leaves_out_make_every_path_possible() -> None:
 def test_copied_file_does_not_touch_what_it_was_copied_from() -> None:
     copied = {"filename": "front/x.py", "status": "copied", "previous_filename": "back/x.py"}
     assert translate.paths([copied]) == {"front/x.py"}
+
+
+async def test_label_that_a_lagging_replica_still_shows_confirms_nothing() -> None:
+    simulator = Simulator(World())
+    async with adapter(simulator) as (world, github):
+        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        world.label("acme/shop", 1, "preview", "ada")
+        world.advance(timedelta(hours=1))
+        world.faults.on("stale", path="graphql")
+        simulator.freeze()
+        world.delete_label("acme/shop", "preview", "ada")
+        with pytest.raises(Doubt, match="labels of acme/shop is older than acme/shop#1"):
+            await github.pull_request("acme/shop", 1, "preview")
+        world.faults.off()
+        assert (await github.pull_request("acme/shop", 1, "preview")).label_since is None
+        made = world.now() + timedelta(hours=1)
+        world.advance(timedelta(hours=1))
+        world.create_label("acme/shop", "preview")
+        assert (await github.pull_request("acme/shop", 1, "preview")).label_since == made
 
 
 async def test_merge_commit_of_an_earlier_head_is_none() -> None:
