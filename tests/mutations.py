@@ -240,12 +240,12 @@ MUTATIONS = [
     Mutation(
         "9 bots keep nothing",
         "core/activity.py",
-        "if a.actor.kind is Kind.PERSON and a.actor.login != me",
-        "if a.actor.login != me",
+        "return activity.actor.kind is Kind.PERSON and activity.actor.login != me",
+        "return activity.actor.login != me",
         SCENARIOS,
         "bots_comment",
     ),
-    Mutation("gate: images", "core/images.py", "    if missing:\n", "    if False:\n"),
+    Mutation("gate: images", "core/images.py", " if missing else Versions", " if False else Versions"),
     Mutation("gate: forks", "core/gates.py", "if pull_request.fork:", "if False:"),
     Mutation(
         "gate: the labeller's permission",

@@ -119,7 +119,10 @@ def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, Imag
     assert (status.stage, status.reason.code) == (Stage.WAITING, code)
     assert words in status.reason.text
     assert status.serving
-    assert decision.plan.actions == ()
+    [change] = decision.plan.actions
+    assert isinstance(change, Change)
+    assert change.row == replace(row(1), waiting_head=pushed.head_sha, waiting_since=NOW)
+    assert not change.restart
 
 
 @pytest.mark.parametrize("why", ["image", "draft"])
