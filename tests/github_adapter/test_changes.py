@@ -75,6 +75,7 @@ async def test_files_that_github_leaves_out_make_every_path_possible() -> None:
         listed = await only(github)
         world.faults.on("truncated", times=1, path="/files")
         assert await github.changed_files("acme/shop", listed) is None
+        assert await github.changed_files("acme/shop", listed) == frozenset(made.changed), "and is asked again"
 
 
 def test_copied_file_does_not_touch_what_it_was_copied_from() -> None:

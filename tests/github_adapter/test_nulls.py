@@ -76,6 +76,8 @@ async def test_pull_request_that_is_null_freezes_no_other() -> None:
     [
         (["r0", "pullRequests", "nodes", 0, "labelEvents", "nodes", 1, "label"], [1, 2]),
         (["r0", "pullRequests", "nodes", 0, "labels"], [2]),
+        (["r0", "pullRequests", "nodes", 7, "labels"], [1, 2]),
+        (["r0", "pullRequests", "nodes", "first"], None),
         (["r0", "pullRequests", "nodes"], None),
         (["r0"], None),
         ([], None),

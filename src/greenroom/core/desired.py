@@ -69,8 +69,10 @@ def _not_understood(facts: Facts, verdicts: Mapping[Identity, Verdict]) -> dict[
     for number, why in facts.listing.doubts.items():
         identity = Identity(facts.listing.repository_id, number)
         known = verdicts.get(identity)
-        if known is None or (isinstance(known, Stay) and not known.hold):
-            found[identity] = Stay(Stage.HELD if known else Stage.BLOCKED, reasons.not_understood(why))
+        if known is None:
+            found[identity] = Stay(Stage.BLOCKED, reasons.not_understood(why))
+        elif isinstance(known, Stay) and not known.hold:
+            found[identity] = replace(known, reason=reasons.not_understood(why))
     return found
 
 

@@ -55,7 +55,7 @@ class GitHub:
         self._prefix = prefix
         self._writing = asyncio.Lock()
         self._me = ""
-        self._changed: dict[tuple[object, ...], frozenset[str] | None] = {}
+        self._changed: dict[tuple[object, ...], frozenset[str]] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -225,10 +225,12 @@ class GitHub:
         None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
         """
         key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
-        if key not in self._changed:
-            found = await self._changed_files(slug, listed)
+        if key in self._changed:
+            return self._changed[key]
+        found = await self._changed_files(slug, listed)
+        if found is not None:  # a short answer may be whole the next time
             self._changed = {**dict(list(self._changed.items())[-CHANGES_KEPT:]), key: found}
-        return self._changed[key]
+        return found
 
     async def _changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
         if listed.changed_files > FILES_LISTED:

@@ -53,7 +53,8 @@ def concerns_one(error: Payload) -> bool:
     """Return whether an error of a list is about one of its pull requests, not about the list."""
     path = error.get("path") or []
     exhausted = str(error.get("type", "")).startswith(("RATE_LIMIT", "RESOURCE_LIMIT"))
-    return len(path) > 3 and path[1:3] == ["pullRequests", "nodes"] and not exhausted
+    inside = len(path) > 3 and path[1:3] == ["pullRequests", "nodes"] and isinstance(path[3], int)
+    return inside and not exhausted
 
 
 def marked(nodes: Sequence[Any], errors: Iterable[Payload], alias: str) -> list[Any]:
@@ -65,8 +66,8 @@ def marked(nodes: Sequence[Any], errors: Iterable[Payload], alias: str) -> list[
     for error in errors:
         path = error.get("path") or []
         if path[:1] == [alias] and concerns_one(error) and path[4:5] not in (["labelEvents"], ["activity"]):
-            node = found[path[3]]
-            found[path[3]] = node and {**node, ERROR: str(error.get("message", ""))[:100]}
+            message = str(error.get("message", ""))[:100]
+            found = [n and {**n, ERROR: message} if i == path[3] else n for i, n in enumerate(found)]
     return found
 
 
