@@ -39,6 +39,7 @@ def node(number: int) -> dict[str, Any]:
         "author": ADA,
         "state": "OPEN",
         "isDraft": False,
+        "isCrossRepository": False,
         "headRefOid": "a" * 40,
         "headRefName": "idea",
         "headRepository": {"databaseId": 7},

@@ -17,8 +17,8 @@ FIRED: Counter[str] = Counter()
 _real = Faults.fires
 
 
-def _counting(self: Faults, name: str, path: str = "") -> bool:
-    fired = _real(self, name, path)
+def _counting(self: Faults, name: str, path: str = "", nodes: int = 1) -> bool:
+    fired = _real(self, name, path, nodes)
     FIRED[name] += fired
     return fired
 

@@ -311,12 +311,17 @@ def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does."""
+    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does.
+
+    Exits 1 when the link has not moved: the choice is not written down yet, or the chosen pull request has no preview.
+    """
     from greenroom.terminal import printing
 
     [name] = _names((preview,))
     answer = _ask(admin, "/api/use", {"preview": name, "target": " ".join(target), "by": _who(by)})
     _print(answer, as_json, printing.used)
+    if not answer["done"] or answer["waits"]:
+        sys.exit(1)
 
 
 @main.command(short_help="Who uses what of whom, and why.")

@@ -24,12 +24,13 @@ from starlette.types import ASGIApp
 from greenroom import config, logs, outgoing
 from greenroom.argocd.engine import ArgoEngine, ArgoSettings
 from greenroom.argocd.sets import Frame
+from greenroom.background import supervised
 from greenroom.config import Configuration, SecretSource, Settings
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
-from greenroom.controller.loop import Loop
+from greenroom.controller.loop import DISTANCE, Loop, spaced
 from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
@@ -118,7 +119,8 @@ class Instance:
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         self._engine = engine
-        self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
+        resync = loaded.settings.resync.total_seconds()
+        self.loop = Loop(self._pass, self._trouble, resync=resync, distance=self._distance)
 
     @classmethod
     @asynccontextmanager
@@ -146,13 +148,17 @@ class Instance:
                 await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
-            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
+            counted = Metrics(board, lambda: sources.github.counts, lambda: sources.github.budget)
+            instance = cls(folder, loaded, reconciler, counted, engine)
             made.append(instance)
             instance._advise(loaded)
             reconciler.related = instance.loop.wake
             await instance._listen(stack, secrets, history)
             await instance._check_token()
-            beside = [asyncio.create_task(instance._lead()), asyncio.create_task(instance._reload())]
+            beside = [
+                asyncio.create_task(instance._lead()),
+                asyncio.create_task(supervised("reload of the configuration", instance._reload)),
+            ]
             try:
                 yield instance
             finally:
@@ -206,6 +212,11 @@ class Instance:
         await self._keep()  # the last preview of one that left may be gone, and one under another name is found again
         return again
 
+    def _distance(self) -> float:
+        """The seconds between two passes of a repository, by what is left of GitHub's budget, once that is known."""
+        budget = getattr(self._reconciler.parts.sources.github, "budget", None)
+        return spaced(budget.remaining, budget.limit) if budget else DISTANCE
+
     def _unread(self) -> bool:
         """Whether some repository of the catalogue was not looked at yet, with or without success."""
         return any(r.name not in self._board.repositories for r in self._reconciler.platform.repositories)
@@ -237,9 +248,9 @@ class Instance:
         named = [r.name for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
         if named:
             self._slugs[hint.repository_id] = named[0]
-            self.loop.wake(named[0])
+            self.loop.hint(named[0])
         elif hint.repository_id in self._slugs:
-            self.loop.wake(self._slugs[hint.repository_id])
+            self.loop.hint(self._slugs[hint.repository_id])
 
     # --- listening ---
 
@@ -247,7 +258,7 @@ class Instance:
         from greenroom.web.dashboard import dashboard
 
         seen: asyncio.Queue[Deployment] = asyncio.Queue()
-        noting = asyncio.create_task(_note_deployments(seen, history))
+        noting = asyncio.create_task(supervised("history of deployments", lambda: _note_deployments(seen, history)))
         stack.push_async_callback(_ended, noting)
         control = Control(self._reconciler, self.loop)
         title = self._reconciler.platform.installation
@@ -297,13 +308,14 @@ class Instance:
             found = await asyncio.to_thread(config.digest, self._folder)
             if found == self._digest:
                 continue
-            self._digest = found
             try:
                 loaded = await asyncio.to_thread(config.load, self._folder)
             except FixConfiguration as error:
                 log.error("the changed configuration is wrong; the old one stays", mistakes=config.report(error))
+                self._digest = found
                 continue
             await self._take(loaded)
+            self._digest = found  # last: what failed in a way that nobody foresaw is tried again
 
     def _advise(self, loaded: Configuration) -> None:
         """Say what is allowed and probably not meant: once, and again only when it is another thing."""

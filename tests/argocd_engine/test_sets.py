@@ -28,6 +28,8 @@ FRAME = Frame("test", "preview", "argocd", "greenroom-previews", "in-cluster", "
 GOLDEN = Path(__file__).parent / "application_set.json"
 FIRST = Path(__file__).parent / "rows_0.1.txt"
 
+RELEASE_LIMIT = 53  # https://helm.sh/docs/chart_template_guide/builtin_objects/ and `helm template` itself
+
 words = st.text(max_size=8)
 names = st.text("abcdefghij-", min_size=1, max_size=8)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
@@ -236,6 +238,13 @@ def test_an_application_set_is_as_it_is_written_down() -> None:
     made = sets.application_set(FRAME, RowSet(REPOSITORY_ID, "shop", 4, {1: row(1)}))
     made["metadata"]["annotations"][sets.ROWS] = "(rows)"
     assert made == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("made", [sets.application_set(FRAME, RowSet(7, "s" * 60, 4)), sets.canary_set(FRAME, 4)])
+def test_helm_takes_the_release_name_of_every_preview_however_long_its_name_is(made: dict[str, Any]) -> None:
+    release = made["spec"]["template"]["spec"]["source"]["helm"]["releaseName"]
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", release), "no part of it depends on a row"
+    assert len(release) <= RELEASE_LIMIT
 
 
 @pytest.mark.parametrize("made", [sets.application_set(FRAME, RowSet(7, "shop", 4)), sets.canary_set(FRAME, 4)])

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from builders import NOW, digest, facts, pull_request
+from greenroom.argocd.sets import RELEASE
 from greenroom.config import load
 from greenroom.core.actions import Start
 from greenroom.core.decision import decide
@@ -103,10 +104,17 @@ def as_yaml(values: Values) -> str:
     return re.sub(r"\\\\|\\u(d[89ab]..)\\u(d[c-f]..)", character, json.dumps(values))
 
 
-def template(binary: str, given: Values, *more: Values, sets: tuple[str, ...] = (), chart: Path = CHART) -> str:
+def template(
+    binary: str,
+    given: Values,
+    *more: Values,
+    sets: tuple[str, ...] = (),
+    chart: Path = CHART,
+    release: str = RELEASE,
+) -> str:
     """The manifest of one preview as text; `more` are merged over the row's values, `sets` as Argo CD's parameters are."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["template", given["name"], str(chart), "--namespace", given["namespace"]]
+        arguments = ["template", release, str(chart), "--namespace", given["namespace"]]
         arguments += ["--kube-version", KUBERNETES]
         for index, values in enumerate((given["values"], *more)):
             path = Path(folder) / f"{index}.json"

@@ -30,6 +30,17 @@ def changed(render: Render, given: Values, more: Values) -> dict[str, set[str]]:
     return result
 
 
+def test_helm_renders_the_longest_name_of_a_preview_under_the_release_name_of_the_set(
+    helm: str, everything: Values
+) -> None:
+    """helm refuses a release name of more than 53 characters; the name of a preview has up to 63."""
+    longest = "preview-" + "s" * 50 + "-1234"
+    given = {**everything, "name": longest, "namespace": longest}
+    with pytest.raises(AssertionError, match="release name"):
+        template(helm, given, release=longest)
+    assert objects(template(helm, given))
+
+
 def test_a_nonce_changes_no_object(render: Render, everything: Values) -> None:
     assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"nonce": 7}}))
 

@@ -336,7 +336,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ),
     ("no containers", altered("Deployment", *POD, "containers", to=[]), "has no containers"),
     ("a date", altered("ConfigMap", "data", to={"a": "x"}).replace("a: x", "a: 2026-01-01"), "holds a date"),
-    ("too much", altered("ConfigMap", "data", to={"a": "x" * 20_000}), "bytes, more than a manifest may have (20000)"),
+    ("too much", altered("ConfigMap", "data", to={"a": "x" * 20_000}), "larger than a manifest may be (20000 bytes)"),
     ("no object", "---\n", "holds no object"),
     ("a list", "- a\n", "is no Kubernetes object"),
     ("no YAML", "a: b: c", "is no YAML"),

@@ -83,7 +83,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     "PullRequestCommit": ("commit",),
     "HeadRefForcePushedEvent": ("createdAt", "actor"),
     "IssueComment": (
-        "databaseId", "body", "author", "editor", "createdAt", "updatedAt", "lastEditedAt", "viewerDidAuthor",
+        "databaseId", "fullDatabaseId", "body", "author", "editor", "createdAt", "updatedAt", "lastEditedAt",
+        "viewerDidAuthor",
     ),
     "PullRequestReview": ("createdAt", "submittedAt", "author"),
     "ReopenedEvent": ("createdAt", "actor"),
@@ -97,7 +98,7 @@ WHOLE = {
     "PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder",
     "MergeableState", "PatchStatus",
 }
-SCALARS = {"DateTime", "URI", "GitObjectID", "ID", "Int", "String", "Boolean", "Float"}
+SCALARS = {"BigInt", "DateTime", "URI", "GitObjectID", "ID", "Int", "String", "Boolean", "Float"}
 
 
 def package(name: str, folder: Path) -> tarfile.TarFile:
@@ -192,7 +193,7 @@ def _definition(node: ast.DefinitionNode) -> Any:
         return _bare_node(node, values=tuple(_bare_node(v) for v in node.values or ()))
     if isinstance(node, ast.InputObjectTypeDefinitionNode) and name in WHOLE:
         return _bare_node(node, fields=tuple(_bare_node(f) for f in node.fields or ()))
-    return _bare_node(node) if name in {"DateTime", "URI", "GitObjectID"} else None
+    return _bare_node(node) if name in {"BigInt", "DateTime", "URI", "GitObjectID"} else None
 
 
 def _field(node: ast.FieldDefinitionNode) -> Any:

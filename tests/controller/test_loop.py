@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from greenroom.controller.loop import Loop, back_off
+from greenroom.controller.loop import LONGEST_DISTANCE, STEPS, Loop, back_off, spaced
 from greenroom.errors import Doubt, FixCredentials, RetryLater
 
 
@@ -33,7 +33,11 @@ class Passes:
         self.troubles: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.loop = Loop(self.one, lambda name, why: self.troubles.append(f"{name}: {why}"), resync=1000)
+        self.distance = 0.0
+        self.loop = Loop(self.one, self.trouble, resync=1000, distance=lambda: self.distance)
+
+    def trouble(self, name: str, why: str) -> None:
+        self.troubles.append(f"{name}: {why}")
 
     async def one(self, name: str) -> float | None:
         self.begun.append(name)
@@ -158,4 +162,57 @@ async def test_no_wake_comes_before_what_github_asked_to_wait_for() -> None:
     assert asyncio.get_running_loop().time() - began >= 0.15
     passes.loop.wake("shop")
     await passes.seen(3)
+    await passes.loop.stop()
+
+
+@pytest.mark.parametrize(
+    ("remaining", "limit", "seconds"),
+    [(5000, 5000, 1.0), (2500, 5000, 2.0), (500, 5000, 10.0), (1, 5000, LONGEST_DISTANCE), (0, 5000, LONGEST_DISTANCE)],
+)
+def test_distance_between_passes_grows_as_githubs_budget_shrinks(remaining: int, limit: int, seconds: float) -> None:
+    assert spaced(remaining, limit) == seconds
+
+
+async def settled() -> None:
+    """Let everything run that can run now."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_first_hint_does_not_wait() -> None:
+    passes = Passes()
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    await settled()
+    passes.loop.hint("shop")  # the last pass is long ago: no distance yet
+    await passes.seen(2)
+    passes.distance = 1000.0
+    for _ in range(300):
+        passes.loop.hint("shop")
+        await settled()
+    assert len(passes.begun) == 2
+    passes.distance = 0.0
+    passes.loop.hint("shop")
+    await passes.seen(3)
+    await passes.loop.stop()
+
+
+async def test_what_happens_here_is_looked_at_at_once_and_a_storm_of_it_keeps_the_distance() -> None:
+    passes = Passes()
+    passes.distance = 1000.0
+    passes.loop.keep({"shop"})
+    for _ in range(300):
+        passes.loop.wake("shop")
+        await settled()
+    assert len(passes.begun) == STEPS
+    await passes.loop.stop()
+
+
+async def test_steps_of_a_removal_follow_each_other_at_once_and_endless_ones_keep_the_distance() -> None:
+    passes = Passes(*[0.0] * 100)
+    passes.distance = 1000.0
+    passes.loop.keep({"shop"})
+    await passes.seen(int(STEPS))
+    await settled()
+    assert len(passes.begun) == STEPS
     await passes.loop.stop()

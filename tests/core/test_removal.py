@@ -42,7 +42,6 @@ from greenroom.core.model import (
     PullRequest,
     State,
 )
-from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay, Verdict
 
 BOT = Actor("stale[bot]", Kind.BOT)
@@ -160,26 +159,6 @@ def test_a_person_with_our_own_token_is_a_person() -> None:
     found = desired(given_facts, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]
     assert isinstance(found, Go)
     assert found.cause is Cause.UNLABELLED
-
-
-def test_pull_request_that_the_list_does_not_make_clear_stays_unless_its_number_does() -> None:
-    why = "GitHub's answer about acme/shop#1 lacks something."
-
-    def doubted(answer: Confirmation | None, holds: Observed) -> Verdict:
-        given_facts = facts(holds=holds, confirmed={1: answer} if answer else {})
-        given_facts = replace(given_facts, listing=replace(given_facts.listing, doubts={1: why}))
-        return desired(given_facts, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]
-
-    for answer, holds, stage in (
-        (None, Observed(), Stage.BLOCKED),
-        (None, observed(1), Stage.HELD),
-        (confirmation(pull_request(1)), observed(1), Stage.HELD),
-    ):
-        found = doubted(answer, holds)
-        assert isinstance(found, Stay)
-        assert (found.stage, found.reason.text) == (stage, why)
-    assert isinstance(doubted(confirmation(closed()), observed(1)), Go)
-    assert isinstance(doubted(confirmation(without_label()), observed(1)), Go)
 
 
 # --- properties ---

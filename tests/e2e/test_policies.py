@@ -60,6 +60,7 @@ REFUSED = {
     "a namespace of the chart's own": ("spec.template.spec.source.helm.namespace", "kube-system"),
     "values that the chart's schema refuses": ("spec.template.spec.source.helm.skipSchemaValidation", True),
     "values of a file": ("spec.template.spec.source.helm.valueFiles", ["../other.yaml"]),
+    "another release name": ("spec.template.spec.source.helm.releaseName", "other"),
     "parameters": ("spec.template.spec.source.helm.parameters", [{"name": "x", "value": "y"}]),
     "another source of the same chart": (
         "spec.template.spec.sourceHydrator",

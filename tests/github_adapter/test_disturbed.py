@@ -117,9 +117,7 @@ class Twin:
         found = []
         for place, body in enumerate(self.cases[number - 1].comments):
             made = number * 100 + place + (LARGE if self.how.large_ids else 0)
-            small = None if FULL_IDS and made >= LARGE else made
-            ids = {"databaseId": small, "fullDatabaseId": str(made)}
-            found.append({**ids, "body": body, "author": ADA, "editor": None})
+            found.append({"databaseId": str(made) if FULL_IDS else made, "body": body, "author": ADA, "editor": None})
         return found
 
     def list_node(self, number: int) -> dict[str, Any]:

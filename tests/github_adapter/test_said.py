@@ -115,6 +115,16 @@ def test_only_a_newline_ends_a_line(end: str) -> None:
     assert len(said(f"{COMMAND}{end}/preview use payments#99").splitlines()) == 1
 
 
+@pytest.mark.parametrize("odd", ["\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_control_characters_and_line_separators_are_no_spaces_of_a_command(odd: str) -> None:
+    """Nobody sees them, so nobody meant them: such a line is answered as an unknown command and does nothing."""
+    assert said(f"{odd}{COMMAND}") == ""
+    for line in (f"/preview{odd}use payments#17", f"/preview use{odd}payments#17", f"{COMMAND}{odd}"):
+        (found,) = wishes(said(line))
+        assert isinstance(found, str), line
+        assert "\N{REPLACEMENT CHARACTER}" in found, "the answer shows where it stands"
+
+
 @pytest.mark.parametrize("before", range(0, 60))
 def test_no_command_is_cut_in_the_middle_after_others(before: int) -> None:
     text = "/preview use payments staging\n" * 15 + f"/preview{' ' * before} use payments#17"

@@ -12,7 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -213,6 +213,29 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
     assert comment.startswith(f"<!-- greenroom:1 {scene.installation} "), "signed as before, and found again"
     [rows] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
     assert f'"name": "preview-payments-{number}"' in rows
+
+
+async def test_configuration_that_no_loader_understands_is_reported_and_its_correction_is_read(
+    played: tuple[Stage, Eyes],
+) -> None:
+    scene, _ = played
+    path = scene.platform / "services" / "payments.yaml"
+    good = path.read_text()
+
+    def logged(event: str) -> Callable[[], Awaitable[str]]:
+        async def look() -> str:
+            text = (scene.folder / "greenroom.log").read_text()
+            demand(event in text, text[-500:])
+            return text
+
+        return look
+
+    path.write_text(f"{good}\npublic: !!bool maybe\n")
+    log = await until(logged("the changed configuration is wrong; the old one stays"))
+    assert "services/payments.yaml" in log
+    assert "does not fit its tag !!bool" in log
+    path.write_text(f"{good}\n# corrected\n")
+    await until(logged("the configuration was read again"))
 
 
 async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:

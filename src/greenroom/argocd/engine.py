@@ -30,6 +30,7 @@ from greenroom.argocd.looks import Ground, Watcher
 from greenroom.argocd.mirror import Mirror
 from greenroom.argocd.sets import Frame, Unreadable
 from greenroom.argocd.sweep import Orphan, Sightings, Sweep, orphans
+from greenroom.background import supervised
 from greenroom.core import names
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet
@@ -140,14 +141,14 @@ class ArgoEngine:
         await self._sets.read()
         self._loaded = True
         for mirror in (self._applications, self._pod_mirror, self._namespaces):
-            self._spawn(mirror.run())
+            self._spawn(supervised(f"watch of {mirror.plural}", mirror.run))
         async with asyncio.timeout(FIRST_COPY):
             for mirror in (self._applications, self._pod_mirror, self._namespaces):
                 await mirror.ready.wait()
         await self._prove()
-        self._spawn(self._prove_again())
-        self._spawn(self._sweep_again())
-        self._spawn(self._mend_again())
+        self._spawn(supervised("proof of Argo CD's policy", self._prove_again))
+        self._spawn(supervised("search for orphans", self._sweep_again))
+        self._spawn(supervised("repair of ApplicationSets", self._mend_again))
         for rows in self._sets.known.values():
             self._sets.refresh_of(rows).push(rows.generation)
 
@@ -411,7 +412,7 @@ class ArgoEngine:
 
     async def _watched(self, watcher: Watcher) -> None:
         try:
-            await watcher.run()
+            await supervised(f"observation of {watcher.name}", watcher.run)
         finally:
             self._watchers.pop(watcher.name, None)
             self._wake(watcher.identity.repository_id)

@@ -41,6 +41,11 @@ class Mirror:
         self._connected = False
         self._current_at = 0.0
 
+    @property
+    def plural(self) -> str:
+        """What it copies, as Kubernetes calls it: `pods`."""
+        return self._kind.plural
+
     def whole(self) -> dict[Key, Object]:
         """The copy. Raises `Doubt` when it was never whole, or the watch has been down for too long."""
         if not self.ready.is_set() or (not self._connected and time.monotonic() - self._current_at > FRESH_SECONDS):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from greenroom.argocd.kube import APPLICATION_SETS, Kube
 from greenroom.argocd.sets import REFRESH
+from greenroom.background import supervised
 from greenroom.errors import GreenroomError
 
 AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -39,7 +40,9 @@ class Refresh:
         self.wanted = generation
         self._news.set()  # a push that already waits long begins anew
         if self._pushing is None or self._pushing.done():
-            self._pushing = asyncio.create_task(self._push(), name=f"refresh {self.name}")
+            self._pushing = asyncio.create_task(
+                supervised(f"refresh of {self.name}", self._push), name=f"refresh {self.name}"
+            )
 
     def restored(self, generation: int) -> None:
         """This older generation is served again; what Argo CD has fetched meanwhile is not known."""

@@ -22,6 +22,7 @@ from greenroom.errors import FixConfiguration, Mistake
 RESTRICTIONS = (
     "No gate waits for an image: a preview starts before CI has pushed it, and fails until then.",
     "No gate asks who put the label on, nor whether the branch is in a fork: code of forks runs.",
+    "Argo CD compares the label's case: `Preview` is not `preview` there, while GitHub takes them for the same label.",
     "Argo CD deletes by itself, as soon as GitHub's list leaves a pull request out, for whatever reason.",
     "Images are tags, not digests; a tag that moves is followed at the next start of a pod.",
     "No lifetime, limits, sleep, incarnations, comments, receipts or history.",
@@ -170,7 +171,7 @@ def _application_set(frame: Frame, platform: Platform, repository: Repository, a
     spec = sets.application_spec(frame)
     naming = names.naming(platform, repository, _NUMBER)
     spec["source"]["targetRevision"] = platform.cluster.chart_version
-    spec["source"]["helm"] = {"values": _values(platform, repository)}
+    spec["source"]["helm"] = {"releaseName": sets.RELEASE, "values": _values(platform, repository)}
     spec["destination"]["namespace"] = _templated(naming.namespace)
     labels = {**frame.labels(), sets.REPOSITORY: repository.name, sets.NUMBER: "{{ .number }}"}
     metadata = {"name": _templated(naming.name), "labels": labels, "finalizers": [sets.FINALIZER]}

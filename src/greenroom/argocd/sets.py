@@ -47,6 +47,9 @@ MAX_ANNOTATION = 240_000  # Kubernetes takes 256 KiB for all annotations of an o
 RESERVE = 10_000  # for the ledger of what goes, when nothing more fits
 SHARED = "shared"
 CANARY = "canary"
+RELEASE = "preview"
+"""Helm's release name of every preview. Without one Argo CD takes the Application's name, which may have 63 characters,
+and Helm refuses more than 53. https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-release-name"""
 SYNC = {"applicationsSync": "create-update"}
 
 
@@ -225,7 +228,7 @@ def application_spec(frame: Frame) -> Object:
         "source": {
             **source(frame.chart),
             "targetRevision": "{{ .chartVersion }}",
-            "helm": {"values": "{{ toJson .values }}"},
+            "helm": {"releaseName": RELEASE, "values": "{{ toJson .values }}"},
         },
         "destination": {"name": frame.destination, "namespace": "{{ .namespace }}"},
         "syncPolicy": {

@@ -14,12 +14,51 @@ import yaml
 from greenroom.errors import Mistake
 
 MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
 MERGE = "tag:yaml.org,2002:merge"
 TEXT = "tag:yaml.org,2002:str"
 
 
 class Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice."""
+    """YAML that refuses a key written twice, a value that does not fit its tag, and anchors that expand without end."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Construct a document whose size with all anchors expanded is bounded. Raises `yaml.YAMLError`."""
+        _expanded(node, {}, set())
+        return super().construct_document(node)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct one value. PyYAML answers `!!bool maybe` with a bare `KeyError`: make it an error with a line."""
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception:
+            tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the value does not fit its tag {tag}", node.start_mark
+            ) from None
+
+
+def _expanded(node: yaml.Node, known: dict[int, int], within: set[int]) -> int:
+    """Count the nodes of a document with each anchor repeated wherever it is used; a few hundred bytes can be billions.
+
+    Counted before anything is constructed: merge keys (`<<`) copy what they name, and every later walk repeats it.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    if id(node) in within:
+        raise yaml.constructor.ConstructorError(None, None, "an anchor contains itself", node.start_mark)
+    inner = node.value if isinstance(node, yaml.CollectionNode) else []
+    if isinstance(node, yaml.MappingNode):
+        inner = [part for pair in inner for part in pair]
+    within.add(id(node))
+    known[id(node)] = 1 + sum(_expanded(each, known, within) for each in inner)
+    within.remove(id(node))
+    if known[id(node)] > MAX_NODES:
+        problem = f"it expands to more than {MAX_NODES:,} values through its anchors"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return known[id(node)]
 
 
 def _mapping(loader: Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -44,7 +83,9 @@ def documents(content: bytes, name: str) -> list[Any]:
         return list(yaml.load_all(content, Loader=Loader))
     except yaml.YAMLError as error:
         raise Unreadable(_not_yaml(name, error)) from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Unreadable(Mistake(name, "", "is nested too deeply.", "Flatten it.")) from None
+    except Exception as error:  # whatever a loader trips over is a mistake in the file, never the end of who reads it
         raise Unreadable(unreadable(name, error)) from None
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from greenroom.config import manifests, secrecy
+from greenroom.config import manifests, reading, secrecy
 from greenroom.config import platform as platform_yaml
 from greenroom.config.advice import advice
 from greenroom.config.catalogue import disagreements, repositories
 from greenroom.config.coherence import contradictions
+from greenroom.config.documents import MAX_BYTES
 from greenroom.config.file import File
 from greenroom.config.found import Folder, Found
 from greenroom.config.needs import ManifestModel
@@ -51,7 +52,7 @@ def digest(folder: Path) -> str:
     found = hashlib.sha256()
     for path in files(folder):
         try:
-            content = path.read_bytes()
+            content = reading.regular(path, MAX_BYTES)
         except OSError:
             content = b""
         found.update(f"{path.name}:{len(content)}:".encode() + content)
@@ -66,7 +67,7 @@ def load(folder: Path) -> Configuration:
     if folder.is_file():
         home = folder.parent.parent if folder.parent.name in ("services", "needs") else folder.parent
         raise _wrong([Mistake(str(folder), "", "is a file.", f"Name the folder: `{home}`.")])
-    if not main.is_file():
+    if not main.exists():
         fix = "Make one with `installation:` and `domain:`, or name the folder that holds it."
         raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
     taken = digest(folder)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from greenroom.config import reading
 from greenroom.config.documents import Unreadable, documents, unreadable
 from greenroom.errors import Mistake
 
@@ -27,13 +28,13 @@ Wrong = tuple[str, str]
 def read(folder: Path, name: str) -> tuple[tuple[str, ...], list[Mistake]]:
     """The objects of a manifest as canonical JSON, and what is wrong with it. `name` is relative to the folder."""
     try:
-        content = (folder / name).read_bytes()
+        content = reading.regular(folder / name, MAX_BYTES)
     except FileNotFoundError:
         return (), [Mistake(name, "", "there is no such file.", "Make it, or name another one under `manifest:`.")]
     except OSError as error:
         return (), [unreadable(name, error)]
     if len(content) > MAX_BYTES:
-        message = f"is {len(content)} bytes, more than a manifest may have ({MAX_BYTES})."
+        message = f"is larger than a manifest may be ({MAX_BYTES} bytes)."
         return (), [Mistake(name, "", message, "Leave out what a preview can do without; each of them carries it.")]
     try:
         found = [o for o in documents(content, name) if o is not None]

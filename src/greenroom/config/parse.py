@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from greenroom.config import reading
 from greenroom.config.documents import MAX_BYTES, Unreadable, Written, documents, unreadable
 from greenroom.config.file import File
 from greenroom.config.keys import odd_keys
@@ -52,7 +53,7 @@ class Parsed(Generic[M]):
 def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
     """The file as a model, or what is wrong with it. `name` is its name in sentences."""
     try:
-        content = path.read_bytes()
+        content = reading.regular(path, MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise Unreadable(
                 Mistake(name, "", "is larger than a megabyte.", "Split it, or remove what is not configuration.")

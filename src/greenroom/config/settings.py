@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from greenroom.config import reading
 from greenroom.errors import FixConfiguration, Mistake
 
 NO_CHART = Mistake(
@@ -58,6 +59,9 @@ class Secret:
         return "Secret(...)"
 
 
+MAX_SECRET = 65_536  # bytes; a private key has a few thousand
+
+
 @dataclass(frozen=True, slots=True)
 class SecretSource:
     """Where a secret is: an environment variable or a file. `purpose` completes the sentence when it is missing."""
@@ -70,7 +74,10 @@ class SecretSource:
         """The secret, stripped. Raises `FixConfiguration` when it is missing or empty."""
         if self.file:
             try:
-                value = Path(self.file).read_text().strip()
+                content = reading.stream(Path(self.file), MAX_SECRET)
+                if len(content) > MAX_SECRET:
+                    raise _missing(f"{self.file} is longer than {MAX_SECRET} bytes", self)
+                value = content.decode().strip()
             except OSError as error:
                 raise _missing(f"{self.file} cannot be read ({error.strerror})", self) from None
             except ValueError:

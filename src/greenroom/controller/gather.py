@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from greenroom.controller.freshness import Freshness
-from greenroom.core import questions
+from greenroom.controller.readback import Readback
+from greenroom.core import questions, watermarks
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Signer
 from greenroom.core.model import (
@@ -41,9 +42,11 @@ class Lists:
     def __init__(self, github: GitHub) -> None:
         self._github = github
         self._waiting: dict[str, asyncio.Future[Listing]] = {}
+        self._followed = questions.Followed("")
 
-    async def read(self, slug: str) -> Listing:
+    async def read(self, slug: str, followed: questions.Followed) -> Listing:
         """The whole list of one repository. Raises what GitHub's answer means."""
+        self._followed = followed  # of all repositories, so the last to ask knows best
         future = self._waiting.get(slug)
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
@@ -52,22 +55,28 @@ class Lists:
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:
+        """Read the lists that are waited for, group by group. A group that fails for all of GitHub ends the rest."""
         await asyncio.sleep(_BATCH_SECONDS)
         waiting, self._waiting = self._waiting, {}
         try:
-            answers: Mapping[str, Listing | GreenroomError] = await self._github.listings(list(waiting))
+            for group in self._github.groups(list(waiting)):
+                answers = await self._github.listings(group, self._followed)
+                for slug in group:
+                    _answer(
+                        waiting[slug], answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
+                    )
         except BaseException as error:
             for future in waiting.values():
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
-            return
-        for slug, future in waiting.items():
-            answer = answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
-            if isinstance(answer, GreenroomError):
-                _fail(future, answer)
-            elif not future.done():
-                future.set_result(answer)
+
+
+def _answer(future: asyncio.Future[Listing], answer: Listing | GreenroomError) -> None:
+    if isinstance(answer, GreenroomError):
+        _fail(future, answer)
+    elif not future.done():
+        future.set_result(answer)
 
 
 def _fail(future: asyncio.Future[Listing], error: BaseException) -> None:
@@ -84,28 +93,35 @@ class Sources:
     registry: Registry
     signer: Signer
     freshness: Freshness
+    readback: Readback = field(default_factory=Readback)
 
 
 async def gather(
-    sources: Sources, listing: Listing, observed: Observed, platform: Platform, repository: Repository
+    sources: Sources,
+    listing: Listing,
+    observed: Observed,
+    platform: Platform,
+    repository: Repository,
+    told_to_wait: frozenset[int] = frozenset(),
 ) -> Facts:
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
+    rows = observed.sets.get(listing.repository_id)
+    sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
+    listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
+    listing = replace(listing, pull_requests=listed)
     listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
-    facts = Facts(listing, observed)
+    facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
     asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, *each) for each in asked_of))
-    confirmed = dict(zip(numbers, answers, strict=True))
-    facts = replace(
-        facts,
-        confirmed=confirmed,
-        blocks=_blocks(sources.signer, listing, confirmed),
-        stale=_stale(sources.freshness, listing, confirmed) | unread,
-    )
+    answers = await asyncio.gather(*(_confirm(sources, repository.slug, *each) for each in asked_of))
+    by_number = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number))
+    facts = _dated(sources.freshness, facts, platform)
+    facts = replace(facts, stale=facts.stale | unread)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
     pairs = {
@@ -145,9 +161,20 @@ async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozen
         return error
 
 
-async def _confirm(github: GitHub, slug: str, number: int, label: str) -> Confirmation | str:
+def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
+    known = sources.freshness.comment_id(read.identity)
+    return replace(read, comment=sources.signer.ours(read.identity, read, known))
+
+
+async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -> Confirmation:
+    """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
+    answer = await sources.github.pull_request(slug, number, label)
+    return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
+
+
+async def _confirm(sources: Sources, slug: str, number: int, label: str) -> Confirmation | str:
     try:
-        return await github.pull_request(slug, number, label)
+        return await confirmed(sources, slug, number, label)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
@@ -187,10 +214,13 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
     return {number: block for number, block in blocks if block is not None}
 
 
-def _stale(freshness: Freshness, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> frozenset[int]:
-    listed = {p.identity.number: p for p in listing.pull_requests}
-    by_number = {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in {**listed, **by_number}.items() if freshness.stale(p)}
-    for pull_request in (*listed.values(), *by_number.values()):
-        freshness.caught_up(pull_request)
-    return frozenset(stale)
+def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
+    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
+    freshness.cap(listing.repository_id, listing.read_at)
+    freshness.keep(listing.repository_id, rows.watermarks if rows else {})
+    freshness.keep(listing.repository_id, watermarks.read(facts, platform))
+    newest = {p.identity.number: p for p in listing.pull_requests}
+    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
+    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))

@@ -20,7 +20,8 @@ from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
+from greenroom.controller.promises import Promises
+from greenroom.core import labels, questions, reasons, rowsets, watermarks
 from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
@@ -36,6 +37,7 @@ from greenroom.store.rows import Deployment, Event
 log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
+HISTORY = 500
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -86,14 +88,18 @@ class Reconciler:
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
+    _promises: Promises = field(default_factory=Promises)
+    _begun: bool = False
 
     async def reconcile(self, repository: Repository) -> float | None:
         """One pass. Returns seconds until the next one is wanted, or None when only the resync is.
 
         Raises `GreenroomError`; nothing was removed then that the facts did not confirm.
         """
+        await self._begin()
         facts = await self.facts(repository)
         facts, decision, rows = await self._serve(facts, repository)
+        self._promises.seen(facts, decision)
         decision, later = self._paced(decision, facts)
         now = self.now()
         before = dict(self.parts.board.statuses)
@@ -102,7 +108,8 @@ class Reconciler:
         target = Target(repository.slug, self.platform, facts, rows, now, dated)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
-        if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
+        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
+        if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done)
@@ -117,11 +124,23 @@ class Reconciler:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
             observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        listing = await self.parts.lists.read(repository.slug)
+        followed = questions.Followed.of(await self.parts.engine.observe(), self.platform)
+        listing = await self.parts.lists.read(repository.slug, followed)
         self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
-        facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
+        waits = self._promises.of(listing.repository_id)
+        facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
+
+    async def _begin(self) -> None:
+        """After a start, ask the history whom to look for. Without it only those are known who are seen to wait now."""
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            self._promises.begin(await self.parts.history.events(limit=HISTORY))
+        except Failed as error:
+            log.warning("history was not read; who closed while Greenroom was down is not told", why=str(error))
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
@@ -134,10 +153,10 @@ class Reconciler:
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
         """What was asked for of this repository and is not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it.
+        A pull request that is closed, or lost its label, has forgotten it. One that could not be read has not.
         """
-        asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
-        asking |= {Identity(facts.listing.repository_id, number) for number in facts.listing.doubts}
+        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
+        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():
@@ -192,12 +211,17 @@ class Reconciler:
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
         now, waiting = self.now(), frozenset[Identity]()
+        noted = watermarks.noted(before, facts, self.platform)
+        due = watermarks.due(before, noted, facts)
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:
-                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
+                return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
-                more = postponed(decision)
+                more = postponed(decision, waiting)
+                if not more and noted is not before:  # what goes must go, with or without the marks
+                    noted, due = before, False
+                    continue
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
@@ -206,14 +230,22 @@ class Reconciler:
     def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
         """The decision without the edits that come too soon after others, and the seconds until the first of them.
 
-        Only words wait: what the block must remember is written at once.
+        Only words wait: what the block must remember is written at once. What was written already and does not read so
+        waits in any case.
         """
+        readback = self.parts.sources.readback
 
         def waits(action: Action) -> float:
             block = facts.blocks.get(action.identity.number)
-            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return self.pace.wait(action.identity) if words else 0.0
+            if not isinstance(action, Tell):
+                return 0.0
+            again = readback.wait(action.identity, (action.text, action.memory))
+            words = block is not None and block.memory == action.memory
+            return max(again, self.pace.wait(action.identity) if words else 0.0)
 
+        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
+        readback.read(listed - told)
         waiting = {a: wait for a in decision.actions if (wait := waits(a))}
         for action in decision.actions:
             if isinstance(action, Tell) and action not in waiting:
@@ -278,14 +310,15 @@ class Reconciler:
     def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
         freshness = self.parts.sources.freshness
         failed = [d.error for d in done if d.error]
-        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
+        unread = [d.unread for d in done if d.unread is not None]
+        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)) + len(unread):
             return AGAIN  # the others go on; what failed says so when nothing else moves
         if failed:
             raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
         for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
             raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
         if decision.actions:
-            return AGAIN
+            return max(AGAIN, min(unread, default=AGAIN))
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale or facts.listing.doubts) or _doubtful(facts) or freshness.unseen(repository_id, seen)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.core import labels
 from greenroom.core.catalogue import Lifetime
 from greenroom.core.model import Activity, Kind, Memory, PullRequest
 from greenroom.core.rows import Row
@@ -41,7 +42,7 @@ def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
     labelled = (
         e.at
         for e in pull_request.label_events
-        if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
+        if e.added and labels.same(e.label, row.naming.label) and e.actor.kind is Kind.PERSON
     )
     pushed: tuple[datetime, ...] = (
         (row.waiting_since,) if row.waiting_since and pull_request.head_sha == row.waiting_head else ()
@@ -60,6 +61,15 @@ def _at(activity: Activity, pull_request: PullRequest, row: Row) -> datetime:
     return activity.at
 
 
+def overdue(row: Row, lifetime: Lifetime, expires: datetime | None, now: datetime) -> bool:
+    """Return whether a preview has outlived its lifetime, by its age or by `expires`, the time that activity gives it.
+
+    What is held does not expire, however old it is: only this tells people of it.
+    """
+    aged = lifetime.max_age is not None and now >= row.created + lifetime.max_age
+    return aged or (expires is not None and now >= expires)
+
+
 def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memory, me: str, now: datetime) -> Expiry:
     """When this preview goes unless somebody works on it.
 
@@ -69,7 +79,7 @@ def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memo
     seen = pull_request.head_sha in (row.head_sha, row.waiting_head)
     active = last_activity(pull_request, row, me) if seen else now
     times: list[tuple[datetime, str]] = []
-    if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
+    if lifetime.inactive_after and not labels.carries(pull_request.labels, lifetime.keep_label):
         times.append((active + lifetime.inactive_after, "inactive"))
     if lifetime.max_age:
         times.append((row.created + lifetime.max_age, "age"))

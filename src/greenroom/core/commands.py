@@ -18,8 +18,9 @@ from greenroom.core.model import Kind, Memory, Permission, Said
 from greenroom.core.rows import Choice
 from greenroom.core.status import Reason
 
-_LINE = re.compile(r"(?i)/preview(?:\s+(.*))?", re.ASCII)
-_USE = re.compile(r"(?i)use\s+([a-z][a-z0-9-]*)\s*(?:#\s*([1-9][0-9]{0,8})|\s(staging|default))", re.ASCII)
+_BLANK = " \t\r"  # str.strip() would also take off control characters that nobody sees
+_LINE = re.compile(r"(?i)/preview(?:(?:[ \t]+|(?=\uFFFD))(.*))?", re.ASCII)
+_USE = re.compile(r"(?i)use[ \t]+([a-z][a-z0-9-]*)[ \t]*(?:#[ \t]*([1-9][0-9]{0,8})|[ \t](staging|default))", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ def wishes(text: str) -> list[Wish | str]:
     """The commands in a comment, one a line; a string is a line that is none."""
     found: list[Wish | str] = []
     for line in text.split("\n"):
-        match = _LINE.fullmatch(line.strip())
+        match = _LINE.fullmatch(line.strip(_BLANK))
         if match:
-            found.append(_wish(match[1] or "") or line.strip()[:100])
+            found.append(_wish(match[1] or "") or line.strip(_BLANK)[:100])
     return found
 
 
@@ -57,7 +58,7 @@ def wish(text: str) -> Wish | None:
 
 
 def _wish(words: str) -> Wish | None:
-    match = _USE.fullmatch(words.strip())
+    match = _USE.fullmatch(words.strip(_BLANK))
     return Wish(match[1].lower(), match[2] or match[3].lower()) if match else None
 
 

@@ -6,19 +6,19 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core import caps, commands, gates, images, links, lives, names, reasons, rowsets
+from greenroom.core import caps, commands, gates, images, labels, links, lives, names, reasons, rowsets
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
-from greenroom.core.model import Facts, Identity, Memory, Observed, PullRequest
+from greenroom.core.model import Cause, Confirmation, Facts, Identity, Memory, Observed, PullRequest
 from greenroom.core.removal import removal
 from greenroom.core.rows import Choice, Link, Row
 from greenroom.core.status import Reason, Stage
-from greenroom.core.verdicts import Desired, Run, Stay, Verdict
+from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     """What should be, for one repository. `now` is GitHub's clock."""
     if platform.repository(repository.name) is None:
         gone = reasons.not_in_catalogue(repository.slug)
-        return Desired({i: Stay(Stage.HELD, gone, hold="not-in-catalogue") for i in held(facts)})
+        stays = Stay(Stage.HELD, gone, hold="not-in-catalogue")
+        return Desired({i: replace(stays, row=at_least_private(i, facts)) for i in held(facts)})
     around = Neighbours.of(facts.observed)
     ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
     listed = {p.identity: p for p in facts.listing.pull_requests}
@@ -55,24 +56,23 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
         row = served_row(facts, identity)
-        verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
-    verdicts |= _not_understood(facts, verdicts)
+        found = removal(identity, row.naming.label if row else platform.label, facts, None)
+        verdicts[identity] = replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found
+    for identity, (stays, pull_request) in _never_started(facts, platform).items():
+        if identity not in verdicts:
+            verdicts[identity], listed[identity] = stays, pull_request
+            memories[identity] = remembered(identity.number, facts)
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
 
 
-def _not_understood(facts: Facts, verdicts: Mapping[Identity, Verdict]) -> dict[Identity, Stay]:
-    """Return what is said of pull requests in the list that could not be understood.
-
-    Their previews stay, unless the read by number is clear: then that verdict stands.
-    """
+def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
+    """Pull requests that were told to wait and are closed, as a read by number says that is newer than the list."""
     found = {}
-    for number, why in facts.listing.doubts.items():
-        identity = Identity(facts.listing.repository_id, number)
-        known = verdicts.get(identity)
-        if known is None:
-            found[identity] = Stay(Stage.BLOCKED, reasons.not_understood(why))
-        elif isinstance(known, Stay) and not known.hold:
-            found[identity] = replace(known, reason=reasons.not_understood(why))
+    for number in facts.told_to_wait:
+        identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
+        gone = removal(identity, platform.label, facts, None)
+        if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):
+            found[identity] = Stay(Stage.NONE, reasons.never_started(gone.reason)), answer.pull_request
     return found
 
 
@@ -134,9 +134,13 @@ def left(observed: Observed, platform: Platform) -> tuple[Repository, ...]:
 
 def held(facts: Facts) -> set[Identity]:
     """What the engine still holds of this repository: previews, rows, and withdrawals not yet told."""
-    repository_id = facts.listing.repository_id
-    rows = facts.observed.sets.get(repository_id)
-    found = {i for i in facts.observed.previews if i.repository_id == repository_id}
+    return in_engine(facts.observed, facts.listing.repository_id)
+
+
+def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
+    """Return what the engine still holds of one repository."""
+    rows = observed.sets.get(repository_id)
+    found = {i for i in observed.previews if i.repository_id == repository_id}
     if rows:
         found |= {Identity(repository_id, number) for number in rows.rows}
         found |= {w.identity for w in rows.ledger.withdrawals if not w.told}
@@ -152,32 +156,48 @@ def served_row(facts: Facts, identity: Identity) -> Row | None:
 
 def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> str:
     """The label that counts for this pull request: the configured one, or that which its preview was made under."""
-    if row is None or platform.label in pull_request.labels:
+    if row is None or labels.carries(pull_request.labels, platform.label):
         return platform.label
     return row.naming.label
 
 
+def at_least_private(identity: Identity, facts: Facts) -> Row | None:
+    """Return the served row, private if its repository is: all that is followed of a preview in doubt.
+
+    Comments elsewhere link to what a row calls public, and what is not known to be public is private. A stale answer
+    makes nothing public.
+    """
+    served = facts.observed.row(identity)
+    return replace(served, private=served.private or facts.listing.private) if served else None
+
+
 def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
+    found, identity, facts = _judged(pull_request, row, ours), pull_request.identity, ours.facts
+    if not isinstance(found, Stay):
+        return found
+    served = facts.observed.row(identity)
+    if served is None or identity.number in facts.stale or identity in facts.observed.foreign:
+        return replace(found, row=at_least_private(identity, facts))
+    return replace(found, row=_meanwhile(pull_request, served, ours))
+
+
+def _judged(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
     facts, platform = ours.facts, ours.platform
     identity = pull_request.identity
     label = label_of(pull_request, row, platform)
     if identity.number in facts.stale:
         return Stay(Stage.HELD if row else Stage.WAITING, reasons.stale())
-    if label not in pull_request.labels:
+    if not labels.carries(pull_request.labels, label):
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
-        like = next((name for name in sorted(pull_request.labels) if name.lower() == label.lower()), "")
-        return Stay(Stage.NONE, reasons.not_asked(label, like))
-    found = _asked(pull_request, row, ours, label)
-    if isinstance(found, Stay) and (served := facts.observed.row(identity)):
-        return replace(found, row=_meanwhile(pull_request, served, ours))
-    return found
+        return Stay(Stage.NONE, reasons.not_asked(label))
+    return _asked(pull_request, row, ours, label)
 
 
 def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
     """The verdict on a pull request that carries the label."""
     facts, platform, identity = ours.facts, ours.platform, pull_request.identity
-    if label != platform.label:
+    if not labels.same(label, platform.label):
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
     if owner := facts.observed.foreign.get(identity):
@@ -207,10 +227,8 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
 
 
-def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
+def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row:
     """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
-    if pull_request.identity in ours.facts.observed.foreign:
-        return None
     linked = links.resolved(
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
     )
@@ -232,7 +250,7 @@ def _new_row(
     same_head = row is not None and row.head_sha == pull_request.head_sha
     kept = row if row is not None and same_head and not rolled(identity, ours.facts, ours.platform) else None
     data = lives.data(row, preview, ours.now)
-    sleepy = ours.platform.lifetime.sleep_label in pull_request.labels
+    sleepy = labels.carries(pull_request.labels, ours.platform.lifetime.sleep_label)
     chosen, block = choices(identity.number, ours.facts), ours.facts.blocks.get(identity.number)
     sequence = row.sequence if row else 0
     new = Row(

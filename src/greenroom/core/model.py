@@ -106,6 +106,7 @@ class PullRequest:
     (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, with those that
     renamed files had before, None when they are not all known; `changed_files` is their number. `merge_sha` is GitHub's
     merge commit of this very head, None while there is none; `conflicts` says that it cannot be made.
+    `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
     """
 
     identity: Identity
@@ -132,6 +133,7 @@ class PullRequest:
     conflicts: bool = False
     said: tuple[Said, ...] = ()
     mentions: tuple[str, ...] = ()
+    mine: tuple[Comment, ...] = ()
 
     @property
     def fork(self) -> bool:
@@ -143,7 +145,8 @@ class PullRequest:
 class Listing:
     """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page.
 
-    `doubts` are those that could not be understood, by number, with the sentence why: they are not in `pull_requests`.
+    `doubts` are open pull requests of which something could not be read, with the sentence why. They are not in
+    `pull_requests`, and nothing is changed about them.
     """
 
     repository_id: int
@@ -340,14 +343,28 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest `updated_at` that was ever read of a pull request, and the last event that asked for its preview."""
+
+    updated_at: datetime
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowSet:
-    """The whole set of rows of one repository, with its ledger; `generation` grows with each change."""
+    """The whole set of rows of one repository, with its ledger; `generation` grows with each change.
+
+    `watermarks` and the ids of our `comments` are by number. They are missing in what an older version wrote, and then
+    say nothing.
+    """
 
     repository_id: int
     repository: str
     generation: int = 0
     rows: Mapping[int, Row] = field(default_factory=dict)
     ledger: Ledger = Ledger()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)
+    comments: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +411,9 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
+    older than a hint, than an earlier read or than our own last write. `asked` are choices that did not come by a
+    comment, by number, and `watermarks` the newest that was read of each pull request, in this pass or before.
+    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen.
     """
 
     listing: Listing
@@ -407,3 +426,5 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
+    told_to_wait: frozenset[int] = frozenset()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)

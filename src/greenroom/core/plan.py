@@ -7,11 +7,11 @@ it, and a by-number read still says so -> removed -> nothing left, told. A doubt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from greenroom.core import breaker, reasons, rowsets
+from greenroom.core import breaker, labels, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
 from greenroom.core.links import different
 from greenroom.core.model import Cause, Health, Identity, Memory, Observed, Release, RowSet
@@ -142,7 +142,7 @@ class _Draft:
         old = self.rows.rows.get(identity.number)
         if old is None or verdict.row is None:
             return
-        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce, mentions=verdict.row.mentions)
+        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce)
         if new != old:
             self.actions.append(Change(identity, new, _push(old, new) if _pushed(old, new) else _small(old, new)))
 
@@ -252,14 +252,14 @@ class _Draft:
         elif expiry.due and memory.expired_at is None:
             self.memories[identity] = replace(memory, expired_at=self.now, why=expiry.why)
         elif expiry.due:
-            self._take_label_off(identity, expiry.why)
+            self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)
 
-    def _take_label_off(self, identity: Identity, why: str) -> None:
+    def _take_label_off(self, identity: Identity, why: str, on: Set[str]) -> None:
         if scope := self.expired.take(identity):
             self.holds[identity] = Hold("", reasons.its_turn(self.expired.limit(scope)))
             return
         label = self._label(identity)
-        self.actions.append(TakeLabelOff(identity, label, reasons.expired(why, label)))
+        self.actions.append(TakeLabelOff(identity, labels.spelling(on, label), reasons.expired(why, label)))
 
 
 def _pushed(old: Row, new: Row) -> bool:
@@ -311,7 +311,9 @@ def _small(old: Row, new: Row) -> Reason:
 
 
 def _chosen(old: Row, new: Row) -> Row:
-    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom."""
+    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom, and what is
+    known of the pull request. Comments elsewhere link by `url` unless `private`, so these never wait.
+    """
     fresh = {(k.service, k.target, k.variables): k for k in new.links}
     moved = (fresh.get((k.service, k.target, k.variables), k) for k in old.links)
     kept = {s.name for s in old.services}
@@ -332,6 +334,11 @@ def _chosen(old: Row, new: Row) -> Row:
         sequence=new.sequence,
         waiting_head=new.waiting_head,
         waiting_since=new.waiting_since,
+        author=new.author,
+        url=new.url,
+        branch=new.branch,
+        private=new.private,
+        mentions=new.mentions,
     )
 
 

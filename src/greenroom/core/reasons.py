@@ -43,10 +43,7 @@ def _short(reference: str) -> str:
 # --- no preview, or not yet --------------------------------------------------------------------------------------
 
 
-def not_asked(label: str, like: str = "") -> Reason:
-    """`like` is a label that differs from the one that counts in its capitals only."""
-    if like:
-        return Reason("not-asked", f"The label `{code(like)}` is on; the one that counts is `{plain(label)}`.")
+def not_asked(label: str) -> Reason:
     return Reason("not-asked", "Nobody has asked for a preview.", f"Put the label `{plain(label)}` on to get one.")
 
 
@@ -106,6 +103,13 @@ def draft() -> Reason:
     return Reason("draft", "The pull request is a draft.", "Mark it ready for review to get a preview.")
 
 
+def meanwhile(why: Reason, serving: str) -> Reason:
+    """Why a new version waits, and what becomes of the preview that is there. `serving` is the commit that answers."""
+    keeps = f"The present version, {serving[:7]}, keeps running." if serving else "What is deployed stays as it is."
+    fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
+    return Reason(why.code, f"{why.text} {keeps} New commits wait.", fix)
+
+
 def waiting_for_image(missing: Sequence[str], last_good: str = "", *, merged: bool = False) -> Reason:
     """`merged`: CI builds GitHub's merge commit, at each push; a re-run of it builds the same merge commit again."""
     names = ", ".join(_short(m) for m in missing)
@@ -154,10 +158,11 @@ def registry_unknown(why: str) -> Reason:
     return Reason("registry-unknown", plain(why, 300), "Asked again soon.")
 
 
-def queued(position: int, limit: int, scope: str) -> Reason:
+def queued(limit: int, scope: str) -> Reason:
+    """The place in the queue is not part of it: it changes with every preview that goes, the comment need not."""
     return Reason(
         "queued",
-        f"The limit of {limit} previews {scope} is reached; this one is number {position} in its repository's queue.",
+        f"The limit of {limit} previews {scope} is reached.",
         "It starts by itself when another preview goes: take the label off one that you are done with.",
     )
 
@@ -373,14 +378,6 @@ def unconfirmed(why: str) -> Reason:
     )
 
 
-def not_understood(why: str) -> Reason:
-    return Reason(
-        "not-understood",
-        plain(why, 300),
-        "Nothing changes until GitHub gives a complete answer; it is asked again.",
-    )
-
-
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
@@ -485,6 +482,11 @@ def closed(by: str) -> Reason:
 
 def merged(by: str) -> Reason:
     return Reason("merged", f"The pull request was merged{_by(by)}.")
+
+
+def never_started(why: Reason) -> Reason:
+    """A pull request was closed, or merged, before anything ran."""
+    return Reason(why.code, f"{why.text} No preview was started.", "Reopen it to get one." if why.fix else "")
 
 
 def unlabelled(label: str, by: str) -> Reason:

@@ -1,7 +1,8 @@
 """When a preview may go. The default answer is that it stays.
 
-A removal needs a by-number read, newer than the list, that says closed, or unlabelled by an event later than the last
-labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held and explained.
+A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabelled by an
+event later than the last labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
+and explained.
 
 Deleting a label in the repository looks like a person who unlabels each of its pull requests: GitHub writes `unlabeled`
 events with the deleter as the actor. So an event counts only if the label that it took off still exists, which is read
@@ -12,7 +13,9 @@ the breaker lets go. Each of them is confirmed again before it is removed, and i
 
 from __future__ import annotations
 
-from greenroom.core import reasons
+from datetime import timedelta
+
+from greenroom.core import labels, reasons
 from greenroom.core.gates import last_event
 from greenroom.core.model import (
     UNKNOWN_LABEL,
@@ -28,6 +31,9 @@ from greenroom.core.model import (
 )
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
+
+SAME_SECOND = timedelta(hours=1)
+"""How long an event that asked for the preview counts as the later one of a second."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
@@ -45,17 +51,30 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     pull_request = answer.pull_request
     if pull_request.identity != identity:
         return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
-    if pull_request.state is not State.OPEN:
-        return _closed(answer)
-    if label in pull_request.labels:
+    if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):
         return Stay(Stage.HELD, reasons.list_disagrees())
-    return _unlabelled(answer, label, facts)
+    found = _unlabelled(answer, label, facts) if pull_request.state is State.OPEN else _closed(answer)
+    if isinstance(found, Go) and _asked_since(found, answer, facts):
+        return Stay(Stage.HELD, reasons.stale())
+    return found
 
 
 def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:
     pull_request = answer.pull_request
     fresh = listed is None or pull_request.updated_at >= listed.updated_at
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
+
+
+def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
+    """Whether an event that asked for the preview is as late as the one that takes it away.
+
+    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told then, so
+    for an hour, which no replica lags, the preview stays.
+    """
+    mark = facts.watermarks.get(answer.pull_request.identity.number)
+    if mark is None or mark.asked_at is None or found.since > mark.asked_at:
+        return False
+    return answer.read_at - mark.asked_at < SAME_SECOND
 
 
 def _closed(answer: Confirmation) -> Go:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}((?:(?:[-*+]|[0-9]{1,9}[.)]) +)*)(`{3,}|~{3,})(.*)", re.DOTALL)  # it may begin in a list
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_ODD_END = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 CODE = 4  # columns
 
 
@@ -31,7 +32,8 @@ class _Fence:
 def plain_lines(text: str) -> list[str]:
     """The lines that are neither code nor within an HTML comment, with a space for each comment that begins in them.
 
-    Only `\\n` ends a line, as on GitHub; any other character that Python takes for an end becomes a space too.
+    Only `\\n` ends a line, as on GitHub. Any other character that Python takes for an end becomes U+FFFD: people do not
+    see it, so it must not pass for a space between two words of a command.
     """
     found: list[str] = []
     fence: _Fence | None = None
@@ -46,7 +48,7 @@ def plain_lines(text: str) -> list[str]:
             continue
         elif _indent(line) < CODE:
             hidden = _begins_hidden(line)
-            found.append(" ".join(_COMMENT.sub(" ", line).splitlines()))
+            found.append(_ODD_END.sub("\N{REPLACEMENT CHARACTER}", _COMMENT.sub(" ", line).rstrip("\r")))
     return found
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-PAGE = 50
-
 _ACTOR = "{ __typename login }"
-_COMMENTS = f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId body author {_ACTOR} editor {_ACTOR} }}"
+# `databaseId` is an Int of 32 bits, and ids of comments have outgrown it. `fullDatabaseId` comes as a string.
+_COMMENTS = (
+    f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId: fullDatabaseId body author {_ACTOR} editor {_ACTOR} }}"
+)
+_POINTS = "rateLimit { cost limit remaining }"
+VIEWER = f"{{ viewer {{ login }} {_POINTS} }}"
 
 PULL_REQUEST = f"""
 fragment pullRequest on PullRequest {{
-  number title url body isDraft state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
+  number title url body isDraft isCrossRepository state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
   headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}
@@ -55,16 +58,19 @@ fragment pullRequest on PullRequest {{
 
 
 def pull_requests(count: int) -> str:
-    """The query for one page of each of `count` repositories: variables `o0 n0 a0`, `o1 n1 a1`, ..."""
-    variables = ", ".join(f"$o{i}: String!, $n{i}: String!, $a{i}: String" for i in range(count))
+    """Return the query for one page of each of `count` repositories.
+
+    Its variables are `o0 n0 f0 a0`, `o1 n1 f1 a1`, ...: owner, name, size of the page, and the cursor that it follows.
+    """
+    variables = ", ".join(f"$o{i}: String!, $n{i}: String!, $f{i}: Int!, $a{i}: String" for i in range(count))
     repositories = _repositories(range(count))
-    return f"query({variables}) {{ viewer {{ login }} rateLimit {{ cost remaining }} {repositories} }}{PULL_REQUEST}"
+    return f"query({variables}) {{ viewer {{ login }} {_POINTS} {repositories} }}{PULL_REQUEST}"
 
 
 def _repositories(indexes: Sequence[int]) -> str:
     return " ".join(
         f"r{i}: repository(owner: $o{i}, name: $n{i}) {{ databaseId nameWithOwner isPrivate "
-        f"pullRequests(states: OPEN, first: {PAGE}, after: $a{i}, orderBy: {{field: CREATED_AT, direction: ASC}}) "
+        f"pullRequests(states: OPEN, first: $f{i}, after: $a{i}, orderBy: {{field: CREATED_AT, direction: ASC}}) "
         "{ totalCount pageInfo { hasNextPage endCursor } nodes { ...pullRequest } } }"
         for i in indexes
     )
@@ -80,10 +86,10 @@ query($owner: String!, $name: String!, $number: Int!, $label: String!) {
 """
 
 COMMENTS = f"""
-query($owner: String!, $name: String!, $number: Int!, $after: String) {{
-  viewer {{ login }}
+query($owner: String!, $name: String!, $number: Int!, $first: Int!, $after: String) {{
+  viewer {{ login }} {_POINTS}
   repository(owner: $owner, name: $name) {{
-    pullRequest(number: $number) {{ comments(first: 100, after: $after) {{ {_COMMENTS} }} }}
+    pullRequest(number: $number) {{ comments(first: $first, after: $after) {{ {_COMMENTS} }} }}
   }}
 }}
 """

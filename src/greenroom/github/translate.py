@@ -7,7 +7,7 @@ what a decision needs is an exception, and doubt about its pull request alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,6 @@ PREFIX = "/preview"
 LINES, LENGTH = 50, 200  # of commands in one comment
 _WITH = re.compile(r"\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*", re.IGNORECASE)
 
-ERROR = "_error"
-"""Where `marked` leaves what went wrong with one pull request of a list."""
-
 _ACTIVITIES = {
     "HeadRefForcePushedEvent": ("pushed", "actor"),
     "IssueComment": ("commented", "author"),
@@ -47,28 +44,6 @@ _ACTIVITIES = {
 def time(text: str) -> datetime:
     """An aware time from GitHub's ISO 8601 with `Z`."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def concerns_one(error: Payload) -> bool:
-    """Return whether an error of a list is about one of its pull requests, not about the list."""
-    path = error.get("path") or []
-    exhausted = str(error.get("type", "")).startswith(("RATE_LIMIT", "RESOURCE_LIMIT"))
-    inside = len(path) > 3 and path[1:3] == ["pullRequests", "nodes"] and isinstance(path[3], int)
-    return inside and not exhausted
-
-
-def marked(nodes: Sequence[Any], errors: Iterable[Payload], alias: str) -> list[Any]:
-    """Return the nodes of a list, those with an error inside marked with it.
-
-    An error inside a timeline left a null in it, which is understood where the timeline is read.
-    """
-    found = list(nodes)
-    for error in errors:
-        path = error.get("path") or []
-        if path[:1] == [alias] and concerns_one(error) and path[4:5] not in (["labelEvents"], ["activity"]):
-            message = str(error.get("message", ""))[:100]
-            found = [n and {**n, ERROR: message} if i == path[3] else n for i, n in enumerate(found)]
-    return found
 
 
 def label_since(repository: Payload) -> tuple[datetime, datetime | None]:
@@ -116,6 +91,7 @@ def pull_request(
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
         merge_sha=_merge_commit(node),
         comment=comment(comments, me, prefix),
+        mine=mine(comments, me),
         said=_said(comments, me),
         mentions=_mentions(str(node["body"] or "")),
     )
@@ -175,7 +151,7 @@ def paths(files: Iterable[Payload]) -> frozenset[str]:
 def _merge_commit(node: Payload) -> str | None:
     """GitHub's merge commit of the present head; None while GitHub has none, or still shows that of an earlier head."""
     merge = node["potentialMergeCommit"]
-    if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"]):
+    if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):
         return None
     return str(merge["oid"])
 
@@ -236,20 +212,29 @@ def _activity(node: Payload | None, now: datetime) -> Activity | None:
     return Activity(name, actor(node[key]), time(at)) if at else None
 
 
+def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
+    """Every comment that we wrote, whatever people made of it: one whose id is known is ours by that."""
+    return tuple(_comment(n, me) for n in nodes if n is not None and actor(n["author"]).login == me)
+
+
+def _comment(node: Payload, me: str) -> Comment:
+    return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
+
+
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
-    """Our comment among these: by us, and beginning with our marker. The oldest counts.
+    """Our comment among these when its id is not known: by us, and beginning with our marker. The oldest counts.
 
     When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
     comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
     another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
     not.
     """
-    mine = [n for n in nodes if n is not None and actor(n["author"]).login == me]
-    for node in mine:
-        if str(node["body"]).startswith(prefix):
-            return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
-    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
-    return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+    written = [n for n in nodes if actor(n["author"]).login == me]
+    for node in written:
+        if str(node["body"]).lstrip().startswith(prefix):
+            return _comment(node, me)
+    spoiled = next((n for n in written if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
+    return _comment(spoiled, me) if spoiled else None
 
 
 def _marked(node: Payload) -> bool:

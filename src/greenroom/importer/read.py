@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from greenroom.config import reading
 from greenroom.config.documents import MAX_BYTES, Unreadable
 from greenroom.config.fields import image
 from greenroom.errors import FixConfiguration, Mistake
@@ -81,7 +82,7 @@ def _checked(options: Options) -> None:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = reading.stream(path, MAX_BYTES)  # also of a pipe: `import <(docker compose config)`
         if len(content) > MAX_BYTES:
             raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
         return content.decode("utf-8-sig")

@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from greenroom.simulator import payloads
+from greenroom.simulator.cost import Cost, cost
 from greenroom.simulator.world import Comment, Item, PullRequest, Repository, User, World
 
 Json = dict[str, Any]
@@ -48,7 +49,11 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
     document = _document(query)
     if not isinstance(document, DocumentNode):
         return {"errors": [{"message": message, "type": "INVALID"} for message in document]}
-    root = Root(world, viewer)
+    price = cost(document, variables)
+    if not world.points.spend(viewer.login, price.points, world.now()):
+        message = f"API rate limit exceeded for user ID {viewer.id}."
+        return {"errors": [{"type": world.points.word, "code": "graphql_rate_limit", "message": message}]}
+    root = Root(world, viewer, price)
     result = execute_sync(
         schema(), document, root_value=root, variable_values=variables, type_resolver=_type, middleware=None
     )
@@ -59,6 +64,16 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
     if world.faults.fires("graphql-errors", "/graphql"):
         _spoil(found)
     return found
+
+
+def heavy(world: World, fault: str, query: str, variables: Json) -> bool:
+    """Whether a query asks for so much of one repository that this fault hits it."""
+    document = _document(query)
+    return isinstance(document, DocumentNode) and any(
+        world.faults.fires(fault, f"{p.arguments['owner']}/{p.arguments['name']}", p.nodes)
+        for p in cost(document, variables).parts
+        if "owner" in p.arguments
+    )
 
 
 @lru_cache(maxsize=64)
@@ -103,18 +118,24 @@ def _type(value: Any, info: Any, abstract: Any) -> Any:
 class Root:
     """Query: viewer, rateLimit, repository."""
 
-    def __init__(self, world: World, viewer: User) -> None:
+    def __init__(self, world: World, viewer: User, price: Cost) -> None:
         self._world = world
         self._viewer = viewer
+        self._price = price
+        self.nodes = {p.alias: p.nodes for p in price.parts}
 
     def viewer(self, info: Any) -> Json:
         """Who asks; an App's login keeps its `[bot]` here."""
         return {"login": self._viewer.login, "databaseId": self._viewer.id}
 
-    def rateLimit(self, info: Any) -> Json:  # noqa: N802 -- GitHub's name
-        """Plenty."""
-        reset = payloads.when(self._world.now())
-        return {"cost": 1, "limit": 5000, "remaining": 4999, "used": 1, "resetAt": reset}
+    def rateLimit(self, info: Any, **_: Any) -> Json | None:  # noqa: N802 -- GitHub's name
+        """What this query costs, and what is left; null where there is no limit."""
+        points = self._world.points
+        if points.limit is None:
+            return None
+        used = points.used(self._viewer.login)
+        left = {"limit": points.limit, "remaining": points.limit - used, "used": used}
+        return {"cost": self._price.points, "resetAt": payloads.when(points.reset), **left}
 
     def repository(self, info: Any, owner: str, name: str, **_: Any) -> Json | None:
         """A repository by its name, or by its old one; null and an error when there is none to see."""
@@ -149,10 +170,14 @@ class Shown:
 
     def _label(self, name: str) -> Json | None:
         """A label of the repository by its name, or null."""
+        name = next((known for known in self._repo.labels if known.casefold() == name.casefold()), name)
         made = self._repo.labels_made.get(self._repo.labels.get(name, 0))
         return {"name": name, "createdAt": payloads.when(made)} if made else None
 
     def _pull_requests(self, info: Any, states: Sequence[str] | None = None, **page: Any) -> Json:
+        if self._world.faults.fires("resource-limits", self._repo.slug, info.root_value.nodes[info.path.as_list()[0]]):
+            message = "Resource limits for this query exceeded."
+            raise GraphQLError(message, extensions={"type": "RESOURCE_LIMITS_EXCEEDED"})
         found = [p for p in self._repo.pull_requests.values() if not states or _state(p) in states]
         if self._world.faults.fires("empty-list", "/graphql"):
             found = []
@@ -239,6 +264,7 @@ class Shown:
     def _comment(self, comment: Comment) -> Json:
         return {
             "databaseId": comment.id,
+            "fullDatabaseId": str(comment.id),
             "body": comment.body,
             "author": actor(comment.author),
             "editor": actor(comment.editor) if comment.editor else None,

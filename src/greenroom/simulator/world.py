@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenroom.simulator.faults import Faults
+from greenroom.simulator.points import Points
 
 RANKS = ("none", "read", "triage", "write", "maintain", "admin")
 
@@ -127,13 +128,16 @@ class World:
     def __init__(self, start: datetime | None = None, *, running: bool = False) -> None:
         self._start = (start or datetime(2026, 3, 2, 9, 0, tzinfo=UTC)).replace(microsecond=0)
         self._since = time.monotonic() if running else None
-        self._ids = 1000
+        self._ids = 5_000_000_000  # comments and events outgrew 32 bits; users and repositories have not
+        self._small_ids = 1000
         self.users: dict[str, User] = {}
         self.tokens: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
         self.renamed: dict[str, int] = {}
         self.faults = Faults()
+        self.points = Points()
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
+        self.ticking: list[Callable[[], None]] = []  # called before the clock is moved by hand
 
     # --- clock, people, repositories ---
 
@@ -144,6 +148,8 @@ class World:
 
     def advance(self, by: timedelta) -> None:
         """Let time pass."""
+        for listener in self.ticking:
+            listener()
         self._start += by
 
     def id(self) -> int:
@@ -151,10 +157,15 @@ class World:
         self._ids += 1
         return self._ids
 
+    def small_id(self) -> int:
+        """A number that no other user or repository has, in 32 bits."""
+        self._small_ids += 1
+        return self._small_ids
+
     def user(self, login: str) -> User:
         """Somebody by login, made when new; `[bot]` at the end makes a bot."""
         if login not in self.users:
-            self.users[login] = User(self.id(), login, "Bot" if login.endswith("[bot]") else "User")
+            self.users[login] = User(self.small_id(), login, "Bot" if login.endswith("[bot]") else "User")
         return self.users[login]
 
     def token(self, value: str, login: str) -> None:
@@ -164,7 +175,7 @@ class World:
     def repository(self, slug: str, *, private: bool = True) -> Repository:
         """Make a repository, or find it."""
         if slug.lower() not in self.repositories:
-            made = Repository(self.id(), slug, private, self.now())
+            made = Repository(self.small_id(), slug, private, self.now())
             self.repositories[slug.lower()] = made
         return self.repositories[slug.lower()]
 
@@ -241,6 +252,7 @@ class World:
     def label(self, slug: str, number: int, label: str, by: str) -> None:
         """Put a label on; one that is on already changes nothing."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
+        label = self._spelling(slug, label)
         label_id = self.create_label(slug, label)
         if label in pull_request.labels:
             return
@@ -251,6 +263,7 @@ class World:
     def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
         """Take a label off; False when it was not on."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
+        label = self._spelling(slug, label)
         if label not in pull_request.labels:
             return False
         pull_request.labels.remove(label)
@@ -261,14 +274,14 @@ class World:
 
     def rename_label(self, slug: str, old: str, new: str) -> None:
         """Rename a label of the repository: no pull request shows an event."""
-        repository = self.repository(slug)
+        repository, old = self.repository(slug), self._spelling(slug, old)
         repository.labels[new] = repository.labels.pop(old)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
 
     def create_label(self, slug: str, label: str) -> int:
         """Make a label of the repository; returns its id, or that of the one that there is."""
-        repository = self.repository(slug)
+        repository, label = self.repository(slug), self._spelling(slug, label)
         if label not in repository.labels:
             repository.labels[label] = self.id()
             repository.labels_made[repository.labels[label]] = self.now()
@@ -279,7 +292,7 @@ class World:
 
         The webhooks are without a label. https://github.com/octokit/webhooks/issues/639
         """
-        repository, who = self.repository(slug), self.user(by)
+        repository, label, who = self.repository(slug), self._spelling(slug, label), self.user(by)
         label_id = repository.labels.pop(label)
         repository.labels_made.pop(label_id)
         for pull_request in repository.pull_requests.values():
@@ -397,6 +410,10 @@ class World:
         return made
 
     # --- within ---
+
+    def _spelling(self, slug: str, label: str) -> str:
+        """A label as the repository spells it: GitHub finds one in every case, and keeps the spelling of the first."""
+        return next((known for known in self.repository(slug).labels if known.casefold() == label.casefold()), label)
 
     def _item(self, pull_request: PullRequest, kind: str, actor: User, **data: Any) -> Item:
         item = Item(self.id(), kind, self.now(), actor, data)

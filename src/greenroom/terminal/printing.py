@@ -15,14 +15,23 @@ def previews(answer: dict[str, Any], width: int | None) -> str:
     if not found and not troubles:
         return "No pull request has asked for a preview yet."
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
-    lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or p['reason']['text']}" for p in found]
+    lines = [
+        f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or _placed(p) + p['reason']['text']}"
+        for p in found
+    ]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
+
+
+def _placed(preview: dict[str, Any]) -> str:
+    if preview["overdue"]:
+        return "Past its lifetime, and waits for a decision. "
+    return f"Number {preview['position']} in the queue. " if preview["position"] else ""
 
 
 def explained(answer: dict[str, Any], width: int | None) -> str:
     """A colleague's answer: state, why, since when, what would change it, the last events."""
     status = answer["status"]
-    lines = [f"{status['name']}: {status['stage']}", *_wrapped(status["reason"]["text"])]
+    lines = [f"{status['name']}: {status['stage']}", *_wrapped(_placed(status) + status["reason"]["text"])]
     if answer["trouble"]:
         lines += _wrapped(f"{status['repository']} cannot be read now: {answer['trouble']}")
     if status["since"]:
