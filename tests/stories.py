@@ -23,7 +23,7 @@ from greenroom.core.catalogue import Image, Limits, Platform, Process, Repositor
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, Full, GreenroomError
+from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -53,6 +53,7 @@ class MemoryEngine:
     room: int | None = None
     doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
+    stuck: frozenset[int] = frozenset()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -82,6 +83,8 @@ class MemoryEngine:
     async def remove(self, identity: Identity, uid: str) -> None:
         assert identity.number not in self.sets[identity.repository_id].rows, "removed although its row is served"
         assert self.previews[identity].uid == uid
+        if identity.number in self.stuck:
+            raise RetryLater(f"The preview {identity} does not go yet.", after=1.0)
         del self.previews[identity]
         self.removed.append(identity)
 

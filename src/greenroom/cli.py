@@ -269,14 +269,18 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     """Let held changes through: exactly those named. Without names, list what is held."""
     from greenroom.terminal import printing
 
-    held = {p["name"]: p for p in _ask(admin, "/api/previews")["previews"] if p["hold"]}
+    found = _ask(admin, "/api/previews")["previews"]
+    held = {p["name"]: p for p in found if p["hold"]}
     if not previews:
         _print({"held": list(held.values())}, as_json, printing.held)
         return
     names = _names(previews)
-    if unknown := [n for n in names if n not in held]:
-        now = ", ".join(sorted(held)) or "nothing"
-        raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {now}.")
+    now = ", ".join(sorted(held)) or "nothing"
+    if unknown := [n for n in names if n not in {p["name"] for p in found}]:
+        missing = f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
+        raise Failed(f"{missing} Held now: {now}.")
+    if free := [n for n in names if n not in held]:
+        raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {now}.")
     for name in [] if as_json else names:
         click.echo(f"{name}: {held[name]['reason']['text']}")
     if not yes:

@@ -148,7 +148,8 @@ class Instance:
                 await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
-            counted = Metrics(board, lambda: sources.github.counts, lambda: sources.github.budget)
+            github = sources.github
+            counted = Metrics(board, lambda: github.counts, lambda: github.budget, github.content.spent)
             instance = cls(folder, loaded, reconciler, counted, engine)
             made.append(instance)
             instance._advise(loaded)

@@ -53,6 +53,13 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/repos/{owner}/{repo}/git/ref/{ref}": ("get",),
 }
 
+WEBHOOKS = (
+    "deployment-status-created", "issue-comment-created", "issue-comment-edited", "pull-request-closed",
+    "pull-request-labeled", "pull-request-opened", "pull-request-ready-for-review", "pull-request-reopened",
+    "pull-request-review-submitted", "pull-request-synchronize", "pull-request-unlabeled", "repository-renamed",
+    "workflow-run-completed",
+)
+
 TYPES: dict[str, tuple[str, ...]] = {
     "Query": ("viewer", "rateLimit", "repository"),
     "RateLimit": ("cost", "limit", "remaining", "resetAt", "used"),
@@ -115,9 +122,8 @@ def member(archive: tarfile.TarFile, *endings: str) -> bytes:
     return handle.read()
 
 
-def openapi(folder: Path) -> str:
+def openapi(whole: dict[str, Any]) -> str:
     """GitHub's REST description, cut to our operations; bodies refuse unknown keys, answers come as both media types."""
-    whole = json.loads(member(package(OPENAPI, folder), "generated/api.github.com.json"))
     paths = {p: {m: whole["paths"][p][m] for m in methods} for p, methods in OPERATIONS.items()}
     for operations in paths.values():
         for operation in operations.values():
@@ -126,17 +132,40 @@ def openapi(folder: Path) -> str:
     labels = paths["/repos/{owner}/{repo}/issues/{issue_number}/labels"]["post"]["requestBody"]
     choices = labels["content"]["application/json"]["schema"]["oneOf"]
     choices.append({"type": "array", "minItems": 1, "items": {"type": "string"}})
-    kept: dict[str, Any] = {"openapi": whole["openapi"], "info": whole["info"], "paths": paths, "components": {}}
+    kept: dict[str, Any] = {"openapi": whole["openapi"], "info": whole["info"], "paths": paths}
     kept["info"]["x-source"] = f"npm {OPENAPI}, MIT, trimmed by tests/contracts/regenerate.py"
     kept["servers"] = [{"url": "/api/v3"}]
-    todo = _references(paths)
+    kept["components"] = _components(_references(paths), whole)
+    return json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def webhooks(whole: dict[str, Any]) -> bytes:
+    """GitHub's description of the webhooks that the simulator sends: `x-webhooks` of the same package, prose cut off."""
+    events = {}
+    for name in WEBHOOKS:
+        body = whole["x-webhooks"][name]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        events[name] = body
+    kept = {"webhooks": events, "components": _prose_cut(_components(_references(events), whole))}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return gzip.compress(f"{text}\n".encode(), mtime=0)
+
+
+def _components(todo: set[str], whole: dict[str, Any]) -> dict[str, Any]:
+    """Everything that these references name, and what that names."""
+    kept: dict[str, Any] = {}
     while todo:
         _, _, kind, name = todo.pop().split("/")
-        place = kept["components"].setdefault(kind, {})
+        place = kept.setdefault(kind, {})
         if name not in place:
             place[name] = _bare(whole["components"][kind][name])
             todo |= _references(place[name])
-    return json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+    return kept
+
+
+def _prose_cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _prose_cut(v) for k, v in value.items() if not (k in ("description", "title") and isinstance(v, str))}
+    return [_prose_cut(v) for v in value] if isinstance(value, list) else value
 
 
 def _trim_operation(operation: dict[str, Any]) -> None:
@@ -228,8 +257,10 @@ def main() -> int:
     """Write, or compare."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        whole = json.loads(member(package(OPENAPI, folder), "generated/api.github.com.json"))
         made = {
-            HERE / "github-openapi.json": openapi(folder).encode(),
+            HERE / "github-openapi.json": openapi(whole).encode(),
+            HERE / "webhook-schemas.json.gz": webhooks(whole),
             SCHEMA: graphql(folder).encode(),
             HERE / "webhooks.jsonl.gz": examples(folder),
         }

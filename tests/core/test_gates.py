@@ -203,6 +203,20 @@ def test_another_installations_preview_is_a_gate_and_nothing_of_ours() -> None:
     assert decision.statuses[identity(2)].stage is Stage.NONE, "nobody asked us"
 
 
+def test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits() -> None:
+    made = observed(1)
+    asks_for_sleep = pull_request(1, labels=frozenset({"preview", "preview-sleep"}), head_ref="renamed")
+    given = facts(asks_for_sleep, holds=replace(made, foreign={identity(1): "another"}))
+    decision = decide(given, PLATFORM, REPOSITORY, NOW)
+    assert decision.statuses[identity(1)].reason.code == "foreign"
+    assert decision.plan.actions == ()
+
+
+def test_a_ready_preview_says_that_it_answers() -> None:
+    status = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    assert (status.stage, str(status.reason)) == (Stage.READY, "Everything answers.")
+
+
 @pytest.mark.parametrize(("owner", "held"), [(None, True), (identity(2), True), (identity(1), False)])
 def test_a_namespace_that_is_somebody_elses_is_not_adopted(owner: Identity | None, held: bool) -> None:
     given = facts(pull_request(1))

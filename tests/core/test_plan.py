@@ -25,17 +25,6 @@ def machine(count: int, platform: Platform = PLATFORM) -> Machine:
     return made
 
 
-@given(st.integers(1, 6), st.sets(st.integers(1, 6)), st.sets(st.integers(1, 6)))
-def test_the_plan_of_an_applied_plan_is_empty(count: int, closed: set[int], unlabelled: set[int]) -> None:
-    made = machine(count)
-    for number in closed & made.living:
-        made.pull_requests[number] = replace(made.pull_requests[number], state=State.CLOSED, closed_at=NOW)
-    for number in (unlabelled - closed) & made.living:
-        made.unlabel(number, ADA)
-    made.settle()
-    assert made.decision().actions == ()
-
-
 def test_a_preview_starts_and_goes_in_steps() -> None:
     made = Machine({1: pull_request(1)})
     assert next(type(a) for a in made.settle()) is Start
@@ -216,22 +205,6 @@ def test_a_lost_block_postpones_an_expiry() -> None:
     assert not [a for a in done if isinstance(a, TakeLabelOff)]
     [status] = made.decision().statuses.values()
     assert status.stage is Stage.EXPIRING
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
-def test_nothing_expires_without_a_warning_a_day_before(hours: list[int]) -> None:
-    made = machine(1)
-    warned_at = None
-    for step in hours:
-        made.pass_time(timedelta(hours=step))
-        for action in made.settle():
-            if isinstance(action, TakeLabelOff):
-                assert warned_at is not None
-                assert made.now - warned_at >= timedelta(days=1)
-        if not made.living:
-            return
-        [status] = made.decision().statuses.values()
-        warned_at = (warned_at or made.now) if status.stage is Stage.EXPIRING else None
 
 
 def test_expiries_come_at_a_bounded_rate() -> None:

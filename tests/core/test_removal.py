@@ -59,6 +59,15 @@ def closed(**changes: object) -> PullRequest:
     return pull_request(1, state=State.CLOSED, closed_at=NOW, **changes)
 
 
+def test_pull_request_that_github_does_not_show_is_held_for_a_person() -> None:
+    found = verdict(None, "GitHub shows us no /pulls/1 (404).", hidden=frozenset({1}))
+    assert isinstance(found, Stay)
+    assert (found.hold, found.reason.code) == ("not-shown", "not-shown")
+    unsure = verdict(None, "GitHub shows us no /pulls/1 (404).")
+    assert isinstance(unsure, Stay)
+    assert (unsure.hold, unsure.reason.code) == ("", "unconfirmed")
+
+
 def test_an_answer_about_another_pull_request_confirms_nothing() -> None:
     """A repository that was deleted and made anew answers under the same name."""
     other = replace(closed(), identity=Identity(999, 1))

@@ -248,3 +248,14 @@ async def test_a_page_of_bots_alone_does_not_say_that_nobody_worked() -> None:
         earlier = [a for a in found.activities if a.kind == "earlier"]
         assert [a.at for a in earlier] == [min(a.at for a in found.activities)]
         assert earlier[0].at > found.created_at
+
+
+async def test_a_commit_dated_in_the_future_counts_as_pushed_now() -> None:
+    """Anybody can write any date into a commit; one in the future would keep a preview for ever."""
+    async with adapter() as (world, github):
+        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        [commit] = world.pull_request("acme/shop", 1).timeline
+        commit.data["committed"] = world.now() + timedelta(days=3650)
+        [found] = (await listing(github)).pull_requests
+        [pushed] = found.activities
+        assert pushed.at <= github.now()

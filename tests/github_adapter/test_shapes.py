@@ -176,6 +176,17 @@ async def test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone() 
     assert found.doubts == {2: f"GitHub shows only a part of {SLUG}#2 (Something went wrong.); it is read again."}
 
 
+async def test_a_deleted_label_in_a_timeline_is_not_about_the_whole_list() -> None:
+    recording = await Recording.of(_listing)
+    node = ("data", "r0", "pullRequests", "nodes", 1)
+    spoiled = _with(recording.answers[0][1], (*node, "labelEvents", "nodes", 0), None)
+    spoiled["errors"] = [{"message": "Cannot return null.", "path": ["r0", *node[2:], "labelEvents", "nodes", 0]}]
+    found = await _listing(Recording([(200, spoiled)]).github())
+    assert isinstance(found, Listing)
+    assert found.pull_requests[0].identity.number == 1
+    assert not any("shows only a part" in why for why in found.doubts.values())
+
+
 async def test_a_pull_request_that_is_listed_twice_hides_another_one() -> None:
     recording = await Recording.of(_listing)
     path = ("data", "r0", "pullRequests", "nodes", 1, "number")

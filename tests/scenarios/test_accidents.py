@@ -280,7 +280,7 @@ async def test_what_is_left_is_not_called_gone(story: Story) -> None:
     story.engine.left = ("process 4711",)
     story.world.close(SLUG, number, "ada")
     await story.passes()
-    assert "process 4711" in story.errors[-1]
+    assert "process 4711" in str(story.status(number).reason)
     assert "### Preview removed" not in story.comment(number)
     story.engine.left = ()
     await story.passes(3)

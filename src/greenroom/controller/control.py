@@ -68,8 +68,14 @@ class Control:
         """
         board = self._reconciler.parts.board
         held = {s.name: s for s in board.statuses.values() if s.hold}
-        if unknown := [n for n in names if n not in held]:
-            raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {_listed(held)}.")
+        known = {s.name for s in board.statuses.values()}
+        if unknown := [n for n in names if n not in known]:
+            raise Failed(
+                f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
+                f" Held now: {_listed(held)}."
+            )
+        if free := [n for n in names if n not in held]:
+            raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {_listed(held)}.")
         if others := [n for n in names if held[n].hold != seen.get(n)]:
             raise Failed(
                 f"{', '.join(others)}: held for something else than was shown, so nothing was released."

@@ -29,6 +29,7 @@ from greenroom.core.model import (
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
+from greenroom.github.transport import NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -117,9 +118,10 @@ async def gather(
     facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
     asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
-    answers = await asyncio.gather(*(_confirm(sources, repository.slug, *each) for each in asked_of))
-    by_number = {**listing.doubts, **dict(zip(numbers, answers, strict=True))}
-    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number))
+    answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))
+    by_number = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
+    hidden = frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides)
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number), hidden=hidden)
     facts = _dated(sources.freshness, facts, platform)
     facts = replace(facts, stale=facts.stale | unread)
     logins = questions.askers(facts, platform, repository)
@@ -172,13 +174,17 @@ async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
 
-async def _confirm(sources: Sources, slug: str, number: int, label: str) -> Confirmation | str:
+async def _confirm(sources: Sources, listing: Listing, number: int, label: str) -> tuple[Confirmation | str, bool]:
+    """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
     try:
-        return await confirmed(sources, slug, number, label)
+        try:
+            return await confirmed(sources, listing.slug, number, label), False
+        except NotFound as error:
+            return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
-        return str(error)
+        return str(error), False
 
 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:

@@ -5,7 +5,7 @@ A failed effect is reported and leaves the others to go on; the next pass decide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -22,14 +22,14 @@ from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, 
 from greenroom.core.plan import Plan
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, Refused
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The repository that a pass works on, with what was read and seen of it."""
+    """The repository that a pass works on, with what was read and seen of it. `name` is its own in the catalog."""
 
     slug: str
     platform: Platform
@@ -37,6 +37,7 @@ class Target:
     rows: RowSet
     now: datetime
     statuses: dict[Identity, Status]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class Done:
     """An action that was performed, with the receipt if it asked for one; `error` when it failed.
 
     `unread` is set while the comment that tells a removal was not read back: the seconds until it is looked at again.
+    `shared` says that no other action would have done: this instance is not the one writer.
     """
 
     action: Action
     receipt: Receipt | None = None
     error: GreenroomError | None = None
     unread: float | None = None
+    shared: bool = False
 
 
 async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime, *, due: bool = False) -> RowSet:
@@ -66,9 +69,12 @@ async def effect(engine: Engine, sources: Sources, target: Target, action: Actio
     """Perform one action that is not about rows, as the one writer. A `GreenroomError` is returned, never raised."""
     try:
         async with engine.writing():
-            return await _effect(engine, sources, target, action)
+            try:
+                return await _effect(engine, sources, target, action)
+            except GreenroomError as error:
+                return Done(action, error=error)
     except GreenroomError as error:
-        return Done(action, error=error)
+        return Done(action, error=error, shared=True)
 
 
 async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Done:
@@ -139,17 +145,23 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     receipt = await engine.receipt(action.identity)
     if not receipt.clean:
         return Done(action, receipt)
-    if action.final and target.platform.repository(target.rows.repository):  # elsewhere nothing is ours to write
+    if not action.final or not target.platform.repository(target.name):  # elsewhere nothing is ours to write
+        return Done(action, receipt)
+    try:
         return Done(action, receipt, unread=await _tell_removal(sources, target, action))
-    return Done(action, receipt)
+    except Refused as error:  # nothing is left of the preview, and a comment that is refused must not hold that up
+        return Done(action, replace(receipt, untold=str(error)))
 
 
 async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> float | None:
     """Tell it, and look whether it was told: None once the comment reads so, else the seconds until the next look.
 
-    Nobody looks at the comment again once the entry in the ledger is closed, so it is closed after the read.
+    Nobody looks at the comment again once the entry in the ledger is closed, so it is closed after the read. Raises
+    `Refused` where GitHub takes no comment.
     """
     identity, readback = action.identity, sources.readback
+    if identity.number in target.facts.hidden:
+        raise Refused("GitHub does not show the pull request any more.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
         answer = await confirmed(sources, target.slug, identity.number)

@@ -52,9 +52,13 @@ def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[I
 
 
 def row_set(facts: Facts, repository: Repository) -> RowSet:
-    """The repository's row set as the engine has it, or an empty one."""
+    """The repository's row set as the engine has it, or an empty one.
+
+    An empty one goes on from the generation of a former repository of the same name, whose place it may take.
+    """
     known = facts.observed.sets.get(facts.listing.repository_id)
-    return known or RowSet(facts.listing.repository_id, repository.name)
+    before = (r.generation for r in facts.observed.sets.values() if r.repository == repository.name)
+    return known or RowSet(facts.listing.repository_id, repository.name, max(before, default=0))
 
 
 def decide(

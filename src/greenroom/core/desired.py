@@ -6,7 +6,7 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from greenroom.core import caps, commands, gates, images, labels, links, lives, 
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
-from greenroom.core.model import Cause, Confirmation, Facts, Identity, Memory, Observed, PullRequest
+from greenroom.core.model import Cause, Confirmation, Facts, Identity, Memory, Observed, PullRequest, RowSet
 from greenroom.core.removal import removal
 from greenroom.core.rows import Choice, Link, Row
 from greenroom.core.status import Reason, Stage
@@ -32,16 +32,17 @@ class _Pass:
     held: frozenset[Identity]
     around: Neighbours
     awake: Set[Identity]
+    former: tuple[str, ...] = ()
 
 
 def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
     """What should be, for one repository. `now` is GitHub's clock."""
     if platform.repository(repository.name) is None:
-        gone = reasons.not_in_catalogue(repository.slug)
-        stays = Stay(Stage.HELD, gone, hold="not-in-catalogue")
+        stays = _left(platform, repository)
         return Desired({i: replace(stays, row=at_least_private(i, facts)) for i in held(facts)})
     around = Neighbours.of(facts.observed)
-    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
+    before = former(facts, repository)
+    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake(), before)
     listed = {p.identity: p for p in facts.listing.pull_requests}
     told = {i: _heard(p, facts, repository) for i, p in listed.items()}
     memories = {i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last) for i in listed}
@@ -118,18 +119,79 @@ def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, reposito
     )
 
 
-def left(observed: Observed, platform: Platform) -> tuple[Repository, ...]:
-    """Repositories that are not in the catalogue any more and of which something is still held, without services."""
-    slugs = {r.slug.lower() for r in platform.repositories}
-    found = {}
-    for repository_id, rows in observed.sets.items():
-        alive = [p.row for i, p in observed.previews.items() if i.repository_id == repository_id]
-        row = next(iter((*rows.rows.values(), *alive)), None)
-        waits = row is not None or any(not w.told for w in rows.ledger.withdrawals)
-        slug = row.slug if row else rows.repository
-        if waits and platform.repository(rows.repository) is None and slug.lower() not in slugs:
-            found[rows.repository] = Repository(rows.repository, slug, ())
-    return tuple(found[name] for name in sorted(found))
+def left(observed: Observed, platform: Platform, ids: Mapping[str, int]) -> tuple[Repository, ...]:
+    """Return the repositories that nobody looks at any more and of which something is still held, without services.
+
+    They left the catalogue, or GitHub shows another repository under their name. `ids` are GitHub's ids of the
+    repositories of the catalogue by `owner/name` in lower case, as far as they were read: without the id it is not
+    known whether a repository is another one.
+    """
+    found = []
+    for repository_id, rows in sorted(observed.sets.items()):
+        if not _held(observed, rows):
+            continue
+        slug = _slug(observed, rows)
+        here = platform.repository(rows.repository) or _by_slug(platform, slug)
+        if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:
+            found.append((rows, slug))
+    names = [rows.repository for rows, _ in found] + [r.name for r in platform.repositories]
+    return tuple(
+        Repository(r.repository if names.count(r.repository) == 1 else former_name(r), slug, ()) for r, slug in found
+    )
+
+
+def left_rows(observed: Observed, name: str) -> RowSet | None:
+    """Return the row set of a repository that `left` gave this name, or None when the engine holds none."""
+    found = sorted(observed.sets.items())
+    exact = [rows for _, rows in found if former_name(rows) == name]
+    return next(iter([*exact, *(rows for _, rows in found if rows.repository == name)]), None)
+
+
+def former_name(rows: RowSet) -> str:
+    """Return how a repository is called while another one has its name: `shop@1296269`, with GitHub's id.
+
+    No repository of the catalogue has an `@` in its name.
+    """
+    return f"{rows.repository}@{rows.repository_id}"
+
+
+def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
+    """Return the previews of other repositories that had this one's name here and still use its names.
+
+    The repository was deleted and created again, another one took its name over on GitHub, or the configuration gave
+    the name to another one.
+    """
+    observed = facts.observed
+    found: list[str] = []
+    for repository_id, rows in sorted(observed.sets.items()):
+        if repository_id != facts.listing.repository_id and rows.repository == repository.name:
+            numbers = sorted(_held(observed, rows))
+            found += [f"{former_name(rows)}#{n}" for n in numbers]
+    return tuple(found)
+
+
+def _left(platform: Platform, repository: Repository) -> Stay:
+    """The verdict on every preview of a repository that `left` found."""
+    if _by_slug(platform, repository.slug):
+        return Stay(Stage.HELD, reasons.replaced(repository.slug), hold="replaced")
+    return Stay(Stage.HELD, reasons.not_in_catalogue(repository.slug), hold="not-in-catalogue")
+
+
+def _by_slug(platform: Platform, slug: str) -> Repository | None:
+    return next((r for r in platform.repositories if r.slug.lower() == slug.lower()), None)
+
+
+def _slug(observed: Observed, rows: RowSet) -> str:
+    """The repository's `owner/name` as its previews know it."""
+    alive = [p.row for i, p in observed.previews.items() if i.repository_id == rows.repository_id]
+    row = next(iter([*rows.rows.values(), *alive]), None)
+    return row.slug if row else rows.repository
+
+
+def _held(observed: Observed, rows: RowSet) -> set[int]:
+    """The numbers of the previews that the engine still holds of a row set's repository."""
+    found = {i.number for i in observed.previews if i.repository_id == rows.repository_id}
+    return found | rows.rows.keys() | {w.identity.number for w in rows.ledger.withdrawals if not w.told}
 
 
 def held(facts: Facts) -> set[Identity]:
@@ -139,12 +201,8 @@ def held(facts: Facts) -> set[Identity]:
 
 def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
     """Return what the engine still holds of one repository."""
-    rows = observed.sets.get(repository_id)
-    found = {i for i in observed.previews if i.repository_id == repository_id}
-    if rows:
-        found |= {Identity(repository_id, number) for number in rows.rows}
-        found |= {w.identity for w in rows.ledger.withdrawals if not w.told}
-    return found
+    rows = observed.sets.get(repository_id) or RowSet(repository_id, "")
+    return {Identity(repository_id, number) for number in _held(observed, rows)}
 
 
 def served_row(facts: Facts, identity: Identity) -> Row | None:
@@ -202,6 +260,8 @@ def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) 
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
     if owner := facts.observed.foreign.get(identity):
         return Stay(Stage.BLOCKED, reasons.engine_foreign(owner))
+    if row is None and ours.former:
+        return Stay(Stage.BLOCKED, reasons.name_in_use(ours.former))
     if isinstance(taken := _namespace_taken(identity, row, ours), Stay):
         return taken
     event = gates.gate(pull_request, label, platform, facts.permissions)

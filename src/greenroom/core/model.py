@@ -391,12 +391,16 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here."""
+    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here.
+
+    `untold` says why the pull request's comment could not say so.
+    """
 
     identity: Identity
     checked: tuple[str, ...]
     left: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    untold: str = ""
 
     @property
     def clean(self) -> bool:
@@ -413,7 +417,8 @@ class Facts:
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
     older than a hint, than an earlier read or than our own last write. `asked` are choices that did not come by a
     comment, by number, and `watermarks` the newest that was read of each pull request, in this pass or before.
-    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen.
+    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen. `hidden` are
+    the numbers that GitHub does not show although it shows the repository.
     """
 
     listing: Listing
@@ -428,3 +433,4 @@ class Facts:
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
     told_to_wait: frozenset[int] = frozenset()
     watermarks: Mapping[int, Watermark] = field(default_factory=dict)
+    hidden: frozenset[int] = frozenset()

@@ -240,7 +240,13 @@ class _Draft:
         """Warn, then decide, then take the label off: each remembered in the comment before the next."""
         memory = desired.memories.get(identity, Memory())
         quiet = replace(memory, warned_at=None, expired_at=None, why="")
-        if identity.number not in self.rows.rows or isinstance(verdict, Go) or identity in self.holds:
+        if identity.number not in self.rows.rows or isinstance(verdict, Go):
+            return
+        if identity in self.holds:
+            # The comment of a held preview shows no warning, so an earlier one is void. A decided expiry is kept: the
+            # label may already be off, and the removal that follows needs its cause.
+            if memory != quiet and memory.expired_at is None:
+                self.memories[identity] = quiet
             return
         if identity not in desired.expiries:  # the read is too old to say
             return

@@ -175,6 +175,17 @@ def engine_foreign(installation: str) -> Reason:
     )
 
 
+def name_in_use(previews: Sequence[str]) -> Reason:
+    """`previews` are those of a former repository of this name, as `greenroom release` takes them."""
+    shown = " ".join(previews[:10])
+    more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
+    return Reason(
+        "name-in-use",
+        f"Previews of a former repository of this name still use its names: {shown}{more}.",
+        f"It starts once they are gone. The platform team lets them go with `greenroom release {shown}`.",
+    )
+
+
 def namespace_taken(name: str) -> Reason:
     return Reason(
         "namespace-taken",
@@ -363,6 +374,26 @@ def expired(why: str, label: str) -> Reason:
     )
 
 
+def warning_undelivered(why: str) -> Reason:
+    return Reason(
+        "warning-undelivered",
+        f"The preview is due to expire, but nobody could be warned: {plain(why, 300)}",
+        "It runs on until the warning was delivered. Take the label off to remove it.",
+    )
+
+
+def expiry_refused(why: str) -> Reason:
+    return Reason(
+        "expiry-refused",
+        f"The preview expired, but Greenroom could not take the label off: {plain(why, 300)}",
+        "It runs on until that succeeds. Take the label off to remove it.",
+    )
+
+
+def comment_undelivered(why: str) -> Reason:
+    return Reason("comment-undelivered", f"The comment on the pull request is out of date: {plain(why, 300)}")
+
+
 # --- doubt: nothing changes --------------------------------------------------------------------------------------
 
 
@@ -375,6 +406,14 @@ def unconfirmed(why: str) -> Reason:
         "unconfirmed",
         f"The pull request could not be read by its number: {plain(why, 300)}",
         "Nothing is removed until GitHub gives a whole answer.",
+    )
+
+
+def not_shown() -> Reason:
+    return Reason(
+        "not-shown",
+        "GitHub shows this repository, but no longer this pull request (its author's account may be hidden).",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
     )
 
 
@@ -446,6 +485,14 @@ def not_in_catalogue(slug: str) -> Reason:
         "not-in-catalogue",
         f"The repository {plain(slug)} is no longer in the catalogue.",
         "The platform team puts it back, or lets the preview go with",
+    )
+
+
+def replaced(slug: str) -> Reason:
+    return Reason(
+        "replaced",
+        f"GitHub shows another repository as {plain(slug)}: the one of this preview was deleted or renamed.",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
     )
 
 

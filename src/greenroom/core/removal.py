@@ -44,6 +44,8 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     answer = facts.confirmed.get(identity.number)
     if answer is None:
         return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
+    if identity.number in facts.hidden:  # no event will ever say that it may go, so a person may
+        return Stay(Stage.HELD, reasons.not_shown(), hold="not-shown")
     if isinstance(answer, str):
         return Stay(Stage.HELD, reasons.unconfirmed(answer))
     if not _newer_than_list(answer, facts, listed):

@@ -17,6 +17,7 @@ from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github import queries, shapes, translate
 from greenroom.github.budget import Budget
 from greenroom.github.clock import Clock
+from greenroom.github.content_budget import ContentBudget
 from greenroom.github.page_size import PageSize
 from greenroom.github.reading import Payload, Reading, TooHeavy, too_heavy, whole
 from greenroom.github.transport import NotFound, OutcomeUnknown, TooSlow, Transport
@@ -69,6 +70,11 @@ class GitHub:
     def counts(self) -> Mapping[str, int]:
         """Requests sent, by kind, and how many were answered 304."""
         return self._transport.counts
+
+    @property
+    def content(self) -> ContentBudget:
+        """The content-creating requests that were sent, against what GitHub takes."""
+        return self._transport.content
 
     @property
     def budget(self) -> Budget | None:
@@ -237,6 +243,22 @@ class GitHub:
         if known < found.updated_at:
             raise Doubt(f"GitHub's answer about the labels of {slug} is older than {slug}#{number}; it is read again.")
         return since
+
+    async def hides(self, slug: str, repository_id: int, number: int) -> bool:
+        """Say whether GitHub shows this repository, and no pull request of that number in it.
+
+        A 404 for a pull request may hide the whole repository. So the repository is read after it, and then the pull
+        request again. Raises `NotFound` while the repository is hidden.
+        """
+        shown = await self._transport.get(f"/repos/{slug}")
+        shapes.check(shown, {"id": shapes.number}, slug)
+        if shown["id"] != repository_id:
+            return False
+        try:
+            await self._transport.get(f"/repos/{slug}/pulls/{number}")
+        except NotFound:
+            return True
+        return False
 
     async def _comments(self, slug: str, number: int, after: str | None) -> list[Payload]:
         """Read every comment after that cursor; who last edited one only GraphQL tells."""

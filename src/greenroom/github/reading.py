@@ -92,12 +92,14 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
 def _concerns(error: Payload, alias: str) -> bool:
     """Whether an error is about this part of the answer; one that names no part is about all of them.
 
-    An id that does not fit into GraphQL's Int is null and an error; we read it elsewhere then.
+    An id that does not fit into GraphQL's Int is null and an error; we read it elsewhere then. So is an event in a
+    timeline whose label or account was deleted: what its null says is decided where the event is read.
     """
     path = _path(error)
-    if path[4:6] in (["labelEvents", "nodes"], ["activity", "nodes"]):
-        return False  # it left a null in the timeline, for good, which is understood where that is read
-    return not path or (path[0] == alias and path[-1] != "databaseId")
+    if not path:
+        return True
+    event = path[4:5] in (["labelEvents"], ["activity"]) and not too_heavy(error)
+    return path[0] == alias and path[-1] != "databaseId" and not event
 
 
 def _path(error: Payload) -> list[str | int]:

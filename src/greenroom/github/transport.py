@@ -16,9 +16,10 @@ import gidgethub
 import gidgethub.abc
 import httpx2
 
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, RetryLater
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, Refused, RetryLater
 from greenroom.github.budget import Budget, budget, paid
 from greenroom.github.clock import Clock, told
+from greenroom.github.content_budget import ContentBudget
 from greenroom.github.shapes import BROKEN
 
 API_VERSION = "2022-11-28"
@@ -37,6 +38,10 @@ class OutcomeUnknown(RetryLater):
 
 class TooSlow(OutcomeUnknown):
     """GitHub did not finish in time: 502, 504, or no answer at all. A smaller request may succeed."""
+
+
+class Limited(RetryLater):
+    """A rate limit of this token is used up: it concerns whatever we ask of GitHub."""
 
 
 class Auth(Protocol):
@@ -92,6 +97,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self._wait = UNKNOWN_WAIT
         self.budget: Budget | None = None
         self.counts: Counter[str] = Counter()
+        self.content = ContentBudget()
         self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
 
     async def sleep(self, seconds: float) -> None:
@@ -132,7 +138,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's answer to a query has errors of an unknown shape; it is asked again.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
-            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._wait)
+            raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
@@ -169,6 +175,8 @@ class Transport(gidgethub.abc.GitHubAPI):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
+        if method != "GET" and url != self.graphql_url:  # our GraphQL only reads
+            self.content.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}
         try:
             response = await self._client.request(method, url, headers=sent, content=body, follow_redirects=False)
@@ -197,7 +205,7 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise what an answer means when it is not a good one."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
-        raise RetryLater(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+        raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
     if status == 401:
         raise FixCredentials("GitHub refuses the token (401). Make a new one, put it in place, and restart Greenroom.")
     if status in (502, 504):
@@ -211,11 +219,30 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
             " do its previews. Unarchive it, or take its services out of the configuration."
         )
+    if status == 403 and b"issue is locked" in response.content:
+        # People with write access may comment all the same: an App is not one of them, a person's token may be.
+        # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
+        raise Refused(
+            "The conversation is locked on GitHub, and Greenroom's account may not comment there. Unlock the"
+            " conversation, or give the account write access."
+        )
+    if status in (410, 422) and method != "GET" and "/issues/" in url:
+        raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
         kind = response.headers.get("content-type", "no type")
         raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
+
+
+def _message(response: httpx2.Response) -> str:
+    """What GitHub says about an error, and about the first field that it did not like."""
+    try:
+        body = response.json()
+        first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
+        return str(first or body["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "it gives no reason."
 
 
 def _limited(response: httpx2.Response) -> float | None:

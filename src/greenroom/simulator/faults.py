@@ -10,6 +10,7 @@ REQUEST_FAULTS = (
     "secondary-limit",  # 403 with Retry-After
     "unauthorized",  # 401
     "forbidden",  # 403: the token lacks a permission
+    "not-found",  # 404: hidden from the token
     "html",  # a page with status 200
     "truncated",  # fewer items than there are, and no error
     "graphql-errors",  # a partial answer with `errors` and nulls

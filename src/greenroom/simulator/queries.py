@@ -178,7 +178,8 @@ class Shown:
         if self._world.faults.fires("resource-limits", self._repo.slug, info.root_value.nodes[info.path.as_list()[0]]):
             message = "Resource limits for this query exceeded."
             raise GraphQLError(message, extensions={"type": "RESOURCE_LIMITS_EXCEEDED"})
-        found = [p for p in self._repo.pull_requests.values() if not states or _state(p) in states]
+        shown = [p for p in self._repo.pull_requests.values() if not p.hidden]
+        found = [p for p in shown if not states or _state(p) in states]
         if self._world.faults.fires("empty-list", "/graphql"):
             found = []
         connection = connected([self.pull_request(p) for p in found], page)
@@ -188,7 +189,7 @@ class Shown:
 
     def _one(self, number: int) -> Json:
         pull = self._repo.pull_requests.get(number)
-        if pull is None:
+        if pull is None or pull.hidden:
             message = f"Could not resolve to a PullRequest with the number of {number}."
             raise GraphQLError(message, extensions={"type": "NOT_FOUND"})
         return self.pull_request(pull)

@@ -70,7 +70,10 @@ class Deployment:
 
 @dataclass(slots=True)
 class PullRequest:
-    """One pull request. `head_repository` is None when the fork is gone."""
+    """One pull request. `head_repository` is None when the fork is gone.
+
+    `hidden` says that GitHub shows it to nobody, as when its author's account is flagged.
+    """
 
     id: int
     number: int
@@ -95,6 +98,9 @@ class PullRequest:
     mergeable: str = "MERGEABLE"
     onto: str = ""  # the commit of the base branch that refs/pull/N/merge was made with; empty: its first one
     body: str = ""
+    lock_reason: str | None = None
+    locked: bool = False
+    hidden: bool = False
 
     @property
     def merge_sha(self) -> str:
@@ -192,6 +198,11 @@ class World:
         repository.slug = new
         self.repositories[new.lower()] = repository
         self._tell("repository", "renamed", repository, None, self.user("admin"))
+
+    def delete_repository(self, slug: str) -> None:
+        """Delete a repository; one that is made under the same name gets another id."""
+        repository = self.repositories.pop(slug.lower())
+        self._tell("repository", "deleted", repository, None, self.user("admin"))
 
     def by_id(self, repository_id: int) -> Repository | None:
         """A repository by its id."""
@@ -328,6 +339,29 @@ class World:
                 pull_request.comments = kept
                 return True
         return False
+
+    def lock(self, slug: str, number: int, by: str, reason: str | None = None) -> None:
+        """Lock the conversation.
+
+        https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
+        """
+        pull_request, who = self.pull_request(slug, number), self.user(by)
+        pull_request.locked, pull_request.lock_reason = True, reason
+        self._tell("pull_request", "locked", self.repository(slug), pull_request, who)
+
+    def unlock(self, slug: str, number: int, by: str) -> None:
+        """Unlock the conversation."""
+        pull_request = self.pull_request(slug, number)
+        pull_request.locked, pull_request.lock_reason = False, None
+        self._tell("pull_request", "unlocked", self.repository(slug), pull_request, self.user(by))
+
+    def may_comment(self, slug: str, number: int, who: User) -> bool:
+        """Say whether somebody may write comments: in a locked conversation only people with write access may.
+
+        An App is not a collaborator, so its bot may not, whatever permissions it was given.
+        """
+        rank = self.repository(slug).permissions.get(who.login, "none")
+        return not self.pull_request(slug, number).locked or RANKS.index(rank) >= RANKS.index("write")
 
     def review(self, slug: str, number: int, by: str, begun: datetime | None = None) -> Item:
         """Review with a comment. `begun` is when its first pending comment was written, if that was earlier."""

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from greenroom.controller.board import Board
 from greenroom.github.budget import Budget
+from greenroom.github.content_budget import WINDOWS
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,10 +30,12 @@ class Metrics(Collector):
         board: Board,
         requests: Callable[[], Mapping[str, int]],
         budget: Callable[[], Budget | None] = lambda: None,
+        writes: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._board = board
         self._requests = requests
         self._budget = budget
+        self._writes = writes
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self.passes = Histogram(
@@ -89,6 +92,18 @@ class Metrics(Collector):
             points.add_metric(["remaining"], budget.remaining)
             points.add_metric(["spent"], budget.spent)
         yield points
+        yield from self._content()
+
+    def _content(self) -> Iterator[Metric]:
+        """Content-creating requests to GitHub, and how many it takes."""
+        name = "greenroom_github_content_requests"
+        sent = GaugeMetricFamily(name, "Content-creating requests in the last minute and hour.", labels=["window"])
+        limit = GaugeMetricFamily(f"{name}_limit", "Content-creating requests that GitHub takes.", labels=["window"])
+        for window, number in self._writes().items():
+            sent.add_metric([window], number)
+            limit.add_metric([window], WINDOWS[window][1])
+        yield sent
+        yield limit
 
 
 def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
