@@ -292,13 +292,16 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     _print(answer, as_json, printing.released)
 
 
-@main.command(short_help="Take the present chart and settings now.")
+@main.command(short_help="Take the present chart, settings and images now.")
 @click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
 @BY
 @ADMIN
 @AS_JSON
 def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Let these previews take the present chart and settings now, not with their next push. Their pods may restart."""
+    """Let these previews take the present chart, settings and images of their tags now, not with their next push.
+
+    Their pods may restart.
+    """
     from greenroom.terminal import printing
 
     answer = _ask(admin, "/api/roll", {"previews": _names(previews), "by": _who(by)})

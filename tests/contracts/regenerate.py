@@ -36,6 +36,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/repos/{owner}/{repo}": ("get",),
     "/repos/{owner}/{repo}/pulls": ("get", "post"),
     "/repos/{owner}/{repo}/pulls/{pull_number}": ("get", "patch"),
+    "/repos/{owner}/{repo}/pulls/{pull_number}/files": ("get",),
     "/repos/{owner}/{repo}/pulls/{pull_number}/merge": ("put",),
     "/repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("post",),
     "/repos/{owner}/{repo}/issues/{issue_number}": ("get",),
@@ -68,19 +69,20 @@ TYPES: dict[str, tuple[str, ...]] = {
     "Mannequin": ("login",),
     "EnterpriseUserAccount": ("login",),
     "Actor": ("login",),
-    "Repository": ("databaseId", "nameWithOwner", "isPrivate", "pullRequests", "pullRequest"),
+    "Repository": ("databaseId", "nameWithOwner", "isPrivate", "label", "pullRequests", "pullRequest"),
     "PullRequestConnection": ("totalCount", "pageInfo", "nodes"),
     "PullRequestChangedFileConnection": ("pageInfo", "nodes"),
-    "PullRequestChangedFile": ("path",),
+    "PullRequestChangedFile": ("path", "changeType"),
     "PageInfo": ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor"),
     "PullRequest": (
         "number", "title", "url", "body", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
         "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
-        "potentialMergeCommit", "labels", "timelineItems", "comments",
+        "potentialMergeCommit", "labels", "timelineItems", "comments", "mergeable", "changedFiles",
     ),
     "LabelConnection": ("totalCount", "pageInfo", "nodes"),
-    "Label": ("name",),
-    "Commit": ("oid", "committedDate", "author"),
+    "Label": ("name", "createdAt"),
+    "Commit": ("oid", "committedDate", "author", "parents"),
+    "CommitConnection": ("totalCount", "pageInfo", "nodes"),
     "GitActor": ("user", "name"),
     "PullRequestTimelineItemsConnection": ("totalCount", "pageInfo", "nodes"),
     "LabeledEvent": ("createdAt", "actor", "label"),
@@ -99,7 +101,10 @@ TYPES: dict[str, tuple[str, ...]] = {
 }
 UNIONS = {"PullRequestTimelineItems"}
 INTERFACES = {"Actor"}
-WHOLE = {"PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder"}
+WHOLE = {
+    "PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder",
+    "MergeableState", "PatchStatus",
+}
 SCALARS = {"BigInt", "DateTime", "URI", "GitObjectID", "ID", "Int", "String", "Boolean", "Float"}
 
 

@@ -119,7 +119,10 @@ def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, Imag
     assert (status.stage, status.reason.code) == (Stage.WAITING, code)
     assert words in status.reason.text
     assert status.serving
-    assert decision.plan.actions == ()
+    [change] = decision.plan.actions
+    assert isinstance(change, Change)
+    assert change.row == replace(row(1), waiting_head=pushed.head_sha, waiting_since=NOW)
+    assert not change.restart
 
 
 @pytest.mark.parametrize("why", ["image", "draft"])
@@ -157,9 +160,11 @@ def test_images_of_the_merge_commit() -> None:
     verdict = found.verdicts[identity(1)]
     assert isinstance(verdict, Run)
     assert verdict.row.versions[0].sha == sha(1, 99)
-    none = desired(facts(pull_request(1, merge_sha=None)), PLATFORM, repository, NOW).verdicts[identity(1)]
-    assert isinstance(none, Stay)
-    assert none.reason.code == "no-merge-commit"
+    for conflicts, code in ((False, "merge-commit-pending"), (True, "no-merge-commit")):
+        without = pull_request(1, merge_sha=None, conflicts=conflicts)
+        none = desired(facts(without), PLATFORM, repository, NOW).verdicts[identity(1)]
+        assert isinstance(none, Stay)
+        assert none.reason.code == code
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ CHANGED: dict[str, Any] = {
     "choices": (Choice("payments", "17", "ada", 900),),
     "sequence": 4,
     "open_to": (("shop", "preview-storefront-2", 8080),),
+    "waiting_head": "f" * 40,
+    "waiting_since": NOW,
 }
 SAME_PODS = {
     "author",
@@ -68,6 +70,8 @@ SAME_PODS = {
     "choices",
     "sequence",
     "open_to",
+    "waiting_head",
+    "waiting_since",
 }
 OUTSIDE = {"naming", "services", "branch", "mentions", "sleepy", "asleep", "links", "author", "url", "private"}
 KNOWN = {"author", "url", "branch", "private", "mentions"}  # of the pull request
@@ -82,6 +86,8 @@ FOLLOWS = KNOWN | {
     "links",
     "open_to",
     "given",
+    "waiting_head",
+    "waiting_since",
 }
 PUSHED = {"head_sha", "head_since", "versions", "nonce", "chart_version", "settings"}
 STAYS = {"repository", "slug", "naming", "created", "services"} | PUSHED

@@ -23,7 +23,7 @@ from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 
 SLUG = "acme/shop"
-PER_PULL_REQUEST = 451  # itself, 100 files, labels, label events and comments each, and 50 of its activity
+PER_PULL_REQUEST = 453  # itself, 100 files, labels, label events and comments each, 50 of its activity, 2 parents
 FAULTS = ["bad-gateway", "gateway-timeout", "resource-limits"]
 
 

@@ -157,6 +157,42 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     assert story.living == {second}
 
 
+async def test_a_review_counts_from_its_submission_and_not_from_its_first_pending_comment(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    review = story.world.begin_review(SLUG, number, "grace")
+    story.pass_time(days=2, hours=1)
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+    story.world.submit_review(SLUG, number, review)
+    await story.passes(3)
+    assert "### Preview ready" in story.comment(number)
+    story.pass_time(days=1)
+    await story.passes(4)
+    assert story.living == {number}
+
+
+async def test_a_push_counts_from_the_push_and_not_from_when_its_commit_was_made(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    made = story.world.now()
+    story.pass_time(days=2, hours=1)
+    await story.passes(3)
+    assert "### Preview expiring" in story.comment(number)
+    story.pass_time(hours=23, minutes=58)
+    story.world.push(SLUG, number, sha("made on Friday"), "ada", committed=made)  # its image is not there yet
+    await story.passes(3)
+    story.pass_time(hours=1)
+    await story.passes(4)
+    assert story.living == {number}
+    story.pass_time(days=2, hours=1)  # and counts once: CI never builds it
+    await story.passes(3)
+    assert "goes" in story.comment(number) or "will be removed" in story.comment(number)
+    story.pass_time(days=1, hours=1)
+    await story.passes(6)
+    assert story.living == set()
+
+
 @pytest.mark.parametrize(("state", "merge"), [("waiting", False), ("queued", True), ("blocked", False)])
 async def test_closed_before_it_started_promises_no_start(story: Story, state: str, merge: bool) -> None:
     if story.forgetful:

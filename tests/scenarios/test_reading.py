@@ -74,7 +74,7 @@ async def test_a_heavy_list_is_read_in_the_end_and_removes_nothing_meanwhile(sto
         pytest.skip("a new process before each pass begins with full pages each time")
     kept, closed = story.labelled("one"), story.labelled("two")
     await story.passes(3)
-    story.world.faults.on("bad-gateway", path=SLUG, nodes=10 * 451)
+    story.world.faults.on("bad-gateway", path=SLUG, nodes=10 * 453)
     story.world.close(SLUG, closed, "ada")
     await story.one_pass()
     assert story.living == {kept, closed}

@@ -89,7 +89,7 @@ class Control:
         return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
-        """Let these previews take the present chart and settings before their next push."""
+        """Let these previews take the present chart, settings and images of their tags before their next push."""
         board, platform = self._reconciler.parts.board, self._reconciler.platform
         known = {s.name: s for s in board.statuses.values() if s.created}
         if unknown := [n for n in names if n not in known]:

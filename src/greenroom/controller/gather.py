@@ -27,7 +27,7 @@ from greenroom.core.model import (
     Permission,
     PullRequest,
 )
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
 from greenroom.github.transport import NotFound
 from greenroom.registry.client import Registry
@@ -114,13 +114,16 @@ async def gather(
     sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
     listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
     listing = replace(listing, pull_requests=listed)
+    listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
     facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources, listing, n) for n in numbers))
+    asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
+    answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))
     by_number = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
     hidden = frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides)
     facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number), hidden=hidden)
     facts = _dated(sources.freshness, facts, platform)
+    facts = replace(facts, stale=facts.stale | unread)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
     pairs = {
@@ -140,22 +143,42 @@ async def gather(
     )
 
 
+async def _with_files(
+    github: GitHub, facts: Facts, platform: Platform, repository: Repository
+) -> tuple[Listing, frozenset[int]]:
+    """Return the list with the changed files that it did not tell, and the pull requests whose files are in doubt."""
+    wanted = questions.files(facts, platform, repository)
+    answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
+    found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt | RetryLater)}
+    whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in facts.listing.pull_requests)
+    unread = frozenset(p.identity.number for p in wanted if p.identity not in found)
+    return replace(facts.listing, pull_requests=tuple(whole)), unread
+
+
+async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
+    try:
+        return await github.changed_files(slug, pull_request)
+    except (Doubt, RetryLater) as error:
+        log.info("changed files are not known; they are read again", repository=slug, why=str(error))
+        return error
+
+
 def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
     known = sources.freshness.comment_id(read.identity)
     return replace(read, comment=sources.signer.ours(read.identity, read, known))
 
 
-async def confirmed(sources: Sources, slug: str, number: int) -> Confirmation:
+async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -> Confirmation:
     """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
-    answer = await sources.github.pull_request(slug, number)
+    answer = await sources.github.pull_request(slug, number, label)
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
 
-async def _confirm(sources: Sources, listing: Listing, number: int) -> tuple[Confirmation | str, bool]:
+async def _confirm(sources: Sources, listing: Listing, number: int, label: str) -> tuple[Confirmation | str, bool]:
     """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
     try:
         try:
-            return await confirmed(sources, listing.slug, number), False
+            return await confirmed(sources, listing.slug, number, label), False
         except NotFound as error:
             return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration):

@@ -346,7 +346,7 @@ class Reconciler:
             raise next((e for e in everybody if isinstance(e, RetryLater)), everybody[0])
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
-        stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
+        stale = bool(facts.stale or facts.listing.doubts) or _doubtful(facts) or freshness.unseen(repository_id, seen)
         waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
         waits += [self.backoff.next(repository_id, self.now()), *(max(AGAIN, wait) for wait in unread)]
         return min((w for w in waits if w is not None), default=None)

@@ -50,13 +50,13 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
-        row = _row(facts, identity)
+        row = served_row(facts, identity)
         verdicts[identity] = _verdict(pull_request, row, ours)
         if row is not None and identity.number not in facts.stale:
             memory = remembered(identity.number, facts)
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
-        row = _row(facts, identity)
+        row = served_row(facts, identity)
         found = removal(identity, row.naming.label if row else platform.label, facts, None)
         verdicts[identity] = replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found
     for identity, (stays, pull_request) in _never_started(facts, platform).items():
@@ -82,7 +82,7 @@ def remembered(number: int, facts: Facts) -> Memory:
     block = facts.blocks.get(number)
     if block is not None:
         return block.memory
-    row = _row(facts, Identity(facts.listing.repository_id, number))
+    row = served_row(facts, Identity(facts.listing.repository_id, number))
     return Memory(choices=row.choices if row else ())
 
 
@@ -105,7 +105,7 @@ def _heard(pull_request: PullRequest, facts: Facts, repository: Repository) -> c
 
 def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository) -> links.Seeker:
     """What the links of a pull request's preview are resolved from."""
-    row = _row(facts, pull_request.identity)
+    row = served_row(facts, pull_request.identity)
     return links.Seeker(
         platform,
         repository,
@@ -205,7 +205,7 @@ def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
     return {Identity(repository_id, number) for number in _held(observed, rows)}
 
 
-def _row(facts: Facts, identity: Identity) -> Row | None:
+def served_row(facts: Facts, identity: Identity) -> Row | None:
     """The row that is served, or the one that a withdrawn preview was made from."""
     served = facts.observed.row(identity)
     preview = facts.observed.previews.get(identity)
@@ -267,7 +267,8 @@ def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) 
     event = gates.gate(pull_request, label, platform, facts.permissions)
     if isinstance(event, Stay):
         return event
-    found = images.versions(ours.repository, pull_request, facts.images, row)
+    renew = rolled(identity, facts, platform)
+    found = images.versions(ours.repository, pull_request, facts.images, row, renew=renew)
     if isinstance(found, Stay):
         return found
     linked = links.resolved(seeker(pull_request, facts, platform, ours.repository), ours.around, facts.rights)
@@ -292,9 +293,12 @@ def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row:
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
     )
     stands = replace(pull_request, head_sha=row.head_sha)
-    return _new_row(
-        stands, row, ours, images.Versions(row.versions), row.links if isinstance(linked, Reason) else linked
-    )
+    kept = row.links if isinstance(linked, Reason) else linked
+    stays = _new_row(stands, row, ours, images.Versions(row.versions), kept)
+    if pull_request.head_sha == row.head_sha:
+        return stays
+    since = row.waiting_since if row.waiting_head == pull_request.head_sha else ours.now
+    return replace(stays, waiting_head=pull_request.head_sha, waiting_since=since)
 
 
 def _new_row(
@@ -304,7 +308,7 @@ def _new_row(
     preview = ours.facts.observed.previews.get(identity)
     naming = names.naming(ours.platform, repository, pull_request.identity.number)
     same_head = row is not None and row.head_sha == pull_request.head_sha
-    kept = row if row is not None and same_head and not _rolled(identity, ours) else None
+    kept = row if row is not None and same_head and not rolled(identity, ours.facts, ours.platform) else None
     data = lives.data(row, preview, ours.now)
     sleepy = labels.carries(pull_request.labels, ours.platform.lifetime.sleep_label)
     chosen, block = choices(identity.number, ours.facts), ours.facts.blocks.get(identity.number)
@@ -341,10 +345,10 @@ def _new_row(
     return replace(new, open_to=opened, given=given)
 
 
-def _rolled(identity: Identity, ours: _Pass) -> bool:
-    """Whether a person let this preview take the present chart and settings before its next push."""
-    rows = ours.facts.observed.sets.get(identity.repository_id)
-    return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(ours.platform))
+def rolled(identity: Identity, facts: Facts, platform: Platform) -> bool:
+    """Whether a person let this preview take the present chart, settings and images before its next push."""
+    rows = facts.observed.sets.get(identity.repository_id)
+    return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(platform))
 
 
 def roll_key(platform: Platform) -> str:

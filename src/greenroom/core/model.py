@@ -43,9 +43,15 @@ class Actor:
     kind: Kind = Kind.PERSON
 
 
+UNKNOWN_LABEL = ""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """A label put on (`added`) or taken off, by whom and when."""
+    """A label put on (`added`) or taken off, by whom and when.
+
+    `label` is `UNKNOWN_LABEL` when GitHub no longer names it: that label was deleted in the repository.
+    """
 
     label: str
     added: bool
@@ -56,7 +62,8 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested;
-    `earlier` for something before what GitHub told.
+    `committed` for a commit, whose time is the one that its author's clock gave it; `earlier` for something before what
+    GitHub told.
     """
 
     kind: str
@@ -96,8 +103,10 @@ class PullRequest:
     """One pull request, read whole. `label_events` are all that concern labels, oldest first.
 
     `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
-    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, None when they are
-    not all known. `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
+    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, with those that
+    renamed files had before, None when they are not all known; `changed_files` is their number. `merge_sha` is GitHub's
+    merge commit of this very head, None while there is none; `conflicts` says that it cannot be made.
+    `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
     """
 
     identity: Identity
@@ -120,6 +129,8 @@ class PullRequest:
     comment: Comment | None = None
     base_sha: str = ""
     changed: frozenset[str] | None = None
+    changed_files: int = 0
+    conflicts: bool = False
     said: tuple[Said, ...] = ()
     mentions: tuple[str, ...] = ()
     mine: tuple[Comment, ...] = ()
@@ -149,11 +160,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says."""
+    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says.
+
+    `label_since` is when the label of its preview was made in the repository, read after the events of the pull
+    request; None while the repository has no such label.
+    """
 
     pull_request: PullRequest
     read_at: datetime
     closed_by: Actor | None = None
+    label_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,6 +279,8 @@ def _pushed(old: Row, new: Row) -> bool:
 
 
 def _push(old: Row, new: Row) -> Reason:
+    if old.head_sha == new.head_sha and old.versions != new.versions:
+        return reasons.new_image(new.head_sha)
     if (old.head_sha, old.versions) != (new.head_sha, new.versions):
         return reasons.new_version(new.head_sha)
     return reasons.new_incarnation() if old.incarnation != new.incarnation else reasons.tried_again(new.nonce)
@@ -336,6 +338,8 @@ def _chosen(old: Row, new: Row) -> Row:
         renewed=new.renewed,
         choices=new.choices,
         sequence=new.sequence,
+        waiting_head=new.waiting_head,
+        waiting_since=new.waiting_since,
         author=new.author,
         url=new.url,
         branch=new.branch,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from greenroom.core import images, labels, links
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
-from greenroom.core.desired import held, in_engine, label_of, remembered, seeker
+from greenroom.core.desired import held, in_engine, label_of, remembered, rolled, seeker, served_row
 from greenroom.core.gates import last_event
 from greenroom.core.model import Facts, Identity, Kind, Observed, PullRequest, Said
 
@@ -45,6 +45,13 @@ def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
     listed = {p.identity.number for p in facts.listing.pull_requests}
     found = {i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)
     return tuple(sorted(found - facts.listing.doubts.keys()))
+
+
+def label(number: int, facts: Facts, platform: Platform) -> str:
+    """The label that a removal of this preview is about: the one that it was made under."""
+    identity = Identity(facts.listing.repository_id, number)
+    row = served_row(facts, identity)
+    return row.naming.label if row else platform.label
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
@@ -93,8 +100,20 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
 
 def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
     """Images to look up: those of every labelled pull request that is not a fork's."""
-    wanted = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
-    return tuple(sorted({r for p in wanted for r in images.references(repository, p)}))
+    found: set[str] = set()
+    for pull_request in facts.listing.pull_requests:
+        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
+            row, renew = served_row(facts, pull_request.identity), rolled(pull_request.identity, facts, platform)
+            found.update(images.references(repository, pull_request, row, renew=renew))
+    return tuple(sorted(found))
+
+
+def files(facts: Facts, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
+    """Pull requests whose changed files the list does not tell, where they decide which image a service runs."""
+    if not any(s.paths for s in repository.services):
+        return ()
+    asked = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
+    return tuple(p for p in asked if p.changed is None and p.base_sha)
 
 
 def merge_references(facts: Facts, platform: Platform, repository: Repository, missing: set[str]) -> tuple[str, ...]:
@@ -112,6 +131,5 @@ def merge_references(facts: Facts, platform: Platform, repository: Repository, m
 
 
 def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
-    preview = facts.observed.previews.get(pull_request.identity)
-    row = facts.observed.row(pull_request.identity) or (preview.row if preview else None)
+    row = served_row(facts, pull_request.identity)
     return labels.carries(pull_request.labels, label_of(pull_request, row, platform))

@@ -110,13 +110,17 @@ def meanwhile(why: Reason, serving: str) -> Reason:
     return Reason(why.code, f"{why.text} {keeps} New commits wait.", fix)
 
 
-def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
+def waiting_for_image(missing: Sequence[str], last_good: str = "", *, merged: bool = False) -> Reason:
+    """`merged`: CI builds GitHub's merge commit, at each push; a re-run of it builds the same merge commit again."""
     names = ", ".join(_short(m) for m in missing)
     keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""
+    moved = (
+        " If the base branch moved after CI ran, CI built an earlier merge commit: update the branch, or push a commit."
+    )
     return Reason(
         "image-missing",
         f"Waiting for image {names}.{keeps}",
-        "It starts by itself once CI has pushed it; see the checks of this pull request.",
+        f"It starts by itself once CI has pushed it; see the checks of this pull request.{moved if merged else ''}",
     )
 
 
@@ -129,11 +133,24 @@ def merge_image_only(missing: str, merge: str) -> Reason:
     )
 
 
-def no_merge_commit() -> Reason:
+def no_merge_commit(*, conflicts: bool) -> Reason:
+    if not conflicts:
+        return Reason(
+            "merge-commit-pending",
+            "GitHub is still computing the merge commit of this pull request, which `image.from: merge` needs.",
+            "Checked again soon.",
+        )
     return Reason(
         "no-merge-commit",
-        "GitHub has no merge commit for this pull request, which `image.from: merge` needs.",
+        "The branch conflicts with its base branch, so GitHub has no merge commit, which `image.from: merge` needs.",
         "Resolve the conflicts with the base branch.",
+    )
+
+
+def every_service(files: int) -> Reason:
+    return Reason(
+        "every-service",
+        f"GitHub does not list all {files:,} files that this pull request changes, so every service counts as changed.",
     )
 
 
@@ -265,12 +282,16 @@ def tag_moved(reference: str) -> Reason:
     return Reason(
         "tag-moved",
         f"The tag {plain(reference)} now means another image than the one that runs.",
-        "Tags of previews must not move; push a new commit to get a new version.",
+        "Push a new commit to get a new version, or take that image with",
     )
 
 
 def new_version(sha: str) -> Reason:
     return Reason("new-version", f"Commit {sha[:7]} was pushed and its images exist.")
+
+
+def new_image(sha: str) -> Reason:
+    return Reason("new-image", f"The preview takes other images of commit {sha[:7]}.")
 
 
 def new_settings() -> Reason:
@@ -408,6 +429,22 @@ def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
         f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
+        "Put it on again to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_deleted(label: str) -> Reason:
+    return Reason(
+        "label-deleted",
+        f"The label `{plain(label)}` was deleted in the repository, so nobody took it off this pull request.",
+        "Create the label again and put it on to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_taken_by_ghost(label: str) -> Reason:
+    return Reason(
+        "label-taken-by-ghost",
+        f"The label `{plain(label)}` was taken off by an account that no longer exists.",
         "Put it on again to keep the preview; the platform team lets it go with",
     )
 

@@ -3,6 +3,12 @@
 A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabelled by an
 event later than the last labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
 and explained.
+
+Deleting a label in the repository looks like a person who unlabels each of its pull requests: GitHub writes `unlabeled`
+events with the deleter as the actor. So an event counts only if the label that it took off still exists, which is read
+after the event: a label that is missing, or was made after the event, is another one. What remains is the moment while
+GitHub deletes a label, if it unlabels the pull requests first: a pass in that moment could withdraw as many previews as
+the breaker lets go. Each of them is confirmed again before it is removed, and is held then.
 """
 
 from __future__ import annotations
@@ -11,7 +17,18 @@ from datetime import timedelta
 
 from greenroom.core import labels, reasons
 from greenroom.core.gates import last_event
-from greenroom.core.model import Cause, Confirmation, Facts, Identity, Kind, LabelEvent, Memory, PullRequest, State
+from greenroom.core.model import (
+    UNKNOWN_LABEL,
+    Cause,
+    Confirmation,
+    Facts,
+    Identity,
+    Kind,
+    LabelEvent,
+    Memory,
+    PullRequest,
+    State,
+)
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
 
@@ -38,7 +55,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
         return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
     if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):
         return Stay(Stage.HELD, reasons.list_disagrees())
-    found = _unlabelled(pull_request, label, facts) if pull_request.state is State.OPEN else _closed(answer)
+    found = _unlabelled(answer, label, facts) if pull_request.state is State.OPEN else _closed(answer)
     if isinstance(found, Go) and _asked_since(found, answer, facts):
         return Stay(Stage.HELD, reasons.stale())
     return found
@@ -71,7 +88,8 @@ def _closed(answer: Confirmation) -> Go:
     return Go(Cause.CLOSED, reasons.closed(by), by, since)
 
 
-def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Stay:
+def _unlabelled(answer: Confirmation, label: str, facts: Facts) -> Go | Stay:
+    pull_request = answer.pull_request
     event = last_event(pull_request.label_events, label)
     if event is None or event.added:
         since = event.at.isoformat() if event else "never"
@@ -80,9 +98,31 @@ def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Sta
     if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
         return Go(Cause.EXPIRED, reasons.expired(block.memory.why, label), "", event.at, block.memory.why)
     if event.actor.kind is Kind.PERSON:
+        if not _same_label(event, answer) or _followed_by_unknown(event, pull_request):
+            hold = f"label-deleted:{label}:{event.at.isoformat()}"
+            return Stay(Stage.HELD, reasons.label_deleted(label), hold=hold)
         return Go(Cause.UNLABELLED, reasons.unlabelled(label, event.actor.login), event.actor.login, event.at)
     hold = f"label-taken:{label}:{event.at.isoformat()}"
-    return Stay(Stage.HELD, reasons.label_taken_by_bot(label, event.actor.login), hold=hold)
+    gone = event.actor.kind is Kind.NOBODY
+    reason = reasons.label_taken_by_ghost(label) if gone else reasons.label_taken_by_bot(label, event.actor.login)
+    return Stay(Stage.HELD, reason, hold=hold)
+
+
+def _same_label(event: LabelEvent, answer: Confirmation) -> bool:
+    """Return whether the label that was taken off is the one that the repository has now.
+
+    Times of GitHub have whole seconds, so a label of the same second may be a new one: that is doubt.
+    """
+    return answer.label_since is not None and answer.label_since < event.at
+
+
+def _followed_by_unknown(event: LabelEvent, pull_request: PullRequest) -> bool:
+    """Return whether a later event is of a label that GitHub no longer names.
+
+    It may be ours: put on again after this event, and then deleted in the repository.
+    """
+    later = pull_request.label_events[pull_request.label_events.index(event) + 1 :]
+    return any(e.label == UNKNOWN_LABEL and e.at >= event.at for e in later)
 
 
 def _ours(event: LabelEvent, memory: Memory) -> bool:

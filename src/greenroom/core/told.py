@@ -134,7 +134,16 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
             warning = _warning(identity, told) if stage is Stage.READY else None
             if warning:
                 return Stage.EXPIRING, warning
-            return (stage, note) if note and stage is Stage.READY else (stage, reason)
+            return stage, _with_note(identity, stage, reason, note, told)
+
+
+def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | None, told: Told) -> Reason:
+    """What is worth knowing of the versions instead of `ready`, and beside what failed: there it may be the way out."""
+    if note and note.code == "tag-moved":
+        note = replace(note, fix=f"{note.fix} `greenroom roll {told.repository.name}#{identity.number}`.")
+    if note and stage is Stage.FAILED:
+        return replace(reason, text=f"{reason.text} {note.text}", fix=f"{reason.fix} {note.fix}".rstrip())
+    return note if note and stage is Stage.READY else reason
 
 
 def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, told: Told) -> Reason:

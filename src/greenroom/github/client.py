@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from greenroom.core.model import Confirmation, Listing, Permission, PullRequest
+from greenroom.core import labels
+from greenroom.core.model import Confirmation, Listing, Permission, PullRequest, State
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github import queries, shapes, translate
 from greenroom.github.budget import Budget
@@ -23,6 +24,8 @@ from greenroom.github.transport import NotFound, OutcomeUnknown, TooSlow, Transp
 
 TOGETHER = 10
 COMMENTS, FEW = 100, 10
+FILES_LISTED = 3000  # https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+CHANGES_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class GitHub:
         self._writing = asyncio.Lock()
         self._me = ""
         self._sizes: dict[str, PageSize] = {}
+        self._changed: dict[tuple[object, ...], frozenset[str]] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -204,19 +208,41 @@ class GitHub:
         confirmed = await self.pull_request(here.slug, number)
         return replace(found, label_events=confirmed.pull_request.label_events)
 
-    async def pull_request(self, slug: str, number: int) -> Confirmation:
-        """Read one pull request by its number, with all its label events: what a removal needs."""
+    async def pull_request(self, slug: str, number: int, label: str = "") -> Confirmation:
+        """Read one pull request by its number, with all its label events: what a removal needs.
+
+        When it is open without `label`, it is read after the events whether the repository still has that label.
+        """
         what = f"{slug}#{number}"
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
         shapes.check(payload, shapes.REST_PULL_REQUEST, what)
         events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
-        shapes.check(events, [shapes.REST_EVENT], what)
+        shapes.check(events, [shapes.Maybe(shapes.REST_EVENT)], what)
         comments, me = await self._comments(slug, number, None), await self.me()
         with shapes.understood(what):
             found = translate.rest_pull_request(payload, events, translate.comment(comments, me, self._prefix))
             found = replace(found, mine=translate.mine(comments, me))
             by = translate.closed_by(events)
-        return Confirmation(found, self._clock.now(), by)
+        asks = label and found.state is State.OPEN and not labels.carries(found.labels, label)
+        since = await self._label_since(slug, found, label) if asks else None
+        return Confirmation(found, self._clock.now(), by, since)
+
+    async def _label_since(self, slug: str, found: PullRequest, label: str) -> datetime | None:
+        """Return when a label of the repository was made, None when there is none of that name.
+
+        The answer must know the pull request as it was read: a replica that lags may still show a deleted label.
+        """
+        owner, _, name = slug.partition("/")
+        number = found.identity.number
+        variables = {"owner": owner, "name": name, "number": number, "label": label}
+        data = whole(await self._transport.query(queries.LABEL, variables))
+        try:
+            known, since = translate.label_since(data["repository"])
+        except (KeyError, TypeError, ValueError):
+            raise Doubt(f"GitHub's answer about the labels of {slug} is not whole; it is read again.") from None
+        if known < found.updated_at:
+            raise Doubt(f"GitHub's answer about the labels of {slug} is older than {slug}#{number}; it is read again.")
+        return since
 
     async def hides(self, slug: str, repository_id: int, number: int) -> bool:
         """Say whether GitHub shows this repository, and no pull request of that number in it.
@@ -255,12 +281,42 @@ class GitHub:
                 data, {"repository": {"pullRequest": {"comments": shapes.COMMENTS}}}, f"the comments of {slug}#{number}"
             )
             page = data["repository"]["pullRequest"]["comments"]
-            found += page["nodes"]
+            found += [n for n in page["nodes"] if n is not None]
             if not page["pageInfo"]["hasNextPage"]:
                 return found
             if page["pageInfo"]["endCursor"] in (None, after):
                 raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.")
             after = page["pageInfo"]["endCursor"]
+
+    async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        """Every path that a pull request changes, with those that renamed files had before.
+
+        None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
+        """
+        key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
+        if key in self._changed:
+            return self._changed[key]
+        found = await self._changed_files(slug, listed)
+        if found is not None:  # a short answer may be whole the next time
+            self._changed = {**dict(list(self._changed.items())[-CHANGES_KEPT:]), key: found}
+        return found
+
+    async def _changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        if listed.changed_files > FILES_LISTED:
+            return None
+        path = f"/repos/{slug}/pulls/{listed.identity.number}"
+        files = [f async for f in self._transport.pages(f"{path}/files?per_page=100")]
+        now = await self._transport.get(path)  # after the files, so that they are of this head or of a later one
+        try:
+            same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
+            found = translate.paths(files)
+        except (KeyError, TypeError, AttributeError):
+            raise Doubt(
+                f"GitHub's files of {slug}#{listed.identity.number} are not whole; they are read again."
+            ) from None
+        if not same:
+            raise Doubt(f"{slug}#{listed.identity.number} changed while its files were read; they are read again.")
+        return found if len(files) == listed.changed_files else None
 
     async def permission(self, slug: str, login: str) -> Permission:
         """A person's permission; somebody whom GitHub does not know there has none.

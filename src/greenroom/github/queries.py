@@ -21,8 +21,9 @@ fragment pullRequest on PullRequest {{
   headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}
-  potentialMergeCommit {{ oid }}
-  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path }} }}
+  mergeable changedFiles
+  potentialMergeCommit {{ oid parents(first: 2) {{ nodes {{ oid }} }} }}
+  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path changeType }} }}
   labels(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ name }} }}
   labelEvents: timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT]) {{
     pageInfo {{ hasPreviousPage }}
@@ -45,7 +46,7 @@ fragment pullRequest on PullRequest {{
       ... on PullRequestCommit {{ commit {{ committedDate author {{ user {{ login }} }} }} }}
       ... on HeadRefForcePushedEvent {{ createdAt actor {_ACTOR} }}
       ... on IssueComment {{ createdAt author {_ACTOR} }}
-      ... on PullRequestReview {{ createdAt author {_ACTOR} }}
+      ... on PullRequestReview {{ submittedAt author {_ACTOR} }}
       ... on ReopenedEvent {{ createdAt actor {_ACTOR} }}
       ... on ReadyForReviewEvent {{ createdAt actor {_ACTOR} }}
       ... on ReviewRequestedEvent {{ createdAt actor {_ACTOR} }}
@@ -74,6 +75,15 @@ def _repositories(indexes: Sequence[int]) -> str:
         for i in indexes
     )
 
+
+LABEL = """
+query($owner: String!, $name: String!, $number: Int!, $label: String!) {
+  repository(owner: $owner, name: $name) {
+    label(name: $label) { createdAt }
+    pullRequest(number: $number) { updatedAt }
+  }
+}
+"""
 
 COMMENTS = f"""
 query($owner: String!, $name: String!, $number: Int!, $first: Int!, $after: String) {{

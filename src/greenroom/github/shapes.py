@@ -60,7 +60,7 @@ _NAMES: dict[Any, str] = {
 
 ACTOR = {"login": str}
 COMMENT = {"databaseId": number, "body": str, "author": Maybe(ACTOR), "editor": Maybe(ACTOR)}
-COMMENTS = {"pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [COMMENT]}
+COMMENTS = {"pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [Maybe(COMMENT)]}
 _EARLIER = {"pageInfo": {"hasPreviousPage": bool}, "nodes": [Maybe(dict)]}
 
 PULL_REQUEST = {
@@ -80,7 +80,9 @@ PULL_REQUEST = {
     "headRefOid": sha,
     "headRepository": Maybe({"databaseId": Maybe(number)}),
     "author": Maybe(ACTOR),
-    "potentialMergeCommit": Maybe({"oid": sha}),
+    "mergeable": str,
+    "potentialMergeCommit": Maybe({"oid": sha, "parents": {"nodes": Maybe([Maybe({"oid": sha})])}}),
+    "changedFiles": number,
     "files": Maybe(dict),
     "labels": {"pageInfo": {"hasNextPage": bool}, "nodes": [{"name": str}]},
     "labelEvents": _EARLIER,

@@ -24,6 +24,7 @@ from greenroom.simulator.cost import Cost, cost
 from greenroom.simulator.world import Comment, Item, PullRequest, Repository, User, World
 
 Json = dict[str, Any]
+DELETED = {"name": "\0deleted"}
 KINDS = {
     "LABELED_EVENT": "LabeledEvent",
     "UNLABELED_EVENT": "UnlabeledEvent",
@@ -59,6 +60,7 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
     found: Json = {"data": result.data}
     if result.errors:
         found["errors"] = [_error(e) for e in result.errors]
+    found["data"] = _without_deleted_labels(found["data"])
     if world.faults.fires("graphql-errors", "/graphql"):
         _spoil(found)
     return found
@@ -87,6 +89,16 @@ def _document(query: str) -> DocumentNode | tuple[str, ...]:
 def _error(error: GraphQLError) -> Json:
     kind = (error.extensions or {}).get("type", "INTERNAL")
     return {"message": error.message, "type": kind, "path": list(error.path or [])}
+
+
+def _without_deleted_labels(value: Any) -> Any:
+    """The answer with `label: null` where a label is gone, against the schema's own word, as GitHub answers.
+
+    https://github.com/entrius/gittensor/pull/553
+    """
+    if isinstance(value, dict):
+        return {k: None if v == DELETED else _without_deleted_labels(v) for k, v in value.items()}
+    return [_without_deleted_labels(v) for v in value] if isinstance(value, list) else value
 
 
 def _spoil(found: Json) -> None:
@@ -153,7 +165,14 @@ class Shown:
             "isPrivate": repo.private,
             "pullRequests": self._pull_requests,
             "pullRequest": lambda info, number: self._one(number),
+            "label": lambda info, name: self._label(name),
         }
+
+    def _label(self, name: str) -> Json | None:
+        """A label of the repository by its name, or null."""
+        name = next((known for known in self._repo.labels if known.casefold() == name.casefold()), name)
+        made = self._repo.labels_made.get(self._repo.labels.get(name, 0))
+        return {"name": name, "createdAt": payloads.when(made)} if made else None
 
     def _pull_requests(self, info: Any, states: Sequence[str] | None = None, **page: Any) -> Json:
         if self._world.faults.fires("resource-limits", self._repo.slug, info.root_value.nodes[info.path.as_list()[0]]):
@@ -178,7 +197,13 @@ class Shown:
     def pull_request(self, pull: PullRequest) -> Json:
         """One pull request."""
         head = pull.head_repository
-        merge = {"oid": pull.merge_sha, "committedDate": payloads.when(pull.updated_at), "author": None}
+        parents = [{"oid": pull.onto.split(" ")[0] or self._repo.main_sha}, {"oid": pull.head_sha}]
+        merge = {
+            "oid": pull.merge_sha,
+            "committedDate": payloads.when(pull.updated_at),
+            "author": None,
+            "parents": lambda info, **page: connected(parents, page),
+        }
         return {
             "number": pull.number,
             "title": pull.title,
@@ -192,13 +217,15 @@ class Shown:
             "mergedAt": payloads.when(pull.merged_at),
             "baseRefName": pull.base_ref,
             "baseRefOid": self._repo.main_sha,
-            "files": lambda info, **page: connected([{"path": p} for p in pull.changed], page),
+            "changedFiles": len(pull.changed),
+            "files": lambda info, **page: connected([_file(pull, p) for p in pull.changed], page),
+            "mergeable": pull.mergeable,
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
             "headRepository": Shown(self._world, self._viewer, head).repository() if head else None,
             "isCrossRepository": head is not self._repo,
             "author": actor(pull.author),
-            "potentialMergeCommit": merge if pull.state == "open" else None,
+            "potentialMergeCommit": merge if (pull.state, pull.mergeable) == ("open", "MERGEABLE") else None,
             "labels": lambda info, **page: connected([{"name": n} for n in pull.labels], page),
             "timelineItems": lambda info, **page: self._timeline(pull, page),
             "comments": lambda info, **page: connected([self._comment(c) for c in pull.comments], page),
@@ -206,13 +233,20 @@ class Shown:
 
     def _timeline(self, pull: PullRequest, page: Json) -> Json:
         kinds = {KINDS.get(k) for k in page.pop("itemTypes", None) or KINDS}
-        return connected([self._item(i) for i in pull.timeline if i.type in kinds], page)
+        shown = [i for i in pull.timeline if i.type in kinds and self._may_see(i)]
+        return connected([self._item(i) for i in shown], page)
+
+    def _may_see(self, item: Item) -> bool:
+        """Nobody but its author sees a pending review."""
+        pending = item.type == "PullRequestReview" and item.data["submitted"] is None
+        return not pending or item.actor is self._viewer
 
     def _item(self, item: Item) -> Json:
         base: Json = {"__typename": item.type, "createdAt": payloads.when(item.at), "actor": actor(item.actor)}
         match item.type:
             case "LabeledEvent" | "UnlabeledEvent":
-                return {**base, "label": {"name": item.data["label"]}}
+                known = item.data["label_id"] in self._repo.labels.values()
+                return {**base, "label": {"name": item.data["label"]} if known else DELETED}
             case "PullRequestCommit":
                 person = {"login": item.actor.login} if item.actor.type == "User" else None
                 commit = {
@@ -224,7 +258,7 @@ class Shown:
             case "IssueComment":
                 return {"__typename": item.type, **self._comment(item.data["comment"])}
             case "PullRequestReview":
-                return {**base, "author": actor(item.actor), "submittedAt": base["createdAt"]}
+                return {**base, "author": actor(item.actor), "submittedAt": payloads.when(item.data["submitted"])}
             case _:
                 return base
 
@@ -245,6 +279,11 @@ class Shown:
 def actor(who: User) -> Json:
     """An actor: GraphQL leaves `[bot]` off a bot's login."""
     return {"__typename": who.type, "login": who.login.removesuffix("[bot]"), "databaseId": who.id}
+
+
+def _file(pull: PullRequest, path: str) -> Json:
+    """A changed file: a renamed one shows its new path only."""
+    return {"path": path, "changeType": "RENAMED" if path in pull.renamed else "MODIFIED"}
 
 
 def _state(pull: PullRequest) -> str:

@@ -52,6 +52,7 @@ class Rest:
             ("POST", f"{repo}/pulls", self.open),
             ("GET", pull, self.pull),
             ("PATCH", pull, self.edit),
+            ("GET", f"{pull}/files", self.files),
             ("PUT", f"{pull}/merge", self.merge),
             ("POST", f"{pull}/reviews", self.review),
             ("GET", issue, self.issue),
@@ -155,6 +156,14 @@ class Rest:
     async def pull(self, request: Request) -> Response:
         """GET one pull request."""
         return conditional(request, payloads.pull_request(*self._pull(request), whole=True))
+
+    async def files(self, request: Request) -> Response:
+        """GET the files that it changes, 3,000 at most.
+
+        https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+        """
+        repo, pull = self._pull(request)
+        return self._list(request, [payloads.file(repo, pull, path) for path in pull.changed[:3000]])
 
     async def issue(self, request: Request) -> Response:
         """GET a pull request as an issue."""
@@ -276,7 +285,7 @@ class Rest:
             "html_url": html,
             "pull_request_url": url,
             "_links": {"html": {"href": html}, "pull_request": {"href": url}},
-            "submitted_at": payloads.when(item.at),
+            "submitted_at": payloads.when(item.data["submitted"]),
             "commit_id": pull.head_sha,
             "author_association": "CONTRIBUTOR",
         }

@@ -1,7 +1,8 @@
 """The state of a GitHub, and what people, bots and git do to it. No HTTP in here.
 
-Times have whole seconds, as GitHub's have. Renaming or deleting a repository's label changes its pull requests without
-an "unlabeled" event, as on GitHub.
+Times have whole seconds, as GitHub's have. Renaming a repository's label changes its pull requests without an event.
+Deleting it leaves an "unlabeled" event of the one who deleted it on each of them, and GraphQL then shows every event of
+that label without a label.
 """
 
 from __future__ import annotations
@@ -93,6 +94,9 @@ class PullRequest:
     timeline: list[Item] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     changed: list[str] = field(default_factory=lambda: ["README.md"])
+    renamed: dict[str, str] = field(default_factory=dict)  # new path -> the path before
+    mergeable: str = "MERGEABLE"
+    onto: str = ""  # the commit of the base branch that refs/pull/N/merge was made with; empty: its first one
     body: str = ""
     lock_reason: str | None = None
     locked: bool = False
@@ -101,7 +105,8 @@ class PullRequest:
     @property
     def merge_sha(self) -> str:
         """The commit of refs/pull/N/merge."""
-        return hashlib.sha1(f"merge {self.head_sha}".encode(), usedforsecurity=False).hexdigest()
+        made_of = f"merge {self.head_sha}{self.onto}"
+        return hashlib.sha1(made_of.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(slots=True)
@@ -116,6 +121,7 @@ class Repository:
     pull_requests: dict[int, PullRequest] = field(default_factory=dict)
     deployments: dict[int, Deployment] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    labels_made: dict[int, datetime] = field(default_factory=dict)  # by a label's id
     next_number: int = 1
     hidden: bool = False
     archived: bool = False
@@ -243,24 +249,26 @@ class World:
         """One pull request; a `KeyError` when there is none."""
         return self.repository(slug).pull_requests[number]
 
-    def push(self, slug: str, number: int, sha: str, by: str, *, force: bool = False) -> None:
-        """Push a commit to the head branch."""
+    def push(
+        self, slug: str, number: int, sha: str, by: str, *, force: bool = False, committed: datetime | None = None
+    ) -> None:
+        """Push a commit to the head branch; `committed` is when it was made, if that was earlier."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         pull_request.head_sha = sha
         if force:
             self._item(pull_request, "HeadRefForcePushedEvent", who)
-        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=self.now())
+        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=committed or self.now())
         self._touch(slug, pull_request, "pull_request", "synchronize", who)
 
     def label(self, slug: str, number: int, label: str, by: str) -> None:
         """Put a label on; one that is on already changes nothing."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         label = self._spelling(slug, label)
-        self.repository(slug).labels.setdefault(label, self.id())
+        label_id = self.create_label(slug, label)
         if label in pull_request.labels:
             return
         pull_request.labels.append(label)
-        self._item(pull_request, "LabeledEvent", who, label=label)
+        self._item(pull_request, "LabeledEvent", who, label=label, label_id=label_id)
         self._touch(slug, pull_request, "pull_request", "labeled", who)
 
     def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
@@ -270,7 +278,8 @@ class World:
         if label not in pull_request.labels:
             return False
         pull_request.labels.remove(label)
-        self._item(pull_request, "UnlabeledEvent", who, label=label)
+        label_id = self.repository(slug).labels[label]
+        self._item(pull_request, "UnlabeledEvent", who, label=label, label_id=label_id)
         self._touch(slug, pull_request, "pull_request", "unlabeled", who)
         return True
 
@@ -281,12 +290,27 @@ class World:
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
 
-    def delete_label(self, slug: str, label: str) -> None:
-        """Delete a label of the repository: no pull request shows an event."""
+    def create_label(self, slug: str, label: str) -> int:
+        """Make a label of the repository; returns its id, or that of the one that there is."""
         repository, label = self.repository(slug), self._spelling(slug, label)
-        repository.labels.pop(label)
+        if label not in repository.labels:
+            repository.labels[label] = self.id()
+            repository.labels_made[repository.labels[label]] = self.now()
+        return repository.labels[label]
+
+    def delete_label(self, slug: str, label: str, by: str = "admin") -> None:
+        """Delete a label of the repository: each pull request that has it shows that it was unlabeled by that person.
+
+        The webhooks are without a label. https://github.com/octokit/webhooks/issues/639
+        """
+        repository, label, who = self.repository(slug), self._spelling(slug, label), self.user(by)
+        label_id = repository.labels.pop(label)
+        repository.labels_made.pop(label_id)
         for pull_request in repository.pull_requests.values():
-            pull_request.labels = [x for x in pull_request.labels if x != label]
+            if label in pull_request.labels:
+                pull_request.labels.remove(label)
+                self._item(pull_request, "UnlabeledEvent", who, label=label, label_id=label_id)
+                self._touch(slug, pull_request, "pull_request", "unlabeled", who)
 
     def comment(self, slug: str, number: int, body: str, by: str) -> Comment:
         """Comment."""
@@ -339,12 +363,34 @@ class World:
         rank = self.repository(slug).permissions.get(who.login, "none")
         return not self.pull_request(slug, number).locked or RANKS.index(rank) >= RANKS.index("write")
 
-    def review(self, slug: str, number: int, by: str) -> Item:
-        """Review with a comment."""
-        pull_request, who = self.pull_request(slug, number), self.user(by)
-        item = self._item(pull_request, "PullRequestReview", who)
-        self._touch(slug, pull_request, "pull_request_review", "submitted", who)
+    def review(self, slug: str, number: int, by: str, begun: datetime | None = None) -> Item:
+        """Review with a comment. `begun` is when its first pending comment was written, if that was earlier."""
+        item = self.begin_review(slug, number, by)
+        item.at = begun or item.at
+        self.submit_review(slug, number, item)
         return item
+
+    def begin_review(self, slug: str, number: int, by: str) -> Item:
+        """Begin a review: it is pending, and GitHub keeps this time as its `createdAt`."""
+        return self._item(self.pull_request(slug, number), "PullRequestReview", self.user(by), submitted=None)
+
+    def submit_review(self, slug: str, number: int, review: Item) -> None:
+        """Submit a pending review."""
+        review.data["submitted"] = self.now()
+        self._touch(slug, self.pull_request(slug, number), "pull_request_review", "submitted", review.actor)
+
+    def move_base(self, slug: str, sha: str) -> None:
+        """Move the base branch on: GitHub makes new merge commits, for heads that stay as they are."""
+        repository = self.repository(slug)
+        repository.main_sha = sha
+        for pull_request in repository.pull_requests.values():
+            pull_request.onto = sha
+
+    def retarget(self, slug: str, number: int, base: str, by: str) -> None:
+        """Change the branch that a pull request goes into, as when the one below it in a stack was merged."""
+        pull_request = self.pull_request(slug, number)
+        pull_request.base_ref, pull_request.onto = base, f"{self.repository(slug).main_sha} {base}"
+        self._touch(slug, pull_request, "pull_request", "edited", self.user(by))
 
     def ready_for_review(self, slug: str, number: int, by: str) -> None:
         """Turn a draft into a pull request that is ready."""

@@ -84,10 +84,11 @@ def released(answer: dict[str, Any]) -> str:
 
 
 def rolled(answer: dict[str, Any]) -> str:
-    """What takes the present chart."""
+    """What takes the present chart, settings and images."""
     charts = (f"chart {r['chart']} and " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
     return "\n".join(
-        f"{r['preview']}: takes {chart}today's settings" for r, chart in zip(answer["rolled"], charts, strict=True)
+        f"{r['preview']}: takes {chart}today's settings, and the images that its tags mean now"
+        for r, chart in zip(answer["rolled"], charts, strict=True)
     )
 
 
