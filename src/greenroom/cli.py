@@ -116,11 +116,15 @@ def check(folder: Path, as_json: bool) -> None:
     if as_json:
         warnings = list(map(asdict, loaded.warnings))
         counts = {"repositories": len(repositories), "services": services}
-        click.echo(json.dumps({"ok": True, **counts, "warnings": warnings}))
+        shorts = {r.slug: r.name for r in repositories}
+        click.echo(json.dumps({"ok": True, **counts, "short_names": shorts, "warnings": warnings}))
     else:
         for line in config.warned(loaded.warnings):
             click.echo(line, err=True)
         click.echo(f"ok: {counted(services, 'service')} in {counted(len(repositories), 'repository', 'repositories')}")
+        for repository in repositories:
+            if repository.name != repository.slug.rpartition("/")[2]:
+                click.echo(f"{repository.slug} is called {repository.name} in commands: {repository.name}#42")
 
 
 @main.command(name="import", short_help="Draft services from Compose, a Procfile or app.json.")
