@@ -22,7 +22,7 @@ from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web import said
-from greenroom.web.admin import admin
+from greenroom.web.admin import admin, health
 from greenroom.web.dashboard import dashboard
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -235,10 +235,29 @@ async def test_an_empty_board_teaches_the_three_steps() -> None:
     assert "Put the label <code>review-app</code> on it" in page
 
 
+def away(*repositories: str, text: str = "GitHub answered 502 to POST /graphql.") -> dict[str, RepositoryHealth]:
+    since = (NOW - timedelta(minutes=len(repositories) - i) for i in range(len(repositories)))
+    return {r: RepositoryHealth(r, f"acme/{r}", NOW, text, at) for r, at in zip(repositories, since, strict=True)}
+
+
+async def test_equal_troubles_of_many_repositories_are_one_banner() -> None:
+    many = away(*(f"shop{i:02}" for i in range(40))) | away("alone", text="The token may not see it.")
+    board = replace(board_of(status(1)), repositories=many)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    page = (await httpx2.AsyncClient(transport=transport, base_url="http://localhost").get("/")).text
+    assert page.partition('<section')[2].count('class="trouble"') == 2
+    assert "<strong>40 repositories</strong>: GitHub answered 502" in page
+    assert "Since 2026-03-02 11:20:00 UTC" in page, "since the first of them"
+    assert "shop00, shop01" in page
+    shown = printing.previews({"previews": [], "repositories": [health(r) for r in many.values()]}, None)
+    assert shown.splitlines()[0] == "40 repositories: GitHub answered 502 to POST /graphql."
+    assert len(shown.splitlines()) == 2
+
+
 async def test_trouble_is_on_top() -> None:
     page = (await client(status(1), trouble="GitHub answered 500.").get("/")).text
     assert "GitHub answered 500." in page
-    assert "nothing is removed meanwhile" in page
+    assert "Nothing is removed until it can be read again." in page
 
 
 async def test_one_preview_with_its_story() -> None:

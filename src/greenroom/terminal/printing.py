@@ -6,17 +6,28 @@ import textwrap
 from typing import Any
 
 WIDTH = 80
+SHOWN = 3  # names of repositories in one line
 
 
 def previews(answer: dict[str, Any], width: int | None) -> str:
     """A line for every preview, in the order of the answer; before them the repositories that cannot be read."""
     found = answer["previews"]
-    troubles = [f"{r['name']}: {r['trouble']}" for r in answer.get("repositories", []) if r["trouble"]]
+    troubles = _troubles(answer.get("repositories", []))
     if not found and not troubles:
         return "No pull request has asked for a preview yet."
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
     lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or p['reason']['text']}" for p in found]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
+
+
+def _troubles(repositories: list[dict[str, Any]]) -> list[str]:
+    """A line for each trouble with the repositories that have it: up to three names, or how many."""
+    groups: dict[str, list[str]] = {}
+    for each in repositories:
+        if each["trouble"]:
+            groups.setdefault(each["trouble"], []).append(each["name"])
+    shown = {text: ", ".join(n) if len(n) <= SHOWN else f"{len(n)} repositories" for text, n in groups.items()}
+    return [f"{names}: {text}" for text, names in shown.items()]
 
 
 def explained(answer: dict[str, Any], width: int | None) -> str:
