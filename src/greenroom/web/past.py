@@ -32,17 +32,21 @@ class Past(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A preview as it is known; `status` is None when it is not. `wrong` says why there are no events."""
+    """A preview as it is known; `status` is None when it is not. `wrong` says why there are no events.
+
+    `events` are for people, `last` is the latest state or step that was noted.
+    """
 
     name: str
     status: Status | None
     events: tuple[Event, ...] = ()
     wrong: str = ""
+    last: Event | None = None
 
     @property
     def unknown(self) -> str:
         """What to say where there is no status."""
-        if last := _last(self.events):
+        if last := self.last:
             then = f"The last that it noted, at {last.at:%Y-%m-%d %H:%M} UTC: {last.text}"
             return f"{self.name}: Greenroom has not seen this pull request since it started. {then}"
         return f"{self.name}: Greenroom has not seen this pull request; is it open? {self.wrong}".rstrip()
@@ -58,7 +62,8 @@ async def seen(board: Board, past: Past, repository: str, number: int, limit: in
         events = await past.named(repository, number, limit=limit * STEPS)
     except Failed as error:
         return Seen(name, status, wrong=logs.scrub(str(error)))
-    return Seen(name, _removed(name, _last(events)), for_people(events)[:limit])
+    last = _last(events)
+    return Seen(name, _removed(name, last), for_people(events)[:limit], last=last)
 
 
 def for_people(events: Iterable[Event]) -> tuple[Event, ...]:
