@@ -1,4 +1,5 @@
-# Everything that a newcomer needs: make demo, make test, make check. Python 3.11+, git and make are enough.
+# Everything that a newcomer needs: make demo, make test, make check. Python 3.11+, git and make are enough, but for the
+# tests of the charts: they skip unless helm is on PATH, or was built by make cluster.
 PYTHON ?= python3
 TOOLS  := .tools
 VENV   := .venv
@@ -6,7 +7,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
+.PHONY: help demo test unit check format bench chaos mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend image
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s  %s\n", $$1, $$2}'
 
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml uv.lock $(filter $(TOOLS)/bin/uv,$(UV))
 demo: $(STAMP) ## play the whole life of previews here; DEMO=--keep
 	@$(BIN)/greenroom demo $(DEMO)
 
-test: $(STAMP) ## all tests
+test: $(STAMP) ## all tests but the cluster's; those of the charts want helm
 	$(BIN)/pytest $(PYTEST)
 
 unit: $(STAMP) ## only the pure, fast tests
@@ -50,7 +51,11 @@ bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluste
 bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
 	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
-mutations: $(STAMP) ## take each safety rule out; a test must turn red
+chaos: $(STAMP) ## many random lives under random faults; LIVES=1000 SEED=7 ENGINE=local or argocd, LIFE=123
+	PYTHONPATH=tests $(BIN)/python -m chaos --engine $(or $(ENGINE),local) --lives $(or $(LIVES),48) \
+	    $(if $(SEED),--seed $(SEED)) $(if $(LIFE),--life $(LIFE)) $(CHAOS)
+
+mutations: $(STAMP) ## take each safety rule out; the test named after it must turn red
 	$(BIN)/python tests/mutations.py
 
 cluster: ## a real Kubernetes node and Argo CD here (root; no Docker)

@@ -11,7 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import core, links, webhook
+from bench import core, links, queries, storm, webhook
 
 
 def help_time(times: int = 11) -> None:
@@ -75,6 +75,8 @@ def main() -> None:
     core.main()
     links.main()
     webhook.main()
+    queries.main()
+    storm.main()
     help_time()
     install_size()
     demo()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 import statistics
 import subprocess
@@ -38,6 +39,7 @@ ROUNDS = 8
 AT_ONCE = 20
 SIZES = (1, 50, 200)
 WAIT = 180.0
+POLL = 30  # seconds, while polls of Argo CD's generator are counted
 OURS = "greenroom.dev%2Frepository%3Dpayments"
 ARGO_HOOK = "http://127.0.0.1:7000/api/webhook"
 
@@ -106,8 +108,11 @@ def answers(scene: Scene, pull: Pull) -> bool:
         return False
 
 
-def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, float, float]:
-    """One preview: event to Application, event to HTTP 200, unlabelled to no namespace and no Application."""
+def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]:
+    """One preview: event to Application, to HTTP 200; unlabeled to no namespace and no Application, and to told so.
+
+    Argo CD's generator tells nobody: of it there are three figures.
+    """
     pull = scene.payments.pull_request(f"{maker.prefix}-{number}", "2", labelled=False)
     application = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{maker.name(pull)}"
     namespace = f"/api/v1/namespaces/{maker.name(pull)}"
@@ -118,9 +123,15 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, floa
     begun = time.perf_counter()
     pull.unlabel(maker.label)
     gone = wait(lambda: not api.exists(namespace) and not api.exists(application), begun)
+    verified = (told(pull, begun),) if maker is GREENROOM else ()
     scene.github.do(lambda w: w.close("shop/payments", pull.number, "ada"))
     hour(scene)
-    return made, served, gone
+    return made, served, gone, *verified
+
+
+def told(pull: Pull, since: float) -> float:
+    """Seconds until the comment says that nothing is left, which is said only once it was looked for."""
+    return wait(lambda: "Nothing is left" in pull.comment, since)
 
 
 def hour(scene: Scene) -> None:
@@ -131,7 +142,7 @@ def hour(scene: Scene) -> None:
 def lives(scene: Scene, api: Api) -> None:
     life(scene, api, GREENROOM, 0)  # images, caches
     life(scene, api, NATIVE, 0)
-    found: dict[str, list[tuple[float, float, float]]] = {GREENROOM.title: [], NATIVE.title: []}
+    found: dict[str, list[tuple[float, ...]]] = {GREENROOM.title: [], NATIVE.title: []}
     for number in range(1, ROUNDS + 1):
         for maker in (GREENROOM, NATIVE):
             found[maker.title].append(life(scene, api, maker, number))
@@ -143,6 +154,31 @@ def lives(scene: Scene, api: Api) -> None:
             f" (ranges {min(ours):.2f}-{max(ours):.2f}, {min(native):.2f}-{max(native):.2f}; n={ROUNDS} each)",
             flush=True,
         )
+    alone("unlabelled -> the comment says that nothing is left", [r[3] for r in found[GREENROOM.title]])
+
+
+def alone(what: str, taken: list[float]) -> None:
+    """Print a figure that only Greenroom has."""
+    middle = statistics.median(taken)
+    print(f"{what}: {middle:.2f} s ({min(taken):.2f}-{max(taken):.2f}; n={len(taken)})", flush=True)
+
+
+def images(scene: Scene, api: Api) -> None:
+    """Image pushed -> Application, of pull requests that have waited for it with the label on."""
+    taken = []
+    for number in range(ROUNDS):
+        pull = scene.payments.pull_request(f"image-{number}", "2", built=False)
+        pull.says("Waiting for image")
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{pull.namespace}"
+        scene.payments.build(scene.github.do(partial(_head, pull.number)))  # it ends with the push and CI's webhook
+        taken.append(wait(lambda path=path: api.exists(path), time.perf_counter()))  # type: ignore[misc]
+        pull.close()
+        pull.gone(90)
+    alone("image pushed -> Application", taken)
+
+
+def _head(number: int, world: World) -> str:
+    return world.pull_request("shop/payments", number).head_sha
 
 
 def at_once(scene: Scene, maker: Maker) -> None:
@@ -209,8 +245,24 @@ def refreshes(scene: Scene, api: Api) -> None:
             f" the ApplicationSet is {size_of_set / 1024:.0f} KB",
             flush=True,
         )
+        if size == 50:
+            beside(scene, api, size)
     at_rest(scene, len(pulls))
     scene.pulls.extend(pulls)
+
+
+def beside(scene: Scene, api: Api, size: int) -> None:
+    """Event -> Application in a repository that has so many previews already."""
+    taken = []
+    for number in range(ROUNDS):
+        pull = scene.payments.pull_request(f"beside-{number}", "2", labelled=False)
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{pull.namespace}"
+        begun = time.perf_counter()
+        pull.label()
+        taken.append(wait(lambda path=path: api.exists(path), begun))  # type: ignore[misc]
+        pull.close()
+        pull.gone(90)
+    alone(f"event -> Application beside {size} previews", taken)
 
 
 def at_rest(scene: Scene, previews: int, seconds: int = 60) -> None:
@@ -251,30 +303,55 @@ def calls_an_hour(scene: Scene, repositories: int = 20) -> None:
     kubectl("rollout", "status", "-n", stage.HOME, "deploy/greenroom", "--timeout=90s")
     scene.up()
     time.sleep(40)
-    asked = sum(scene.github.simulator.requests.values())
-    time.sleep(120)
-    passes = (sum(scene.github.simulator.requests.values()) - asked) / 4
+    passes = requests(scene, 120) / 4
     print(
         f"{repositories} repositories at rest: {passes:.1f} requests to GitHub a resync,"
-        f" {passes * 6:.0f} an hour with the default resync of 10 min;"
-        f" Argo CD's generator asks once for each set and poll: {repositories * 20} an hour at its 180 s here,"
-        f" {repositories * 2} at its default of 30 min",
+        f" {passes * 6:.0f} an hour with the default resync of 10 min",
         flush=True,
     )
+    kubectl("scale", "-n", stage.HOME, "deploy/greenroom", "--replicas=0")
+    kubectl("wait", "-n", stage.HOME, "--for=delete", "pod", "-l", "app.kubernetes.io/name=greenroom", "--timeout=90s")
+    with native(scene, POLL):
+        time.sleep(2 * POLL)  # the first poll of each set
+        polls = requests(scene, 4 * POLL) / 4
+    print(
+        f"Argo CD's generator, the same repositories: {polls:.1f} requests a poll,"
+        f" {polls * 20:.0f} an hour at the 180 s that `render` sets, {polls * 2:.0f} at its default of 30 min",
+        flush=True,
+    )
+    kubectl("scale", "-n", stage.HOME, "deploy/greenroom", "--replicas=1")
     scene.services = before
 
 
+def requests(scene: Scene, seconds: float) -> int:
+    """How many requests the simulated GitHub gets in this time, from whoever runs."""
+    simulator = scene.github.simulator
+
+    def asked() -> int:
+        return sum(simulator.requests.values()) + len(simulator.unknown)
+
+    before = asked()
+    time.sleep(seconds)
+    return asked() - before
+
+
 @contextmanager
-def native(scene: Scene) -> Iterator[None]:
-    """The same previews by Argo CD's own generator, told by GitHub's webhook."""
-    folder = scene.folder / "native"
-    (folder / "services").mkdir(parents=True)
+def native(scene: Scene, poll: int = 0) -> Iterator[None]:
+    """The previews of all services by Argo CD's own generator, told by GitHub's webhook; polls every `poll` seconds."""
+    folder = Path(tempfile.mkdtemp(dir=scene.folder))
+    (folder / "services").mkdir()
     argocd = {**scene.configuration["argocd"], "project": "plain-previews"}
     told = {**scene.configuration, "installation": "plain", "namePrefix": "plain", "label": "plain", "argocd": argocd}
-    del told["staging"]  # payments uses nobody
+    told.pop("staging", None)  # payments uses nobody
     (folder / "greenroom.yaml").write_text(json.dumps(told))
-    (folder / "services" / "payments.yaml").write_text(json.dumps(scene.services["payments"]))
+    for name, service in scene.services.items():
+        if not poll and name != "payments":
+            continue
+        (folder / "services" / f"{name}.yaml").write_text(json.dumps(service))
     text = run(sys.executable, "-m", "greenroom", "render", "--without-gates", str(folder))
+    if poll:
+        text, found = re.subn(r"requeueAfterSeconds: \d+", f"requeueAfterSeconds: {poll}", text)
+        assert found == len(scene.services), f"{found} sets poll"
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -308,6 +385,7 @@ def main() -> None:
             time.sleep(3)
             with native(scene):
                 lives(scene, api)
+                images(scene, api)
                 for maker in (GREENROOM, NATIVE):
                     at_once(scene, maker)
             refreshes(scene, api)

@@ -124,8 +124,13 @@ def listing(*pull_requests: PullRequest, read_at: datetime = NOW) -> Listing:
     return Listing(REPOSITORY_ID, "acme/shop", True, ME, read_at, pull_requests)
 
 
-def confirmation(found: PullRequest, read_at: datetime = NOW, by: Actor | None = ADA) -> Confirmation:
-    return Confirmation(found, read_at, by)
+def confirmation(
+    found: PullRequest,
+    read_at: datetime = NOW,
+    by: Actor | None = ADA,
+    label_since: datetime | None = NOW - timedelta(days=300),
+) -> Confirmation:
+    return Confirmation(found, read_at, by, label_since)
 
 
 def facts(*pull_requests: PullRequest, holds: Observed | None = None, **changes: Any) -> Facts:

@@ -6,6 +6,7 @@ An ASGI wrapper: requests and responses that break GitHub's description, and pat
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from functools import cache
@@ -18,11 +19,13 @@ from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing.requests import MockRequest
 from openapi_core.testing.responses import MockResponse
+from openapi_schema_validator import OAS30Validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTRACTS = Path(__file__).parent / "contracts"
 SCHEMA = Path(__file__).parents[1] / "src/greenroom/simulator/github.graphql"
 COUNTS: Counter[str] = Counter()
+JSON = "application/json"
 
 
 @cache
@@ -39,6 +42,26 @@ def openapi() -> OpenAPI:
 def operations() -> list[str]:
     """Every operation that was kept of GitHub's description, as `GET /path`."""
     return [f"{method.upper()} {path}" for path, methods in description()["paths"].items() for method in methods]
+
+
+@cache
+def webhook_description() -> dict[str, Any]:
+    with gzip.open(CONTRACTS / "webhook-schemas.json.gz") as file:
+        loaded: dict[str, Any] = json.load(file)
+    return loaded
+
+
+def webhooks() -> list[str]:
+    """Every webhook that was kept of GitHub's description, as `pull-request-labeled`."""
+    return sorted(webhook_description()["webhooks"])
+
+
+def webhook_violations(event: str, body: bytes) -> list[str]:
+    """Return what in a webhook GitHub's description does not have, or has otherwise."""
+    payload = json.loads(body)
+    name, known = f"{event}-{payload['action']}".replace("_", "-"), webhook_description()
+    validator = OAS30Validator({**known["webhooks"][name], "components": known["components"]})
+    return [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in validator.iter_errors(payload)]
 
 
 @cache
@@ -93,13 +116,31 @@ class Judge:
         try:
             if status != 422:  # what GitHub refuses for its form may well be against its description
                 openapi().validate_request(request)
-            response = MockResponse(answer["body"], status, content_type="application/json")
-            if status < 300 and status != 204:
-                openapi().validate_response(request, response)
-                COUNTS[operation] += 1
-            COUNTS[operation] += status == 204
+            if status in _documented(operation) and status != 204:
+                openapi().validate_response(request, MockResponse(answer["body"], status, content_type=JSON))
+            elif status >= 400:
+                self.violations += [f"{operation} -> {status}: {why}" for why in error_violations(answer["body"])]
+            COUNTS[operation] += status < 300
         except OpenAPIError as error:
             self.violations.append(f"{scope['method']} {path} -> {status}: {_why(error)}")
+
+
+def error_violations(body: bytes) -> list[str]:
+    """Return what makes a body no error of GitHub's, for a status that its description of the operation leaves out."""
+    schema = {"allOf": [{"$ref": "#/components/schemas/basic-error"}, {"required": ["message", "documentation_url"]}]}
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ["the body is not JSON"]
+    validator = OAS30Validator({**schema, "components": description()["components"]})
+    return [e.message for e in validator.iter_errors(found)]
+
+
+def _documented(operation: str) -> set[int]:
+    """Return the statuses that GitHub describes for an operation."""
+    method, _, path = operation.partition(" ")
+    responses = description()["paths"].get(path, {}).get(method.lower(), {}).get("responses", {})
+    return {int(status) for status in responses}
 
 
 def _one_segment(path: str) -> str:

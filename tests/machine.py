@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, facts, preview
+from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, facts, preview, pull_request
 from greenroom.core import rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform
@@ -55,7 +55,7 @@ class Machine:
         for action in actions:
             if isinstance(action, Remove):
                 del previews[action.identity]
-        self.holds = Observed(previews, {REPOSITORY_ID: new})
+        self.holds = Observed(previews, {**self.holds.sets, REPOSITORY_ID: new})
         for action in actions:
             self._on_github(action)
 
@@ -95,11 +95,19 @@ class Machine:
         rows = self.holds.sets[REPOSITORY_ID]
         chosen = [s for s in held.values() if s.number in numbers]
         releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen]
-        self.holds = Observed(self.holds.previews, {REPOSITORY_ID: rowsets.released(rows, releases, self.now)})
+        released = rowsets.released(rows, releases, self.now)
+        self.holds = Observed(self.holds.previews, {**self.holds.sets, REPOSITORY_ID: released})
 
     def pass_time(self, by: timedelta) -> None:
         self.now += by
 
     @property
     def living(self) -> set[int]:
-        return {i.number for i in self.holds.previews}
+        return {i.number for i in self.holds.previews if i.repository_id == REPOSITORY_ID}
+
+
+def settled(count: int, platform: Platform = PLATFORM) -> Machine:
+    """Return a machine in which the previews of this many pull requests run and nothing is left to do."""
+    made = Machine({n: pull_request(n) for n in range(1, count + 1)}, platform=platform)
+    made.settle()
+    return made

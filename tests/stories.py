@@ -16,13 +16,14 @@ import httpx2
 from greenroom.controller.board import Board
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
+from greenroom.controller.readback import Readback
 from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core import rowsets
 from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
 from greenroom.core.comment import Key, Signer
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
 from greenroom.core.status import Status
-from greenroom.errors import Doubt, Full, GreenroomError
+from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -52,6 +53,7 @@ class MemoryEngine:
     room: int | None = None
     doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
+    stuck: frozenset[int] = frozenset()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -81,6 +83,8 @@ class MemoryEngine:
     async def remove(self, identity: Identity, uid: str) -> None:
         assert identity.number not in self.sets[identity.repository_id].rows, "removed although its row is served"
         assert self.previews[identity].uid == uid
+        if identity.number in self.stuck:
+            raise RetryLater(f"The preview {identity} does not go yet.", after=1.0)
         del self.previews[identity]
         self.removed.append(identity)
 
@@ -135,11 +139,11 @@ class Story:
 
     def controller(self) -> Reconciler:
         if self._controller is None or self.forgetful:
-            clock = Clock(lambda: self.world.now().timestamp())  # a hand moves time itself, not GitHub's Date alone
+            clock = Clock(self.ticks)  # a hand moves time itself, not GitHub's Date alone
             transport = Transport(self.client, Token("t0ken-of-the-bot"), self.api_url, clock)
             github = GitHub(transport, clock, "<!-- greenroom:1 test ")
             signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))
-            sources = Sources(github, Registry(self.client), signer, Freshness())
+            sources = Sources(github, Registry(self.client), signer, Freshness(self.ticks), Readback(self.ticks))
             parts = Parts(self.engine, sources, Lists(github), self._history(), self.board)
             self._controller = Reconciler(parts, self.platform)
         self._controller.platform = self.platform
@@ -161,16 +165,20 @@ class Story:
         for history in self._histories:
             await history.__aexit__()
 
+    def ticks(self) -> float:
+        """The monotonic clock of everything here: the hand that moves GitHub's clock moves it, too."""
+        return self.world.now().timestamp()
+
     def restart(self) -> None:
         """The controller ends, and the next pass is another one's."""
         self._controller = None
 
-    async def one_pass(self) -> str:
+    async def one_pass(self, repository: Repository | None = None) -> str:
         """One pass; the sentence of what went wrong, or empty. The clock ticks a second, as a pass takes time."""
         self.pass_time(seconds=1)
         controller = self.controller()
         try:
-            await controller.reconcile(self.platform.repositories[0])
+            await controller.reconcile(repository or self.platform.repositories[0])
         except GreenroomError as error:
             self.errors.append(str(error))
             return str(error)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from greenroom import serving
 
@@ -32,3 +34,16 @@ async def test_a_port_that_is_taken_is_said() -> None:
         with pytest.raises(OSError, match="Address already in use"):
             async with serving.running(PlainTextResponse(""), int(url.rpartition(":")[2])):
                 pass
+
+
+async def test_an_upgrade_that_is_not_offered_is_answered_as_the_plain_request() -> None:
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    upgrade["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+
+    async def pages_only(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    async with serving.running(pages_only) as url, httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url, headers=upgrade)
+        assert (answer.status_code, answer.text) == (200, "hello")

@@ -273,14 +273,18 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     """Let held changes through: exactly those named. Without names, list what is held."""
     from greenroom.terminal import printing
 
-    held = {p["name"]: p for p in _ask(admin, "/api/previews")["previews"] if p["hold"]}
+    found = _ask(admin, "/api/previews")["previews"]
+    held = {p["name"]: p for p in found if p["hold"]}
     if not previews:
         _print({"held": list(held.values())}, as_json, printing.held)
         return
     names = _names(previews)
-    if unknown := [n for n in names if n not in held]:
-        now = ", ".join(sorted(held)) or "nothing"
-        raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {now}.")
+    now = ", ".join(sorted(held)) or "nothing"
+    if unknown := [n for n in names if n not in {p["name"] for p in found}]:
+        missing = f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
+        raise Failed(f"{missing} Held now: {now}.")
+    if free := [n for n in names if n not in held]:
+        raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {now}.")
     for name in [] if as_json else names:
         click.echo(f"{name}: {held[name]['reason']['text']}")
     if not yes:
@@ -292,13 +296,16 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     _print(answer, as_json, printing.released)
 
 
-@main.command(short_help="Take the present chart and settings now.")
+@main.command(short_help="Take the present chart, settings and images now.")
 @click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
 @BY
 @ADMIN
 @AS_JSON
 def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Let these previews take the present chart and settings now, not with their next push. Their pods may restart."""
+    """Let these previews take the present chart, settings and images of their tags now, not with their next push.
+
+    Their pods may restart.
+    """
     from greenroom.terminal import printing
 
     answer = _ask(admin, "/api/roll", {"previews": _names(previews), "by": _who(by)})
@@ -312,12 +319,17 @@ def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does."""
+    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does.
+
+    Exits 1 when the link has not moved: the choice is not written down yet, or the chosen pull request has no preview.
+    """
     from greenroom.terminal import printing
 
     [name] = _names((preview,))
     answer = _ask(admin, "/api/use", {"preview": name, "target": " ".join(target), "by": _who(by)})
     _print(answer, as_json, printing.used)
+    if not answer["done"] or answer["waits"]:
+        sys.exit(1)
 
 
 @main.command(short_help="Who uses what of whom, and why.")

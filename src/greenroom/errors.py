@@ -6,7 +6,8 @@
     ├── FixCredentials       a person must mend a token, a key or a permission
     ├── FixConfiguration     a person must mend greenroom.yaml or services/*.yaml
     └── Failed               the thing itself failed (a migration, a seed): tell it on the preview
-        └── Full             there is no room for so much: serve less, so that what goes can go
+        ├── Full             there is no room for so much: serve less, so that what goes can go
+        └── Refused          GitHub takes no write to this one pull request: others go on
 
 Every message is one sentence for a person: what, where, how to fix it. No message contains a secret.
 """
@@ -76,3 +77,7 @@ class Failed(GreenroomError):
 
 class Full(Failed):
     """There is no room for all of it; less of it may fit."""
+
+
+class Refused(Failed):
+    """GitHub does not take a write to one pull request, such as a comment in a locked conversation."""

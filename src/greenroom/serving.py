@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -38,13 +39,21 @@ def listener(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def running(application: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken."""
+async def running(
+    application: ASGIApp, port: int = 0, host: str = "127.0.0.1", *, websockets: bool = False
+) -> AsyncIterator[str]:
+    """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken.
+
+    Without `websockets`, or without wsproto (the extra `demo`), a request for an upgrade is answered as the plain
+    request that it also is.
+    """
     bound = listener(host, port)
     config = uvicorn.Config(
         application,
         log_config=None,
         lifespan="off",
+        ws="wsproto" if websockets and find_spec("wsproto") else "none",
+        ws_ping_interval=None,  # as a proxy that adds nothing: each side asks the other whether it is there
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=1,

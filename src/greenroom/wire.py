@@ -30,7 +30,7 @@ from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.control import Control
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
-from greenroom.controller.loop import Loop
+from greenroom.controller.loop import DISTANCE, Loop, spaced
 from greenroom.controller.reconcile import Parts, Reconciler
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Key, Signer
@@ -119,7 +119,8 @@ class Instance:
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         self._engine = engine
-        self.loop = Loop(self._pass, self._trouble, resync=loaded.settings.resync.total_seconds())
+        resync = loaded.settings.resync.total_seconds()
+        self.loop = Loop(self._pass, self._trouble, resync=resync, distance=self._distance)
 
     @classmethod
     @asynccontextmanager
@@ -147,7 +148,9 @@ class Instance:
                 await stack.enter_async_context(engine)
             parts = Parts(engine, sources, Lists(sources.github), history, board)
             reconciler = Reconciler(parts, _with_port(loaded.platform, engine.proxy_port))
-            instance = cls(folder, loaded, reconciler, Metrics(board, lambda: sources.github.counts), engine)
+            github = sources.github
+            counted = Metrics(board, lambda: github.counts, lambda: github.budget, github.content.spent)
+            instance = cls(folder, loaded, reconciler, counted, engine)
             made.append(instance)
             instance._advise(loaded)
             reconciler.related = instance.loop.wake
@@ -210,6 +213,11 @@ class Instance:
         await self._keep()  # the last preview of one that left may be gone, and one under another name is found again
         return again
 
+    def _distance(self) -> float:
+        """The seconds between two passes of a repository, by what is left of GitHub's budget, once that is known."""
+        budget = self._reconciler.parts.sources.github.budget
+        return spaced(budget.remaining, budget.limit) if budget else DISTANCE
+
     def _unread(self) -> bool:
         """Whether some repository of the catalogue was not looked at yet, with or without success."""
         return any(r.name not in self._board.repositories for r in self._reconciler.platform.repositories)
@@ -241,9 +249,9 @@ class Instance:
         named = [r.name for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
         if named:
             self._slugs[hint.repository_id] = named[0]
-            self.loop.wake(named[0])
+            self.loop.hint(named[0])
         elif hint.repository_id in self._slugs:
-            self.loop.wake(self._slugs[hint.repository_id])
+            self.loop.hint(self._slugs[hint.repository_id])
 
     # --- listening ---
 

@@ -141,6 +141,19 @@ async def test_without_the_lease_nothing_may_be_written_and_what_is_being_writte
                     await asyncio.Event().wait()
 
 
+async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two(monkeypatch) as both:
+        old = both.first.engine
+        await old.serve(rows(1))
+        assert [r["name"] for r in old.answer("preview-shop", PLATFORM) or ()] == ["preview-shop-1"]
+        await both.follow()
+        await both.second.serve(rows(1, 2, generation=2))
+        for name in ("preview-shop", FRAME.canary):
+            with pytest.raises(Doubt, match="Lease"):
+                old.answer(name, PLATFORM)
+        assert len(both.second.answer("preview-shop", PLATFORM) or ()) == 2
+
+
 async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with two(monkeypatch) as both:
         began = asyncio.get_running_loop().time()

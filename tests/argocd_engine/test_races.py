@@ -105,6 +105,24 @@ async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_o
         assert numbers(played) == ["1"]
 
 
+async def test_recreated_repository_takes_the_application_set_over_once_nothing_of_the_old_one_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        played.argo.asleep = True
+        await played.engine.serve(rows(1))
+        going = Withdrawal(ONE, Cause.RELEASED, NOW)
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 2, {}, Ledger((going,))))
+        with pytest.raises(Failed, match="another id"):
+            await played.engine.serve(RowSet(8, "shop", 3, {}))
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 3, {}, Ledger((replace(going, told=True),))))
+        new = RowSet(8, "shop", 4, {1: replace(row(1), repository_id=8)})
+        await played.engine.serve(new)
+        assert sets.rows_of(kept(played.kube)) == new
+        assert (await played.engine.observe()).sets == {8: new}
+        assert len(played.engine.answer("preview-shop", PLATFORM) or []) == 1
+
+
 async def test_previews_that_come_while_one_is_looked_at_are_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(monkeypatch) as played:
         played.argo.asleep = True

@@ -9,12 +9,13 @@ import pytest
 
 from argocd_engine.fake import FakeKube, namespace_of
 from argocd_engine.test_engine import FRAME, SETTINGS, play, rows, until
-from builders import REPOSITORY_ID
+from builders import NOW, REPOSITORY_ID
 from greenroom.argocd import sets
 from greenroom.argocd import sweep as sweeps
 from greenroom.argocd.engine import ArgoSettings
-from greenroom.argocd.kube import NAMESPACES
+from greenroom.argocd.kube import APPLICATIONS, NAMESPACES
 from greenroom.argocd.sweep import SEEN_FOR, Orphan, Sightings
+from greenroom.core.model import Cause, Identity, Ledger, Withdrawal
 
 ONE, TWO = Orphan("namespace", "preview-shop-1", "uid-1"), Orphan("namespace", "preview-shop-2", "uid-2")
 DELETES = replace(SETTINGS, delete_orphans=True)
@@ -84,3 +85,38 @@ async def test_what_a_row_explains_again_in_the_middle_of_a_sweep_stays(monkeypa
         await until(lambda: ("", "preview-shop-8") in played.engine._namespaces.items)
         await played.engine.sweep()
         assert kube.deleted == [("namespaces", "preview-shop-7")]
+
+
+def labels_of(number: int, **more: str) -> dict[str, str]:
+    return {**FRAME.labels(), sets.REPOSITORY_ID: str(REPOSITORY_ID), sets.NUMBER: str(number), **more}
+
+
+def found(kube: FakeKube, ledger: Ledger | None = None, volumes: tuple[dict[str, Any], ...] = ()) -> tuple[str, ...]:
+    kinds = (APPLICATIONS, NAMESPACES)
+    applications, namespaces = ([o for (p, _, _), o in kube.objects.items() if p == k.plural] for k in kinds)
+    known = {REPOSITORY_ID: rows(generation=2, ledger=ledger)}
+    return tuple(str(o) for o in sweeps.orphans("test", known, applications, namespaces, volumes))
+
+
+def test_a_namespace_of_another_installation_is_no_orphan_of_ours() -> None:
+    kube = FakeKube()
+    kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9, **{sets.INSTALLATION: "another"})))
+    kube.put(NAMESPACES.plural, namespace_of("preview-shop-8", labels_of(8)))
+    assert found(kube) == ("namespace preview-shop-8",)
+
+
+def test_an_application_of_another_installation_is_no_orphan_and_explains_no_namespace() -> None:
+    kube = FakeKube()
+    other = labels_of(9, **{sets.INSTALLATION: "another"})
+    kube.put(APPLICATIONS.plural, {"metadata": {"name": "preview-shop-9", "namespace": "argocd", "labels": other}})
+    kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9)))
+    assert found(kube) == ("namespace preview-shop-9",)
+
+
+@pytest.mark.parametrize(("told", "orphaned_now"), [(False, ()), (True, ("namespace preview-shop-9",))])
+def test_a_namespace_whose_removal_is_still_open_is_no_orphan(told: bool, orphaned_now: tuple[str, ...]) -> None:
+    """Such as one that a finalizer holds: people are told of it, and look at it."""
+    kube = FakeKube()
+    kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9)))
+    removal = Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW, told=told)
+    assert found(kube, Ledger(withdrawals=(removal,))) == orphaned_now

@@ -121,6 +121,30 @@ def test_only_a_sweep_that_deletes_may_delete_namespaces(controller: Render) -> 
     assert not any("delete" in r["verbs"] for r in one(controller(MINIMAL), "ClusterRole")["rules"])
 
 
+@pytest.mark.parametrize("sweep", ["report", "delete"])
+def test_a_policy_lets_greenroom_delete_namespaces_of_its_own_previews_only(sweep: str, controller: Render) -> None:
+    """Whatever RBAC says: a right that another release or a person adds does not widen it."""
+    values: Any = json.loads(json.dumps(MINIMAL))
+    values["configuration"]["greenroom"] |= {"namePrefix": "review", "installation": "ours"}
+    values["configuration"]["greenroom"]["argocd"]["sweep"] = sweep
+    found = controller(values)
+    policy, binding = (one(found, f"ValidatingAdmissionPolicy{end}", "-sweep")["spec"] for end in ("", "Binding"))
+    assert policy["failurePolicy"] == "Fail"
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["namespaces"]}]
+    assert policy["matchConstraints"] == {"resourceRules": rules}
+    account = "system:serviceaccount:greenroom:greenroom"
+    assert [c["expression"] for c in policy["matchConditions"]] == [f"request.userInfo.username == '{account}'"]
+    [validation] = policy["validations"]
+    assert validation["expression"].split(" && ") == [
+        "oldObject.metadata.name.startsWith('review-')",
+        "has(oldObject.metadata.labels)",
+        "'greenroom.dev/installation' in oldObject.metadata.labels",
+        "oldObject.metadata.labels['greenroom.dev/installation'] == 'ours'",
+    ]
+    name = one(found, "ValidatingAdmissionPolicy", "-sweep")["metadata"]["name"]
+    assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
 def test_what_previews_lean_on_stays_when_the_release_goes(controller: Render) -> None:
     kept = {
         o["kind"]

@@ -36,6 +36,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/repos/{owner}/{repo}": ("get",),
     "/repos/{owner}/{repo}/pulls": ("get", "post"),
     "/repos/{owner}/{repo}/pulls/{pull_number}": ("get", "patch"),
+    "/repos/{owner}/{repo}/pulls/{pull_number}/files": ("get",),
     "/repos/{owner}/{repo}/pulls/{pull_number}/merge": ("put",),
     "/repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("post",),
     "/repos/{owner}/{repo}/issues/{issue_number}": ("get",),
@@ -52,6 +53,13 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/repos/{owner}/{repo}/git/ref/{ref}": ("get",),
 }
 
+WEBHOOKS = (
+    "deployment-status-created", "issue-comment-created", "issue-comment-edited", "pull-request-closed",
+    "pull-request-labeled", "pull-request-opened", "pull-request-ready-for-review", "pull-request-reopened",
+    "pull-request-review-submitted", "pull-request-synchronize", "pull-request-unlabeled", "repository-renamed",
+    "workflow-run-completed",
+)
+
 TYPES: dict[str, tuple[str, ...]] = {
     "Query": ("viewer", "rateLimit", "repository"),
     "RateLimit": ("cost", "limit", "remaining", "resetAt", "used"),
@@ -61,19 +69,20 @@ TYPES: dict[str, tuple[str, ...]] = {
     "Mannequin": ("login",),
     "EnterpriseUserAccount": ("login",),
     "Actor": ("login",),
-    "Repository": ("databaseId", "nameWithOwner", "isPrivate", "pullRequests", "pullRequest"),
+    "Repository": ("databaseId", "nameWithOwner", "isPrivate", "label", "pullRequests", "pullRequest"),
     "PullRequestConnection": ("totalCount", "pageInfo", "nodes"),
     "PullRequestChangedFileConnection": ("pageInfo", "nodes"),
-    "PullRequestChangedFile": ("path",),
+    "PullRequestChangedFile": ("path", "changeType"),
     "PageInfo": ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor"),
     "PullRequest": (
         "number", "title", "url", "body", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
         "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
-        "potentialMergeCommit", "labels", "timelineItems", "comments",
+        "potentialMergeCommit", "labels", "timelineItems", "comments", "mergeable", "changedFiles",
     ),
     "LabelConnection": ("totalCount", "pageInfo", "nodes"),
-    "Label": ("name",),
-    "Commit": ("oid", "committedDate", "author"),
+    "Label": ("name", "createdAt"),
+    "Commit": ("oid", "committedDate", "author", "parents"),
+    "CommitConnection": ("totalCount", "pageInfo", "nodes"),
     "GitActor": ("user", "name"),
     "PullRequestTimelineItemsConnection": ("totalCount", "pageInfo", "nodes"),
     "LabeledEvent": ("createdAt", "actor", "label"),
@@ -81,7 +90,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     "PullRequestCommit": ("commit",),
     "HeadRefForcePushedEvent": ("createdAt", "actor"),
     "IssueComment": (
-        "databaseId", "body", "author", "editor", "createdAt", "updatedAt", "lastEditedAt", "viewerDidAuthor",
+        "databaseId", "fullDatabaseId", "body", "author", "editor", "createdAt", "updatedAt", "lastEditedAt",
+        "viewerDidAuthor",
     ),
     "PullRequestReview": ("createdAt", "submittedAt", "author"),
     "ReopenedEvent": ("createdAt", "actor"),
@@ -91,8 +101,11 @@ TYPES: dict[str, tuple[str, ...]] = {
 }
 UNIONS = {"PullRequestTimelineItems"}
 INTERFACES = {"Actor"}
-WHOLE = {"PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder"}
-SCALARS = {"DateTime", "URI", "GitObjectID", "ID", "Int", "String", "Boolean", "Float"}
+WHOLE = {
+    "PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder",
+    "MergeableState", "PatchStatus",
+}
+SCALARS = {"BigInt", "DateTime", "URI", "GitObjectID", "ID", "Int", "String", "Boolean", "Float"}
 
 
 def package(name: str, folder: Path) -> tarfile.TarFile:
@@ -109,9 +122,8 @@ def member(archive: tarfile.TarFile, *endings: str) -> bytes:
     return handle.read()
 
 
-def openapi(folder: Path) -> str:
+def openapi(whole: dict[str, Any]) -> str:
     """GitHub's REST description, cut to our operations; bodies refuse unknown keys, answers come as both media types."""
-    whole = json.loads(member(package(OPENAPI, folder), "generated/api.github.com.json"))
     paths = {p: {m: whole["paths"][p][m] for m in methods} for p, methods in OPERATIONS.items()}
     for operations in paths.values():
         for operation in operations.values():
@@ -120,17 +132,40 @@ def openapi(folder: Path) -> str:
     labels = paths["/repos/{owner}/{repo}/issues/{issue_number}/labels"]["post"]["requestBody"]
     choices = labels["content"]["application/json"]["schema"]["oneOf"]
     choices.append({"type": "array", "minItems": 1, "items": {"type": "string"}})
-    kept: dict[str, Any] = {"openapi": whole["openapi"], "info": whole["info"], "paths": paths, "components": {}}
+    kept: dict[str, Any] = {"openapi": whole["openapi"], "info": whole["info"], "paths": paths}
     kept["info"]["x-source"] = f"npm {OPENAPI}, MIT, trimmed by tests/contracts/regenerate.py"
     kept["servers"] = [{"url": "/api/v3"}]
-    todo = _references(paths)
+    kept["components"] = _components(_references(paths), whole)
+    return json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def webhooks(whole: dict[str, Any]) -> bytes:
+    """GitHub's description of the webhooks that the simulator sends: `x-webhooks` of the same package, prose cut off."""
+    events = {}
+    for name in WEBHOOKS:
+        body = whole["x-webhooks"][name]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        events[name] = body
+    kept = {"webhooks": events, "components": _prose_cut(_components(_references(events), whole))}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return gzip.compress(f"{text}\n".encode(), mtime=0)
+
+
+def _components(todo: set[str], whole: dict[str, Any]) -> dict[str, Any]:
+    """Everything that these references name, and what that names."""
+    kept: dict[str, Any] = {}
     while todo:
         _, _, kind, name = todo.pop().split("/")
-        place = kept["components"].setdefault(kind, {})
+        place = kept.setdefault(kind, {})
         if name not in place:
             place[name] = _bare(whole["components"][kind][name])
             todo |= _references(place[name])
-    return json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+    return kept
+
+
+def _prose_cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _prose_cut(v) for k, v in value.items() if not (k in ("description", "title") and isinstance(v, str))}
+    return [_prose_cut(v) for v in value] if isinstance(value, list) else value
 
 
 def _trim_operation(operation: dict[str, Any]) -> None:
@@ -187,7 +222,7 @@ def _definition(node: ast.DefinitionNode) -> Any:
         return _bare_node(node, values=tuple(_bare_node(v) for v in node.values or ()))
     if isinstance(node, ast.InputObjectTypeDefinitionNode) and name in WHOLE:
         return _bare_node(node, fields=tuple(_bare_node(f) for f in node.fields or ()))
-    return _bare_node(node) if name in {"DateTime", "URI", "GitObjectID"} else None
+    return _bare_node(node) if name in {"BigInt", "DateTime", "URI", "GitObjectID"} else None
 
 
 def _field(node: ast.FieldDefinitionNode) -> Any:
@@ -222,8 +257,10 @@ def main() -> int:
     """Write, or compare."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        whole = json.loads(member(package(OPENAPI, folder), "generated/api.github.com.json"))
         made = {
-            HERE / "github-openapi.json": openapi(folder).encode(),
+            HERE / "github-openapi.json": openapi(whole).encode(),
+            HERE / "webhook-schemas.json.gz": webhooks(whole),
             SCHEMA: graphql(folder).encode(),
             HERE / "webhooks.jsonl.gz": examples(folder),
         }

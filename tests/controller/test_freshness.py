@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from builders import facts, pull_request
-from greenroom.controller.freshness import HINT_KEPT, Freshness
+from builders import NOW, facts, pull_request
+from greenroom.controller.freshness import HINT_KEPT, MARK_KEPT, Freshness
 from greenroom.controller.perform import effect
 from greenroom.core.actions import Remove
-from greenroom.core.model import Comment
+from greenroom.core.model import Comment, Watermark
 from greenroom.core.status import Reason
 from greenroom.errors import Doubt
 
@@ -43,8 +43,6 @@ def test_a_hint_bounds_reads_from_below(fresh: Freshness, clock: Monotonic) -> N
     assert fresh.stale(read)
     later = replace(read, updated_at=read.updated_at + timedelta(seconds=1))
     assert not fresh.stale(later)
-    fresh.caught_up(later)
-    assert not fresh.stale(read)
     fresh.hinted(read.identity, read.updated_at + timedelta(days=1))
     assert fresh.stale(read)
     clock.value = HINT_KEPT + 1  # a wrong bound cannot stop a pull request for ever
@@ -53,7 +51,7 @@ def test_a_hint_bounds_reads_from_below(fresh: Freshness, clock: Monotonic) -> N
 
 def test_our_own_comment_must_come_back(fresh: Freshness) -> None:
     read = pull_request(1)
-    fresh.wrote_comment(read.identity, "ours\nnew")
+    fresh.wrote_comment(read.identity, 1, "ours\nnew")
     assert fresh.stale(replace(read, comment=None))
     assert fresh.stale(replace(read, comment=Comment(1, "ours\nold", trusted=True)))
     assert not fresh.stale(replace(read, comment=Comment(1, "ours\r\nnew", trusted=True)))
@@ -83,6 +81,42 @@ def test_what_the_list_does_not_show_is_asked_three_times(fresh: Freshness) -> N
     assert [fresh.unseen(read.identity.repository_id, []) for _ in range(4)] == [True, True, True, False]
 
 
+def test_hint_that_the_list_never_showed_stays_a_bound(fresh: Freshness) -> None:
+    read = pull_request(1)
+    fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
+    for _ in range(4):
+        fresh.unseen(read.identity.repository_id, [])
+    assert fresh.stale(read)
+
+
+def test_answer_older_than_one_that_was_read_is_stale_after_the_hint_has_done_its_work(fresh: Freshness) -> None:
+    read = pull_request(1)
+    later = read.updated_at + timedelta(seconds=2)
+    fresh.hinted(read.identity, later)
+    fresh.keep(read.identity.repository_id, {1: Watermark(later)})
+    assert fresh.stale(read)
+    assert not fresh.stale(replace(read, updated_at=later))
+    assert not fresh.stale(pull_request(2))
+
+
+def test_hour_of_a_hint_does_not_end_what_was_read(fresh: Freshness, clock: Monotonic) -> None:
+    read = pull_request(1)
+    later = read.updated_at + timedelta(seconds=2)
+    fresh.keep(read.identity.repository_id, {1: Watermark(later)})
+    for _ in range(10):  # each pass reads it again
+        clock.value += MARK_KEPT / 2
+        assert fresh.stale(read)
+        fresh.keep(read.identity.repository_id, fresh.marks(read.identity.repository_id))
+
+
+def test_hint_from_githubs_future_is_a_hint_of_now(fresh: Freshness) -> None:
+    read = pull_request(1)
+    fresh.hinted(read.identity, NOW + timedelta(days=365))
+    fresh.cap(read.identity.repository_id, NOW)
+    assert fresh.stale(replace(read, updated_at=NOW - timedelta(seconds=1)))
+    assert not fresh.stale(replace(read, updated_at=NOW))
+
+
 async def test_what_github_spoke_of_since_the_read_is_not_acted_on() -> None:
     read = pull_request(1)
     fresh = Freshness()
@@ -98,6 +132,6 @@ async def test_what_github_spoke_of_since_the_read_is_not_acted_on() -> None:
     fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
     assert isinstance((await effect(engine, made, target, action)).error, Doubt)
     assert calls == []
-    fresh.caught_up(replace(read, updated_at=read.updated_at + timedelta(seconds=1)))
+    target.facts = facts(replace(read, updated_at=read.updated_at + timedelta(seconds=1)))
     assert (await effect(engine, made, target, action)).error is None
     assert calls == ["uid"]

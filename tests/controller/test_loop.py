@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from greenroom.controller.loop import Loop, back_off
+from greenroom.controller.loop import LONGEST_DISTANCE, STEPS, Loop, back_off, spaced
 from greenroom.errors import Doubt, FixCredentials, RetryLater
 
 
@@ -33,7 +33,11 @@ class Passes:
         self.troubles: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.loop = Loop(self.one, lambda name, why: self.troubles.append(f"{name}: {why}"), resync=1000)
+        self.distance = 0.0
+        self.loop = Loop(self.one, self.trouble, resync=1000, distance=lambda: self.distance)
+
+    def trouble(self, name: str, why: str) -> None:
+        self.troubles.append(f"{name}: {why}")
 
     async def one(self, name: str) -> float | None:
         self.begun.append(name)
@@ -77,6 +81,23 @@ async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
     assert passes.troubles[0] == "shop: not whole"
     assert "ValueError" in passes.troubles[1]
     assert passes.ended == 3
+
+
+async def test_loop_goes_on_when_reporting_a_trouble_fails() -> None:
+    passes = Passes(Doubt("not whole"))
+    told: list[str] = []
+
+    def trouble(name: str, why: str) -> None:
+        told.append(why)
+        raise KeyError("the board")
+
+    passes.loop = Loop(passes.one, trouble, resync=1000, distance=lambda: 0.0)
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    passes.loop.wake("shop")
+    await passes.seen(2)
+    await passes.loop.stop()
+    assert told == ["not whole"]
 
 
 async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
@@ -146,16 +167,74 @@ async def test_another_resync_of_the_configuration_is_taken_over() -> None:
 
 
 async def test_no_wake_comes_before_what_github_asked_to_wait_for() -> None:
-    passes = Passes(RetryLater("slow down", after=0.2), RetryLater("no wish"))
+    passes = Passes(RetryLater("slow down", after=1000.0))
     passes.loop.keep({"shop"})
     await passes.seen(1)
-    began = asyncio.get_running_loop().time()
     for _ in range(20):
         passes.loop.wake("shop")
-        await asyncio.sleep(0.002)
+        passes.loop.hint("shop")
+        await settled()
     assert len(passes.begun) == 1
+    await passes.loop.stop()
+
+
+async def test_wait_that_github_asked_for_ends_by_itself_and_then_wakes_count_again() -> None:
+    passes = Passes(RetryLater("slow down", after=0.01), RetryLater("no wish"))
+    passes.loop.keep({"shop"})
     await passes.seen(2)
-    assert asyncio.get_running_loop().time() - began >= 0.15
     passes.loop.wake("shop")
     await passes.seen(3)
+    await passes.loop.stop()
+
+
+@pytest.mark.parametrize(
+    ("remaining", "limit", "seconds"),
+    [(5000, 5000, 1.0), (2500, 5000, 2.0), (500, 5000, 10.0), (1, 5000, LONGEST_DISTANCE), (0, 5000, LONGEST_DISTANCE)],
+)
+def test_distance_between_passes_grows_as_githubs_budget_shrinks(remaining: int, limit: int, seconds: float) -> None:
+    assert spaced(remaining, limit) == seconds
+
+
+async def settled() -> None:
+    """Let everything run that can run now."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_first_hint_does_not_wait() -> None:
+    passes = Passes()
+    passes.loop.keep({"shop"})
+    await passes.seen(1)
+    await settled()
+    passes.loop.hint("shop")  # the last pass is long ago: no distance yet
+    await passes.seen(2)
+    passes.distance = 1000.0
+    for _ in range(300):
+        passes.loop.hint("shop")
+        await settled()
+    assert len(passes.begun) == 2
+    passes.distance = 0.0
+    passes.loop.hint("shop")
+    await passes.seen(3)
+    await passes.loop.stop()
+
+
+async def test_what_happens_here_is_looked_at_at_once_and_a_storm_of_it_keeps_the_distance() -> None:
+    passes = Passes()
+    passes.distance = 1000.0
+    passes.loop.keep({"shop"})
+    for _ in range(300):
+        passes.loop.wake("shop")
+        await settled()
+    assert len(passes.begun) == STEPS
+    await passes.loop.stop()
+
+
+async def test_steps_of_a_removal_follow_each_other_at_once_and_endless_ones_keep_the_distance() -> None:
+    passes = Passes(*[0.0] * 100)
+    passes.distance = 1000.0
+    passes.loop.keep({"shop"})
+    await passes.seen(int(STEPS))
+    await settled()
+    assert len(passes.begun) == STEPS
     await passes.loop.stop()

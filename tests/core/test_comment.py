@@ -250,11 +250,6 @@ def test_the_account_that_labelled_may_be_gone() -> None:
     assert reason.text == "The account that put the label `preview` on does not exist any more."
 
 
-def test_a_label_in_other_capitals_is_pointed_at() -> None:
-    reason = told(Observed(), labels=frozenset({"Preview"}), label_events=(labelled(label="Preview"),)).reason
-    assert reason.text == "The label `Preview` is on; the one that counts is `preview`."
-
-
 @pytest.mark.parametrize(
     ("written", "shown"),
     [

@@ -119,7 +119,10 @@ def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, Imag
     assert (status.stage, status.reason.code) == (Stage.WAITING, code)
     assert words in status.reason.text
     assert status.serving
-    assert decision.plan.actions == ()
+    [change] = decision.plan.actions
+    assert isinstance(change, Change)
+    assert change.row == replace(row(1), waiting_head=pushed.head_sha, waiting_since=NOW)
+    assert not change.restart
 
 
 @pytest.mark.parametrize("why", ["image", "draft"])
@@ -157,9 +160,11 @@ def test_images_of_the_merge_commit() -> None:
     verdict = found.verdicts[identity(1)]
     assert isinstance(verdict, Run)
     assert verdict.row.versions[0].sha == sha(1, 99)
-    none = desired(facts(pull_request(1, merge_sha=None)), PLATFORM, repository, NOW).verdicts[identity(1)]
-    assert isinstance(none, Stay)
-    assert none.reason.code == "no-merge-commit"
+    for conflicts, code in ((False, "merge-commit-pending"), (True, "no-merge-commit")):
+        without = pull_request(1, merge_sha=None, conflicts=conflicts)
+        none = desired(facts(without), PLATFORM, repository, NOW).verdicts[identity(1)]
+        assert isinstance(none, Stay)
+        assert none.reason.code == code
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,20 @@ def test_another_installations_preview_is_a_gate_and_nothing_of_ours() -> None:
     assert decision.plan.actions == ()
     assert decision.statuses[identity(1)].reason.code == "foreign"
     assert decision.statuses[identity(2)].stage is Stage.NONE, "nobody asked us"
+
+
+def test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits() -> None:
+    made = observed(1)
+    asks_for_sleep = pull_request(1, labels=frozenset({"preview", "preview-sleep"}), head_ref="renamed")
+    given = facts(asks_for_sleep, holds=replace(made, foreign={identity(1): "another"}))
+    decision = decide(given, PLATFORM, REPOSITORY, NOW)
+    assert decision.statuses[identity(1)].reason.code == "foreign"
+    assert decision.plan.actions == ()
+
+
+def test_a_ready_preview_says_that_it_answers() -> None:
+    status = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    assert (status.stage, str(status.reason)) == (Stage.READY, "Everything answers.")
 
 
 @pytest.mark.parametrize(("owner", "held"), [(None, True), (identity(2), True), (identity(1), False)])

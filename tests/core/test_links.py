@@ -157,6 +157,56 @@ def test_without_it_a_preview_that_requires_another_one_waits() -> None:
     assert found(replace(strict, choices=CHOSEN), row("payments", 17)).name == "payments#17"
 
 
+LATER = (Choice("payments", "99", "grace", 6),)
+NOT_YET = "until payments#99, which grace chose, has a preview that may be used"
+
+
+def test_a_choice_without_a_preview_keeps_the_link_that_works() -> None:
+    before = found(seeker(choices=CHOSEN), row("payments", 17))
+    kept = found(seeker(choices=LATER, known=(before,)), row("payments", 17))
+    assert (kept.name, kept.url, kept.wanted, kept.why) == ("payments#17", before.url, 99, NOT_YET)
+    again = found(seeker(choices=LATER, known=(kept,)), row("payments", 17))
+    assert again == kept, "it stays so from pass to pass"
+
+
+def test_the_later_choice_counts_once_its_preview_appears() -> None:
+    kept = found(
+        seeker(choices=LATER, known=(found(seeker(choices=CHOSEN), row("payments", 17)),)), row("payments", 17)
+    )
+    moved = found(seeker(choices=LATER, known=(kept,)), row("payments", 17), row("payments", 99))
+    assert (moved.name, moved.why, moved.wanted) == ("payments#99", "grace chose it", 0)
+
+
+def test_a_chosen_preview_that_goes_falls_back_and_not_to_an_earlier_choice() -> None:
+    there = found(seeker(choices=LATER), row("payments", 17), row("payments", 99))
+    gone = found(seeker(choices=LATER, known=(there,)), row("payments", 17))
+    assert (gone.name, gone.wanted, gone.why) == ("staging", 99, NOT_YET)
+    assert found(seeker(choices=LATER, known=(gone,)), row("payments", 17)) == gone
+
+
+def test_the_link_that_was_kept_falls_back_when_its_own_preview_goes() -> None:
+    kept = found(
+        seeker(choices=LATER, known=(found(seeker(choices=CHOSEN), row("payments", 17)),)), row("payments", 17)
+    )
+    gone = found(seeker(choices=LATER, known=(kept,)))
+    assert (gone.name, gone.wanted, gone.why) == ("staging", 99, NOT_YET)
+
+
+def test_a_choice_that_may_not_be_read_keeps_the_same_link_as_one_that_does_not_exist() -> None:
+    known = (found(seeker(choices=CHOSEN), row("payments", 17)),)
+    hidden = (replace(LATER[0], refused=True),)
+    kept = found(seeker(choices=hidden, known=known), row("payments", 17), row("payments", 99))
+    missing = found(seeker(choices=LATER, known=known), row("payments", 17))
+    assert replace(missing, wanted=0) == kept
+
+
+def test_staging_that_was_chosen_stays_although_the_own_service_would_be_the_default() -> None:
+    on = replace(platform(Use("admin", URL)), staging=(("admin", Staging("http://a", "https://a.example.com")),))
+    before = found(seeker(on, choices=(Choice("admin", "staging", "ada", 1),)))
+    kept = found(seeker(on, choices=(Choice("admin", "99", "ada", 2),), known=(before,)))
+    assert (before.name, kept.name) == ("staging", "staging")
+
+
 PAIRED = platform(use(same_branch=True))
 PAIR = row("payments", 17, PAIRED, branch="idea", author="grace")
 
@@ -245,6 +295,17 @@ def test_a_pair_whose_branch_is_renamed_is_forgotten() -> None:
     before = found(seeker(PAIRED), PAIR)
     after = found(seeker(PAIRED, known=(before,)), replace(PAIR, branch="other"))
     assert (after.why, after.wanted) == ("staging", 0)
+
+
+def test_a_pair_stays_together_while_a_choice_has_no_preview_and_only_while_both_may_write() -> None:
+    seeks = seeker(PAIRED, choices=LATER, known=(found(seeker(PAIRED), PAIR),))
+    kept = found(seeks, PAIR)
+    assert (kept.name, kept.paired, kept.wanted, kept.why) == ("payments#17", True, 99, NOT_YET)
+    parted = found(replace(seeks, known=(kept,)), PAIR, access={**ALL, ("acme/shop", "grace"): Permission.READ})
+    assert (parted.name, parted.paired) == ("staging", False)
+    gone = found(replace(seeks, known=(kept,)))
+    back = found(seeker(PAIRED, choices=(Choice("payments", "default", "ada", 9),), known=(gone,)))
+    assert (gone.name, back.why) == ("staging", "staging"), "what was chosen was never a pair"
 
 
 ALL = {(slug, login): Permission.WRITE for slug in ("acme/shop", "acme/payments") for login in PEOPLE}
@@ -390,8 +451,12 @@ def test_resolution_is_total_stable_allowed_and_says_why(
         home = {"payments": "payments", "admin": "shop"}[link.target]
         target = next(r for r in rows if (r.repository, r.number) == (home, link.number))
         chosen = [c for c in choices if (c.service, c.to) == (link.target, str(link.number))]
-        if chosen:
+        before = [c for c in chosen_earlier if (c.service, c.to) == (link.target, str(link.number))]
+        waits = [c for c in choices if c.service == link.target and c.to.isdecimal() and c not in chosen]
+        if chosen and not link.paired:
             assert not chosen[0].refused
+        elif before and waits and not link.paired:
+            assert not before[0].refused, "what was chosen before stays until the later choice has a preview"
         else:
             assert by_name[link.target].same_branch
             assert {rights[s, p] for s in ("acme/shop", "acme/payments") for p in ("ada", target.author)} <= {

@@ -56,7 +56,7 @@ def test_the_base_branch_moves_on_and_the_preview_does_not_until_the_next_push()
     pull = pull_request(1, base_sha=sha(1, 78), changed=frozenset({"apps/web/page.py"}))
     web = WEB.image.reference(pull.head_sha, 1)
     old = Version("api", BASE, API.image.reference(BASE, 1), digest("a"))
-    held = row(1, versions=(Version("web", pull.head_sha, web, digest("w")), old))
+    held = row(1, versions=(Version("web", pull.head_sha, web, digest("w")), old), services=REPOSITORY.services)
     found = versions(REPOSITORY, pull, {web: Present(digest("w"))}, held)
     assert isinstance(found, Versions)
     assert found.versions[1] == old
@@ -65,6 +65,20 @@ def test_the_base_branch_moves_on_and_the_preview_does_not_until_the_next_push()
     after = versions(REPOSITORY, pushed, images, held)
     assert isinstance(after, Versions)
     assert after.versions[1].sha == sha(1, 78)
+
+
+def test_paths_that_are_configured_anew_count_at_once_for_the_same_head() -> None:
+    pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
+    web, api = references(REPOSITORY, pull)
+    images = {web: Present(digest("w")), api: Present(digest("a"))}
+    found = versions(REPOSITORY, pull, images, None)
+    assert isinstance(found, Versions)
+    held = row(1, versions=found.versions, services=REPOSITORY.services)
+    wider = replace(REPOSITORY, services=(WEB, replace(API, paths=("apps/api", "apps/web"))))
+    assert references(wider, pull, held) == (web, API.image.reference(pull.head_sha, 1))
+    waiting = versions(wider, pull, {**images, API.image.reference(pull.head_sha, 1): Missing()}, held)
+    assert isinstance(waiting, Stay)
+    assert waiting.stage is Stage.WAITING
 
 
 def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:

@@ -28,6 +28,7 @@ from greenroom.core.actions import Remove, Withdraw
 from greenroom.core.decision import decide
 from greenroom.core.desired import desired
 from greenroom.core.model import (
+    UNKNOWN_LABEL,
     Actor,
     Block,
     Cause,
@@ -35,6 +36,7 @@ from greenroom.core.model import (
     Facts,
     Identity,
     Kind,
+    LabelEvent,
     Memory,
     Observed,
     PullRequest,
@@ -55,6 +57,15 @@ def verdict(listed: PullRequest | None, answer: Confirmation | str | None, **cha
 
 def closed(**changes: object) -> PullRequest:
     return pull_request(1, state=State.CLOSED, closed_at=NOW, **changes)
+
+
+def test_pull_request_that_github_does_not_show_is_held_for_a_person() -> None:
+    found = verdict(None, "GitHub shows us no /pulls/1 (404).", hidden=frozenset({1}))
+    assert isinstance(found, Stay)
+    assert (found.hold, found.reason.code) == ("not-shown", "not-shown")
+    unsure = verdict(None, "GitHub shows us no /pulls/1 (404).")
+    assert isinstance(unsure, Stay)
+    assert (unsure.hold, unsure.reason.code) == ("", "unconfirmed")
 
 
 def test_an_answer_about_another_pull_request_confirms_nothing() -> None:
@@ -103,6 +114,36 @@ def test_doubt_holds_it(listed: PullRequest | None, answer: Confirmation | str |
     found = verdict(listed, answer)
     assert isinstance(found, Stay)
     assert found.reason.code == code
+
+
+def test_unlabeled_counts_only_while_the_repository_has_that_very_label() -> None:
+    """A label that is deleted in the repository is unlabeled by its deleter; one made anew later is another label."""
+    event = without_label().label_events[-1]
+    for since in (None, event.at, event.at + timedelta(minutes=1)):
+        found = verdict(without_label(), confirmation(without_label(), label_since=since))
+        assert isinstance(found, Stay), since
+        assert found.reason.code == "label-deleted"
+        assert found.hold == f"label-deleted:preview:{event.at.isoformat()}"
+    assert isinstance(verdict(without_label(), confirmation(without_label(), label_since=event.at - timedelta(1))), Go)
+
+
+def test_a_later_event_of_a_label_without_a_name_is_doubt() -> None:
+    """It may be ours: put on again after it was taken off, and then deleted in the repository."""
+    nameless = LabelEvent(UNKNOWN_LABEL, False, ADA, NOW)
+    taken_off = without_label().label_events
+    after, before = (*taken_off, nameless), (replace(nameless, at=NOW - timedelta(days=1)), *taken_off)
+    found = verdict(without_label(), confirmation(pull_request(1, labels=frozenset(), label_events=after)))
+    assert isinstance(found, Stay)
+    assert found.hold
+    found = verdict(without_label(), confirmation(pull_request(1, labels=frozenset(), label_events=before)))
+    assert isinstance(found, Go)
+
+
+def test_an_account_that_is_gone_took_the_label_off_and_a_person_decides() -> None:
+    ghost = Actor("ghost", Kind.NOBODY)
+    found = verdict(without_label(by=ghost), confirmation(without_label(by=ghost)))
+    assert isinstance(found, Stay)
+    assert found.reason.code == "label-taken-by-ghost"
 
 
 def test_a_stale_by_number_read_removes_nothing() -> None:

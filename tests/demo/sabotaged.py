@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from greenroom import serving, wire
 from greenroom.cli import main
-from greenroom.core import decision, told
+from greenroom.core import decision, reasons, told
 from greenroom.core.actions import Tell
 from greenroom.core.rows import Row
+from greenroom.core.status import Reason
 from greenroom.local import engine as local_engine
+from greenroom.local import names
+from greenroom.local import preview as local_preview
 from greenroom.local.postgres import Postgres
 from greenroom.local.preview import Preview
 
@@ -76,7 +80,44 @@ def nobody_is_told() -> None:
     setattr(decision, "tells", tells)  # noqa: B010 -- the module's own name for it
 
 
+def links_lead_away() -> None:
+    """Every address in every comment is one that nobody can open."""
+    real = told.comment_text
+
+    def text(*arguments: Any) -> str:
+        return real(*arguments).replace(".preview.localhost", ".preview.invalid")
+
+    setattr(told, "comment_text", text)  # noqa: B010 -- the module's own name for it
+
+
+def worker_never_starts() -> None:
+    """Only what answers HTTP is started, and that is called the whole preview."""
+    real = Preview._start
+
+    async def start(self: Preview, row: Row, trees: Any) -> None:
+        web = (replace(s, processes=tuple(p for p in s.processes if p.port)) for s in row.services)
+        await real(self, replace(row, services=tuple(web)), trees)
+
+    Preview._start = start  # type: ignore[method-assign]
+
+
+def comment_says_the_opposite() -> None:
+    """The heading says ready, and the sentence below it that nothing answers."""
+    setattr(reasons, "ready", lambda: Reason("ready", "Nothing answers."))  # noqa: B010 -- the module's own name
+
+
+def processes_unmarked() -> None:
+    """What runs carries another mark than it should, and stays when its preview is removed."""
+    real = names.mark_of
+    setattr(local_preview, "mark_of", lambda *arguments: f"other-{real(*arguments)}")  # noqa: B010
+    removal_is_nothing()
+
+
 SABOTAGES = {
+    "comment-says-the-opposite": comment_says_the_opposite,
+    "links-lead-away": links_lead_away,
+    "worker-never-starts": worker_never_starts,
+    "processes-unmarked": processes_unmarked,
     "database-stays": database_stays,
     "link-stays": link_stays,
     "nobody-is-told": nobody_is_told,

@@ -40,9 +40,58 @@ async def test_a_failed_step_tells_of_the_comment_what_people_see(text: str, eye
     signed = Signer("github.example.com", "test", Key("k1", b"secret")).line(identity, 7, Block(1, Memory()))
     world.comment("shop/catalog", number, f"{signed}\n{text}".strip(), BOT)
     with pytest.raises(NotSeen) as said:
-        await eyes.says("catalog", number, "### Preview ready")
+        await eyes.says("catalog", number, "ready")
     with pytest.raises(NotSeen) as answered:
         await eyes.answers("catalog", number)
     told = " ".join(text.split())
     assert str(said.value).endswith(f"does not say '### Preview ready': {told}")
-    assert str(answered.value).endswith(f"answers 503; its comment: {told}")
+    assert str(answered.value).endswith(f"no comment leads to catalog of catalog#1: {told}")
+
+
+def commented(eyes: Eyes, *lines: str) -> int:
+    world = eyes.stage.world
+    number = world.open_pull_request("shop/catalog", head="idea", sha="a" * 40, by="ada").number
+    world.comment("shop/catalog", number, "\n".join(lines), BOT)
+    return number
+
+
+def table(link: str, version: str = "3cd9c8a") -> str:
+    return f"| service | open | version |\n| --- | --- | --- |\n| catalog | {link} | {version} |"
+
+
+async def test_a_page_is_opened_where_the_comment_leads(eyes: Eyes) -> None:
+    link = f"http://elsewhere.localhost:{eyes.stage.ports['previews']}"
+    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table(link))
+    with pytest.raises(NotSeen, match=f"{link}/ answers 503"):
+        await eyes.answers("catalog", number)
+
+
+async def test_an_address_that_leads_away_is_not_opened(eyes: Eyes) -> None:
+    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table("http://catalog-pr-1.preview.invalid"))
+    with pytest.raises(NotSeen, match=r"preview\.invalid leads away from this machine"):
+        await eyes.answers("catalog", number)
+
+
+HERE = "http://catalog-pr-1.preview.localhost:80"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "row"),
+    [
+        ("Nothing answers.", table(HERE)),
+        ("Everything answers. Or nothing.", table(HERE)),
+        ("Everything answers.", table(HERE, "3cd9c8a, not ready")),
+        ("Everything answers.", table("-")),
+        ("Everything answers.", ""),
+    ],
+    ids=["the opposite", "more", "not ready", "no address", "no service"],
+)
+async def test_a_heading_alone_is_not_believed(sentence: str, row: str, eyes: Eyes) -> None:
+    number = commented(eyes, f"### Preview ready\n\n{sentence}\n", row)
+    with pytest.raises(NotSeen):
+        await eyes.says("catalog", number, "ready")
+
+
+async def test_heading_sentence_and_services_together_are_believed(eyes: Eyes) -> None:
+    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table(HERE))
+    assert "3cd9c8a" in await eyes.says("catalog", number, "ready")

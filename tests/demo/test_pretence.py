@@ -37,6 +37,10 @@ async def played(sabotage: str, only: tuple[str, ...] = ()) -> tuple[int, list[d
         ("proxy-stopped", "ready", "connection attempts failed"),
         ("seed-row-altered", "ready", "the rows are not those of the seed"),
         ("removal-is-nothing", "paired", "still has processes"),
+        ("processes-unmarked", "paired", "still has processes"),
+        ("links-lead-away", "ready", "leads away from this machine"),
+        ("worker-never-starts", "push", "the worker of catalog#1 has written nothing"),
+        ("comment-says-the-opposite", "ready", "the comment on catalog#1 does not say"),
     ],
 )
 async def test_the_demo_stops_at_the_step_that_was_not_seen(sabotage: str, step: str, words: str) -> None:

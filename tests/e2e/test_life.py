@@ -84,7 +84,8 @@ def test_a_migration_whose_pod_is_evicted_is_tried_again(scene: Scene) -> None:
     assert kubectl("exec", "-n", pull.namespace, pod["metadata"]["name"], "--", "sh", "-c", ask).strip() == "1"
 
 
-def test_a_push_during_a_running_sync_is_the_new_version_soon(scene: Scene) -> None:
+def test_a_push_while_the_one_before_is_not_served_yet_is_the_new_version_soon(scene: Scene) -> None:
+    """Whether Argo CD's sync of the first push still runs then, or has ended while its pods start."""
     pull = scene.catalog.pull_request("twice", "2")
     pull.ready("2")
     shas = [scene.catalog.commit("twice", release) for release in ("3", "4")]

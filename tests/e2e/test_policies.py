@@ -233,6 +233,54 @@ def test_rbac_refuses(scene: Scene, command: tuple[str, ...]) -> None:
     assert "forbidden" in said.lower(), said
 
 
+@pytest.fixture
+def may_delete_namespaces(scene: Scene) -> Iterator[None]:
+    """Greenroom's account with the right that `argocd.sweep: delete` gives it; only the admission policy is left."""
+    kubectl("create", "clusterrole", "sweep-tried", "--verb=delete", "--resource=namespaces")
+    account = f"--serviceaccount={HOME}:greenroom"
+    kubectl("create", "clusterrolebinding", "sweep-tried", "--clusterrole=sweep-tried", account)
+    yield
+    kubectl("delete", "clusterrolebinding", "sweep-tried")
+    kubectl("delete", "clusterrole", "sweep-tried")
+
+
+OURS, OTHERS = {"greenroom.dev/installation": "e2e"}, {"greenroom.dev/installation": "another"}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "taken"),
+    [
+        ("preview-swept-1", OURS, True),
+        ("preview-swept-2", OTHERS, False),
+        ("preview-swept-3", {}, False),
+        ("swept-4", OTHERS, False),
+        ("swept-5", {}, False),
+    ],
+    ids=["ours", "of another installation", "without labels", "of another name", "of nobody"],
+)
+@pytest.mark.usefixtures("may_delete_namespaces")
+def test_only_namespaces_of_own_previews_are_deleted(name: str, labels: dict[str, str], taken: bool) -> None:
+    """Another policy lets no namespace of another name carry our installation; so no such one is tried here."""
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    kubectl("create", "-f", "-", given=json.dumps(made))
+    try:
+        # A role binding takes a moment to reach the authorizer: until then the answer is RBAC's, not the policy's.
+        until(_may_delete, 10, "the right to delete namespaces")
+        done, said = as_greenroom("delete", "namespace", name, "--dry-run=server")
+        assert done is taken, said
+        if not taken:
+            assert "ValidatingAdmissionPolicy" in said, said
+            assert "Greenroom deletes only namespaces of its own previews." in said
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _may_delete() -> str:
+    done, said = as_greenroom("auth", "can-i", "delete", "namespaces")
+    assert done, said
+    return said
+
+
 def test_logs_are_read_in_previews_and_nowhere_else(scene: Scene) -> None:
     pull = scene.payments.pull_request("logs", "2")
     pull.ready("2")

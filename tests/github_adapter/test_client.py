@@ -9,7 +9,8 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from greenroom.core.model import Listing, Permission
+from greenroom.core.model import Identity, Listing, Permission, PullRequest
+from greenroom.core.questions import Followed
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -74,14 +75,15 @@ async def test_labels_events_and_our_comment_are_found_behind_the_first_hundred(
         assert (confirmed.label_events, confirmed.comment) == (pull_request.label_events, pull_request.comment)
 
 
-async def test_more_labels_than_github_shows_at_once_are_doubt() -> None:
+async def test_more_labels_than_github_shows_at_once_are_doubt_about_that_pull_request() -> None:
     async with adapter() as (world, github):
         world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
         for n in range(101):
             world.label("acme/shop", 1, f"label-{n}", "ada")
-        answer = (await github.listings(["acme/shop"]))["acme/shop"]
-        assert isinstance(answer, Doubt)
-        assert "more labels than GitHub shows" in str(answer)
+        world.open_pull_request("acme/shop", head="other", sha=SHA, by="ada")
+        found = await listing(github)
+        assert [p.identity.number for p in found.pull_requests] == [2]
+        assert found.doubts == {1: "acme/shop#1 has more labels than GitHub shows at once."}
 
 
 async def test_a_page_that_has_not_changed_costs_a_304_and_is_whole() -> None:
@@ -172,6 +174,61 @@ async def test_a_list_that_is_not_whole_is_never_a_shorter_one(fault: str) -> No
         assert isinstance(found, Doubt) == (fault != "empty-list")
 
 
+def followed(*held: Identity) -> Followed:
+    return Followed("preview", frozenset(held))
+
+
+async def long_discussion(world: World, github: GitHub, follows: Followed) -> tuple[PullRequest, int]:
+    """A pull request with 950 comments, as the list has it, and how many queries that took."""
+    before = github.counts["POST graphql"]
+    found = (await github.listings(["acme/shop"], follows))["acme/shop"]
+    assert isinstance(found, Listing)
+    return found.pull_requests[0], github.counts["POST graphql"] - before
+
+
+async def test_further_pages_of_comments_are_read_only_where_they_matter() -> None:
+    async with adapter() as (world, github):
+        made = world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        for n in range(949):
+            world.comment("acme/shop", made.number, f"talk {n}", "grace")
+        ours = world.comment("acme/shop", made.number, f"{PREFIX}demo -->\nours", BOT)
+        assert (await long_discussion(world, github, followed()))[1] == 1
+        [identity] = [p.identity for p in (await listing(github)).pull_requests]
+        for follows in (followed(identity), Followed("Bug")):
+            world.label("acme/shop", made.number, "bug", "ada")
+            found, queries = await long_discussion(world, github, follows)
+            assert (found.comment and found.comment.id, queries) == (ours.id, 10)
+
+
+async def test_a_pull_request_that_was_labeled_once_is_read_to_our_comment() -> None:
+    async with adapter() as (world, github):
+        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        world.label("acme/shop", 1, "Preview", "ada")
+        world.unlabel("acme/shop", 1, "Preview", "ada")
+        for n in range(100):
+            world.comment("acme/shop", 1, f"talk {n}", "grace")
+        ours = world.comment("acme/shop", 1, f"{PREFIX}demo -->\nwaiting", BOT)
+        found, _ = await long_discussion(world, github, followed())
+        assert found.comment is not None
+        assert found.comment.id == ours.id > 2**32
+
+
+@pytest.mark.parametrize("repository_id", [7, 2**31 - 1, 2**31, 2**40])
+async def test_ids_of_any_size_are_the_same_everywhere(repository_id: int) -> None:
+    async with adapter() as (world, github):
+        world.repository("acme/shop").id = repository_id
+        world.repository("eve/shop").id = repository_id + 2**33
+        world.open_pull_request("acme/shop", head="own", sha=SHA, by="ada")
+        world.open_pull_request("acme/shop", head="fork", sha=SHA, by="eve", fork="eve/shop")
+        command = world.comment("acme/shop", 1, "/preview use payments#3", "ada")
+        found = await listing(github)
+        assert found.repository_id == repository_id
+        assert [p.fork for p in found.pull_requests] == [False, True]
+        assert [s.comment for s in found.pull_requests[0].said] == [command.id]
+        confirmed = await github.pull_request("acme/shop", 1)
+        assert confirmed.pull_request.identity == found.pull_requests[0].identity
+
+
 async def test_the_clock_is_githubs() -> None:
     async with adapter() as (world, github):
         with pytest.raises(Doubt, match="has not told the time"):
@@ -191,3 +248,14 @@ async def test_a_page_of_bots_alone_does_not_say_that_nobody_worked() -> None:
         earlier = [a for a in found.activities if a.kind == "earlier"]
         assert [a.at for a in earlier] == [min(a.at for a in found.activities)]
         assert earlier[0].at > found.created_at
+
+
+async def test_a_commit_dated_in_the_future_counts_as_pushed_now() -> None:
+    """Anybody can write any date into a commit; one in the future would keep a preview for ever."""
+    async with adapter() as (world, github):
+        world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
+        [commit] = world.pull_request("acme/shop", 1).timeline
+        commit.data["committed"] = world.now() + timedelta(days=3650)
+        [found] = (await listing(github)).pull_requests
+        [pushed] = found.activities
+        assert pushed.at <= github.now()

@@ -35,6 +35,8 @@ def read(*comments: str, body: str = "") -> PullRequest:
         "baseRefName": "main",
         "baseRefOid": "b" * 40,
         "files": EMPTY,
+        "changedFiles": 0,
+        "mergeable": "UNKNOWN",
         "labels": EMPTY,
         "labelEvents": EMPTY,
         "activity": EMPTY,

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import httpx2
 import pytest
 
-from greenroom.errors import RetryLater
+from greenroom.errors import Doubt, RetryLater
+from greenroom.github.budget import Budget
 from greenroom.github.client import Token
 from greenroom.github.clock import Clock
-from greenroom.github.transport import Transport
+from greenroom.github.transport import TooSlow, Transport
 
 DATE = "Mon, 02 Mar 2026 11:30:00 GMT"
 IN_HALF_AN_HOUR = "1772452800"
@@ -45,11 +46,76 @@ async def test_how_long_a_used_up_limit_is_waited_for(headers: dict[str, str], s
     assert refused.value.after == seconds
 
 
-async def test_how_long_queries_are_waited_for_is_told_the_same_way() -> None:
-    headers = USED_UP | {"date": DATE, "x-ratelimit-reset": IN_HALF_AN_HOUR}
+RESET = {"date": DATE, "x-ratelimit-reset": IN_HALF_AN_HOUR}
+USED_UP_QUERIES = {
+    "as documented": (RESET, {"errors": [{"type": "RATE_LIMITED"}]}),
+    "as it was seen in 2026": (RESET, {"errors": [{"type": "RATE_LIMIT", "code": "graphql_rate_limit"}]}),
+    "with part of the data": (RESET, {"data": {"viewer": None}, "errors": [{"type": "RATE_LIMIT"}]}),
+    "with another word, and nothing left": (RESET | USED_UP, {"data": None, "errors": [{"message": "Slow down."}]}),
+}
+
+
+@pytest.mark.parametrize(("headers", "answer"), USED_UP_QUERIES.values(), ids=USED_UP_QUERIES)
+async def test_queries_wait_for_the_reset_of_their_limit_however_github_words_it(
+    headers: dict[str, str], answer: dict[str, object]
+) -> None:
     with pytest.raises(RetryLater, match="hourly limit of queries") as refused:
-        await answering(200, headers, {"errors": [{"type": "RATE_LIMITED"}]}).query("{ viewer { login } }", {})
+        await answering(200, headers, answer).query("{ viewer { login } }", {})
     assert refused.value.after == 1800.0
+
+
+async def test_a_secondary_limit_of_queries_waits_as_long_as_it_asks_for() -> None:
+    body = {"errors": [{"message": "You have exceeded a secondary rate limit. Please wait."}]}
+    with pytest.raises(RetryLater) as refused:
+        await answering(200, RESET | {"retry-after": "7"}, body).query("{ viewer { login } }", {})
+    assert refused.value.after == 7.0
+
+
+async def test_the_last_points_of_an_hour_still_buy_an_answer() -> None:
+    body = {"data": {"r0": None, "viewer": {"login": "ada"}}, "errors": [{"type": "NOT_FOUND", "path": ["r0"]}]}
+    assert await answering(200, RESET | USED_UP, body).query("{ viewer { login } }", {}) == body
+
+
+async def test_the_budget_of_queries_is_what_the_last_answer_said() -> None:
+    headers = {"x-ratelimit-limit": "12500", "x-ratelimit-remaining": "9000"}
+    paid = answering(200, headers, {"data": {"rateLimit": {"cost": 3, "limit": 5000, "remaining": 4997}}})
+    before = paid.budget
+    for _ in range(2):
+        await paid.query("{ viewer { login } }", {})
+    assert (before, paid.budget) == (None, Budget(limit=5000, remaining=4997, spent=6))
+    headed = answering(200, headers, {"data": {"viewer": None}})
+    await headed.query("{ viewer { login } }", {})
+    assert headed.budget == Budget(limit=12500, remaining=9000)
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"cost": "3"}, {"cost": True, "limit": None, "remaining": 1.5}])
+async def test_where_no_limit_is_set_there_is_no_budget(told: object) -> None:
+    unlimited = answering(
+        200,
+        {"x-ratelimit-limit": "none", "x-ratelimit-remaining": "-1", "x-ratelimit-reset": "soon"},
+        {"data": {"rateLimit": told}},
+    )
+    await unlimited.query("{ viewer { login } }", {})
+    assert unlimited.budget is None
+
+
+@pytest.mark.parametrize("errors", [{"a": 1}, "no", [1], [["no"]], 7])
+async def test_errors_of_an_unknown_shape_are_doubt(errors: object) -> None:
+    with pytest.raises(Doubt):
+        await answering(200, {}, {"data": {"viewer": {}}, "errors": errors}).query("{ viewer { login } }", {})
+
+
+@pytest.mark.parametrize(("status", "slow"), [(500, False), (502, True), (503, False), (504, True)])
+async def test_github_that_ended_a_request_is_told_from_github_that_failed(status: int, slow: bool) -> None:
+    with pytest.raises(RetryLater) as refused:
+        await answering(status, {}).get("/user")
+    assert isinstance(refused.value, TooSlow) == slow
+
+
+async def test_pages_that_lead_in_a_circle_are_doubt() -> None:
+    link = {"link": '<https://github.example.com/api/v3/items?page=2>; rel="next"'}
+    with pytest.raises(Doubt, match="lead in a circle"):
+        _ = [item async for item in answering(200, link, [1]).pages("/items")]
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("7", 7.0), ("3600", 3600.0), ("99999999", 3600.0), ("soon", 60.0)])

@@ -451,7 +451,7 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
         await engine.remove(IDENTITY, uid)
         receipt = await engine.receipt(IDENTITY)
         assert receipt.clean
-        assert set(receipt.checked) == {"processes", "worktrees", "files", "state", "databases"}
+        assert set(receipt.checked) == {"processes", "routes", "worktrees", "files", "state", "databases"}
         planted = subprocess.Popen(
             ["sleep", "60"], env={"GREENROOM_PREVIEW": mark_of("test", shop.settings.state, IDENTITY)}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from greenroom.core.model import Identity
 from greenroom.local.proxy import Proxy
 from greenroom.serving import running
 
@@ -24,8 +26,8 @@ async def _echo(request: Request) -> Response:
 async def address() -> AsyncIterator[str]:
     proxy = Proxy()
     everything = Starlette(routes=[Route("/{path:path}", _echo, methods=["GET", "POST"])])
-    async with running(everything) as behind, running(proxy) as front:
-        proxy.routes["catalog-pr-1.preview.localhost"] = int(behind.rpartition(":")[2])
+    async with running(everything) as behind, running(proxy, websockets=True) as front:
+        proxy.routes.claim(Identity(7, 1), {"catalog-pr-1.preview.localhost": int(behind.rpartition(":")[2])})
         yield front
         await proxy.aclose()
 
@@ -60,3 +62,53 @@ async def test_the_path_names_a_host_only_where_no_name_was_asked_for(
     async with httpx2.AsyncClient(trust_env=False) as client:
         headers = {"host": host} if host else {}
         assert (await client.get(f"{address}{path}", headers=headers)).status_code == status
+
+
+MALFORMED = {
+    "an unclosed IPv6 address": b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+    "a port that is not a number": b"GET / HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost:x\r\n\r\n",
+    "a host with a blank": b"GET / HTTP/1.1\r\nHost: catalog pr\r\n\r\n",
+    "a host by path with a bracket": b"GET /.host/[::1/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "a host of bytes": b"GET / HTTP/1.1\r\nHost: \xc3\xa9\xff\r\n\r\n",
+    "a user in the host": b"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "a tunnel": b"CONNECT catalog-pr-1.preview.localhost:80 HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost\r\n\r\n",
+    "no path": b"GET x HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost\r\n\r\n",
+    "no HTTP": b"hello\r\n\r\n",
+    "an upgrade without a key": (
+        b"GET / HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    ),
+}
+
+
+async def raw(address: str, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", b"Upgrade" not in request))
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_request_is_the_sender_s_fault(address: str, request_: bytes) -> None:
+    assert (await raw(address, request_)).startswith(b"HTTP/1.1 4")
+
+
+GOOD = {
+    "an absolute target": b"GET http://catalog-pr-1.preview.localhost:1/a?b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an upper case host": b"GET /a?b HTTP/1.1\r\nHost: Catalog-PR-1.preview.localhost\r\n\r\n",
+    "bytes in a header": b"GET /a?b HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost\r\nX-Y: \xc3\xa9\xff\r\n\r\n",
+    "an upgrade to something else": (
+        b"GET /a?b HTTP/1.1\r\nHost: catalog-pr-1.preview.localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("request_", GOOD.values(), ids=GOOD)
+async def test_an_unusual_request_is_answered_by_the_preview(address: str, request_: bytes) -> None:
+    answer = await raw(address, request_)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"/a?b" in answer

@@ -108,12 +108,12 @@ async def seen(engine: LocalEngine) -> ObservedPreview:
     return (await engine.observe()).previews[IDENTITY]
 
 
-async def wait(engine: LocalEngine, health: Health, sha: str = "") -> ObservedPreview:
+async def wait(engine: LocalEngine, health: Health, sha: str = "", seconds: float = 20) -> ObservedPreview:
     async def there() -> bool:
         found = await seen(engine)
         return found.health is health and (not sha or any(s.sha == sha for s in found.services))
 
-    await until(there)
+    await until(there, seconds)
     return await seen(engine)
 
 

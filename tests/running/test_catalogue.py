@@ -63,7 +63,7 @@ async def test_what_was_renamed_on_github_is_held_for_its_names_alone(
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.push_image("payments", sha)
     scene.world.label("shop/payments", number, "preview", "ada")
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    await until(lambda: eyes.says("payments", number, "ready"))
     scene.world.rename_repository("shop/payments", "shop/billing")
 
     async def told() -> str:
@@ -77,7 +77,7 @@ async def test_what_was_renamed_on_github_is_held_for_its_names_alone(
     calls(scene, "shop/billing")
     if restarted:
         await scene.start()
-    await until(lambda: eyes.says("billing", number, "### Preview held", f"greenroom release billing#{number}"))
+    await until(lambda: eyes.says("billing", number, "held", f"greenroom release billing#{number}"))
     for branch in ("one", "two", "three"):  # each is a pass over what is held
         scene.world.open_pull_request("shop/billing", head=branch, sha=sha, by="ada")
     last = f"billing#{number + 3}"
@@ -97,7 +97,7 @@ async def test_what_was_renamed_on_github_is_held_for_its_names_alone(
     assert "payments" not in [r["name"] for r in (await asked(scene, "list"))["repositories"]]
     code, text = await scene.command("release", "--yes", name)
     assert code == 0, text
-    await until(lambda: eyes.says("billing", number, "### Preview ready"), 40)
+    await until(lambda: eyes.says("billing", number, "ready"), 40)
     host = f"payments-pr-{number}.preview.localhost"
     assert host in eyes.comment("billing", number)
     [once] = noted(scene, number)
@@ -119,3 +119,34 @@ async def test_a_name_that_left_the_catalogue_leaves_its_trouble_behind(played: 
     await until(says)
     names = {r["name"] for r in (await asked(scene, "list"))["repositories"]}
     assert names == {"catalog", "payments", "storefront"}
+
+
+async def test_recreated_repository_starts_once_a_person_released_what_the_old_one_left(
+    played: tuple[Stage, Eyes],
+) -> None:
+    scene, eyes = played
+    sha = scene.shop.commit("payments", "idea", "2")
+    scene.push_image("payments", sha)
+
+    def labeled() -> int:
+        number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
+        scene.world.label("shop/payments", number, "preview", "ada")
+        return number
+
+    number = labeled()
+    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    old = f"payments@{scene.world.repository('shop/payments').id}#{number}"
+    scene.world.delete_repository("shop/payments")
+    scene.world.collaborator("shop/payments", "ada", "write")
+    assert labeled() == number
+    await until(lambda: eyes.says("payments", number, "### Preview blocked", f"greenroom release {old}"))
+
+    async def listed() -> str:
+        found = {p["name"]: p for p in (await asked(scene, "list"))["previews"]}
+        demand(old in found and found[old]["hold"] == "replaced", str(sorted(found)))
+        return old
+
+    await until(listed)
+    code, text = await scene.command("release", "--yes", old)
+    assert code == 0, text
+    await until(lambda: eyes.says("payments", number, "### Preview ready"), 40)

@@ -67,13 +67,13 @@ async def test_explain_dashboard_and_comment_say_the_same(played: tuple[Stage, E
     sha = scene.shop.commit("payments", "idea", "2")
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "preview", "ada")
-    await until(lambda: eyes.says("payments", number, "Waiting for image"))
+    await until(lambda: eyes.says("payments", number, "waiting"))
     sentence = f"Waiting for image {scene.registry_host}/shop/payments:{sha[:7]}…."
     said = await everywhere(scene, eyes, number)
     assert [place for place, text in said.items() if sentence not in text] == []
     assert f"payments#{number}" in await asked(scene, "list")
     scene.images.push("shop/payments", sha)
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    await until(lambda: eyes.says("payments", number, "ready"))
     code, unknown = await scene.command("explain", "payments#99")
     assert code == 1
     assert "has not seen this pull request" in unknown
@@ -109,7 +109,7 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
     assert eyes.comments("payments", number) == []
     scene.hooks.url = hooks
     scene.world.comment("shop/payments", number, "Shall we?", "ada")  # a webhook
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    await until(lambda: eyes.says("payments", number, "ready"))
 
     async def nothing_to_do() -> str:
         text = await asked(scene, "plan")
@@ -124,9 +124,9 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
 async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place(played: tuple[Stage, Eyes]) -> None:
     scene, eyes = played
     number = requested(scene)
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    await until(lambda: eyes.says("payments", number, "ready"))
     scene.configure(label="review-app")
-    await until(lambda: eyes.says("payments", number, "### Preview held"))
+    await until(lambda: eyes.says("payments", number, "held"))
     [planned] = (await asked(scene, "plan")).splitlines()
     name, held, reason = planned.partition(": held. ")
     assert (name, held) == (f"payments#{number}", ": held. ")
@@ -154,7 +154,7 @@ async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place
 async def test_a_signal_ends_it_cleanly_and_previews_run_on(played: tuple[Stage, Eyes], number: signal.Signals) -> None:
     scene, eyes = played
     idea = requested(scene)
-    await until(lambda: eyes.says("payments", idea, "### Preview ready"))
+    await until(lambda: eyes.says("payments", idea, "ready"))
     before = eyes.processes("payments", idea)
     assert scene.process is not None
     scene.process.send_signal(number)
@@ -186,7 +186,7 @@ async def test_behind_a_proxy_this_machine_is_reached(
         monkeypatch.setenv(name, value)
     async with stage(None, serve, keep=False) as scene:
         number = requested(scene)
-        await until(lambda: Eyes(scene).says("payments", number, "### Preview ready"))
+        await until(lambda: Eyes(scene).says("payments", number, "ready"))
         assert scene.hooks
         assert {code for _, code in scene.hooks.log} <= {200, 202, 204}, "webhooks come by no proxy either"
 
@@ -209,7 +209,7 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
     scene.push_image("payments", sha)
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "demo", "ada")
-    comment = await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    comment = await until(lambda: eyes.says("payments", number, "ready"))
     assert comment.startswith(f"<!-- greenroom:1 {scene.installation} "), "signed as before, and found again"
     [rows] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
     assert f'"name": "preview-payments-{number}"' in rows

@@ -55,10 +55,10 @@ async def test_the_label_came_back_as_the_101st_event_and_is_then_deleted_at_git
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(3)
     assert story.living == {number}
-    story.world.delete_label(SLUG, "preview")  # no event of anybody's
+    story.world.delete_label(SLUG, "preview")
     await story.passes(6)
     assert story.living == {number}
-    assert story.status(number).reason.code == "label-gone"
+    assert story.status(number).reason.code == "label-deleted"
 
 
 async def test_an_empty_list_is_not_believed(story: Story) -> None:
@@ -280,7 +280,7 @@ async def test_what_is_left_is_not_called_gone(story: Story) -> None:
     story.engine.left = ("process 4711",)
     story.world.close(SLUG, number, "ada")
     await story.passes()
-    assert "process 4711" in story.errors[-1]
+    assert "process 4711" in str(story.status(number).reason)
     assert "### Preview removed" not in story.comment(number)
     story.engine.left = ()
     await story.passes(3)

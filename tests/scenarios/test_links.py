@@ -275,6 +275,23 @@ async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> No
     assert sentences[0].replace(f"#{pay}", "#99") == sentences[1]
 
 
+async def test_a_mistyped_number_keeps_the_link_and_says_so_until_its_preview_appears(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    linked, later = two.url(shop), pay + 1
+    two.say(shop, f"/preview use payments#{later}")
+    await two.passes()
+    assert two.url(shop) == linked == f"http://payments.preview-payments-{pay}:8080"
+    said = f"/{pay})** (until payments#{later}, which ada chose, has a preview that may be used)"
+    assert f"payments from **[payments#{pay}](" in two.comment(SLUG, shop)
+    assert said in two.comment(SLUG, shop)
+    assert two.payments("another") == later
+    await two.passes()
+    assert two.url(shop) == f"http://payments.preview-payments-{later}:8080"
+    assert "(ada chose it)" in two.comment(SLUG, shop)
+
+
 async def test_who_may_not_command_is_told_so(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
@@ -298,6 +315,23 @@ async def test_a_public_comment_leads_to_no_private_repository(two: Two) -> None
     two.world.repository(PAY).private = False
     await two.passes()
     assert SLUG not in two.comment(PAY, pay)
+    assert "Used by another preview." in two.comment(PAY, pay)
+
+
+async def test_a_repository_that_becomes_private_while_its_preview_waits_is_linked_to_no_more(two: Two) -> None:
+    """The public pull request's comment said "Used by [shop#1](…)", and went on saying so."""
+    for slug in (SLUG, PAY):
+        two.world.repository(slug).private = False
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    assert f"Used by [shop#{shop}](" in two.comment(PAY, pay)
+    two.world.push(SLUG, shop, sha("an image that CI never pushes"), "ada")
+    two.world.repository(SLUG).private = True
+    await two.passes()
+    assert "Waiting for image" in two.comment(SLUG, shop)
+    assert SLUG not in two.comment(PAY, pay)
+    assert f"shop#{shop}" not in two.comment(PAY, pay)
     assert "Used by another preview." in two.comment(PAY, pay)
 
 
@@ -391,12 +425,32 @@ async def test_the_command_line_points_a_link_as_a_comment_does(two: Two) -> Non
     control = Control(two.story.controller(), waker)
     answer = await control.use(f"shop#{shop}", f"payments#{pay}", "root")
     await waker.task
-    assert answer == {"preview": f"shop#{shop}", "service": "payments", "to": str(pay), "done": True}
+    assert answer == {
+        "preview": f"shop#{shop}",
+        "service": "payments",
+        "to": str(pay),
+        "done": True,
+        "waits": False,
+        "now": "staging",
+    }
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
     assert "(root chose it)" in two.comment(SLUG, shop)
     two.say(shop, "/preview use payments staging")
     await two.passes()
     assert two.url(shop) == "http://payments.staging", "a later comment counts"
+
+
+async def test_the_command_line_keeps_a_link_whose_new_target_has_no_preview(two: Two) -> None:
+    if two.story.forgetful:
+        pytest.skip("a new process before each pass forgets what is asked for")
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    await two.passes()
+    waker: Any = Waker(two)
+    answer = await Control(two.story.controller(), waker).use(f"shop#{shop}", "payments#99", "root")
+    await waker.task
+    assert (answer["done"], answer["waits"], answer["now"]) == (True, True, f"payments#{pay}")
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
 
 
 @pytest.mark.parametrize(

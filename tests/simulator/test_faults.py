@@ -42,6 +42,7 @@ async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
         ("secondary-limit", 403, "secondary rate limit"),
         ("unauthorized", 401, "Bad credentials"),
         ("forbidden", 403, "not accessible"),
+        ("not-found", 404, "Not Found"),
         ("html", 200, "<!doctype html>"),
     ],
 )
@@ -91,6 +92,46 @@ async def test_stale_reads_come_from_before() -> None:
         assert world.faults.fired["stale"] == 2
 
 
+async def test_lagging_replica_shows_lists_and_reads_by_number_as_they_were() -> None:
+    world = World()
+    world.token("token", "ada")
+    world.open_pull_request("acme/shop", head="one", sha="a" * 40, by="ada")
+    simulator = Simulator(world)
+    async with running(simulator) as url, httpx2.AsyncClient(base_url=url, timeout=5) as client:
+        client.headers["authorization"] = "token token"
+
+        async def shown() -> tuple[int, str]:
+            listed = (await client.get("/repos/acme/shop/pulls")).json()
+            return len(listed), (await client.get("/repos/acme/shop/pulls/1")).json()["state"]
+
+        simulator.lag(timedelta(seconds=3))
+        for seconds in (10, 2):
+            world.advance(timedelta(seconds=seconds))
+            assert await shown() == (1, "open")
+            if seconds == 10:
+                world.close("acme/shop", 1, "ada")
+        world.advance(timedelta(seconds=1))
+        assert await shown() == (0, "closed")
+        world.reopen("acme/shop", 1, "ada")
+        assert await shown() == (0, "closed")
+        world.faults.off("lagging-replica")
+        assert await shown() == (1, "open")
+        assert world.faults.fired["lagging-replica"] == 8
+
+
+async def test_ignored_write_is_answered_and_not_applied() -> None:
+    async with github() as (world, client):
+        made = world.comment("acme/shop", 1, "hello", "ada")
+        world.faults.on("ignored-write", times=1)
+        path = f"/repos/acme/shop/issues/comments/{made.id}"
+        answer = await client.patch(path, json={"body": "good bye"})
+        assert (answer.status_code, answer.json()["body"]) == (200, "good bye")
+        assert (await client.get(path)).json()["body"] == "hello"
+        await client.patch(path, json={"body": "good bye"})
+        assert (await client.get(path)).json()["body"] == "good bye"
+        assert world.faults.fired == {"ignored-write": 1}
+
+
 async def test_a_dropped_write_was_applied() -> None:
     async with github() as (world, client):
         world.faults.on("dropped-write", times=1)
@@ -100,6 +141,56 @@ async def test_a_dropped_write_was_applied() -> None:
             status = 0
         assert status in (0, 500)
         assert [c.body for c in world.pull_request("acme/shop", 1).comments] == ["hello"]
+
+
+async def test_locked_conversation_takes_comments_of_people_with_write_access_only() -> None:
+    async with github() as (world, client):
+        comments = "/repos/acme/shop/issues/1/comments"
+        mine = (await client.post(comments, json={"body": "before"})).json()
+        world.lock("acme/shop", 1, "grace", "too heated")
+        shown = (await client.get("/repos/acme/shop/pulls/1")).json()
+        assert (shown["locked"], shown["active_lock_reason"]) == (True, "too heated")
+        for refused in (
+            await client.post(comments, json={"body": "after"}),
+            await client.patch(f"/repos/acme/shop/issues/comments/{mine['id']}", json={"body": "after"}),
+        ):
+            assert refused.status_code == 403
+            assert refused.json()["message"] == "Unable to create comment because issue is locked."
+        assert (await client.post("/repos/acme/shop/issues/2/comments", json={"body": "elsewhere"})).status_code == 201
+        world.collaborator("acme/shop", "ada", "write")
+        assert (await client.post(comments, json={"body": "after"})).status_code == 201
+        assert [c.body for c in world.pull_request("acme/shop", 1).comments] == ["before", "after"]
+        world.collaborator("acme/shop", "ada", "triage")
+        world.unlock("acme/shop", 1, "grace")
+        assert (await client.post(comments, json={"body": "unlocked"})).status_code == 201
+
+
+async def test_comment_longer_than_github_takes_is_refused() -> None:
+    async with github() as (_, client):
+        refused = await client.post("/repos/acme/shop/issues/1/comments", json={"body": "x" * 65537})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["message"] == "Body is too long (maximum is 65536 characters)"
+
+
+async def test_pull_request_of_a_flagged_author_is_shown_nowhere_while_the_repository_is() -> None:
+    async with github() as (world, client):
+        world.pull_request("acme/shop", 1).hidden = True
+        assert (await client.get("/repos/acme/shop/pulls/1")).status_code == 404
+        assert (await client.get("/repos/acme/shop/issues/1/comments")).status_code == 404
+        assert (await client.get("/repos/acme/shop")).status_code == 200
+        assert [p["number"] for p in (await client.get("/repos/acme/shop/pulls")).json()] == [2]
+        found = (await client.post("/graphql", json={"query": QUERY})).json()["data"]["repository"]["pullRequests"]
+        assert found == {"totalCount": 1, "nodes": [{"number": 2}]}
+
+
+async def test_recreated_repository_has_another_id() -> None:
+    async with github() as (world, client):
+        before = (await client.get("/repos/acme/shop")).json()["id"]
+        world.delete_repository("acme/shop")
+        assert (await client.get("/repos/acme/shop")).status_code == 404
+        world.open_pull_request("acme/shop", head="one", sha="b" * 40, by="ada")
+        assert (await client.get("/repos/acme/shop")).json()["id"] != before
+        assert (await client.get("/repos/acme/shop/pulls/1")).json()["head"]["sha"] == "b" * 40
 
 
 def test_an_unknown_fault_is_refused() -> None:

@@ -41,6 +41,7 @@ def life(base_url: str) -> dict[str, Any]:
     seen["timeline"] = [e.event for e in repo.get_issue(pull.number).get_timeline()]
     seen["permission"] = repo.get_collaborator_permission("ada")
     seen["merge ref"] = repo.get_git_ref(f"pull/{pull.number}/merge").object.sha == pull.merge_commit_sha
+    seen["files"] = [f.filename for f in pull.get_files()]
     for _ in range(2):
         deployment = repo.create_deployment(
             ref=pull.head.sha,
@@ -80,6 +81,7 @@ async def test_pygithub_lives_through_a_pull_request() -> None:
         "timeline": ["labeled", "labeled", "unlabeled"],
         "permission": "admin",
         "merge ref": True,
+        "files": ["README.md"],
         "states": [["success"], ["inactive", "success"]],
         "environments": ["preview"],
         "merged": True,

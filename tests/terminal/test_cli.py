@@ -47,7 +47,8 @@ class Asked:
 
     async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
         self.by.append(by)
-        return {"preview": name, "service": "payments", "to": "staging", "done": True}
+        waits = text.endswith("#99")
+        return {"preview": name, "service": "payments", "to": text[-2:], "done": True, "waits": waits, "now": "staging"}
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
         return ()
@@ -126,6 +127,8 @@ async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[As
         found = await run(url, "release", "shop#1", "shop#2", *more)
         assert found.exit_code == 1
         assert found.stderr == "shop#1: not held, so nothing was released. Held now: shop#2.\n"
+    unknown = await run(url, "release", "shop#2", "shop#77", "--yes")
+    assert unknown.stderr == "shop#77: Greenroom knows no such preview, so nothing was released. Held now: shop#2.\n"
     assert loop.by == []
 
 
@@ -216,3 +219,13 @@ async def test_a_name_is_one_short_line(asked: tuple[Asked, str]) -> None:
     await run(url, "roll", "shop#1", "--by", "a\nb" + "x" * 500)
     assert loop.by[0].startswith("a b")
     assert len(loop.by[0]) <= 100
+
+
+async def test_a_link_that_does_not_move_is_no_success(asked: tuple[Asked, str]) -> None:
+    _, url = asked
+    answer = await run(url, "use", "shop#1", "payments#99")
+    assert answer.exit_code == 1
+    assert "payments#99 has no preview. Until it has one, shop#1 keeps using payments from staging." in " ".join(
+        answer.output.split()
+    )
+    assert (await run(url, "use", "shop#1", "payments#17")).exit_code == 0

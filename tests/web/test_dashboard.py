@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from prometheus_client import generate_latest
 
 from greenroom import logs
 from greenroom.controller.board import Board, RepositoryHealth
@@ -23,7 +24,10 @@ from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web import said
 from greenroom.web.admin import admin, health
+from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
+from greenroom.web.metrics import Metrics
+from greenroom.web.order import problems_first
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PAGE = "/previews/shop/1"
@@ -65,7 +69,8 @@ class Nothing:
         if not to:
             raise Failed(f"{text!r} names no target. {HOSTILE}")
         self.by = by
-        return {"preview": name, "service": service, "to": to, "done": to != "99"}
+        waits = (service, to) in (("shop", "2"), ("payments", "9"))
+        return {"preview": name, "service": service, "to": to, "done": to != "99", "waits": waits, "now": "staging"}
 
 
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
@@ -139,7 +144,7 @@ async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answe
         (Stage.HELD, reasons.label_gone("preview"), True),
         (Stage.BLOCKED, reasons.draft(), True),
         (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
-        (Stage.QUEUED, reasons.queued(1, 5, "of ada"), False),
+        (Stage.QUEUED, reasons.queued(5, "of ada"), False),
     ],
 )
 async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
@@ -148,6 +153,35 @@ async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
     page = (await client(replace(status(1, stage), reason=reason)).get("/")).text
     assert ('<span class="fix">' in page) is shown
     assert (reason.fix[:20] in page) is shown
+
+
+async def test_page_and_terminal_show_the_place_in_the_queue_that_no_comment_says() -> None:
+    waits = replace(status(1, Stage.QUEUED), reason=reasons.queued(5, "of ada"), position=7, services=())
+    one = client(waits)
+    for path in ("/", "/previews/shop/1"):
+        assert "Number 7 in the queue. The limit of 5 previews of ada is reached." in (await one.get(path)).text
+    shown = as_json(waits)
+    assert "Number 7 in the queue." in printing.previews({"previews": [shown]}, None)
+    told: dict[str, object] = {"status": shown, "goes": None, "trouble": "", "events": []}
+    assert "Number 7 in the queue." in printing.explained(told, None)
+
+
+async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() -> None:
+    late = replace(status(2, Stage.HELD), reason=reasons.label_gone("preview"), hold="label-gone", overdue=True)
+    board = board_of(status(1, Stage.FAILED), status(3, Stage.HELD), late)
+    assert [s.number for s in problems_first(board.statuses.values())] == [2, 1, 3]
+    text = generate_latest(Metrics(board, dict).registry).decode()
+    assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
+    shown = [as_json(s) for s in problems_first(board.statuses.values())]
+    first = printing.previews({"previews": shown}, None).splitlines()[0]
+    assert first.startswith("shop#2  held    Past its lifetime, and waits for a decision. The label")
+    page = (await client(late).get("/previews/shop/2")).text
+    assert "Past its lifetime, and waits for a decision." in page
+
+
+async def test_without_an_overdue_preview_the_count_is_zero() -> None:
+    text = generate_latest(Metrics(board_of(status(1)), dict).registry).decode()
+    assert 'greenroom_previews_overdue{repository="shop"} 0.0' in text
 
 
 SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)
@@ -495,7 +529,11 @@ async def sent(
     ("target", "words", "role"),
     [
         ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
-        ("shop#2", "Noted: shop from shop#2, once that has a preview that may be used.", "status"),
+        (
+            "shop#2",
+            "Noted, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
+            "alert",
+        ),
         ("web#2", "Noted: web from web#2. It takes effect within seconds.", "status"),
         ("web default", "Noted: web from where it comes by default. It takes effect within seconds.", "status"),
         ("payments#99", "Not noted yet: the comment that holds it could not be written.", "alert"),
@@ -530,7 +568,7 @@ async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: 
     ],
 )
 def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
-    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True}
+    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True, "waits": False, "now": ""}
     assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
 
 
@@ -628,9 +666,8 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
         assert printing.used(used.json()) == "Noted: payments from payments#17. It takes effect within seconds."
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        assert (
-            printing.used(later.json()) == "Noted: payments from payments#9, once that has a preview that may be used."
-        )
+        stays = "Until it has one, shop#1 keeps using payments from staging. Check the number if it should have one."
+        assert printing.used(later.json()) == f"Noted, but payments#9 has no preview. {stays}"
         never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
         assert printing.used(never.json()).startswith("Not noted yet")
         refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})

@@ -152,22 +152,26 @@ class RowSets:
         known = self.certain(rows.repository_id)
         if known and rows.generation <= known.generation:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
-        if known is None:
-            self._not_of_another_id(rows)
+        former = self._former(rows) if known is None else None
+        if former:
+            self._ours[rows.repository_id] = set(self._ours.get(former.repository_id, ()))
         grows = known is None or not rows.rows.items() <= known.rows.items()
         body = sets.application_set(self._frame, rows, grows=grows)
-        standing = await self._standing(rows, known)
+        standing = await self._standing(rows, known or former)
         refresh = self.refresh_of(rows)
         # Argo CD asks as soon as it sees the change, so the answer is there before; a row alone deletes nothing.
+        before = known or former
+        if before:
+            del self.known[before.repository_id]
         self.known[rows.repository_id] = rows
         refresh.wanted = rows.generation
         try:
-            await self._apply(body, standing, rows, known)
+            await self._apply(body, standing, rows, before)
         except BaseException:
             self.known.pop(rows.repository_id)
-            refresh.restored(known.generation if known else 0)
-            if known:
-                self.known[rows.repository_id] = known
+            refresh.restored(before.generation if before else 0)
+            if before:
+                self.known[before.repository_id] = before
             raise
         refresh.push(rows.generation)
 
@@ -263,14 +267,22 @@ class RowSets:
             return
         raise RetryLater(f"The ApplicationSet {name} changes all the time; it is written a little later.", after=1.0)
 
-    def _not_of_another_id(self, rows: RowSet) -> None:
+    def _former(self, rows: RowSet) -> RowSet | None:
+        """Return the rows of a former repository of this name, whose ApplicationSet this one takes over.
+
+        Raises `Failed` while something of it is left: its rows would be lost.
+        """
         for other in self.known.values():
             if other.repository == rows.repository:
+                over = not other.rows and all(w.told for w in other.ledger.withdrawals)
+                if over and rows.generation > other.generation:
+                    return other
                 raise Failed(
                     f"The ApplicationSet of {rows.repository} holds rows of a repository that GitHub knew by another"
-                    f" id ({other.repository_id}, now {rows.repository_id}). Give one of them another name under"
-                    " `repositories:` in greenroom.yaml."
+                    f" id ({other.repository_id}, now {rows.repository_id}). Let its previews go with"
+                    " `greenroom release`."
                 )
+        return None
 
 
 def _carried(found: Object) -> int:

@@ -9,6 +9,7 @@ from greenroom.config.addresses import collide
 from greenroom.config.found import Folder
 from greenroom.config.platform import PlatformModel
 from greenroom.config.settings import NO_CHART, NO_VERSION
+from greenroom.core.labels import same
 from greenroom.errors import Mistake
 
 FILE = "greenroom.yaml"
@@ -37,7 +38,7 @@ def _labels(model: PlatformModel) -> Iterator[Mistake]:
     life = model.lifetime
     labels = {"label": model.label, "lifetime.keepLabel": life.keep_label, "lifetime.sleepLabel": life.sleep_label}
     for (one, first), (other, second) in combinations(labels.items(), 2):
-        if first.casefold() == second.casefold():
+        if same(first, second):
             fix = f"Write another one, such as `{first}-{'keep' if 'keep' in other else 'sleep'}`."
             yield Mistake(FILE, other, f"`{second}` is what `{one}` says too, and one label has one meaning.", fix)
 

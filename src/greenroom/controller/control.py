@@ -10,10 +10,11 @@ from typing import Any
 from greenroom.controller import events
 from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Reconciler
-from greenroom.core import commands, rowsets
+from greenroom.core import commands, labels, rowsets
 from greenroom.core.catalogue import Repository
 from greenroom.core.desired import choices, roll_key
-from greenroom.core.model import Identity, Release, RowSet
+from greenroom.core.links import Neighbours
+from greenroom.core.model import Identity, Observed, Release, RowSet
 from greenroom.core.rows import Choice
 from greenroom.core.status import Status
 from greenroom.errors import Failed, GreenroomError
@@ -67,8 +68,14 @@ class Control:
         """
         board = self._reconciler.parts.board
         held = {s.name: s for s in board.statuses.values() if s.hold}
-        if unknown := [n for n in names if n not in held]:
-            raise Failed(f"{', '.join(unknown)}: not held, so nothing was released. Held now: {_listed(held)}.")
+        known = {s.name for s in board.statuses.values()}
+        if unknown := [n for n in names if n not in known]:
+            raise Failed(
+                f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
+                f" Held now: {_listed(held)}."
+            )
+        if free := [n for n in names if n not in held]:
+            raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {_listed(held)}.")
         if others := [n for n in names if held[n].hold != seen.get(n)]:
             raise Failed(
                 f"{', '.join(others)}: held for something else than was shown, so nothing was released."
@@ -82,7 +89,7 @@ class Control:
         return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
-        """Let these previews take the present chart and settings before their next push."""
+        """Let these previews take the present chart, settings and images of their tags before their next push."""
         board, platform = self._reconciler.parts.board, self._reconciler.platform
         known = {s.name: s for s in board.statuses.values() if s.created}
         if unknown := [n for n in names if n not in known]:
@@ -98,7 +105,8 @@ class Control:
     async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
         """Point a service that this preview uses elsewhere, as `/preview use` does. Raises `Failed` with the reason.
 
-        `done` is False when our comment could not be written and read back yet: it is tried again.
+        `done` is False when our comment could not be written and read back yet: it is tried again. `waits` is True
+        when the target has no preview: the link stays as it is, at `now`, until there is one.
         """
         wish = commands.wish(text)
         if wish is None:
@@ -115,7 +123,7 @@ class Control:
             raise Failed(f"{name} does not use {wish.service}. {hint}")
         facts = await reconciler.facts(repository)
         found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
-        if found is None or reconciler.platform.label not in found.labels:
+        if found is None or not labels.carries(found.labels, reconciler.platform.label):
             raise Failed(f"{name} has no preview: it is not open, or has no label `{reconciler.platform.label}`.")
         known = choices(status.number, facts)
         last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
@@ -125,7 +133,8 @@ class Control:
         while reconciler.asks(status.identity) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         done = not reconciler.asks(status.identity)
-        return {"preview": name, "service": wish.service, "to": wish.to, "done": done}
+        answer = {"preview": name, "service": wish.service, "to": wish.to, "done": done}
+        return {**answer, **_missing(wish, status.identity, facts.observed)}
 
     async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
         await self._let(repository_id, [(s.identity, s.hold) for s in chosen], by)
@@ -138,6 +147,14 @@ class Control:
             return rowsets.released(rows, releases, now)
 
         await self._reconciler.amend(repository_id, added)
+
+
+def _missing(wish: commands.Wish, identity: Identity, observed: Observed) -> dict[str, Any]:
+    """Whether the target has no preview yet, and where the link leads meanwhile (empty without a link)."""
+    waits = wish.to.isdecimal() and (wish.service, int(wish.to)) not in Neighbours.of(observed).targets
+    row = observed.row(identity)
+    now = next((k.name for k in row.links if k.target == wish.service), "") if row else ""
+    return {"waits": waits, "now": now}
 
 
 def _listed(held: dict[str, Status]) -> str:

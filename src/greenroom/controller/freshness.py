@@ -1,31 +1,37 @@
-"""Which reads are too old to act on: older than a hint of GitHub's, or than our own last write.
+"""Which reads are too old to act on: older than an earlier read, than a hint of GitHub's, or than our own last write.
 
-GitHub's reads may lag behind its webhooks and our writes. A webhook's `updated_at` is no fact, only a lower bound; what
-is below it is read again. Bounds end after an hour, so that a wrong one cannot stop a pull request for ever.
+GitHub answers from replicas that lag behind each other, behind its webhooks and behind our writes. The newest
+`updated_at` that was read of a pull request is its watermark, and what is below it is read again. A webhook's
+`updated_at` is no fact: such a bound is never beyond GitHub's clock and ends after an hour, so that a wrong one cannot
+stop a pull request for ever.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from greenroom.core import labels, watermarks
 from greenroom.core.gates import last_event
-from greenroom.core.model import Identity, PullRequest
+from greenroom.core.model import Identity, PullRequest, Watermark
 
 HINT_KEPT = 3600.0
+MARK_KEPT = 3600.0
 OWN_KEPT = 60.0
 WAITS = (2.0, 10.0, 60.0)
 
 
 @dataclass(slots=True)
 class Freshness:
-    """The lower bounds of one running instance. Losing them (a restart) costs a repeated read, nothing else."""
+    """The lower bounds of one running instance. After a restart the watermarks come back from the row sets (`keep`)."""
 
     monotonic: Callable[[], float] = time.monotonic
     _hints: dict[Identity, tuple[datetime, float]] = field(default_factory=dict)
+    _marks: dict[Identity, tuple[Watermark, float]] = field(default_factory=dict)
     _comments: dict[Identity, tuple[str, float]] = field(default_factory=dict)
+    _ids: dict[Identity, int] = field(default_factory=dict)
     _labels: dict[Identity, tuple[str, datetime, float]] = field(default_factory=dict)
     _tries: dict[int, int] = field(default_factory=dict)
     _unseen: dict[Identity, int] = field(default_factory=dict)
@@ -36,9 +42,18 @@ class Freshness:
         if old is None or updated_at > old[0]:
             self._hints[identity] = (updated_at, self.monotonic())
 
-    def wrote_comment(self, identity: Identity, body: str) -> None:
-        """We wrote our comment."""
+    def wrote_comment(self, identity: Identity, comment_id: int, body: str) -> None:
+        """We wrote our comment, which has that id."""
         self._comments[identity] = (body, self.monotonic())
+        self._ids[identity] = comment_id
+
+    def comment_id(self, identity: Identity) -> int | None:
+        """The id of our comment on this pull request, when we wrote it or the row set knows it."""
+        return self._ids.get(identity)
+
+    def keep_comments(self, repository_id: int, ids: Mapping[int, int]) -> None:
+        """These are our comments, as the row set knew them before the last start; what was written since counts."""
+        self._ids = {Identity(repository_id, n): comment_id for n, comment_id in ids.items()} | self._ids
 
     def took_label_off(self, identity: Identity, label: str, at: datetime) -> None:
         """We took a label off, at that time of GitHub's clock."""
@@ -52,27 +67,48 @@ class Freshness:
         return self._comment_lags(pull_request) or self._label_lags(pull_request)
 
     def overtaken(self, pull_request: PullRequest) -> bool:
-        """Whether a webhook spoke of a later state than this read."""
-        hint = self._hints.get(pull_request.identity)
-        return hint is not None and pull_request.updated_at < hint[0]
+        """Whether a later state than this read was read before, or a webhook spoke of one."""
+        hint, mark = self._hints.get(pull_request.identity), self._marks.get(pull_request.identity)
+        bounds = ([hint[0]] if hint else []) + ([mark[0].updated_at] if mark else [])
+        return any(pull_request.updated_at < bound for bound in bounds)
 
     def unseen(self, repository_id: int, seen: Collection[int]) -> bool:
         """Whether a webhook spoke of a pull request that this pass did not read: the list may lag behind.
 
-        Asked three times for each; after that the pull request is none of ours (closed, never labelled).
+        Asked three times for each; after that the pull request is none of ours (closed, never labelled). Its hint stays
+        a bound for its hour all the same.
         """
-        found = [i for i in self._hints if i.repository_id == repository_id and i.number not in seen]
+        found = [
+            i
+            for i in self._hints
+            if i.repository_id == repository_id and i.number not in seen and self._unseen.get(i, 0) < len(WAITS)
+        ]
         for identity in found:
             self._unseen[identity] = self._unseen.get(identity, 0) + 1
-            if self._unseen[identity] >= len(WAITS):
-                del self._hints[identity], self._unseen[identity]
         return bool(found)
 
-    def caught_up(self, pull_request: PullRequest) -> None:
-        """A fresh read arrived: the hint has done its work."""
-        hint = self._hints.get(pull_request.identity)
-        if hint and pull_request.updated_at >= hint[0]:
-            del self._hints[pull_request.identity]
+    def keep(self, repository_id: int, marks: Mapping[int, Watermark]) -> None:
+        """These marks were read of the repository's pull requests, now or before the last start."""
+        now = self.monotonic()
+        for number, mark in marks.items():
+            identity = Identity(repository_id, number)
+            old = self._marks.get(identity)
+            highest = watermarks.raised(old[0] if old else None, mark)
+            self._marks[identity] = (highest, now)
+            hint = self._hints.get(identity)
+            if hint and hint[0] <= highest.updated_at:  # what was read is the stronger bound
+                del self._hints[identity]
+                self._unseen.pop(identity, None)
+
+    def marks(self, repository_id: int) -> dict[int, Watermark]:
+        """The watermarks of a repository, by number."""
+        return {i.number: mark for i, (mark, _) in self._marks.items() if i.repository_id == repository_id}
+
+    def cap(self, repository_id: int, now: datetime) -> None:
+        """Take a hint from GitHub's future for one of now: its sender's clock is wrong, or it is forged."""
+        for identity, (updated_at, since) in self._hints.items():
+            if identity.repository_id == repository_id and updated_at > now + watermarks.AHEAD:
+                self._hints[identity] = (now, since)
 
     def wait(self, repository_id: int, *, stale: bool) -> float | None:
         """Seconds until the next try of a repository with stale reads: 2, 10, then 60; None when all is fresh."""
@@ -92,7 +128,7 @@ class Freshness:
 
     def _label_lags(self, pull_request: PullRequest) -> bool:
         taken = self._labels.get(pull_request.identity)
-        if taken is None or taken[0] not in pull_request.labels:
+        if taken is None or not labels.carries(pull_request.labels, taken[0]):
             return False
         event = last_event(pull_request.label_events, taken[0])
         return event is None or event.at <= taken[1]
@@ -100,5 +136,7 @@ class Freshness:
     def _forget(self) -> None:
         now = self.monotonic()
         self._hints = {i: h for i, h in self._hints.items() if now - h[1] < HINT_KEPT}
+        self._unseen = {i: n for i, n in self._unseen.items() if i in self._hints}
+        self._marks = {i: m for i, m in self._marks.items() if now - m[1] < MARK_KEPT}
         self._comments = {i: c for i, c in self._comments.items() if now - c[1] < OWN_KEPT}
         self._labels = {i: w for i, w in self._labels.items() if now - w[2] < OWN_KEPT}

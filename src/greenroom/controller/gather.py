@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from greenroom.controller.freshness import Freshness
-from greenroom.core import questions
+from greenroom.controller.readback import Readback
+from greenroom.core import questions, watermarks
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import Signer
 from greenroom.core.model import (
@@ -24,9 +25,11 @@ from greenroom.core.model import (
     Missing,
     Observed,
     Permission,
+    PullRequest,
 )
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
+from greenroom.github.transport import NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -40,9 +43,11 @@ class Lists:
     def __init__(self, github: GitHub) -> None:
         self._github = github
         self._waiting: dict[str, asyncio.Future[Listing]] = {}
+        self._followed = questions.Followed("")
 
-    async def read(self, slug: str) -> Listing:
+    async def read(self, slug: str, followed: questions.Followed) -> Listing:
         """The whole list of one repository. Raises what GitHub's answer means."""
+        self._followed = followed  # of all repositories, so the last to ask knows best
         future = self._waiting.get(slug)
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
@@ -51,22 +56,28 @@ class Lists:
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:
+        """Read the lists that are waited for, group by group. A group that fails for all of GitHub ends the rest."""
         await asyncio.sleep(_BATCH_SECONDS)
         waiting, self._waiting = self._waiting, {}
         try:
-            answers: Mapping[str, Listing | GreenroomError] = await self._github.listings(list(waiting))
+            for group in self._github.groups(list(waiting)):
+                answers = await self._github.listings(group, self._followed)
+                for slug in group:
+                    _answer(
+                        waiting[slug], answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
+                    )
         except BaseException as error:
             for future in waiting.values():
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
-            return
-        for slug, future in waiting.items():
-            answer = answers.get(slug, Doubt(f"GitHub gave no answer for {slug}; it is read again."))
-            if isinstance(answer, GreenroomError):
-                _fail(future, answer)
-            elif not future.done():
-                future.set_result(answer)
+
+
+def _answer(future: asyncio.Future[Listing], answer: Listing | GreenroomError) -> None:
+    if isinstance(answer, GreenroomError):
+        _fail(future, answer)
+    elif not future.done():
+        future.set_result(answer)
 
 
 def _fail(future: asyncio.Future[Listing], error: BaseException) -> None:
@@ -83,26 +94,36 @@ class Sources:
     registry: Registry
     signer: Signer
     freshness: Freshness
+    readback: Readback = field(default_factory=Readback)
 
 
 async def gather(
-    sources: Sources, listing: Listing, observed: Observed, platform: Platform, repository: Repository
+    sources: Sources,
+    listing: Listing,
+    observed: Observed,
+    platform: Platform,
+    repository: Repository,
+    told_to_wait: frozenset[int] = frozenset(),
 ) -> Facts:
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
     stranger's comment that names another repository must not end the passes of this one.
     """
-    facts = Facts(listing, observed)
+    rows = observed.sets.get(listing.repository_id)
+    sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
+    listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
+    listing = replace(listing, pull_requests=listed)
+    listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
+    facts = Facts(listing, observed, told_to_wait=told_to_wait)
     numbers = questions.numbers(facts, platform)
-    answers = await asyncio.gather(*(_confirm(sources.github, repository.slug, n) for n in numbers))
-    confirmed = dict(zip(numbers, answers, strict=True))
-    facts = replace(
-        facts,
-        confirmed=confirmed,
-        blocks=_blocks(sources.signer, listing, confirmed),
-        stale=_stale(sources.freshness, listing, confirmed),
-    )
+    asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
+    answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))
+    by_number = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
+    hidden = frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides)
+    facts = replace(facts, confirmed=by_number, blocks=_blocks(sources.signer, listing, by_number), hidden=hidden)
+    facts = _dated(sources.freshness, facts, platform)
+    facts = replace(facts, stale=facts.stale | unread)
     logins = questions.askers(facts, platform, repository)
     wanted = questions.readers(facts, platform, repository)
     pairs = {
@@ -122,13 +143,48 @@ async def gather(
     )
 
 
-async def _confirm(github: GitHub, slug: str, number: int) -> Confirmation | str:
+async def _with_files(
+    github: GitHub, facts: Facts, platform: Platform, repository: Repository
+) -> tuple[Listing, frozenset[int]]:
+    """Return the list with the changed files that it did not tell, and the pull requests whose files are in doubt."""
+    wanted = questions.files(facts, platform, repository)
+    answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
+    found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt | RetryLater)}
+    whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in facts.listing.pull_requests)
+    unread = frozenset(p.identity.number for p in wanted if p.identity not in found)
+    return replace(facts.listing, pull_requests=tuple(whole)), unread
+
+
+async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
     try:
-        return await github.pull_request(slug, number)
+        return await github.changed_files(slug, pull_request)
+    except (Doubt, RetryLater) as error:
+        log.info("changed files are not known; they are read again", repository=slug, why=str(error))
+        return error
+
+
+def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
+    known = sources.freshness.comment_id(read.identity)
+    return replace(read, comment=sources.signer.ours(read.identity, read, known))
+
+
+async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -> Confirmation:
+    """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
+    answer = await sources.github.pull_request(slug, number, label)
+    return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
+
+
+async def _confirm(sources: Sources, listing: Listing, number: int, label: str) -> tuple[Confirmation | str, bool]:
+    """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
+    try:
+        try:
+            return await confirmed(sources, listing.slug, number, label), False
+        except NotFound as error:
+            return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration):
         raise
     except GreenroomError as error:
-        return str(error)
+        return str(error), False
 
 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:
@@ -164,10 +220,13 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
     return {number: block for number, block in blocks if block is not None}
 
 
-def _stale(freshness: Freshness, listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> frozenset[int]:
-    listed = {p.identity.number: p for p in listing.pull_requests}
-    by_number = {n: c.pull_request for n, c in confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in {**listed, **by_number}.items() if freshness.stale(p)}
-    for pull_request in (*listed.values(), *by_number.values()):
-        freshness.caught_up(pull_request)
-    return frozenset(stale)
+def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
+    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
+    freshness.cap(listing.repository_id, listing.read_at)
+    freshness.keep(listing.repository_id, rows.watermarks if rows else {})
+    freshness.keep(listing.repository_id, watermarks.read(facts, platform))
+    newest = {p.identity.number: p for p in listing.pull_requests}
+    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
+    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))

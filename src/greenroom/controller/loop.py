@@ -1,34 +1,47 @@
 """One keyed loop per repository: hints coalesce, errors back off by what they mean, a resync comes round by itself.
 
+Each pass reads the whole list of a repository, so a storm of hints must not become a storm of passes: hints keep a
+distance between passes, which grows as GitHub's budget shrinks. The first hint after a quiet time is acted on at once,
+and so are a few passes in a row that Greenroom itself has a reason for.
 Nothing that a pass raises ends the loop. Stopping waits for the pass that runs: no action is cut in half.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
+from greenroom.background import supervised
 from greenroom.errors import FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
 
 Pass = Callable[[str], Awaitable[float | None]]
 Trouble = Callable[[str, str], None]
+DISTANCE = 1.0
+LONGEST_DISTANCE = 60.0
+STEPS = 8.0
+"""How many passes may follow each other at once when GitHub is not the reason: a removal takes four."""
 
 
 @dataclass(slots=True)
 class _Key:
     """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away.
 
-    `not_before` is what GitHub asked for itself; no wake is stronger.
+    `not_before` is what GitHub asked for itself; no wake is stronger. `begun` is when the last pass began, and `steps`
+    how many may follow it sooner than the distance.
     """
 
     due: float
     not_before: float = 0.0
+    begun: float = -math.inf
+    steps: float = STEPS
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
 
@@ -45,15 +58,26 @@ def back_off(error: Exception, failures: int) -> float:
     return float(min(300.0, 2.0 * 2 ** min(failures, 8)))
 
 
+def spaced(remaining: int, limit: int) -> float:
+    """Return the seconds between two passes of a repository: one with the whole budget left, two with half of it.
+
+    Each pass costs points of the hour's budget, which all repositories share. What is left must last until the reset.
+    """
+    return min(LONGEST_DISTANCE, DISTANCE * max(1.0, limit / max(1, remaining)))
+
+
 class Loop:
     """Runs `one_pass(key)` for each key when it is due. `trouble(key, sentence)` is told of each failed pass.
 
-    `resync` is in seconds and may be changed at any time.
+    `resync` is in seconds and may be changed at any time. `distance` returns the seconds between two passes of a key.
     """
 
-    def __init__(self, one_pass: Pass, trouble: Trouble, *, resync: float) -> None:
+    def __init__(
+        self, one_pass: Pass, trouble: Trouble, *, resync: float, distance: Callable[[], float] = lambda: DISTANCE
+    ) -> None:
         self._pass = one_pass
         self._trouble = trouble
+        self._distance = distance
         self.resync = resync
         self._keys: dict[str, _Key] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -66,14 +90,22 @@ class Loop:
             del self._keys[gone]
         for new in keys - self._keys.keys():
             self._keys[new] = _Key(due=time.monotonic())
-            running = self._run(new, self._keys[new], after=self._tasks.get(new))
-            self._tasks[new] = asyncio.create_task(running, name=f"loop {new}")
+            running = partial(self._run, new, self._keys[new], self._tasks.get(new))
+            self._tasks[new] = asyncio.create_task(supervised(f"passes over {new}", running), name=f"loop {new}")
 
-    def wake(self, key: str, delay: float = 0.0) -> None:
-        """Look at this key again, at the latest after `delay` seconds. An unknown key is ignored."""
+    def hint(self, key: str) -> None:
+        """GitHub spoke of this key: look at it again, at a distance from its last pass. An unknown key is ignored."""
         if found := self._keys.get(key):
-            found.due = min(found.due, time.monotonic() + delay)
-            found.woken.set()
+            self._pull(found, max(time.monotonic(), found.begun + self._distance()))
+
+    def wake(self, key: str) -> None:
+        """Look at this key again now, because of something here; at a distance when that was often so. As `hint`."""
+        if found := self._keys.get(key):
+            self._pull(found, max(time.monotonic(), found.begun + self._distance() if found.steps < 1 else 0.0))
+
+    def _pull(self, key: _Key, due: float) -> None:
+        key.due = min(key.due, due)
+        key.woken.set()
 
     def wake_all(self) -> None:
         """Look at everything again now."""
@@ -103,8 +135,17 @@ class Loop:
                 continue
             key.woken.clear()
             key.due = self._next_resync()
+            self._begin(key)
             again = await self._once(name, key)
+            if key.steps < 1:  # what does something in every pass keeps the distance, too
+                again = max(again, self._distance())
             key.due = min(key.due, time.monotonic() + again)  # read after the pass: a wake meanwhile pulled it nearer
+
+    def _begin(self, key: _Key) -> None:
+        """Note that a pass begins. Each uses a step up, and each distance that passes brings one back."""
+        now = time.monotonic()
+        back = (now - key.begun) / self._distance() if self._distance() else STEPS
+        key.steps, key.begun = min(STEPS, key.steps + back) - 1, now
 
     async def _once(self, name: str, key: _Key) -> float:
         """One pass; returns the seconds until the next one."""

@@ -1,7 +1,6 @@
-"""How often our comments may be edited: often at once, as people work, then once a minute: what flaps fills no limit.
+"""How often one comment may be edited: often at once, as people work, then once a minute: what flaps fills no limit.
 
-GitHub takes some 500 writes of content an hour from one identity.
-https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+What all comments together may use is in `github/budget.py`.
 """
 
 from __future__ import annotations

@@ -5,25 +5,31 @@ A failed effect is reported and leaves the others to go on; the next pass decide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
+
 from greenroom.controller.engine import Engine
-from greenroom.controller.gather import Sources
+from greenroom.controller.gather import Sources, confirmed
+from greenroom.controller.readback import Said
 from greenroom.core import reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform
+from greenroom.core.comment import visible
 from greenroom.core.desired import remembered
-from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, Receipt, RowSet
+from greenroom.core.model import Block, Comment, Confirmation, Facts, Identity, Memory, PullRequest, Receipt, RowSet
 from greenroom.core.plan import Plan
 from greenroom.core.status import Stage, Status
 from greenroom.core.told import comment_text
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, Refused
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The repository that a pass works on, with what was read and seen of it."""
+    """The repository that a pass works on, with what was read and seen of it. `name` is its own in the catalog."""
 
     slug: str
     platform: Platform
@@ -31,21 +37,28 @@ class Target:
     rows: RowSet
     now: datetime
     statuses: dict[Identity, Status]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An action that was performed, with the receipt if it asked for one; `error` when it failed."""
+    """An action that was performed, with the receipt if it asked for one; `error` when it failed.
+
+    `unread` is set while the comment that tells a removal was not read back: the seconds until it is looked at again.
+    `shared` says that no other action would have done: this instance is not the one writer.
+    """
 
     action: Action
     receipt: Receipt | None = None
     error: GreenroomError | None = None
+    unread: float | None = None
+    shared: bool = False
 
 
-async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime) -> RowSet:
-    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes."""
+async def serve_rows(engine: Engine, rows: RowSet, plan: Plan, now: datetime, *, due: bool = False) -> RowSet:
+    """Serve the row set after the plan's row actions; returns it. Nothing is sent when nothing changes or is due."""
     changes = [a for a in plan.actions if isinstance(a, Start | Change | Withdraw)]
-    if not changes and not plan.spent:
+    if not changes and not plan.spent and not due:
         return rows
     new = rowsets.applied(rows, changes, now, plan.spent)
     await engine.serve(new)
@@ -56,12 +69,15 @@ async def effect(engine: Engine, sources: Sources, target: Target, action: Actio
     """Perform one action that is not about rows, as the one writer. A `GreenroomError` is returned, never raised."""
     try:
         async with engine.writing():
-            return Done(action, await _effect(engine, sources, target, action))
+            try:
+                return await _effect(engine, sources, target, action)
+            except GreenroomError as error:
+                return Done(action, error=error)
     except GreenroomError as error:
-        return Done(action, error=error)
+        return Done(action, error=error, shared=True)
 
 
-async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Receipt | None:
+async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> Done:
     match action:
         case Remove(identity=identity, uid=uid):
             _still_so(sources, target, identity)
@@ -74,7 +90,7 @@ async def _effect(engine: Engine, sources: Sources, target: Target, action: Acti
             return await _conclude(engine, sources, target, action)
         case _:
             raise AssertionError(f"{type(action).__name__} is about rows and is served with them")
-    return None
+    return Done(action)
 
 
 def _still_so(sources: Sources, target: Target, identity: Identity) -> None:
@@ -93,8 +109,13 @@ async def _take_label_off(sources: Sources, target: Target, action: TakeLabelOff
 
 
 async def _tell(sources: Sources, target: Target, action: Tell) -> None:
-    listed = next(p for p in target.facts.listing.pull_requests if p.identity == action.identity)
-    await _write(sources, target, action.identity, listed.comment, (action.text, action.memory))
+    read = next((p for p in target.facts.listing.pull_requests if p.identity == action.identity), None)
+    answer = target.facts.confirmed.get(action.identity.number)
+    if read is None and isinstance(answer, Confirmation):
+        read = answer.pull_request  # it is closed, so no list shows it
+    if read is None:
+        raise Doubt(f"{action.identity} was not read, so its comment is not written.")
+    await _write(sources, target, action.identity, read.comment, (action.text, action.memory))
 
 
 async def _write(
@@ -105,39 +126,72 @@ async def _write(
     signer, github = sources.signer, sources.github
     marker = signer.marker(identity)
     comment_id = comment.id if comment else None
-    if comment_id is None:
-        body = f"{signer.unsigned(identity)}\n{text}"
-        comment_id = await github.write_comment(target.slug, identity.number, None, body, marker)
+    if comment_id is None:  # it may be there all the same: the list lags behind, or somebody deleted it
+        body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
+        comment_id = await github.write_comment(target.slug, identity.number, known, body, marker)
+        sources.freshness.wrote_comment(identity, comment_id, body)  # its second half may fail
     old = target.facts.blocks.get(identity.number)
     row = target.rows.rows.get(identity.number)
     block = Block(sequence=max(old.sequence if old else 0, row.sequence if row else 0) + 1, memory=memory)
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # written as it is already: again and again would not help
         raise Doubt(f"Our comment on {target.slug}#{identity.number} does not read back as it was written.")
-    await github.write_comment(target.slug, identity.number, comment_id, body, marker)
-    sources.freshness.wrote_comment(identity, body)
+    comment_id = await github.write_comment(target.slug, identity.number, comment_id, body, marker)
+    sources.freshness.wrote_comment(identity, comment_id, body)
+    sources.readback.wrote(identity, said)
 
 
-async def _conclude(engine: Engine, sources: Sources, target: Target, action: Conclude) -> Receipt:
-    identity = action.identity
-    receipt = await engine.receipt(identity)
+async def _conclude(engine: Engine, sources: Sources, target: Target, action: Conclude) -> Done:
+    receipt = await engine.receipt(action.identity)
     if not receipt.clean:
-        return receipt
-    if action.final and target.platform.repository(target.rows.repository):  # elsewhere nothing is ours to write
-        await _tell_removal(sources, target, action)
-    return receipt
+        return Done(action, receipt)
+    if not action.final or not target.platform.repository(target.name):  # elsewhere nothing is ours to write
+        return Done(action, receipt)
+    try:
+        return Done(action, receipt, unread=await _tell_removal(sources, target, action))
+    except Refused as error:  # nothing is left of the preview, and a comment that is refused must not hold that up
+        return Done(action, replace(receipt, untold=str(error)))
 
 
-async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> None:
-    identity = action.identity
+async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> float | None:
+    """Tell it, and look whether it was told: None once the comment reads so, else the seconds until the next look.
+
+    Nobody looks at the comment again once the entry in the ledger is closed, so it is closed after the read. Raises
+    `Refused` where GitHub takes no comment.
+    """
+    identity, readback = action.identity, sources.readback
+    if identity.number in target.facts.hidden:
+        raise Refused("GitHub does not show the pull request any more.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
-        answer = await sources.github.pull_request(target.slug, identity.number)
+        answer = await confirmed(sources, target.slug, identity.number)
     status = removed_status(target.statuses[identity], action)
     text = comment_text(status, target.platform, target.facts.listing.private)
     known = remembered(identity.number, target.facts)
     memory = Memory(choices=known.choices, heard=known.heard)  # what people chose comes back with the preview
-    await _write(sources, target, identity, answer.pull_request.comment, (text, memory))
+    said = (text, memory)
+    if _reads(sources, answer.pull_request, said):
+        readback.read([identity])
+        return None
+    if (wait := readback.wait(identity, said)) > 0:
+        return wait
+    if readback.hopeless(identity, said):
+        log.error(
+            "a comment was written again and again and never read back; the removal is concluded", of=str(identity)
+        )
+        readback.read([identity])
+        return None
+    await _write(sources, target, identity, answer.pull_request.comment, said)
+    return readback.wait(identity, said)
+
+
+def _reads(sources: Sources, pull_request: PullRequest, said: Said) -> bool:
+    """Whether our comment on it, as it was read, says this and remembers this."""
+    comment, (text, memory) = pull_request.comment, said
+    block = sources.signer.read(pull_request.identity, comment)
+    return (
+        comment is not None and block is not None and block.memory == memory and visible(comment.body) == text.strip()
+    )
 
 
 def removed_status(status: Status, action: Conclude) -> Status:

@@ -15,27 +15,32 @@ from typing import Protocol
 import structlog
 
 from greenroom.controller import events
+from greenroom.controller.backoff import Backoff
 from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.controller.engine import Engine
 from greenroom.controller.gather import Lists, Sources, gather
 from greenroom.controller.pace import Pace
 from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
-from greenroom.core import reasons, rowsets
-from greenroom.core.actions import Action, Change, Conclude, Start, Tell, Withdraw
+from greenroom.controller.promises import Promises
+from greenroom.core import labels, questions, rowsets, watermarks
+from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
-from greenroom.core.desired import left, overtaken
+from greenroom.core.desired import left, left_rows, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
 from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
+from greenroom.core.undelivered import undelivered, unremoved
 from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
 log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
+HISTORY = 500
+PATIENCE = 5
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -82,46 +87,69 @@ class Reconciler:
     platform: Platform
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
+    backoff: Backoff = field(default_factory=Backoff)
     _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
+    _promises: Promises = field(default_factory=Promises)
+    _begun: bool = False
 
     async def reconcile(self, repository: Repository) -> float | None:
         """One pass. Returns seconds until the next one is wanted, or None when only the resync is.
 
         Raises `GreenroomError`; nothing was removed then that the facts did not confirm.
         """
+        await self._begin()
         facts = await self.facts(repository)
         facts, decision, rows = await self._serve(facts, repository)
-        decision, later = self._paced(decision, facts)
+        self._promises.seen(facts, decision)
         now = self.now()
+        self.backoff.forget(facts.listing.repository_id, decision.actions)
+        decision, later = self._paced(decision, facts, now)
+        decision = replace(decision, statuses=self._delivered(decision, decision.statuses))
         before = dict(self.parts.board.statuses)
         known = await self._known(decision, before)
         dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
-        target = Target(repository.slug, self.platform, facts, rows, now, dated)
+        target = Target(repository.slug, self.platform, facts, rows, now, dated, repository.name)
         self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
-        if concluded := [d.action.identity for d in done if d.receipt and d.receipt.clean and d.error is None]:
+        everybody = self.backoff.record(done, now)
+        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
+        if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
+            if rows.repository != repository.name:  # another repository has its name, and may wait for its last preview
+                self.related(rows.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
-        again = self._next(repository, facts, decision, done)
+        again = self._next(repository, facts, decision, done, everybody)
         return again if later is None else min(again or later, later)
 
     async def facts(self, repository: Repository) -> Facts:
         """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""
         if self.platform.repository(repository.name) is None:
             observed = await self.parts.engine.observe()
-            known = next((s for s in observed.sets.values() if s.repository == repository.name), None)
+            known = left_rows(observed, repository.name)
             if known is None:
                 raise Doubt(f"The engine holds nothing of {repository.name}.")
             observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        listing = await self.parts.lists.read(repository.slug)
+        followed = questions.Followed.of(await self.parts.engine.observe(), self.platform)
+        listing = await self.parts.lists.read(repository.slug, followed)
         self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
-        facts = await gather(self.parts.sources, listing, observed, self.platform, repository)
+        waits = self._promises.of(listing.repository_id)
+        facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
+
+    async def _begin(self) -> None:
+        """After a start, ask the history whom to look for. Without it only those are known who are seen to wait now."""
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            self._promises.begin(await self.parts.history.events(limit=HISTORY))
+        except Failed as error:
+            log.warning("history was not read; who closed while Greenroom was down is not told", why=str(error))
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
@@ -134,9 +162,10 @@ class Reconciler:
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
         """What was asked for of this repository and is not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it.
+        A pull request that is closed, or lost its label, has forgotten it. One that could not be read has not.
         """
-        asking = {p.identity for p in facts.listing.pull_requests if self.platform.label in p.labels}
+        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
+        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():
@@ -152,14 +181,15 @@ class Reconciler:
         }
 
     async def left(self) -> tuple[Repository, ...]:
-        """The repositories that left the catalogue while previews of them exist: kept, and explained.
+        """The repositories that nobody looks at any more while previews of them exist: kept, and explained.
 
         One that is in the catalogue under another name has not left: GitHub's id, once it was read, says that it is it.
+        The same id tells one that was deleted and created again under the same name.
         """
         observed = await self.parts.engine.observe()
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
         others = {i: rows for i, rows in observed.sets.items() if i not in here}
-        return left(replace(observed, sets=others), self.platform)
+        return left(replace(observed, sets=others), self.platform, self._ids)
 
     async def preview(self, repository: Repository) -> Decision:
         """A dry run: what a pass would do now."""
@@ -191,31 +221,54 @@ class Reconciler:
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
         now, waiting = self.now(), frozenset[Identity]()
+        noted = watermarks.noted(before, facts, self.platform)
+        due = watermarks.due(before, noted, facts)
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
             try:
-                return decision, await serve_rows(self.parts.engine, before, decision.plan, now)
+                return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
-                more = postponed(decision)
+                more = postponed(decision, waiting)
+                if not more and noted is not before:  # what goes must go, with or without the marks
+                    noted, due = before, False
+                    continue
                 if not more:
                     raise
                 log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
                 waiting |= more
 
-    def _paced(self, decision: Decision, facts: Facts) -> tuple[Decision, float | None]:
-        """The decision without the edits that come too soon after others, and the seconds until the first of them.
+    def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:
+        """The same statuses, and of each preview of which an effect fails the sentence why."""
+        found, why = {}, self.backoff.why
+        for i, status in statuses.items():
+            told = undelivered(status, decision.plan.memories.get(i), why(i, Tell), why(i, TakeLabelOff))
+            slow = why(i, Remove, PATIENCE) or why(i, Conclude, PATIENCE)  # Argo CD takes a moment for each removal
+            found[i] = unremoved(told, self.backoff.left(i), slow)
+        return found
 
-        Only words wait: what the block must remember is written at once.
+    def _paced(self, decision: Decision, facts: Facts, now: datetime) -> tuple[Decision, float | None]:
+        """The decision without what comes too soon after others, and the seconds until the first of it.
+
+        An effect that failed waits for its next try, and so does a comment that was written and not read back. Of the
+        others only words wait: what the block must remember is written at once, however little is left of the budget,
+        and so is the comment on a removal.
         """
-
-        def waits(action: Action) -> float:
-            block = facts.blocks.get(action.identity.number)
-            words = isinstance(action, Tell) and block is not None and block.memory == action.memory
-            return self.pace.wait(action.identity) if words else 0.0
-
-        waiting = {a: wait for a in decision.actions if (wait := waits(a))}
+        readback, budget = self.parts.sources.readback, self.parts.sources.github.content
+        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
+        readback.read(listed - told)
+        waiting: dict[Action, float] = {}
+        planned = sum(isinstance(a, Tell | TakeLabelOff | Conclude) and not _words(a, facts) for a in decision.actions)
         for action in decision.actions:
-            if isinstance(action, Tell) and action not in waiting:
+            wait = self.backoff.wait(action, now)
+            if isinstance(action, Tell):
+                wait = max(wait, readback.wait(action.identity, (action.text, action.memory)))
+            if _words(action, facts):
+                wait = max(wait, self.pace.wait(action.identity), budget.wait(planned))
+                planned += not wait
+            if wait:
+                waiting[action] = wait
+            elif isinstance(action, Tell):
                 self.pace.edited(action.identity)
         actions = tuple(a for a in decision.actions if a not in waiting)
         return replace(decision, actions=actions), min(waiting.values(), default=None)
@@ -238,15 +291,13 @@ class Reconciler:
                 found.append(events.of_action(each.action, target.rows, target.now))
             if each.receipt:
                 found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
-        statuses = dict(target.statuses)
+        statuses = self._delivered(decision, target.statuses)
         for each in done:
             if isinstance(each.action, Conclude) and each.receipt:
                 identity, receipt = each.action.identity, each.receipt
-                if not receipt.clean:
-                    left = reasons.left(each.action.reason, receipt.left)
-                    statuses[identity] = replace(statuses[identity], reason=left)
-                elif each.action.final:
-                    statuses[identity] = removed_status(statuses[identity], each.action)
+                if receipt.clean and each.action.final and each.error is None:
+                    removed = removed_status(statuses[identity], each.action)
+                    statuses[identity] = undelivered(removed, None, receipt.untold, "")
         for identity, status in statuses.items():
             before, known = seen.before.get(identity), seen.known.get(identity, ())
             statuses[identity] = events.dated(status, before, known, target.now)
@@ -274,21 +325,30 @@ class Reconciler:
         board.repositories[repository.name] = RepositoryHealth(repository.name, repository.slug, read_at)
         board.now = target.now
 
-    def _next(self, repository: Repository, facts: Facts, decision: Decision, done: Sequence[Done]) -> float | None:
+    def _next(
+        self,
+        repository: Repository,
+        facts: Facts,
+        decision: Decision,
+        done: Sequence[Done],
+        everybody: Sequence[GreenroomError],
+    ) -> float | None:
+        """Seconds until the next pass. Raises the error that concerns everybody, once nothing else moves.
+
+        What failed for one preview never raises: an error slows the repository down and alarms whoever looks at it.
+        """
         freshness = self.parts.sources.freshness
-        failed = [d.error for d in done if d.error]
-        if decision.actions and len(decision.actions) > len(failed) + len(_stuck(done)):
-            return AGAIN  # the others go on; what failed says so when nothing else moves
-        if failed:
-            raise next((e for e in failed if isinstance(e, RetryLater)), failed[0])
-        for receipt in (d.receipt for d in done if d.receipt and not d.receipt.clean):
-            raise Doubt(f"Something is left of {repository.name}#{receipt.identity.number}: {', '.join(receipt.left)}.")
-        if decision.actions:
+        failed = [d for d in done if d.error or (d.receipt and not d.receipt.clean)]
+        unread = [d.unread for d in done if d.unread is not None]
+        if len(decision.actions) > len(failed) + len(unread):
             return AGAIN
+        if everybody:
+            raise next((e for e in everybody if isinstance(e, RetryLater)), everybody[0])
         repository_id = facts.listing.repository_id
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
-        stale = bool(facts.stale) or _doubtful(facts) or freshness.unseen(repository_id, seen)
+        stale = bool(facts.stale or facts.listing.doubts) or _doubtful(facts) or freshness.unseen(repository_id, seen)
         waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
+        waits += [self.backoff.next(repository_id, self.now()), *(max(AGAIN, wait) for wait in unread)]
         return min((w for w in waits if w is not None), default=None)
 
     def _poll(self, repository: Repository, decision: Decision) -> float | None:
@@ -326,12 +386,15 @@ def _doubtful(facts: Facts) -> bool:
     listed = {p.identity for p in facts.listing.pull_requests}
     return any(
         isinstance(c, str) or (c.pull_request.state is State.OPEN and c.pull_request.identity not in listed)
-        for c in facts.confirmed.values()
+        for number, c in facts.confirmed.items()
+        if number not in facts.hidden
     )
 
 
-def _stuck(done: Sequence[Done]) -> list[Done]:
-    return [d for d in done if d.error is None and d.receipt and not d.receipt.clean]
+def _words(action: Action, facts: Facts) -> bool:
+    """Whether a comment changes in its words only: no warning, no choice, no decision, and it is there already."""
+    block = facts.blocks.get(action.identity.number)
+    return isinstance(action, Tell) and block is not None and block.memory == action.memory
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:

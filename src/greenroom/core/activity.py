@@ -2,6 +2,10 @@
 
 Activity is a push, comment, review, reopening, marking ready, or a request for review by a person. `updated_at` is not:
 bots, label edits and our own comment move it. https://docs.github.com/en/rest/issues/timeline
+
+Each counts from when others could see it: a review from its submission, a push from when we first saw its head. GitHub
+does not tell when a commit was pushed, only when it was made, which may be days earlier, or in the future by a clock
+that is wrong.
 """
 
 from __future__ import annotations
@@ -9,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.core import labels
 from greenroom.core.catalogue import Lifetime
-from greenroom.core.model import Kind, Memory, PullRequest
+from greenroom.core.model import Activity, Kind, Memory, PullRequest
 from greenroom.core.rows import Row
 
 
@@ -29,17 +34,40 @@ NEVER = Expiry(None)
 
 
 def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
-    """The last time that a person did something; at least when the running commit was first seen by us.
+    """The last time that a person did something; at least when the running, or waiting, commit was first seen by us.
 
     A person who puts the label on wants the preview: that counts too.
     """
-    people = (a.at for a in pull_request.activities if a.actor.kind is Kind.PERSON and a.actor.login != me)
+    people = (_at(a, pull_request, row) for a in pull_request.activities if _by_a_person(a, me))
     labelled = (
         e.at
         for e in pull_request.label_events
-        if e.added and e.label == row.naming.label and e.actor.kind is Kind.PERSON
+        if e.added and labels.same(e.label, row.naming.label) and e.actor.kind is Kind.PERSON
     )
-    return max((*people, *labelled, row.head_since, row.created))
+    pushed: tuple[datetime, ...] = (
+        (row.waiting_since,) if row.waiting_since and pull_request.head_sha == row.waiting_head else ()
+    )
+    return max((*people, *labelled, *pushed, row.head_since, row.created))
+
+
+def _by_a_person(activity: Activity, me: str) -> bool:
+    return activity.actor.kind is Kind.PERSON and activity.actor.login != me
+
+
+def _at(activity: Activity, pull_request: PullRequest, row: Row) -> datetime:
+    """Return when an activity counts from. No commit is newer than the first look at the head that it is part of."""
+    if activity.kind == "committed" and pull_request.head_sha == row.head_sha:
+        return min(activity.at, row.head_since)
+    return activity.at
+
+
+def overdue(row: Row, lifetime: Lifetime, expires: datetime | None, now: datetime) -> bool:
+    """Return whether a preview has outlived its lifetime, by its age or by `expires`, the time that activity gives it.
+
+    What is held does not expire, however old it is: only this tells people of it.
+    """
+    aged = lifetime.max_age is not None and now >= row.created + lifetime.max_age
+    return aged or (expires is not None and now >= expires)
 
 
 def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memory, me: str, now: datetime) -> Expiry:
@@ -48,9 +76,10 @@ def expiry(pull_request: PullRequest, row: Row, lifetime: Lifetime, memory: Memo
     Nothing is due that was not warned of at least `warn_before` ago. A warning is one for this very time only when it
     was given inside the window before it: activity moves the window on, and the old warning is void.
     """
-    active = last_activity(pull_request, row, me)
+    seen = pull_request.head_sha in (row.head_sha, row.waiting_head)
+    active = last_activity(pull_request, row, me) if seen else now
     times: list[tuple[datetime, str]] = []
-    if lifetime.inactive_after and lifetime.keep_label not in pull_request.labels:
+    if lifetime.inactive_after and not labels.carries(pull_request.labels, lifetime.keep_label):
         times.append((active + lifetime.inactive_after, "inactive"))
     if lifetime.max_age:
         times.append((row.created + lifetime.max_age, "age"))

@@ -55,7 +55,7 @@ def admitted(verdicts: Mapping[Identity, Verdict], facts: Facts, platform: Platf
     for _, identity, verdict in sorted(new, key=lambda n: n[:2]):
         if reached := count.full(identity, verdict.row.author, platform.limits):
             position += 1
-            result[identity] = Stay(Stage.QUEUED, reasons.queued(position, *reached))
+            result[identity] = Stay(Stage.QUEUED, reasons.queued(*reached), position=position)
         else:
             count.add(identity, verdict.row.author)
     return result

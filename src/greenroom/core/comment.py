@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenroom.core.codec import dumped, loaded
-from greenroom.core.model import Block, Comment, Identity, Memory
+from greenroom.core.model import Block, Comment, Identity, Memory, PullRequest
 from greenroom.core.rows import Choice
 
 VERSION = 1
 _LINE = re.compile(r"<!-- greenroom:(\d+) (\S+) (\d+) (\d+) (\S+) (\S+) ([0-9a-f]{64}) -->")
+
+_SIGNED = re.compile(r"(?<!\S)(\S+) (\S+) ([0-9a-f]{64}) -->")  # from the start of a word: linear in any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,23 @@ class Signer:
             if key.id == key_id and hmac.compare_digest(mac, self._mac(key, identity, comment.id, payload)):
                 return _block(payload, stale_key=key is not self.key)
         return None
+
+    def ours(self, identity: Identity, pull_request: PullRequest, known: int | None) -> Comment | None:
+        """Our one comment on this pull request: by its id and author, by its signature, and only then by its marker.
+
+        People put words before it or edit its marker. The signature names the id of its comment, so a copy of the line
+        elsewhere is not ours.
+        """
+        by_id = next((c for c in pull_request.mine if c.id == known), None)
+        signed = next((c for c in pull_request.mine if self._signed(identity, c)), None)
+        return by_id or signed or pull_request.comment
+
+    def _signed(self, identity: Identity, comment: Comment) -> bool:
+        keys = {key.id: key for key in (self.key, *self.older)}
+        return any(
+            key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload))
+            for payload, key_id, mac in _SIGNED.findall(comment.body)
+        )
 
     def _mac(self, key: Key, identity: Identity, comment_id: int, payload: str) -> str:
         signed = [VERSION, self.host, self.installation, identity.repository_id, identity.number, comment_id, payload]

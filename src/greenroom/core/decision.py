@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.core import reasons
 from greenroom.core.actions import Action, Change, Conclude, Start
 from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.desired import desired
+from greenroom.core.desired import at_least_private, desired
 from greenroom.core.links import Neighbours
 from greenroom.core.model import Facts, Identity, RowSet
 from greenroom.core.plan import Plan, plan
@@ -28,28 +28,37 @@ class Decision:
     statuses: dict[Identity, Status]
 
 
-def postponed(decision: Decision) -> frozenset[Identity]:
+def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> frozenset[Identity]:
     """Who waits when the rows of this decision do not all fit: half of what starts; once nothing starts, half of what
-    changes; and nobody once rows only go, for what goes must go.
+    changes; and nobody once rows only go, for what goes must go. Those who are `waiting` already change no more.
     """
-    rows = [(a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change)]
+    rows = [
+        (a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change) and a.identity not in waiting
+    ]
     last = [i for i, kind in rows if kind is Start] or [i for i, _ in rows]
     return frozenset(last[len(last) // 2 :])
 
 
 def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
-    """What stays exactly as it is, and why: for the reason that it had, or for want of room."""
+    """What stays exactly as it is, and why: for the reason that it had, or for want of room. Only secrecy follows: a
+    row that becomes private grows by nothing.
+    """
     found = {}
     for identity in waiting:
-        verdict, stage = wanted.verdicts[identity], Stage.HELD if facts.observed.row(identity) else Stage.QUEUED
-        found[identity] = replace(verdict, row=None) if isinstance(verdict, Stay) else Stay(stage, reasons.no_room())
+        verdict, row = wanted.verdicts[identity], at_least_private(identity, facts)
+        stays = verdict if isinstance(verdict, Stay) else Stay(Stage.HELD if row else Stage.QUEUED, reasons.no_room())
+        found[identity] = replace(stays, row=row)
     return found
 
 
 def row_set(facts: Facts, repository: Repository) -> RowSet:
-    """The repository's row set as the engine has it, or an empty one."""
+    """The repository's row set as the engine has it, or an empty one.
+
+    An empty one goes on from the generation of a former repository of the same name, whose place it may take.
+    """
     known = facts.observed.sets.get(facts.listing.repository_id)
-    return known or RowSet(facts.listing.repository_id, repository.name)
+    before = (r.generation for r in facts.observed.sets.values() if r.repository == repository.name)
+    return known or RowSet(facts.listing.repository_id, repository.name, max(before, default=0))
 
 
 def decide(
@@ -66,7 +75,7 @@ def decide(
     wanted = desired(facts, platform, repository, now)
     wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
     planned = plan(wanted, facts.observed, row_set(facts, repository), now)
-    told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed))
+    told = Told(facts, platform, repository, wanted, planned, Neighbours.of(facts.observed), now)
     seen = statuses(told)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, Conclude) and a.final)
     return Decision(wanted, planned, (*planned.actions, *tells(told, seen, concluded)), seen)

@@ -6,19 +6,19 @@ The engine's previews of a repository that no list mentions get a verdict too, s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core import caps, commands, gates, images, links, lives, names, reasons, rowsets
+from greenroom.core import caps, commands, gates, images, labels, links, lives, names, reasons, rowsets
 from greenroom.core.activity import Expiry, expiry
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.links import Neighbours
-from greenroom.core.model import Facts, Identity, Memory, Observed, PullRequest
+from greenroom.core.model import Cause, Confirmation, Facts, Identity, Memory, Observed, PullRequest, RowSet
 from greenroom.core.removal import removal
 from greenroom.core.rows import Choice, Link, Row
 from greenroom.core.status import Reason, Stage
-from greenroom.core.verdicts import Desired, Run, Stay, Verdict
+from greenroom.core.verdicts import Desired, Go, Run, Stay, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,17 @@ class _Pass:
     held: frozenset[Identity]
     around: Neighbours
     awake: Set[Identity]
+    former: tuple[str, ...] = ()
 
 
 def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
     """What should be, for one repository. `now` is GitHub's clock."""
     if platform.repository(repository.name) is None:
-        gone = reasons.not_in_catalogue(repository.slug)
-        return Desired({i: Stay(Stage.HELD, gone, hold="not-in-catalogue") for i in held(facts)})
+        stays = _left(platform, repository)
+        return Desired({i: replace(stays, row=at_least_private(i, facts)) for i in held(facts)})
     around = Neighbours.of(facts.observed)
-    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake())
+    before = former(facts, repository)
+    ours = _Pass(facts, platform, repository, now, frozenset(held(facts)), around, around.awake(), before)
     listed = {p.identity: p for p in facts.listing.pull_requests}
     told = {i: _heard(p, facts, repository) for i, p in listed.items()}
     memories = {i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last) for i in listed}
@@ -48,15 +50,31 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
-        row = _row(facts, identity)
+        row = served_row(facts, identity)
         verdicts[identity] = _verdict(pull_request, row, ours)
         if row is not None and identity.number not in facts.stale:
             memory = remembered(identity.number, facts)
             expiries[identity] = expiry(pull_request, row, platform.lifetime, memory, facts.listing.me, now)
     for identity in ours.held - listed.keys():
-        row = _row(facts, identity)
-        verdicts[identity] = removal(identity, row.naming.label if row else platform.label, facts, None)
+        row = served_row(facts, identity)
+        found = removal(identity, row.naming.label if row else platform.label, facts, None)
+        verdicts[identity] = replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found
+    for identity, (stays, pull_request) in _never_started(facts, platform).items():
+        if identity not in verdicts:
+            verdicts[identity], listed[identity] = stays, pull_request
+            memories[identity] = remembered(identity.number, facts)
     return Desired(caps.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
+
+
+def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
+    """Pull requests that were told to wait and are closed, as a read by number says that is newer than the list."""
+    found = {}
+    for number in facts.told_to_wait:
+        identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
+        gone = removal(identity, platform.label, facts, None)
+        if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):
+            found[identity] = Stay(Stage.NONE, reasons.never_started(gone.reason)), answer.pull_request
+    return found
 
 
 def remembered(number: int, facts: Facts) -> Memory:
@@ -64,7 +82,7 @@ def remembered(number: int, facts: Facts) -> Memory:
     block = facts.blocks.get(number)
     if block is not None:
         return block.memory
-    row = _row(facts, Identity(facts.listing.repository_id, number))
+    row = served_row(facts, Identity(facts.listing.repository_id, number))
     return Memory(choices=row.choices if row else ())
 
 
@@ -87,7 +105,7 @@ def _heard(pull_request: PullRequest, facts: Facts, repository: Repository) -> c
 
 def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository) -> links.Seeker:
     """What the links of a pull request's preview are resolved from."""
-    row = _row(facts, pull_request.identity)
+    row = served_row(facts, pull_request.identity)
     return links.Seeker(
         platform,
         repository,
@@ -101,32 +119,93 @@ def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, reposito
     )
 
 
-def left(observed: Observed, platform: Platform) -> tuple[Repository, ...]:
-    """Repositories that are not in the catalogue any more and of which something is still held, without services."""
-    slugs = {r.slug.lower() for r in platform.repositories}
-    found = {}
-    for repository_id, rows in observed.sets.items():
-        alive = [p.row for i, p in observed.previews.items() if i.repository_id == repository_id]
-        row = next(iter((*rows.rows.values(), *alive)), None)
-        waits = row is not None or any(not w.told for w in rows.ledger.withdrawals)
-        slug = row.slug if row else rows.repository
-        if waits and platform.repository(rows.repository) is None and slug.lower() not in slugs:
-            found[rows.repository] = Repository(rows.repository, slug, ())
-    return tuple(found[name] for name in sorted(found))
+def left(observed: Observed, platform: Platform, ids: Mapping[str, int]) -> tuple[Repository, ...]:
+    """Return the repositories that nobody looks at any more and of which something is still held, without services.
+
+    They left the catalogue, or GitHub shows another repository under their name. `ids` are GitHub's ids of the
+    repositories of the catalogue by `owner/name` in lower case, as far as they were read: without the id it is not
+    known whether a repository is another one.
+    """
+    found = []
+    for repository_id, rows in sorted(observed.sets.items()):
+        if not _held(observed, rows):
+            continue
+        slug = _slug(observed, rows)
+        here = platform.repository(rows.repository) or _by_slug(platform, slug)
+        if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:
+            found.append((rows, slug))
+    names = [rows.repository for rows, _ in found] + [r.name for r in platform.repositories]
+    return tuple(
+        Repository(r.repository if names.count(r.repository) == 1 else former_name(r), slug, ()) for r, slug in found
+    )
+
+
+def left_rows(observed: Observed, name: str) -> RowSet | None:
+    """Return the row set of a repository that `left` gave this name, or None when the engine holds none."""
+    found = sorted(observed.sets.items())
+    exact = [rows for _, rows in found if former_name(rows) == name]
+    return next(iter([*exact, *(rows for _, rows in found if rows.repository == name)]), None)
+
+
+def former_name(rows: RowSet) -> str:
+    """Return how a repository is called while another one has its name: `shop@1296269`, with GitHub's id.
+
+    No repository of the catalogue has an `@` in its name.
+    """
+    return f"{rows.repository}@{rows.repository_id}"
+
+
+def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
+    """Return the previews of other repositories that had this one's name here and still use its names.
+
+    The repository was deleted and created again, another one took its name over on GitHub, or the configuration gave
+    the name to another one.
+    """
+    observed = facts.observed
+    found: list[str] = []
+    for repository_id, rows in sorted(observed.sets.items()):
+        if repository_id != facts.listing.repository_id and rows.repository == repository.name:
+            numbers = sorted(_held(observed, rows))
+            found += [f"{former_name(rows)}#{n}" for n in numbers]
+    return tuple(found)
+
+
+def _left(platform: Platform, repository: Repository) -> Stay:
+    """The verdict on every preview of a repository that `left` found."""
+    if _by_slug(platform, repository.slug):
+        return Stay(Stage.HELD, reasons.replaced(repository.slug), hold="replaced")
+    return Stay(Stage.HELD, reasons.not_in_catalogue(repository.slug), hold="not-in-catalogue")
+
+
+def _by_slug(platform: Platform, slug: str) -> Repository | None:
+    return next((r for r in platform.repositories if r.slug.lower() == slug.lower()), None)
+
+
+def _slug(observed: Observed, rows: RowSet) -> str:
+    """The repository's `owner/name` as its previews know it."""
+    alive = [p.row for i, p in observed.previews.items() if i.repository_id == rows.repository_id]
+    row = next(iter([*rows.rows.values(), *alive]), None)
+    return row.slug if row else rows.repository
+
+
+def _held(observed: Observed, rows: RowSet) -> set[int]:
+    """The numbers of the previews that the engine still holds of a row set's repository."""
+    found = {i.number for i in observed.previews if i.repository_id == rows.repository_id}
+    return found | rows.rows.keys() | {w.identity.number for w in rows.ledger.withdrawals if not w.told}
 
 
 def held(facts: Facts) -> set[Identity]:
     """What the engine still holds of this repository: previews, rows, and withdrawals not yet told."""
-    repository_id = facts.listing.repository_id
-    rows = facts.observed.sets.get(repository_id)
-    found = {i for i in facts.observed.previews if i.repository_id == repository_id}
-    if rows:
-        found |= {Identity(repository_id, number) for number in rows.rows}
-        found |= {w.identity for w in rows.ledger.withdrawals if not w.told}
-    return found
+    return in_engine(facts.observed, facts.listing.repository_id)
 
 
-def _row(facts: Facts, identity: Identity) -> Row | None:
+def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
+    """Return what the engine still holds of one repository."""
+    rows = observed.sets.get(repository_id) or RowSet(repository_id, "")
+    return {Identity(repository_id, number) for number in _held(observed, rows)}
+
+
+def served_row(facts: Facts, identity: Identity) -> Row | None:
     """The row that is served, or the one that a withdrawn preview was made from."""
     served = facts.observed.row(identity)
     preview = facts.observed.previews.get(identity)
@@ -135,42 +214,61 @@ def _row(facts: Facts, identity: Identity) -> Row | None:
 
 def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> str:
     """The label that counts for this pull request: the configured one, or that which its preview was made under."""
-    if row is None or platform.label in pull_request.labels:
+    if row is None or labels.carries(pull_request.labels, platform.label):
         return platform.label
     return row.naming.label
 
 
+def at_least_private(identity: Identity, facts: Facts) -> Row | None:
+    """Return the served row, private if its repository is: all that is followed of a preview in doubt.
+
+    Comments elsewhere link to what a row calls public, and what is not known to be public is private. A stale answer
+    makes nothing public.
+    """
+    served = facts.observed.row(identity)
+    return replace(served, private=served.private or facts.listing.private) if served else None
+
+
 def _verdict(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
+    found, identity, facts = _judged(pull_request, row, ours), pull_request.identity, ours.facts
+    if not isinstance(found, Stay):
+        return found
+    served = facts.observed.row(identity)
+    if served is None or identity.number in facts.stale or identity in facts.observed.foreign:
+        return replace(found, row=at_least_private(identity, facts))
+    return replace(found, row=_meanwhile(pull_request, served, ours))
+
+
+def _judged(pull_request: PullRequest, row: Row | None, ours: _Pass) -> Verdict:
     facts, platform = ours.facts, ours.platform
     identity = pull_request.identity
     label = label_of(pull_request, row, platform)
     if identity.number in facts.stale:
         return Stay(Stage.HELD if row else Stage.WAITING, reasons.stale())
-    if label not in pull_request.labels:
+    if not labels.carries(pull_request.labels, label):
         if identity in ours.held:
             return removal(identity, label, facts, pull_request)
-        like = next((name for name in sorted(pull_request.labels) if name.lower() == label.lower()), "")
-        return Stay(Stage.NONE, reasons.not_asked(label, like))
-    found = _asked(pull_request, row, ours, label)
-    if isinstance(found, Stay) and (served := facts.observed.row(identity)):
-        return replace(found, row=_meanwhile(pull_request, served, ours))
-    return found
+        return Stay(Stage.NONE, reasons.not_asked(label))
+    return _asked(pull_request, row, ours, label)
 
 
 def _asked(pull_request: PullRequest, row: Row | None, ours: _Pass, label: str) -> Run | Stay:
     """The verdict on a pull request that carries the label."""
     facts, platform, identity = ours.facts, ours.platform, pull_request.identity
-    if label != platform.label:
+    if not labels.same(label, platform.label):
         hold = f"config-label:{platform.label}"
         return Stay(Stage.HELD, reasons.config_label(label, platform.label), hold=hold)
     if owner := facts.observed.foreign.get(identity):
         return Stay(Stage.BLOCKED, reasons.engine_foreign(owner))
+    if row is None and ours.former:
+        return Stay(Stage.BLOCKED, reasons.name_in_use(ours.former))
     if isinstance(taken := _namespace_taken(identity, row, ours), Stay):
         return taken
     event = gates.gate(pull_request, label, platform, facts.permissions)
     if isinstance(event, Stay):
         return event
-    found = images.versions(ours.repository, pull_request, facts.images, row)
+    renew = rolled(identity, facts, platform)
+    found = images.versions(ours.repository, pull_request, facts.images, row, renew=renew)
     if isinstance(found, Stay):
         return found
     linked = links.resolved(seeker(pull_request, facts, platform, ours.repository), ours.around, facts.rights)
@@ -189,17 +287,18 @@ def _namespace_taken(identity: Identity, row: Row | None, ours: _Pass) -> Stay |
     return Stay(Stage.BLOCKED, reasons.namespace_taken(name))
 
 
-def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row | None:
+def _meanwhile(pull_request: PullRequest, row: Row, ours: _Pass) -> Row:
     """What is served while the version that was asked for waits: the one that runs, linked and awake as people say."""
-    if pull_request.identity in ours.facts.observed.foreign:
-        return None
     linked = links.resolved(
         seeker(pull_request, ours.facts, ours.platform, ours.repository), ours.around, ours.facts.rights
     )
     stands = replace(pull_request, head_sha=row.head_sha)
-    return _new_row(
-        stands, row, ours, images.Versions(row.versions), row.links if isinstance(linked, Reason) else linked
-    )
+    kept = row.links if isinstance(linked, Reason) else linked
+    stays = _new_row(stands, row, ours, images.Versions(row.versions), kept)
+    if pull_request.head_sha == row.head_sha:
+        return stays
+    since = row.waiting_since if row.waiting_head == pull_request.head_sha else ours.now
+    return replace(stays, waiting_head=pull_request.head_sha, waiting_since=since)
 
 
 def _new_row(
@@ -209,9 +308,9 @@ def _new_row(
     preview = ours.facts.observed.previews.get(identity)
     naming = names.naming(ours.platform, repository, pull_request.identity.number)
     same_head = row is not None and row.head_sha == pull_request.head_sha
-    kept = row if row is not None and same_head and not _rolled(identity, ours) else None
+    kept = row if row is not None and same_head and not rolled(identity, ours.facts, ours.platform) else None
     data = lives.data(row, preview, ours.now)
-    sleepy = ours.platform.lifetime.sleep_label in pull_request.labels
+    sleepy = labels.carries(pull_request.labels, ours.platform.lifetime.sleep_label)
     chosen, block = choices(identity.number, ours.facts), ours.facts.blocks.get(identity.number)
     sequence = row.sequence if row else 0
     new = Row(
@@ -246,10 +345,10 @@ def _new_row(
     return replace(new, open_to=opened, given=given)
 
 
-def _rolled(identity: Identity, ours: _Pass) -> bool:
-    """Whether a person let this preview take the present chart and settings before its next push."""
-    rows = ours.facts.observed.sets.get(identity.repository_id)
-    return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(ours.platform))
+def rolled(identity: Identity, facts: Facts, platform: Platform) -> bool:
+    """Whether a person let this preview take the present chart, settings and images before its next push."""
+    rows = facts.observed.sets.get(identity.repository_id)
+    return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(platform))
 
 
 def roll_key(platform: Platform) -> str:

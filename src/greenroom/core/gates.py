@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenroom.core import reasons
+from greenroom.core import labels, reasons
 from greenroom.core.catalogue import Platform
 from greenroom.core.model import Kind, LabelEvent, Permission, PullRequest
 from greenroom.core.status import Stage
@@ -17,7 +17,7 @@ from greenroom.core.verdicts import Stay
 
 def last_event(events: tuple[LabelEvent, ...], label: str) -> LabelEvent | None:
     """The last time that this label was put on or taken off, or None when GitHub shows neither."""
-    mine = [(e.at, i) for i, e in enumerate(events) if e.label == label]
+    mine = [(e.at, i) for i, e in enumerate(events) if labels.same(e.label, label)]
     return events[max(mine)[1]] if mine else None
 
 
@@ -30,7 +30,7 @@ def gate(
         return Stay(Stage.BLOCKED, reasons.label_without_event(label))
     if pull_request.fork:
         return Stay(Stage.BLOCKED, reasons.fork())
-    if pull_request.author.kind is Kind.BOT and pull_request.author.login not in platform.policy.bots:
+    if pull_request.author.kind is Kind.BOT and not _listed(pull_request.author.login, platform):
         return Stay(Stage.BLOCKED, reasons.bot_author(pull_request.author.login))
     if pull_request.draft and not platform.policy.drafts:
         return Stay(Stage.BLOCKED, reasons.draft())
@@ -40,8 +40,7 @@ def gate(
 def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Mapping[str, Permission]) -> Stay | None:
     login = event.actor.login
     if event.actor.kind is Kind.BOT:
-        listed = login in platform.policy.bots
-        return None if listed else Stay(Stage.BLOCKED, reasons.bot_labelled(login))
+        return None if _listed(login, platform) else Stay(Stage.BLOCKED, reasons.bot_labelled(login))
     if event.actor.kind is Kind.NOBODY:
         return Stay(Stage.BLOCKED, reasons.labeller_gone(label))
     match permissions.get(login, Permission.UNKNOWN):
@@ -51,3 +50,8 @@ def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Ma
             return Stay(Stage.WAITING, reasons.permission_unknown(login))
         case _:
             return Stay(Stage.BLOCKED, reasons.may_not_label(login, label))
+
+
+def _listed(login: str, platform: Platform) -> bool:
+    """Return whether the configuration lists this bot; GitHub's logins are the same in every case, too."""
+    return any(login.casefold() == bot.casefold() for bot in platform.policy.bots)

@@ -1,14 +1,18 @@
-"""Which image each service of a preview should run: tags resolved to digests, the last good one kept meanwhile."""
+"""Which image each service of a preview should run: tags resolved to digests, the last good one kept meanwhile.
+
+The same head keeps the same versions: while the base branch moves on, GitHub makes new merge commits, which CI builds
+only at the next push, and a pull request that is retargeted touches other services. What runs was built and tried.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from greenroom.core import reasons
 from greenroom.core.catalogue import ImageFrom, Repository, Service
-from greenroom.core.model import ImageState, Missing, Present, PullRequest, Unknown
+from greenroom.core.model import ImageState, Present, PullRequest, Unknown
 from greenroom.core.rows import Row, Version
 from greenroom.core.status import Reason, Stage
 from greenroom.core.verdicts import Stay
@@ -36,17 +40,28 @@ def touched(service: Service, pull_request: PullRequest) -> bool:
 def commit(service: Service, pull_request: PullRequest) -> str | None:
     """The commit whose image a service runs: the base branch's when the pull request does not touch the service.
 
-    None while GitHub has no merge commit.
+    None while GitHub has no merge commit of this head.
     """
     if not touched(service, pull_request):
         return pull_request.base_sha
     return pull_request.merge_sha if service.image.built_from is ImageFrom.MERGE else pull_request.head_sha
 
 
-def references(repository: Repository, pull_request: PullRequest) -> tuple[str, ...]:
-    """The image references to look up for one pull request, in the order of the services."""
-    wanted = ((s, commit(s, pull_request)) for s in repository.services)
-    return tuple(s.image.reference(sha, pull_request.identity.number) for s, sha in wanted if sha)
+def references(
+    repository: Repository, pull_request: PullRequest, row: Row | None = None, *, renew: bool = False
+) -> tuple[str, ...]:
+    """The image references to look up for one pull request, in the order of the services.
+
+    The reference of a kept version shows whether its tag was pushed again; `renew` asks for newer ones too.
+    """
+    kept = _kept(repository, pull_request, row)
+    found: list[str] = []
+    for service in repository.services:
+        known, wanted = kept.get(service.name), commit(service, pull_request)
+        found += [known.reference] if known else []
+        if wanted and (known is None or renew):
+            found.append(service.image.reference(wanted, pull_request.identity.number))
+    return tuple(dict.fromkeys(found))
 
 
 def merge_reference(service: Service, pull_request: PullRequest) -> str | None:
@@ -57,43 +72,90 @@ def merge_reference(service: Service, pull_request: PullRequest) -> str | None:
 
 
 def versions(
-    repository: Repository, pull_request: PullRequest, images: Mapping[str, ImageState], row: Row | None
+    repository: Repository,
+    pull_request: PullRequest,
+    images: Mapping[str, ImageState],
+    row: Row | None,
+    *,
+    renew: bool = False,
 ) -> Versions | Stay:
-    """What each service should run, or why the preview waits. A digest that a row already carries stays."""
-    pinned = {(v.service, v.reference): v for v in row.versions} if row else {}
-    same_head = row is not None and row.head_sha == pull_request.head_sha
-    kept = {v.service: v for v in row.versions} if row and same_head else {}
-    found, missing, note = [], [], None
+    """What each service should run, or why the preview waits.
+
+    A digest that a row already carries stays, even when another image is pushed under its tag, until a person asks for
+    the present one (`renew`).
+    """
+    kept = _kept(repository, pull_request, row)
+    found, missing = [], []
+    note = reasons.every_service(pull_request.changed_files) if _unlisted(repository, pull_request) else None
     for service in repository.services:
-        if not touched(service, pull_request) and service.name in kept:
-            found.append(kept[service.name])  # the base branch moves on; what was taken from it stays until a push
-            continue
-        sha = commit(service, pull_request)
-        if sha is None:
-            return Stay(Stage.WAITING, reasons.no_merge_commit())
-        reference = service.image.reference(sha, pull_request.identity.number)
-        state = images.get(reference, Unknown(f"The registry was not asked for {reference}."))
-        if known := pinned.get((service.name, reference)):
-            found.append(known)
-            if isinstance(state, Present) and state.digest != known.digest:
-                note = reasons.tag_moved(reference)
-        elif isinstance(state, Present):
-            found.append(Version(service.name, sha, reference, state.digest))
-        elif isinstance(state, Missing):
-            missing.append(service)
+        known = kept.get(service.name)
+        if known is None or renew:
+            look = _looked_up(service, pull_request, images, known)
+            if isinstance(look, Stay):
+                return look
+            if look is None:
+                missing.append(service)
+            else:
+                found.append(look)
         else:
+            found.append(known)
+            state = images.get(known.reference)
+            if isinstance(state, Present) and state.digest != known.digest:
+                note = reasons.tag_moved(known.reference)
+    return _waiting(missing, pull_request, images, row, note) if missing else Versions(tuple(found), note)
+
+
+def _kept(repository: Repository, pull_request: PullRequest, row: Row | None) -> dict[str, Version]:
+    """Return the versions that stay: of the same head, unless the configuration now means another image."""
+    if row is None or row.head_sha != pull_request.head_sha:
+        return {}
+    made_from = {s.name: (s.image, s.paths) for s in row.services}
+    known = {v.service: v for v in row.versions}
+    found = {}
+    for service in repository.services:
+        version, sha = known.get(service.name), commit(service, pull_request)
+        reference = service.image.reference(sha, pull_request.identity.number) if sha else ""
+        same = made_from.get(service.name) == (service.image, service.paths)
+        if version and (same or version.reference == reference):
+            found[service.name] = version
+    return found
+
+
+def _looked_up(
+    service: Service, pull_request: PullRequest, images: Mapping[str, ImageState], known: Version | None
+) -> Version | Stay | None:
+    """Return the version that the registry has now, else the known one; None when it is to be built yet."""
+    sha = commit(service, pull_request)
+    wanted = [(sha, service.image.reference(sha, pull_request.identity.number))] if sha else []
+    wanted += [(known.sha, known.reference)] if known else []
+    for commit_sha, reference in wanted:
+        state = images.get(reference, Unknown(f"The registry was not asked for {reference}."))
+        if isinstance(state, Present):
+            return Version(service.name, commit_sha, reference, state.digest)
+        if isinstance(state, Unknown):
             return Stay(Stage.WAITING, reasons.registry_unknown(state.why))
-    if missing:
-        return _waiting(missing, pull_request, images, row)
-    return Versions(tuple(found), note)
+    if known or sha:
+        return known
+    return Stay(Stage.WAITING, reasons.no_merge_commit(conflicts=pull_request.conflicts))
+
+
+def _unlisted(repository: Repository, pull_request: PullRequest) -> bool:
+    """Return whether every service counts as touched only because not all changed files are known."""
+    return pull_request.changed is None and bool(pull_request.base_sha) and any(s.paths for s in repository.services)
 
 
 def _waiting(
-    missing: list[Service], pull_request: PullRequest, images: Mapping[str, ImageState], row: Row | None
+    missing: list[Service],
+    pull_request: PullRequest,
+    images: Mapping[str, ImageState],
+    row: Row | None,
+    note: Reason | None,
 ) -> Stay:
     wanted = [s.image.reference(commit(s, pull_request) or "", pull_request.identity.number) for s in missing]
     for service, reference in zip(missing, wanted, strict=True):
         merge = merge_reference(service, pull_request)
         if merge and isinstance(images.get(merge), Present):
             return Stay(Stage.WAITING, reasons.merge_image_only(reference, merge))
-    return Stay(Stage.WAITING, reasons.waiting_for_image(wanted, row.head_sha[:7] if row else ""))
+    merged = any(s.image.built_from is ImageFrom.MERGE and touched(s, pull_request) for s in missing)
+    reason = reasons.waiting_for_image(wanted, row.head_sha[:7] if row else "", merged=merged)
+    return Stay(Stage.WAITING, replace(reason, text=f"{reason.text} {note.text}") if note else reason)

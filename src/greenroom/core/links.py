@@ -144,21 +144,42 @@ def _link(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Ac
     if choice is not None and choice.to == STAGING:
         return _staging(service, use, seeker, f"{choice.by} chose it")
     if choice is not None and choice.to != DEFAULT:
-        return _chosen(service, use, choice, seeker, around)
+        return _chosen(service, use, choice, seeker, around) or _unchanged(service, use, choice, seeker, around, access)
     if use.same_branch and _own(use, seeker) is None:
         return _pair(service, use, seeker, around, access)
     return _fallback(service, use, seeker)
 
 
-def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours) -> Link:
+def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours) -> Link | None:
+    """The link to the preview that a person chose; None while there is none that may be used."""
     number = int(choice.to)
     if _own(use, seeker) is not None and number == seeker.number:
         return _fallback(service, use, seeker)
     target = None if choice.refused else around.targets.get((use.service, number))
-    if target is None:  # one that may not be read is answered as one that does not exist, and is told nothing
-        why = f"until {use.service}#{number}, which {choice.by} chose, has a preview that may be used"
-        return _fallback(service, use, seeker, why, 0 if choice.refused else number)
-    return _to(service, use, target, seeker, f"{choice.by} chose it")
+    return _to(service, use, target, seeker, f"{choice.by} chose it") if target else None
+
+
+def _unchanged(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours, access: Access) -> Link:
+    """The link as it is now, until the chosen preview exists: a mistyped number must not cut a link that works.
+
+    A link that led to that very preview falls back, for it has lost its target. A preview that may not be read is
+    answered as one that does not exist, and its own comment is not told of it.
+    """
+    number = int(choice.to)
+    why = f"until {use.service}#{number}, which {choice.by} chose, has a preview that may be used"
+    wanted = 0 if choice.refused else number
+    now = next((k for k in seeker.known if (k.service, k.target) == (service, use.service)), None)
+    if now is not None and now.paired:
+        found = _pair(service, use, seeker, around, access)  # the rights of both authors are looked at again
+        if found.number:
+            return found if found.number == number else replace(found, why=why, wanted=wanted)
+    elif now is not None and now.number != number:
+        target = around.targets.get((use.service, now.number))
+        if target is not None:
+            return replace(_to(service, use, target, seeker, why), wanted=wanted)
+        if not now.number and not now.own:
+            return _staging(service, use, seeker, why, wanted)
+    return _fallback(service, use, seeker, why, wanted)
 
 
 def _pair(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Access) -> Link:
@@ -319,7 +340,10 @@ def seen_from_outside(rows: RowSet) -> dict[int, object]:
         n: (
             r.naming,
             r.services,
+            r.author,
             r.branch,
+            r.url,
+            r.private,
             r.mentions,
             r.sleepy,
             r.asleep,

@@ -43,9 +43,15 @@ class Actor:
     kind: Kind = Kind.PERSON
 
 
+UNKNOWN_LABEL = ""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """A label put on (`added`) or taken off, by whom and when."""
+    """A label put on (`added`) or taken off, by whom and when.
+
+    `label` is `UNKNOWN_LABEL` when GitHub no longer names it: that label was deleted in the repository.
+    """
 
     label: str
     added: bool
@@ -56,7 +62,8 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested;
-    `earlier` for something before what GitHub told.
+    `committed` for a commit, whose time is the one that its author's clock gave it; `earlier` for something before what
+    GitHub told.
     """
 
     kind: str
@@ -96,8 +103,10 @@ class PullRequest:
     """One pull request, read whole. `label_events` are all that concern labels, oldest first.
 
     `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
-    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, None when they are
-    not all known.
+    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, with those that
+    renamed files had before, None when they are not all known; `changed_files` is their number. `merge_sha` is GitHub's
+    merge commit of this very head, None while there is none; `conflicts` says that it cannot be made.
+    `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
     """
 
     identity: Identity
@@ -120,8 +129,11 @@ class PullRequest:
     comment: Comment | None = None
     base_sha: str = ""
     changed: frozenset[str] | None = None
+    changed_files: int = 0
+    conflicts: bool = False
     said: tuple[Said, ...] = ()
     mentions: tuple[str, ...] = ()
+    mine: tuple[Comment, ...] = ()
 
     @property
     def fork(self) -> bool:
@@ -131,7 +143,11 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page."""
+    """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page.
+
+    `doubts` are open pull requests of which something could not be read, with the sentence why. They are not in
+    `pull_requests`, and nothing is changed about them.
+    """
 
     repository_id: int
     slug: str
@@ -139,15 +155,21 @@ class Listing:
     me: str
     read_at: datetime
     pull_requests: tuple[PullRequest, ...]
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says."""
+    """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says.
+
+    `label_since` is when the label of its preview was made in the repository, read after the events of the pull
+    request; None while the repository has no such label.
+    """
 
     pull_request: PullRequest
     read_at: datetime
     closed_by: Actor | None = None
+    label_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,14 +343,28 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest `updated_at` that was ever read of a pull request, and the last event that asked for its preview."""
+
+    updated_at: datetime
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowSet:
-    """The whole set of rows of one repository, with its ledger; `generation` grows with each change."""
+    """The whole set of rows of one repository, with its ledger; `generation` grows with each change.
+
+    `watermarks` and the ids of our `comments` are by number. They are missing in what an older version wrote, and then
+    say nothing.
+    """
 
     repository_id: int
     repository: str
     generation: int = 0
     rows: Mapping[int, Row] = field(default_factory=dict)
     ledger: Ledger = Ledger()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)
+    comments: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,12 +391,16 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here."""
+    """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here.
+
+    `untold` says why the pull request's comment could not say so.
+    """
 
     identity: Identity
     checked: tuple[str, ...]
     left: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    untold: str = ""
 
     @property
     def clean(self) -> bool:
@@ -375,7 +415,10 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint or our own last write. `asked` are choices that did not come by a comment, by number.
+    older than a hint, than an earlier read or than our own last write. `asked` are choices that did not come by a
+    comment, by number, and `watermarks` the newest that was read of each pull request, in this pass or before.
+    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen. `hidden` are
+    the numbers that GitHub does not show although it shows the repository.
     """
 
     listing: Listing
@@ -388,3 +431,6 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
+    told_to_wait: frozenset[int] = frozenset()
+    watermarks: Mapping[int, Watermark] = field(default_factory=dict)
+    hidden: frozenset[int] = frozenset()

@@ -7,11 +7,11 @@ it, and a by-number read still says so -> removed -> nothing left, told. A doubt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from greenroom.core import breaker, reasons, rowsets
+from greenroom.core import breaker, labels, reasons, rowsets
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Withdraw
 from greenroom.core.links import different
 from greenroom.core.model import Cause, Health, Identity, Memory, Observed, Release, RowSet
@@ -142,7 +142,7 @@ class _Draft:
         old = self.rows.rows.get(identity.number)
         if old is None or verdict.row is None:
             return
-        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce, mentions=verdict.row.mentions)
+        new = replace(_chosen(old, verdict.row), nonce=verdict.row.nonce)
         if new != old:
             self.actions.append(Change(identity, new, _push(old, new) if _pushed(old, new) else _small(old, new)))
 
@@ -240,7 +240,13 @@ class _Draft:
         """Warn, then decide, then take the label off: each remembered in the comment before the next."""
         memory = desired.memories.get(identity, Memory())
         quiet = replace(memory, warned_at=None, expired_at=None, why="")
-        if identity.number not in self.rows.rows or isinstance(verdict, Go) or identity in self.holds:
+        if identity.number not in self.rows.rows or isinstance(verdict, Go):
+            return
+        if identity in self.holds:
+            # The comment of a held preview shows no warning, so an earlier one is void. A decided expiry is kept: the
+            # label may already be off, and the removal that follows needs its cause.
+            if memory != quiet and memory.expired_at is None:
+                self.memories[identity] = quiet
             return
         if identity not in desired.expiries:  # the read is too old to say
             return
@@ -252,14 +258,14 @@ class _Draft:
         elif expiry.due and memory.expired_at is None:
             self.memories[identity] = replace(memory, expired_at=self.now, why=expiry.why)
         elif expiry.due:
-            self._take_label_off(identity, expiry.why)
+            self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)
 
-    def _take_label_off(self, identity: Identity, why: str) -> None:
+    def _take_label_off(self, identity: Identity, why: str, on: Set[str]) -> None:
         if scope := self.expired.take(identity):
             self.holds[identity] = Hold("", reasons.its_turn(self.expired.limit(scope)))
             return
         label = self._label(identity)
-        self.actions.append(TakeLabelOff(identity, label, reasons.expired(why, label)))
+        self.actions.append(TakeLabelOff(identity, labels.spelling(on, label), reasons.expired(why, label)))
 
 
 def _pushed(old: Row, new: Row) -> bool:
@@ -273,6 +279,8 @@ def _pushed(old: Row, new: Row) -> bool:
 
 
 def _push(old: Row, new: Row) -> Reason:
+    if old.head_sha == new.head_sha and old.versions != new.versions:
+        return reasons.new_image(new.head_sha)
     if (old.head_sha, old.versions) != (new.head_sha, new.versions):
         return reasons.new_version(new.head_sha)
     return reasons.new_incarnation() if old.incarnation != new.incarnation else reasons.tried_again(new.nonce)
@@ -309,7 +317,9 @@ def _small(old: Row, new: Row) -> Reason:
 
 
 def _chosen(old: Row, new: Row) -> Row:
-    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom."""
+    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom, and what is
+    known of the pull request. Comments elsewhere link by `url` unless `private`, so these never wait.
+    """
     fresh = {(k.service, k.target, k.variables): k for k in new.links}
     moved = (fresh.get((k.service, k.target, k.variables), k) for k in old.links)
     kept = {s.name for s in old.services}
@@ -328,6 +338,13 @@ def _chosen(old: Row, new: Row) -> Row:
         renewed=new.renewed,
         choices=new.choices,
         sequence=new.sequence,
+        waiting_head=new.waiting_head,
+        waiting_since=new.waiting_since,
+        author=new.author,
+        url=new.url,
+        branch=new.branch,
+        private=new.private,
+        mentions=new.mentions,
     )
 
 

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
-from greenroom.core import images, links
+from dataclasses import dataclass
+
+from greenroom.core import images, labels, links
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
-from greenroom.core.desired import held, label_of, remembered, seeker
+from greenroom.core.desired import held, in_engine, label_of, remembered, rolled, seeker, served_row
 from greenroom.core.gates import last_event
-from greenroom.core.model import Facts, Kind, PullRequest, Said
+from greenroom.core.model import Facts, Identity, Kind, Observed, PullRequest, Said
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The pull requests that are read to their last comment: others may have hundreds that concern nobody here.
+
+    Those are the ones that carry the label, and those of which something exists. Our own comment stands only where
+    the label was at some time, so a pull request that had it is followed too: what it was told must not stay untrue.
+    """
+
+    label: str
+    held: frozenset[Identity] = frozenset()
+
+    @classmethod
+    def of(cls, observed: Observed, platform: Platform) -> Followed:
+        """Return what is followed now, in all repositories."""
+        ids = {*observed.sets, *(i.repository_id for i in observed.previews)}
+        return cls(platform.label, frozenset(i for r in ids for i in in_engine(observed, r)))
+
+    def __call__(self, pull_request: PullRequest) -> bool:
+        """Return whether all of its comments matter."""
+        names = {*pull_request.labels, *(e.label for e in pull_request.label_events)}
+        return pull_request.identity in self.held or labels.carries(names, self.label)
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
-    """Pull requests to read by number: held by the engine, but not listed as open and labelled."""
+    """Pull requests to read by number: held by the engine, but not listed as open and labelled; told to wait, but not
+    listed at all.
+
+    Those that are listed and could not be read are in doubt, whatever their number would say.
+    """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    return tuple(sorted(i.number for i in held(facts) - labelled))
+    listed = {p.identity.number for p in facts.listing.pull_requests}
+    found = {i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)
+    return tuple(sorted(found - facts.listing.doubts.keys()))
+
+
+def label(number: int, facts: Facts, platform: Platform) -> str:
+    """The label that a removal of this preview is about: the one that it was made under."""
+    identity = Identity(facts.listing.repository_id, number)
+    row = served_row(facts, identity)
+    return row.naming.label if row else platform.label
 
 
 def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
@@ -21,7 +59,7 @@ def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[st
     events = (
         last_event(p.label_events, platform.label)
         for p in facts.listing.pull_requests
-        if platform.label in p.labels and not p.fork
+        if labels.carries(p.labels, platform.label) and not p.fork
     )
     labellers = {e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}
     return tuple(sorted(labellers | {one.by.login for one, _ in _pending(facts, platform, repository)}))
@@ -43,7 +81,7 @@ def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tu
     around = links.Neighbours.of(facts.observed)
     found: set[tuple[str, str]] = set()
     for pull_request in facts.listing.pull_requests:
-        if platform.label in pull_request.labels and not pull_request.fork:
+        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
             mine = seeker(pull_request, facts, platform, repository)
             for row in links.partners(mine, around):
                 found |= {(s, p) for s in (repository.slug, row.slug) for p in (mine.author, row.author)}
@@ -54,7 +92,7 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
     return [
         each
         for p in facts.listing.pull_requests
-        if platform.label in p.labels
+        if labels.carries(p.labels, platform.label)
         for known in [remembered(p.identity.number, facts)]
         for each in pending(p.said, known.choices, repository, known.heard)
     ]
@@ -62,15 +100,27 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
 
 def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
     """Images to look up: those of every labelled pull request that is not a fork's."""
-    wanted = (p for p in facts.listing.pull_requests if platform.label in p.labels and not p.fork)
-    return tuple(sorted({r for p in wanted for r in images.references(repository, p)}))
+    found: set[str] = set()
+    for pull_request in facts.listing.pull_requests:
+        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
+            row, renew = served_row(facts, pull_request.identity), rolled(pull_request.identity, facts, platform)
+            found.update(images.references(repository, pull_request, row, renew=renew))
+    return tuple(sorted(found))
+
+
+def files(facts: Facts, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
+    """Pull requests whose changed files the list does not tell, where they decide which image a service runs."""
+    if not any(s.paths for s in repository.services):
+        return ()
+    asked = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
+    return tuple(p for p in asked if p.changed is None and p.base_sha)
 
 
 def merge_references(facts: Facts, platform: Platform, repository: Repository, missing: set[str]) -> tuple[str, ...]:
     """What CI may have pushed instead of the missing images: tags of GitHub's merge commit."""
     found: set[str] = set()
     for pull_request in facts.listing.pull_requests:
-        if platform.label not in pull_request.labels or pull_request.fork:
+        if not labels.carries(pull_request.labels, platform.label) or pull_request.fork:
             continue
         for service in repository.services:
             wanted = service.image.reference(pull_request.head_sha, pull_request.identity.number)
@@ -81,6 +131,5 @@ def merge_references(facts: Facts, platform: Platform, repository: Repository, m
 
 
 def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
-    preview = facts.observed.previews.get(pull_request.identity)
-    row = facts.observed.row(pull_request.identity) or (preview.row if preview else None)
-    return label_of(pull_request, row, platform) in pull_request.labels
+    row = served_row(facts, pull_request.identity)
+    return labels.carries(pull_request.labels, label_of(pull_request, row, platform))

@@ -43,10 +43,7 @@ def _short(reference: str) -> str:
 # --- no preview, or not yet --------------------------------------------------------------------------------------
 
 
-def not_asked(label: str, like: str = "") -> Reason:
-    """`like` is a label that differs from the one that counts in its capitals only."""
-    if like:
-        return Reason("not-asked", f"The label `{code(like)}` is on; the one that counts is `{plain(label)}`.")
+def not_asked(label: str) -> Reason:
     return Reason("not-asked", "Nobody has asked for a preview.", f"Put the label `{plain(label)}` on to get one.")
 
 
@@ -106,13 +103,24 @@ def draft() -> Reason:
     return Reason("draft", "The pull request is a draft.", "Mark it ready for review to get a preview.")
 
 
-def waiting_for_image(missing: Sequence[str], last_good: str = "") -> Reason:
+def meanwhile(why: Reason, serving: str) -> Reason:
+    """Why a new version waits, and what becomes of the preview that is there. `serving` is the commit that answers."""
+    keeps = f"The present version, {serving[:7]}, keeps running." if serving else "What is deployed stays as it is."
+    fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
+    return Reason(why.code, f"{why.text} {keeps} New commits wait.", fix)
+
+
+def waiting_for_image(missing: Sequence[str], last_good: str = "", *, merged: bool = False) -> Reason:
+    """`merged`: CI builds GitHub's merge commit, at each push; a re-run of it builds the same merge commit again."""
     names = ", ".join(_short(m) for m in missing)
     keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""
+    moved = (
+        " If the base branch moved after CI ran, CI built an earlier merge commit: update the branch, or push a commit."
+    )
     return Reason(
         "image-missing",
         f"Waiting for image {names}.{keeps}",
-        "It starts by itself once CI has pushed it; see the checks of this pull request.",
+        f"It starts by itself once CI has pushed it; see the checks of this pull request.{moved if merged else ''}",
     )
 
 
@@ -125,11 +133,24 @@ def merge_image_only(missing: str, merge: str) -> Reason:
     )
 
 
-def no_merge_commit() -> Reason:
+def no_merge_commit(*, conflicts: bool) -> Reason:
+    if not conflicts:
+        return Reason(
+            "merge-commit-pending",
+            "GitHub is still computing the merge commit of this pull request, which `image.from: merge` needs.",
+            "Checked again soon.",
+        )
     return Reason(
         "no-merge-commit",
-        "GitHub has no merge commit for this pull request, which `image.from: merge` needs.",
+        "The branch conflicts with its base branch, so GitHub has no merge commit, which `image.from: merge` needs.",
         "Resolve the conflicts with the base branch.",
+    )
+
+
+def every_service(files: int) -> Reason:
+    return Reason(
+        "every-service",
+        f"GitHub does not list all {files:,} files that this pull request changes, so every service counts as changed.",
     )
 
 
@@ -137,10 +158,11 @@ def registry_unknown(why: str) -> Reason:
     return Reason("registry-unknown", plain(why, 300), "Asked again soon.")
 
 
-def queued(position: int, limit: int, scope: str) -> Reason:
+def queued(limit: int, scope: str) -> Reason:
+    """The place in the queue is not part of it: it changes with every preview that goes, the comment need not."""
     return Reason(
         "queued",
-        f"The limit of {limit} previews {scope} is reached; this one is number {position} in its repository's queue.",
+        f"The limit of {limit} previews {scope} is reached.",
         "It starts by itself when another preview goes: take the label off one that you are done with.",
     )
 
@@ -150,6 +172,17 @@ def engine_foreign(installation: str) -> Reason:
         "foreign",
         f"What runs under this preview's name belongs to another Greenroom installation, {plain(installation)}.",
         "Give the two installations different values of `namePrefix:`.",
+    )
+
+
+def name_in_use(previews: Sequence[str]) -> Reason:
+    """`previews` are those of a former repository of this name, as `greenroom release` takes them."""
+    shown = " ".join(previews[:10])
+    more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
+    return Reason(
+        "name-in-use",
+        f"Previews of a former repository of this name still use its names: {shown}{more}.",
+        f"It starts once they are gone. The platform team lets them go with `greenroom release {shown}`.",
     )
 
 
@@ -249,12 +282,16 @@ def tag_moved(reference: str) -> Reason:
     return Reason(
         "tag-moved",
         f"The tag {plain(reference)} now means another image than the one that runs.",
-        "Tags of previews must not move; push a new commit to get a new version.",
+        "Push a new commit to get a new version, or take that image with",
     )
 
 
 def new_version(sha: str) -> Reason:
     return Reason("new-version", f"Commit {sha[:7]} was pushed and its images exist.")
+
+
+def new_image(sha: str) -> Reason:
+    return Reason("new-image", f"The preview takes other images of commit {sha[:7]}.")
 
 
 def new_settings() -> Reason:
@@ -337,6 +374,26 @@ def expired(why: str, label: str) -> Reason:
     )
 
 
+def warning_undelivered(why: str) -> Reason:
+    return Reason(
+        "warning-undelivered",
+        f"The preview is due to expire, but nobody could be warned: {plain(why, 300)}",
+        "It runs on until the warning was delivered. Take the label off to remove it.",
+    )
+
+
+def expiry_refused(why: str) -> Reason:
+    return Reason(
+        "expiry-refused",
+        f"The preview expired, but Greenroom could not take the label off: {plain(why, 300)}",
+        "It runs on until that succeeds. Take the label off to remove it.",
+    )
+
+
+def comment_undelivered(why: str) -> Reason:
+    return Reason("comment-undelivered", f"The comment on the pull request is out of date: {plain(why, 300)}")
+
+
 # --- doubt: nothing changes --------------------------------------------------------------------------------------
 
 
@@ -352,6 +409,14 @@ def unconfirmed(why: str) -> Reason:
     )
 
 
+def not_shown() -> Reason:
+    return Reason(
+        "not-shown",
+        "GitHub shows this repository, but no longer this pull request (its author's account may be hidden).",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
+    )
+
+
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
@@ -364,6 +429,22 @@ def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
         f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
+        "Put it on again to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_deleted(label: str) -> Reason:
+    return Reason(
+        "label-deleted",
+        f"The label `{plain(label)}` was deleted in the repository, so nobody took it off this pull request.",
+        "Create the label again and put it on to keep the preview; the platform team lets it go with",
+    )
+
+
+def label_taken_by_ghost(label: str) -> Reason:
+    return Reason(
+        "label-taken-by-ghost",
+        f"The label `{plain(label)}` was taken off by an account that no longer exists.",
         "Put it on again to keep the preview; the platform team lets it go with",
     )
 
@@ -407,6 +488,14 @@ def not_in_catalogue(slug: str) -> Reason:
     )
 
 
+def replaced(slug: str) -> Reason:
+    return Reason(
+        "replaced",
+        f"GitHub shows another repository as {plain(slug)}: the one of this preview was deleted or renamed.",
+        "The preview runs on. If it should be removed, the platform team lets it go with",
+    )
+
+
 def breaker(count: int, limit: int, scope: str) -> Reason:
     return Reason(
         "breaker",
@@ -440,6 +529,11 @@ def closed(by: str) -> Reason:
 
 def merged(by: str) -> Reason:
     return Reason("merged", f"The pull request was merged{_by(by)}.")
+
+
+def never_started(why: Reason) -> Reason:
+    """A pull request was closed, or merged, before anything ran."""
+    return Reason(why.code, f"{why.text} No preview was started.", "Reopen it to get one." if why.fix else "")
 
 
 def unlabelled(label: str, by: str) -> Reason:

@@ -1,16 +1,39 @@
 """When a preview may go. The default answer is that it stays.
 
-A removal needs a by-number read, newer than the list, that says closed, or unlabelled by an event later than the last
-labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held and explained.
+A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabelled by an
+event later than the last labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
+and explained.
+
+Deleting a label in the repository looks like a person who unlabels each of its pull requests: GitHub writes `unlabeled`
+events with the deleter as the actor. So an event counts only if the label that it took off still exists, which is read
+after the event: a label that is missing, or was made after the event, is another one. What remains is the moment while
+GitHub deletes a label, if it unlabels the pull requests first: a pass in that moment could withdraw as many previews as
+the breaker lets go. Each of them is confirmed again before it is removed, and is held then.
 """
 
 from __future__ import annotations
 
-from greenroom.core import reasons
+from datetime import timedelta
+
+from greenroom.core import labels, reasons
 from greenroom.core.gates import last_event
-from greenroom.core.model import Cause, Confirmation, Facts, Identity, Kind, LabelEvent, Memory, PullRequest, State
+from greenroom.core.model import (
+    UNKNOWN_LABEL,
+    Cause,
+    Confirmation,
+    Facts,
+    Identity,
+    Kind,
+    LabelEvent,
+    Memory,
+    PullRequest,
+    State,
+)
 from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
+
+SAME_SECOND = timedelta(hours=1)
+"""How long an event that asked for the preview counts as the later one of a second."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
@@ -21,6 +44,8 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     answer = facts.confirmed.get(identity.number)
     if answer is None:
         return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
+    if identity.number in facts.hidden:  # no event will ever say that it may go, so a person may
+        return Stay(Stage.HELD, reasons.not_shown(), hold="not-shown")
     if isinstance(answer, str):
         return Stay(Stage.HELD, reasons.unconfirmed(answer))
     if not _newer_than_list(answer, facts, listed):
@@ -28,17 +53,30 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     pull_request = answer.pull_request
     if pull_request.identity != identity:
         return Stay(Stage.HELD, reasons.unconfirmed("another repository answered under this name."))
-    if pull_request.state is not State.OPEN:
-        return _closed(answer)
-    if label in pull_request.labels:
+    if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):
         return Stay(Stage.HELD, reasons.list_disagrees())
-    return _unlabelled(pull_request, label, facts)
+    found = _unlabelled(answer, label, facts) if pull_request.state is State.OPEN else _closed(answer)
+    if isinstance(found, Go) and _asked_since(found, answer, facts):
+        return Stay(Stage.HELD, reasons.stale())
+    return found
 
 
 def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:
     pull_request = answer.pull_request
     fresh = listed is None or pull_request.updated_at >= listed.updated_at
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
+
+
+def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
+    """Whether an event that asked for the preview is as late as the one that takes it away.
+
+    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told then, so
+    for an hour, which no replica lags, the preview stays.
+    """
+    mark = facts.watermarks.get(answer.pull_request.identity.number)
+    if mark is None or mark.asked_at is None or found.since > mark.asked_at:
+        return False
+    return answer.read_at - mark.asked_at < SAME_SECOND
 
 
 def _closed(answer: Confirmation) -> Go:
@@ -50,7 +88,8 @@ def _closed(answer: Confirmation) -> Go:
     return Go(Cause.CLOSED, reasons.closed(by), by, since)
 
 
-def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Stay:
+def _unlabelled(answer: Confirmation, label: str, facts: Facts) -> Go | Stay:
+    pull_request = answer.pull_request
     event = last_event(pull_request.label_events, label)
     if event is None or event.added:
         since = event.at.isoformat() if event else "never"
@@ -59,9 +98,31 @@ def _unlabelled(pull_request: PullRequest, label: str, facts: Facts) -> Go | Sta
     if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
         return Go(Cause.EXPIRED, reasons.expired(block.memory.why, label), "", event.at, block.memory.why)
     if event.actor.kind is Kind.PERSON:
+        if not _same_label(event, answer) or _followed_by_unknown(event, pull_request):
+            hold = f"label-deleted:{label}:{event.at.isoformat()}"
+            return Stay(Stage.HELD, reasons.label_deleted(label), hold=hold)
         return Go(Cause.UNLABELLED, reasons.unlabelled(label, event.actor.login), event.actor.login, event.at)
     hold = f"label-taken:{label}:{event.at.isoformat()}"
-    return Stay(Stage.HELD, reasons.label_taken_by_bot(label, event.actor.login), hold=hold)
+    gone = event.actor.kind is Kind.NOBODY
+    reason = reasons.label_taken_by_ghost(label) if gone else reasons.label_taken_by_bot(label, event.actor.login)
+    return Stay(Stage.HELD, reason, hold=hold)
+
+
+def _same_label(event: LabelEvent, answer: Confirmation) -> bool:
+    """Return whether the label that was taken off is the one that the repository has now.
+
+    Times of GitHub have whole seconds, so a label of the same second may be a new one: that is doubt.
+    """
+    return answer.label_since is not None and answer.label_since < event.at
+
+
+def _followed_by_unknown(event: LabelEvent, pull_request: PullRequest) -> bool:
+    """Return whether a later event is of a label that GitHub no longer names.
+
+    It may be ours: put on again after this event, and then deleted in the repository.
+    """
+    later = pull_request.label_events[pull_request.label_events.index(event) + 1 :]
+    return any(e.label == UNKNOWN_LABEL and e.at >= event.at for e in later)
 
 
 def _ours(event: LabelEvent, memory: Memory) -> bool:

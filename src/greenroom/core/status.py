@@ -77,7 +77,9 @@ class Status:
 
     `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs;
     `answer` says why the last command did nothing, `warning` when the preview goes by itself unless the reason does,
-    and `by_hand` names what people set in Argo CD. `since` is when it came to this stage for this reason.
+    and `by_hand` names what people set in Argo CD. `since` is when it came to this stage for this reason. `position` is
+    the place in its repository's queue, 0 outside of it; no comment says it, or one closing would rewrite all of them.
+    `overdue`: it is held until a person decides, and its lifetime is over.
     """
 
     identity: Identity
@@ -101,6 +103,8 @@ class Status:
     hold: str = ""
     warning: Reason | None = None
     by_hand: tuple[str, ...] = ()
+    position: int = 0
+    overdue: bool = False
 
     @property
     def number(self) -> int:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from greenroom.core import reasons
 from greenroom.core.actions import Tell
+from greenroom.core.activity import overdue
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.comment import visible
 from greenroom.core.links import SAME, Neighbours
@@ -35,6 +36,7 @@ class Told:
     desired: Desired
     plan: Plan
     around: Neighbours
+    now: datetime
 
 
 def statuses(told: Told) -> dict[Identity, Status]:
@@ -48,7 +50,7 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
     stage, reason = _stage(identity, verdict, preview, told)
     hold = told.plan.holds.get(identity)
     if hold:
-        stage, reason = Stage.HELD, hold.reason
+        stage, reason = Stage.HELD, reason if isinstance(verdict, Stay) else hold.reason
         if hold.key:
             name = f"{told.repository.name}#{identity.number}"
             reason = replace(reason, fix=f"{reason.fix} `greenroom release {name}`.")
@@ -75,7 +77,14 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         hold=hold.key if hold else "",
         warning=_warning(identity, told) if serves and stage is not Stage.EXPIRING and not hold else None,
         by_hand=tuple(name for name, _ in preview.by_hand) if preview else (),
+        position=verdict.position if isinstance(verdict, Stay) else 0,
+        overdue=bool(hold and hold.key and row and _overdue(identity, row, told)),
     )
+
+
+def _overdue(identity: Identity, row: Row, told: Told) -> bool:
+    expires = told.desired.expiry(identity).at
+    return overdue(row, told.platform.lifetime, expires, told.now)
 
 
 def _links(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Used, ...]:
@@ -119,13 +128,35 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
             stuck = preview.why if preview and preview.health is Health.REMOVING else ""
             return Stage.REMOVING, reasons.does_not_go(reason, stuck) if stuck else reason
         case Stay(stage=stage, reason=reason):
-            return stage, reason
+            return stage, _while_it_runs(verdict, preview, told)
         case Run(row=row, note=note):
             stage, reason = _running(row, preview, told)
             warning = _warning(identity, told) if stage is Stage.READY else None
             if warning:
                 return Stage.EXPIRING, warning
-            return (stage, note) if note and stage is Stage.READY else (stage, reason)
+            return stage, _with_note(identity, stage, reason, note, told)
+
+
+def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | None, told: Told) -> Reason:
+    """What is worth knowing of the versions instead of `ready`, and beside what failed: there it may be the way out."""
+    if note and note.code == "tag-moved":
+        note = replace(note, fix=f"{note.fix} `greenroom roll {told.repository.name}#{identity.number}`.")
+    if note and stage is Stage.FAILED:
+        return replace(reason, text=f"{reason.text} {note.text}", fix=f"{reason.fix} {note.fix}".rstrip())
+    return note if note and stage is Stage.READY else reason
+
+
+def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, told: Told) -> Reason:
+    """The reason of a verdict that keeps new commits from a preview, with what its people still have of it."""
+    waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
+    says_so = verdict.reason.code == "image-missing"
+    if preview is None or told.facts.observed.row(preview.identity) is None or not waits or says_so:
+        return verdict.reason
+    return reasons.meanwhile(verdict.reason, _serving(preview))
+
+
+def _serving(preview: ObservedPreview) -> str:
+    return next((s.sha for s in preview.services if s.ready), "")
 
 
 def _warning(identity: Identity, told: Told) -> Reason | None:
@@ -143,7 +174,7 @@ def _running(row: Row, preview: ObservedPreview | None, told: Told) -> tuple[Sta
         return Stage.ASLEEP, reasons.asleep(told.platform.lifetime.sleep_label)
     if preview is None or preview.health is Health.REMOVING:
         return Stage.STARTING, reasons.starting()
-    old = next((s.sha for s in preview.services if s.ready), "")
+    old = _serving(preview)
     match preview.health:
         case Health.FAILED:
             return Stage.FAILED, reasons.failed(preview.why, old, preview.fix)
@@ -192,9 +223,14 @@ def tells(told: Told, all_statuses: Mapping[Identity, Status], concluded: frozen
 
 
 def _waits(pull_request: PullRequest) -> bool:
-    """Whether our comment speaks of a preview that is to come, or is there."""
-    told = visible(pull_request.comment.body) if pull_request.comment and pull_request.comment.trusted else ""
-    return bool(told) and not told.startswith((_heading(Stage.REMOVED), _heading(Stage.NONE)))
+    """Whether our comment speaks of a preview that is to come, or is there. An edited one may say anything."""
+    comment, settled = pull_request.comment, (_heading(Stage.REMOVED), _heading(Stage.NONE))
+    if comment is None:
+        return False
+    if not comment.trusted:
+        return not any(heading in comment.body for heading in settled)
+    told = visible(comment.body)
+    return bool(told) and not told.startswith(settled)
 
 
 def _says(pull_request: PullRequest, text: str, memory: Memory, told: Told) -> bool:

@@ -26,7 +26,7 @@ async def leave(stage: Stage, eyes: Eyes) -> None:
         if number != waiting or name != "payments":
             stage.push_image(name, world.pull_request(f"shop/{name}", number).head_sha)
     world.comment("shop/storefront", storefront, f"/preview use catalog#{catalog}", "grace")
-    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", "Used by"), 40)
-    await until(lambda: eyes.says("storefront", storefront, "### Preview ready", "grace chose it"), 40)
-    await until(lambda: eyes.says("payments", failed, "### Preview failed"), 40)
-    await until(lambda: eyes.says("payments", waiting, "### Preview waiting", sha[:7]), 40)
+    await until(lambda: eyes.says("catalog", catalog, "ready", "Used by"), 40)
+    await until(lambda: eyes.says("storefront", storefront, "ready", "grace chose it"), 40)
+    await until(lambda: eyes.says("payments", failed, "failed"), 40)
+    await until(lambda: eyes.says("payments", waiting, "waiting", sha[:7]), 40)

@@ -1,30 +1,47 @@
-"""Look from outside: pages over HTTP, GitHub's own state, processes of the system, the database server's catalogue."""
+"""Observer of the demo: pages behind the comments' links, GitHub's state, the system's processes, PostgreSQL's catalog.
+
+It uses none of Greenroom's own functions, and builds no address: where a preview is, the comment says.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 
-from greenroom.core.model import Identity
 from greenroom.demo.stage import BOT, Stage
-from greenroom.local.names import mark_of
 
-Check = Callable[[], Awaitable[str]]
+T = TypeVar("T")
+SERVICE_ROW = re.compile(r"^\| (?P<service>[\w-]+) \| (?P<link>\S+) \| (?P<version>.*) \|$", re.MULTILINE)
+HEADING = "### Preview "
+
+
+SENTENCES = {
+    "waiting": r"Waiting for image \S+\. (The last good version, \w{7}, keeps serving\. )?It starts by itself once CI",
+    "ready": r"Everything answers\. \| service \| open ",
+    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and only the old one is on\."
+    r"|The configuration changed so that this preview would get other names"
+    r"|\d previews of this repository lost their label within an hour, and 3 go without a question; this one waits\.)",
+    "failed": r"\S.* Nothing serves\. ",
+    "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC: nobody has worked on it for 3 d\. ",
+    "removed": r"The (pull request was closed by \w+|preview expired: nobody worked on it)\. Nothing is left of it\. ",
+}
+"""What the comment says below each heading, as a regular expression over the comment in one line."""
 
 
 class NotSeen(Exception):
     """What a step had to see was not there; the text says what was."""
 
 
-async def until(check: Check, seconds: float = 20.0) -> str:
-    """What the check says once it holds. Raises `NotSeen` with its last complaint when the time is up."""
+async def until(check: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
+    """What the check returns once it holds. Raises `NotSeen` with its last complaint when the time is up."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
@@ -51,20 +68,37 @@ class Eyes:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self._led: dict[tuple[str, int], str] = {}
+        self._folders: dict[tuple[str, int], set[Path]] = defaultdict(set)
 
     # --- HTTP ---
 
     async def get(self, service: str, number: int, path: str = "/") -> httpx2.Response:
-        """A page of a preview, through the port that people use."""
-        host = f"{service}-pr-{number}.preview.localhost"
-        url = f"http://127.0.0.1:{self.stage.ports['previews']}{path}"
-        return await self.stage.client.get(url, headers={"host": host})
+        """Open a page of a preview, at the address that the comment names."""
+        return await self._ask("GET", service, number, path)
 
     async def post(self, service: str, number: int, path: str, data: object) -> httpx2.Response:
-        """Send JSON to a preview."""
-        host = f"{service}-pr-{number}.preview.localhost"
-        url = f"http://127.0.0.1:{self.stage.ports['previews']}{path}"
-        return await self.stage.client.post(url, headers={"host": host}, json=data)
+        """Send JSON to a preview, at the address that the comment names."""
+        return await self._ask("POST", service, number, path, data)
+
+    async def _ask(self, method: str, service: str, number: int, path: str, data: object = None) -> httpx2.Response:
+        self._worktrees_of(service, number)  # its folders are gone once it is removed
+        link = self.link(service, number)
+        where = urlsplit(link)
+        # Browsers take every name under localhost for this machine (RFC 6761), and not every resolver does.
+        demand((where.hostname or "").endswith(".localhost"), f"{link} leads away from this machine")
+        url = f"{where.scheme}://127.0.0.1:{where.port or 80}{path}"
+        return await self.stage.client.request(method, url, headers={"host": where.netloc}, json=data)
+
+    def link(self, service: str, number: int) -> str:
+        """Return where the comment leads, or where it led last once it names no address any more."""
+        comments = self.comments(service, number)
+        found = {m["service"]: m["link"] for text in comments for m in SERVICE_ROW.finditer(text) if m["link"] != "-"}
+        if service in found:
+            self._led[service, number] = found[service]
+        said = read(" ".join(comments[-1:]))[:300]
+        demand((service, number) in self._led, f"no comment leads to {service} of {service}#{number}: {said}")
+        return self._led[service, number]
 
     async def answers(self, service: str, number: int, path: str = "/") -> str:
         """The text of a page that answers 200."""
@@ -72,7 +106,7 @@ class Eyes:
         if response.status_code != 200:
             said = " ".join(self.comments(service, number)[-1:])
             raise NotSeen(
-                f"{service}-pr-{number}{path} answers {response.status_code}; its comment: {read(said)[:300]}"
+                f"{self.link(service, number)}{path} answers {response.status_code}; its comment: {read(said)[:300]}"
             )
         return response.text
 
@@ -100,11 +134,19 @@ class Eyes:
         demand(len(found) == 1, f"{repository}#{number} has {len(found)} comments of the bot")
         return found[0]
 
-    async def says(self, repository: str, number: int, *words: str) -> str:
-        """The one comment, once it holds all these words."""
+    async def says(self, repository: str, number: int, state: str, *words: str) -> str:
+        """The one comment, once its heading and sentence are those of this state, and it has these words."""
         text = self.comment(repository, number)
+        seen = read(text)
+        complain = f"the comment on {repository}#{number} does not say"
+        demand(seen.startswith(f"{HEADING}{state} "), f"{complain} {HEADING + state!r}: {seen[-300:]}")
+        sentence = SENTENCES[state]
+        demand(re.match(f"{HEADING}{state} {sentence}", seen), f"{complain} {sentence!r}: {seen[-300:]}")
+        if state == "ready":
+            down = [m["service"] for m in SERVICE_ROW.finditer(text) if m["link"] == "-" or "not ready" in m["version"]]
+            demand(not down, f"the comment on {repository}#{number} calls {down} not ready: {seen[-300:]}")
         for word in words:
-            demand(word in text, f"the comment on {repository}#{number} does not say {word!r}: {read(text)[-300:]}")
+            demand(word in text, f"{complain} {word!r}: {seen[-300:]}")
         return text
 
     def labels(self, repository: str, number: int) -> list[str]:
@@ -114,24 +156,49 @@ class Eyes:
     # --- the machine ---
 
     def processes(self, repository: str, number: int) -> dict[int, str]:
-        """Live processes of one preview: pid to command line, by the mark in their environment."""
-        identity = Identity(self.stage.world.repository(f"shop/{repository}").id, number)
-        mark = mark_of(self.stage.installation, self.stage.state, identity)
-        return _environments(f"GREENROOM_PREVIEW={mark}".encode())
+        """Live processes of one preview, pid to command line: those that run in a worktree of one of its commits."""
+        folders = self._worktrees_of(repository, number)
+        return {pid: _command(pid) for pid, folder in _working_folders() if folders & {folder, *folder.parents}}
+
+    def _worktrees_of(self, repository: str, number: int) -> set[Path]:
+        """Every folder that git has, or had when it was looked at, for a commit of a pull request."""
+        pull_request = self.stage.world.pull_request(f"shop/{repository}", number)
+        commits = {i.data["sha"] for i in pull_request.timeline if i.type == "PullRequestCommit"}
+        for note in (self.stage.shop.folder / repository / ".git" / "worktrees").glob("*"):
+            try:
+                if (note / "HEAD").read_text().strip() in commits:
+                    self._folders[repository, number].add(Path((note / "gitdir").read_text().strip()).parent)
+            except OSError:
+                continue  # git is making or forgetting it
+        return self._folders[repository, number]
+
+    async def price_index(self, number: int) -> tuple[int, int]:
+        """What the catalog's worker wrote into the preview's database: how often it ran, and the average price."""
+        databases = await self.databases("catalog", number)
+        demand(len(databases) == 1, f"catalog#{number} has {len(databases)} databases")
+        rows = await self._query(databases[0], "SELECT runs, average_cents FROM price_index")
+        demand(rows, f"the worker of catalog#{number} has written nothing")
+        return int(rows[0][0]), int(rows[0][1])
 
     async def databases(self, repository: str, number: int) -> list[str]:
         """Databases of one preview in PostgreSQL's own catalogue; none when no server was ever needed."""
-        import psycopg
-
-        note = self.stage.state / "postgres.json"
-        if not note.exists():
+        if not (self.stage.state / "postgres.json").exists():
             return []
-        password = json.loads(note.read_text())["password"]
-        url = f"postgresql://postgres:{password}@127.0.0.1:{self._database_port()}/postgres"
         prefix = f"gr_{self.stage.world.repository(f'shop/{repository}').id}_{number}_"
         query = "SELECT datname FROM pg_database WHERE starts_with(datname::text, %s)"
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            return [str(r[0]) for r in await (await connection.execute(query, (prefix,))).fetchall()]
+        return [str(r[0]) for r in await self._query("postgres", query, prefix)]
+
+    async def _query(self, database: str, query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
+        """Ask PostgreSQL itself. Raises `NotSeen` when it refuses."""
+        import psycopg
+
+        password = json.loads((self.stage.state / "postgres.json").read_text())["password"]
+        url = f"postgresql://postgres:{password}@127.0.0.1:{self._database_port()}/{database}"
+        try:
+            async with await psycopg.AsyncConnection.connect(url) as connection:
+                return await (await connection.execute(query, values)).fetchall()
+        except psycopg.Error as error:
+            raise NotSeen(f"PostgreSQL says of {database}: {str(error).strip()}") from None
 
     def _database_port(self) -> int:
         """PostgreSQL's own note of its port."""
@@ -154,23 +221,27 @@ class Eyes:
 
     async def gone(self, repository: str, number: int) -> str:
         """Nothing is left of a preview: no process, no database, no answer."""
+        demand(self._worktrees_of(repository, number), f"{repository}#{number} was never seen to run anywhere")
         left = self.processes(repository, number)
         demand(not left, f"{repository}#{number} still has processes: {sorted(left)}")
         databases = await self.databases(repository, number)
         demand(not databases, f"{repository}#{number} still has databases: {databases}")
         status = (await self.get(repository, number)).status_code
-        demand(status == 404, f"{repository}-pr-{number} still answers {status}")
+        demand(status == 404, f"{self.link(repository, number)} still answers {status}")
         return "no process, no database, its address answers 404"
 
 
-def _environments(mark: bytes) -> dict[int, str]:
-    found = {}
+def _working_folders() -> Iterator[tuple[int, Path]]:
+    """Each process of this machine with the folder that it works in, also one that was deleted. A zombie has none."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-                if state not in "ZX":
-                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            yield int(folder.name), Path(str((folder / "cwd").readlink()).removesuffix(" (deleted)"))
         except OSError:
             continue
-    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -44,7 +45,8 @@ SECRETS = {
 }
 CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
-START_SECONDS = 20.0
+START_SECONDS = 60.0  # a busy machine takes its time; one that failed says so at once
+PORTS = ("webhook", "dashboard", "admin", "metrics", "previews")  # what Greenroom listens on
 NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # everything that it talks to is on this machine
 ON_STAGING = "Sold on staging only"
 
@@ -119,6 +121,23 @@ class Stage:
             indent=2,
         )
 
+    async def open(self) -> None:
+        """Choose ports, and start Greenroom on them. Choose others when another program took one of them meanwhile."""
+        for tries_left in (2, 1, 0):
+            self.ports |= free_ports(PORTS)
+            if self.hooks:
+                self.hooks.url = f"http://127.0.0.1:{self.ports['webhook']}/webhook"
+            self.configure()
+            try:
+                await self.start()
+            except Failed as error:
+                self.kill()
+                taken = "Address already in use" in str(error) or not all(_is_free(self.ports[n]) for n in PORTS)
+                if not tries_left or not taken:
+                    raise
+            else:
+                return
+
     async def start(self) -> None:
         """Start `greenroom serve` and wait until its health port answers."""
         with (self.folder / "greenroom.log").open("ab") as output:
@@ -191,10 +210,7 @@ async def stage(
 
     GitHub's clock begins at `start`, by default now: it is shown beside times of this machine's clock.
     """
-    from greenroom.local.postmaster import free_port
-
     made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
-    names = ("webhook", "dashboard", "admin", "metrics", "previews", "payments")
     async with AsyncExitStack() as stack:
         if not keep and folder is None:
             stack.callback(shutil.rmtree, made, ignore_errors=True)
@@ -202,23 +218,39 @@ async def stage(
         made.chmod(0o755)
         world = World(start or datetime.now(UTC), running=True)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
-        found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {n: free_port() for n in names})
+        found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {})
         found.simulator = Simulator(world)
         found.api_url = f"{await stack.enter_async_context(running(found.simulator))}/api/v3"
         found.registry_host = (await stack.enter_async_context(running(registry(found.images)))).removeprefix("http://")
         catalog = await stack.enter_async_context(running(_staging_catalog()))
         found.ports["catalog"] = int(catalog.rpartition(":")[2])
         found.hooks = Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
-        found.hooks.url = f"http://127.0.0.1:{found.ports['webhook']}/webhook"
         stack.push_async_callback(_ended, asyncio.create_task(found.hooks.run()))
         await _to_its_end(found.shop.make)
         await _to_its_end(_drivers, made / "drivers")
         _people(world)
-        found.configure()
-        stack.callback(_end, _staging(found))
+        await _staging(found, stack)
         stack.push_async_callback(_stopped, found)
-        await found.start()
+        await found.open()
         yield found
+
+
+def free_ports(names: Iterable[str]) -> dict[str, int]:
+    """Return a loopback port for each name. All are held until the last one is found, so that no two are the same."""
+    with ExitStack() as stack:
+        probes = {name: stack.enter_context(socket.socket()) for name in names}
+        for probe in probes.values():
+            probe.bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in probes.items()}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does: old connections do not count
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
@@ -245,13 +277,24 @@ async def _stopped(found: Stage) -> None:
         await stop_all(LocalSettings(found.state, checkouts, found.installation))
 
 
-def _staging(found: Stage) -> subprocess.Popen[bytes]:
-    """The shared payments service that previews borrow: the main branch, as a process of this machine."""
-    environment = {"PATH": os.environ["PATH"], "PORT": str(found.ports["payments"])}
-    with (found.folder / "staging.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "server.py"], cwd=found.shop.folder / "payments", env=environment, stdout=log, stderr=log
-        )
+async def _staging(found: Stage, stack: AsyncExitStack) -> None:
+    """Start the shared payments service that previews borrow: the main branch, as a process of this machine."""
+    for _ in range(3):
+        found.ports |= free_ports(["payments"])
+        environment = {"PATH": os.environ["PATH"], "PORT": str(found.ports["payments"])}
+        with (found.folder / "staging.log").open("ab") as log:
+            where = found.shop.folder / "payments"
+            process = subprocess.Popen(
+                [sys.executable, "server.py"], cwd=where, env=environment, stdout=log, stderr=log
+            )
+        stack.callback(_end, process)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(httpx2.HTTPError):
+                await found.client.get(f"http://127.0.0.1:{found.ports['payments']}/methods")
+                return
+            await asyncio.sleep(0.05)
+    raise Failed(f"The shared payments service did not start; see {found.folder / 'staging.log'}.")
 
 
 def _staging_catalog() -> Starlette:

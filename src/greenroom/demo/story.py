@@ -45,7 +45,7 @@ async def label(stage: Stage, eyes: Eyes) -> str:
     number, sha = pull_request(stage, "catalog", "faster-search", "2")
     stage.noted |= {"catalog": number, "catalog sha": sha}
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
-    await until(lambda: eyes.says("catalog", number, "Waiting for image", sha[:7]))
+    await until(lambda: eyes.says("catalog", number, "waiting", sha[:7]))
     demand(not eyes.processes("catalog", number), "something runs although no image exists")
     return f"catalog#{number}: the comment waits for the image of {sha[:7]}, nothing runs"
 
@@ -59,21 +59,36 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
     seen = [(p["id"], p["name"], p["cents"]) for p in found["products"]]
     demand(seen == stage.shop.seeded_products(), f"the rows are not those of the seed: {seen[:2]}...")
     demand("release 2" in page, "the page is not of the commit")
-    await until(lambda: eyes.says("catalog", number, "### Preview ready"))
+    await until(lambda: eyes.says("catalog", number, "ready"))
     cache = (await eyes.products(number))["cache"]
     demand(cache == ("hit" if CACHE else "no cache"), f"the cache says {cache!r}")
     of_its_own = ", from a cache of its own" if CACHE else ""
     return f"page of release 2 with {len(seen)} seeded products, migrated{of_its_own}; the comment says ready"
 
 
+async def _worker_runs(eyes: Eyes, number: int) -> None:
+    """The worker writes again and again, and what it writes is the average of the prices that the page shows."""
+    before, _ = await until(lambda: eyes.price_index(number))
+
+    async def again() -> int:
+        prices = [p["cents"] for p in (await eyes.products(number))["products"]]
+        runs, average = await eyes.price_index(number)
+        demand(runs > before, f"the worker of catalog#{number} ran {runs} times and no more")
+        demand(average == int(sum(prices) / len(prices) + 0.5), f"the worker wrote {average} for {prices}")
+        return runs
+
+    await until(again)
+
+
 async def push(stage: Stage, eyes: Eyes) -> str:
-    """A push: a new version at the same address, the data kept, no request failed."""
+    """A push: a new version at the same address, data kept, a worker before and after it, no request failed."""
     number = stage.noted["catalog"]
+    await _worker_runs(eyes, number)
     added = await eyes.post("catalog", number, "/products", {"name": KEPT, "cents": 1})
     demand(added.status_code == 201, f"POST answers {added.status_code}")
     sha = stage.shop.commit("catalog", "faster-search", "3")
     stage.world.push("shop/catalog", number, sha, "ada")
-    await until(lambda: eyes.says("catalog", number, "Waiting for image", "keeps serving"))
+    await until(lambda: eyes.says("catalog", number, "waiting", "keeps serving"))
     stage.push_image("catalog", sha)
     statuses: list[int] = []
 
@@ -87,8 +102,10 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     demand(set(statuses) == {200}, f"requests failed during the update: {sorted(set(statuses))}")
     names = [p["name"] for p in (await eyes.products(number))["products"]]
     demand(KEPT in names, "the row that was added before the push is gone")
-    await until(lambda: eyes.says("catalog", number, "### Preview ready", sha[:7]))
-    return f"release 3 at the same address, the added row is there, {len(statuses)} requests without a failure"
+    await _worker_runs(eyes, number)
+    await until(lambda: eyes.says("catalog", number, "ready", sha[:7]))
+    kept = "the added row is there, the worker writes"
+    return f"release 3 at the same address, {kept}, {len(statuses)} requests without a failure"
 
 
 async def second(stage: Stage, eyes: Eyes) -> str:
@@ -100,7 +117,7 @@ async def second(stage: Stage, eyes: Eyes) -> str:
     page = await until(lambda: eyes.answers("storefront", number), 30)
     demand("Card, Invoice, Gift card" in page, "the storefront does not show what staging's payments answer")
     demand(ON_STAGING in page, "the storefront does not show the products of staging's catalog")
-    await until(lambda: eyes.says("storefront", number, "### Preview ready", "payments from **staging**"))
+    await until(lambda: eyes.says("storefront", number, "ready", "payments from **staging**"))
     return f"storefront#{number} answers, with catalog and payments from staging"
 
 
@@ -120,8 +137,8 @@ async def linked(stage: Stage, eyes: Eyes) -> str:
     for target, product, other, words in (there, back, there):
         stage.world.comment("shop/storefront", number, f"/preview use {target}", "grace")
         await until(lambda p=product, o=other: _shows(eyes, number, p, o), 30)  # type: ignore[misc]  # bound now
-        await until(lambda w=words: eyes.says("storefront", number, "### Preview ready", w))  # type: ignore[misc]
-    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", f"Used by [storefront#\u200b{number}]"))
+        await until(lambda w=words: eyes.says("storefront", number, "ready", w))  # type: ignore[misc]
+    await until(lambda: eyes.says("catalog", catalog, "ready", f"Used by [storefront#\u200b{number}]"))
     return f"storefront#{number} showed catalog#{catalog}'s products, staging's, and those again; both comments said so"
 
 
@@ -132,8 +149,8 @@ async def paired(stage: Stage, eyes: Eyes) -> str:
     stage.push_image("storefront", sha)
     stage.world.label("shop/storefront", number, PREVIEW, "ada")
     await until(lambda: _shows(eyes, number, KEPT, ON_STAGING), 30)
-    await until(lambda: eyes.says("storefront", number, "### Preview ready", "same branch"))
-    await until(lambda: eyes.says("catalog", catalog, "### Preview ready", f"storefront/pull/{number})"))
+    await until(lambda: eyes.says("storefront", number, "ready", "same branch"))
+    await until(lambda: eyes.says("catalog", catalog, "ready", f"storefront/pull/{number})"))
     stage.world.close("shop/storefront", number, "ada")
     await until(lambda: eyes.gone("storefront", number), 30)
     await until(lambda: _used_by(eyes, catalog, first, number))
@@ -141,7 +158,7 @@ async def paired(stage: Stage, eyes: Eyes) -> str:
 
 
 async def _used_by(eyes: Eyes, catalog: int, storefront: int, gone: int) -> str:
-    text = await eyes.says("catalog", catalog, "Used by", f"storefront/pull/{storefront})")
+    text = await eyes.says("catalog", catalog, "ready", "Used by", f"storefront/pull/{storefront})")
     demand(f"storefront/pull/{gone})" not in text, "the catalog's comment still names who used it")
     return text
 
@@ -187,14 +204,14 @@ async def configuration(stage: Stage, eyes: Eyes) -> str:
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     stage.configure(label="review-app")
-    await until(lambda: eyes.says("catalog", catalog, "### Preview held", "changed `label:`"))
-    await until(lambda: eyes.says("storefront", storefront, "### Preview held", "changed `label:`"))
+    await until(lambda: eyes.says("catalog", catalog, "held", "changed `label:`"))
+    await until(lambda: eyes.says("storefront", storefront, "held", "changed `label:`"))
     code, listed = await stage.command("release")
     held = {f"catalog#{catalog}", f"storefront#{storefront}"}
     demand(code == 0 and all(h in listed for h in held), f"`greenroom release` does not list both: {listed}")
     stage.configure()
-    await until(lambda: eyes.says("catalog", catalog, "### Preview ready"))
-    await until(lambda: eyes.says("storefront", storefront, "### Preview ready"))
+    await until(lambda: eyes.says("catalog", catalog, "ready"))
+    await until(lambda: eyes.says("storefront", storefront, "ready"))
     after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     demand(after == before, "other processes run than before")
     return f"both held and listed, back to ready, the same {len(before)} processes"
@@ -210,7 +227,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
         numbers.append(number)
     for number in numbers:
         await until(lambda n=number: eyes.answers("payments", n, "/methods"), 60)  # type: ignore[misc]  # bound now
-        await until(lambda n=number: eyes.says("payments", n, "### Preview ready"))  # type: ignore[misc]
+        await until(lambda n=number: eyes.says("payments", n, "ready"))  # type: ignore[misc]
     for number in numbers:
         stage.world.unlabel("shop/payments", number, PREVIEW, "linus")
 
@@ -218,7 +235,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
         living = [n for n in numbers if eyes.processes("payments", n)]
         demand(len(living) == 3, f"{len(living)} of six still run")
         for number in living:
-            await eyes.says("payments", number, "### Preview held", f"greenroom release payments#{number}")
+            await eyes.says("payments", number, "held", f"greenroom release payments#{number}")
         return ",".join(map(str, living))
 
     waiting = [int(n) for n in (await until(three_and_three, 40)).split(",")]
@@ -269,9 +286,9 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     number, sha = pull_request(stage, "payments", "an-idea", "9", by="linus")
     stage.push_image("payments", sha)
     stage.world.label("shop/payments", number, PREVIEW, "linus")
-    await until(lambda: eyes.says("payments", number, "### Preview ready"), 30)
+    await until(lambda: eyes.says("payments", number, "ready"), 30)
     stage.world.advance(WARNED)
-    await until(lambda: eyes.says("payments", number, "### Preview expiring", "nobody has worked on it"))
+    await until(lambda: eyes.says("payments", number, "expiring", "nobody has worked on it"))
     demand(PREVIEW in eyes.labels("payments", number), "the label went at once, without a warning")
     await eyes.answers("payments", number, "/methods")
     stage.world.advance(EXPIRED)
@@ -282,7 +299,7 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
 
     await until(unlabelled, 30)
     await until(lambda: eyes.gone("payments", number), 30)
-    await until(lambda: eyes.says("payments", number, "### Preview removed", "nobody worked on it"))
+    await until(lambda: eyes.says("payments", number, "removed", "nobody worked on it"))
     await eyes.answers("catalog", catalog)
     await eyes.answers("storefront", storefront)
     return f"payments#{number} was warned a day ahead, lost its label, and is gone; the two kept previews stay"
@@ -297,10 +314,10 @@ async def close(stage: Stage, eyes: Eyes) -> str:
     stage.world.close("shop/catalog", number, "ada")
     await until(lambda: _shows(eyes, storefront, ON_STAGING, KEPT))
     back = (f"until catalog#\u200b{number}, which grace chose", "catalog from **staging**")
-    await until(lambda: eyes.says("storefront", storefront, "### Preview ready", *back))
+    await until(lambda: eyes.says("storefront", storefront, "ready", *back))
     seen = await until(lambda: eyes.gone("catalog", number))
-    told = ("### Preview removed", "closed by ada", "Nothing is left of it.", "goes on without it", "storefront")
-    await until(lambda: eyes.says("catalog", number, *told))
+    told = ("closed by ada", "goes on without it", "storefront")
+    await until(lambda: eyes.says("catalog", number, "removed", *told))
     trees = await eyes.worktrees("catalog")
     demand(trees == 0, f"git still lists {trees} worktrees")
     return f"storefront#{storefront} is on staging again, both are told; of catalog#{number} {seen}, no worktree"

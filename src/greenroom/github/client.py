@@ -6,19 +6,26 @@ Every read is complete or an exception. Writes go one at a time, as GitHub asks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
-from greenroom.core.model import Confirmation, Listing, Permission, PullRequest
-from greenroom.errors import Doubt, FixConfiguration, GreenroomError
-from greenroom.github import queries, translate
+from greenroom.core import labels
+from greenroom.core.model import Confirmation, Listing, Permission, PullRequest, State
+from greenroom.errors import Doubt, GreenroomError, RetryLater
+from greenroom.github import queries, shapes, translate
+from greenroom.github.budget import Budget
 from greenroom.github.clock import Clock
-from greenroom.github.transport import NotFound, OutcomeUnknown, Transport
+from greenroom.github.content_budget import ContentBudget
+from greenroom.github.page_size import PageSize
+from greenroom.github.reading import Payload, Reading, TooHeavy, too_heavy, whole
+from greenroom.github.transport import NotFound, OutcomeUnknown, TooSlow, Transport
 
 TOGETHER = 10
+COMMENTS, FEW = 100, 10
+FILES_LISTED = 3000  # https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+CHANGES_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +39,19 @@ class Token:
         return self.value
 
 
-@dataclass(slots=True)
-class _Reading:
-    """The list of one repository while its pages arrive."""
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """What is the same for every pull request of one list."""
 
     slug: str
-    cursor: str | None = None
-    nodes: list[dict[str, Any]] = field(default_factory=list)
-    repository: dict[str, Any] = field(default_factory=dict)
-    read_at: datetime | None = None
-    answer: Listing | GreenroomError | None = None
+    id: int
+    me: str
+    now: datetime
+    follows: Callable[[PullRequest], bool]
+
+
+def _every(pull_request: PullRequest) -> bool:
+    return True
 
 
 class GitHub:
@@ -53,11 +63,23 @@ class GitHub:
         self._prefix = prefix
         self._writing = asyncio.Lock()
         self._me = ""
+        self._sizes: dict[str, PageSize] = {}
+        self._changed: dict[tuple[object, ...], frozenset[str]] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Requests sent, by kind, and how many were answered 304."""
         return self._transport.counts
+
+    @property
+    def content(self) -> ContentBudget:
+        """The content-creating requests that were sent, against what GitHub takes."""
+        return self._transport.content
+
+    @property
+    def budget(self) -> Budget | None:
+        """Points of GraphQL that are left; None before the first answer, and where GitHub sets no limit."""
+        return self._transport.budget
 
     def now(self) -> datetime:
         """GitHub's clock. Raises `Doubt` before its first answer."""
@@ -66,121 +88,235 @@ class GitHub:
     async def me(self) -> str:
         """Our login, as GitHub shows it."""
         if not self._me:
-            answer = await self._transport.query("{ viewer { login } }", {})
-            self._me = str(_whole(answer)["viewer"]["login"])
+            data = whole(await self._transport.query(queries.VIEWER, {}))
+            shapes.check(data, {"viewer": shapes.ACTOR}, "our own account")
+            self._me = data["viewer"]["login"]
         return self._me
 
-    async def listings(self, slugs: Sequence[str]) -> Mapping[str, Listing | GreenroomError]:
-        """All open pull requests of each repository, whole, or what went wrong with that one.
+    def groups(self, slugs: Sequence[str]) -> list[list[str]]:
+        """Divide repositories into those that share one query; each heavy one is asked alone, after the others."""
+        together = [s for s in slugs if not self._size(s).alone]
+        alone = sorted((s for s in slugs if self._size(s).alone), key=lambda s: -self._size(s).size)
+        return [together[i : i + TOGETHER] for i in range(0, len(together), TOGETHER)] + [[s] for s in alone]
 
+    async def listings(
+        self, slugs: Sequence[str], follows: Callable[[PullRequest], bool] = _every
+    ) -> Mapping[str, Listing | GreenroomError]:
+        """Read all open pull requests of each repository, whole, or what went wrong with that one.
+
+        Pull requests that `follows` leaves out are read to their hundredth comment and hundredth last label event only.
         Raises what concerns all of them: credentials, limits, GitHub away.
         """
-        readings = [_Reading(slug) for slug in slugs]
-        while pending := [r for r in readings if r.answer is None][:TOGETHER]:
-            await self._page(pending)
+        readings = [Reading(slug) for slug in slugs]
+        while pending := [r for r in readings if r.answer is None]:
+            first = self.groups([r.slug for r in pending])[0]
+            await self._page([r for r in pending if r.slug in first], follows)
         return {r.slug: r.answer for r in readings if r.answer is not None}
 
-    async def _page(self, readings: Sequence[_Reading]) -> None:
+    def _size(self, slug: str) -> PageSize:
+        return self._sizes.get(slug.lower(), PageSize())
+
+    async def _page(self, readings: Sequence[Reading], follows: Callable[[PullRequest], bool]) -> None:
         variables: dict[str, object] = {}
         for i, reading in enumerate(readings):
             owner, _, name = reading.slug.partition("/")
-            variables |= {f"o{i}": owner, f"n{i}": name, f"a{i}": reading.cursor}
-        answer = await self._transport.query(queries.pull_requests(len(readings)), variables)
+            size = self._size(reading.slug).size
+            variables |= {f"o{i}": owner, f"n{i}": name, f"f{i}": size, f"a{i}": reading.cursor}
+        try:
+            answer = await self._transport.query(queries.pull_requests(len(readings)), variables)
+        except TooSlow as error:
+            for reading in readings:
+                # Without a page before it, this may as well be GitHub that is down: then the loop's back-off decides.
+                self._too_much(reading, error, shared=len(readings) > 1, certain=reading.read_at is not None)
+            return
         for i, reading in enumerate(readings):
             try:
-                await self._take(reading, answer, f"r{i}")
+                with shapes.understood(f"the pull requests of {reading.slug}"):
+                    size = self._size(reading.slug).size
+                    last = reading.take(answer, f"r{i}", size, self._clock.now())
+                if last:
+                    reading.answer = await self._listing(reading, self._viewer(answer), follows)
+                self._sizes[reading.slug.lower()] = self._size(reading.slug).worked()
+            except TooHeavy as error:
+                self._too_much(reading, error, shared=False, certain=True)
             except GreenroomError as error:
                 reading.answer = error
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                reading.answer = Doubt(
-                    f"GitHub's list of {reading.slug} lacks something ({error!r}); it is read again."
-                )
 
-    async def _take(self, reading: _Reading, answer: Mapping[str, Any], alias: str) -> None:
-        """Add one page to a reading; the last one makes the list."""
-        wrong = [e for e in answer.get("errors") or [] if (e.get("path") or [alias])[0] == alias]
-        repository = (answer.get("data") or {}).get(alias)
-        if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
-            raise NotFound(
-                f"GitHub shows us no repository {reading.slug}: it is gone, or the token may not see it."
-                " Nothing of it is removed meanwhile."
-            )
-        if wrong or repository is None:
-            raise Doubt(f"GitHub's list of {reading.slug} is not whole ({_messages(wrong)}); it is read again.")
-        if repository["nameWithOwner"].lower() != reading.slug.lower():
-            raise FixConfiguration(
-                f"{reading.slug} is now called {repository['nameWithOwner']} on GitHub."
-                " Change `repository:` in its service files."
-            )
-        reading.read_at = reading.read_at or self._clock.now()
-        page = repository["pullRequests"]
-        reading.nodes += page["nodes"]
-        reading.repository = repository
-        if page["pageInfo"]["hasNextPage"]:
-            reading.cursor = page["pageInfo"]["endCursor"]
-            return
-        reading.answer = await self._listing(reading, str(answer["data"]["viewer"]["login"]))
+    def _too_much(self, reading: Reading, error: Doubt, *, shared: bool, certain: bool) -> None:
+        """Ask for less next time: at once from the same cursor when it is certain that the size was the reason."""
+        before = self._size(reading.slug)
+        self._sizes[reading.slug.lower()] = before.failed(shared=shared)
+        if not certain or (before.size == 1 and not shared):
+            reading.answer = error
 
-    async def _listing(self, reading: _Reading, me: str) -> Listing:
-        self._me = me
-        total = reading.repository["pullRequests"]["totalCount"]
-        if None in reading.nodes or len(reading.nodes) != total:
-            raise Doubt(
-                f"GitHub's list of {reading.slug} has {len(reading.nodes)} of {total} pull requests; it is read again."
-            )
-        repository_id = int(reading.repository["databaseId"])
-        found = [await self._pull_request(reading.slug, repository_id, node, me) for node in reading.nodes]
+    def _viewer(self, answer: Payload) -> str:
+        shapes.check(answer, {"data": {"viewer": shapes.ACTOR}}, "our own account")
+        self._me = answer["data"]["viewer"]["login"]
+        return self._me
+
+    async def _listing(self, reading: Reading, me: str, follows: Callable[[PullRequest], bool]) -> Listing:
+        nodes, now = reading.whole(), self._clock.now()
+        here = _Repository(reading.slug, await self._repository_id(reading), me, now, follows)
+        found, doubts = [], dict(reading.doubts)
+        for number in [n for n in nodes if n not in doubts]:
+            try:
+                found.append(await self._pull_request(here, nodes[number]))
+            except Doubt as error:
+                if isinstance(error, RetryLater) and not isinstance(error, TooSlow):
+                    raise  # a limit, or GitHub is away: that is not about one pull request
+                doubts[number] = str(error)
         return Listing(
-            repository_id=repository_id,
+            repository_id=here.id,
             slug=reading.slug,
-            private=bool(reading.repository["isPrivate"]),
+            private=reading.repository["isPrivate"],
             me=me,
-            read_at=reading.read_at or self._clock.now(),
+            read_at=reading.read_at or now,
             pull_requests=tuple(found),
+            doubts=doubts,
         )
 
-    async def _pull_request(self, slug: str, repository_id: int, node: dict[str, Any], me: str) -> PullRequest:
-        number = int(node["number"])
+    async def _repository_id(self, reading: Reading) -> int:
+        """Return GitHub's id of a repository. One that does not fit into GraphQL's Int is asked of REST."""
+        found = reading.repository["databaseId"]
+        if found is None:
+            answer = await self._transport.get(f"/repos/{reading.slug}")
+            shapes.check(answer, {"id": shapes.number}, reading.slug)
+            found = answer["id"]
+        return int(found)
+
+    async def _pull_request(self, here: _Repository, node: Payload) -> PullRequest:
+        what = f"{here.slug}#{node['number']}"
+        shapes.check(node, shapes.PULL_REQUEST, what, times=True)
         if node["labels"]["pageInfo"]["hasNextPage"]:
-            raise Doubt(f"{slug}#{number} has more labels than GitHub shows at once.")
-        comments, page = list(node["comments"]["nodes"]), node["comments"]["pageInfo"]
+            raise Doubt(f"{what} has more labels than GitHub shows at once.")
+        if node["headRepository"] is not None and not node["isCrossRepository"]:
+            node = {**node, "headRepository": {"databaseId": here.id}}  # its own id may not fit into GraphQL's Int
+        comments, page = node["comments"]["nodes"], node["comments"]["pageInfo"]
+
+        def read(comments: Sequence[Payload]) -> PullRequest:
+            with shapes.understood(what):
+                return translate.pull_request(here.id, node, comments, here.me, self._prefix, here.now)
+
+        found = read(comments)
+        if not here.follows(found):
+            return found
+        number = found.identity.number
         if page["hasNextPage"]:
-            comments += await self._comments(slug, number, page["endCursor"])
-        found = translate.pull_request(repository_id, node, comments, me, self._prefix, self._clock.now())
+            found = read([*comments, *await self._comments(here.slug, number, page["endCursor"])])
         if not node["labelEvents"]["pageInfo"]["hasPreviousPage"]:
             return found
-        whole = await self.pull_request(slug, number)
-        return replace(found, label_events=whole.pull_request.label_events)
+        confirmed = await self.pull_request(here.slug, number)
+        return replace(found, label_events=confirmed.pull_request.label_events)
 
-    async def pull_request(self, slug: str, number: int) -> Confirmation:
-        """One pull request by its number, with all its label events: what a removal needs."""
+    async def pull_request(self, slug: str, number: int, label: str = "") -> Confirmation:
+        """Read one pull request by its number, with all its label events: what a removal needs.
+
+        When it is open without `label`, it is read after the events whether the repository still has that label.
+        """
+        what = f"{slug}#{number}"
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
+        shapes.check(payload, shapes.REST_PULL_REQUEST, what)
         events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
-        comment = translate.comment(await self._comments(slug, number, None), await self.me(), self._prefix)
-        try:
-            found = translate.rest_pull_request(payload, events, comment)
+        shapes.check(events, [shapes.Maybe(shapes.REST_EVENT)], what)
+        comments, me = await self._comments(slug, number, None), await self.me()
+        with shapes.understood(what):
+            found = translate.rest_pull_request(payload, events, translate.comment(comments, me, self._prefix))
+            found = replace(found, mine=translate.mine(comments, me))
             by = translate.closed_by(events)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Doubt(
-                f"GitHub's answer about {slug}#{number} lacks something ({error!r}); it is read again."
-            ) from None
-        return Confirmation(found, self._clock.now(), by)
+        asks = label and found.state is State.OPEN and not labels.carries(found.labels, label)
+        since = await self._label_since(slug, found, label) if asks else None
+        return Confirmation(found, self._clock.now(), by, since)
 
-    async def _comments(self, slug: str, number: int, after: str | None) -> list[dict[str, Any]]:
-        """Every comment after that cursor; who last edited one only GraphQL tells."""
+    async def _label_since(self, slug: str, found: PullRequest, label: str) -> datetime | None:
+        """Return when a label of the repository was made, None when there is none of that name.
+
+        The answer must know the pull request as it was read: a replica that lags may still show a deleted label.
+        """
         owner, _, name = slug.partition("/")
-        found: list[dict[str, Any]] = []
+        number = found.identity.number
+        variables = {"owner": owner, "name": name, "number": number, "label": label}
+        data = whole(await self._transport.query(queries.LABEL, variables))
+        try:
+            known, since = translate.label_since(data["repository"])
+        except (KeyError, TypeError, ValueError):
+            raise Doubt(f"GitHub's answer about the labels of {slug} is not whole; it is read again.") from None
+        if known < found.updated_at:
+            raise Doubt(f"GitHub's answer about the labels of {slug} is older than {slug}#{number}; it is read again.")
+        return since
+
+    async def hides(self, slug: str, repository_id: int, number: int) -> bool:
+        """Say whether GitHub shows this repository, and no pull request of that number in it.
+
+        A 404 for a pull request may hide the whole repository. So the repository is read after it, and then the pull
+        request again. Raises `NotFound` while the repository is hidden.
+        """
+        shown = await self._transport.get(f"/repos/{slug}")
+        shapes.check(shown, {"id": shapes.number}, slug)
+        if shown["id"] != repository_id:
+            return False
+        try:
+            await self._transport.get(f"/repos/{slug}/pulls/{number}")
+        except NotFound:
+            return True
+        return False
+
+    async def _comments(self, slug: str, number: int, after: str | None) -> list[Payload]:
+        """Read every comment after that cursor; who last edited one only GraphQL tells."""
+        owner, _, name = slug.partition("/")
+        found: list[Payload] = []
+        size = COMMENTS
         while True:
-            variables = {"owner": owner, "name": name, "number": number, "after": after}
-            data = _whole(await self._transport.query(queries.COMMENTS, variables))
+            variables = {"owner": owner, "name": name, "number": number, "first": size, "after": after}
             try:
-                page = data["repository"]["pullRequest"]["comments"]
-                found += [dict(node) for node in page["nodes"]]
-                if not page["pageInfo"]["hasNextPage"]:
-                    return found
-                after = page["pageInfo"]["endCursor"]
-            except (KeyError, TypeError):
-                raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.") from None
+                answer = await self._transport.query(queries.COMMENTS, variables)
+                if any(too_heavy(e) for e in answer.get("errors") or []):
+                    raise TooSlow(f"The comments of {slug}#{number} are too much for GitHub.")
+            except TooSlow:
+                if size < FEW:
+                    raise
+                size //= 2
+                continue
+            data = whole(answer)
+            shapes.check(
+                data, {"repository": {"pullRequest": {"comments": shapes.COMMENTS}}}, f"the comments of {slug}#{number}"
+            )
+            page = data["repository"]["pullRequest"]["comments"]
+            found += [n for n in page["nodes"] if n is not None]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+            if page["pageInfo"]["endCursor"] in (None, after):
+                raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.")
+            after = page["pageInfo"]["endCursor"]
+
+    async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        """Every path that a pull request changes, with those that renamed files had before.
+
+        None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
+        """
+        key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
+        if key in self._changed:
+            return self._changed[key]
+        found = await self._changed_files(slug, listed)
+        if found is not None:  # a short answer may be whole the next time
+            self._changed = {**dict(list(self._changed.items())[-CHANGES_KEPT:]), key: found}
+        return found
+
+    async def _changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
+        if listed.changed_files > FILES_LISTED:
+            return None
+        path = f"/repos/{slug}/pulls/{listed.identity.number}"
+        files = [f async for f in self._transport.pages(f"{path}/files?per_page=100")]
+        now = await self._transport.get(path)  # after the files, so that they are of this head or of a later one
+        try:
+            same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
+            found = translate.paths(files)
+        except (KeyError, TypeError, AttributeError):
+            raise Doubt(
+                f"GitHub's files of {slug}#{listed.identity.number} are not whole; they are read again."
+            ) from None
+        if not same:
+            raise Doubt(f"{slug}#{listed.identity.number} changed while its files were read; they are read again.")
+        return found if len(files) == listed.changed_files else None
 
     async def permission(self, slug: str, login: str) -> Permission:
         """A person's permission; somebody whom GitHub does not know there has none.
@@ -199,11 +335,9 @@ class GitHub:
             return Permission.NONE
 
     async def _permission(self, slug: str, login: str) -> Permission:
-        try:
-            answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
+        answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
+        with shapes.understood(f"{login}'s permission on {slug}"):
             return Permission(answer["permission"])
-        except (KeyError, TypeError, ValueError):
-            raise Doubt(f"GitHub's answer about {login}'s permission on {slug} is not understood.") from None
 
     async def remove_label(self, slug: str, number: int, label: str) -> None:
         """Take a label off; one that is off already is no error."""
@@ -219,41 +353,50 @@ class GitHub:
         """Make or edit our one comment; returns its id.
 
         Before it is made, and again when the outcome of making it is unknown, our marker is searched for, so that it is
-        never made twice. A comment that somebody deleted meanwhile is made anew.
+        never made twice. One 404 does not prove that somebody deleted it: it is made again when it is in no list and
+        cannot be read by its id either.
         """
         async with self._writing:
-            found = comment_id or await self._marked(slug, number, marker)
+            found = comment_id or await self._ours(slug, number, marker)
             if found:
                 try:
                     await self._transport.send("PATCH", f"/repos/{slug}/issues/comments/{found}", {"body": body})
                 except NotFound:
-                    found = await self._marked(slug, number, marker)
-                    if found:
+                    if await self._ours(slug, number, marker, found) or await self._exists(slug, found):
                         raise
                 else:
                     return found
             try:
                 made = await self._transport.send("POST", f"/repos/{slug}/issues/{number}/comments", {"body": body})
+                shapes.check(made, {"id": shapes.number}, f"our comment on {slug}#{number}")
                 return int(made["id"])
-            except OutcomeUnknown:
-                if found := await self._marked(slug, number, marker):
+            except Doubt as error:
+                if _may_have_happened(error) and (found := await self._ours(slug, number, marker)):
                     return found
                 raise
 
-    async def _marked(self, slug: str, number: int, marker: str) -> int | None:
-        me = await self.me()
+    async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
+        """The id of our comment: the one with that id, or else the first that begins with our marker."""
+        me, marked = await self.me(), None
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
-            if translate.actor(comment["user"]).login == me and str(comment["body"]).startswith(marker):
-                return int(comment["id"])
-        return None
+            shapes.check(comment, shapes.REST_COMMENT, f"the comments of {slug}#{number}")
+            found = int(comment["id"])
+            if translate.actor(comment["user"]).login != me:
+                continue
+            if found == comment_id:
+                return found
+            if marked is None and str(comment["body"]).lstrip().startswith(marker):
+                marked = found
+        return marked
+
+    async def _exists(self, slug: str, comment_id: int) -> bool:
+        try:
+            await self._transport.get(f"/repos/{slug}/issues/comments/{comment_id}")
+        except NotFound:
+            return False
+        return True
 
 
-def _whole(answer: Mapping[str, Any]) -> dict[str, Any]:
-    if answer.get("errors") or not answer.get("data"):
-        raise Doubt(f"GitHub's answer is not whole ({_messages(answer.get('errors') or [])}); it is asked again.")
-    data: dict[str, Any] = answer["data"]
-    return data
-
-
-def _messages(errors: Sequence[Mapping[str, Any]]) -> str:
-    return "; ".join(str(e.get("message", e))[:100] for e in errors) or "no data"
+def _may_have_happened(error: Doubt) -> bool:
+    """Whether a write may have been done although its answer did not say so."""
+    return isinstance(error, OutcomeUnknown) or not isinstance(error, RetryLater | NotFound)

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-PAGE = 50
-
 _ACTOR = "{ __typename login }"
-_COMMENTS = f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId body author {_ACTOR} editor {_ACTOR} }}"
+# `databaseId` is an Int of 32 bits, and ids of comments have outgrown it. `fullDatabaseId` comes as a string.
+_COMMENTS = (
+    f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId: fullDatabaseId body author {_ACTOR} editor {_ACTOR} }}"
+)
+_POINTS = "rateLimit { cost limit remaining }"
+VIEWER = f"{{ viewer {{ login }} {_POINTS} }}"
 
 PULL_REQUEST = f"""
 fragment pullRequest on PullRequest {{
-  number title url body isDraft state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
+  number title url body isDraft isCrossRepository state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
   headRefOid
   headRepository {{ databaseId }}
   author {_ACTOR}
-  potentialMergeCommit {{ oid }}
-  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path }} }}
+  mergeable changedFiles
+  potentialMergeCommit {{ oid parents(first: 2) {{ nodes {{ oid }} }} }}
+  files(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ path changeType }} }}
   labels(first: 100) {{ pageInfo {{ hasNextPage }} nodes {{ name }} }}
   labelEvents: timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT]) {{
     pageInfo {{ hasPreviousPage }}
@@ -42,7 +46,7 @@ fragment pullRequest on PullRequest {{
       ... on PullRequestCommit {{ commit {{ committedDate author {{ user {{ login }} }} }} }}
       ... on HeadRefForcePushedEvent {{ createdAt actor {_ACTOR} }}
       ... on IssueComment {{ createdAt author {_ACTOR} }}
-      ... on PullRequestReview {{ createdAt author {_ACTOR} }}
+      ... on PullRequestReview {{ submittedAt author {_ACTOR} }}
       ... on ReopenedEvent {{ createdAt actor {_ACTOR} }}
       ... on ReadyForReviewEvent {{ createdAt actor {_ACTOR} }}
       ... on ReviewRequestedEvent {{ createdAt actor {_ACTOR} }}
@@ -54,26 +58,38 @@ fragment pullRequest on PullRequest {{
 
 
 def pull_requests(count: int) -> str:
-    """The query for one page of each of `count` repositories: variables `o0 n0 a0`, `o1 n1 a1`, ..."""
-    variables = ", ".join(f"$o{i}: String!, $n{i}: String!, $a{i}: String" for i in range(count))
+    """Return the query for one page of each of `count` repositories.
+
+    Its variables are `o0 n0 f0 a0`, `o1 n1 f1 a1`, ...: owner, name, size of the page, and the cursor that it follows.
+    """
+    variables = ", ".join(f"$o{i}: String!, $n{i}: String!, $f{i}: Int!, $a{i}: String" for i in range(count))
     repositories = _repositories(range(count))
-    return f"query({variables}) {{ viewer {{ login }} rateLimit {{ cost remaining }} {repositories} }}{PULL_REQUEST}"
+    return f"query({variables}) {{ viewer {{ login }} {_POINTS} {repositories} }}{PULL_REQUEST}"
 
 
 def _repositories(indexes: Sequence[int]) -> str:
     return " ".join(
         f"r{i}: repository(owner: $o{i}, name: $n{i}) {{ databaseId nameWithOwner isPrivate "
-        f"pullRequests(states: OPEN, first: {PAGE}, after: $a{i}, orderBy: {{field: CREATED_AT, direction: ASC}}) "
+        f"pullRequests(states: OPEN, first: $f{i}, after: $a{i}, orderBy: {{field: CREATED_AT, direction: ASC}}) "
         "{ totalCount pageInfo { hasNextPage endCursor } nodes { ...pullRequest } } }"
         for i in indexes
     )
 
 
+LABEL = """
+query($owner: String!, $name: String!, $number: Int!, $label: String!) {
+  repository(owner: $owner, name: $name) {
+    label(name: $label) { createdAt }
+    pullRequest(number: $number) { updatedAt }
+  }
+}
+"""
+
 COMMENTS = f"""
-query($owner: String!, $name: String!, $number: Int!, $after: String) {{
-  viewer {{ login }}
+query($owner: String!, $name: String!, $number: Int!, $first: Int!, $after: String) {{
+  viewer {{ login }} {_POINTS}
   repository(owner: $owner, name: $name) {{
-    pullRequest(number: $number) {{ comments(first: 100, after: $after) {{ {_COMMENTS} }} }}
+    pullRequest(number: $number) {{ comments(first: $first, after: $after) {{ {_COMMENTS} }} }}
   }}
 }}
 """

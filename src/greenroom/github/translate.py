@@ -1,4 +1,8 @@
-"""Payloads of GitHub to core values. A key that is missing is a `KeyError` for the caller to turn into doubt."""
+"""Payloads of GitHub to core values. A key that is missing is a `KeyError` for the caller to turn into doubt.
+
+A deleted label, account or commit leaves null nodes behind, for good. One that says nothing is skipped; one that hides
+what a decision needs is an exception, and doubt about its pull request alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from greenroom.core.model import (
+    UNKNOWN_LABEL,
     Activity,
     Actor,
     Comment,
@@ -41,6 +46,12 @@ def time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def label_since(repository: Payload) -> tuple[datetime, datetime | None]:
+    """Return when the pull request of the same answer was updated, and when the label was made, None without one."""
+    label = repository["label"]
+    return time(repository["pullRequest"]["updatedAt"]), time(label["createdAt"]) if label else None
+
+
 def actor(payload: Payload | None) -> Actor:
     """An actor of GraphQL or REST. GraphQL leaves `[bot]` off a bot's login; the REST form is ours."""
     if payload is None:
@@ -56,7 +67,7 @@ def pull_request(
     repository_id: int, node: Payload, comments: Iterable[Payload], me: str, prefix: str, now: datetime
 ) -> PullRequest:
     """A pull request of the list with all its comments. `now` bounds commit dates, which anybody can forge."""
-    comments = tuple(comments)
+    comments = tuple(c for c in comments if c is not None)
     return PullRequest(
         identity=Identity(repository_id, int(node["number"])),
         title=str(node["title"]),
@@ -70,14 +81,17 @@ def pull_request(
         base_ref=str(node["baseRefName"]),
         base_sha=str(node["baseRefOid"]),
         changed=_changed(node["files"]),
-        labels=frozenset(str(n["name"]) for n in node["labels"]["nodes"]),
-        label_events=tuple(_label_event(n) for n in node["labelEvents"]["nodes"]),
+        changed_files=int(node["changedFiles"]),
+        conflicts=node["mergeable"] == "CONFLICTING",
+        labels=_labels(node["labels"]["nodes"]),
+        label_events=_label_events(node["labelEvents"]["nodes"], time(node["createdAt"])),
         activities=_activities(node["activity"], me, now),
         created_at=time(node["createdAt"]),
         updated_at=time(node["updatedAt"]),
         closed_at=time(node["closedAt"]) if node["closedAt"] else None,
-        merge_sha=node["potentialMergeCommit"]["oid"] if node["potentialMergeCommit"] else None,
+        merge_sha=_merge_commit(node),
         comment=comment(comments, me, prefix),
+        mine=mine(comments, me),
         said=_said(comments, me),
         mentions=_mentions(str(node["body"] or "")),
     )
@@ -90,7 +104,7 @@ def _said(nodes: Iterable[Payload], me: str) -> tuple[Said, ...]:
     """
     found = []
     for node in nodes:
-        body = str(node["body"])
+        body = str(node["body"] or "")
         lines = [_whole(line) for line in plain_lines(body) if _commands(line)] if PREFIX in body.lower() else []
         if lines and (by := actor(node["author"])).login != me:
             text = "\n".join(lines[-LINES:])
@@ -114,50 +128,113 @@ def _mentions(body: str) -> tuple[str, ...]:
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:
-    """The paths that a pull request changes; None when GitHub tells only some of them: then all count as changed."""
+    """The paths that a pull request changes; None when the list does not tell all of them.
+
+    It tells a hundred, and of a renamed file only the new path.
+    """
     if files is None or files["pageInfo"]["hasNextPage"]:
+        return None
+    if None in files["nodes"] or any(n["changeType"] == "RENAMED" for n in files["nodes"]):
         return None
     return frozenset(str(n["path"]) for n in files["nodes"])
 
 
-def _label_event(node: Payload) -> LabelEvent:
-    added = node["__typename"] == "LabeledEvent"
-    return LabelEvent(str(node["label"]["name"]), added, actor(node["actor"]), time(node["createdAt"]))
+def paths(files: Iterable[Payload]) -> frozenset[str]:
+    """The paths of changed files over REST, with those that renamed files had before.
+
+    https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+    """
+    pairs = [(f["filename"], f.get("previous_filename") if f["status"] == "renamed" else None) for f in files]
+    return frozenset(str(path) for pair in pairs for path in pair if path)
+
+
+def _merge_commit(node: Payload) -> str | None:
+    """GitHub's merge commit of the present head; None while GitHub has none, or still shows that of an earlier head."""
+    merge = node["potentialMergeCommit"]
+    if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):
+        return None
+    return str(merge["oid"])
+
+
+def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
+    """The names of labels that are on. One without a name may be any, so it is doubt: a `TypeError`."""
+    names = [n["name"] for n in nodes]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a label without a name")
+    return frozenset(names)
+
+
+def _label_events(nodes: Iterable[Payload | None], begins: datetime) -> tuple[LabelEvent, ...]:
+    """The label events of GraphQL or REST, in their order, which is that of time.
+
+    A null node keeps its place with the time of the event before it, `begins` for the first: it may be any label's.
+    """
+    found: list[LabelEvent] = []
+    for node in nodes:
+        if node is None:
+            found.append(LabelEvent(UNKNOWN_LABEL, False, actor(None), found[-1].at if found else begins))
+        elif node.get("__typename") in ("LabeledEvent", "UnlabeledEvent"):
+            found.append(_label_event(node, node["__typename"] == "LabeledEvent", node["createdAt"]))
+        elif node.get("event") in ("labeled", "unlabeled"):
+            found.append(_label_event(node, node["event"] == "labeled", node["created_at"]))
+    return tuple(found)
+
+
+def _label_event(node: Payload, added: bool, at: str) -> LabelEvent:
+    label = node.get("label")
+    name = label.get("name") if label else None
+    return LabelEvent(str(name) if name else UNKNOWN_LABEL, added, actor(node.get("actor")), time(at))
 
 
 def _activities(page: Payload, me: str, now: datetime) -> tuple[Activity, ...]:
     """What happened last. Where only bots are on the page, a person may have done something just before it."""
-    found = tuple(_activity(n, now) for n in page["nodes"])
+    found = tuple(a for n in page["nodes"] if (a := _activity(n, now)) is not None)
     people = any(a.actor.kind is Kind.PERSON and a.actor.login != me for a in found)
     if people or not page["pageInfo"]["hasPreviousPage"]:
         return found
-    page_begins = min((a.at for a in found if a.kind != "pushed"), default=now)  # a commit's own date says little
+    page_begins = min((a.at for a in found if a.kind != "committed"), default=now)  # a commit's own date says little
     return (*found, Activity("earlier", Actor("", Kind.PERSON), page_begins))
 
 
-def _activity(node: Payload, now: datetime) -> Activity:
-    kind = str(node["__typename"])
+def _activity(node: Payload | None, now: datetime) -> Activity | None:
+    """One activity; None for a null node, which says neither when nor who, and for a review that is still pending.
+
+    A pending review counts from `submittedAt`: `createdAt` is when it was begun, which may be days earlier.
+    """
+    kind = str(node["__typename"]) if node else ""
+    if node is None or (kind == "PullRequestCommit" and node["commit"] is None):
+        return None
     if kind == "PullRequestCommit":
         user = (node["commit"]["author"] or {}).get("user")
-        return Activity("pushed", actor(user), min(time(node["commit"]["committedDate"]), now))
+        return Activity("committed", actor(user), min(time(node["commit"]["committedDate"]), now))
     name, key = _ACTIVITIES[kind]
-    return Activity(name, actor(node[key]), time(node["createdAt"]))
+    at = node["submittedAt"] if kind == "PullRequestReview" else node["createdAt"]
+    return Activity(name, actor(node[key]), time(at)) if at else None
+
+
+def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
+    """Every comment that we wrote, whatever people made of it: one whose id is known is ours by that."""
+    return tuple(_comment(n, me) for n in nodes if n is not None and actor(n["author"]).login == me)
+
+
+def _comment(node: Payload, me: str) -> Comment:
+    return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
 
 
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
-    """Our comment among these: by us, and beginning with our marker. The oldest counts.
+    """Our comment among these when its id is not known: by us, and beginning with our marker. The oldest counts.
 
     When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
     comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
     another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
     not.
     """
-    mine = [n for n in nodes if actor(n["author"]).login == me]
-    for node in mine:
-        if str(node["body"]).startswith(prefix):
-            return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
-    spoiled = next((n for n in mine if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
-    return Comment(int(spoiled["databaseId"]), str(spoiled["body"]), trusted=False) if spoiled else None
+    written = [n for n in nodes if actor(n["author"]).login == me]
+    for node in written:
+        if str(node["body"]).lstrip().startswith(prefix):
+            return _comment(node, me)
+    spoiled = next((n for n in written if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
+    return _comment(spoiled, me) if spoiled else None
 
 
 def _marked(node: Payload) -> bool:
@@ -172,6 +249,7 @@ def _unedited(node: Payload, me: str) -> bool:
 
 def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Comment | None) -> PullRequest:
     """A pull request read by number over REST, with all its events. It has no activities: nothing asks for them."""
+    events = tuple(events)
     merged = bool(payload.get("merged_at"))
     state = State.MERGED if merged else State(str(payload["state"]))
     head = payload["head"]
@@ -186,12 +264,8 @@ def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Commen
         head_ref=str(head["ref"]),
         head_repository_id=head["repo"]["id"] if head["repo"] else None,
         base_ref=str(payload["base"]["ref"]),
-        labels=frozenset(str(n["name"]) for n in payload["labels"]),
-        label_events=tuple(
-            LabelEvent(str(e["label"]["name"]), e["event"] == "labeled", actor(e["actor"]), time(e["created_at"]))
-            for e in events
-            if e["event"] in ("labeled", "unlabeled")
-        ),
+        labels=_labels(payload["labels"]),
+        label_events=_label_events(events, time(payload["created_at"])),
         activities=(),
         created_at=time(payload["created_at"]),
         updated_at=time(payload["updated_at"]),
@@ -203,5 +277,5 @@ def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Commen
 
 def closed_by(events: Iterable[Payload]) -> Actor | None:
     """Who closed it last, or None."""
-    closings = [e for e in events if e["event"] == "closed"]
-    return actor(closings[-1]["actor"]) if closings else None
+    closings = [e for e in events if e is not None and e["event"] == "closed"]
+    return actor(closings[-1].get("actor")) if closings else None

@@ -16,8 +16,11 @@ import gidgethub
 import gidgethub.abc
 import httpx2
 
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, RetryLater
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, Refused, RetryLater
+from greenroom.github.budget import Budget, budget, paid
 from greenroom.github.clock import Clock, told
+from greenroom.github.content_budget import ContentBudget
+from greenroom.github.shapes import BROKEN
 
 API_VERSION = "2022-11-28"
 CACHED = 1000
@@ -31,6 +34,14 @@ class NotFound(Doubt):
 
 class OutcomeUnknown(RetryLater):
     """The connection broke or timed out: a write may or may not have happened."""
+
+
+class TooSlow(OutcomeUnknown):
+    """GitHub did not finish in time: 502, 504, or no answer at all. A smaller request may succeed."""
+
+
+class Limited(RetryLater):
+    """A rate limit of this token is used up: it concerns whatever we ask of GitHub."""
 
 
 class Auth(Protocol):
@@ -83,8 +94,10 @@ class Transport(gidgethub.abc.GitHubAPI):
         self._auth = auth
         self._clock = clock
         self._token = ""
-        self._reset_in = UNKNOWN_WAIT
+        self._wait = UNKNOWN_WAIT
+        self.budget: Budget | None = None
         self.counts: Counter[str] = Counter()
+        self.content = ContentBudget()
         self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
 
     async def sleep(self, seconds: float) -> None:
@@ -98,7 +111,11 @@ class Transport(gidgethub.abc.GitHubAPI):
     async def pages(self, path: str) -> AsyncIterator[Any]:
         """Every item of every page, in order; an exception when any page is not whole."""
         url: str | None = path
+        read = set()
         while url:
+            if url in read:
+                raise Doubt(f"GitHub's pages of {path} lead in a circle; they are read again.")
+            read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
             if not isinstance(items, list):
@@ -117,9 +134,23 @@ class Transport(gidgethub.abc.GitHubAPI):
         if not isinstance(answer, dict):
             raise Doubt("GitHub's answer to a query is no object; it is asked again.")
         errors = answer.get("errors") or []
-        if any(e.get("type") == "RATE_LIMITED" for e in errors):
-            raise RetryLater("GitHub's hourly limit of queries is used up.", after=self._reset_in)
+        if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
+            raise Doubt("GitHub's answer to a query has errors of an unknown shape; it is asked again.")
+        self.budget = paid(self.budget, answer)
+        if self._used_up(errors, answer.get("data")):
+            raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
         return answer
+
+    def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
+        """Whether a limit refused the query. GitHub words this error in two ways, and answers it with status 200.
+
+        https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+        """
+        if any(e.get("type") in ("RATE_LIMITED", "RATE_LIMIT") for e in errors):
+            return True
+        spent = self.budget is not None and self.budget.remaining == 0
+        secondary = any("secondary rate limit" in str(e.get("message")) for e in errors)
+        return bool(errors) and not data and (spent or secondary)
 
     async def _fresh_token(self) -> str:
         token = await self._auth.token()
@@ -137,29 +168,34 @@ class Transport(gidgethub.abc.GitHubAPI):
             ) from None
         except gidgethub.GitHubException as error:
             raise Doubt(f"GitHub did not take {_short(path)}: {error}") from None
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except BROKEN:
             raise Doubt(f"GitHub's answer to {_short(path)} is broken JSON; it is read again.") from None
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
+        if method != "GET" and url != self.graphql_url:  # our GraphQL only reads
+            self.content.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}
         try:
             response = await self._client.request(method, url, headers=sent, content=body, follow_redirects=False)
         except httpx2.TimeoutException:
-            raise OutcomeUnknown(f"GitHub did not answer {method} {_short(url)} in time.") from None
+            raise TooSlow(f"GitHub did not answer {method} {_short(url)} in time.") from None
         except httpx2.HTTPError as error:
             raise OutcomeUnknown(
                 f"GitHub is not reached for {method} {_short(url)} ({type(error).__name__})."
             ) from None
         if response.status_code == 304:
             self.counts["304"] += 1
+        if url == self.graphql_url:
+            self.budget = budget(self.budget, response.headers)
+            self._wait = _wished(response.headers) or _reset_in(response.headers)
         _check(method, url, response)
         self._clock.seen(response.headers.get("date"))
-        if url == self.graphql_url:
-            self._reset_in = _reset_in(response.headers)
-        return response.status_code, response.headers, response.content
+        # gidgethub parses the numbers of limits, which we read ourselves, and an odd one would spoil a good answer.
+        headers = {k.lower(): v for k, v in response.headers.items() if not k.lower().startswith("x-ratelimit-")}
+        return response.status_code, headers, response.content
 
 
 _ACCEPT = "application/vnd.github+json"
@@ -169,9 +205,11 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise what an answer means when it is not a good one."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
-        raise RetryLater(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+        raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
     if status == 401:
         raise FixCredentials("GitHub refuses the token (401). Make a new one, put it in place, and restart Greenroom.")
+    if status in (502, 504):
+        raise TooSlow(f"GitHub answered {status} to {what}.")
     if status >= 500:
         raise RetryLater(f"GitHub answered {status} to {what}.")
     if status == 404:
@@ -181,11 +219,30 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
             " do its previews. Unarchive it, or take its services out of the configuration."
         )
+    if status == 403 and b"issue is locked" in response.content:
+        # People with write access may comment all the same: an App is not one of them, a person's token may be.
+        # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
+        raise Refused(
+            "The conversation is locked on GitHub, and Greenroom's account may not comment there. Unlock the"
+            " conversation, or give the account write access."
+        )
+    if status in (410, 422) and method != "GET" and "/issues/" in url:
+        raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
         kind = response.headers.get("content-type", "no type")
         raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
+
+
+def _message(response: httpx2.Response) -> str:
+    """What GitHub says about an error, and about the first field that it did not like."""
+    try:
+        body = response.json()
+        first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
+        return str(first or body["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "it gives no reason."
 
 
 def _limited(response: httpx2.Response) -> float | None:
@@ -194,11 +251,17 @@ def _limited(response: httpx2.Response) -> float | None:
     https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
     """
     headers = response.headers
-    if (after := headers.get("retry-after", "")).isdecimal():
-        return min(LONGEST_WAIT, float(after))
+    if (after := _wished(headers)) is not None:
+        return after
     if headers.get("x-ratelimit-remaining") == "0":
         return _reset_in(headers)
     return UNKNOWN_WAIT if response.status_code == 429 or b"secondary rate limit" in response.content else None
+
+
+def _wished(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` asks for, an hour at most, or None."""
+    after = headers.get("retry-after", "")
+    return min(LONGEST_WAIT, float(after)) if after.isdecimal() else None
 
 
 def _reset_in(headers: Mapping[str, str]) -> float:

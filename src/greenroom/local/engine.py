@@ -20,8 +20,9 @@ import structlog
 
 from greenroom.core.catalogue import ProcessKind, Service
 from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, RowSet, Running
+from greenroom.core.rows import Row
 from greenroom.errors import Doubt, Failed
-from greenroom.local import account, processes
+from greenroom.local import account, machine, processes
 from greenroom.local.names import database_prefix, folder_of
 from greenroom.local.postgres import Postgres
 from greenroom.local.preview import (
@@ -63,7 +64,8 @@ class LocalEngine:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._open()
+            with machine.sentences():
+                await self._open()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -77,7 +79,7 @@ class LocalEngine:
         proxy = Proxy()
         self._stack.push_async_callback(proxy.aclose)
         try:
-            url = await self._stack.enter_async_context(running(proxy, settings.proxy_port))
+            url = await self._stack.enter_async_context(running(proxy, settings.proxy_port, websockets=True))
         except OSError as error:
             why = os.strerror(error.errno or 0)
             sentence = f"Port {settings.proxy_port} for previews cannot be used ({why}). Set `local.proxyPort`."
@@ -100,7 +102,7 @@ class LocalEngine:
             wake=self._wake,
         )
         self._rows = self._state.rows()
-        for identity, kept in self._state.previews().items():
+        for identity, kept in sorted(self._state.previews().items(), key=_who_comes_first):
             if kept.health is Health.REMOVING:
                 self._resume(kept)
             else:
@@ -130,10 +132,14 @@ class LocalEngine:
 
     async def observe(self) -> Observed:
         """Everything that this engine holds."""
-        return Observed({i: self._observed(p.kept) for i, p in self._previews.items()}, dict(self._rows))
+        with machine.sentences():
+            return Observed({i: self._observed(p.shown) for i, p in self._previews.items()}, dict(self._rows))
 
     async def serve(self, rows: RowSet) -> None:
-        """Keep the set durably, then let each preview know. A row that is missing removes nothing."""
+        """Keep the set durably, then let each preview know. A row that is missing removes nothing.
+
+        A preview that cannot write its own file now adopts its row later; raises `Trouble` when the set is not kept.
+        """
         known = self._rows.get(rows.repository_id)
         if known and rows.generation <= known.generation:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
@@ -155,12 +161,18 @@ class LocalEngine:
             return
         if preview.kept.uid != uid:
             raise Doubt(f"What runs as {identity} is another one than was meant; nothing was removed.")
-        await self._remove(identity, preview)
+        with machine.sentences():
+            await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for processes, databases, files and worktrees of a removed preview; PostgreSQL is started to ask it."""
+        """Look for all that a removed preview may have left; PostgreSQL is started to ask it."""
+        with machine.sentences():
+            return await self._receipt(identity)
+
+    async def _receipt(self, identity: Identity) -> Receipt:
         left: list[str] = []
-        checked = ["processes", "worktrees", "files", "state"]
+        checked = ["processes", "routes", "worktrees", "files", "state"]
+        left += [f"route http://{host}" for host in self._ground.proxy.routes.hosts(identity)]
         left += [f"process {pid}" for pid in await asyncio.to_thread(self._ground.marked, identity)]
         folder = folder_of(self._ground.run_as, identity)
         left += [f"folder {path.name}" for path in (folder, self._state.logs(identity)) if path.exists()]
@@ -198,8 +210,7 @@ class LocalEngine:
             identity = Identity(rows.repository_id, number)
             if identity not in self._previews:
                 kept = Kept(identity, secrets.token_hex(8), row, datetime.now(UTC))
-                self._state.write_preview(kept)
-                self._drive(kept, row)
+                self._drive(kept, row, noted=False)
 
     async def _remove(self, identity: Identity, preview: Preview) -> None:
         await preview.remove()
@@ -220,11 +231,10 @@ class LocalEngine:
         except Exception as error:  # the preview says why, and the plan asks for its removal again
             log.warning("a removal that was begun failed", preview=str(identity), why=str(error))
 
-    def _drive(self, kept: Kept, row: object) -> None:
-        preview = Preview(self._ground, kept, kept.row if row is not None else None)
-        if row is not None:
-            preview.serve(self._row_set(kept.identity).rows[kept.identity.number])
+    def _drive(self, kept: Kept, row: Row | None, *, noted: bool = True) -> None:
+        preview = Preview(self._ground, kept, kept.row if row is not None else None, noted=noted)
         self._previews[kept.identity] = preview
+        preview.serve(row)
         preview.begin()
 
     def _observed(self, kept: Kept) -> ObservedPreview:
@@ -256,6 +266,13 @@ class LocalEngine:
             since=instance.ready_at if instance else None,
             note=note,
         )
+
+
+def _who_comes_first(found: tuple[Identity, Kept]) -> tuple[bool, datetime]:
+    """Order previews so that those that serve come first: an address that two claim stays with the one that had it."""
+    kept = found[1]
+    ready = kept.serving.ready_at if kept.serving else None
+    return ready is None, ready or kept.since
 
 
 async def stop_all(settings: LocalSettings) -> None:

@@ -1,11 +1,104 @@
-"""What this machine lacks is not the commit's fault: no push mends it, and it is tried again at the next start."""
+"""Failures that are this machine's fault, not the commit's: something is not installed, or the disk is full.
+
+No push fixes them. A `Trouble` is tried again without a restart; what is missing (`Lacks`) at the next start.
+"""
 
 from __future__ import annotations
 
-from greenroom.errors import Failed
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from greenroom.errors import Failed, GreenroomError
 
 AT_THE_NEXT_START = "Nothing needs to be pushed; it is tried again when Greenroom starts again."
+SOON = "Nothing needs to be pushed; Greenroom tries again every few seconds."
+ENOUGH = 64 * 1024
+"""Bytes free, below which a failure on that disk is blamed on the disk."""
+_DISK = {
+    errno.ENOSPC: ("The disk is full", "Free some space."),
+    errno.EDQUOT: ("The disk quota is used up", "Free some space or raise the quota."),
+    errno.EROFS: ("The disk is mounted read-only", "Make it writable."),
+    errno.EIO: ("The disk reports an input/output error", "Check the disk."),
+}
+_CAUSES = {
+    **_DISK,
+    errno.EMFILE: ("Greenroom has too many files open", "Raise its limit (ulimit -n)."),
+    errno.ENFILE: ("This machine has too many files open", "Raise its limit (fs.file-max)."),
+    errno.ENOMEM: ("This machine is out of memory", "End some programs."),
+    errno.EAGAIN: ("This machine cannot start another process", "Raise the limit (ulimit -u)."),
+}
 
 
 class Lacks(Failed):
     """Something that a person installs or configures is missing here. The message says what, and how to get it."""
+
+
+class Trouble(Failed):
+    """Something that this machine cannot do now. It is tried again until it works."""
+
+
+def blames_machine(error: OSError) -> bool:
+    """Return whether an error of the system says that a resource of this machine has run out or is broken."""
+    return error.errno in _CAUSES
+
+
+def trouble(error: OSError) -> Trouble:
+    """Return an error of the system as a sentence: the cause, where, and what to do."""
+    reason = error.strerror or type(error).__name__
+    cause, remedy = _CAUSES.get(error.errno or 0, ("The system refused", ""))
+    where = f"{os.fsdecode(error.filename)} could not be used" if error.filename else "an operation failed"
+    return Trouble(f"{cause}: {where} ({reason}). {remedy}".rstrip())
+
+
+def as_trouble(error: Exception) -> Trouble:
+    """Return any error as a trouble. An error that Greenroom does not know is no fault of the commit's either."""
+    if isinstance(error, Trouble):
+        return error
+    if isinstance(error, OSError):
+        return trouble(error)
+    if isinstance(error, GreenroomError):
+        return Trouble(str(error), log=error.log if isinstance(error, Failed) else ())
+    return Trouble(f"Looking after it failed ({type(error).__name__}). See Greenroom's log.")
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """Raise errors of the system as `Trouble`, so that callers find one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise trouble(error) from error
+
+
+def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
+    """Return the trouble behind a failure of something that ran here; None when this machine is not to blame.
+
+    Programs say it in words only. Those that could not even write a log are excused while a disk has no room.
+    """
+    known = error if isinstance(error, Trouble) else None
+    if isinstance(error, Lacks) or any(str(error).startswith(cause) for cause, _ in _CAUSES.values()):
+        return known
+    said = "\n".join((str(error), *error.log))
+    found = next((number for number in _DISK if os.strerror(number) in said), None)
+    if found is None and any(_is_full(folder) for folder in folders):
+        found = errno.ENOSPC
+    if found is None:
+        return known
+    cause, remedy = _DISK[found]
+    return Trouble(f"{cause}, so this failed: {error} {remedy}", log=error.log)
+
+
+def telling(lines: Sequence[str]) -> str:
+    """Return the line of a program's output that names a fault of the disk, else the last one."""
+    return next((line for line in lines if any(os.strerror(number) in line for number in _DISK)), lines[-1])
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ENOUGH or (disk.f_files > 0 and disk.f_favail == 0)

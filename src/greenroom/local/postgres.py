@@ -12,6 +12,7 @@ from typing import Any
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Trouble
 from greenroom.local.postmaster import OURS, Postmaster
 from greenroom.logs import hide
 
@@ -28,7 +29,7 @@ class Postgres:
 
     @asynccontextmanager
     async def _connection(self, database: str = "postgres") -> AsyncIterator[Any]:
-        """A session of the superuser's. Raises `Failed` when the server goes away meanwhile."""
+        """A session of the superuser's. Raises `Trouble` when the server fails: the statements are ours."""
         import psycopg
 
         server = await self.postmaster.server()
@@ -39,7 +40,7 @@ class Postgres:
                 yield connection
         except psycopg.OperationalError as error:
             why = (str(error).strip().splitlines() or ["it said nothing"])[0]
-            raise Failed(f"PostgreSQL does not answer: {why.rstrip('.')}.") from None
+            raise Trouble(f"PostgreSQL does not answer: {why.rstrip('.')}.") from None
 
     async def template(self, name: str, seed: str) -> None:
         """Make the template database of a seed, whole or not at all. Raises `Failed` with the line that is wrong."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from greenroom.errors import Failed
 from greenroom.local import files, processes
 from greenroom.local.account import Account, environment
+from greenroom.local.machine import Trouble
 from greenroom.local.programs import programs
 from greenroom.local.state import write_whole
 from greenroom.logs import hide
@@ -160,7 +161,7 @@ class Postmaster:
             await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", (OURS,))
             while await (await connection.execute(f"SELECT 1 {others}", (OURS,))).fetchone():
                 if asyncio.get_running_loop().time() > deadline:
-                    raise Failed(
+                    raise Trouble(
                         "PostgreSQL is still busy with what a run that was killed had asked. Start Greenroom again."
                     )
                 await asyncio.sleep(0.02)
@@ -209,7 +210,7 @@ class Postmaster:
                 if "password authentication failed" in str(error):
                     raise Refused("PostgreSQL does not take the password that was noted.") from None
                 await asyncio.sleep(0.05)
-        raise Failed("PostgreSQL did not start.", log=processes.tail(self._log))
+        raise Trouble("PostgreSQL did not start.", log=processes.tail(self._log))
 
     async def _init(self, found: Path, password: str) -> None:
         """Make the data folder, whole or not at all.
@@ -255,7 +256,7 @@ class Postmaster:
         if child.returncode:
             lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
             wrong = next((line for line in lines if "error" in line), lines[-1])
-            raise Failed(f"{failed}: {wrong.removeprefix('initdb: error: ').rstrip('.')}.", log=tuple(lines))
+            raise Trouble(f"{failed}: {wrong.removeprefix('initdb: error: ').rstrip('.')}.", log=tuple(lines))
 
     # --- our note ---
 

@@ -26,9 +26,9 @@ from greenroom.core.catalogue import Process as ProcessSpec
 from greenroom.core.model import Health, Identity
 from greenroom.core.rows import Row, Version, link_variables
 from greenroom.errors import Failed, GreenroomError
-from greenroom.local import caches, files, processes
+from greenroom.local import caches, files, machine, processes
 from greenroom.local.account import Account, environment, interpreter
-from greenroom.local.machine import AT_THE_NEXT_START, Lacks
+from greenroom.local.machine import AT_THE_NEXT_START, SOON, Lacks, Trouble
 from greenroom.local.names import database_prefix, folder_of, mark_of, older_mark
 from greenroom.local.postgres import Postgres
 from greenroom.local.postmaster import free_port
@@ -45,6 +45,7 @@ NEEDS = ""  # where crashes are counted, beside the names of services
 NO_TEXT = "\0"
 WELL: Mapping[str, object] = {"why": "", "fix": "", "log": ()}
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)  # after a trouble of this machine, which may end at any moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class Ground:
         older = older_mark(self.installation, identity)
         return processes.marked(self.mark(identity), older, folder_of(self.run_as, identity))
 
+    @property
+    def disks(self) -> tuple[Path, ...]:
+        """Folders on every disk that previews need."""
+        return (self.state.folder, self.run_as.home)
+
 
 def key_of(row: Row) -> str:
     """What of a row makes it another version to run: not its label, not its names."""
@@ -80,28 +86,64 @@ def key_of(row: Row) -> str:
 
 
 class Preview:
-    """One preview and the task that drives it. `row` is the served one; None once it is withdrawn."""
+    """One preview and the task that drives it. `row` is the served one; None once it is withdrawn.
 
-    def __init__(self, ground: Ground, kept: Kept, row: Row | None) -> None:
+    `kept` is what the state file says, except for a new preview (`noted=False`): the task writes its file before it
+    starts anything. What cannot be written down is not believed, and is shown as trouble meanwhile.
+    """
+
+    def __init__(self, ground: Ground, kept: Kept, row: Row | None, *, noted: bool = True) -> None:
         self._ground = ground
         self.kept = _public(kept)
+        self._noted = noted
+        self._begun = False
+        self._tidy = False
+        self._trouble: Kept | None = None
+        self._failures = 0
+        self._removal = ""  # why its removal failed
         self.row = row
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._crashes: dict[str, int] = {}
         self._tried: Instance | None = None  # what people reach for the moment in which it must prove itself
 
+    @property
+    def shown(self) -> Kept:
+        """What people are shown: `kept`, or the trouble of this machine that may not even be written down."""
+        trouble = self._trouble
+        if trouble is None:
+            return self.kept
+        return replace(
+            self.kept, health=Health.FAILED, why=trouble.why, fix=trouble.fix, log=trouble.log, since=trouble.since
+        )
+
     def begin(self) -> None:
         """Start driving."""
-        self._task = asyncio.create_task(self._drive(), name=f"preview {self.kept.identity}")
+        self._task = asyncio.create_task(self._drive_forever(), name=f"preview {self.kept.identity}")
+
+    async def _drive_forever(self) -> None:
+        """Drive, and begin again after any error: a task that ended silently would leave the preview dead."""
+        while True:
+            try:
+                await self._drive()
+            except Exception:
+                log.exception("a preview's task ended; it is started again", preview=str(self.kept.identity))
+                await asyncio.sleep(TICK)
 
     def serve(self, row: Row | None) -> None:
-        """Another row, or none: then what runs goes on as it is."""
-        if row is not None and row != self.kept.row:
-            self._keep(row=row)
+        """Another row, or none: then what runs goes on as it is. A row that cannot be written is adopted later."""
         self.row = row
+        try:
+            self._adopt()
+        except (GreenroomError, OSError) as error:
+            self._stumble(error)
         self._route()
         self._changed.set()
+
+    def _adopt(self) -> None:
+        """Write down the served row, and a preview that is not written down yet."""
+        if self.row is not None:
+            self._keep(row=self.row)
 
     async def leave(self) -> None:
         """Stop driving; what runs goes on."""
@@ -119,15 +161,24 @@ class Preview:
         try:
             await self._remove()
         except Exception as error:
-            why = str(error) if isinstance(error, GreenroomError) else f"{type(error).__name__}."
-            self._keep(health=Health.FAILED, why=f"Its removal failed: {why}", fix="")
+            found = machine.as_trouble(error)
+            self._removal = f"Its removal failed: {machine.excuse(found, self._ground.disks) or found}"
+            try:
+                self._say_why_it_stays()
+            except Trouble as unwritten:
+                self._stumble(Trouble(self._removal, log=unwritten.log))
             self.begin()  # a row that is served again finds it driven
             raise
 
     async def _remove(self) -> None:
-        self._keep(health=Health.REMOVING, databases=(), failed_key="", **WELL)
-        for host in self._hosts():
-            self._ground.proxy.routes.pop(host, None)
+        removing: Mapping[str, object] = {"health": Health.REMOVING, "databases": (), "failed_key": "", **WELL}
+        try:
+            self._keep(**removing)
+        except Trouble:  # its logs are deleted in any case, and may be what fills the disk
+            self._ground.state.empty_logs(self.kept.identity)
+            self._keep(**removing)
+        self._trouble = None
+        self._ground.proxy.routes.release(self.kept.identity)
         await self._end_all(keep=())
         self._keep(serving=None, starting=None, caches=())  # nothing to start again, whatever fails from here on
         if self.kept.secrets and self._ground.postgres.postmaster.has_data():
@@ -137,27 +188,68 @@ class Preview:
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
         await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
         await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
+        self._ground.proxy.routes.release(self.kept.identity)  # a row that came and went meanwhile claimed them again
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---
 
     async def _drive(self) -> None:
-        await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
-        self._keep(starting=None, failed_key="")
-        self._route()
         while True:
             row = self.row
             try:
+                await self._tidied()
                 await self._turn(row)
             except Exception as error:
-                log.exception("a preview's task failed", preview=str(self.kept.identity))
-                self._tell(row, Failed(f"Looking after it failed ({type(error).__name__})."))
+                pause = self._stumble(error)
+            else:
+                self._recover()
+                pause = TICK
             if not self._superseded(row):
                 self._changed.clear()
-                await _sleep(self._changed, TICK)
+                await _sleep(self._changed, pause)
+
+    async def _tidied(self) -> None:
+        """End what runs without being written down: at the start, and after every trouble."""
+        if self._tidy:
+            return
+        await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
+        self._keep(starting=None, failed_key=self.kept.failed_key if self._begun else "")
+        self._route()
+        self._tidy = self._begun = True
+
+    def _stumble(self, error: Exception) -> float:
+        """Show an error as trouble, in memory only: nothing here may fail. Returns the seconds until the next try."""
+        self._tidy = False
+        found = machine.as_trouble(error)
+        found = machine.excuse(found, self._ground.disks) or found
+        known = self._trouble
+        since = known.since if known else datetime.now(UTC)
+        self._trouble = _public(replace(self.kept, why=str(found), fix=SOON, log=found.log, since=since))
+        if known is None or known.why != self._trouble.why:
+            unknown = error if not isinstance(error, GreenroomError | OSError) else None
+            log.warning(
+                "a preview is in trouble", preview=str(self.kept.identity), why=self._trouble.why, exc_info=unknown
+            )
+            self._ground.wake(self.kept.identity.repository_id)
+        self._failures += 1
+        return BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1]
+
+    def _recover(self) -> None:
+        """Forget a trouble that is over."""
+        self._failures = 0
+        if self._trouble is not None:
+            self._trouble = None
+            log.info("a preview's trouble is over", preview=str(self.kept.identity))
+            self._ground.wake(self.kept.identity.repository_id)
+
+    def _say_why_it_stays(self) -> None:
+        self._keep(health=Health.FAILED, why=self._removal, fix="")
 
     async def _turn(self, row: Row | None) -> None:
         """Bring about what a row asks for, and look after what serves."""
+        self._adopt()
+        if row is None and self.kept.health is Health.REMOVING:  # a failure that could not be written when it happened
+            self._say_why_it_stays()
         if row is not None and row.asleep:
             await self._sleep()
             return
@@ -181,6 +273,8 @@ class Preview:
         finally:
             doing.cancel()
             await asyncio.wait((doing,))
+            if not doing.cancelled():
+                doing.exception()  # seen, also where this task is cancelled itself
         if not doing.cancelled():
             doing.result()
 
@@ -204,17 +298,29 @@ class Preview:
             self._route()
 
     async def _deploy(self, row: Row) -> None:
-        """Start a row's version and let it serve. One that does not come so far is ended, whatever ends this."""
+        """Start a row's version and let it serve. One that does not come so far is ended, whatever ends this.
+
+        Only a failure of the commit's own is noted as such; `Trouble` and errors of ours are raised, and tried again.
+        """
+        self._own_address()
         key = key_of(row)
         health = Health.UPDATING if self.kept.serving else Health.STARTING
         self._keep(starting=Instance(key, row), health=health, **WELL, failed_key="")
         try:
             await self._bring_up(row)
-        except GreenroomError as error:
+        except Failed as error:
+            if excused := machine.excuse(error, self._ground.disks):
+                raise excused from None
             self._fail(key, error)
-        except Exception as error:
-            log.exception("a version could not be started", preview=str(self.kept.identity))
-            self._fail(key, Failed(f"Starting it failed ({type(error).__name__})."))
+
+    def _own_address(self) -> None:
+        """Raise `Trouble` while another preview holds an address of this one: its version would be called ours."""
+        if taken := self._ground.proxy.routes.taken(self.kept.identity, self._hosts()):
+            host, other = taken
+            raise Trouble(
+                f"http://{host} belongs to another preview (pull request {other.number} of the repository with the id"
+                f" {other.repository_id}). Remove or release that one; this one starts then."
+            )
 
     async def _bring_up(self, row: Row) -> None:
         try:
@@ -229,10 +335,8 @@ class Preview:
                 await self._end(starting.processes, processes.BRIEF_SECONDS)
                 self._keep(starting=None)
 
-    def _fail(self, key: str, error: GreenroomError) -> None:
-        lines = error.log if isinstance(error, Failed) else ()
-        fix = AT_THE_NEXT_START if isinstance(error, Lacks) else ""
-        self._keep(health=Health.FAILED, failed_key=key, why=str(error), fix=fix, log=lines)
+    def _fail(self, key: str, error: Failed) -> None:
+        self._keep(health=Health.FAILED, failed_key=key, why=str(error), fix=_fix(error), log=error.log)
 
     def _starting(self) -> Instance:
         if self.kept.starting is None:
@@ -278,7 +382,7 @@ class Preview:
         mark = self._ground.mark(self.kept.identity)
         password = self.kept.secrets[name]
         started = caches.start(need, name, password, known.port if known else free_port(), mark, where)
-        self._keep(caches=(*(c for c in self.kept.caches if c.name != name), started))
+        await self._note(started, caches=(*(c for c in self.kept.caches if c.name != name), started))
         await caches.answers(started, password)
 
     async def _template(self, tree: Path, need: Need) -> str:
@@ -324,7 +428,8 @@ class Preview:
                 if process.kind is not ProcessKind.CRON:
                     started = await self._start_one(row, service, process, trees)
                     instance = self._starting()
-                    self._keep(starting=replace(instance, processes=(*instance.processes, started)))
+                    running = replace(instance, processes=(*instance.processes, started))
+                    await self._note(started, starting=running)
 
     async def _start_one(self, row: Row, service: Service, process: ProcessSpec, trees: dict[str, Path]) -> Process:
         if not process.command:
@@ -421,6 +526,7 @@ class Preview:
             self._route()
             await self._answers_people(new)
             self._crashes.clear()
+            self._trouble = None
             self._keep(serving=new, starting=None, health=Health.READY, **WELL)
         finally:
             self._tried = None
@@ -428,11 +534,13 @@ class Preview:
 
     async def _answers_people(self, new: Instance) -> None:
         for service in new.row.services:
-            host = new.row.naming.host(service.name)
-            if host and service.web:
+            while (host := self._host(service.name)) and service.web:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
+                if host != self._host(service.name):
+                    continue  # renamed meanwhile: the old address has ended, and says nothing of this version
                 if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
+                break
 
     async def _drained(self, old: Instance) -> None:
         """Let the requests end that the old version has begun to answer."""
@@ -512,7 +620,8 @@ class Preview:
     async def _pause(self, of: str) -> None:
         count = self._crashes.get(of, 0)
         self._crashes[of] = count + 1
-        await asyncio.sleep(RESTARTS[min(count, len(RESTARTS) - 1)])
+        waits = BACKOFF_SECONDS if of == NEEDS else RESTARTS
+        await asyncio.sleep(waits[min(count, len(waits) - 1)])
 
     def _unwell(self, row: Row | None) -> bool:
         """Whether what serves is not known to be well. Why a newer version failed is still to be read, and stays."""
@@ -522,8 +631,9 @@ class Preview:
 
     def _tell(self, row: Row | None, error: Failed) -> None:
         """Say that what serves is in trouble, unless there is worse to be said."""
+        error = machine.excuse(error, self._ground.disks) or error
         if self._unwell(row) or self.kept.health is Health.READY:
-            self._keep(health=Health.FAILED, why=str(error), fix="", log=error.log)
+            self._keep(health=Health.FAILED, why=str(error), fix=_fix(error), log=error.log)
 
     async def _again(self, serving: Instance, ended: Sequence[Process]) -> None:
         """Start processes of it again, and wait until all of it answers."""
@@ -533,20 +643,29 @@ class Preview:
             spec = next(p for p in service.processes if p.name == process.name)
             started = await self._start_one(serving.row, service, spec, trees)
             serving = replace(serving, processes=tuple(started if p is process else p for p in serving.processes))
-            self._keep(serving=serving)
+            await self._note(started, serving=serving)
             self._route()
         await self._probe(serving)
 
     # --- within ---
 
+    async def _note(self, started: Process, **changes: object) -> None:
+        """Write down a process that was started. One that cannot be written down is ended: nobody would find it."""
+        try:
+            self._keep(**changes)
+        except BaseException:
+            await self._end((started,), processes.BRIEF_SECONDS)
+            raise
+
     def _keep(self, **changes: object) -> None:
+        """Change the state: the file first, then what is believed. Raises `Trouble` and changes nothing otherwise."""
         before = self.kept
         kept = _public(replace(before, **changes))  # type: ignore[arg-type]  # the names are Kept's own
         if kept.health is not before.health or kept.why != before.why:
             kept = replace(kept, since=datetime.now(UTC))
-        if kept != before:
-            self.kept = kept
+        if kept != before or not self._noted:
             self._ground.state.write_preview(kept)
+            self.kept, self._noted = kept, True
         if (kept.health, kept.why, kept.serving) != (before.health, before.why, before.serving):
             self._ground.wake(kept.identity.repository_id)
 
@@ -562,12 +681,15 @@ class Preview:
     def _hosts(self) -> dict[str, str]:
         return {host: service for service, host in (self.row or self.kept.row).naming.hosts}
 
+    def _host(self, service: str) -> str:
+        return next((host for host, name in self._hosts().items() if name == service), "")
+
     def _route(self) -> None:
         serving = self._tried or self.kept.serving
         ports = {p.service: p.port for p in serving.processes if p.port} if serving else {}
         hosts = self._hosts() if serving or self.row else {}  # what only waits for its removal is not starting
-        for host, service in hosts.items():
-            self._ground.proxy.routes[host] = ports.get(service, 0)
+        claimed = {host: ports.get(service, 0) for host, service in hosts.items()}
+        self._ground.proxy.routes.claim(self.kept.identity, claimed)
 
     async def _end_all(self, keep: tuple[Process, ...]) -> None:
         """End every process of this preview but these, noted or only marked."""
@@ -607,6 +729,13 @@ def _public(kept: Kept) -> Kept:
     for password in kept.secrets.values():
         hide(password)
     return replace(kept, why=scrub(kept.why), log=tuple(scrub(line) for line in kept.log))
+
+
+def _fix(error: Failed) -> str:
+    """Return what helps, where a push does not."""
+    if isinstance(error, Trouble):
+        return SOON
+    return AT_THE_NEXT_START if isinstance(error, Lacks) else ""
 
 
 def _needs(row: Row) -> list[tuple[Service, Need]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greenroom.errors import Failed
-from greenroom.local import files
+from greenroom.local import files, machine
 from greenroom.local.account import Account
 
 GRACE_SECONDS = 3.0
@@ -41,10 +41,15 @@ def reap() -> None:
 
 
 def start(command: Command, run_as: Account) -> tuple[int, str]:
-    """Start a process in a session of its own; returns pid and start time. Raises `Failed` with one sentence."""
+    """Start a process in a session of its own; returns pid and start time.
+
+    Raises `Failed` with one sentence; `Trouble` when it is this machine that cannot.
+    """
     reap()
+    with machine.sentences():
+        output = open(command.log, "ab", opener=_private)  # noqa: SIM115 -- an error here is not one of the command
     try:
-        with open(command.log, "ab", opener=_private) as output:
+        with output:
             child = subprocess.Popen(
                 list(command.arguments),
                 cwd=command.folder,
@@ -57,6 +62,8 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
                 **run_as.identity(),
             )
     except OSError as error:
+        if machine.blames_machine(error):
+            raise machine.trouble(error) from None
         raise Failed(f"`{' '.join(command.arguments)}` could not be started: {error.strerror}.") from None
     _children[child.pid] = child
     return child.pid, started(child.pid) or ""
@@ -67,7 +74,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def started(pid: int) -> str | None:
-    """The start time of a live process, in the system's own form; None when it does not run (or only as a zombie)."""
+    """The start time of a live process, in the system's own form; None when it does not run (or only as a zombie).
+
+    Raises `OSError` when that cannot be read: with too many open files, a process that runs must not count as dead.
+    """
     if (child := _children.get(pid)) and child.poll() is not None:
         del _children[pid]
         return None
@@ -76,7 +86,7 @@ def started(pid: int) -> str | None:
         return _started_by_ps(pid)
     try:
         fields = stat.read_text().rpartition(")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else fields[19]
 
@@ -118,15 +128,20 @@ async def end(pid: int, start_time: str, grace: float = GRACE_SECONDS) -> None:
 def marked(mark: str, older: str = "", folder: Path | None = None) -> list[int]:
     """Processes whose environment carries our mark of one preview; needs /proc.
 
+    Raises `OSError` when they cannot be looked for: what was not seen has not ended.
+
     `older` is a mark that others may have written too: it counts only on what has its HOME below `folder`.
     """
     return [pid for pid, found in _environments() if _ours(found, mark, older, folder) and started(pid)]
 
 
 def _environments() -> Iterator[tuple[int, frozenset[bytes]]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            yield int(folder.name), frozenset((folder / "environ").read_bytes().split(b"\0"))
+    if not Path("/proc/self").exists():
+        return
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if folder.name.isdigit():
+                yield int(folder.name), frozenset((folder / "environ").read_bytes().split(b"\0"))
 
 
 def _ours(environment: frozenset[bytes], mark: str, older: str, folder: Path | None) -> bool:

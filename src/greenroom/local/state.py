@@ -5,6 +5,7 @@ Row sets hold the ledger of the hour and what people released, so they must surv
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ from greenroom.core import codec
 from greenroom.core.model import Health, Identity, RowSet
 from greenroom.core.rows import Row
 from greenroom.errors import Doubt, Failed
+from greenroom.local import machine
 
 T = TypeVar("T")
 
@@ -118,6 +120,12 @@ class State:
             found.mkdir(parents=True, exist_ok=True, mode=0o700)
         return found
 
+    def empty_logs(self, identity: Identity) -> None:
+        """Take back the room of a preview's logs, also while its processes hold them open."""
+        for path in self.logs(identity).glob("*.log"):
+            with contextlib.suppress(OSError):
+                os.truncate(path, 0)
+
     def _preview(self, identity: Identity) -> Path:
         return self.folder / "previews" / f"{identity.repository_id}-{identity.number}.json"
 
@@ -130,14 +138,22 @@ class State:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all, whatever ends us meanwhile; its owner alone reads it."""
+    """Write a file that is there whole or not at all, whatever ends us meanwhile; its owner alone reads it.
+
+    Raises `Trouble` when this machine cannot; the old file is still there then.
+    """
     temporary = path.with_suffix(".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # on a full disk, half a file would take the room that others need
+            temporary.unlink()
+        raise machine.trouble(OSError(error.errno, error.strerror, str(path))) from None
 
 
 def _read(path: Path, kind: type[T]) -> T:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.errors import Failed
-from greenroom.local import files, processes
+from greenroom.local import files, machine, processes
 from greenroom.local.machine import Lacks
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -40,6 +40,9 @@ class Worktrees:
             anyway = ("--force", "--force")  # twice: also where one that was cut off is noted and locked
             arguments = ("worktree", "add", *anyway, "--detach", str(path), sha)
             if wrong := await self._git(checkout, *arguments, mark=mark):
+                await asyncio.to_thread(
+                    shutil.rmtree, path, ignore_errors=True
+                )  # half a tree takes room, on a full disk
                 raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
         return path
 
@@ -76,11 +79,11 @@ class Worktrees:
         return found
 
     async def _git(self, checkout: Path, *arguments: str, mark: str = "") -> str:
-        """Run git; empty when it went well, else its last line."""
+        """Run git; empty when it went well, else the line that says most."""
         child = await self._start(checkout, *arguments, mark=mark)
         _, wrong = await processes.finish(child)
         lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]
-        return lines[-1] if child.returncode else ""
+        return machine.telling(lines) if child.returncode else ""
 
     @staticmethod
     async def _start(checkout: Path, *arguments: str, mark: str = "") -> asyncio.subprocess.Process:

@@ -16,10 +16,15 @@ from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from greenroom.simulator import payloads, queries
+from greenroom.simulator.replica import Replica
 from greenroom.simulator.rest import Rest, Wrong
 from greenroom.simulator.world import User, World
 
 PAGE = "<!doctype html><title>Unicorn!</title><h1>This page is taking too long to load.</h1>"
+
+ENDED = (
+    "Something went wrong while executing your query. This may be the result of a timeout, or it could be a GitHub bug."
+)
 
 
 class Dropped(Exception):
@@ -38,6 +43,7 @@ class Simulator:
         self.unknown: list[str] = []
         self._live = _application(world)
         self._stale: tuple[Starlette, World] | None = None
+        self._replica: Replica | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -59,6 +65,8 @@ class Simulator:
         if faults.fires("forbidden", path):
             message = "Resource not accessible by personal access token"
             return self._with_headers(path, JSONResponse({"message": message, "status": "403"}, 403))
+        if faults.fires("not-found", path):
+            return self._with_headers(path, JSONResponse({"message": "Not Found", "status": "404"}, 404))
         if faults.fires("server-error", path):
             return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):
@@ -67,24 +75,37 @@ class Simulator:
             message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
             return self._with_headers(path, JSONResponse({"message": message}, 403, headers={"retry-after": "60"}))
         reading = request.method == "GET" or path.endswith("/graphql")
-        inner = await self._inner(request, body, who, self._world_for(path) if reading else self._live)
+        inner = await self._inner(request, body, who, self._reader(path) if reading else self._writer(path))
         if not reading and inner.status_code < 300 and faults.fires("dropped-write", path):
             return Dropped(path)
-        return self._with_headers(path, inner)
+        return self._with_headers(path, inner, who)
 
-    def _world_for(self, path: str) -> Starlette:
+    def lag(self, behind: timedelta) -> None:
+        """From now on, let every read show the world as it was that long ago. Call it before what is to be hidden."""
+        if self._replica is None:
+            self._replica = Replica(self.world)
+        self._replica.behind = behind
+        self.world.faults.on("lagging-replica")
+
+    def _writer(self, path: str) -> Starlette:
+        if not self.world.faults.fires("ignored-write", path):
+            return self._live
+        return _application(_copied(self.world))
+
+    def _reader(self, path: str) -> Starlette:
+        if self._replica is not None and self.world.faults.fires("lagging-replica", path):
+            return _application(self._replica.world())
         if "stale" not in self.world.faults.active:
             self._stale = None
             return self._live
         if self._stale is None:
-            frozen = copy.copy(self.world)
-            frozen.repositories = copy.deepcopy(self.world.repositories)
+            frozen = _copied(self.world)
             self._stale = _application(frozen), frozen
         return self._stale[0] if self.world.faults.fires("stale", path) else self._live
 
     def freeze(self) -> None:
         """Take the snapshot that "stale" answers come from; switch the fault on first."""
-        self._world_for("")
+        self._reader("")
 
     async def _inner(self, request: Request, body: bytes, who: User, application: Starlette) -> Response:
         scope = dict(request.scope)
@@ -109,12 +130,14 @@ class Simulator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return self.world.tokens.get(token) if scheme.lower() in ("token", "bearer") else None
 
-    def _with_headers(self, path: str, response: Response) -> Response:
+    def _with_headers(self, path: str, response: Response, who: User | None = None) -> Response:
         now = self.world.now()
         if self.world.faults.fires("wrong-date", path):
             now += timedelta(days=1)
         response.headers["date"] = format_datetime(now, usegmt=True)
         response.headers["x-github-request-id"] = f"{self.world.id():X}"
+        if path.endswith("/graphql"):
+            return self._with_points(response, who)
         response.headers["x-ratelimit-limit"] = "5000"
         response.headers["x-ratelimit-remaining"] = "4999"
         response.headers["x-ratelimit-reset"] = str(int(now.timestamp()) + 3600)
@@ -122,11 +145,34 @@ class Simulator:
         response.headers["x-ratelimit-resource"] = "core"
         return response
 
+    def _with_points(self, response: Response, who: User | None) -> Response:
+        points = self.world.points
+        if points.limit is None or points.reset is None or who is None:
+            return response
+        used = points.used(who.login)
+        response.headers["x-ratelimit-limit"] = str(points.limit)
+        response.headers["x-ratelimit-remaining"] = str(points.limit - used)
+        response.headers["x-ratelimit-reset"] = str(int(points.reset.timestamp()))
+        response.headers["x-ratelimit-used"] = str(used)
+        response.headers["x-ratelimit-resource"] = "graphql"
+        return response
+
+
+def _copied(world: World) -> World:
+    """The world as it is now, for itself: what is changed in it changes nothing here, and nobody hears of it."""
+    frozen = copy.copy(world)
+    frozen.repositories, frozen.listeners = copy.deepcopy(world.repositories), []
+    return frozen
+
 
 def _application(world: World) -> Starlette:
     async def graphql(request: Request) -> Response:
         body: dict[str, Any] = json.loads(await request.body())
-        return JSONResponse(queries.answer(world, request.state.user, body["query"], body.get("variables") or {}))
+        query, variables = body["query"], body.get("variables") or {}
+        for fault, status in (("bad-gateway", 502), ("gateway-timeout", 504)):
+            if queries.heavy(world, fault, query, variables):
+                return JSONResponse({"data": None, "errors": [{"message": ENDED}]}, status)
+        return JSONResponse(queries.answer(world, request.state.user, query, variables))
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, Wrong)

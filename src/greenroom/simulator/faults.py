@@ -10,12 +10,19 @@ REQUEST_FAULTS = (
     "secondary-limit",  # 403 with Retry-After
     "unauthorized",  # 401
     "forbidden",  # 403: the token lacks a permission
+    "not-found",  # 404: hidden from the token
     "html",  # a page with status 200
     "truncated",  # fewer items than there are, and no error
     "graphql-errors",  # a partial answer with `errors` and nulls
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
+    "lagging-replica",  # every read shows the world as it was some seconds ago; see `Simulator.lag`
+    "not-found",  # 404, although it is there
     "dropped-write",  # the write is applied, the answer lost
+    "bad-gateway",  # 502: GitHub ended the query, which it does after ten seconds; `path` is a repository's slug
+    "gateway-timeout",  # 504: the same from another server
+    "resource-limits",  # 200 with RESOURCE_LIMITS_EXCEEDED for that repository
+    "ignored-write",  # the answer says that the write was applied, and it was not
     "wrong-date",  # a good answer from a server whose clock is a day ahead
 )
 WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")
@@ -24,10 +31,14 @@ ALL = REQUEST_FAULTS + WEBHOOK_FAULTS
 
 @dataclass(slots=True)
 class Active:
-    """A fault that is on: for `times` more requests (None = until cleared), on paths that contain `path`."""
+    """A fault that is on: for `times` more requests (None = until cleared), on paths that contain `path`.
+
+    Only queries that ask for more than `nodes` of a repository are too heavy.
+    """
 
     times: int | None = None
     path: str = ""
+    nodes: int = 0
 
 
 @dataclass(slots=True)
@@ -37,21 +48,21 @@ class Faults:
     active: dict[str, Active] = field(default_factory=dict)
     fired: Counter[str] = field(default_factory=Counter)
 
-    def on(self, name: str, times: int | None = None, path: str = "") -> None:
+    def on(self, name: str, times: int | None = None, path: str = "", nodes: int = 0) -> None:
         """Switch a fault on. An unknown name is a mistake of the caller."""
         if name not in ALL:
             raise ValueError(f"there is no fault {name!r}; known: {', '.join(ALL)}")
-        self.active[name] = Active(times, path)
+        self.active[name] = Active(times, path, nodes)
 
     def off(self, *names: str) -> None:
         """Switch these faults off, or all."""
         for name in names or tuple(self.active):
             self.active.pop(name, None)
 
-    def fires(self, name: str, path: str = "") -> bool:
+    def fires(self, name: str, path: str = "", nodes: int = 1) -> bool:
         """Whether this fault hits now; counts it, and uses one of its times up."""
         found = self.active.get(name)
-        if found is None or found.path not in path:
+        if found is None or found.path not in path or nodes <= found.nodes:
             return False
         self.fired[name] += 1
         if found.times is not None:

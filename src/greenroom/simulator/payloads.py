@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -169,7 +170,8 @@ def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) ->
         "statuses_url": links["statuses"],
         "number": pull.number,
         "state": pull.state,
-        "locked": False,
+        "locked": pull.locked,
+        "active_lock_reason": pull.lock_reason,
         "title": pull.title,
         "user": user(pull.author),
         "body": pull.body or None,
@@ -191,14 +193,29 @@ def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) ->
     if whole:
         answer |= {
             "merged": pull.merged_at is not None,
-            "mergeable": True,
-            "mergeable_state": "clean",
+            "mergeable": {"MERGEABLE": True, "CONFLICTING": False}.get(pull.mergeable),
+            "mergeable_state": {"MERGEABLE": "clean", "CONFLICTING": "dirty"}.get(pull.mergeable, "unknown"),
             "merged_by": user(pull.merged_by) if pull.merged_by else None,
             "comments": len(pull.comments),
             "maintainer_can_modify": False,
-            **dict.fromkeys(("review_comments", "commits", "additions", "deletions", "changed_files"), 1),
+            "changed_files": len(pull.changed),
+            **dict.fromkeys(("review_comments", "commits", "additions", "deletions"), 1),
         }
     return answer
+
+
+def file(repo: Repository, pull: PullRequest, path: str) -> Json:
+    """A changed file; a renamed one tells its path before."""
+    answer = {
+        "sha": hashlib.sha1(path.encode(), usedforsecurity=False).hexdigest(),
+        "filename": path,
+        "status": "renamed" if path in pull.renamed else "modified",
+        **dict.fromkeys(("additions", "deletions", "changes"), 1),
+        "blob_url": f"{WEB}/{repo.slug}/blob/{pull.head_sha}/{path}",
+        "raw_url": f"{WEB}/{repo.slug}/raw/{pull.head_sha}/{path}",
+        "contents_url": f"{API}/repos/{repo.slug}/contents/{path}?ref={pull.head_sha}",
+    }
+    return answer | ({"previous_filename": pull.renamed[path]} if path in pull.renamed else {})
 
 
 def _end(repo: Repository | None, ref: str, sha: str, who: User) -> Json:
@@ -228,7 +245,8 @@ def issue(repo: Repository, pull: PullRequest) -> Json:
         "labels": [label(repo, name) for name in pull.labels],
         "assignee": None,
         "milestone": None,
-        "locked": False,
+        "locked": pull.locked,
+        "active_lock_reason": pull.lock_reason,
         "comments": len(pull.comments),
         "pull_request": {"url": url, "html_url": html, "diff_url": f"{html}.diff", "patch_url": f"{html}.patch"},
         "closed_at": when(pull.closed_at),

@@ -20,9 +20,11 @@ from graphql import (
 )
 
 from greenroom.simulator import payloads
+from greenroom.simulator.cost import Cost, cost
 from greenroom.simulator.world import Comment, Item, PullRequest, Repository, User, World
 
 Json = dict[str, Any]
+DELETED = {"name": "\0deleted"}
 KINDS = {
     "LABELED_EVENT": "LabeledEvent",
     "UNLABELED_EVENT": "UnlabeledEvent",
@@ -47,16 +49,31 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
     document = _document(query)
     if not isinstance(document, DocumentNode):
         return {"errors": [{"message": message, "type": "INVALID"} for message in document]}
-    root = Root(world, viewer)
+    price = cost(document, variables)
+    if not world.points.spend(viewer.login, price.points, world.now()):
+        message = f"API rate limit exceeded for user ID {viewer.id}."
+        return {"errors": [{"type": world.points.word, "code": "graphql_rate_limit", "message": message}]}
+    root = Root(world, viewer, price)
     result = execute_sync(
         schema(), document, root_value=root, variable_values=variables, type_resolver=_type, middleware=None
     )
     found: Json = {"data": result.data}
     if result.errors:
         found["errors"] = [_error(e) for e in result.errors]
+    found["data"] = _without_deleted_labels(found["data"])
     if world.faults.fires("graphql-errors", "/graphql"):
         _spoil(found)
     return found
+
+
+def heavy(world: World, fault: str, query: str, variables: Json) -> bool:
+    """Whether a query asks for so much of one repository that this fault hits it."""
+    document = _document(query)
+    return isinstance(document, DocumentNode) and any(
+        world.faults.fires(fault, f"{p.arguments['owner']}/{p.arguments['name']}", p.nodes)
+        for p in cost(document, variables).parts
+        if "owner" in p.arguments
+    )
 
 
 @lru_cache(maxsize=64)
@@ -72,6 +89,16 @@ def _document(query: str) -> DocumentNode | tuple[str, ...]:
 def _error(error: GraphQLError) -> Json:
     kind = (error.extensions or {}).get("type", "INTERNAL")
     return {"message": error.message, "type": kind, "path": list(error.path or [])}
+
+
+def _without_deleted_labels(value: Any) -> Any:
+    """The answer with `label: null` where a label is gone, against the schema's own word, as GitHub answers.
+
+    https://github.com/entrius/gittensor/pull/553
+    """
+    if isinstance(value, dict):
+        return {k: None if v == DELETED else _without_deleted_labels(v) for k, v in value.items()}
+    return [_without_deleted_labels(v) for v in value] if isinstance(value, list) else value
 
 
 def _spoil(found: Json) -> None:
@@ -91,18 +118,24 @@ def _type(value: Any, info: Any, abstract: Any) -> Any:
 class Root:
     """Query: viewer, rateLimit, repository."""
 
-    def __init__(self, world: World, viewer: User) -> None:
+    def __init__(self, world: World, viewer: User, price: Cost) -> None:
         self._world = world
         self._viewer = viewer
+        self._price = price
+        self.nodes = {p.alias: p.nodes for p in price.parts}
 
     def viewer(self, info: Any) -> Json:
         """Who asks; an App's login keeps its `[bot]` here."""
         return {"login": self._viewer.login, "databaseId": self._viewer.id}
 
-    def rateLimit(self, info: Any) -> Json:  # noqa: N802 -- GitHub's name
-        """Plenty."""
-        reset = payloads.when(self._world.now())
-        return {"cost": 1, "limit": 5000, "remaining": 4999, "used": 1, "resetAt": reset}
+    def rateLimit(self, info: Any, **_: Any) -> Json | None:  # noqa: N802 -- GitHub's name
+        """What this query costs, and what is left; null where there is no limit."""
+        points = self._world.points
+        if points.limit is None:
+            return None
+        used = points.used(self._viewer.login)
+        left = {"limit": points.limit, "remaining": points.limit - used, "used": used}
+        return {"cost": self._price.points, "resetAt": payloads.when(points.reset), **left}
 
     def repository(self, info: Any, owner: str, name: str, **_: Any) -> Json | None:
         """A repository by its name, or by its old one; null and an error when there is none to see."""
@@ -132,10 +165,21 @@ class Shown:
             "isPrivate": repo.private,
             "pullRequests": self._pull_requests,
             "pullRequest": lambda info, number: self._one(number),
+            "label": lambda info, name: self._label(name),
         }
 
+    def _label(self, name: str) -> Json | None:
+        """A label of the repository by its name, or null."""
+        name = next((known for known in self._repo.labels if known.casefold() == name.casefold()), name)
+        made = self._repo.labels_made.get(self._repo.labels.get(name, 0))
+        return {"name": name, "createdAt": payloads.when(made)} if made else None
+
     def _pull_requests(self, info: Any, states: Sequence[str] | None = None, **page: Any) -> Json:
-        found = [p for p in self._repo.pull_requests.values() if not states or _state(p) in states]
+        if self._world.faults.fires("resource-limits", self._repo.slug, info.root_value.nodes[info.path.as_list()[0]]):
+            message = "Resource limits for this query exceeded."
+            raise GraphQLError(message, extensions={"type": "RESOURCE_LIMITS_EXCEEDED"})
+        shown = [p for p in self._repo.pull_requests.values() if not p.hidden]
+        found = [p for p in shown if not states or _state(p) in states]
         if self._world.faults.fires("empty-list", "/graphql"):
             found = []
         connection = connected([self.pull_request(p) for p in found], page)
@@ -145,7 +189,7 @@ class Shown:
 
     def _one(self, number: int) -> Json:
         pull = self._repo.pull_requests.get(number)
-        if pull is None:
+        if pull is None or pull.hidden:
             message = f"Could not resolve to a PullRequest with the number of {number}."
             raise GraphQLError(message, extensions={"type": "NOT_FOUND"})
         return self.pull_request(pull)
@@ -153,7 +197,13 @@ class Shown:
     def pull_request(self, pull: PullRequest) -> Json:
         """One pull request."""
         head = pull.head_repository
-        merge = {"oid": pull.merge_sha, "committedDate": payloads.when(pull.updated_at), "author": None}
+        parents = [{"oid": pull.onto.split(" ")[0] or self._repo.main_sha}, {"oid": pull.head_sha}]
+        merge = {
+            "oid": pull.merge_sha,
+            "committedDate": payloads.when(pull.updated_at),
+            "author": None,
+            "parents": lambda info, **page: connected(parents, page),
+        }
         return {
             "number": pull.number,
             "title": pull.title,
@@ -167,13 +217,15 @@ class Shown:
             "mergedAt": payloads.when(pull.merged_at),
             "baseRefName": pull.base_ref,
             "baseRefOid": self._repo.main_sha,
-            "files": lambda info, **page: connected([{"path": p} for p in pull.changed], page),
+            "changedFiles": len(pull.changed),
+            "files": lambda info, **page: connected([_file(pull, p) for p in pull.changed], page),
+            "mergeable": pull.mergeable,
             "headRefName": pull.head_ref,
             "headRefOid": pull.head_sha,
             "headRepository": Shown(self._world, self._viewer, head).repository() if head else None,
             "isCrossRepository": head is not self._repo,
             "author": actor(pull.author),
-            "potentialMergeCommit": merge if pull.state == "open" else None,
+            "potentialMergeCommit": merge if (pull.state, pull.mergeable) == ("open", "MERGEABLE") else None,
             "labels": lambda info, **page: connected([{"name": n} for n in pull.labels], page),
             "timelineItems": lambda info, **page: self._timeline(pull, page),
             "comments": lambda info, **page: connected([self._comment(c) for c in pull.comments], page),
@@ -181,13 +233,20 @@ class Shown:
 
     def _timeline(self, pull: PullRequest, page: Json) -> Json:
         kinds = {KINDS.get(k) for k in page.pop("itemTypes", None) or KINDS}
-        return connected([self._item(i) for i in pull.timeline if i.type in kinds], page)
+        shown = [i for i in pull.timeline if i.type in kinds and self._may_see(i)]
+        return connected([self._item(i) for i in shown], page)
+
+    def _may_see(self, item: Item) -> bool:
+        """Nobody but its author sees a pending review."""
+        pending = item.type == "PullRequestReview" and item.data["submitted"] is None
+        return not pending or item.actor is self._viewer
 
     def _item(self, item: Item) -> Json:
         base: Json = {"__typename": item.type, "createdAt": payloads.when(item.at), "actor": actor(item.actor)}
         match item.type:
             case "LabeledEvent" | "UnlabeledEvent":
-                return {**base, "label": {"name": item.data["label"]}}
+                known = item.data["label_id"] in self._repo.labels.values()
+                return {**base, "label": {"name": item.data["label"]} if known else DELETED}
             case "PullRequestCommit":
                 person = {"login": item.actor.login} if item.actor.type == "User" else None
                 commit = {
@@ -199,13 +258,14 @@ class Shown:
             case "IssueComment":
                 return {"__typename": item.type, **self._comment(item.data["comment"])}
             case "PullRequestReview":
-                return {**base, "author": actor(item.actor), "submittedAt": base["createdAt"]}
+                return {**base, "author": actor(item.actor), "submittedAt": payloads.when(item.data["submitted"])}
             case _:
                 return base
 
     def _comment(self, comment: Comment) -> Json:
         return {
             "databaseId": comment.id,
+            "fullDatabaseId": str(comment.id),
             "body": comment.body,
             "author": actor(comment.author),
             "editor": actor(comment.editor) if comment.editor else None,
@@ -219,6 +279,11 @@ class Shown:
 def actor(who: User) -> Json:
     """An actor: GraphQL leaves `[bot]` off a bot's login."""
     return {"__typename": who.type, "login": who.login.removesuffix("[bot]"), "databaseId": who.id}
+
+
+def _file(pull: PullRequest, path: str) -> Json:
+    """A changed file: a renamed one shows its new path only."""
+    return {"path": path, "changeType": "RENAMED" if path in pull.renamed else "MODIFIED"}
 
 
 def _state(pull: PullRequest) -> str:

@@ -15,6 +15,7 @@ from greenroom.simulator import payloads
 from greenroom.simulator.world import Comment, Deployment, Item, PullRequest, Repository, User, World
 
 Json = dict[str, Any]
+LONGEST = 65536
 STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 EFFECTIVE = {"triage": "read", "maintain": "write"}
 
@@ -51,6 +52,7 @@ class Rest:
             ("POST", f"{repo}/pulls", self.open),
             ("GET", pull, self.pull),
             ("PATCH", pull, self.edit),
+            ("GET", f"{pull}/files", self.files),
             ("PUT", f"{pull}/merge", self.merge),
             ("POST", f"{pull}/reviews", self.review),
             ("GET", issue, self.issue),
@@ -91,15 +93,20 @@ class Rest:
     def _pull(self, request: Request) -> tuple[Repository, PullRequest]:
         repo = self._repo(request)
         pull = repo.pull_requests.get(request.path_params["number"])
-        if pull is None:
+        if pull is None or pull.hidden:
             raise Wrong(404)
         return repo, pull
+
+    def _open_to(self, request: Request, repo: Repository, number: int) -> None:
+        """Refuse a comment, new or edited, by somebody who may not write into a locked conversation."""
+        if not self.world.may_comment(repo.slug, number, request.state.user):
+            raise Wrong(403, "Unable to create comment because issue is locked.")
 
     def _comment(self, request: Request) -> tuple[Repository, int, Comment]:
         repo = self._repo(request)
         for number, pull in repo.pull_requests.items():
             for comment in pull.comments:
-                if comment.id == request.path_params["id"]:
+                if comment.id == request.path_params["id"] and not pull.hidden:
                     return repo, number, comment
         raise Wrong(404)
 
@@ -143,12 +150,20 @@ class Rest:
     async def pulls(self, request: Request) -> Response:
         """GET the list, by state, newest first."""
         repo, state = self._repo(request), request.query_params.get("state", "open")
-        found = [p for p in reversed(repo.pull_requests.values()) if state in ("all", p.state)]
+        found = [p for p in reversed(repo.pull_requests.values()) if state in ("all", p.state) and not p.hidden]
         return self._list(request, [payloads.pull_request(repo, p) for p in found])
 
     async def pull(self, request: Request) -> Response:
         """GET one pull request."""
         return conditional(request, payloads.pull_request(*self._pull(request), whole=True))
+
+    async def files(self, request: Request) -> Response:
+        """GET the files that it changes, 3,000 at most.
+
+        https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
+        """
+        repo, pull = self._pull(request)
+        return self._list(request, [payloads.file(repo, pull, path) for path in pull.changed[:3000]])
 
     async def issue(self, request: Request) -> Response:
         """GET a pull request as an issue."""
@@ -270,7 +285,7 @@ class Rest:
             "html_url": html,
             "pull_request_url": url,
             "_links": {"html": {"href": html}, "pull_request": {"href": url}},
-            "submitted_at": payloads.when(item.at),
+            "submitted_at": payloads.when(item.data["submitted"]),
             "commit_id": pull.head_sha,
             "author_association": "CONTRIBUTOR",
         }
@@ -280,6 +295,8 @@ class Rest:
         """POST a comment."""
         repo, pull = self._pull(request)
         body = await _body(request, "body")
+        self._open_to(request, repo, pull.number)
+        _short_enough(body["body"])
         made = self.world.comment(repo.slug, pull.number, body["body"], request.state.user.login)
         return JSONResponse(payloads.comment(repo, pull.number, made), 201)
 
@@ -287,6 +304,8 @@ class Rest:
         """PATCH a comment."""
         repo, number, comment = self._comment(request)
         body = await _body(request, "body")
+        self._open_to(request, repo, number)
+        _short_enough(body["body"])
         self.world.edit_comment(repo.slug, comment.id, body["body"], request.state.user.login)
         return JSONResponse(payloads.comment(repo, number, comment))
 
@@ -349,6 +368,13 @@ class Rest:
         if found is None:
             raise Wrong(404)
         return repo, found
+
+
+def _short_enough(body: str) -> None:
+    if len(body) > LONGEST:
+        wrong = {"resource": "IssueComment", "code": "unprocessable", "field": "data"}
+        message = f"Body is too long (maximum is {LONGEST} characters)"
+        raise Wrong(422, "Validation Failed", errors=[{**wrong, "message": message}])
 
 
 async def _body(request: Request, *needed: str) -> Any:

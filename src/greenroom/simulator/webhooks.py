@@ -11,11 +11,10 @@ import hmac
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 
-from greenroom.simulator import payloads
+from greenroom.simulator import bodies
 from greenroom.simulator.world import PullRequest, Repository, User, World
 
 
@@ -49,15 +48,7 @@ class Webhooks:
     def _happened(self, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> None:
         if not self.url:
             return
-        payload: dict[str, Any] = {
-            "action": action,
-            "repository": payloads.repository(repo),
-            "sender": payloads.user(who),
-        }
-        if pull and event.startswith("pull_request"):
-            payload |= {"number": pull.number, "pull_request": payloads.pull_request(repo, pull, whole=True)}
-        elif pull:
-            payload["issue"] = payloads.issue(repo, pull)
+        payload = bodies.body(self._world, event, action, repo, pull, who)
         self._fate(Delivery(event, str(uuid.uuid4()), json.dumps(payload).encode()))
 
     def _fate(self, delivery: Delivery) -> None:
@@ -83,6 +74,10 @@ class Webhooks:
         self._late, self._swapped = [], None
         for delivery in late:
             self._queue.put_nowait(delivery)
+
+    def queued(self) -> list[Delivery]:
+        """Take everything that waits to be sent, in its order; it is not sent."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     async def run(self) -> None:
         """Send for ever; a receiver that is away is noted and not tried again."""

@@ -1,7 +1,8 @@
 """The state of a GitHub, and what people, bots and git do to it. No HTTP in here.
 
-Times have whole seconds, as GitHub's have. Renaming or deleting a repository's label changes its pull requests without
-an "unlabeled" event, as on GitHub.
+Times have whole seconds, as GitHub's have. Renaming a repository's label changes its pull requests without an event.
+Deleting it leaves an "unlabeled" event of the one who deleted it on each of them, and GraphQL then shows every event of
+that label without a label.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenroom.simulator.faults import Faults
+from greenroom.simulator.points import Points
 
 RANKS = ("none", "read", "triage", "write", "maintain", "admin")
 
@@ -68,7 +70,10 @@ class Deployment:
 
 @dataclass(slots=True)
 class PullRequest:
-    """One pull request. `head_repository` is None when the fork is gone."""
+    """One pull request. `head_repository` is None when the fork is gone.
+
+    `hidden` says that GitHub shows it to nobody, as when its author's account is flagged.
+    """
 
     id: int
     number: int
@@ -89,12 +94,19 @@ class PullRequest:
     timeline: list[Item] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     changed: list[str] = field(default_factory=lambda: ["README.md"])
+    renamed: dict[str, str] = field(default_factory=dict)  # new path -> the path before
+    mergeable: str = "MERGEABLE"
+    onto: str = ""  # the commit of the base branch that refs/pull/N/merge was made with; empty: its first one
     body: str = ""
+    lock_reason: str | None = None
+    locked: bool = False
+    hidden: bool = False
 
     @property
     def merge_sha(self) -> str:
         """The commit of refs/pull/N/merge."""
-        return hashlib.sha1(f"merge {self.head_sha}".encode(), usedforsecurity=False).hexdigest()
+        made_of = f"merge {self.head_sha}{self.onto}"
+        return hashlib.sha1(made_of.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(slots=True)
@@ -109,6 +121,7 @@ class Repository:
     pull_requests: dict[int, PullRequest] = field(default_factory=dict)
     deployments: dict[int, Deployment] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    labels_made: dict[int, datetime] = field(default_factory=dict)  # by a label's id
     next_number: int = 1
     hidden: bool = False
     archived: bool = False
@@ -121,13 +134,16 @@ class World:
     def __init__(self, start: datetime | None = None, *, running: bool = False) -> None:
         self._start = (start or datetime(2026, 3, 2, 9, 0, tzinfo=UTC)).replace(microsecond=0)
         self._since = time.monotonic() if running else None
-        self._ids = 1000
+        self._ids = 5_000_000_000  # comments and events outgrew 32 bits; users and repositories have not
+        self._small_ids = 1000
         self.users: dict[str, User] = {}
         self.tokens: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
         self.renamed: dict[str, int] = {}
         self.faults = Faults()
+        self.points = Points()
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
+        self.ticking: list[Callable[[], None]] = []  # called before the clock is moved by hand
 
     # --- clock, people, repositories ---
 
@@ -138,6 +154,8 @@ class World:
 
     def advance(self, by: timedelta) -> None:
         """Let time pass."""
+        for listener in self.ticking:
+            listener()
         self._start += by
 
     def id(self) -> int:
@@ -145,10 +163,15 @@ class World:
         self._ids += 1
         return self._ids
 
+    def small_id(self) -> int:
+        """A number that no other user or repository has, in 32 bits."""
+        self._small_ids += 1
+        return self._small_ids
+
     def user(self, login: str) -> User:
         """Somebody by login, made when new; `[bot]` at the end makes a bot."""
         if login not in self.users:
-            self.users[login] = User(self.id(), login, "Bot" if login.endswith("[bot]") else "User")
+            self.users[login] = User(self.small_id(), login, "Bot" if login.endswith("[bot]") else "User")
         return self.users[login]
 
     def token(self, value: str, login: str) -> None:
@@ -158,7 +181,7 @@ class World:
     def repository(self, slug: str, *, private: bool = True) -> Repository:
         """Make a repository, or find it."""
         if slug.lower() not in self.repositories:
-            made = Repository(self.id(), slug, private, self.now())
+            made = Repository(self.small_id(), slug, private, self.now())
             self.repositories[slug.lower()] = made
         return self.repositories[slug.lower()]
 
@@ -175,6 +198,11 @@ class World:
         repository.slug = new
         self.repositories[new.lower()] = repository
         self._tell("repository", "renamed", repository, None, self.user("admin"))
+
+    def delete_repository(self, slug: str) -> None:
+        """Delete a repository; one that is made under the same name gets another id."""
+        repository = self.repositories.pop(slug.lower())
+        self._tell("repository", "deleted", repository, None, self.user("admin"))
 
     def by_id(self, repository_id: int) -> Repository | None:
         """A repository by its id."""
@@ -221,48 +249,68 @@ class World:
         """One pull request; a `KeyError` when there is none."""
         return self.repository(slug).pull_requests[number]
 
-    def push(self, slug: str, number: int, sha: str, by: str, *, force: bool = False) -> None:
-        """Push a commit to the head branch."""
+    def push(
+        self, slug: str, number: int, sha: str, by: str, *, force: bool = False, committed: datetime | None = None
+    ) -> None:
+        """Push a commit to the head branch; `committed` is when it was made, if that was earlier."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         pull_request.head_sha = sha
         if force:
             self._item(pull_request, "HeadRefForcePushedEvent", who)
-        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=self.now())
+        self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=committed or self.now())
         self._touch(slug, pull_request, "pull_request", "synchronize", who)
 
     def label(self, slug: str, number: int, label: str, by: str) -> None:
         """Put a label on; one that is on already changes nothing."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
-        self.repository(slug).labels.setdefault(label, self.id())
+        label = self._spelling(slug, label)
+        label_id = self.create_label(slug, label)
         if label in pull_request.labels:
             return
         pull_request.labels.append(label)
-        self._item(pull_request, "LabeledEvent", who, label=label)
+        self._item(pull_request, "LabeledEvent", who, label=label, label_id=label_id)
         self._touch(slug, pull_request, "pull_request", "labeled", who)
 
     def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
         """Take a label off; False when it was not on."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
+        label = self._spelling(slug, label)
         if label not in pull_request.labels:
             return False
         pull_request.labels.remove(label)
-        self._item(pull_request, "UnlabeledEvent", who, label=label)
+        label_id = self.repository(slug).labels[label]
+        self._item(pull_request, "UnlabeledEvent", who, label=label, label_id=label_id)
         self._touch(slug, pull_request, "pull_request", "unlabeled", who)
         return True
 
     def rename_label(self, slug: str, old: str, new: str) -> None:
         """Rename a label of the repository: no pull request shows an event."""
-        repository = self.repository(slug)
+        repository, old = self.repository(slug), self._spelling(slug, old)
         repository.labels[new] = repository.labels.pop(old)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
 
-    def delete_label(self, slug: str, label: str) -> None:
-        """Delete a label of the repository: no pull request shows an event."""
-        repository = self.repository(slug)
-        repository.labels.pop(label)
+    def create_label(self, slug: str, label: str) -> int:
+        """Make a label of the repository; returns its id, or that of the one that there is."""
+        repository, label = self.repository(slug), self._spelling(slug, label)
+        if label not in repository.labels:
+            repository.labels[label] = self.id()
+            repository.labels_made[repository.labels[label]] = self.now()
+        return repository.labels[label]
+
+    def delete_label(self, slug: str, label: str, by: str = "admin") -> None:
+        """Delete a label of the repository: each pull request that has it shows that it was unlabeled by that person.
+
+        The webhooks are without a label. https://github.com/octokit/webhooks/issues/639
+        """
+        repository, label, who = self.repository(slug), self._spelling(slug, label), self.user(by)
+        label_id = repository.labels.pop(label)
+        repository.labels_made.pop(label_id)
         for pull_request in repository.pull_requests.values():
-            pull_request.labels = [x for x in pull_request.labels if x != label]
+            if label in pull_request.labels:
+                pull_request.labels.remove(label)
+                self._item(pull_request, "UnlabeledEvent", who, label=label, label_id=label_id)
+                self._touch(slug, pull_request, "pull_request", "unlabeled", who)
 
     def comment(self, slug: str, number: int, body: str, by: str) -> Comment:
         """Comment."""
@@ -292,12 +340,57 @@ class World:
                 return True
         return False
 
-    def review(self, slug: str, number: int, by: str) -> Item:
-        """Review with a comment."""
+    def lock(self, slug: str, number: int, by: str, reason: str | None = None) -> None:
+        """Lock the conversation.
+
+        https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
+        """
         pull_request, who = self.pull_request(slug, number), self.user(by)
-        item = self._item(pull_request, "PullRequestReview", who)
-        self._touch(slug, pull_request, "pull_request_review", "submitted", who)
+        pull_request.locked, pull_request.lock_reason = True, reason
+        self._tell("pull_request", "locked", self.repository(slug), pull_request, who)
+
+    def unlock(self, slug: str, number: int, by: str) -> None:
+        """Unlock the conversation."""
+        pull_request = self.pull_request(slug, number)
+        pull_request.locked, pull_request.lock_reason = False, None
+        self._tell("pull_request", "unlocked", self.repository(slug), pull_request, self.user(by))
+
+    def may_comment(self, slug: str, number: int, who: User) -> bool:
+        """Say whether somebody may write comments: in a locked conversation only people with write access may.
+
+        An App is not a collaborator, so its bot may not, whatever permissions it was given.
+        """
+        rank = self.repository(slug).permissions.get(who.login, "none")
+        return not self.pull_request(slug, number).locked or RANKS.index(rank) >= RANKS.index("write")
+
+    def review(self, slug: str, number: int, by: str, begun: datetime | None = None) -> Item:
+        """Review with a comment. `begun` is when its first pending comment was written, if that was earlier."""
+        item = self.begin_review(slug, number, by)
+        item.at = begun or item.at
+        self.submit_review(slug, number, item)
         return item
+
+    def begin_review(self, slug: str, number: int, by: str) -> Item:
+        """Begin a review: it is pending, and GitHub keeps this time as its `createdAt`."""
+        return self._item(self.pull_request(slug, number), "PullRequestReview", self.user(by), submitted=None)
+
+    def submit_review(self, slug: str, number: int, review: Item) -> None:
+        """Submit a pending review."""
+        review.data["submitted"] = self.now()
+        self._touch(slug, self.pull_request(slug, number), "pull_request_review", "submitted", review.actor)
+
+    def move_base(self, slug: str, sha: str) -> None:
+        """Move the base branch on: GitHub makes new merge commits, for heads that stay as they are."""
+        repository = self.repository(slug)
+        repository.main_sha = sha
+        for pull_request in repository.pull_requests.values():
+            pull_request.onto = sha
+
+    def retarget(self, slug: str, number: int, base: str, by: str) -> None:
+        """Change the branch that a pull request goes into, as when the one below it in a stack was merged."""
+        pull_request = self.pull_request(slug, number)
+        pull_request.base_ref, pull_request.onto = base, f"{self.repository(slug).main_sha} {base}"
+        self._touch(slug, pull_request, "pull_request", "edited", self.user(by))
 
     def ready_for_review(self, slug: str, number: int, by: str) -> None:
         """Turn a draft into a pull request that is ready."""
@@ -351,6 +444,10 @@ class World:
         return made
 
     # --- within ---
+
+    def _spelling(self, slug: str, label: str) -> str:
+        """A label as the repository spells it: GitHub finds one in every case, and keeps the spelling of the first."""
+        return next((known for known in self.repository(slug).labels if known.casefold() == label.casefold()), label)
 
     def _item(self, pull_request: PullRequest, kind: str, actor: User, **data: Any) -> Item:
         item = Item(self.id(), kind, self.now(), actor, data)

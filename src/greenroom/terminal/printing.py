@@ -16,7 +16,10 @@ def previews(answer: dict[str, Any], width: int | None) -> str:
     if not found and not troubles:
         return "No pull request has asked for a preview yet."
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
-    lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or p['reason']['text']}" for p in found]
+    lines = [
+        f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or _placed(p) + p['reason']['text']}"
+        for p in found
+    ]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
 
 
@@ -30,10 +33,16 @@ def _troubles(repositories: list[dict[str, Any]]) -> list[str]:
     return [f"{names}: {text}" for text, names in shown.items()]
 
 
+def _placed(preview: dict[str, Any]) -> str:
+    if preview["overdue"]:
+        return "Past its lifetime, and waits for a decision. "
+    return f"Number {preview['position']} in the queue. " if preview["position"] else ""
+
+
 def explained(answer: dict[str, Any], width: int | None) -> str:
     """A colleague's answer: state, why, since when, what would change it, the last events."""
     status = answer["status"]
-    lines = [f"{status['name']}: {status['stage']}", *_wrapped(status["reason"]["text"])]
+    lines = [f"{status['name']}: {status['stage']}", *_wrapped(_placed(status) + status["reason"]["text"])]
     if answer["trouble"]:
         lines += _wrapped(f"{status['repository']} cannot be read now: {answer['trouble']}")
     if status["since"]:
@@ -86,10 +95,11 @@ def released(answer: dict[str, Any]) -> str:
 
 
 def rolled(answer: dict[str, Any]) -> str:
-    """What takes the present chart."""
+    """What takes the present chart, settings and images."""
     charts = (f"chart {r['chart']} and " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
     return "\n".join(
-        f"{r['preview']}: takes {chart}today's settings" for r, chart in zip(answer["rolled"], charts, strict=True)
+        f"{r['preview']}: takes {chart}today's settings, and the images that its tags mean now"
+        for r, chart in zip(answer["rolled"], charts, strict=True)
     )
 
 

@@ -232,6 +232,8 @@ def status(found: Status) -> Json:
         "serving": found.serving,
         "log": list(found.log),
         "hold": found.hold,
+        "position": found.position,
+        "overdue": found.overdue,
     }
 
 

@@ -16,6 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from greenroom.controller.board import Board
+from greenroom.github.budget import Budget
+from greenroom.github.content_budget import WINDOWS
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,9 +25,17 @@ TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics(Collector):
     """What is counted as it happens, and what is read from the board when somebody scrapes."""
 
-    def __init__(self, board: Board, requests: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        requests: Callable[[], Mapping[str, int]],
+        budget: Callable[[], Budget | None] = lambda: None,
+        writes: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._board = board
         self._requests = requests
+        self._budget = budget
+        self._writes = writes
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self.passes = Histogram(
@@ -55,6 +65,15 @@ class Metrics(Collector):
         for labels, count in counted.items():
             stages.add_metric(labels, count)
         yield stages
+        overdue = GaugeMetricFamily(
+            "greenroom_previews_overdue",
+            "Held previews whose lifetime is over; a person decides.",
+            labels=["repository"],
+        )
+        late = Tally(s.repository for s in self._board.statuses.values() if s.overdue)
+        for name in self._board.repositories:
+            overdue.add_metric([name], late[name])
+        yield overdue
         trouble = GaugeMetricFamily("greenroom_repository_trouble", "1 while not readable.", labels=["repository"])
         for name, health in self._board.repositories.items():
             trouble.add_metric([name], float(bool(health.trouble)))
@@ -63,6 +82,28 @@ class Metrics(Collector):
         for kind, number in self._requests().items():
             requests.add_metric([kind], number)
         yield requests
+        points = GaugeMetricFamily(
+            "greenroom_github_points",
+            "GraphQL points: the limit of an hour, what remains of it, and what was spent since start.",
+            labels=["kind"],
+        )
+        if budget := self._budget():  # GitHub Enterprise Server has no limit unless its administrator sets one
+            points.add_metric(["limit"], budget.limit)
+            points.add_metric(["remaining"], budget.remaining)
+            points.add_metric(["spent"], budget.spent)
+        yield points
+        yield from self._content()
+
+    def _content(self) -> Iterator[Metric]:
+        """Content-creating requests to GitHub, and how many it takes."""
+        name = "greenroom_github_content_requests"
+        sent = GaugeMetricFamily(name, "Content-creating requests in the last minute and hour.", labels=["window"])
+        limit = GaugeMetricFamily(f"{name}_limit", "Content-creating requests that GitHub takes.", labels=["window"])
+        for window, number in self._writes().items():
+            sent.add_metric([window], number)
+            limit.add_metric([window], WINDOWS[window][1])
+        yield sent
+        yield limit
 
 
 def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:

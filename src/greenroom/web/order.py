@@ -28,8 +28,8 @@ ORDER = (
 
 
 def problems_first(statuses: Iterable[Status]) -> list[Status]:
-    """The same statuses in that order; within a stage by name."""
-    return sorted(statuses, key=lambda s: (ORDER.index(s.stage), s.repository, s.number))
+    """The same statuses in that order, within a stage by name. What is overdue comes first: nothing else ends it."""
+    return sorted(statuses, key=lambda s: (not s.overdue, ORDER.index(s.stage), s.repository, s.number))
 
 
 @dataclass(frozen=True, slots=True)

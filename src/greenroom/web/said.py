@@ -13,8 +13,10 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     if not answer["done"]:
         return "Not noted yet: the comment that holds it could not be written. It is tried again by itself."
     service, to = str(answer["service"]), str(answer["to"])
-    if to.isdecimal() and not _runs(service, int(to), statuses):
-        return f"Noted: {service} from {service}#{to}, once that has a preview that may be used."
+    if answer["waits"]:
+        now = f"{answer['preview']} keeps using {service} from {answer['now']}" if answer["now"] else "nothing changes"
+        check = "Check the number if it should have one."
+        return f"Noted, but {service}#{to} has no preview. Until it has one, {now}. {check}"
     source = f"{service}#{to}" if to.isdecimal() else "where it comes by default" if to == "default" else to
     own = next((s for s in statuses if s.name == answer["preview"] and _nothing_runs(s)), None)
     when = f"The preview is {own.stage}; it takes effect after that." if own else "It takes effect within seconds."
@@ -24,7 +26,3 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
 def _nothing_runs(status: Status) -> bool:
     """Whether nothing could use another link now; a last good version takes one over while it serves."""
     return status.created is None or status.stage is Stage.ASLEEP
-
-
-def _runs(service: str, number: int, statuses: Collection[Status]) -> bool:
-    return any(s.number == number and any(r.service == service for r in s.services) for s in statuses)

@@ -173,8 +173,8 @@ def dashboard(
             answer = await control.use(name, typed, WHO)
         except GreenroomError as error:
             return Note(str(error), typed=typed)
-        done = bool(answer["done"])
-        return Note(said.linked(answer, board.statuses.values()), done, "" if done else typed)
+        moved = bool(answer["done"] and not answer["waits"])
+        return Note(said.linked(answer, board.statuses.values()), moved, "" if moved else typed)
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -1,4 +1,4 @@
-"""Files of the shape of well known public ones: their drafts load, and what a person must do is said."""
+"""Files written for these tests in the shape of well known public ones, none of which is copied: their drafts load."""
 
 from __future__ import annotations
 

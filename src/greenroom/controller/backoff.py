@@ -1,0 +1,118 @@
+"""Back-off for each preview: what failed for one is tried again later and later, and nothing else waits for it.
+
+A failure that concerns everybody (the token, a rate limit, GitHub away) is not kept here: it ends the pass.
+Losing what is kept (a restart) costs one try each, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from greenroom.controller.loop import back_off
+from greenroom.controller.perform import Done
+from greenroom.core.actions import Action, Conclude, Remove, TakeLabelOff, Tell
+from greenroom.core.model import Identity
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
+from greenroom.github.transport import Limited
+
+Key = tuple[Identity, type[Action]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An effect that failed `count` times in a row since `since`, and is due again at `until`."""
+
+    error: GreenroomError
+    count: int
+    since: datetime
+    until: datetime
+    left: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The failures of one running instance. Times are GitHub's."""
+
+    _failures: dict[Key, Failure] = field(default_factory=dict)
+    _written: dict[int, datetime] = field(default_factory=dict)  # the last write that GitHub took, by repository id
+
+    def wait(self, action: Action, now: datetime) -> float:
+        """Return the seconds until this action may be tried again; 0 when it may be now.
+
+        A removal that the engine has not finished never waits: a change in the engine starts a pass, which must look.
+        """
+        found = self._failures.get(_key(action))
+        if found is None or found.left or isinstance(action, Remove):
+            return 0.0
+        return max(0.0, (found.until - now).total_seconds())
+
+    def next(self, repository_id: int, now: datetime) -> float | None:
+        """Return the seconds until the first failed effect of a repository is due, None when there is none."""
+        waits = [f.until - now for (i, _), f in self._failures.items() if i.repository_id == repository_id]
+        return max(0.0, min(waits).total_seconds()) if waits else None
+
+    def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
+        """Return the sentence why the last effect of this kind failed, at least `tries` times in a row; or nothing."""
+        found = self._failures.get((identity, kind))
+        return str(found.error) if found and found.count >= tries else ""
+
+    def left(self, identity: Identity) -> tuple[str, ...]:
+        """Return what was left of a removed preview when it was last looked for."""
+        found = self._failures.get((identity, Conclude))
+        return found.left if found else ()
+
+    def forget(self, repository_id: int, wanted: Sequence[Action]) -> None:
+        """Forget the failures of effects that nobody wants any more."""
+        kept = {_key(a) for a in wanted}
+        self._failures = {k: f for k, f in self._failures.items() if k[0].repository_id != repository_id or k in kept}
+
+    def record(self, done: Sequence[Done], now: datetime) -> list[GreenroomError]:
+        """Remember what failed, and return the errors that concern everybody."""
+        for each in done:
+            if _failed(each) is None:
+                self._failures.pop(_key(each.action), None)
+                if isinstance(each.action, Tell | TakeLabelOff):
+                    self._written[each.action.identity.repository_id] = now
+        everybody = []
+        away = _away(done)
+        for each in done:
+            if error := _failed(each):
+                known = self._failures.get(_key(each.action))
+                since, count = (known.since, known.count) if known else (now, 0)
+                own = not (away or each.shared or self._of_everybody(each.action.identity, error, since))
+                wait = back_off(error, count) if own else 0.0
+                left = each.receipt.left if each.receipt else ()
+                until = now + timedelta(seconds=wait)
+                self._failures[_key(each.action)] = Failure(error, count + 1, since, until, left)
+                everybody += [] if own else [error]
+        return everybody
+
+    def _of_everybody(self, identity: Identity, error: GreenroomError, since: datetime) -> bool:
+        """Say whether an error concerns everybody.
+
+        A write that is not allowed may mean the token or this pull request. Another write of the repository that
+        GitHub took since says that it is not the token.
+        """
+        if isinstance(error, FixCredentials):
+            written = self._written.get(identity.repository_id)
+            return written is None or written < since
+        return isinstance(error, FixConfiguration | Limited)
+
+
+def _key(action: Action) -> Key:
+    return action.identity, type(action)
+
+
+def _failed(done: Done) -> GreenroomError | None:
+    """Return what went wrong, also where something is left of a preview that was removed."""
+    if done.error is None and done.receipt and done.receipt.left:
+        return Doubt(f"Something is left of it: {', '.join(done.receipt.left)}.")
+    return done.error
+
+
+def _away(done: Sequence[Done]) -> bool:
+    """Say whether the other side seems to be away: it answered none of several previews, with no wait of its own."""
+    silent = {d.action.identity for d in done if isinstance(d.error, RetryLater) and d.error.after is None}
+    return len(silent) > 1 and all(d.action.identity in silent for d in done)

@@ -1,0 +1,57 @@
+"""Pull requests that were told that a preview will come, so that one that is closed first does not keep that promise.
+
+GitHub's list shows open pull requests only. What is remembered here is read by its number once the list leaves it out.
+It is a hint where to look, like a webhook: a wrong one costs a read, and no decision believes it. After a start the
+history brings it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from greenroom.core.actions import Tell
+from greenroom.core.decision import Decision
+from greenroom.core.model import Facts, Identity
+from greenroom.core.status import Stage
+from greenroom.store.rows import Event
+
+_STAGES = frozenset(stage.name.lower() for stage in Stage)
+WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+TRIES = 10
+"""How often a pull request that GitHub does not show is looked for before it is given up."""
+
+
+@dataclass(slots=True)
+class Promises:
+    """The open promises of one running instance, with how often each was looked for in vain."""
+
+    _tries: dict[Identity, int] = field(default_factory=dict)
+
+    def begin(self, known: Iterable[Event]) -> None:
+        """Take up what the history says; its events come newest first, and the newest of a pull request counts."""
+        seen: set[Identity] = set()
+        for event in known:
+            identity = Identity(event.repository_id, event.number)
+            if event.kind not in _STAGES or identity in seen:
+                continue
+            seen.add(identity)
+            if event.kind in {stage.name.lower() for stage in WAITS}:
+                self._tries.setdefault(identity, 0)
+
+    def of(self, repository_id: int) -> frozenset[int]:
+        """Return the numbers of one repository whose promise is open."""
+        return frozenset(i.number for i in self._tries if i.repository_id == repository_id)
+
+    def seen(self, facts: Facts, decision: Decision) -> None:
+        """Take up who waits now; let go of who does not, once the comment reads back so."""
+        repository_id = facts.listing.repository_id
+        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        for identity in [i for i in self._tries if i.repository_id == repository_id]:
+            status = decision.statuses.get(identity)
+            if status is None:
+                self._tries[identity] += 1
+            unwritten = status is not None and status.stage is Stage.NONE and identity in told
+            if not unwritten and (status or self._tries[identity] >= TRIES):
+                del self._tries[identity]
+        self._tries |= {i: 0 for i, s in decision.statuses.items() if s.stage in WAITS}

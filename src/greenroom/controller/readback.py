@@ -1,0 +1,47 @@
+"""What we wrote on GitHub and have not read back: it is written again, less and less often, and not for ever.
+
+An answer of 200 does not prove that a write was applied. It is believed when a later read shows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from greenroom.core.model import Identity, Memory
+
+WAITS = (2.0, 10.0, 60.0, 300.0, 1800.0)
+TRIES = 5
+Said = tuple[str, Memory]
+
+
+@dataclass(slots=True)
+class Readback:
+    """The last comment that was written on each pull request, until it is read. Losing it costs a few more edits."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    _written: dict[Identity, tuple[Said, int, float]] = field(default_factory=dict)
+
+    def wrote(self, identity: Identity, said: Said) -> None:
+        """Note that this was written, once more if it was written before and not read."""
+        last = self._written.get(identity)
+        tries = last[1] if last and last[0] == said else 0
+        self._written[identity] = (said, tries + 1, self.monotonic())
+
+    def wait(self, identity: Identity, said: Said) -> float:
+        """Return the seconds until the same may be written again; 0 for anything else."""
+        last = self._written.get(identity)
+        if last is None or last[0] != said:
+            return 0.0
+        return max(0.0, last[2] + WAITS[min(last[1], len(WAITS)) - 1] - self.monotonic())
+
+    def hopeless(self, identity: Identity, said: Said) -> bool:
+        """Whether this was written so often that writing it again will not help."""
+        last = self._written.get(identity)
+        return last is not None and last[0] == said and last[1] >= TRIES
+
+    def read(self, identities: Collection[Identity]) -> None:
+        """The comments on these pull requests read as they should."""
+        for identity in identities:
+            self._written.pop(identity, None)

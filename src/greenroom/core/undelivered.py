@@ -1,0 +1,40 @@
+"""What people see of a preview of which an effect fails: its comment, its label, its removal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from greenroom.core import reasons
+from greenroom.core.model import Memory
+from greenroom.core.status import Reason, Stage, Status
+
+
+def undelivered(status: Status, memory: Memory | None, comment: str, label: str) -> Status:
+    """Return the status of a preview while writes to its pull request fail.
+
+    `memory` is what its comment should remember from now on, None when that does not change. `comment` and `label` are
+    the sentences why our comment, or the label of an expired preview, could not be changed; empty when they could.
+    A warning that nobody could read is no warning, and a decision that is not written down is none: the preview stays.
+    """
+    if label:
+        return _held(status, reasons.expiry_refused(label))
+    if comment and memory and memory.expired_at:
+        return _held(status, reasons.expiry_refused(comment))
+    if comment and memory and memory.warned_at:
+        return _held(status, reasons.warning_undelivered(comment))
+    if comment and status.warning is None:
+        return replace(status, warning=reasons.comment_undelivered(comment))
+    return status
+
+
+def unremoved(status: Status, left: Sequence[str], why: str) -> Status:
+    """Return the status of a preview that is being removed: what is left of it, or why its removal failed."""
+    if status.stage is not Stage.REMOVING or not (left or why):
+        return status
+    reason = reasons.left(status.reason, left) if left else reasons.does_not_go(status.reason, why)
+    return replace(status, reason=reason)
+
+
+def _held(status: Status, reason: Reason) -> Status:
+    return replace(status, stage=Stage.HELD, reason=reason, warning=None, expires=None)

@@ -1,0 +1,132 @@
+"""The list of one repository while its pages arrive: what an answer says of it, and what it leaves out. No HTTP.
+
+A list is whole or an exception. What is wrong with one pull request is doubt about that one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from greenroom.core.model import Listing
+from greenroom.errors import Doubt, FixConfiguration, GreenroomError
+from greenroom.github import shapes
+from greenroom.github.transport import NotFound
+
+Payload = dict[str, Any]
+
+
+class TooHeavy(Doubt):
+    """GitHub says that this repository's part of a query was too much for it."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """One repository's pages so far. `doubts` are pull requests of which GitHub showed only a part."""
+
+    slug: str
+    cursor: str | None = None
+    nodes: list[Payload | None] = field(default_factory=list)
+    repository: Payload = field(default_factory=dict)
+    doubts: dict[int, str] = field(default_factory=dict)
+    read_at: datetime | None = None
+    answer: Listing | GreenroomError | None = None
+
+    def take(self, answer: Payload, alias: str, size: int, now: datetime) -> bool:
+        """Add the page that an answer holds under this alias; return whether it was the last one."""
+        repository, partly = _repository(self.slug, answer, alias, size)
+        if repository["nameWithOwner"].lower() != self.slug.lower():
+            raise FixConfiguration(
+                f"{self.slug} is now called {repository['nameWithOwner']} on GitHub."
+                " Change `repository:` in its service files."
+            )
+        page = repository["pullRequests"]
+        last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
+        if not last and (cursor in (None, self.cursor) or not page["nodes"]):
+            raise Doubt(f"GitHub's list of {self.slug} does not go on after a page that is not the last one.")
+        for index, error in partly.items():
+            if node := page["nodes"][index]:
+                what = f"{self.slug}#{node['number']}"
+                self.doubts[int(node["number"])] = f"GitHub shows only a part of {what} ({error}); it is read again."
+        self.read_at = self.read_at or now
+        self.nodes += page["nodes"]
+        self.repository, self.cursor = repository, cursor
+        return last
+
+    def whole(self) -> dict[int, Payload]:
+        """Return every pull request by its number.
+
+        One without a number could be any of them. One that is listed twice has pushed another one out of the pages.
+        """
+        nodes = [n for n in self.nodes if n is not None]
+        shapes.check(nodes, [{"number": shapes.number}], f"the pull requests of {self.slug}")
+        total = int(self.repository["pullRequests"]["totalCount"])
+        found = {int(n["number"]): n for n in nodes}
+        if len(self.nodes) != len(found) or len(found) != total:
+            raise Doubt(f"GitHub's list of {self.slug} has {len(found)} of {total} pull requests; it is read again.")
+        return found
+
+
+def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payload, dict[int, str]]:
+    """Return one repository's part of an answer, and what GitHub could not show of single pull requests of the page."""
+    data = answer.get("data") or {}
+    wrong = [e for e in answer.get("errors") or [] if _concerns(e, alias)]
+    repository = data.get(alias)
+    if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
+        raise NotFound(
+            f"GitHub shows us no repository {slug}: it is gone, or the token may not see it."
+            " Nothing of it is removed meanwhile."
+        )
+    partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
+    if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
+        raise TooHeavy(f"GitHub's list of {slug} takes more than GitHub allows one query; less is asked for next.")
+    if len(partly) < len({_node(e) for e in wrong}) or repository is None:
+        raise Doubt(f"GitHub's list of {slug} is not whole ({_messages(wrong)}); it is read again.")
+    shapes.check(repository, shapes.REPOSITORY, f"the pull requests of {slug}")
+    found: Payload = repository
+    return found, partly
+
+
+def _concerns(error: Payload, alias: str) -> bool:
+    """Whether an error is about this part of the answer; one that names no part is about all of them.
+
+    An id that does not fit into GraphQL's Int is null and an error; we read it elsewhere then. So is an event in a
+    timeline whose label or account was deleted: what its null says is decided where the event is read.
+    """
+    path = _path(error)
+    if not path:
+        return True
+    event = path[4:5] in (["labelEvents"], ["activity"]) and not too_heavy(error)
+    return path[0] == alias and path[-1] != "databaseId" and not event
+
+
+def _path(error: Payload) -> list[str | int]:
+    path = error.get("path")
+    return path if isinstance(path, list) else []
+
+
+def _node(error: Payload) -> int | None:
+    """Which pull request of the page an error is about; None when it is about more than one."""
+    match _path(error):
+        case [_, "pullRequests", "nodes", int(index), _, *_]:
+            return index
+    return None
+
+
+def too_heavy(error: Payload) -> bool:
+    """Whether an error says that a query was too much for GitHub, however much of the hour's budget is left."""
+    return str(error.get("type")) == "RESOURCE_LIMITS_EXCEEDED"
+
+
+def whole(answer: Payload) -> Payload:
+    """Return the data of an answer without errors; nothing depends on what it says of the budget."""
+    data = answer.get("data")
+    if any(_path(e)[:1] != ["rateLimit"] for e in answer.get("errors") or []) or not isinstance(data, dict) or not data:
+        raise Doubt(f"GitHub's answer is not whole ({_messages(answer.get('errors') or [])}); it is asked again.")
+    return data
+
+
+def _messages(errors: Sequence[Payload]) -> str:
+    return "; ".join(str(e.get("message", e))[:100] for e in errors) or "no data"

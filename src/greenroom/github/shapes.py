@@ -1,0 +1,182 @@
+"""The shapes of GitHub's answers, as far as we read them. An answer of another shape is doubt, with a sentence.
+
+Lists, missing keys and numbers in place of strings have all been seen from proxies and broken servers. They must never
+become a traceback that ends a pass, nor a `None` that is read as the text "None".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from greenroom.errors import Doubt
+
+BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a value of another shape raises."""
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """A value that may be null."""
+
+    shape: Any
+
+
+def sha(value: object) -> bool:
+    """A commit: 40 hexadecimal digits. Only such a text may reach a shell or a URL."""
+    return isinstance(value, str) and _SHA.fullmatch(value) is not None
+
+
+def time(value: object) -> bool:
+    """A time that names its zone."""
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def number(value: object) -> bool:
+    """An id: a number, or its decimal digits, as GraphQL's BigInt comes."""
+    if isinstance(value, str):
+        return value.isascii() and value.isdecimal()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_NAMES: dict[Any, str] = {
+    str: "a string",
+    bool: "true or false",
+    dict: "an object",
+    sha: "a commit's 40 digits",
+    time: "a time with its zone",
+    number: "a number",
+}
+
+
+ACTOR = {"login": str}
+COMMENT = {"databaseId": number, "body": str, "author": Maybe(ACTOR), "editor": Maybe(ACTOR)}
+COMMENTS = {"pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [Maybe(COMMENT)]}
+_EARLIER = {"pageInfo": {"hasPreviousPage": bool}, "nodes": [Maybe(dict)]}
+
+PULL_REQUEST = {
+    "number": number,
+    "title": str,
+    "url": str,
+    "body": Maybe(str),
+    "isDraft": bool,
+    "isCrossRepository": bool,
+    "state": str,
+    "createdAt": time,
+    "updatedAt": time,
+    "closedAt": Maybe(time),
+    "baseRefName": str,
+    "baseRefOid": sha,
+    "headRefName": str,
+    "headRefOid": sha,
+    "headRepository": Maybe({"databaseId": Maybe(number)}),
+    "author": Maybe(ACTOR),
+    "mergeable": str,
+    "potentialMergeCommit": Maybe({"oid": sha, "parents": {"nodes": Maybe([Maybe({"oid": sha})])}}),
+    "changedFiles": number,
+    "files": Maybe(dict),
+    "labels": {"pageInfo": {"hasNextPage": bool}, "nodes": [{"name": str}]},
+    "labelEvents": _EARLIER,
+    "activity": _EARLIER,
+    "comments": COMMENTS,
+}
+PAGE = {"totalCount": number, "pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [Maybe(dict)]}
+REPOSITORY = {
+    "databaseId": Maybe(number),
+    "nameWithOwner": str,
+    "isPrivate": bool,
+    "pullRequests": PAGE,
+}
+
+REST_PULL_REQUEST = {
+    "number": number,
+    "title": str,
+    "html_url": str,
+    "state": str,
+    "draft": bool,
+    "user": Maybe(ACTOR),
+    "labels": [{"name": str}],
+    "head": {"sha": sha, "ref": str, "repo": Maybe({"id": number})},
+    "base": {"ref": str, "repo": {"id": number}},
+    "created_at": time,
+    "updated_at": time,
+    "closed_at": Maybe(time),
+}
+REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
+REST_COMMENT = {"id": number, "body": str, "user": Maybe(ACTOR)}
+
+
+def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
+    """Raise `Doubt` about `what` when a value is not of this shape. Keys that the shape does not name may be there.
+
+    With `times`, every time in it must name its zone, also where the shape does not look.
+    """
+    wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
+    if wrong:
+        raise Doubt(f"GitHub's answer about {what} is not as documented ({wrong}); it is read again.")
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Turn whatever an answer of another shape raises into doubt about `what`."""
+    try:
+        yield
+    except BROKEN as error:
+        raise Doubt(f"GitHub's answer about {what} is not as documented ({error!r:.100}); it is read again.") from None
+
+
+def _wrong(value: Any, shape: Any, where: str) -> Iterator[str]:
+    match shape:
+        case Maybe(shape=inner):
+            if value is not None:
+                yield from _wrong(value, inner, where)
+        case dict():
+            if not isinstance(value, dict):
+                yield _instead(value, "an object", where)
+                return
+            for key, inner in shape.items():
+                if key not in value:
+                    yield f"{where}{key} is missing"
+                else:
+                    yield from _wrong(value[key], inner, f"{where}{key}.")
+        case [inner]:
+            if not isinstance(value, list):
+                yield _instead(value, "a list", where)
+                return
+            for i, item in enumerate(value):
+                yield from _wrong(item, inner, f"{where}{i}.")
+        case _:
+            if not _is(value, shape):
+                yield _instead(value, _NAMES[shape], where)
+
+
+def _is(value: object, shape: type | Callable[[object], bool]) -> bool:
+    return isinstance(value, shape) if isinstance(shape, type) else shape(value)
+
+
+def _instead(value: object, wanted: str, where: str) -> str:
+    kinds = ((bool, "true or false"), (str, "another text"), (int | float, "a number"), (list, "a list"))
+    found = next((name for kind, name in kinds if isinstance(value, kind)), "an object" if value else "null")
+    return f"{where.removesuffix('.') or 'all of it'} is {found} instead of {wanted}"
+
+
+def _zoneless(value: Any, where: str) -> Iterator[str]:
+    """Find times that cannot be compared with GitHub's clock, wherever they stand."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _zoneless(item, f"{where}{i}.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key.endswith(("At", "_at", "Date")) and item is not None and not time(item):
+                yield _instead(item, _NAMES[time], f"{where}{key}")
+            elif isinstance(item, list | dict):
+                yield from _zoneless(item, f"{where}{key}.")

@@ -1,0 +1,144 @@
+"""Bodies of webhooks, in the shapes of GitHub's own description: REST's objects with what only webhooks add to them.
+
+https://docs.github.com/en/webhooks/webhook-events-and-payloads
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenroom.simulator import payloads
+from greenroom.simulator.payloads import API, WEB, node, when
+from greenroom.simulator.world import Item, PullRequest, Repository, User, World
+
+Json = dict[str, Any]
+
+
+def body(world: World, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> Json:
+    """Return the whole body of a webhook about what has just happened."""
+    made: Json = {"action": action, "repository": payloads.repository(repo), "sender": payloads.user(who)}
+    if pull and event.startswith("pull_request"):
+        made |= {"number": pull.number, "pull_request": _pull_request(repo, pull)}
+    elif pull:
+        made["issue"] = _issue(repo, pull)
+    match event, action:
+        case "pull_request", "labeled" | "unlabeled" if pull:
+            kind = "LabeledEvent" if action == "labeled" else "UnlabeledEvent"
+            made["label"] = payloads.label(repo, _last(pull, kind).data["label"])
+        case "pull_request", "synchronize" if pull:
+            commits = [i.data["sha"] for i in pull.timeline if i.type == "PullRequestCommit"]
+            made |= {"before": commits[-2], "after": pull.head_sha}
+        case "pull_request_review", _ if pull:
+            made["review"] = _review(repo, pull, _last(pull, "PullRequestReview"))
+        case "issue_comment", _ if pull:
+            latest = max(pull.comments, key=lambda c: (c.updated_at, c.id))
+            made["comment"] = payloads.comment(repo, pull.number, latest) | {"performed_via_github_app": None}
+            made["comment"]["reactions"] = _reactions(made["comment"]["url"])
+            made |= {"changes": {}} if action == "edited" else {}
+        case "repository", "renamed":
+            old = next(slug for slug, number in reversed(world.renamed.items()) if number == repo.id)
+            made["changes"] = {"repository": {"name": {"from": old.partition("/")[2]}}}
+        case "workflow_run", _:
+            made |= {"workflow": _workflow(repo), "workflow_run": _workflow_run(world, repo, who)}
+        case "deployment_status", _:
+            found = max(repo.deployments.values(), key=lambda d: max((int(s["id"]) for s in d.statuses), default=0))
+            made["deployment"] = payloads.deployment(repo, found)
+            made["deployment_status"] = payloads.deployment_status(repo, found, found.statuses[-1])
+    return made
+
+
+def _last(pull: PullRequest, kind: str) -> Item:
+    return next(i for i in reversed(pull.timeline) if i.type == kind)
+
+
+def _pull_request(repo: Repository, pull: PullRequest) -> Json:
+    made = payloads.pull_request(repo, pull, whole=True)
+    for end in ("head", "base"):
+        if made[end]["repo"]:
+            visibility = "private" if made[end]["repo"]["private"] else "public"
+            made[end]["repo"] |= {"topics": [], "visibility": visibility}
+    return made | {"assignees": [], "requested_reviewers": [], "requested_teams": [], "active_lock_reason": None}
+
+
+def _issue(repo: Repository, pull: PullRequest) -> Json:
+    made = payloads.issue(repo, pull)
+    return made | {"assignees": [], "active_lock_reason": None, "reactions": _reactions(made["url"])}
+
+
+def _reactions(url: str) -> Json:
+    kinds = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+    return {"url": f"{url}/reactions", "total_count": 0, **dict.fromkeys(kinds, 0)}
+
+
+def _review(repo: Repository, pull: PullRequest, item: Item) -> Json:
+    page = f"{WEB}/{repo.slug}/pull/{pull.number}"
+    of = f"{API}/repos/{repo.slug}/pulls/{pull.number}"
+    return {
+        "id": item.id,
+        "node_id": node("PullRequestReview", item.id),
+        "user": payloads.user(item.actor),
+        "body": "Looks good.",
+        "commit_id": pull.head_sha,
+        "submitted_at": when(item.at),
+        "state": "commented",
+        "html_url": f"{page}#pullrequestreview-{item.id}",
+        "pull_request_url": of,
+        "author_association": "CONTRIBUTOR",
+        "_links": {"html": {"href": f"{page}#pullrequestreview-{item.id}"}, "pull_request": {"href": of}},
+    }
+
+
+def _workflow(repo: Repository) -> Json:
+    at = when(repo.created_at)
+    return {
+        "id": repo.id,
+        "node_id": node("Workflow", repo.id),
+        "name": "CI",
+        "path": ".github/workflows/ci.yaml",
+        "state": "active",
+        "created_at": at,
+        "updated_at": at,
+        "url": f"{API}/repos/{repo.slug}/actions/workflows/{repo.id}",
+        "html_url": f"{WEB}/{repo.slug}/blob/main/.github/workflows/ci.yaml",
+        "badge_url": f"{WEB}/{repo.slug}/workflows/CI/badge.svg",
+    }
+
+
+def _workflow_run(world: World, repo: Repository, who: User) -> Json:
+    number, at = world.id(), when(world.now())
+    url = f"{API}/repos/{repo.slug}/actions/runs/{number}"
+    ends = ("artifacts", "cancel", "jobs", "logs", "rerun")
+    person = {"name": "Ada", "email": "ada@example.com", "date": at}
+    message = {"id": repo.main_sha, "tree_id": repo.main_sha, "message": "A commit", "timestamp": at}
+    whole = payloads.repository(repo)
+    return {
+        "id": number,
+        "node_id": node("WorkflowRun", number),
+        "name": "CI",
+        "path": ".github/workflows/ci.yaml",
+        "event": "pull_request",
+        "status": "completed",
+        "conclusion": "success",
+        "run_number": 1,
+        "run_attempt": 1,
+        "workflow_id": repo.id,
+        "check_suite_id": number,
+        "check_suite_node_id": node("CheckSuite", number),
+        "check_suite_url": f"{API}/repos/{repo.slug}/check-suites/{number}",
+        "workflow_url": f"{API}/repos/{repo.slug}/actions/workflows/{repo.id}",
+        "url": url,
+        "html_url": f"{WEB}/{repo.slug}/actions/runs/{number}",
+        "previous_attempt_url": None,
+        **{f"{end}_url": f"{url}/{end}" for end in ends},
+        "created_at": at,
+        "updated_at": at,
+        "run_started_at": at,
+        "head_branch": "main",
+        "head_sha": repo.main_sha,
+        "head_commit": {**message, "author": person, "committer": person},
+        "actor": payloads.user(who),
+        "triggering_actor": payloads.user(who),
+        "pull_requests": [],
+        "repository": whole,
+        "head_repository": whole,
+    }

@@ -1,0 +1,45 @@
+"""A replica that lags: the world as it was some seconds ago, the same for lists and for reads by number.
+
+GitHub answers reads from replicas of its database. They lag by seconds, under load by more, and nothing in an answer
+says so.
+"""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime, timedelta
+
+from greenroom.simulator.world import PullRequest, Repository, User, World
+
+
+class Replica:
+    """Remembers a world from its making on; `behind` is how far its answers lag.
+
+    A state is kept when something happens and when the hand-moved clock moves, so the states of one second are one:
+    the last.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.behind = timedelta()
+        self._world = world
+        self._states: list[tuple[datetime, dict[str, Repository]]] = []
+        self._remember()
+        world.listeners.append(self._happened)
+        world.ticking.append(self._remember)
+
+    def world(self) -> World:
+        """The world as it was `behind` ago, or at the beginning if that is later."""
+        until = self._world.now() - self.behind
+        _, repositories = next((s for s in reversed(self._states) if s[0] <= until), self._states[0])
+        shown = copy.copy(self._world)
+        shown.repositories, shown.listeners = repositories, []
+        return shown
+
+    def _happened(self, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        now = self._world.now()
+        if self._states and self._states[-1][0] == now:
+            self._states.pop()
+        self._states.append((now, copy.deepcopy(self._world.repositories)))

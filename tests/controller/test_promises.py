@@ -1,0 +1,51 @@
+"""Who is looked for after the list leaves a pull request out: the newest stage counts, and nobody is looked for forever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from builders import NOW, PLATFORM, REPOSITORY, facts, identity, pull_request
+from greenroom.controller.promises import TRIES, Promises
+from greenroom.core.decision import decide
+from greenroom.core.model import Facts
+from greenroom.store.rows import Event
+
+
+def event(number: int, kind: str, minutes: int) -> Event:
+    at = NOW - timedelta(minutes=minutes)
+    return Event(f"{number}{kind}{minutes}", at, identity(number).repository_id, "shop", number, kind, "", {})
+
+
+def seen(promises: Promises, found: Facts) -> None:
+    promises.seen(found, decide(found, PLATFORM, REPOSITORY, NOW))
+
+
+def test_the_history_says_who_was_told_to_wait_last() -> None:
+    promises = Promises()
+    newest_first = [
+        event(1, "told", 1),
+        event(1, "queued", 2),
+        event(2, "ready", 3),
+        event(2, "waiting", 4),
+        event(3, "blocked", 5),
+    ]
+    promises.begin(newest_first)
+    assert promises.of(identity().repository_id) == {1, 3}
+    assert promises.of(999) == frozenset()
+
+
+def test_who_starts_is_looked_for_no_more() -> None:
+    promises = Promises()
+    seen(promises, facts(pull_request(1, draft=True), pull_request(2)))
+    assert promises.of(identity().repository_id) == {1}
+    seen(promises, facts(pull_request(1)))
+    assert promises.of(identity().repository_id) == frozenset()
+
+
+def test_a_pull_request_that_github_does_not_show_is_given_up() -> None:
+    promises = Promises()
+    seen(promises, facts(pull_request(1, draft=True)))
+    for tries in range(TRIES):
+        assert promises.of(identity().repository_id) == {1}, tries
+        seen(promises, facts(confirmed={1: "GitHub answered 404."}, told_to_wait=frozenset({1})))
+    assert promises.of(identity().repository_id) == frozenset()

@@ -1,0 +1,151 @@
+"""What our comment promises happens: what runs goes on running, what waits can still start, and what cannot says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import (
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    confirmation,
+    facts,
+    identity,
+    observed,
+    preview,
+    pull_request,
+    sha,
+    without_label,
+)
+from greenroom.core import questions
+from greenroom.core.actions import Tell
+from greenroom.core.decision import Decision, decide
+from greenroom.core.model import Actor, Block, Comment, Health, Kind, Memory, Permission, PullRequest, State
+from greenroom.core.rows import Choice
+from greenroom.core.told import comment_text
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "cause"),
+    [
+        ({"draft": True}, {}, "The pull request is a draft."),
+        ({}, {"permissions": {"ada": Permission.READ}}, "has no write access to this repository."),
+        ({"author": Actor("renovate[bot]", Kind.BOT)}, {}, "is a bot that the configuration does not list."),
+        ({"label_events": ()}, {}, "GitHub does not show who put the label"),
+        ({"head_sha": sha(1, 2)}, {"images": {}}, "The registry was not asked"),
+    ],
+    ids=["draft again", "labeler lost write access", "bot", "no event", "registry does not answer"],
+)
+def test_the_comment_says_that_the_present_version_keeps_running_and_that_pushes_wait(
+    changes: dict[str, Any], more: dict[str, Any], cause: str
+) -> None:
+    found = replace(facts(pull_request(1, **changes), holds=observed(1)), **more)
+    status = decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    said = comment_text(status, PLATFORM, private=True)
+    assert cause in said.replace("\u200b", "").replace("\\", "")
+    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+    assert "to get a preview" not in said
+
+
+def test_what_does_not_run_is_not_said_to_run() -> None:
+    failed = preview(1, health=Health.FAILED)
+    failed = replace(failed, services=tuple(replace(s, ready=False) for s in failed.services))
+    holds = replace(observed(1), previews={identity(1): failed})
+    status = decide(facts(pull_request(1, draft=True), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    said = comment_text(status, PLATFORM, private=True)
+    assert "keeps running" not in said
+    assert "What is deployed stays as it is. New commits wait." in said
+
+
+def test_a_held_preview_says_that_new_commits_wait() -> None:
+    gone = pull_request(1, labels=frozenset())
+    found = facts(gone, holds=observed(1), confirmed={1: confirmation(gone)})
+    said = comment_text(decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)], PLATFORM, private=True)
+    assert "### Preview held" in said
+    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+
+
+def test_a_draft_without_a_preview_is_told_how_to_get_one() -> None:
+    status = decide(facts(pull_request(1, draft=True)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    assert str(status.reason) == "The pull request is a draft. Mark it ready for review to get a preview."
+
+
+# --- what never started ---
+
+
+def without_start(found: PullRequest, **more: Any) -> Decision:
+    """A pass over a pull request that the list leaves out, whose comment says that its preview will come."""
+    waits = facts(confirmed={1: confirmation(found)}, told_to_wait=frozenset({1}))
+    return decide(replace(waits, **more), PLATFORM, REPOSITORY, NOW)
+
+
+def said(decision: Decision) -> str:
+    [told] = [a.text for a in decision.actions]  # type: ignore[union-attr]
+    return told.replace("\u200b", "")
+
+
+QUEUED = Comment(5, "<!-- greenroom:1 -->\n### Preview queued\n\nIt starts by itself when another preview goes.")
+CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (State.CLOSED, "The pull request was closed by ada. No preview was started. Reopen it to get one."),
+        (State.MERGED, "The pull request was merged by ada. No preview was started."),
+    ],
+)
+def test_a_pull_request_that_is_closed_before_its_preview_started_is_told_so(state: State, sentence: str) -> None:
+    text = said(without_start(replace(CLOSED, state=state)))
+    assert text.startswith(f"### No preview\n\n{sentence}")
+    assert "starts by itself" not in text
+
+
+def test_a_pull_request_that_was_told_so_is_told_no_more() -> None:
+    told = without_start(CLOSED)
+    after = replace(CLOSED, comment=Comment(5, f"<!-- greenroom:1 -->\n{said(told)}"))
+    assert without_start(after).actions == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"stale": frozenset({1})},
+        {"confirmed": {1: "GitHub answered 502."}},
+        {"confirmed": {}},
+        {"confirmed": {1: confirmation(replace(CLOSED, state=State.OPEN))}},
+        {"confirmed": {1: confirmation(CLOSED, NOW - timedelta(minutes=1))}},
+    ],
+    ids=["stale", "not answered", "not read", "open after all", "older than the list"],
+)
+def test_doubt_tells_nobody_that_a_pull_request_is_closed(more: dict[str, Any]) -> None:
+    assert without_start(CLOSED, **more).actions == ()
+
+
+def test_what_was_told_to_wait_is_read_by_its_number_once_the_list_leaves_it_out() -> None:
+    found = facts(pull_request(2), told_to_wait=frozenset({1, 2}))
+    assert questions.numbers(found, PLATFORM) == (1,)
+
+
+def test_what_people_chose_outlives_the_closing_of_what_never_started() -> None:
+    memory = Memory(choices=(Choice("payments", "17", "ada", 5),), heard=5)
+    decision = without_start(CLOSED, blocks={1: Block(3, memory)})
+    assert [a.memory for a in decision.actions if isinstance(a, Tell)] == [memory]
+
+
+@pytest.mark.parametrize("body", ["hello", "### Preview waiting\n\nSoon!", QUEUED.body])
+def test_a_comment_that_was_edited_promises_nothing_once_the_label_is_off(body: str) -> None:
+    off = without_label(1)
+    spoiled = replace(off, comment=Comment(5, body, trusted=False))
+    decision = decide(facts(spoiled), PLATFORM, REPOSITORY, NOW)
+    assert said(decision).startswith("### No preview")
+
+
+def test_a_comment_that_says_removed_stays_as_it_is_though_it_was_edited() -> None:
+    body = "<!-- greenroom:1 -->\n### Preview removed\n\nNothing is left of it. Thanks!"
+    spoiled = replace(without_label(1), comment=Comment(5, body, trusted=False))
+    assert decide(facts(spoiled), PLATFORM, REPOSITORY, NOW).actions == ()

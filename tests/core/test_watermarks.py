@@ -1,0 +1,130 @@
+"""Watermarks: what is older than an earlier read is doubt, across a restart and whoever wrote the row set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from builders import NOW, PLATFORM, REPOSITORY_ID, confirmation, facts, identity, labelled, observed, pull_request
+from greenroom.argocd import sets
+from greenroom.core import codec, watermarks
+from greenroom.core.model import Activity, Actor, Comment, Facts, Observed, PullRequest, RowSet, State, Watermark
+from greenroom.core.removal import removal
+from greenroom.core.verdicts import Go, Stay
+
+SECOND = timedelta(seconds=1)
+AT = NOW - timedelta(hours=2)  # when `pull_request` was labeled
+
+
+def holding(marks: dict[int, Watermark], *numbers: int) -> tuple[Observed, RowSet]:
+    holds = observed(*numbers)
+    rows = replace(holds.sets[REPOSITORY_ID], watermarks=marks)
+    return replace(holds, sets={REPOSITORY_ID: rows}), rows
+
+
+def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[bool, RowSet]:
+    """Whether the row set is written for its watermarks alone, and what it is then."""
+    holds, rows = holding(marks, 1)
+    found = facts(*pull_requests, holds=holds)
+    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    noted = watermarks.noted(rows, found, PLATFORM)
+    return watermarks.due(rows, noted, found), noted
+
+
+@pytest.mark.parametrize(
+    ("kept", "changes", "due"),
+    [
+        (None, {}, True),
+        (Watermark(AT, AT), {}, False),
+        (Watermark(AT), {}, True),
+        (Watermark(AT - SECOND, AT - SECOND), {}, True),
+        (Watermark(AT, AT), {"activities": (Activity("commented", Actor("ada"), NOW),)}, False),
+        (Watermark(AT, AT), {"activities": (Activity("reopened", Actor("ada"), AT + SECOND),)}, True),
+        (Watermark(AT - SECOND, AT - SECOND), {"labels": frozenset()}, False),
+        (Watermark(AT - SECOND, AT - SECOND), {"state": State.CLOSED}, False),
+        (Watermark(AT, AT), {"label_events": (labelled(), labelled(NOW, label="bug"))}, False),
+    ],
+    ids=[
+        "an older version wrote the row set",
+        "the label is known",
+        "the mark is of a time without the label",
+        "the label was put on again",
+        "a comment",
+        "reopened",
+        "unlabeled",
+        "closed",
+        "another label",
+    ],
+)
+def test_rows_are_written_for_a_watermark_when_an_event_that_asks_is_newer(
+    kept: Watermark | None, changes: dict[str, object], due: bool
+) -> None:
+    assert written({1: kept} if kept else {}, pull_request(1, **changes))[0] is due
+
+
+def test_watermark_that_was_written_is_not_written_again() -> None:
+    due, noted = written({}, pull_request(1))
+    assert due
+    assert not written(dict(noted.watermarks), pull_request(1))[0]
+
+
+def test_id_of_our_comment_is_written_once() -> None:
+    holds, rows = holding({1: Watermark(NOW, AT)}, 1)
+    found = facts(pull_request(1, comment=Comment(77, "ours")), holds=holds)
+    noted = watermarks.noted(rows, found, PLATFORM)
+    assert noted.comments == {1: 77}
+    assert watermarks.due(rows, noted, found)
+    assert not watermarks.due(noted, noted, found)
+
+
+def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> None:
+    holds, rows = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
+    others = (pull_request(2, labels=frozenset()), pull_request(3))
+    found = facts(pull_request(1), *others, holds=holds)
+    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    assert set(watermarks.noted(rows, found, PLATFORM).watermarks) == {1, 3}
+
+
+def test_read_from_githubs_future_raises_no_watermark() -> None:
+    found = facts(pull_request(1, updated_at=NOW + timedelta(days=1)), pull_request(2, updated_at=NOW + SECOND))
+    assert watermarks.read(found, PLATFORM) == {2: Watermark(NOW + SECOND, AT)}
+
+
+def closed_with(mark: Watermark | None, at: datetime) -> Go | Stay:
+    """The verdict on one that was closed at that time, with this watermark."""
+    closed = pull_request(1, state=State.CLOSED, closed_at=at, updated_at=at)
+    found: Facts = facts(holds=observed(1), confirmed={1: confirmation(closed)})
+    return removal(identity(1), "preview", replace(found, watermarks={1: mark} if mark else {}), None)
+
+
+@pytest.mark.parametrize(
+    ("mark", "at", "goes"),
+    [
+        (None, NOW, True),
+        (Watermark(NOW, NOW), NOW, False),
+        (Watermark(NOW, NOW - SECOND), NOW, True),
+        (Watermark(NOW), NOW, True),
+        (Watermark(NOW - timedelta(hours=1), NOW - timedelta(hours=1)), NOW - timedelta(hours=1), True),
+    ],
+    ids=["never asked", "reopened then", "commented then", "unlabeled then", "an hour ago"],
+)
+def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
+    mark: Watermark | None, at: datetime, goes: bool
+) -> None:
+    assert isinstance(closed_with(mark, at), Go) is goes
+
+
+def test_row_sets_keep_watermarks_and_comments_in_both_engines() -> None:
+    _, rows = holding({1: Watermark(NOW, AT)}, 1)
+    rows = replace(rows, comments={1: 2**40})
+    assert codec.loaded(RowSet, json.loads(json.dumps(codec.dumped(rows)))) == rows
+    assert sets.unpacked(RowSet, sets.packed_set(rows), "it") == rows
+
+
+def test_row_set_of_an_older_version_knows_no_watermark() -> None:
+    old = codec.dumped(observed(1).sets[REPOSITORY_ID])
+    del old["watermarks"], old["comments"]
+    assert codec.loaded(RowSet, old) == observed(1).sets[REPOSITORY_ID]

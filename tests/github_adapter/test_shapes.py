@@ -1,0 +1,221 @@
+"""GitHub's answers of another shape: always an error of ours, and doubt about the smallest thing that it concerns."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import httpx2
+import pytest
+
+from greenroom.core.model import Listing
+from greenroom.errors import Doubt, GreenroomError
+from greenroom.github.client import GitHub, Token
+from greenroom.github.clock import Clock
+from greenroom.github.transport import Transport
+from greenroom.serving import running
+from greenroom.simulator.app import Simulator
+from greenroom.simulator.world import World
+
+SLUG, BOT, MARKER = "acme/shop", "greenroom[bot]", "<!-- greenroom:1 demo -->"
+OTHERS: list[Any] = [None, [], {}, [1], {"a": 1}, 7, -1, 2**70, "text", "", True, "2026-03-02T09:00:00", [[]] * 3]
+GONE = object()
+Path = tuple[Any, ...]
+
+
+class Recording:
+    """GitHub's answers to one call, and the same call again with one of them changed."""
+
+    def __init__(self, answers: list[tuple[int, Any]]) -> None:
+        self.answers = answers
+
+    @classmethod
+    async def of(cls, call: Callable[[GitHub], Awaitable[Any]]) -> Recording:
+        answers: list[tuple[int, Any]] = []
+
+        async def keep(response: httpx2.Response) -> None:
+            await response.aread()
+            answers.append((response.status_code, json.loads(response.content)))
+
+        async with (
+            running(Simulator(world())) as url,
+            httpx2.AsyncClient(timeout=5, trust_env=False, event_hooks={"response": [keep]}) as client,
+        ):
+            clock = Clock()
+            await call(GitHub(Transport(client, Token("token"), f"{url}/api/v3", clock), clock, MARKER))
+        return cls(answers)
+
+    def github(self, changed: int = -1, path: Path = (), value: object = None) -> GitHub:
+        """GitHub as it was, but for one value of one answer. What is asked beyond that gets an empty answer."""
+        left = [(s, _with(a, path, value) if i == changed else a) for i, (s, a) in enumerate(self.answers)]
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            status, body = left.pop(0) if left else (200, [])
+            headers = {"date": "Mon, 02 Mar 2026 09:00:00 GMT"}
+            return httpx2.Response(status, json=body, headers=headers)
+
+        client, clock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer)), Clock()
+        return GitHub(Transport(client, Token("token"), "https://github.example.com/api/v3", clock), clock, MARKER)
+
+    def changes(self) -> Iterator[tuple[int, Path, object]]:
+        """Every value of every answer, replaced by some of the others in turn, or taken out."""
+        every = (
+            (i, path, other)
+            for i, (_, body) in enumerate(self.answers)
+            for path in _paths(body)
+            for other in (*OTHERS, *((GONE,) if path and isinstance(path[-1], str) else ()))
+        )
+        return islice(every, 0, None, 5)
+
+
+def world() -> World:
+    made = World()
+    made.token("token", BOT)
+    made.collaborator(SLUG, "ada", "write")
+    for number in (1, 2):
+        made.open_pull_request(SLUG, head=f"b{number}", sha=str(number) * 40, by="ada")
+        made.label(SLUG, number, "preview", "ada")
+        made.comment(SLUG, number, "/preview use payments#3", "ada")
+        made.comment(SLUG, number, f"{MARKER}\nours", BOT)
+    return made
+
+
+def _paths(value: Any, here: Path = ()) -> Iterator[Path]:
+    yield here
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from _paths(inner, (*here, key))
+
+
+def _with(body: Any, path: Path, value: object) -> Any:
+    if not path:
+        return value
+    made = copy.deepcopy(body)
+    inner = made
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is GONE:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return made
+
+
+async def _listing(github: GitHub) -> Listing | GreenroomError:
+    return (await github.listings([SLUG]))[SLUG]
+
+
+CALLS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
+    "the list": _listing,
+    "one pull request": lambda github: github.pull_request(SLUG, 1),
+    "a permission": lambda github: github.permission(SLUG, "ada"),
+    "our account": lambda github: github.me(),
+    "a new comment": lambda github: github.write_comment(SLUG, 1, None, "another", "<!-- greenroom:2 -->"),
+    "an edited comment": lambda github: github.write_comment(SLUG, 1, None, "ours", MARKER),
+    "a label taken off": lambda github: github.remove_label(SLUG, 1, "preview"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_an_answer_of_another_shape_is_always_an_error_of_ours(call: Callable[[GitHub], Awaitable[Any]]) -> None:
+    recording = await Recording.of(call)
+    for change in recording.changes():
+        try:
+            await call(recording.github(*change))
+        except GreenroomError as error:
+            assert str(error).endswith("."), error
+        except Exception as error:
+            raise AssertionError(f"{change}: {error!r}") from error
+
+
+async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone() -> None:
+    recording = await Recording.of(_listing)
+    canonical = await _listing(recording.github())
+    assert isinstance(canonical, Listing)
+    _, second = canonical.pull_requests
+    node = ("data", "r0", "pullRequests", "nodes", 0)
+    doubted = 0
+    for change in recording.changes():
+        _, path, _ = change
+        if path[:5] != node or path in (node, (*node, "number")):
+            continue
+        found = await _listing(recording.github(*change))
+        assert isinstance(found, Listing), (change, found)
+        assert second in found.pull_requests, change
+        assert found.doubts.keys() | {p.identity.number for p in found.pull_requests} == {1, 2}, change
+        doubted += 1 in found.doubts
+    assert doubted > 60
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("title", 5, "title is a number instead of a string"),
+        ("headRefOid", "main; rm -rf /", "headRefOid is another text instead of a commit's 40 digits"),
+        ("updatedAt", "2026-03-02T09:00:00", "updatedAt is another text instead of a time with its zone"),
+        ("labels", [], "labels is a list instead of an object"),
+        ("isDraft", None, "isDraft is null instead of true or false"),
+    ],
+)
+async def test_the_sentence_says_what_is_wrong_and_where(key: str, value: object, words: str) -> None:
+    recording = await Recording.of(_listing)
+    found = await _listing(recording.github(0, ("data", "r0", "pullRequests", "nodes", 0, key), value))
+    assert isinstance(found, Listing)
+    assert found.doubts == {1: f"GitHub's answer about {SLUG}#1 is not as documented ({words}); it is read again."}
+
+
+async def test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone() -> None:
+    recording = await Recording.of(_listing)
+    errors = [{"message": "Something went wrong.", "path": ["r0", "pullRequests", "nodes", 1, "comments"]}]
+    found = await _listing(recording.github(0, ("errors",), errors))
+    assert isinstance(found, Listing)
+    assert [p.identity.number for p in found.pull_requests] == [1]
+    assert found.doubts == {2: f"GitHub shows only a part of {SLUG}#2 (Something went wrong.); it is read again."}
+
+
+async def test_a_deleted_label_in_a_timeline_is_not_about_the_whole_list() -> None:
+    recording = await Recording.of(_listing)
+    node = ("data", "r0", "pullRequests", "nodes", 1)
+    spoiled = _with(recording.answers[0][1], (*node, "labelEvents", "nodes", 0), None)
+    spoiled["errors"] = [{"message": "Cannot return null.", "path": ["r0", *node[2:], "labelEvents", "nodes", 0]}]
+    found = await _listing(Recording([(200, spoiled)]).github())
+    assert isinstance(found, Listing)
+    assert found.pull_requests[0].identity.number == 1
+    assert not any("shows only a part" in why for why in found.doubts.values())
+
+
+async def test_a_pull_request_that_is_listed_twice_hides_another_one() -> None:
+    recording = await Recording.of(_listing)
+    path = ("data", "r0", "pullRequests", "nodes", 1, "number")
+    assert isinstance(found := await _listing(recording.github(0, path, 1)), Doubt)
+    assert "has 1 of 2 pull requests" in str(found)
+
+
+@pytest.mark.parametrize("cursor", [None, "same"])
+async def test_pages_that_never_end_are_doubt(cursor: str | None) -> None:
+    recording = await Recording.of(_listing)
+    page = _with(
+        recording.answers[0][1], ("data", "r0", "pullRequests", "pageInfo"), {"hasNextPage": True, "endCursor": cursor}
+    )
+    github = Recording([(200, page)] * 5).github()
+    assert isinstance(await _listing(github), Doubt)
+
+
+async def test_a_comment_whose_making_was_answered_oddly_is_found_and_not_made_twice() -> None:
+    call = CALLS["a new comment"]
+    recording = await Recording.of(call)
+    made = {"id": 7, "body": "<!-- greenroom:2 -->\nanother", "user": {"login": BOT, "type": "Bot"}}
+    answers = [*recording.answers[:-1], (201, ["odd"]), (200, [made])]
+    assert await call(Recording(answers).github()) == 7
+
+
+async def test_json_that_is_nested_too_deeply_is_doubt() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=b"[" * 200_000, headers={"content-type": "application/json"})
+
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    with pytest.raises(Doubt):
+        await Transport(client, Token("token"), "https://github.example.com/api/v3", Clock()).get("/user")

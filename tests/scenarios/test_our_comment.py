@@ -1,0 +1,158 @@
+"""There is one comment of ours on a pull request, whatever people do to it and whatever GitHub answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from greenroom.controller.readback import TRIES
+from stories import BOT, SLUG, Story
+
+SPOILED: dict[str, Callable[[str], str]] = {
+    "a blank before it": lambda body: f" {body}",
+    "a blank line before it": lambda body: f"\r\n{body}",
+    "words before it": lambda body: f"Note: {body}",
+    "its marker edited": lambda body: body.replace("greenroom:1 test", "greenroom:1 tost"),
+    "its number edited": lambda body: body.replace("<!-- greenroom:1 test ", "<!-- greenroom:1 test 1"),
+    "its first line taken out": lambda body: body.partition("\n")[2],
+    "other words": lambda body: "ha",
+}
+
+
+def written_by(story: Story, login: str, number: int) -> list[str]:
+    return [c.body for c in story.world.pull_request(SLUG, number).comments if c.author.login == login]
+
+
+@pytest.mark.parametrize("login", [BOT, "robin"], ids=["an App's bot", "a person's token"])
+@pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED)
+async def test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_is_made(
+    story: Story, login: str, spoiled: Callable[[str], str]
+) -> None:
+    story.world.token("t0ken-of-the-bot", login)
+    story.world.collaborator(SLUG, "robin", "write")
+    number = story.labelled()
+    story.world.comment(SLUG, number, "I like it.", login)
+    await story.passes(4)
+    ours = story.world.pull_request(SLUG, number).comments[-1]
+    story.world.edit_comment(SLUG, ours.id, spoiled(ours.body), "eve")
+    await story.passes(4)
+    first, second = written_by(story, login, number)
+    assert first == "I like it."
+    assert "### Preview ready" in second
+
+
+async def test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    ours = story.world.pull_request(SLUG, number).comments[0]
+    story.world.edit_comment(SLUG, ours.id, "ha", "eve")
+    story.world.faults.on("not-found", times=1, path=f"/issues/comments/{ours.id}")
+    await story.passes(4)
+    assert story.world.faults.fired["not-found"] == 1
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_new_comment_that_no_list_shows_yet_stays_the_only_one(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know what it wrote; the list that lags does not show it")
+    number = story.labelled()
+    story.world.faults.on("stale")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    await story.passes(4)
+    story.world.faults.off()
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    ours = story.world.pull_request(SLUG, number).comments[0]
+    story.world.delete_comment(SLUG, ours.id)
+    story.pass_time(minutes=2)  # before that, the list may lag behind what we wrote
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+    assert story.world.pull_request(SLUG, number).comments[0].id != ours.id
+
+
+# --- a write is believed when it is read back ---
+
+
+async def test_removal_whose_comment_was_answered_and_not_applied_is_told_again(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
+    await story.passes(8)
+    for _ in range(4):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    assert story.world.faults.fired["ignored-write"] == 1
+    assert "### Preview removed" in story.comment(number)
+    assert all(w.told for rows in story.engine.sets.values() for w in rows.ledger.withdrawals)
+
+
+async def test_removal_stays_open_until_its_comment_is_read_back(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    while not story.engine.removed:
+        await story.one_pass()
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    await story.passes(3)
+    [rows] = story.engine.sets.values()
+    assert [w.told for w in rows.ledger.withdrawals] == [False]
+    story.world.faults.off()
+    story.pass_time(minutes=2)
+    await story.passes(3)
+    [rows] = story.engine.sets.values()
+    assert all(w.told for w in rows.ledger.withdrawals)
+    assert "### Preview removed" in story.comment(number)
+
+
+async def test_removal_whose_comment_is_never_read_back_is_concluded_after_a_few_edits(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know how often it wrote")
+    number = story.labelled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    while not story.engine.removed:
+        await story.one_pass()
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    for _ in range(90):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    [rows] = story.engine.sets.values()
+    assert all(w.told for w in rows.ledger.withdrawals)
+    assert story.world.faults.fired["ignored-write"] == TRIES
+
+
+async def test_comment_that_was_answered_and_not_applied_is_written_again_by_a_later_pass(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
+    story.world.label(SLUG, number, "preview-sleep", "ada")
+    await story.passes(4)
+    assert story.world.faults.fired["ignored-write"] == 1
+    story.pass_time(minutes=2)
+    await story.passes(3)
+    assert "### Preview asleep" in story.comment(number)
+
+
+async def test_comment_that_is_never_applied_does_not_use_up_githubs_limits(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know how often it wrote")
+    number = story.labelled()
+    await story.passes(4)
+    story.world.faults.on("ignored-write", path="/issues/comments/")
+    story.world.label(SLUG, number, "preview-sleep", "ada")
+    for _ in range(120):
+        story.pass_time(minutes=1)
+        await story.one_pass()
+    assert TRIES <= story.world.faults.fired["ignored-write"] <= 2 * TRIES
+    story.world.faults.off()
+    story.pass_time(hours=1)
+    await story.passes(3)
+    assert "### Preview asleep" in story.comment(number)

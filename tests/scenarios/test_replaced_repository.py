@@ -1,0 +1,127 @@
+"""A repository that was deleted and created again, or whose name another one took over: nothing of it is forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from greenroom.controller.control import Control
+from greenroom.controller.reconcile import Reconciler
+from greenroom.core.catalogue import Limits, Repository
+from greenroom.core.model import Identity
+from greenroom.core.status import Stage, Status
+from greenroom.web.metrics import Metrics
+from stories import SLUG, Story
+
+LOOP: Any = SimpleNamespace(wake=lambda name: None)
+
+
+async def everything(story: Story, count: int) -> list[str]:
+    """Passes over all that the loop would look at; returns the names of what nobody looks at any more."""
+    names: list[str] = []
+    for _ in range(count):
+        await story.one_pass()
+        controller = await read(story)
+        names = [r.name for r in await controller.left()]
+        for repository in await controller.left():
+            await controller.reconcile(repository)
+    return names
+
+
+async def read(story: Story) -> Reconciler:
+    """A controller that knows the time and GitHub's ids."""
+    controller = story.controller()
+    await controller.facts(story.platform.repositories[0])
+    return controller
+
+
+async def recreated(story: Story) -> tuple[int, int]:
+    """Two previews run; then the repository is deleted and created again. Returns both ids."""
+    story.labelled("one")
+    story.labelled("two")
+    await story.passes(4)
+    before = story.world.repository(SLUG).id
+    story.world.delete_repository(SLUG)
+    for person in ("ada", "grace"):
+        story.world.collaborator(SLUG, person, "write")
+    return before, story.world.repository(SLUG).id
+
+
+def shown(story: Story, repository_id: int, number: int) -> Status:
+    return story.board.statuses[Identity(repository_id, number)]
+
+
+async def test_previews_of_a_recreated_repository_are_held_and_can_be_released(story: Story) -> None:
+    old, new = await recreated(story)
+    assert old != new
+    first = story.labelled("first")  # number 1 again
+    comments = len(story.world.pull_request(SLUG, first).comments)
+    assert await everything(story, 3) == [f"shop@{old}"]
+    assert set(story.engine.previews) == {Identity(old, 1), Identity(old, 2)}
+    held = shown(story, old, 1)
+    assert (held.name, held.stage, held.reason.code) == (f"shop@{old}#1", Stage.HELD, "replaced")
+    assert f"`greenroom release shop@{old}#1`" in held.reason.fix
+    blocked = shown(story, new, first)
+    assert (blocked.name, blocked.stage, blocked.reason.code) == (f"shop#{first}", Stage.BLOCKED, "name-in-use")
+    assert f"`greenroom release shop@{old}#1 shop@{old}#2`" in story.comment(first)
+    scraped = generate_latest(Metrics(story.board, dict).registry).decode()
+    assert f'greenroom_previews{{repository="shop@{old}",stage="held"}} 2.0' in scraped
+    planned = [line for line in await Control(await read(story), LOOP).plan() if line["code"] == "replaced"]
+    assert [line["preview"] for line in planned] == [f"shop@{old}#1", f"shop@{old}#2"]
+
+    control = Control(await read(story), LOOP)
+    await control.release([held.name], "grace", {held.name: held.hold})
+    await everything(story, 4)
+    assert set(story.engine.previews) == {Identity(old, 2)}
+    assert f"`greenroom release shop@{old}#2`" in story.comment(first)
+    last = shown(story, old, 2)
+    await Control(await read(story), LOOP).release([last.name], "grace", {last.name: last.hold})
+    assert await everything(story, 6) == []
+    assert set(story.engine.previews) == {Identity(new, first)}
+    assert "### Preview ready" in story.comment(first)
+    assert len(story.world.pull_request(SLUG, first).comments) == comments + 1
+    assert story.errors == []
+
+
+async def test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_the_new_one(story: Story) -> None:
+    old, _ = await recreated(story)
+    first = story.pull_request("first")
+    await everything(story, 2)
+    held = shown(story, old, 1)
+    assert held.number == first
+    await Control(await read(story), LOOP).release([held.name], "grace", {held.name: held.hold})
+    await everything(story, 6)
+    assert Identity(old, 1) not in story.engine.previews
+    assert story.world.pull_request(SLUG, first).comments == []
+
+
+async def test_places_that_a_former_repository_takes_are_shown(story: Story) -> None:
+    story.configure(limits=Limits(2, 2, 2))
+    old, _ = await recreated(story)
+    await everything(story, 2)
+    taken = [s.name for s in story.board.statuses.values() if s.created]
+    assert taken == [f"shop@{old}#1", f"shop@{old}#2"]
+
+
+async def test_name_that_the_configuration_gives_to_another_repository_is_the_same(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(3)
+    old = story.world.repository(SLUG).id
+    story.world.repository("acme/other")
+    other = replace(story.platform.repositories[0], slug="acme/other")
+    story.configure(repositories=(other,))
+    assert await everything(story, 3) == [f"shop@{old}"]
+    assert shown(story, old, number).reason.code == "not-in-catalogue"
+    assert story.living == {number}
+
+
+async def test_repository_whose_id_was_not_read_yet_is_not_taken_for_another_one(story: Story) -> None:
+    story.labelled()
+    await story.passes(3)
+    story.restart()
+    assert await story.controller().left() == ()
+    story.configure(repositories=(*story.platform.repositories, Repository("web", "acme/web", ())))
+    assert await everything(story, 2) == []

@@ -1,0 +1,153 @@
+"""GitHub answers from replicas that lag: an answer that is older than one that was read before removes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from greenroom.core.catalogue import Image, Process, Repository, Service
+from stories import SLUG, Story, sha
+
+OTHER = "acme/web"
+SECOND = timedelta(seconds=1)
+RESTARTS = pytest.mark.parametrize("restarts", [False, True], ids=["same process", "restarted"])
+
+
+def two_repositories(story: Story) -> None:
+    """Two repositories with a labeled pull request each, both number 1."""
+    story.world.repository(OTHER)
+    story.world.collaborator(OTHER, "ada", "write")
+    service = Service("site", "web", Image(f"{story.registry}/web/site"), (Process("web", port=8080),))
+    story.configure(repositories=(*story.platform.repositories, Repository("web", OTHER, (service,))))
+    story.labelled()
+    made = story.world.open_pull_request(OTHER, head="feature", sha=sha("other"), by="ada")
+    story.images.push("web/site", made.head_sha)
+    story.world.label(OTHER, made.number, "preview", "ada")
+
+
+async def both_pass(story: Story, count: int = 1) -> None:
+    for _ in range(count):
+        for repository in story.platform.repositories:
+            await story.one_pass(repository)
+
+
+async def both_pass_on_a_replica(story: Story, shows: datetime, count: int = 4) -> None:
+    """Passes whose reads all show the world as it was at that time."""
+    assert story.simulator is not None
+    for _ in range(count):
+        for repository in story.platform.repositories:
+            story.simulator.lag(story.world.now() + SECOND - shows)  # a pass takes a second
+            await story.one_pass(repository)
+    assert story.world.faults.fired["lagging-replica"] > 0
+    story.world.faults.off("lagging-replica")
+
+
+def alive(story: Story) -> set[tuple[int, str]]:
+    """Each preview that is served, with its uid: one that was removed and made again is another."""
+    served = {i: p for i, p in story.engine.previews.items() if i.number in story.engine.sets[i.repository_id].rows}
+    return {(i.repository_id, p.uid) for i, p in served.items()}
+
+
+@RESTARTS
+async def test_preview_closed_and_reopened_survives_a_replica_that_still_shows_it_closed(
+    story: Story, restarts: bool
+) -> None:
+    two_repositories(story)
+    await both_pass(story, 4)
+    before = alive(story)
+    assert len(before) == 2
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    for slug in (SLUG, OTHER):
+        story.world.close(slug, 1, "ada")
+    closed = story.world.now()
+    story.pass_time(seconds=2)
+    for slug in (SLUG, OTHER):
+        story.world.reopen(slug, 1, "ada")
+    await both_pass(story)
+    if restarts:
+        story.restart()
+    await both_pass_on_a_replica(story, closed + SECOND)
+    assert alive(story) == before
+    assert {story.board.statuses[i].reason.code for i in story.engine.previews} == {"stale"}
+    await both_pass(story, 4)
+    assert alive(story) == before
+    assert {story.board.statuses[i].reason.code for i in story.engine.previews} == {"ready"}
+
+
+@RESTARTS
+async def test_preview_unlabeled_and_labeled_survives_a_replica_that_still_shows_it_unlabeled(
+    story: Story, restarts: bool
+) -> None:
+    two_repositories(story)
+    await both_pass(story, 4)
+    before = alive(story)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    for slug in (SLUG, OTHER):
+        story.world.unlabel(slug, 1, "preview", "ada")
+    unlabeled = story.world.now()
+    story.pass_time(seconds=2)
+    for slug in (SLUG, OTHER):
+        story.world.label(slug, 1, "preview", "ada")
+    await both_pass(story)
+    if restarts:
+        story.restart()
+    await both_pass_on_a_replica(story, unlabeled + SECOND)
+    assert alive(story) == before
+    await both_pass(story, 4)
+    assert {story.board.statuses[i].reason.code for i in story.engine.previews} == {"ready"}
+
+
+@RESTARTS
+async def test_preview_reopened_in_the_second_of_its_closing_survives_a_replica(story: Story, restarts: bool) -> None:
+    two_repositories(story)
+    await both_pass(story, 4)
+    before = alive(story)
+    for slug in (SLUG, OTHER):
+        story.world.close(slug, 1, "ada")
+    story.world.faults.on("stale", path="nowhere yet")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    for slug in (SLUG, OTHER):
+        story.world.reopen(slug, 1, "ada")
+    await both_pass(story)
+    if restarts:
+        story.restart()
+    story.world.faults.on("stale")
+    await both_pass(story, 4)
+    assert story.world.faults.fired["stale"] > 0
+    assert alive(story) == before
+
+
+@RESTARTS
+async def test_pull_request_closed_for_good_is_removed_once_the_replica_has_caught_up(
+    story: Story, restarts: bool
+) -> None:
+    two_repositories(story)
+    await both_pass(story, 4)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    opened = story.world.now()
+    story.pass_time(seconds=2)
+    for slug in (SLUG, OTHER):
+        story.world.close(slug, 1, "ada")
+    await both_pass(story)
+    if restarts:
+        story.restart()
+    await both_pass_on_a_replica(story, opened + SECOND)
+    await both_pass(story, 6)
+    assert alive(story) == set()
+
+
+async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    [rows] = story.engine.sets.values()
+    for _ in range(5):
+        story.pass_time(minutes=5)
+        story.world.comment(SLUG, number, "Looks good.", "grace")
+        await story.passes(2)
+    [after] = story.engine.sets.values()
+    assert after.generation == rows.generation
