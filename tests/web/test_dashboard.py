@@ -480,7 +480,7 @@ async def test_the_admin_port_answers_the_command_line_only() -> None:
         assert (await one.get("/api/previews/shop/2", headers=asked)).json()["error"].startswith("shop#2: Greenroom")
         one_hold = {"previews": ["shop#1"], "holds": {"shop#1": "breaker:x"}, "by": "ada"}
         released = await one.post("/api/release", headers=asked, json=one_hold)
-        assert released.json() == {"released": [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]}
+        assert released.json()["released"] == [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]
         another = await one.post("/api/release", headers=asked, json=one_hold | {"holds": {}})
         assert (another.status_code, "held for something else" in another.json()["error"]) == (409, True)
         unseen = {"previews": ["shop#1"], "by": "ada"}
@@ -696,3 +696,21 @@ async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
     assert 'Neither use another nor are used: <a href="/previews/shop/2">shop#2</a>.' in page
     assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
     assert not re.search(r"<style|style=|<script>|onclick", page)
+
+
+def keys(value: object) -> set[str]:
+    """Every key of a JSON value, also inside."""
+    if isinstance(value, dict):
+        return set(value) | {k for v in value.values() for k in keys(v)}
+    return {k for v in value for k in keys(v)} if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("path", ["previews", "previews/shop/1", "previews/shop/9", "plan", "graph"])
+async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(path: str) -> None:
+    linked = replace(status(1), links=LINKED, used_by=(User("web#2", "", False),))
+    answer = (await asking(linked).get(f"/api/{path}")).json()
+    assert answer["version"] == 1
+    assert {k for k in keys(answer) if not re.fullmatch(r"[a-z]+(_[a-z]+)*", k)} == set()
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    if path == "previews":
+        assert {k for k in answer["previews"][0] if f"`{k}`" not in page} == set()
