@@ -221,12 +221,16 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
 
 
 def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
-    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    """The facts with their watermarks, and with the numbers of what is older than it should be.
+
+    The list and a read by number may come from different replicas, and a preview follows both: one old read is enough.
+    """
     listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
     freshness.cap(listing.repository_id, listing.read_at)
     freshness.keep(listing.repository_id, rows.watermarks if rows else {})
     freshness.keep(listing.repository_id, watermarks.read(facts, platform))
-    newest = {p.identity.number: p for p in listing.pull_requests}
-    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    by_number = (c.pull_request for c in facts.confirmed.values() if isinstance(c, Confirmation))
+    reads = (*listing.pull_requests, *by_number)
+    old = (p for p in reads if freshness.stale(p) or not watermarks.plausible(p, listing.read_at))
+    stale = {p.identity.number for p in old}
     return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))
