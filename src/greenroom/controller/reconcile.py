@@ -222,17 +222,18 @@ class Reconciler:
 
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
-        now, waiting = self.now(), frozenset[Identity]()
-        noted = watermarks.noted(before, facts, self.platform)
-        due = watermarks.due(before, noted, facts)
+        now, waiting, marks = self.now(), frozenset[Identity](), True
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
+            starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
+            noted = watermarks.noted(before, facts, starts) if marks else before
+            due = marks and watermarks.due(before, noted, facts)
             try:
                 return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
-                if not more and noted is not before:  # what goes must go, with or without the marks
-                    noted, due = before, False
+                if not more and marks:  # what goes must go, with or without the marks
+                    marks = False
                     continue
                 if not more:
                     raise
