@@ -29,7 +29,7 @@ from greenroom.core.model import (
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
-from greenroom.github.transport import NotFound
+from greenroom.github.transport import Limited, NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,8 @@ async def gather(
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
-    stranger's comment that names another repository must not end the passes of this one.
+    stranger's comment that names another repository must not end the passes of this one. Only a limit of GitHub's ends
+    the pass wherever it is met: it is the token's, and asking on while it lasts makes it last longer.
     """
     rows = observed.sets.get(listing.repository_id)
     sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
@@ -158,6 +159,8 @@ async def _with_files(
 async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
     try:
         return await github.changed_files(slug, pull_request)
+    except Limited:
+        raise
     except (Doubt, RetryLater) as error:
         log.info("changed files are not known; they are read again", repository=slug, why=str(error))
         return error
@@ -181,7 +184,7 @@ async def _confirm(sources: Sources, listing: Listing, number: int, label: str) 
             return await confirmed(sources, listing.slug, number, label), False
         except NotFound as error:
             return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
-    except (FixCredentials, FixConfiguration):
+    except (FixCredentials, FixConfiguration, Limited):
         raise
     except GreenroomError as error:
         return str(error), False
@@ -190,6 +193,8 @@ async def _confirm(sources: Sources, listing: Listing, number: int, label: str) 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:
     try:
         return await github.permission(slug, login)
+    except Limited:
+        raise
     except (FixCredentials, FixConfiguration) as error:
         if slug.lower() == own.lower():
             raise
