@@ -289,7 +289,9 @@ def _uses(status: Status, private: bool) -> str:
 
 def _used_by(status: Status, private: bool) -> str:
     shown = [u for u in status.used_by if not (u.private and not private)]
-    names = [_named(u.name, u.page, hidden=False) for u in shown]
+    # Nobody looks at the comment on a removal again. A repository that becomes private later must not be linked there.
+    lasting = status.stage is Stage.REMOVED and not private
+    names = [_named(u.name, u.page, hidden=lasting) for u in shown]
     if len(shown) < len(status.used_by):
         names.append("another preview" if len(status.used_by) - len(shown) == 1 else "other previews")
     if not names:
