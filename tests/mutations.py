@@ -127,7 +127,8 @@ MUTATIONS = [
     Mutation(
         "3 open and labelled by number stays",
         "core/removal.py",
-        "    if labels.carries(pull_request.labels, label):\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "    if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):\n"
+        "        return Stay(Stage.HELD, reasons.list_disagrees())\n",
         "",
         "tests/core/test_removal.py::test_doubt_holds_it",
     ),
@@ -281,7 +282,7 @@ MUTATIONS = [
     Mutation(
         "7 our marker is searched for before a comment is made",
         "github/client.py",
-        "found = comment_id or await self._marked(slug, number, marker)",
+        "found = comment_id or await self._ours(slug, number, marker)",
         "found = comment_id",
         "tests/scenarios/test_accidents.py::test_a_list_that_lacks_our_new_comment_makes_no_second_one",
     ),
@@ -379,7 +380,7 @@ MUTATIONS = [
     Mutation(
         "3 Argo CD: what could not be written is not answered",
         "argocd/keeping.py",
-        "                self.known[rows.repository_id] = known\n            raise",
+        "                self.known[before.repository_id] = before\n            raise",
         "                self.known[rows.repository_id] = rows\n            raise",
         "tests/argocd_engine/test_engine.py::test_a_set_that_could_not_be_written_is_not_served",
     ),
@@ -1146,7 +1147,7 @@ MUTATIONS = [
     Mutation(
         "2 what another repository under this name does not show is doubt",
         "github/client.py",
-        'if not isinstance(shown, dict) or shown.get("id") != repository_id:',
+        'if shown["id"] != repository_id:',
         "if False:",
         "tests/github_adapter/test_refused.py",
     ),
@@ -1174,8 +1175,8 @@ MUTATIONS = [
     Mutation(
         "3 a removal in a former repository is not told on another one's pull request",
         "controller/perform.py",
-        "if action.final and target.platform.repository(target.name):",
-        "if action.final:",
+        "if not action.final or not target.platform.repository(target.name):",
+        "if not action.final:",
         "tests/scenarios/test_replaced_repository.py",
         "not_told",
     ),
