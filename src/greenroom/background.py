@@ -34,5 +34,5 @@ async def supervised(
             failures = 0 if monotonic() - begun >= SETTLED_SECONDS else failures
             pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
             failures += 1
-            log.exception("background work failed and starts again", work=name, seconds=pause)
+            log.exception("background task failed; restarting", work=name, seconds=pause)
             await sleep(pause)

@@ -47,7 +47,7 @@ def test_the_comment_says_that_the_present_version_keeps_running_and_that_pushes
     status = decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     said = comment_text(status, PLATFORM, private=True)
     assert cause in said.replace("\u200b", "").replace("\\", "")
-    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+    assert f"The current version, {sha(1)[:7]}, keeps running. New commits are not deployed." in said
     assert "to get a preview" not in said
 
 
@@ -58,7 +58,7 @@ def test_what_does_not_run_is_not_said_to_run() -> None:
     status = decide(facts(pull_request(1, draft=True), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     said = comment_text(status, PLATFORM, private=True)
     assert "keeps running" not in said
-    assert "What is deployed stays as it is. New commits wait." in said
+    assert "The preview stays as it is. New commits are not deployed." in said
 
 
 def test_a_held_preview_says_that_new_commits_wait() -> None:
@@ -66,7 +66,7 @@ def test_a_held_preview_says_that_new_commits_wait() -> None:
     found = facts(gone, holds=observed(1), confirmed={1: confirmation(gone)})
     said = comment_text(decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)], PLATFORM, private=True)
     assert "### Preview held" in said
-    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+    assert f"The current version, {sha(1)[:7]}, keeps running. New commits are not deployed." in said
 
 
 def test_a_draft_without_a_preview_is_told_how_to_get_one() -> None:

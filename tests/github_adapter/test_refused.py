@@ -43,8 +43,8 @@ async def test_comment_that_is_too_long_is_refused_with_githubs_reason() -> None
     [
         (b'{"message": "This issue was deleted"}', "This issue was deleted"),
         (b'{"message": "Validation Failed", "errors": ["odd"]}', "Validation Failed"),
-        (b'["odd"]', "it gives no reason"),
-        (b"<html>", "it gives no reason"),
+        (b'["odd"]', "no reason given"),
+        (b"<html>", "no reason given"),
     ],
 )
 def test_write_to_what_is_gone_is_refused_whatever_the_answer_looks_like(body: bytes, words: str) -> None:

@@ -114,7 +114,7 @@ async def test_github_that_ended_a_request_is_told_from_github_that_failed(statu
 
 async def test_pages_that_lead_in_a_circle_are_doubt() -> None:
     link = {"link": '<https://github.example.com/api/v3/items?page=2>; rel="next"'}
-    with pytest.raises(Doubt, match="lead in a circle"):
+    with pytest.raises(Doubt, match="point back to an earlier page"):
         _ = [item async for item in answering(200, link, [1]).pages("/items")]
 
 

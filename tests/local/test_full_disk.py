@@ -145,7 +145,7 @@ async def test_a_push_on_a_full_disk_leaves_the_old_version_and_goes_on_when_the
             found = await in_trouble(engine)
             assert found.startswith(("The disk is full: ", "The disk is full, so this failed: "))
             assert found.endswith("Free some space.")
-            assert (await seen(engine)).fix == "Nothing needs to be pushed; Greenroom tries again every few seconds."
+            assert (await seen(engine)).fix == "No push is needed. Greenroom tries again every few seconds."
         assert (await get(engine)).json()["release"] == "1"
         disk.empty()
         await loop.serve(shop.row(second))

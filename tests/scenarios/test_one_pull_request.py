@@ -274,7 +274,7 @@ async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Stor
     await story.passes(3)
     loop: Any = SimpleNamespace(wake=lambda name: None)
     control = Control(story.controller(), loop)
-    with pytest.raises(Failed, match=r"^shop#77: Greenroom knows no such preview"):
+    with pytest.raises(Failed, match=r"^shop#77: no such preview"):
         await control.release(["shop#77"], "grace", {})
     with pytest.raises(Failed, match=r"^shop#1: not held"):
         await control.release(["shop#1"], "grace", {})

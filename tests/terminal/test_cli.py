@@ -128,7 +128,7 @@ async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[As
         assert found.exit_code == 1
         assert found.stderr == "shop#1: not held, so nothing was released. Held now: shop#2.\n"
     unknown = await run(url, "release", "shop#2", "shop#77", "--yes")
-    assert unknown.stderr == "shop#77: Greenroom knows no such preview, so nothing was released. Held now: shop#2.\n"
+    assert unknown.stderr == "shop#77: no such preview, so nothing was released. Held now: shop#2.\n"
     assert loop.by == []
 
 

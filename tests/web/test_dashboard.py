@@ -174,9 +174,9 @@ async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() ->
     assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
     shown = [as_json(s) for s in problems_first(board.statuses.values())]
     first = printing.previews({"previews": shown}, None).splitlines()[0]
-    assert first.startswith("shop#2  held    Past its lifetime, and waits for a decision. The label")
+    assert first.startswith("shop#2  held    Past its lifetime; needs a decision. The label")
     page = (await client(late).get("/previews/shop/2")).text
-    assert "Past its lifetime, and waits for a decision." in page
+    assert "Past its lifetime; needs a decision." in page
 
 
 async def test_without_an_overdue_preview_the_count_is_zero() -> None:

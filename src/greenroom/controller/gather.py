@@ -159,7 +159,7 @@ async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozen
     try:
         return await github.changed_files(slug, pull_request)
     except (Doubt, RetryLater) as error:
-        log.info("changed files are not known; they are read again", repository=slug, why=str(error))
+        log.info("changed files could not be read; trying again", repository=slug, why=str(error))
         return error
 
 

@@ -161,7 +161,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
     """
     identity, readback = action.identity, sources.readback
     if identity.number in target.facts.hidden:
-        raise Refused("GitHub does not show the pull request any more.")
+        raise Refused("GitHub no longer shows the pull request.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
         answer = await confirmed(sources, target.slug, identity.number)
@@ -176,9 +176,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
     if (wait := readback.wait(identity, said)) > 0:
         return wait
     if readback.hopeless(identity, said):
-        log.error(
-            "a comment was written again and again and never read back; the removal is concluded", of=str(identity)
-        )
+        log.error("comment was not saved despite repeated writes; completing the removal without it", of=str(identity))
         readback.read([identity])
         return None
     await _write(sources, target, identity, answer.pull_request.comment, said)

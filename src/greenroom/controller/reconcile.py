@@ -149,7 +149,10 @@ class Reconciler:
         try:
             self._promises.begin(await self.parts.history.events(limit=HISTORY))
         except Failed as error:
-            log.warning("history was not read; who closed while Greenroom was down is not told", why=str(error))
+            log.warning(
+                "history could not be read; comments on pull requests that closed during downtime may be out of date",
+                why=str(error),
+            )
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""

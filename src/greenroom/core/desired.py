@@ -346,7 +346,7 @@ def _new_row(
 
 
 def rolled(identity: Identity, facts: Facts, platform: Platform) -> bool:
-    """Whether a person let this preview take the present chart, settings and images before its next push."""
+    """Return whether a person asked to redeploy this preview before its next push."""
     rows = facts.observed.sets.get(identity.repository_id)
     return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(platform))
 

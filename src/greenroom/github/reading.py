@@ -45,7 +45,7 @@ class Reading:
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
         if not last and (cursor in (None, self.cursor) or not page["nodes"]):
-            raise Doubt(f"GitHub's list of {self.slug} does not go on after a page that is not the last one.")
+            raise Doubt(f"GitHub's list of {self.slug} breaks off before its last page; it is read again.")
         for index, error in partly.items():
             if node := page["nodes"][index]:
                 what = f"{self.slug}#{node['number']}"
@@ -77,11 +77,13 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
     if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
         raise NotFound(
             f"GitHub shows us no repository {slug}: it is gone, or the token may not see it."
-            " Nothing of it is removed meanwhile."
+            " Its previews stay as they are."
         )
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
-        raise TooHeavy(f"GitHub's list of {slug} takes more than GitHub allows one query; less is asked for next.")
+        raise TooHeavy(
+            f"GitHub's list of {slug} is too much for one query; the next query asks for fewer pull requests."
+        )
     if len(partly) < len({_node(e) for e in wrong}) or repository is None:
         raise Doubt(f"GitHub's list of {slug} is not whole ({_messages(wrong)}); it is read again.")
     shapes.check(repository, shapes.REPOSITORY, f"the pull requests of {slug}")

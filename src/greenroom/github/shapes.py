@@ -164,9 +164,9 @@ def _is(value: object, shape: type | Callable[[object], bool]) -> bool:
 
 
 def _instead(value: object, wanted: str, where: str) -> str:
-    kinds = ((bool, "true or false"), (str, "another text"), (int | float, "a number"), (list, "a list"))
+    kinds = ((bool, "true or false"), (str, "a different string"), (int | float, "a number"), (list, "a list"))
     found = next((name for kind, name in kinds if isinstance(value, kind)), "an object" if value else "null")
-    return f"{where.removesuffix('.') or 'all of it'} is {found} instead of {wanted}"
+    return f"{where.removesuffix('.') or 'the whole answer'} is {found} instead of {wanted}"
 
 
 def _zoneless(value: Any, where: str) -> Iterator[str]:

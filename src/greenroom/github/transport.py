@@ -114,7 +114,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         read = set()
         while url:
             if url in read:
-                raise Doubt(f"GitHub's pages of {path} lead in a circle; they are read again.")
+                raise Doubt(f"GitHub's pages of {path} point back to an earlier page; they are read again.")
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
@@ -135,7 +135,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's answer to a query is no object; it is asked again.")
         errors = answer.get("errors") or []
         if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
-            raise Doubt("GitHub's answer to a query has errors of an unknown shape; it is asked again.")
+            raise Doubt("GitHub's answer to a query has malformed errors; the query is sent again.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
             raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
@@ -223,8 +223,8 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
         # People with write access may comment all the same: an App is not one of them, a person's token may be.
         # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
         raise Refused(
-            "The conversation is locked on GitHub, and Greenroom's account may not comment there. Unlock the"
-            " conversation, or give the account write access."
+            "The conversation is locked on GitHub, and Greenroom's account is not allowed to comment. Unlock"
+            " the conversation, or give the account write access."
         )
     if status in (410, 422) and method != "GET" and "/issues/" in url:
         raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
@@ -242,7 +242,7 @@ def _message(response: httpx2.Response) -> str:
         first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
         return str(first or body["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "it gives no reason."
+        return "no reason given."
 
 
 def _limited(response: httpx2.Response) -> float | None:

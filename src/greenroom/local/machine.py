@@ -13,8 +13,8 @@ from pathlib import Path
 
 from greenroom.errors import Failed, GreenroomError
 
-AT_THE_NEXT_START = "Nothing needs to be pushed; it is tried again when Greenroom starts again."
-SOON = "Nothing needs to be pushed; Greenroom tries again every few seconds."
+AT_THE_NEXT_START = "No push is needed. Greenroom tries again when it restarts."
+SOON = "No push is needed. Greenroom tries again every few seconds."
 ENOUGH = 64 * 1024
 """Bytes free, below which a failure on that disk is blamed on the disk."""
 _DISK = {
@@ -48,7 +48,7 @@ def blames_machine(error: OSError) -> bool:
 def trouble(error: OSError) -> Trouble:
     """Return an error of the system as a sentence: the cause, where, and what to do."""
     reason = error.strerror or type(error).__name__
-    cause, remedy = _CAUSES.get(error.errno or 0, ("The system refused", ""))
+    cause, remedy = _CAUSES.get(error.errno or 0, ("The operating system refused", ""))
     where = f"{os.fsdecode(error.filename)} could not be used" if error.filename else "an operation failed"
     return Trouble(f"{cause}: {where} ({reason}). {remedy}".rstrip())
 
@@ -61,7 +61,7 @@ def as_trouble(error: Exception) -> Trouble:
         return trouble(error)
     if isinstance(error, GreenroomError):
         return Trouble(str(error), log=error.log if isinstance(error, Failed) else ())
-    return Trouble(f"Looking after it failed ({type(error).__name__}). See Greenroom's log.")
+    return Trouble(f"Something went wrong on our side ({type(error).__name__}). See Greenroom's log for details.")
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ class Preview:
             try:
                 await self._drive()
             except Exception:
-                log.exception("a preview's task ended; it is started again", preview=str(self.kept.identity))
+                log.exception("preview task failed; restarting", preview=str(self.kept.identity))
                 await asyncio.sleep(TICK)
 
     def serve(self, row: Row | None) -> None:
@@ -228,7 +228,10 @@ class Preview:
         if known is None or known.why != self._trouble.why:
             unknown = error if not isinstance(error, GreenroomError | OSError) else None
             log.warning(
-                "a preview is in trouble", preview=str(self.kept.identity), why=self._trouble.why, exc_info=unknown
+                "preview failed because of this machine; trying again",
+                preview=str(self.kept.identity),
+                why=self._trouble.why,
+                exc_info=unknown,
             )
             self._ground.wake(self.kept.identity.repository_id)
         self._failures += 1
@@ -239,7 +242,7 @@ class Preview:
         self._failures = 0
         if self._trouble is not None:
             self._trouble = None
-            log.info("a preview's trouble is over", preview=str(self.kept.identity))
+            log.info("preview recovered", preview=str(self.kept.identity))
             self._ground.wake(self.kept.identity.repository_id)
 
     def _say_why_it_stays(self) -> None:
@@ -319,7 +322,7 @@ class Preview:
             host, other = taken
             raise Trouble(
                 f"http://{host} belongs to another preview (pull request {other.number} of the repository with the id"
-                f" {other.repository_id}). Remove or release that one; this one starts then."
+                f" {other.repository_id}). Remove or release that preview, and this one starts."
             )
 
     async def _bring_up(self, row: Row) -> None:
