@@ -1,4 +1,4 @@
-"""Supervision of background work: no task may end unnoticed, and one bad moment must not end it for good."""
+"""Supervision of background tasks: a failure is logged and the task is restarted, so none ends unnoticed."""
 
 from __future__ import annotations
 

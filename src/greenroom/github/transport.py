@@ -41,7 +41,7 @@ class TooSlow(OutcomeUnknown):
 
 
 class Limited(RetryLater):
-    """A rate limit of this token is used up: it concerns whatever we ask of GitHub."""
+    """A rate limit of this token is used up, so all requests to GitHub are affected."""
 
 
 class Auth(Protocol):
@@ -142,7 +142,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
-        """Whether a limit refused the query. GitHub words this error in two ways, and answers it with status 200.
+        """Return whether a rate limit refused the query. GitHub words this error in two ways, both with status 200.
 
         https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
         """
@@ -175,7 +175,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
-        if method != "GET" and url != self.graphql_url:  # our GraphQL only reads
+        if method != "GET" and url != self.graphql_url:  # our GraphQL queries only read
             self.content.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}
         try:
@@ -193,7 +193,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             self._wait = _wished(response.headers) or _reset_in(response.headers)
         _check(method, url, response)
         self._clock.seen(response.headers.get("date"))
-        # gidgethub parses the numbers of limits, which we read ourselves, and an odd one would spoil a good answer.
+        # We read the rate limits ourselves. gidgethub would fail on a malformed number in an otherwise good answer.
         headers = {k.lower(): v for k, v in response.headers.items() if not k.lower().startswith("x-ratelimit-")}
         return response.status_code, headers, response.content
 
@@ -220,7 +220,7 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             " do its previews. Unarchive it, or take its services out of the configuration."
         )
     if status == 403 and b"issue is locked" in response.content:
-        # People with write access may comment all the same: an App is not one of them, a person's token may be.
+        # People with write access can still comment. An App cannot; a person's token may.
         # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
         raise Refused(
             "The conversation is locked on GitHub, and Greenroom's account is not allowed to comment. Unlock"
@@ -236,7 +236,7 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
 
 
 def _message(response: httpx2.Response) -> str:
-    """What GitHub says about an error, and about the first field that it did not like."""
+    """Return GitHub's message about the first invalid field, else its general message."""
     try:
         body = response.json()
         first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
@@ -259,7 +259,7 @@ def _limited(response: httpx2.Response) -> float | None:
 
 
 def _wished(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `Retry-After` asks for, an hour at most, or None."""
+    """Return the seconds of `Retry-After`, at most an hour; None without it."""
     after = headers.get("retry-after", "")
     return min(LONGEST_WAIT, float(after)) if after.isdecimal() else None
 

@@ -38,7 +38,7 @@ def document(content: str, name: str) -> Any:
         where = f"line {mark.line + 1}" if mark else ""
         fix = "Mend the line; indent with spaces, quote `: ` and `#`."
         raise documents.Unreadable(Mistake(name, where, f"is no YAML: {said}.", fix)) from None
-    except Exception:  # whatever a loader trips over is a mistake in the file
+    except Exception:  # any failure of the loader is a mistake in the file
         fix = "Mend it, or import what `docker compose config` prints."
         raise documents.Unreadable(Mistake(name, "", "is no YAML that can be read.", fix)) from None
     return found[0] if len(found) == 1 else None

@@ -136,9 +136,9 @@ class LocalEngine:
             return Observed({i: self._observed(p.shown) for i, p in self._previews.items()}, dict(self._rows))
 
     async def serve(self, rows: RowSet) -> None:
-        """Keep the set durably, then let each preview know. A row that is missing removes nothing.
+        """Store the set durably, then pass the rows to the previews. A missing row removes nothing.
 
-        A preview that cannot write its own file now adopts its row later; raises `Trouble` when the set is not kept.
+        A preview that cannot write its own file adopts its row later. Raises `Trouble` when the set cannot be stored.
         """
         known = self._rows.get(rows.repository_id)
         if known and rows.generation <= known.generation:
@@ -165,7 +165,7 @@ class LocalEngine:
             await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for all that a removed preview may have left; PostgreSQL is started to ask it."""
+        """Look for everything that a removed preview may have left. Starts PostgreSQL to query it."""
         with machine.sentences():
             return await self._receipt(identity)
 
@@ -269,7 +269,7 @@ class LocalEngine:
 
 
 def _who_comes_first(found: tuple[Identity, Kept]) -> tuple[bool, datetime]:
-    """Order previews so that those that serve come first: an address that two claim stays with the one that had it."""
+    """Sort key that puts serving previews first, so that an address claimed twice stays with its holder."""
     kept = found[1]
     ready = kept.serving.ready_at if kept.serving else None
     return ready is None, ready or kept.since

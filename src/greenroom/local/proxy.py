@@ -30,7 +30,7 @@ _TIMEOUT = httpx2.Timeout(60, connect=5, pool=None)
 
 
 class Proxy:
-    """An ASGI application that passes requests on along its `routes`."""
+    """An ASGI application that forwards requests along its `routes`."""
 
     def __init__(self) -> None:
         self.routes = Routes()
@@ -41,7 +41,7 @@ class Proxy:
     async def drained(self, port: int, seconds: float) -> None:
         """Wait until no request is under way to a port that no route leads to any more, or the time is up.
 
-        WebSockets are not waited for: they have no end of their own, and pages open them again on the new version.
+        Open WebSockets do not count: they may never end, and pages reconnect to the new version.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while self._open[port] and asyncio.get_running_loop().time() < deadline:

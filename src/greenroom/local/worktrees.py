@@ -42,7 +42,7 @@ class Worktrees:
             if wrong := await self._git(checkout, *arguments, mark=mark):
                 await asyncio.to_thread(
                     shutil.rmtree, path, ignore_errors=True
-                )  # half a tree takes room, on a full disk
+                )  # a partial tree would fill up the disk
                 raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
         return path
 
@@ -79,7 +79,7 @@ class Worktrees:
         return found
 
     async def _git(self, checkout: Path, *arguments: str, mark: str = "") -> str:
-        """Run git; empty when it went well, else the line that says most."""
+        """Run git. Return an empty string on success, else the most useful line of its output."""
         child = await self._start(checkout, *arguments, mark=mark)
         _, wrong = await processes.finish(child)
         lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]

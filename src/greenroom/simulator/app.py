@@ -81,7 +81,7 @@ class Simulator:
         return self._with_headers(path, inner, who)
 
     def lag(self, behind: timedelta) -> None:
-        """From now on, let every read show the world as it was that long ago. Call it before what is to be hidden."""
+        """Make every read show the world as it was that long ago. Call this before the change to hide."""
         if self._replica is None:
             self._replica = Replica(self.world)
         self._replica.behind = behind
@@ -159,7 +159,7 @@ class Simulator:
 
 
 def _copied(world: World) -> World:
-    """The world as it is now, for itself: what is changed in it changes nothing here, and nobody hears of it."""
+    """Return an independent copy of the world, without webhooks."""
     frozen = copy.copy(world)
     frozen.repositories, frozen.listeners = copy.deepcopy(world.repositories), []
     return frozen
