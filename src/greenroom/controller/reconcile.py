@@ -118,9 +118,7 @@ class Reconciler:
         closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
         if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
-            if (
-                rows.repository != repository.name
-            ):  # another repository now has its name and may wait for this preview to end
+            if rows.repository != repository.name:  # the repository that has its name now may wait for this
                 self.related(rows.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done, everybody)

@@ -188,9 +188,8 @@ class Preview:
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
         await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
         await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
-        self._ground.proxy.routes.release(
-            self.kept.identity
-        )  # a row that came and went during the removal has claimed them again
+        # A row that came and went during the removal has claimed them again.
+        self._ground.proxy.routes.release(self.kept.identity)
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---

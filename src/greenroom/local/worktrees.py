@@ -40,9 +40,8 @@ class Worktrees:
             anyway = ("--force", "--force")  # twice: also where one that was cut off is noted and locked
             arguments = ("worktree", "add", *anyway, "--detach", str(path), sha)
             if wrong := await self._git(checkout, *arguments, mark=mark):
-                await asyncio.to_thread(
-                    shutil.rmtree, path, ignore_errors=True
-                )  # a partial tree would fill up the disk
+                # A partial tree would take up space on a full disk.
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
                 raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
         return path
 
