@@ -753,7 +753,7 @@ MUTATIONS = [
         "argocd/sweep.py",
         "[n for n in namespaces if ours(n, installation) and identity_of(n)]",
         "[n for n in namespaces if identity_of(n)]",
-        "tests/argocd_engine/test_sweep.py::test_a_namespace_of_another_installation_is_no_orphan_of_ours",
+        "tests/argocd_engine/test_sweep.py::test_a_namespace_of_another_installation_is_not_an_orphan_of_ours",
     ),
     Mutation(
         "3 Argo CD: the sweep reports Applications of this installation only",
@@ -767,7 +767,7 @@ MUTATIONS = [
         "argocd/sweep.py",
         "    known |= {w.identity for r in sets.values() for w in r.ledger.withdrawals if not w.told}\n",
         "",
-        "tests/argocd_engine/test_sweep.py::test_a_namespace_whose_removal_is_still_open_is_no_orphan",
+        "tests/argocd_engine/test_sweep.py::test_a_namespace_whose_removal_is_still_open_is_not_an_orphan",
     ),
     Mutation(
         "3 an open removal is kept beyond its hour",
@@ -823,7 +823,7 @@ MUTATIONS = [
         "core/plan.py",
         "        if identity in self.holds:\n",
         "        if False:\n",
-        "tests/core/test_ledger.py::test_what_is_held_does_not_expire",
+        "tests/core/test_ledger.py::test_a_held_preview_does_not_expire",
     ),
     Mutation(
         "9 a warning that a hold hid is void",
@@ -949,14 +949,14 @@ MUTATIONS = [
         "core/labels.py",
         "return one.casefold() == other.casefold()",
         "return one == other",
-        "tests/core/test_labels.py::test_a_label_is_the_same_in_every_case",
+        "tests/core/test_labels.py::test_label_names_are_case_insensitive",
     ),
     Mutation(
         "the keep label keeps in every case",
         "core/activity.py",
         "not labels.carries(pull_request.labels, lifetime.keep_label)",
         "lifetime.keep_label not in pull_request.labels",
-        "tests/core/test_labels.py::test_the_keep_label_keeps_in_capitals",
+        "tests/core/test_labels.py::test_the_keep_label_in_capitals_keeps_the_preview",
     ),
     Mutation(
         "a preview stays while the label is on in any case",
@@ -1178,7 +1178,7 @@ MUTATIONS = [
         "if not action.final or not target.platform.repository(target.name):",
         "if not action.final:",
         "tests/scenarios/test_replaced_repository.py",
-        "not_told",
+        "writes_no_comment",
     ),
     Mutation(
         "7 warnings and choices do not wait for the budget",
@@ -1293,7 +1293,7 @@ MUTATIONS = [
         "github/translate.py",
         'if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):',
         "if not merge:",
-        "tests/github_adapter/test_changes.py::test_merge_commit_of_an_earlier_head_is_none",
+        "tests/github_adapter/test_changes.py::test_merge_commit_of_an_earlier_head_is_ignored",
     ),
     Mutation(
         "wrong commit: files of another head",

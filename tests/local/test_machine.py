@@ -59,7 +59,7 @@ def test_a_failure_of_the_commit_s_own_stays_its_fault(tmp_path: Path) -> None:
     assert machine.excuse(Lacks("There is no PostgreSQL: No space left on device."), [tmp_path]) is None
 
 
-def test_any_error_is_a_trouble_that_tells_no_more_than_it_may() -> None:
+def test_any_error_becomes_a_trouble_without_secrets() -> None:
     assert str(machine.as_trouble(Doubt("A list was short."))) == "A list was short."
     assert (
         str(machine.as_trouble(KeyError("s3cret")))

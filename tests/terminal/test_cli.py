@@ -221,7 +221,7 @@ async def test_a_name_is_one_short_line(asked: tuple[Asked, str]) -> None:
     assert len(loop.by[0]) <= 100
 
 
-async def test_a_link_that_does_not_move_is_no_success(asked: tuple[Asked, str]) -> None:
+async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -> None:
     _, url = asked
     answer = await run(url, "use", "shop#1", "payments#99")
     assert answer.exit_code == 1

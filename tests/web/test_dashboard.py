@@ -155,7 +155,7 @@ async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
     assert (reason.fix[:20] in page) is shown
 
 
-async def test_page_and_terminal_show_the_place_in_the_queue_that_no_comment_says() -> None:
+async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave_out() -> None:
     waits = replace(status(1, Stage.QUEUED), reason=reasons.queued(5, "of ada"), position=7, services=())
     one = client(waits)
     for path in ("/", "/previews/shop/1"):

@@ -103,7 +103,7 @@ async def gather(
     observed: Observed,
     platform: Platform,
     repository: Repository,
-    told_to_wait: frozenset[int] = frozenset(),
+    promised: frozenset[int] = frozenset(),
 ) -> Facts:
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
@@ -115,7 +115,7 @@ async def gather(
     listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
     listing = replace(listing, pull_requests=listed)
     listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
-    facts = Facts(listing, observed, told_to_wait=told_to_wait)
+    facts = Facts(listing, observed, promised=promised)
     numbers = questions.numbers(facts, platform)
     asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
     answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))

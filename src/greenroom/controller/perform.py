@@ -150,7 +150,7 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     try:
         return Done(action, receipt, unread=await _tell_removal(sources, target, action))
     except Refused as error:  # the preview is gone; a rejected comment must not keep its removal open
-        return Done(action, replace(receipt, untold=str(error)))
+        return Done(action, replace(receipt, comment_error=str(error)))
 
 
 async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> float | None:
@@ -175,7 +175,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
         return None
     if (wait := readback.wait(identity, said)) > 0:
         return wait
-    if readback.hopeless(identity, said):
+    if readback.exhausted(identity, said):
         log.error("comment was not saved despite repeated writes; completing the removal without it", of=str(identity))
         readback.read([identity])
         return None

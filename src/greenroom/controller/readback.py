@@ -36,7 +36,7 @@ class Readback:
             return 0.0
         return max(0.0, last[2] + WAITS[min(last[1], len(WAITS)) - 1] - self.monotonic())
 
-    def hopeless(self, identity: Identity, said: Said) -> bool:
+    def exhausted(self, identity: Identity, said: Said) -> bool:
         """Return whether this was written so often that another write will not help."""
         last = self._written.get(identity)
         return last is not None and last[0] == said and last[1] >= TRIES

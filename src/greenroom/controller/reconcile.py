@@ -299,7 +299,7 @@ class Reconciler:
                 identity, receipt = each.action.identity, each.receipt
                 if receipt.clean and each.action.final and each.error is None:
                     removed = removed_status(statuses[identity], each.action)
-                    statuses[identity] = undelivered(removed, None, receipt.untold, "")
+                    statuses[identity] = undelivered(removed, None, receipt.comment_error, "")
         for identity, status in statuses.items():
             before, known = seen.before.get(identity), seen.known.get(identity, ())
             statuses[identity] = events.dated(status, before, known, target.now)

@@ -69,7 +69,7 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
 def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
     """Return the closed pull requests whose comment promises a preview, confirmed by a read newer than the list."""
     found = {}
-    for number in facts.told_to_wait:
+    for number in facts.promised:
         identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
         gone = removal(identity, platform.label, facts, None)
         if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):

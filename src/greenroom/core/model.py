@@ -392,14 +392,14 @@ class Observed:
 class Receipt:
     """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here.
 
-    `untold` is why the comment on the pull request could not be updated.
+    `comment_error` is why the comment on the pull request could not be updated.
     """
 
     identity: Identity
     checked: tuple[str, ...]
     left: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
-    untold: str = ""
+    comment_error: str = ""
 
     @property
     def clean(self) -> bool:
@@ -415,7 +415,7 @@ class Facts:
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
     older than a hint, an earlier read or our own last write. `asked` are choices made without a comment, by number.
-    `watermarks` are the newest reads of each pull request, of this pass or earlier ones. `told_to_wait` are the
+    `watermarks` are the newest reads of each pull request, of this pass or earlier ones. `promised` are the
     numbers whose comment, when last seen, promised a preview. `hidden` are the numbers that GitHub does not show
     although it shows the repository.
     """
@@ -430,6 +430,6 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
-    told_to_wait: frozenset[int] = frozenset()
+    promised: frozenset[int] = frozenset()
     watermarks: Mapping[int, Watermark] = field(default_factory=dict)
     hidden: frozenset[int] = frozenset()

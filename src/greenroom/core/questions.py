@@ -43,7 +43,7 @@ def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
     """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
     listed = {p.identity.number for p in facts.listing.pull_requests}
-    found = {i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)
+    found = {i.number for i in held(facts) - labelled} | (facts.promised - listed)
     return tuple(sorted(found - facts.listing.doubts.keys()))
 
 

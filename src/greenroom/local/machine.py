@@ -65,7 +65,7 @@ def as_trouble(error: Exception) -> Trouble:
 
 
 @contextlib.contextmanager
-def sentences() -> Iterator[None]:
+def errors_as_trouble() -> Iterator[None]:
     """Convert system errors into `Trouble`."""
     try:
         yield
@@ -91,7 +91,7 @@ def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
     return Trouble(f"{cause}, so this failed: {error} {remedy}", log=error.log)
 
 
-def telling(lines: Sequence[str]) -> str:
+def disk_error_or_last(lines: Sequence[str]) -> str:
     """Return the line of a program's output that names a disk error, else the last line."""
     return next((line for line in lines if any(os.strerror(number) in line for number in _DISK)), lines[-1])
 

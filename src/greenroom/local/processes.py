@@ -46,7 +46,7 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
     Raises `Failed` with one sentence; `Trouble` when this machine is the cause.
     """
     reap()
-    with machine.sentences():
+    with machine.errors_as_trouble():
         output = open(command.log, "ab", opener=_private)  # noqa: SIM115 -- an error here is not the command's
     try:
         with output:

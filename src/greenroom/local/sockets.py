@@ -12,7 +12,7 @@ import httpx2
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from greenroom.local.asked import Asked, passed_on
+from greenroom.local.forwarding import ForwardedRequest, end_to_end
 
 if TYPE_CHECKING:
     from httpx2.websockets import AsyncWebSocketSession
@@ -24,7 +24,7 @@ _OURS = frozenset({b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-w
 
 
 async def connect(
-    client: httpx2.AsyncClient, found: Asked, port: int, scope: Scope, receive: Receive, send: Send
+    client: httpx2.AsyncClient, found: ForwardedRequest, port: int, scope: Scope, receive: Receive, send: Send
 ) -> Response | None:
     """Connect to a preview's process and forward messages until one side closes.
 
@@ -48,7 +48,7 @@ async def connect(
             {
                 "type": "websocket.accept",
                 "subprotocol": session.subprotocol,
-                "headers": [(k, v) for k, v in passed_on(answer.headers.raw) if k not in _OURS],
+                "headers": [(k, v) for k, v in end_to_end(answer.headers.raw) if k not in _OURS],
             }
         )
         await _pass_on(session, receive, send)
@@ -77,7 +77,7 @@ async def _refusal(answer: httpx2.Response) -> Response:
         if len(body) > _REFUSAL:
             break
     response = Response(body[:_REFUSAL], answer.status_code)
-    kept = [(k, v) for k, v in passed_on(answer.headers.raw) if k != b"content-length"]
+    kept = [(k, v) for k, v in end_to_end(answer.headers.raw) if k != b"content-length"]
     response.raw_headers = [*kept, (b"content-length", str(len(response.body)).encode())]
     return response
 

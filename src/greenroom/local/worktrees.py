@@ -82,7 +82,7 @@ class Worktrees:
         child = await self._start(checkout, *arguments, mark=mark)
         _, wrong = await processes.finish(child)
         lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]
-        return machine.telling(lines) if child.returncode else ""
+        return machine.disk_error_or_last(lines) if child.returncode else ""
 
     @staticmethod
     async def _start(checkout: Path, *arguments: str, mark: str = "") -> asyncio.subprocess.Process:

@@ -34,7 +34,7 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ForwardedRequest:
     """A request as it is forwarded. `host` is in lower case and has no port."""
 
     host: str
@@ -42,7 +42,7 @@ class Asked:
     headers: Headers
 
 
-def asked(scope: Scope, by_path: str) -> Asked:
+def forwarded(scope: Scope, by_path: str) -> ForwardedRequest:
     """Return a request as it is forwarded. Raises `Malformed`.
 
     In a request to the proxy itself, a path below `by_path` names the host. The whole Host header is compared, so that
@@ -62,12 +62,12 @@ def asked(scope: Scope, by_path: str) -> Asked:
         raise Malformed("The Host header is not a valid host name. Send the preview's name, with or without a port.")
     if query := scope["query_string"]:
         target += b"?" + query
-    kept = tuple((k, v) for k, v in passed_on(scope["headers"]) if k != b"host")
-    forwarded = ((b"host", host), (b"x-forwarded-host", host), (b"x-forwarded-proto", b"http"))
-    return Asked(name[1].decode().lower(), target, (*kept, *forwarded))
+    kept = tuple((k, v) for k, v in end_to_end(scope["headers"]) if k != b"host")
+    added = ((b"host", host), (b"x-forwarded-host", host), (b"x-forwarded-proto", b"http"))
+    return ForwardedRequest(name[1].decode().lower(), target, (*kept, *added))
 
 
-def passed_on(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Return the headers without the hop-by-hop ones and those that `Connection` names."""
     found = [(name.lower(), value) for name, value in headers]
     named = {token.strip().lower() for name, value in found if name == b"connection" for token in value.split(b",")}
