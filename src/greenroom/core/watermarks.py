@@ -6,7 +6,7 @@ older than an earlier one. The watermarks live in memory; the row set keeps them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -44,10 +44,13 @@ def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
     return found
 
 
-def noted(rows: RowSet, facts: Facts, platform: Platform) -> RowSet:
-    """Return the row set with the watermarks and comment ids of the pull requests that matter now, and no others."""
-    asking = {p.identity.number for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    kept = asking | {i.number for i in held(facts)}
+def noted(rows: RowSet, facts: Facts, starts: Collection[int] = ()) -> RowSet:
+    """Return the row set with the watermarks and comment ids of the pull requests that matter now, and no others.
+
+    `starts` are those whose preview starts now. A pull request that only asks for a preview has nothing that could be
+    removed. Thousands may ask, and their watermarks would fill the annotation that the rows need.
+    """
+    kept = {i.number for i in held(facts)}.union(starts)
     marks = dict(rows.watermarks)
     for number, mark in facts.watermarks.items():
         marks[number] = raised(marks.get(number), mark)
