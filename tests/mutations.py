@@ -752,7 +752,7 @@ MUTATIONS = [
         "argocd/sweep.py",
         "[n for n in namespaces if ours(n, installation) and identity_of(n)]",
         "[n for n in namespaces if identity_of(n)]",
-        "tests/argocd_engine/test_sweep.py::test_a_namespace_of_another_installation_is_no_orphan_of_ours",
+        "tests/argocd_engine/test_sweep.py::test_a_namespace_of_another_installation_is_not_an_orphan_of_ours",
     ),
     Mutation(
         "3 Argo CD: the sweep reports Applications of this installation only",
@@ -766,7 +766,7 @@ MUTATIONS = [
         "argocd/sweep.py",
         "    known |= {w.identity for r in sets.values() for w in r.ledger.withdrawals if not w.told}\n",
         "",
-        "tests/argocd_engine/test_sweep.py::test_a_namespace_whose_removal_is_still_open_is_no_orphan",
+        "tests/argocd_engine/test_sweep.py::test_a_namespace_whose_removal_is_still_open_is_not_an_orphan",
     ),
     Mutation(
         "3 an open removal is kept beyond its hour",
@@ -822,7 +822,7 @@ MUTATIONS = [
         "core/plan.py",
         "        if identity in self.holds:\n",
         "        if False:\n",
-        "tests/core/test_ledger.py::test_what_is_held_does_not_expire",
+        "tests/core/test_ledger.py::test_a_held_preview_does_not_expire",
     ),
     Mutation(
         "9 a warning that a hold hid is void",
@@ -948,14 +948,14 @@ MUTATIONS = [
         "core/labels.py",
         "return one.casefold() == other.casefold()",
         "return one == other",
-        "tests/core/test_labels.py::test_a_label_is_the_same_in_every_case",
+        "tests/core/test_labels.py::test_label_names_are_case_insensitive",
     ),
     Mutation(
         "the keep label keeps in every case",
         "core/activity.py",
         "not labels.carries(pull_request.labels, lifetime.keep_label)",
         "lifetime.keep_label not in pull_request.labels",
-        "tests/core/test_labels.py::test_the_keep_label_keeps_in_capitals",
+        "tests/core/test_labels.py::test_the_keep_label_in_capitals_keeps_the_preview",
     ),
     Mutation(
         "a preview stays while the label is on in any case",
@@ -1016,8 +1016,8 @@ MUTATIONS = [
     Mutation(
         "5 a choice outlives a pull request that cannot be read",
         "controller/reconcile.py",
-        "        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}\n",
-        "",
+        "unsure = facts.listing.doubts.keys() | facts.stale",
+        "unsure = facts.stale",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
     ),
     Mutation(
@@ -1109,7 +1109,7 @@ MUTATIONS = [
         "controller/loop.py",
         "self._pull(found, max(time.monotonic(), found.begun + self._distance()))\n\n",
         "self._pull(found, 0.0)\n\n",
-        "tests/controller/test_loop.py::test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_first_hint_does_not_wait",
+        "tests/controller/test_loop.py::test_a_burst_of_webhooks_is_one_pass_until_the_distance_is_over_and_the_first_does_not_wait",
     ),
     Mutation(
         "9 a warning that could not be delivered is no warning",
@@ -1130,14 +1130,14 @@ MUTATIONS = [
         "controller/backoff.py",
         "return isinstance(error, FixConfiguration | Limited)",
         "return isinstance(error, FixConfiguration)",
-        "tests/controller/test_backoff.py::test_what_concerns_everybody_is_no_failure_of_one_preview",
+        "tests/controller/test_backoff.py::test_an_error_that_concerns_all_previews_is_not_a_failure_of_one",
     ),
     Mutation(
         "2 what another repository under this name does not show is doubt",
         "github/client.py",
         'if shown["id"] != repository_id:',
         "if False:",
-        "tests/github_adapter/test_refused.py::test_hidden_pull_request_is_told_from_a_hidden_repository_and_from_another_one",
+        "tests/github_adapter/test_refused.py::test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one",
     ),
     Mutation(
         "3 what GitHub hides goes only when a person says so",
@@ -1165,7 +1165,7 @@ MUTATIONS = [
         "controller/perform.py",
         "if not action.final or not target.platform.repository(target.name):",
         "if not action.final:",
-        "tests/scenarios/test_replaced_repository.py::test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_the_new_one",
+        "tests/scenarios/test_replaced_repository.py::test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one",
     ),
     Mutation(
         "7 warnings and choices do not wait for the budget",
@@ -1179,7 +1179,7 @@ MUTATIONS = [
         "local/preview.py",
         "self._ground.state.write_preview(kept)\n            self.kept, self._noted = kept, True",
         "self.kept, self._noted = kept, True\n            self._ground.state.write_preview(kept)",
-        "tests/local/test_full_disk.py::test_a_crash_on_a_full_disk_is_mended_when_there_is_room",
+        "tests/local/test_full_disk.py::test_a_crash_on_a_full_disk_is_fixed_once_there_is_space",
     ),
     Mutation(
         "30 a row set that cannot be kept is not believed",
@@ -1270,7 +1270,7 @@ MUTATIONS = [
         "github/translate.py",
         'if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):',
         "if not merge:",
-        "tests/github_adapter/test_changes.py::test_merge_commit_of_an_earlier_head_is_none",
+        "tests/github_adapter/test_changes.py::test_merge_commit_of_an_earlier_head_is_ignored",
     ),
     Mutation(
         "wrong commit: files of another head",
