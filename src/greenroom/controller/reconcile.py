@@ -375,7 +375,7 @@ def _sure(observed: Observed, repository_id: int) -> Observed:
 
 
 def _unlisted(facts: Facts) -> set[Identity]:
-    """Previews that the list leaves out, of which no read by number says that they are closed."""
+    """Return the previews that the list leaves out and that no read by number shows as closed."""
     listed = {p.identity for p in facts.listing.pull_requests}
     answers = ((i, facts.confirmed.get(i.number)) for i in held(facts) - listed)
     return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}

@@ -77,7 +77,7 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
     if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
         raise NotFound(
             f"GitHub shows us no repository {slug}: it is gone, or the token may not see it."
-            " Its previews stay as they are."
+            " Nothing is removed until it can be read again."
         )
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
