@@ -11,7 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import core, links, queries, storm, webhook
+from bench import core, links, queries, queue, storm, webhook
 
 
 def help_time(times: int = 11) -> None:
@@ -77,6 +77,7 @@ def main() -> None:
     webhook.main()
     queries.main()
     storm.main()
+    queue.main()
     help_time()
     install_size()
     demo()

@@ -109,18 +109,22 @@ def check(folder: Path, as_json: bool) -> None:
         if not as_json:
             raise
         told = {"mistakes": list(map(asdict, error.mistakes)), "warnings": list(map(asdict, error.warnings))}
-        click.echo(json.dumps({"ok": False, **told}))
+        click.echo(json.dumps({"version": 1, "ok": False, **told}))
         sys.exit(error.exit_code)
     repositories = loaded.platform.repositories
     services = sum(len(r.services) for r in repositories)
     if as_json:
         warnings = list(map(asdict, loaded.warnings))
         counts = {"repositories": len(repositories), "services": services}
-        click.echo(json.dumps({"ok": True, **counts, "warnings": warnings}))
+        shorts = {r.slug: r.name for r in repositories}
+        click.echo(json.dumps({"version": 1, "ok": True, **counts, "short_names": shorts, "warnings": warnings}))
     else:
         for line in config.warned(loaded.warnings):
             click.echo(line, err=True)
         click.echo(f"ok: {counted(services, 'service')} in {counted(len(repositories), 'repository', 'repositories')}")
+        for repository in repositories:
+            if repository.name != repository.slug.rpartition("/")[2]:
+                click.echo(f"{repository.slug} is called {repository.name} in commands: {repository.name}#42")
 
 
 @main.command(name="import", short_help="Draft services from Compose, a Procfile or app.json.")
@@ -227,13 +231,14 @@ def demo(keep: bool, as_json: bool, state: Path | None) -> None:
 
 
 @main.command(name="list", short_help="Every preview, and why it is as it is.")
+@click.option("--all", "everything", is_flag=True, help="Also open pull requests without a preview.")
 @ADMIN
 @AS_JSON
-def list_previews(admin: str, as_json: bool) -> None:
-    """Every pull request with a preview, or with a reason why it has none."""
+def list_previews(everything: bool, admin: str, as_json: bool) -> None:
+    """List every preview, and every pull request that waits for one, with the reason. JSON always has all."""
     from greenroom.terminal import printing
 
-    _print(_ask(admin, "/api/previews"), as_json, partial(printing.previews, width=_width()))
+    _print(_ask(admin, "/api/previews"), as_json, partial(printing.previews, width=_width(), everything=everything))
 
 
 @main.command(short_help="Why is a preview as it is, and what would change it?")
@@ -244,7 +249,8 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
     """Why is this preview as it is, since when, and what would change it?"""
     from greenroom.terminal import printing
 
-    repository, number = _named(preview)
+    [name] = _names((preview,), admin)
+    repository, _, number = name.rpartition("#")
     answer = _ask(admin, f"/api/previews/{repository}/{number}")
     _print(answer, as_json, partial(printing.explained, width=_width()))
 
@@ -269,12 +275,13 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     """Let held changes through: exactly those named. Without names, list what is held."""
     from greenroom.terminal import printing
 
-    found = _ask(admin, "/api/previews")["previews"]
+    answer = _ask(admin, "/api/previews")
+    found = answer["previews"]
     held = {p["name"]: p for p in found if p["hold"]}
     if not previews:
-        _print({"held": list(held.values())}, as_json, printing.held)
+        _print({"version": answer["version"], "held": list(held.values())}, as_json, printing.held)
         return
-    names = _names(previews)
+    names = _names(previews, admin)
     now = ", ".join(sorted(held)) or "nothing"
     if unknown := [n for n in names if n not in {p["name"] for p in found}]:
         missing = f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
@@ -285,7 +292,8 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
         click.echo(f"{name}: {held[name]['reason']['text']}")
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can answer here; add `--yes`.")
+            command = f"greenroom release {' '.join(names)} --yes"
+            raise click.UsageError(f"There is no terminal to ask for confirmation. To release them, run: {command}")
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
     seen = {name: held[name]["hold"] for name in names}  # what was read is what is released
     answer = _ask(admin, "/api/release", {"previews": names, "holds": seen, "by": _who(by)})
@@ -304,7 +312,7 @@ def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
     """
     from greenroom.terminal import printing
 
-    answer = _ask(admin, "/api/roll", {"previews": _names(previews), "by": _who(by)})
+    answer = _ask(admin, "/api/roll", {"previews": _names(previews, admin), "by": _who(by)})
     _print(answer, as_json, printing.rolled)
 
 
@@ -321,7 +329,7 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
     """
     from greenroom.terminal import printing
 
-    [name] = _names((preview,))
+    [name] = _names((preview,), admin)
     answer = _ask(admin, "/api/use", {"preview": name, "target": " ".join(target), "by": _who(by)})
     _print(answer, as_json, printing.used)
     if not answer["done"] or answer["waits"]:
@@ -360,17 +368,18 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "greenroom", "_GREENROOM_COMPLETE").source())
 
 
-def _named(preview: str) -> tuple[str, int]:
-    repository, found, number = preview.partition("#")
-    if not (found and repository and number.isascii() and number.isdecimal() and "/" not in repository):
-        raise click.UsageError(
-            f"{preview!r} names no preview. Write the repository's short name and a number: shop#42."
-        )
-    return repository, int(number)
+def _names(previews: tuple[str, ...], admin: str) -> list[str]:
+    """The names of these previews, however people wrote them, each once. Raises a usage error for what is no name."""
+    from greenroom.terminal import references
 
-
-def _names(previews: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(f"{repository}#{number}" for repository, number in map(_named, previews)))
+    found = {preview: references.parsed(preview) for preview in previews}
+    for preview, reference in found.items():
+        if reference is None:
+            raise click.UsageError(
+                f"{preview!r} does not name a pull request. Write shop#42, owner/shop#42 or the pull request's address."
+            )
+    known = _ask(admin, "/api/previews")["repositories"]
+    return list(dict.fromkeys(references.resolved(r, known) for r in found.values() if r))
 
 
 def _who(by: str) -> str:

@@ -15,7 +15,9 @@ from greenroom import logs
 from greenroom.argocd import looks
 from greenroom.argocd.kube import Object
 from greenroom.argocd.looks import Ground, Look, Watcher, held_by
+from greenroom.argocd.pods import Trouble, with_probe
 from greenroom.argocd.sets import ROW, packed
+from greenroom.core.catalogue import Process
 from greenroom.core.model import Health, Identity
 from greenroom.core.rows import Row
 
@@ -241,3 +243,69 @@ async def test_each_try_of_what_is_refused_is_waited_for_anew(monkeypatch: pytes
     another = application(status, annotations={ROW: packed(replace(ROW_NOW, nonce=1))})
     made.look = await made._look(another)
     assert (made.look.refused, clock.now - made.refused_since) == (True, 0), "still told, and tried again later"
+
+
+class Logs(Kubes):
+    """A kubelet that has these lines of the present and the previous container."""
+
+    def __init__(self, present: list[str], previous: list[str]) -> None:
+        super().__init__()
+        self.lines = {False: present, True: previous}
+
+    async def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
+        return self.lines[previous]
+
+
+GONE = ["unable to retrieve container logs for containerd://0a1b2c3d"]
+TRACEBACK = ["Traceback (most recent call last):", "ModuleNotFoundError: No module named 'stripe'"]
+
+
+@pytest.mark.parametrize(
+    ("present", "previous", "shown"),
+    [(GONE, TRACEBACK, TRACEBACK), (TRACEBACK, GONE, TRACEBACK), (GONE, GONE, []), ([], TRACEBACK, TRACEBACK)],
+)
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_error_of_the_container_runtime_is_never_shown_as_the_log(
+    present: list[str], previous: list[str], shown: list[str], wanted: bool
+) -> None:
+    found = Trouble("web ended with exit code 1.", "web-1", "web", previous=wanted)
+    one = watcher(application(), Logs(present, previous))
+    assert await one._log(ROW_NOW, found) == tuple(shown)
+
+
+def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Object:
+    return {"involvedObject": {"name": pod}, "message": message, "lastTimestamp": at}
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "how"),
+    [
+        (
+            "Readiness probe failed: HTTP probe failed with statuscode: 404",
+            "/healthz",
+            "`GET /healthz` on port 8080 answers 404",
+        ),
+        (
+            'Readiness probe failed: Get "http://10.0.0.5:8080/healthz": dial tcp 10.0.0.5:8080: connect: connection refused',
+            "/healthz",
+            "nothing listens on port 8080",
+        ),
+        (
+            'Readiness probe failed: Get "http://10.0.0.5:8080/healthz": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+            "/healthz",
+            "`GET /healthz` on port 8080 does not answer in time",
+        ),
+        (
+            "Readiness probe failed: dial tcp 10.0.0.5:8080: connect: connection refused",
+            "",
+            "nothing listens on port 8080",
+        ),
+    ],
+)
+def test_failed_probe_names_path_port_and_what_it_answers(message: str, path: str, how: str) -> None:
+    found = Trouble("web runs but does not answer its probe after 1 min.", "web-1", "web", silent=True)
+    found = replace(found, process=Process("web", port=8080, probe=path))
+    older = unhealthy("web-1", "Readiness probe failed: HTTP probe failed with statuscode: 500", "2026-11-20T09:00:00Z")
+    said = with_probe(found, [older, unhealthy("web-1", message), unhealthy("other", "statuscode: 503")])
+    assert said.why == f"web runs but does not answer its probe after 1 min: {how}."
+    assert with_probe(found, []) == found

@@ -182,6 +182,14 @@ def test_each_trouble_is_one_sentence_that_does_not_tick(given: dict[str, Any], 
     assert later.why == sentence, "a comment is not edited because time passes"
 
 
+def test_trouble_of_a_probe_carries_the_process_that_is_probed() -> None:
+    found = reading.trouble([pod(main=running("web", ago(seconds=90), ready=False, restartCount=0))], ROW, NOW)
+    assert found is not None
+    assert found.silent
+    assert found.process is not None
+    assert found.process.port
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -54,7 +54,7 @@ class World:
         self.eyes = Eyes(found)
         self.sightings = Sightings()
         self.lives: list[Life] = []
-        self._seed = seed
+        self._expiring = False
         self.weather = Weather(found, self.lives, seed, only)
         for n in range(lives):
             service = SERVICES[n % len(SERVICES)]
@@ -117,6 +117,8 @@ class World:
             turn += 1
             if turn % 3 == 0:
                 await self._releases()
+            if self._expiring and turn % 9 == 0:  # only a few expire in each hour
+                await self._pass(hours=1.1)
             if turn % 10 == 0:  # GitHub goes on: somebody says something somewhere
                 await asyncio.gather(*(life.do("comment", body="Nice.", by=life.who) for life in self.lives[-3:]))
             await self.weather.watched()
@@ -156,6 +158,7 @@ class World:
 
     async def time_passes(self) -> None:
         """Days go by: what nobody works on is warned of and expires, a few in each hour."""
+        self._expiring = True
         for life in self.lives:
             if life.chance.random() < 0.3:
                 await life.keep()

@@ -201,7 +201,7 @@ def expired_wrongly(before: list[Json], entry: Json) -> str:
     if now - last < INACTIVE - SLACK:
         return f"it expired {now - last} after {worked[-1]['event']} by {worked[-1]['who']}"
     told = [e for e in before if "body" in e and now - when(e["at"]) >= WARNING - SLACK and when(e["at"]) > last]
-    if not any(re.search(r"(?i)expir|goes at|unless", e["body"]) for e in told):
+    if not any(re.search(r"(?i)expir|goes at|will be removed|unless", e["body"]) for e in told):
         return "it expired without a warning a day before"
     return ""
 

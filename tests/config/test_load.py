@@ -269,3 +269,18 @@ def test_a_missing_secret_says_how_to_set_it(source: SecretSource) -> None:
         source.read()
     [mistake] = found.value.mistakes
     assert (source.env or source.file) in mistake.fix
+
+
+def test_check_names_the_short_name_that_people_have_to_type(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "greenroom.yaml").write_text("installation: test\ndomain: preview.example.com\nengine: local\n")
+    for service, repository in (("web", "Acme-Corp/Web.App"), ("shop", "acme/shop")):
+        text = f"repository: {repository}\nimage: registry.example.com/{service}\nport: 8080\n"
+        (tmp_path / "services" / f"{service}.yaml").write_text(text)
+    told = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert told.exit_code == 0
+    assert "Acme-Corp/Web.App is called web-app in commands: web-app#42" in told.stdout
+    assert "acme/shop is called" not in told.stdout
+    (tmp_path / "services" / "long.yaml").write_text(text.replace("shop", "a-name-that-is-much-longer-than-thirty"))
+    told = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert "Give it a short name: `repositories: { NAME: acme/a-name-that-is-much-longer-than-thirty }`" in told.stderr

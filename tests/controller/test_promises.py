@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, pull_request
-from greenroom.controller.promises import TRIES, Promises
+from greenroom.controller.promises import TRIES, UNREAD_TRIES, Promises
 from greenroom.core.decision import decide
 from greenroom.core.model import Facts
 from greenroom.store.rows import Event
@@ -45,7 +45,19 @@ def test_who_starts_is_looked_for_no_more() -> None:
 def test_a_pull_request_that_github_does_not_show_is_given_up() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True)))
+    hidden = facts(confirmed={1: "GitHub answered 404."}, told_to_wait=frozenset({1}), hidden=frozenset({1}))
     for tries in range(TRIES):
         assert promises.of(identity().repository_id) == {1}, tries
-        seen(promises, facts(confirmed={1: "GitHub answered 404."}, told_to_wait=frozenset({1})))
+        seen(promises, hidden)
+    assert promises.of(identity().repository_id) == frozenset()
+
+
+def test_a_pull_request_that_closes_while_github_answers_with_errors_is_looked_for_until_it_is_read() -> None:
+    promises = Promises()
+    seen(promises, facts(pull_request(1, draft=True)))
+    unread = facts(confirmed={1: "GitHub answered 502."}, told_to_wait=frozenset({1}))
+    for _ in range(UNREAD_TRIES - 1):
+        seen(promises, unread)
+    assert promises.of(identity().repository_id) == {1}
+    seen(promises, unread)
     assert promises.of(identity().repository_id) == frozenset()

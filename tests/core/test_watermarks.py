@@ -30,7 +30,7 @@ def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[b
     holds, rows = holding(marks, 1)
     found = facts(*pull_requests, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
-    noted = watermarks.noted(rows, found, PLATFORM)
+    noted = watermarks.noted(rows, found)
     return watermarks.due(rows, noted, found), noted
 
 
@@ -74,7 +74,7 @@ def test_watermark_that_was_written_is_not_written_again() -> None:
 def test_id_of_our_comment_is_written_once() -> None:
     holds, rows = holding({1: Watermark(NOW, AT)}, 1)
     found = facts(pull_request(1, comment=Comment(77, "ours")), holds=holds)
-    noted = watermarks.noted(rows, found, PLATFORM)
+    noted = watermarks.noted(rows, found)
     assert noted.comments == {1: 77}
     assert watermarks.due(rows, noted, found)
     assert not watermarks.due(noted, noted, found)
@@ -82,10 +82,19 @@ def test_id_of_our_comment_is_written_once() -> None:
 
 def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> None:
     holds, rows = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
-    others = (pull_request(2, labels=frozenset()), pull_request(3))
+    others = (pull_request(2, labels=frozenset()), pull_request(3), pull_request(4))
     found = facts(pull_request(1), *others, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
-    assert set(watermarks.noted(rows, found, PLATFORM).watermarks) == {1, 3}
+    assert set(watermarks.noted(rows, found, starts=[3]).watermarks) == {1, 3}
+
+
+def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_rows() -> None:
+    holds, rows = holding({}, 1)
+    queue = [pull_request(n, updated_at=NOW - n * SECOND, comment=Comment(2**40 + n, "")) for n in range(2, 3000)]
+    found = facts(pull_request(1), *queue, holds=holds)
+    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    alone, queued = sets.packed_set(rows), sets.packed_set(watermarks.noted(rows, found))
+    assert len(queued) < len(alone) + 200
 
 
 def test_read_from_githubs_future_raises_no_watermark() -> None:

@@ -25,8 +25,8 @@ def proxy_stopped() -> None:
     real = serving.running
 
     @asynccontextmanager
-    async def elsewhere(application: Any, port: int = 0, host: str = "127.0.0.1") -> Any:
-        async with real(application, 0, host) as url:
+    async def elsewhere(application: Any, port: int = 0, host: str = "127.0.0.1", **more: Any) -> Any:
+        async with real(application, 0, host, **more) as url:
             yield url
 
     setattr(local_engine, "running", elsewhere)  # noqa: B010 -- the module's own name for it

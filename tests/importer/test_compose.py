@@ -61,8 +61,8 @@ def test_a_name_that_is_too_long_is_cut_and_said(tmp_path: Path) -> None:
         ("ports: ['70000:70000']", {"kind": "worker"}, "70000 was left out"),
         ("ports: ['${PORT}']", {"kind": "worker"}, "what is no number was left out"),
         ("ports: ['53:53/udp', { target: 80, protocol: tcp }]", {"port": 80}, "53/udp was left out"),
-        ("ports: ['[::1]:8080:80/tcp', '222:22']", {"port": 80}, "22 was left out, a process has one"),
-        ("ports: [22:22]", {"port": 22}, ""),  # YAML 1.1 would read minutes and seconds
+        ("ports: ['[::1]:8080:80/tcp', '9090:9090', '222:22']", {"port": 80}, "9090 was left out, a process has one"),
+        ("ports: [21:42]", {"port": 42}, ""),  # YAML 1.1 would read minutes and seconds
         ("expose: [3000-3005]", {"port": 3000}, ""),
         ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web runs 12 times there"),
         ("ports: [80], deploy: { replicas: '${N:-2}' }", {"port": 80, "replicas": 2}, ""),

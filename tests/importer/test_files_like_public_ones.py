@@ -67,6 +67,24 @@ FILES = Path(__file__).with_name("files")
             ["GITEA__database__HOST was left out", "22 was left out"],
         ),
         (
+            "paperless.yml",
+            {"webserver": ["web"]},
+            {"processes": {"web": {"port": 8000}}},
+            ["gotenberg (docker.io/gotenberg/gotenberg:8.21)", "PAPERLESS_TIKA_ENDPOINT was left out", "`env_file`"],
+        ),
+        (
+            "chatwoot.yml",
+            {"base": ["worker"], "rails": ["rails", "sidekiq"], "vite": ["web"]},
+            {"uses": [{"service": "vite", "as": {"host": "VITE_DEV_SERVER_HOST"}}]},
+            ["`command` of redis was left out", "pgvector/pgvector:pg16", "`env_file` of rails, sidekiq"],
+        ),
+        (
+            "immich.yml",
+            {"immich-server": ["web"]},
+            {"processes": {"web": {"port": 2283}}},
+            ["POSTGRES_INITDB_ARGS of database was left out", "if its extensions are needed", "`env_file`"],
+        ),
+        (
             "node/app.json",
             {"start-on-heroku-node-js": ["web"]},
             {"processes": {"web": {"port": 8080, "command": ["npm", "start"]}}},

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from greenroom.cli import main
-from greenroom.controller.board import Board
+from greenroom.controller.board import Board, RepositoryHealth
 from greenroom.core import reasons
 from greenroom.core.model import Identity
 from greenroom.core.status import Stage, Status
@@ -65,8 +65,9 @@ def status(number: int, stage: Stage, hold: str = "") -> Status:
 @pytest.fixture
 async def asked() -> AsyncIterator[tuple[Asked, str]]:
     loop, board = Asked(), Board()
-    for each in (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED)):
-        board.statuses[each.identity] = each
+    shown = (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED), status(4, Stage.NONE))
+    board.statuses |= {each.identity: each for each in shown}
+    board.repositories["shop"] = RepositoryHealth("shop", "acme/shop")
     async with running(admin(board, loop, loop)) as url:
         yield loop, url
 
@@ -107,7 +108,7 @@ def test_the_version_is_an_option_too() -> None:
 async def test_problems_come_first_in_the_list(asked: tuple[Asked, str]) -> None:
     _, url = asked
     found = await run(url, "list")
-    assert [line.split()[0] for line in found.stdout.splitlines()] == ["shop#3", "shop#2", "shop#1"]
+    assert [line.split()[0] for line in found.stdout.splitlines()[:3]] == ["shop#3", "shop#2", "shop#1"]
 
 
 async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, str]) -> None:
@@ -115,7 +116,8 @@ async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, s
     for more in ([], ["--json"]):
         found = await run(url, "release", "shop#2", *more)
         assert found.exit_code == 2
-        assert "Nobody can answer here; add `--yes`." in found.stderr
+        assert "There is no terminal to ask for confirmation." in found.stderr
+        assert "greenroom release shop#2 --yes" in found.stderr.replace("\n", " ")
     assert loop.by == []
     assert (await run(url, "release", "shop#2", "--yes")).stdout.endswith("shop#2: released (label-gone)\n")
     assert loop.seen == [{"shop#2": "key"}], "what was shown is what is asked for"
@@ -139,11 +141,38 @@ async def test_a_name_of_nothing_is_not_seen_whatever_is_in_it(name: str, asked:
     assert found.stderr == f"{name}: Greenroom has not seen this pull request; is it open?\n"
 
 
-@pytest.mark.parametrize("name", ["shop", "#1", "shop#", "shop#x", "shop#٣", "acme/shop#1"])
-def test_what_is_no_name_of_a_preview_is_told_how_it_is_written(name: str) -> None:
+@pytest.mark.parametrize("name", ["shop", "#1", "shop#", "shop#x", "shop#٣", "https://github.example.com/acme/shop"])
+def test_what_names_no_pull_request_is_answered_with_how_it_is_written(name: str) -> None:
     found = RUNNER.invoke(main, ["explain", name])
     assert found.exit_code == 2
-    assert "names no preview. Write the repository's short name and a number: shop#42." in found.stderr
+    assert "does not name a pull request. Write shop#42, owner/shop#42" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shop#2",
+        "SHOP#2",
+        "acme/shop#2",
+        "Acme/Shop#2",
+        "https://github.example.com/acme/shop/pull/2",
+        "https://github.example.com/acme/shop/pull/2/files?w=1#diff-1",
+        "https://github.example.com/acme/shop/issues/2",
+    ],
+)
+async def test_preview_is_found_by_any_name_that_github_shows(name: str, asked: tuple[Asked, str]) -> None:
+    loop, url = asked
+    assert (await run(url, "explain", name)).stdout.startswith("shop#2: held")
+    assert (await run(url, "release", name, "--yes")).exit_code == 0
+    assert loop.seen == [{"shop#2": "key"}]
+
+
+async def test_list_counts_pull_requests_without_a_preview_and_shows_them_with_all(asked: tuple[Asked, str]) -> None:
+    _, url = asked
+    shown = (await run(url, "list")).stdout.splitlines()
+    assert [line.split()[0] for line in shown[:-1]] == ["shop#3", "shop#2", "shop#1"]
+    assert shown[-1] == "1 open pull request without a preview: greenroom list --all"
+    assert "shop#4" in (await run(url, "list", "--all")).stdout
 
 
 @pytest.mark.parametrize(

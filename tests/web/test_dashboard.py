@@ -23,7 +23,7 @@ from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web import said
-from greenroom.web.admin import admin
+from greenroom.web.admin import admin, health
 from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
 from greenroom.web.metrics import Metrics
@@ -269,10 +269,29 @@ async def test_an_empty_board_teaches_the_three_steps() -> None:
     assert "Put the label <code>review-app</code> on it" in page
 
 
+def away(*repositories: str, text: str = "GitHub answered 502 to POST /graphql.") -> dict[str, RepositoryHealth]:
+    since = (NOW - timedelta(minutes=len(repositories) - i) for i in range(len(repositories)))
+    return {r: RepositoryHealth(r, f"acme/{r}", NOW, text, at) for r, at in zip(repositories, since, strict=True)}
+
+
+async def test_equal_troubles_of_many_repositories_are_one_banner() -> None:
+    many = away(*(f"shop{i:02}" for i in range(40))) | away("alone", text="The token may not see it.")
+    board = replace(board_of(status(1)), repositories=many)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
+    page = (await httpx2.AsyncClient(transport=transport, base_url="http://localhost").get("/")).text
+    assert page.partition("<section")[2].count('class="trouble"') == 2
+    assert "<strong>40 repositories</strong>: GitHub answered 502" in page
+    assert "Since 2026-03-02 11:20:00 UTC" in page, "since the first of them"
+    assert "shop00, shop01" in page
+    shown = printing.previews({"previews": [], "repositories": [health(r) for r in many.values()]}, None)
+    assert shown.splitlines()[0] == "40 repositories: GitHub answered 502 to POST /graphql."
+    assert len(shown.splitlines()) == 2
+
+
 async def test_trouble_is_on_top() -> None:
     page = (await client(status(1), trouble="GitHub answered 500.").get("/")).text
     assert "GitHub answered 500." in page
-    assert "nothing is removed meanwhile" in page
+    assert "Nothing is removed until it can be read again." in page
 
 
 async def test_one_preview_with_its_story() -> None:
@@ -338,7 +357,7 @@ async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: s
         f"  {text}",
         "  Since 2026-03-02 12:00 UTC.",
     ]
-    assert len(answer["events"]) == 2
+    assert [e["text"] for e in answer["events"]] == [text], "the step of deleting is no other thing that happened"
 
 
 async def test_what_was_not_removed_and_is_not_seen_is_told_with_the_last_that_is_known() -> None:
@@ -461,7 +480,7 @@ async def test_the_admin_port_answers_the_command_line_only() -> None:
         assert (await one.get("/api/previews/shop/2", headers=asked)).json()["error"].startswith("shop#2: Greenroom")
         one_hold = {"previews": ["shop#1"], "holds": {"shop#1": "breaker:x"}, "by": "ada"}
         released = await one.post("/api/release", headers=asked, json=one_hold)
-        assert released.json() == {"released": [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]}
+        assert released.json()["released"] == [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]
         another = await one.post("/api/release", headers=asked, json=one_hold | {"holds": {}})
         assert (another.status_code, "held for something else" in another.json()["error"]) == (409, True)
         unseen = {"previews": ["shop#1"], "by": "ada"}
@@ -677,3 +696,21 @@ async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
     assert 'Neither use another nor are used: <a href="/previews/shop/2">shop#2</a>.' in page
     assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
     assert not re.search(r"<style|style=|<script>|onclick", page)
+
+
+def keys(value: object) -> set[str]:
+    """Every key of a JSON value, also inside."""
+    if isinstance(value, dict):
+        return set(value) | {k for v in value.values() for k in keys(v)}
+    return {k for v in value for k in keys(v)} if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("path", ["previews", "previews/shop/1", "previews/shop/9", "plan", "graph"])
+async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(path: str) -> None:
+    linked = replace(status(1), links=LINKED, used_by=(User("web#2", "", False),))
+    answer = (await asking(linked).get(f"/api/{path}")).json()
+    assert answer["version"] == 1
+    assert {k for k in keys(answer) if not re.fullmatch(r"[a-z]+(_[a-z]+)*", k)} == set()
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    if path == "previews":
+        assert {k for k in answer["previews"][0] if f"`{k}`" not in page} == set()

@@ -36,6 +36,10 @@ NO_POD_PATIENCE = 3.0
 RENDER_PATIENCE = 10.0
 SILENCE_PATIENCE = 20.0
 FAST, SLOW = 0.2, 5.0
+# The kubelet answers 200 with this sentence when the container's log is gone; it is not what the container wrote.
+RUNTIMES_ERROR = re.compile(
+    r"(?:unable to retrieve container logs for \w+://|failed to try resolving symlinks in path)"
+)
 ERRORS = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
 
@@ -165,8 +169,10 @@ class Watcher:
         found = reading.trouble(pods, row, datetime.now(UTC)) or await self._why_no_pod(pods, row)
         if found is None:
             return look
+        if found.silent:
+            found = reading.with_probe(found, await self._events(row, "reason=Unhealthy"))
         before = self.look
-        if before and (before.row, before.why) == (row, logs.scrub(found.why)):
+        if before and before.log and (before.row, before.why) == (row, logs.scrub(found.why)):
             return replace(
                 look, health=Health.FAILED, why=found.why, fix=found.fix, log=before.log
             )  # later lines are no news
@@ -214,18 +220,24 @@ class Watcher:
         self._bare_since = self._bare_since or time.monotonic()
         if time.monotonic() - self._bare_since < NO_POD_PATIENCE:
             return None
-        events, _ = await self.ground.previews.listed(
-            EVENTS, row.naming.namespace, fieldSelector="reason=FailedCreate,type=Warning"
-        )
-        return reading.not_created(events, process)
+        return reading.not_created(await self._events(row, "reason=FailedCreate"), process)
+
+    async def _events(self, row: Row, which: str) -> list[Object]:
+        selector = f"{which},type=Warning"
+        events, _ = await self.ground.previews.listed(EVENTS, row.naming.namespace, fieldSelector=selector)
+        return events
 
     async def _log(self, row: Row, found: Trouble) -> tuple[str, ...]:
         if not found.pod or not self.ground.logs:
             return ()
-        lines = await self.ground.previews.logs(
-            row.naming.namespace, found.pod, found.container, LOG_LINES, previous=found.previous
-        )
-        return tuple(lines)
+        # The runtime may have deleted the log of one container and still have that of the one before or after it.
+        for previous in (found.previous, not found.previous):
+            lines = await self.ground.previews.logs(
+                row.naming.namespace, found.pod, found.container, LOG_LINES, previous=previous
+            )
+            if own := tuple(line for line in lines if not RUNTIMES_ERROR.match(line)):
+                return own
+        return ()
 
     async def _why_still_there(self, row: Row) -> str:
         self._going_since = self._going_since or time.monotonic()

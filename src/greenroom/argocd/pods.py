@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +36,8 @@ class Trouble:
     """Why something does not run. `pod` and `container` name whose log tells more; empty when no log does.
 
     `previous` says that the lines are those of the container before this one; `fix` what helps where it is not a push.
+    `silent` says that it runs and fails its readiness probe: an event of the kubelet says how. `process` is the process
+    in trouble, None for a need.
     """
 
     why: str
@@ -43,6 +45,8 @@ class Trouble:
     container: str = ""
     previous: bool = False
     fix: str = ""
+    silent: bool = False
+    process: Process | None = None
 
 
 def ready(pod: Object) -> bool:
@@ -137,7 +141,7 @@ def trouble(pods: list[Object], row: Row, now: datetime) -> Trouble | None:
                 if _annotation(pod, REVISION) != wanted or ready(pod):
                     continue
                 if found := _pod(pod, service.migrate_timeout, now):
-                    return found
+                    return replace(found, process=process)
     return None
 
 
@@ -179,6 +183,28 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
     # Each try is another pod with another name.
     why = re.sub(r'^Error creating: |\bpods? "[^"]*" is forbidden: ', "", message).rstrip(".")
     return Trouble(f"Kubernetes makes no pod of {process}: {why}.", fix=PLATFORM)
+
+
+def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:
+    """Say which probe failed, and how, from the kubelet's latest event about the pod; the same trouble without one.
+
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/probe/http/http.go has the kubelet's words.
+    """
+    mine = [e for e in events if (e.get("involvedObject") or {}).get("name") == found.pod]
+    if found.process is None or not mine:
+        return found
+    message = str(max(mine, key=_when).get("message", ""))
+    port, path = found.process.port, found.process.probe
+    asked = f"`GET {path}` on port {port}" if path else f"port {port}"
+    if status := re.search(r"statuscode: (\d{3})", message):
+        how = f"{asked} answers {status[1]}"
+    elif "connection refused" in message:
+        how = f"nothing listens on port {port}"
+    elif "deadline exceeded" in message or "Timeout" in message:
+        how = f"{asked} does not answer in time"
+    else:
+        return found
+    return replace(found, why=f"{found.why.rstrip('.')}: {how}.")
 
 
 def _pod(pod: Object, migrate_timeout: timedelta | None, now: datetime) -> Trouble | None:
@@ -226,7 +252,8 @@ def _container(
         need = container.removeprefix(WAIT)
         return Trouble(f"{name} waits for {need}, which is not ready after {span(PATIENCE)}.", fix=PLATFORM)
     if not init and begun and not status.get("ready") and age > PATIENCE:
-        return Trouble(f"{name} runs but does not answer its probe after {span(PATIENCE)}.", pod, container)
+        why = f"{name} runs but does not answer its probe after {span(PATIENCE)}."
+        return Trouble(why, pod, container, silent=True)
     return None
 
 

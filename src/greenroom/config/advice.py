@@ -13,6 +13,7 @@ from greenroom.config.needs import NeedModel
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
 from greenroom.config.variables import variables
+from greenroom.core import names
 from greenroom.errors import Mistake
 
 NAMESPACE = "kubernetes.io/metadata.name"
@@ -24,10 +25,24 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
     cluster = folder.platform.engine == "argocd" and folder.says("engine")
     if cluster and folder.says("staging", "network"):
         yield from (Mistake("greenroom.yaml", *told) for told in _unreachable(folder.platform))
+    yield from _hashed_names(folder, found)
     for service in found:
         ports = not service.dropped & {"port", "processes"}
         for told in (*_needs(service.model, cluster=cluster), *_settings(service.model, ports=ports)):
             yield Mistake(service.file, *told)
+
+
+def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
+    """Short names that nobody can type from memory."""
+    given = set(folder.platform.repositories.values())
+    slugs = {f.model.repository for f in found if "repository" not in f.dropped} - given
+    for slug in sorted(slugs if folder.says("repositories") else ()):
+        name = names.short(slug.rpartition("/")[2], names.SHORT)
+        if "--" in name:
+            message = f"{slug} is called {name} in namespaces and commands."
+            yield Mistake(
+                "greenroom.yaml", "repositories", message, f"Give it a short name: `repositories: {{ NAME: {slug} }}`."
+            )
 
 
 def _needs(model: ServiceModel, *, cluster: bool) -> Iterator[Told]:

@@ -167,7 +167,8 @@ class PlatformModel(Model):
     scheme: Literal["http", "https"] = Field("https", description="How addresses begin.")
     engine: Literal["argocd", "local"] = Field("argocd", description="What runs previews.")
     repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
-        {}, description="Short names of repositories; the default is the name part of owner/name."
+        {},
+        description="Short names of repositories; the default is the name of the repository, `web-app` for Web.App.",
     )
     staging: dict[str, Annotated[StagingModel, BeforeValidator(_staging)]] = Field(
         {}, description="The shared staging URL of each service that others use."

@@ -29,7 +29,7 @@ from greenroom.core.model import (
 )
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.client import GitHub
-from greenroom.github.transport import NotFound
+from greenroom.github.transport import Limited, NotFound
 from greenroom.registry.client import Registry
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,8 @@ async def gather(
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
     A by-number read that fails is a fact; a permission elsewhere that cannot be read is unknown, whatever the reason: a
-    stranger's comment that names another repository must not end the passes of this one.
+    stranger's comment that names another repository must not end the passes of this one. Only a limit of GitHub's ends
+    the pass wherever it is met: it is the token's, and asking on while it lasts makes it last longer.
     """
     rows = observed.sets.get(listing.repository_id)
     sources.freshness.keep_comments(listing.repository_id, rows.comments if rows else {})
@@ -158,6 +159,8 @@ async def _with_files(
 async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
     try:
         return await github.changed_files(slug, pull_request)
+    except Limited:
+        raise
     except (Doubt, RetryLater) as error:
         log.info("changed files are not known; they are read again", repository=slug, why=str(error))
         return error
@@ -181,7 +184,7 @@ async def _confirm(sources: Sources, listing: Listing, number: int, label: str) 
             return await confirmed(sources, listing.slug, number, label), False
         except NotFound as error:
             return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
-    except (FixCredentials, FixConfiguration):
+    except (FixCredentials, FixConfiguration, Limited):
         raise
     except GreenroomError as error:
         return str(error), False
@@ -190,6 +193,8 @@ async def _confirm(sources: Sources, listing: Listing, number: int, label: str) 
 async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permission:
     try:
         return await github.permission(slug, login)
+    except Limited:
+        raise
     except (FixCredentials, FixConfiguration) as error:
         if slug.lower() == own.lower():
             raise
@@ -221,12 +226,16 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
 
 
 def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
-    """The facts with their watermarks, and with the numbers of what is older than it should be."""
+    """The facts with their watermarks, and with the numbers of what is older than it should be.
+
+    The list and a read by number may come from different replicas, and a preview follows both: one old read is enough.
+    """
     listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
     freshness.cap(listing.repository_id, listing.read_at)
     freshness.keep(listing.repository_id, rows.watermarks if rows else {})
     freshness.keep(listing.repository_id, watermarks.read(facts, platform))
-    newest = {p.identity.number: p for p in listing.pull_requests}
-    newest |= {n: c.pull_request for n, c in facts.confirmed.items() if isinstance(c, Confirmation)}
-    stale = {n for n, p in newest.items() if freshness.stale(p) or not watermarks.plausible(p, listing.read_at)}
+    by_number = (c.pull_request for c in facts.confirmed.values() if isinstance(c, Confirmation))
+    reads = (*listing.pull_requests, *by_number)
+    old = (p for p in reads if freshness.stale(p) or not watermarks.plausible(p, listing.read_at))
+    stale = {p.identity.number for p in old}
     return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))

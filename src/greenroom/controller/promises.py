@@ -20,6 +20,8 @@ _STAGES = frozenset(stage.name.lower() for stage in Stage)
 WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
 TRIES = 10
 """How often a pull request that GitHub does not show is looked for before it is given up."""
+UNREAD_TRIES = 100
+"""The same for one that could not be read: passes are a minute apart then, and an outage ends within an hour or two."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Promises:
             if status is None:
                 self._tries[identity] += 1
             unwritten = status is not None and status.stage is Stage.NONE and identity in told
-            if not unwritten and (status or self._tries[identity] >= TRIES):
+            tries = TRIES if identity.number in facts.hidden else UNREAD_TRIES
+            if not unwritten and (status or self._tries[identity] >= tries):
                 del self._tries[identity]
         self._tries |= {i: 0 for i, s in decision.statuses.items() if s.stage in WAITS}

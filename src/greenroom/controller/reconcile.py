@@ -26,10 +26,10 @@ from greenroom.core import labels, questions, rowsets, watermarks
 from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
 from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.decision import Decision, decide, postponed, row_set
-from greenroom.core.desired import left, left_rows, overtaken
+from greenroom.core.desired import held, left, left_rows, overtaken
 from greenroom.core.links import neighbours, seen_from_outside
 from greenroom.core.lives import try_again_in
-from greenroom.core.model import Facts, Identity, Listing, Observed, RowSet, State
+from greenroom.core.model import Confirmation, Facts, Identity, Listing, Observed, RowSet, State
 from greenroom.core.rows import Choice
 from greenroom.core.status import Stage, Status
 from greenroom.core.undelivered import undelivered, unremoved
@@ -162,10 +162,12 @@ class Reconciler:
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
         """What was asked for of this repository and is not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it. One that could not be read has not.
+        A pull request that is closed, or lost its label, has forgotten it. One that could not be read, or was read as
+        it was before, has not: whoever asked was told that it is tried again.
         """
         asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
-        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}
+        unsure = facts.listing.doubts.keys() | facts.stale
+        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)
         for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
             del self._asked[gone]
         for number, block in facts.blocks.items():
@@ -220,17 +222,18 @@ class Reconciler:
 
     async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
         """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
-        now, waiting = self.now(), frozenset[Identity]()
-        noted = watermarks.noted(before, facts, self.platform)
-        due = watermarks.due(before, noted, facts)
+        now, waiting, marks = self.now(), frozenset[Identity](), True
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
+            starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
+            noted = watermarks.noted(before, facts, starts) if marks else before
+            due = marks and watermarks.due(before, noted, facts)
             try:
                 return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
-                if not more and noted is not before:  # what goes must go, with or without the marks
-                    noted, due = before, False
+                if not more and marks:  # what goes must go, with or without the marks
+                    marks = False
                     continue
                 if not more:
                     raise
@@ -367,6 +370,13 @@ def _sure(observed: Observed, repository_id: int) -> Observed:
     if why := observed.doubts.get(repository_id):
         raise Doubt(why)
     return observed
+
+
+def _unlisted(facts: Facts) -> set[Identity]:
+    """Previews that the list leaves out, of which no read by number says that they are closed."""
+    listed = {p.identity for p in facts.listing.pull_requests}
+    answers = ((i, facts.confirmed.get(i.number)) for i in held(facts) - listed)
+    return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}
 
 
 def _tries(facts: Facts) -> float | None:

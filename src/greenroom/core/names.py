@@ -14,7 +14,9 @@ from greenroom.core.catalogue import Platform, Repository, Service
 from greenroom.core.rows import Naming
 
 LABEL = 63
+SHORT = 30  # characters of a repository's short name
 _HASH = 10
+_HASHED = re.compile(rf"[a-z0-9](?:[a-z0-9]|-(?!-))*--[0-9a-f]{{{_HASH}}}")
 _SAFE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -28,10 +30,25 @@ def slug(text: str, limit: int) -> str:
     return f"{safe or 'x'}--{digest}"
 
 
+def short(repository: str, limit: int) -> str:
+    """Return the short name that people type for a repository of GitHub's, at most `limit` characters.
+
+    `Web.App` becomes `web-app`, without a hash: that two repositories of a catalog would get the same short name is a
+    mistake that `check` reports. A name that is too long, or has no Latin letter, is hashed.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", repository.lower()).strip("-") if repository.isascii() else ""
+    return plain if 0 < len(plain) <= limit else slug(repository.lower(), limit)
+
+
 def namespace(prefix: str, repository: str, number: int) -> str:
-    """The namespace of a preview, `preview-NAME-NUMBER`; also the name of its Argo CD Application."""
+    """The namespace of a preview, `preview-NAME-NUMBER`; also the name of its Argo CD Application.
+
+    A short name that carries a hash already is taken as it is: a second hash would only make it longer.
+    """
     tail = f"-{number}"
-    return f"{prefix}-{slug(repository, LABEL - len(prefix) - 1 - len(tail))}{tail}"
+    room = LABEL - len(prefix) - 1 - len(tail)
+    hashed = len(repository) <= room and _HASHED.fullmatch(repository)
+    return f"{prefix}-{repository if hashed else slug(repository, room)}{tail}"
 
 
 def host(service: str, number: int, domain: str) -> str:

@@ -6,7 +6,7 @@ older than one that was read before. The marks live in memory; the row set keeps
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -44,10 +44,13 @@ def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
     return found
 
 
-def noted(rows: RowSet, facts: Facts, platform: Platform) -> RowSet:
-    """The row set with what is known of its pull requests now, and without what is known of others."""
-    asking = {p.identity.number for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    kept = asking | {i.number for i in held(facts)}
+def noted(rows: RowSet, facts: Facts, starts: Collection[int] = ()) -> RowSet:
+    """The row set with what is known of its pull requests now, and without what is known of others.
+
+    `starts` are those whose preview starts now. What only asks for a preview has none that could be removed, and
+    thousands may ask: their marks would fill the annotation that the rows need.
+    """
+    kept = {i.number for i in held(facts)}.union(starts)
     marks = dict(rows.watermarks)
     for number, mark in facts.watermarks.items():
         marks[number] = raised(marks.get(number), mark)

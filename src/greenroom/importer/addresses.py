@@ -74,6 +74,26 @@ def parsed(value: str) -> SplitResult | None:
         return None
 
 
+def port_of(value: str) -> int | None:
+    """Return the port that a URL names, or None: it names none, or it is no URL."""
+    try:
+        address = parsed(value)
+        return address.port if address else None
+    except ValueError:
+        return None
+
+
+def number(value: str) -> int | None:
+    """Return a port that stands alone, or None for any other text."""
+    text = value.strip()
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:9]) < 65536 else None
+
+
+def other_port(value: str, port: int) -> bool:
+    """Return whether a value is the number of another port."""
+    return number(value) not in (None, port)
+
+
 def local(value: str) -> bool:
     """Whether a value leads to the machine of whoever reads it, or to a host of its network only."""
     address = parsed(value)

@@ -5,7 +5,7 @@ https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from greenroom.importer import links, names, processes, secrets
@@ -113,9 +113,11 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     needs = links.needs(draft, depends, variables, file)
     if needs:
         draft.data["needs"] = needs
-    if uses := links.uses(draft, variables, file):
+    uses = links.uses(draft, variables, file)
+    if uses:
         draft.data["uses"] = uses
     links.leftovers(draft, variables, file)
+    _said_of_dependencies(draft, members, file, {str(use["service"]) for use in uses})
     _said_of_jobs(draft, members, file)
     settings(draft, variables.left)
     _said_of_keys(draft, [*members, *jobs])
@@ -147,6 +149,18 @@ def _said_of_names(draft: Draft, called: str, options: Options, count: int) -> N
         draft.note("`--name` was not used: the file has more than one service.")
     if count > 1 and options.image:
         draft.note("All services of the file have the image of `--image`: name the one that CI pushes for this one.")
+
+
+def _said_of_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
+    """Report services of the team's own that the file starts first and that nothing in the draft leads to."""
+    for member in members:
+        for name, how in member.depends().items():
+            other = file.drafted.get(name, draft.name)
+            if how != _DONE and other != draft.name and other not in linked:
+                draft.note(
+                    f"{member.name} depends on {name} in the file, but no variable holds its address: if it calls it, "
+                    f"add `uses: [{{ service: {other}, as: VARIABLE }}]` with the variable that the code reads."
+                )
 
 
 def _said_of_jobs(draft: Draft, members: list[Found], file: links.File) -> None:

@@ -37,6 +37,9 @@ def document(content: str, name: str) -> Any:
         said = _without_values(getattr(error, "problem", None) or "it cannot be read")
         where = f"line {mark.line + 1}" if mark else ""
         fix = "Mend the line; indent with spaces, quote `: ` and `#`."
+        if re.search(r"constructor for the tag .!(?:override|reset)", str(error)):
+            # They say how files are merged, which only Compose itself does.
+            fix = "Import what `docker compose config` prints: the merged file, without `!override` and `!reset`."
         raise documents.Unreadable(Mistake(name, where, f"is no YAML: {said}.", fix)) from None
     except Exception:  # whatever a loader trips over is a mistake in the file
         fix = "Mend it, or import what `docker compose config` prints."

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from greenroom.importer import commands, names
-from greenroom.importer.draft import Draft, Options, begun, need, replicas, settings, text
+from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, replicas, settings, text
 from greenroom.importer.interpolation import Interpolated
 
 ADDONS = {
@@ -23,6 +23,7 @@ ADDONS = {
     "cleardb": ("mysql", "CLEARDB_DATABASE_URL"),
 }
 PORT = 8080
+_OWN_ADDRESS = re.compile(r"https?://(?:\$?HEROKU_APP_NAME|\$\{HEROKU_APP_NAME\})\.herokuapp\.com/?")
 
 
 def procfile(content: str) -> dict[str, str]:
@@ -132,6 +133,19 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
             found.note(f"{name} is made by Heroku: put it into a Secret and name that under `envFrom:`.")
         elif setting.get("value") is None:
             found.note(f"{name} is asked for at each deploy: put it into a Secret and name that under `envFrom:`.")
+        elif "HEROKU_APP_NAME" in text(setting["value"]):
+            _own_address(found, name, text(setting["value"]))
         else:
             plain[name] = Interpolated(text(setting["value"]))
     settings(found, plain)
+
+
+def _own_address(found: Draft, name: str, value: str) -> None:
+    """Give the variable the preview's own address, where its value is that of the review app and no more."""
+    if _OWN_ADDRESS.fullmatch(value) and VARIABLE.fullmatch(name) and "address" not in found.data:
+        found.data["address"] = {"public": name}
+        return
+    found.note(
+        f"{name} was left out: it is made of the review app's name on Heroku, which a preview does not have. "
+        "`address: { public: VARIABLE }` gives the preview's own address; add the rest in the code."
+    )

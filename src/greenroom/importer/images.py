@@ -17,6 +17,7 @@ _MORE = {
     "timescaledb-ha": "postgresql",
     "pgvector": "postgresql",
 }
+_OFFICIAL = ("", "library", "valkey")
 _EXTENSIONS = ("timescaledb", "timescaledb-ha", "pgvector")
 _STOCK = {alias: kind for kind, found in KINDS.items() for alias in (kind, *found.aliases)}
 
@@ -28,8 +29,9 @@ def kind(image: str) -> str:
 
 
 def more(image: str) -> bool:
-    """Whether an image holds more than the kind that it is."""
-    return _apart(image)[0] not in _STOCK
+    """Whether an image holds more than the kind that it is: another name, or another maker than the official one."""
+    maker = image.partition("@")[0].rpartition("/")[0].removeprefix("index.").removeprefix("docker.io")
+    return _apart(image)[0] not in _STOCK or maker.removeprefix("public.ecr.aws/docker").strip("/") not in _OFFICIAL
 
 
 def version(image: str) -> str:

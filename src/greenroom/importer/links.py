@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from greenroom.config.needs import KINDS
-from greenroom.importer import images, names
-from greenroom.importer.addresses import PARTS, Form, Hosts, local, parsed, siblings
+from greenroom.importer import images, names, stores
+from greenroom.importer.addresses import PARTS, Form, Hosts, local, number, other_port, parsed, port_of, siblings
 from greenroom.importer.draft import VARIABLE, Draft, need, was
 from greenroom.importer.interpolation import Interpolated
 from greenroom.importer.services import Found
@@ -101,11 +101,15 @@ def uses(draft: Draft, variables: Variables, file: File) -> list[dict[str, Any]]
     for service in file.reached:
         if file.drafted[service] == draft.name:
             continue
-        urls = [n for n in variables.of(service, Form.URL) if _scheme(variables.left[n]) in ("http", "https")]
+        web = file.services[service].ports[0]
+        urls = [n for n in variables.of(service, Form.URL) if _leads_to(variables.left[n], web)]
         hosts = variables.of(service, Form.HOST)
         parts = {"url": urls[0]} if urls else {}
         if hosts:
-            parts |= {"host": hosts[0], **siblings(hosts[0], variables.names(), ["port"])}
+            port = siblings(hosts[0], variables.names(), ["port"])
+            if any(other_port(variables.left[n].text, web) for n in port.values()):
+                continue  # `leftovers` says which port
+            parts |= {"host": hosts[0], **port}
         if not parts:
             continue
         address = parsed(variables.left[urls[0]].text) if urls else None
@@ -124,8 +128,9 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
         if name not in variables.left:
             continue
         if hosts := [service for service, form in named.items() if form is not Form.WORD]:
+            port = _port_beside(name, variables)
             del variables.left[name]
-            why.setdefault(_why(hosts[0], draft, file), []).append(name)
+            why.setdefault(_why(hosts[0], draft, file, port), []).append(name)
         elif any(file.drafted.get(service) != draft.name for service in named):
             words.append(name)
     for reason, out in why.items():
@@ -137,6 +142,12 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
             f"{', '.join(here)}: the value leads to `localhost` or another host without a domain; in a preview nothing "
             "else answers there. For public addresses see `address:` and `as: { public: ... }`."
         )
+
+
+def _port_beside(name: str, variables: Variables) -> int | None:
+    """Return the port that a value names itself, or that the variable beside it holds; None where there is none."""
+    beside = siblings(name, variables.names(), ["port"]).get("port", "")
+    return port_of(variables.left[name].text) or (number(variables.left[beside].text) if beside else None)
 
 
 def _parts(store: Found, variables: Variables) -> dict[str, str]:
@@ -173,6 +184,7 @@ def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -
     if store.name in file.shared:
         service, name = file.shared[store.name]
         return {"of": service, "name": name}
+    stores.report(draft, store)
     version = images.version(store.image)
     if not version:
         known = KINDS[store.kind]
@@ -187,13 +199,14 @@ def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -
     return entry
 
 
-def _scheme(value: Interpolated) -> str:
+def _leads_to(value: Interpolated, web: int) -> bool:
+    """Return whether a URL leads to the port that a link leads to: another one may be another protocol altogether."""
     address = parsed(value.text)
-    return address.scheme if address else ""
+    return address is not None and address.scheme in ("http", "https") and port_of(value.text) in (None, web)
 
 
-def _why(service: str, draft: Draft, file: File) -> str:
-    """Why the address of this service can be no part of a need or a link."""
+def _why(service: str, draft: Draft, file: File, port: int | None) -> str:
+    """Why the address of this service can be no part of a need or a link. `port` is the one that the value names."""
     where = file.drafted.get(service)
     if service in file.shared:
         return f"it holds the host {service}, which is a need here: `as:` names the variables with its address."
@@ -203,6 +216,8 @@ def _why(service: str, draft: Draft, file: File) -> str:
         return f"it holds the host {service}, a process of this service. For its public address see `address:`."
     if not file.services[service].ports:
         return f"it holds the host {service}, which listens on no port here. Give it one, and add it to `uses:`."
+    if service in file.reached and port not in (None, web := file.services[service].ports[0]):
+        return f"it leads to port {port} of {service}, but a link leads to its web process on port {web}."
     if service not in file.reached:
         return f"it holds the host {service}, but a link to {where} leads to its first web process."
     return f"it holds the host {service} in a form or once more than a link gives: `as:` has url (http), host and port."

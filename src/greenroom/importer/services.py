@@ -14,6 +14,7 @@ from greenroom.importer import images, secrets
 from greenroom.importer.draft import text
 from greenroom.importer.interpolation import Interpolated, interpolated
 
+NEVER_HTTP = frozenset({22, 25, 53})  # SSH, mail and DNS, which many images publish beside their web port
 _REPLACED = ("command", "entrypoint")  # where others are lists, the extending one's come after
 
 
@@ -73,16 +74,18 @@ class Found:
 def found(given: Mapping[str, dict[str, Any]]) -> dict[str, Found]:
     """The services by name."""
     specs = {name: _whole(name, given, ()) for name in given}
-    built = {_image(spec): _code(spec) for spec in specs.values() if spec.get("build") and _image(spec)}
+    built: dict[str, str] = {}  # one image is one code, even where a merge key left another `build:` beside it
+    for spec in specs.values():
+        if spec.get("build") and _image(spec):
+            built.setdefault(_image(spec), _code(spec))
     return {name: _found(name, spec, built) for name, spec in specs.items()}
 
 
 def _found(name: str, spec: dict[str, Any], built: Mapping[str, str]) -> Found:
     image = _image(spec)
     said = str(spec.get("image") or "")
-    code = (
-        _code(spec) if spec.get("build") else built.get(image, f"image {image or said}" if said else f"service {name}")
-    )
+    alone = _code(spec) if spec.get("build") else f"image {image or said}" if said else f"service {name}"
+    code = built.get(image, alone)
     variables = environment(spec)
     env = {n: _value(n, v) for n, v in variables.items() if secrets.sayable(n)}
     kind = "" if spec.get("build") or image in built else images.kind(image)
@@ -144,8 +147,12 @@ def _value(name: str, given: str | None) -> Interpolated:
 
 
 def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int | None, str]]:
-    """The ports inside the container, each as a number, or None where it is none, and as it is said in a note."""
-    for each in (*(spec.get("expose") or ()), *(spec.get("ports") or ())):
+    """The ports inside the container, each as a number, or None where it is none, and as it is said in a note.
+
+    The first is the one that people open: what says that it is HTTP, then what is published, then what is exposed.
+    """
+    published = sorted(spec.get("ports") or (), key=lambda each: not _speaks_http(each))
+    for each in (*published, *(spec.get("expose") or ())):
         long = each if isinstance(each, dict) else {}
         given = interpolated(str(long.get("target", "") if long else each)).text
         port, _, protocol = given.rpartition(":")[2].partition("/")
@@ -153,4 +160,11 @@ def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int | None, str]]:
         number = int(first) if first.isascii() and first.isdecimal() and len(first) <= 9 else 0
         udp = "udp" in (protocol, long.get("protocol"))
         said = f"{number}/udp" if udp else str(number) if number else "what is no number"
-        yield (number if 0 < number < 65536 and not udp else None), said
+        web = 0 < number < 65536 and number not in NEVER_HTTP and not udp
+        yield (number if web else None), said
+
+
+def _speaks_http(port: object) -> bool:
+    """Whether a port says so. https://github.com/compose-spec/compose-spec/blob/main/05-services.md#ports"""
+    said = port if isinstance(port, dict) else {}
+    return str(said.get("app_protocol", "")).startswith("http") or str(said.get("name", "")).startswith(("http", "web"))

@@ -6,20 +6,39 @@ import textwrap
 from typing import Any
 
 WIDTH = 80
+NO_PREVIEW = "no preview"
+SHOWN = 3  # names of repositories in one line
 
 
-def previews(answer: dict[str, Any], width: int | None) -> str:
-    """A line for every preview, in the order of the answer; before them the repositories that cannot be read."""
-    found = answer["previews"]
-    troubles = [f"{r['name']}: {r['trouble']}" for r in answer.get("repositories", []) if r["trouble"]]
+def previews(answer: dict[str, Any], width: int | None, *, everything: bool = True) -> str:
+    """A line for every preview, in the order of the answer; before them the repositories that cannot be read.
+
+    Open pull requests that nobody labeled are counted only, unless `everything` is wanted.
+    """
+    found = [p for p in answer["previews"] if everything or p["stage"] != NO_PREVIEW]
+    troubles = _troubles(answer.get("repositories", []))
+    without = len(answer["previews"]) - len(found)
+    rest = (
+        [f"{without} open pull request{'s' * (without > 1)} without a preview: greenroom list --all"] if without else []
+    )
     if not found and not troubles:
-        return "No pull request has asked for a preview yet."
+        return "\n".join(["No pull request has asked for a preview yet.", *rest])
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
     lines = [
         f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or _placed(p) + p['reason']['text']}"
         for p in found
     ]
-    return "\n".join([*troubles, *(_cut(line, width) for line in lines)])
+    return "\n".join([*troubles, *(_cut(line, width) for line in lines), *rest])
+
+
+def _troubles(repositories: list[dict[str, Any]]) -> list[str]:
+    """A line for each trouble with the repositories that have it: up to three names, or how many."""
+    groups: dict[str, list[str]] = {}
+    for each in repositories:
+        if each["trouble"]:
+            groups.setdefault(each["trouble"], []).append(each["name"])
+    shown = {text: ", ".join(n) if len(n) <= SHOWN else f"{len(n)} repositories" for text, n in groups.items()}
+    return [f"{names}: {text}" for text, names in shown.items()]
 
 
 def _placed(preview: dict[str, Any]) -> str:
@@ -42,11 +61,11 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     for link in status["links"]:
         why = "" if link["why"] in ("", link["name"], "same preview") else f": {link['why']}"
         lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}{why}.")
-    lines += [f"  Used by {u['name']}." for u in status["usedBy"] if not u["misses"]]
+    lines += [f"  Used by {u['name']}." for u in status["used_by"] if not u["misses"]]
     if status["answer"]:
         lines += _wrapped(status["answer"])
-    if status["byHand"] and status["reason"]["code"] != "by-hand":
-        lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['byHand'])}.")
+    if status["by_hand"] and status["reason"]["code"] != "by-hand":
+        lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['by_hand'])}.")
     if status["warning"]:
         lines += _wrapped(status["warning"])
     elif answer["goes"]:
@@ -75,7 +94,7 @@ def held(answer: dict[str, Any]) -> str:
         return "Nothing is held."
     lines = [f"{p['name']}: {p['reason']['text']}" for p in answer["held"]]
     names = " ".join(p["name"] for p in answer["held"])
-    return "\n".join([*lines, "", f"Let them go with: greenroom release {names}"])
+    return "\n".join([*lines, "", f"Release them with: greenroom release {names}"])
 
 
 def released(answer: dict[str, Any]) -> str:

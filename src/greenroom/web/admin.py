@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 MAX_BYTES = 100_000
+VERSION = 1
 SENT = {"previews": '["shop#42"]', "holds": '{"shop#42": "..."}', "preview": '"shop#42"', "target": '"payments#17"'}
 
 
@@ -69,7 +70,7 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
     async def previews(request: Request) -> Response:
         found = problems_first(board.statuses.values())
         repositories = [health(r) for _, r in sorted(board.repositories.items())]
-        return JSONResponse({"previews": [status(s) for s in found], "repositories": repositories})
+        return _answer({"previews": [status(s) for s in found], "repositories": repositories})
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
@@ -78,7 +79,7 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
         if found.status is None:
             now = f" {name} cannot be read now: {trouble}" if trouble else ""
             return _wrong(404, f"{found.unknown}{now}")
-        return JSONResponse(
+        return _answer(
             {
                 "status": status(found.status),
                 "goes": _iso(goes(found.status, board.now)),
@@ -89,20 +90,20 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
         )
 
     async def plan(request: Request) -> Response:
-        return JSONResponse({"actions": await control.plan()})
+        return _answer({"actions": await control.plan()})
 
     async def release(request: Request) -> Response:
         body = await _body(request, previews=list, holds=dict)
-        return JSONResponse({"released": await control.release(body["previews"], _by(body), body["holds"])})
+        return _answer({"released": await control.release(body["previews"], _by(body), body["holds"])})
 
     async def roll(request: Request) -> Response:
         body = await _body(request, previews=list)
-        return JSONResponse({"rolled": await control.roll(body["previews"], _by(body))})
+        return _answer({"rolled": await control.roll(body["previews"], _by(body))})
 
     async def use(request: Request) -> Response:
         body = await _body(request, preview=str, target=str)
         answer = await control.use(body["preview"], body["target"], _by(body))
-        return JSONResponse({**answer, "text": said.linked(answer, board.statuses.values())})
+        return _answer({**answer, "text": said.linked(answer, board.statuses.values())})
 
     async def graph(request: Request) -> Response:
         found = graphs.graph(board.statuses.values())
@@ -117,13 +118,13 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
             }
             for e in found.edges
         ]
-        return JSONResponse({"links": links, "apart": list(found.apart)})
+        return _answer({"links": links, "apart": list(found.apart)})
 
     async def swept(request: Request) -> Response:
         if sweep is None:
             return _wrong(409, "The local engine leaves nothing to sweep; each removal is proved by itself.")
         done = await sweep()
-        return JSONResponse({"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]})
+        return _answer({"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]})
 
     return Starlette(
         routes=[
@@ -198,8 +199,13 @@ def _by(body: Json) -> str:
     return plain(body["by"], 100)
 
 
+def _answer(body: Json) -> Response:
+    """An answer with the version of its format, which grows when a key is removed or changes its meaning."""
+    return JSONResponse({"version": VERSION, **body})
+
+
 def _wrong(code: int, sentence: str) -> Response:
-    return JSONResponse({"error": sentence}, code)
+    return JSONResponse({"version": VERSION, "error": sentence}, code)
 
 
 def status(found: Status) -> Json:
@@ -222,10 +228,10 @@ def status(found: Status) -> Json:
             {"service": k.service, "target": k.target, "name": k.name, "why": k.why, "url": k.url, "page": k.page}
             for k in found.links
         ],
-        "usedBy": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
+        "used_by": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
         "answer": str(found.answer) if found.answer else "",
         "warning": str(found.warning) if found.warning else "",
-        "byHand": list(found.by_hand),
+        "by_hand": list(found.by_hand),
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
+from greenroom.controller.board import RepositoryHealth
 from greenroom.core.status import Stage, Status
 
+SHOWN = 3  # names of repositories in one sentence
 ORDER = (
     Stage.FAILED,
     Stage.HELD,
@@ -27,6 +30,35 @@ ORDER = (
 def problems_first(statuses: Iterable[Status]) -> list[Status]:
     """The same statuses in that order, within a stage by name. What is overdue comes first: nothing else ends it."""
     return sorted(statuses, key=lambda s: (not s.overdue, ORDER.index(s.stage), s.repository, s.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One sentence of trouble and the repositories that it concerns, in the order of their names."""
+
+    text: str
+    repositories: tuple[str, ...]
+    since: datetime | None
+
+    @property
+    def title(self) -> str:
+        """What is in trouble: up to three names, or how many."""
+        names = self.repositories
+        return ", ".join(names) if len(names) <= SHOWN else f"{len(names)} repositories"
+
+
+def troubles(repositories: Iterable[RepositoryHealth]) -> tuple[Trouble, ...]:
+    """Group repositories by their trouble: when GitHub is away, all of them have the same one."""
+    groups: dict[str, list[RepositoryHealth]] = {}
+    for each in sorted(repositories, key=lambda r: r.name):
+        if each.trouble:
+            groups.setdefault(each.trouble, []).append(each)
+    return tuple(
+        Trouble(
+            text, tuple(r.name for r in group), min((r.trouble_since for r in group if r.trouble_since), default=None)
+        )
+        for text, group in groups.items()
+    )
 
 
 def goes(status: Status, now: datetime | None) -> datetime | None:

@@ -17,6 +17,7 @@ from greenroom.errors import Failed
 from greenroom.store.rows import Event
 
 _STAGES = frozenset(stage.name.lower() for stage in Stage)
+STEPS = 8  # events that history keeps of one thing that happened
 
 
 class Past(Protocol):
@@ -31,17 +32,21 @@ class Past(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A preview as it is known; `status` is None when it is not. `wrong` says why there are no events."""
+    """A preview as it is known; `status` is None when it is not. `wrong` says why there are no events.
+
+    `events` are for people, `last` is the latest state or step that was noted.
+    """
 
     name: str
     status: Status | None
     events: tuple[Event, ...] = ()
     wrong: str = ""
+    last: Event | None = None
 
     @property
     def unknown(self) -> str:
         """What to say where there is no status."""
-        if last := _last(self.events):
+        if last := self.last:
             then = f"The last that it noted, at {last.at:%Y-%m-%d %H:%M} UTC: {last.text}"
             return f"{self.name}: Greenroom has not seen this pull request since it started. {then}"
         return f"{self.name}: Greenroom has not seen this pull request; is it open? {self.wrong}".rstrip()
@@ -53,11 +58,35 @@ async def seen(board: Board, past: Past, repository: str, number: int, limit: in
     name = status.name if status else f"{repository}#{number}"
     try:
         if status:
-            return Seen(name, status, await past.events(status.identity, limit=limit))
-        events = await past.named(repository, number, limit=limit)
+            return Seen(name, status, for_people(await past.events(status.identity, limit=limit * STEPS))[:limit])
+        events = await past.named(repository, number, limit=limit * STEPS)
     except Failed as error:
         return Seen(name, status, wrong=logs.scrub(str(error)))
-    return Seen(name, _removed(name, _last(events)), events)
+    last = _last(events)
+    return Seen(name, _removed(name, last), for_people(events)[:limit], last=last)
+
+
+def for_people(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return one event for each thing that happened to a preview, newest first as given.
+
+    History also keeps every step of ours (row withdrawn, deleted, concluded, receipt), each with the same sentence.
+    People read the states; of a removal that was verified its end.
+    """
+    shown: list[Event] = []
+    for event in events:
+        last = shown[-1] if shown else None
+        if not _is_state(event) or (event.kind == "removing" and last and last.kind == "removed"):
+            continue
+        if last and (last.kind, last.text) == (event.kind, event.text):
+            shown[-1] = event  # it has been so since the earlier one
+        else:
+            shown.append(event)
+    return tuple(shown)
+
+
+def _is_state(event: Event) -> bool:
+    """Whether an event is a state that people saw. The step of deleting has the name of the state `removed`."""
+    return event.kind in _STAGES and (event.kind != "removed" or event.data.get("code") == "removed")
 
 
 def _last(events: Iterable[Event]) -> Event | None:
@@ -66,8 +95,8 @@ def _last(events: Iterable[Event]) -> Event | None:
 
 
 def _removed(name: str, last: Event | None) -> Status | None:
-    """The state of a preview whose removal was proved. The action of the same kind has another code."""
-    if last is None or (last.kind, last.data.get("code")) != ("removed", "removed"):
+    """The state of a preview whose removal was proved."""
+    if last is None or last.kind != "removed" or not _is_state(last):
         return None
     identity = Identity(last.repository_id, last.number)
     reason = Reason("removed", last.text)

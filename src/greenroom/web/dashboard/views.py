@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup, escape
 
-from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.controller.board import Board
 from greenroom.core.model import Running
 from greenroom.core.status import Stage, Status
-from greenroom.web.order import problems_first
+from greenroom.web.order import Trouble, problems_first, troubles
 
 TONES = {
     Stage.FAILED: "bad",
@@ -32,7 +32,7 @@ class Listing:
 
     previews: tuple[Status, ...]
     without: tuple[Status, ...]
-    troubles: tuple[RepositoryHealth, ...]
+    troubles: tuple[Trouble, ...]
     total: int
 
 
@@ -43,7 +43,7 @@ def listing(board: Board, query: str) -> Listing:
     return Listing(
         previews=tuple(s for s in found if s.stage is not Stage.NONE),
         without=tuple(s for s in found if s.stage is Stage.NONE),
-        troubles=tuple(r for _, r in sorted(board.repositories.items()) if r.trouble),
+        troubles=troubles(board.repositories.values()),
         total=len(board.statuses),
     )
 
