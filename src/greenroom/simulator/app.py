@@ -61,19 +61,19 @@ class Simulator:
         who = self._who(request)
         faults = world.faults
         if who is None or faults.fires("unauthorized", path):
-            return self._with_headers(path, JSONResponse({"message": "Bad credentials", "status": "401"}, 401))
+            return self._with_headers(path, _error(401, "Bad credentials"))
         if faults.fires("forbidden", path):
             message = "Resource not accessible by personal access token"
-            return self._with_headers(path, JSONResponse({"message": message, "status": "403"}, 403))
+            return self._with_headers(path, _error(403, message))
         if faults.fires("not-found", path):
-            return self._with_headers(path, JSONResponse({"message": "Not Found", "status": "404"}, 404))
+            return self._with_headers(path, _error(404))
         if faults.fires("server-error", path):
             return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):
             return self._with_headers(path, HTMLResponse(PAGE))
         if faults.fires("secondary-limit", path):
             message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-            return self._with_headers(path, JSONResponse({"message": message}, 403, headers={"retry-after": "60"}))
+            return self._with_headers(path, _error(403, message, {"retry-after": "60"}))
         reading = request.method == "GET" or path.endswith("/graphql")
         inner = await self._inner(request, body, who, self._reader(path) if reading else self._writer(path))
         if not reading and inner.status_code < 300 and faults.fires("dropped-write", path):
@@ -180,10 +180,15 @@ def _application(world: World) -> Starlette:
         return JSONResponse(error.body, error.status, headers=headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
-        return JSONResponse({"message": "Not Found", "status": "404"}, 404)
+        return _error(404)
 
     routes = [*Rest(world).routes(), Route("/graphql", graphql, methods=["POST"])]
     return Starlette(routes=routes, exception_handlers={Wrong: wrong, 404: unknown, 405: unknown})
+
+
+def _error(status: int, message: str = "Not Found", headers: dict[str, str] | None = None) -> Response:
+    """Return an error as GitHub writes it, with the page that explains it."""
+    return JSONResponse(Wrong(status, message).body, status, headers=headers)
 
 
 async def _collected(application: ASGIApp, scope: Scope, body: bytes, api: str) -> Response:
