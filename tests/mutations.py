@@ -3,40 +3,63 @@
     python tests/mutations.py [WORD]     all of them, or those whose rule holds WORD; exits 1 when one survives
 
 Only the named test counts: any other one may fail because the machine is busy. All named tests run once without a
-mutation first, and one that is red then is an error of its own. Works on a copy; the numbers are those of the rules in
-docs/architecture.md.
+mutation first, and one that is red then is an error of its own. One worker for each processor has a copy of its own; the
+numbers are those of the rules in docs/architecture.md.
 """
 
 from __future__ import annotations
 
+import compileall
+import importlib
+import multiprocessing
 import os
+import py_compile
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-CORE, SCENARIOS, WEB, ENGINE = "tests/core", "tests/scenarios", "tests/web", "tests/argocd_engine"
-FULL_DISK, ADDRESSES = "tests/local/test_full_disk.py", "tests/local/test_addresses.py"
+PATIENCE = 600
+"""Seconds for one run of pytest: without its rule, code may wait for ever."""
+LIBRARIES = (
+    "hypothesis",
+    "httpx2",
+    "openapi_core",
+    "prometheus_client",
+    "psycopg",
+    "pydantic_settings",
+    "pytest_asyncio.plugin",
+    "sqlalchemy.ext.asyncio",
+    "starlette.applications",
+    "structlog",
+    "uvicorn",
+    "yaml",
+)
+"""Slow to import, and the same with and without a mutation."""
 
 
 @dataclass(frozen=True)
 class Mutation:
     """One safety rule, the text that holds it in `file`, and the text without it.
 
-    `test` is the test that must fail: `tests/core/test_plan.py::test_name`, with all its parameters or with one. While
-    none is chosen, a folder and pytest's `-k` in `select`: the tests that turn red are printed, and it counts as not held.
+    `test` is the one that must fail: `tests/core/test_plan.py::test_name`, with all its parameters or with one.
     """
 
     rule: str
     file: str
     old: str
     new: str
-    test: str = CORE
-    select: str = ""
+    test: str
 
 
 MUTATIONS = [
@@ -1016,7 +1039,7 @@ MUTATIONS = [
     Mutation(
         "5 a choice outlives a pull request that cannot be read",
         "controller/reconcile.py",
-        "        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}\n",
+        "        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)\n",
         "",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
     ),
@@ -1303,64 +1326,112 @@ MUTATIONS = [
 ]
 
 
-def red(copy: Path, *tests: str) -> list[str]:
-    """Run these tests over the code as it is in the copy; return those that failed. A run that breaks off ends all."""
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    if done.returncode > 1 or (done.returncode and not failed):
-        raise SystemExit(f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
+def red(copy: Path, tests: Sequence[str], *, whole: bool = False) -> list[str]:
+    """Run these tests over the code as it is in the copy; return those that failed, without `whole` only the first.
+
+    The run is a fork, so that libraries are imported once and not for every mutation. One that breaks off ends all.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        if not (child := os.fork()):
+            status = os.EX_SOFTWARE
+            try:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                status = _pytest(copy, tests, whole=whole)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        said = output.read()
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    if status not in (0, 1) or (status and not failed):
+        raise RuntimeError(f"pytest ended with {status} on {' '.join(tests)}: {said[-2000:]}")
     return failed
 
 
-def without(mutation: Mutation, copy: Path) -> list[str] | None:
-    """Return the tests that fail without this rule; None when the code no longer holds its text."""
-    path = copy / "src" / "greenroom" / mutation.file
-    whole = path.read_text()
-    if whole.count(mutation.old) != 1:
-        return None
-    path.write_text(whole.replace(mutation.old, mutation.new))
+def _pytest(copy: Path, tests: Sequence[str], *, whole: bool) -> int:
+    signal.alarm(PATIENCE)
+    os.chdir(copy)
+    sys.path[:] = [str(copy / "src"), *(p for p in sys.path if Path(p) not in (ROOT / "src", ROOT / "tests"))]
+    os.environ["PYTHONPATH"] = str(copy / "src")
+    if not whole:  # the code is a mutation's: nothing of it may stay in a cache
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    imported = [
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]  # LIBRARIES are there before pytest looks for plugins
+    arguments = ["-q", "-rfE", "-p", "no:cacheprovider", *imported, *([] if whole else ["-x"]), *tests]
+    status = int(pytest.main(arguments))
+    loaded = sys.modules.get("greenroom")
+    if loaded is None or not Path(str(loaded.__file__)).is_relative_to(copy):
+        print(f"the tests did not run over the code in {copy}, but over {loaded}")
+        status = os.EX_SOFTWARE
+    sys.stdout.flush()
+    return status
+
+
+def verdict(mutation: Mutation) -> str:
+    """Take the rule out in this worker's copy; return what became of it. That of a kill begins with `killed`."""
+    path = COPY[0] / "src" / "greenroom" / mutation.file
+    text = path.read_text() if path.exists() else ""
+    if text.count(mutation.old) != 1:
+        return f"NOT FOUND: the code holds its text {text.count(mutation.old)} times"
+    path.write_text(text.replace(mutation.old, mutation.new))
     try:
-        return red(copy, mutation.test, *(["-k", mutation.select] if mutation.select else []))
+        failed = red(COPY[0], [mutation.test])
+    except RuntimeError as error:
+        return f"BROKEN {error}"
     finally:
-        path.write_text(whole)
+        path.write_text(text)
+    return f"killed by {mutation.test.partition('::')[2]}" if failed else f"SURVIVED {mutation.test}"
 
 
-def verdict(mutation: Mutation, failed: list[str] | None) -> str:
-    """Return what became of a mutation, as people read it; a kill begins with `killed`."""
-    if failed is None:
-        return "NOT FOUND in the code"
-    if "::" not in mutation.test:
-        return f"NAMES NO TEST; these turn red: {' '.join(failed) or 'none'}"
-    if any(test == mutation.test or test.startswith(f"{mutation.test}[") for test in failed):
-        return f"killed by {mutation.test.partition('::')[2]}"
-    return f"SURVIVED {mutation.test}"
+def unmutated(tests: Sequence[str]) -> list[str]:
+    """Return the tests of one file that fail without any mutation. Their bytecode stays for the runs that follow."""
+    return red(COPY[0], tests, whole=True)
 
 
-def copied(folder: str) -> Path:
-    """Copy what the tests need."""
-    copy = Path(folder) / "copy"
-    for name in ("src", "tests", "docs", "examples"):
-        shutil.copytree(ROOT / name, copy / name)
+COPY: list[Path] = []
+
+
+def copied(folder: str) -> None:
+    """Make this worker's copy of what the tests need. Its bytecode is checked against the code, not against its time."""
+    copy = Path(tempfile.mkdtemp(dir=folder))
+    for name in ("src", "tests", "docs", "examples", "charts"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
-    return copy
+    checked = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(copy / "src", quiet=1, invalidation_mode=checked)
+    compileall.compile_dir(copy / "tests", quiet=1, maxlevels=0)
+    sys.path.insert(0, str(copy / "tests"))
+    importlib.import_module("judge").openapi()  # it takes a second to be read, and no mutation is in it
+    COPY[:] = [copy]
 
 
 def main() -> int:
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [m for m in MUTATIONS if word in m.rule]
-    survived = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = copied(folder)
-        for test in red(copy, *sorted({m.test for m in chosen if "::" in m.test})):
+    chosen = sorted((m for m in MUTATIONS if word in m.rule), key=lambda m: m.test)
+    files = [list(tests) for _, tests in groupby(sorted({m.test for m in chosen}), key=lambda t: t.partition("::")[0])]
+    survived, fork = 0, multiprocessing.get_context("fork")
+    for each in LIBRARIES:
+        importlib.import_module(each)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(os.cpu_count(), fork, initializer=copied, initargs=(folder,)) as workers,
+    ):
+        for test in chain.from_iterable(workers.map(unmutated, files)):
             print(f"RED without any mutation: {test}", flush=True)
             survived += 1
-        for mutation in chosen:
-            found = verdict(mutation, without(mutation, copy))
+        for mutation, found in zip(chosen, workers.map(verdict, chosen), strict=True):
             survived += not found.startswith("killed")
             print(f"{mutation.rule} ({mutation.file}): {found}", flush=True)
-    print(f"{survived} are not held by their test" if survived else "every rule is held by the test named after it")
+    print(
+        f"{survived} of {len(chosen)} are not held by their test" if survived else f"all {len(chosen)} rules are held"
+    )
     return int(bool(survived))
 
 
