@@ -30,7 +30,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600
-"""Seconds for one run of pytest: without its rule, code may wait for ever."""
+"""Seconds for the test of one mutation: without its rule, code may wait for ever."""
 LIBRARIES = (
     "hypothesis",
     "httpx2",
@@ -1924,7 +1924,8 @@ MUTATIONS = [
 def red(copy: Path, tests: Sequence[str], *, whole: bool = False) -> list[str]:
     """Run these tests over the code as it is in the copy; return those that failed, without `whole` only the first.
 
-    The run is a fork, so that libraries are imported once and not for every mutation. One that breaks off ends all.
+    The run is a fork, so that libraries are imported once and not for every mutation. Raises `RuntimeError` when pytest
+    did not run the tests to their end.
     """
     with tempfile.TemporaryFile("w+") as output:
         if not (child := os.fork()):
@@ -1948,19 +1949,16 @@ def red(copy: Path, tests: Sequence[str], *, whole: bool = False) -> list[str]:
 
 
 def _pytest(copy: Path, tests: Sequence[str], *, whole: bool) -> int:
-    signal.alarm(PATIENCE)
+    signal.alarm(0 if whole else PATIENCE)
     os.chdir(copy)
     sys.path[:] = [str(copy / "src"), *(p for p in sys.path if Path(p) not in (ROOT / "src", ROOT / "tests"))]
     os.environ["PYTHONPATH"] = str(copy / "src")
     if not whole:  # the code is a mutation's: nothing of it may stay in a cache
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    imported = [
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]  # LIBRARIES are there before pytest looks for plugins
-    arguments = ["-q", "-rfE", "-p", "no:cacheprovider", *imported, *([] if whole else ["-x"]), *tests]
-    status = int(pytest.main(arguments))
+    # pytest warns of plugins that were imported before it could rewrite their assertions: LIBRARIES are.
+    quiet = ["-q", "-rfE", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    status = int(pytest.main([*quiet, *([] if whole else ["-x"]), *tests]))
     loaded = sys.modules.get("greenroom")
     if loaded is None or not Path(str(loaded.__file__)).is_relative_to(copy):
         print(f"the tests did not run over the code in {copy}, but over {loaded}")
@@ -2024,9 +2022,7 @@ def main() -> int:
         for mutation, found in zip(chosen, workers.map(verdict, chosen), strict=True):
             survived += not found.startswith("killed")
             print(f"{mutation.rule} ({mutation.file}): {found}", flush=True)
-    print(
-        f"{survived} of {len(chosen)} are not held by their test" if survived else f"all {len(chosen)} rules are held"
-    )
+    print(f"{survived} are not held by their test" if survived else f"all {len(chosen)} rules are held by their test")
     return int(bool(survived))
 
 
