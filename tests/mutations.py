@@ -3,40 +3,63 @@
     python tests/mutations.py [WORD]     all of them, or those whose rule holds WORD; exits 1 when one survives
 
 Only the named test counts: any other one may fail because the machine is busy. All named tests run once without a
-mutation first, and one that is red then is an error of its own. Works on a copy; the numbers are those of the rules in
-docs/architecture.md.
+mutation first, and one that is red then is an error of its own. One worker for each processor has a copy of its own; the
+numbers are those of the rules in docs/architecture.md.
 """
 
 from __future__ import annotations
 
+import compileall
+import importlib
+import multiprocessing
 import os
+import py_compile
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-CORE, SCENARIOS, WEB, ENGINE = "tests/core", "tests/scenarios", "tests/web", "tests/argocd_engine"
-FULL_DISK, ADDRESSES = "tests/local/test_full_disk.py", "tests/local/test_addresses.py"
+PATIENCE = 600
+"""Seconds for the test of one mutation: without its rule, code may wait for ever."""
+LIBRARIES = (
+    "hypothesis",
+    "httpx2",
+    "openapi_core",
+    "prometheus_client",
+    "psycopg",
+    "pydantic_settings",
+    "pytest_asyncio.plugin",
+    "sqlalchemy.ext.asyncio",
+    "starlette.applications",
+    "structlog",
+    "uvicorn",
+    "yaml",
+)
+"""Slow to import, and the same with and without a mutation."""
 
 
 @dataclass(frozen=True)
 class Mutation:
     """One safety rule, the text that holds it in `file`, and the text without it.
 
-    `test` is the test that must fail: `tests/core/test_plan.py::test_name`, with all its parameters or with one. While
-    none is chosen, a folder and pytest's `-k` in `select`: the tests that turn red are printed, and it counts as not held.
+    `test` is the one that must fail: `tests/core/test_plan.py::test_name`, with all its parameters or with one.
     """
 
     rule: str
     file: str
     old: str
     new: str
-    test: str = CORE
-    select: str = ""
+    test: str
 
 
 MUTATIONS = [
@@ -1300,67 +1323,706 @@ MUTATIONS = [
         "last_activity(pull_request, row, me)",
         "tests/core/test_activity.py::test_head_that_was_never_seen_before_was_pushed_just_now",
     ),
+    Mutation(
+        "3 Argo CD: Helm's release name is the same for every preview",
+        "argocd/sets.py",
+        '"helm": {"releaseName": RELEASE, "values"',
+        '"helm": {"values"',
+        "tests/argocd_engine/test_sets.py::test_helm_takes_the_release_name_of_every_preview_however_long_its_name_is",
+    ),
+    Mutation(
+        "8 an ApplicationSet is not taken over while a removal of the former repository is open",
+        "argocd/keeping.py",
+        "over = not other.rows and all(w.told for w in other.ledger.withdrawals)",
+        "over = not other.rows",
+        "tests/argocd_engine/test_races.py::test_recreated_repository_takes_the_application_set_over_once_nothing_of_the_old_one_is_left",
+    ),
+    Mutation(
+        "8 a repository that takes another one's place goes on from its generation",
+        "core/decision.py",
+        "max(before, default=0)",
+        "0",
+        "tests/core/test_left.py::test_new_repository_goes_on_from_the_generation_of_the_former_one",
+    ),
+    Mutation(
+        "8 a repository that is another one at GitHub is looked after",
+        "core/desired.py",
+        "if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:",
+        "if here is None:",
+        "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
+    ),
+    Mutation(
+        "8 without GitHub's id no repository is taken for another one",
+        "core/desired.py",
+        "ids.get(here.slug.lower(), repository_id) != repository_id",
+        "ids.get(here.slug.lower()) != repository_id",
+        "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
+    ),
+    Mutation(
+        "background work starts again",
+        "background.py",
+        "            await sleep(pause)\n",
+        "            return await sleep(pause)\n",
+        "tests/test_background.py::test_work_that_raises_is_run_again_with_growing_pauses",
+    ),
+    Mutation(
+        "background work that fails at once waits longer each time",
+        "background.py",
+        "            failures += 1\n",
+        "            pass\n",
+        "tests/test_background.py::test_work_that_raises_is_run_again_with_growing_pauses",
+    ),
+    Mutation(
+        "background work that lasted starts over with short pauses",
+        "background.py",
+        "failures = 0 if monotonic() - begun >= SETTLED_SECONDS else failures",
+        "failures += 0",
+        "tests/test_background.py::test_pauses_start_over_once_the_work_has_lasted",
+    ),
+    Mutation(
+        "the loop outlives what its reports raise",
+        "controller/loop.py",
+        "supervised(",
+        "(lambda name, work: work())(",
+        "tests/controller/test_loop.py::test_loop_goes_on_when_reporting_a_trouble_fails",
+    ),
+    Mutation(
+        "a small file does not expand without end",
+        "config/documents.py",
+        "if known[id(node)] > MAX_NODES:",
+        "if False:",
+        "tests/config/test_hostile_files.py::test_small_file_that_expands_without_end_is_refused[aliases]",
+    ),
+    Mutation(
+        "an anchor does not contain itself",
+        "config/documents.py",
+        "if id(node) in within:",
+        "if False:",
+        "tests/config/test_hostile_files.py::test_anchor_that_contains_itself_is_refused",
+    ),
+    Mutation(
+        "a device is not read for a file",
+        "config/reading.py",
+        "if not stat.S_ISREG(mode):",
+        "if False:",
+        "tests/config/test_hostile_files.py::test_link_to_an_endless_device_is_a_mistake",
+    ),
+    Mutation(
+        "6 a control character is no space before a command",
+        "core/commands.py",
+        "match = _LINE.fullmatch(line.strip(_BLANK))",
+        "match = _LINE.fullmatch(line.strip())",
+        "tests/core/test_commands.py::test_a_command_is_a_line_of_its_own",
+    ),
+    Mutation(
+        "6 a control character is no space after a command",
+        "core/commands.py",
+        "match = _USE.fullmatch(words.strip(_BLANK))",
+        "match = _USE.fullmatch(words.strip())",
+        "tests/core/test_commands.py::test_a_command_is_a_line_of_its_own",
+    ),
+    Mutation(
+        "2 the doubt about a reopening in the same second ends after an hour",
+        "core/removal.py",
+        "return answer.read_at - mark.asked_at < SAME_SECOND",
+        "return True",
+        "tests/core/test_watermarks.py::test_closing_read_in_the_second_of_a_reopening_waits_an_hour",
+    ),
+    Mutation(
+        "2 a pull request that the list shows in part is not decided by its number",
+        "core/questions.py",
+        "return tuple(sorted(found - facts.listing.doubts.keys()))",
+        "return tuple(sorted(found))",
+        "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no_other",
+    ),
+    Mutation(
+        "2 a pull request that is listed twice has pushed another one out",
+        "github/reading.py",
+        "if len(self.nodes) != len(found) or len(found) != total:",
+        "if len(found) != total:",
+        "tests/github_adapter/test_shapes.py::test_a_pull_request_that_is_listed_twice_hides_another_one",
+    ),
+    Mutation(
+        "2 a list whose pages do not go on is doubt",
+        "github/reading.py",
+        'if not last and (cursor in (None, self.cursor) or not page["nodes"]):',
+        'if not last and not page["nodes"]:',
+        "tests/github_adapter/test_shapes.py::test_pages_that_never_end_are_doubt",
+    ),
+    Mutation(
+        "2 pages that lead in a circle are doubt",
+        "github/transport.py",
+        "            if url in read:\n",
+        "            if url in read:\n                return\n            if False:\n",
+        "tests/github_adapter/test_transport.py::test_pages_that_lead_in_a_circle_are_doubt",
+    ),
+    Mutation(
+        "2 a deleted label in a timeline is not about the whole list",
+        "github/reading.py",
+        ' and path[-1] != "databaseId" and not event',
+        ' and path[-1] != "databaseId"',
+        "tests/github_adapter/test_shapes.py::test_a_deleted_label_in_a_timeline_is_not_about_the_whole_list",
+    ),
+    Mutation(
+        "2 a label event without a label keeps its place",
+        "github/translate.py",
+        "            found.append(LabelEvent(UNKNOWN_LABEL, False, actor(None), found[-1].at if found else begins))\n",
+        "            continue\n",
+        "tests/github_adapter/test_nulls.py::test_label_event_without_a_label_keeps_its_place",
+    ),
+    Mutation(
+        "2 a commit is forty digits",
+        "github/shapes.py",
+        "return isinstance(value, str) and _SHA.fullmatch(value) is not None",
+        "return isinstance(value, str)",
+        "tests/github_adapter/test_shapes.py::test_the_sentence_says_what_is_wrong_and_where",
+    ),
+    Mutation(
+        "2 a time names its zone",
+        "github/shapes.py",
+        "and datetime.fromisoformat(value).tzinfo is not None",
+        "and datetime.fromisoformat(value) is not None",
+        "tests/github_adapter/test_shapes.py::test_the_sentence_says_what_is_wrong_and_where",
+    ),
+    Mutation(
+        "2 a hint is not beyond GitHub's clock",
+        "controller/freshness.py",
+        "if identity.repository_id == repository_id and updated_at > now + watermarks.AHEAD:",
+        "if False:",
+        "tests/controller/test_freshness.py::test_hint_from_githubs_future_is_a_hint_of_now",
+    ),
+    Mutation(
+        "2 a hint ends after an hour",
+        "controller/freshness.py",
+        "if now - h[1] < HINT_KEPT}",
+        "}",
+        "tests/controller/test_freshness.py::test_a_hint_bounds_reads_from_below",
+    ),
+    Mutation(
+        "2 a hint stays until it was read",
+        "controller/freshness.py",
+        "if hint and hint[0] <= highest.updated_at:",
+        "if hint:",
+        "tests/controller/test_freshness.py::test_hint_outlives_a_read_that_is_older_than_it",
+    ),
+    Mutation(
+        "2 what the list does not show is asked for three times",
+        "controller/freshness.py",
+        " and self._unseen.get(i, 0) < len(WAITS)",
+        "",
+        "tests/controller/test_freshness.py::test_what_the_list_does_not_show_is_asked_three_times",
+    ),
+    Mutation(
+        "2 a read without our last comment is old",
+        "controller/freshness.py",
+        "return self._comment_lags(pull_request) or self._label_lags(pull_request)",
+        "return self._label_lags(pull_request)",
+        "tests/controller/test_freshness.py::test_our_own_comment_must_come_back",
+    ),
+    Mutation(
+        "2 a read with the label that we took off is old",
+        "controller/freshness.py",
+        "return self._comment_lags(pull_request) or self._label_lags(pull_request)",
+        "return self._comment_lags(pull_request)",
+        "tests/controller/test_freshness.py::test_a_label_that_we_took_off_is_off",
+    ),
+    Mutation(
+        "2 watermarks are kept of our own pull requests only",
+        "core/watermarks.py",
+        "watermarks={n: mark for n, mark in sorted(marks.items()) if n in kept}",
+        "watermarks=dict(sorted(marks.items()))",
+        "tests/core/test_watermarks.py::test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept",
+    ),
+    Mutation(
+        "2 a hidden repository hides no single pull request",
+        "github/client.py",
+        '        shown = await self._transport.get(f"/repos/{slug}")\n        shapes.check(shown, {"id": shapes.number}, slug)\n        if shown["id"] != repository_id:\n            return False\n',
+        "",
+        "tests/scenarios/test_one_pull_request.py::test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold",
+    ),
+    Mutation(
+        "7 a removal is concluded where GitHub takes no comment",
+        "controller/perform.py",
+        "except Refused as error:  # nothing is left",
+        "except ZeroDivisionError as error:  # nothing is left",
+        "tests/scenarios/test_one_pull_request.py::test_removal_that_cannot_be_commented_is_concluded",
+    ),
+    Mutation(
+        "7 a comment that is never read back does not hold a removal open",
+        "controller/readback.py",
+        " and last[1] >= TRIES",
+        " and last[1] >= 10**6",
+        "tests/scenarios/test_our_comment.py::test_removal_whose_comment_is_never_read_back_is_concluded_after_a_few_edits",
+    ),
+    Mutation(
+        "7 a comment that promises a preview is looked for after its pull request is closed",
+        "core/questions.py",
+        "| (facts.told_to_wait - listed)",
+        "",
+        "tests/core/test_promises.py::test_what_was_told_to_wait_is_read_by_its_number_once_the_list_leaves_it_out",
+    ),
+    Mutation(
+        "2 doubt tells nobody that a pull request is closed",
+        "core/desired.py",
+        " and gone.cause in (Cause.CLOSED, Cause.MERGED):",
+        ":",
+        "tests/core/test_promises.py::test_doubt_tells_nobody_that_a_pull_request_is_closed",
+    ),
+    Mutation(
+        "7 a pull request that GitHub does not show is looked for ten times",
+        "controller/promises.py",
+        "self._tries[identity] >= tries",
+        "False",
+        "tests/controller/test_promises.py::test_a_pull_request_that_github_does_not_show_is_given_up",
+    ),
+    Mutation(
+        "5 our comment is known by its signature",
+        "core/comment.py",
+        "return by_id or signed or pull_request.comment",
+        "return by_id or pull_request.comment",
+        "tests/core/test_comment.py::test_our_comment_is_known_by_its_signature_whatever_was_written_before_it",
+    ),
+    Mutation(
+        "5 a choice outlives the removal of its preview",
+        "controller/perform.py",
+        "memory = Memory(choices=known.choices, heard=known.heard)",
+        "memory = Memory()",
+        "tests/scenarios/test_links.py::test_a_choice_comes_back_with_the_preview_although_its_command_is_gone",
+    ),
+    Mutation(
+        "9 an expiry that could not be written down holds",
+        "core/undelivered.py",
+        "if comment and memory and memory.expired_at:",
+        "if False:",
+        "tests/scenarios/test_one_pull_request.py::test_conversation_locked_after_the_warning_holds_too",
+    ),
+    Mutation(
+        "9 a label that could not be taken off holds",
+        "core/undelivered.py",
+        "    if label:\n",
+        "    if False:\n",
+        "tests/scenarios/test_one_pull_request.py::test_label_that_cannot_be_taken_off_holds_its_preview_alone",
+    ),
+    Mutation(
+        "9 a review counts from its submission",
+        "github/translate.py",
+        'at = node["submittedAt"] if kind == "PullRequestReview" else node["createdAt"]',
+        'at = node["createdAt"]',
+        "tests/github_adapter/test_nulls.py::test_null_node_that_says_nothing_is_skipped",
+    ),
+    Mutation(
+        "9 a held preview past its lifetime is told",
+        "core/activity.py",
+        "aged or (expires is not None and now >= expires)",
+        "aged",
+        "tests/core/test_overdue.py::test_a_held_preview_is_overdue_once_its_lifetime_is_over",
+    ),
+    Mutation(
+        "7 an expired label is taken off as GitHub spells it",
+        "core/plan.py",
+        "labels.spelling(on, label)",
+        "label",
+        "tests/core/test_labels.py::test_an_expired_label_is_taken_off_as_github_spells_it",
+    ),
+    Mutation(
+        "10 a removal that the engine has not finished is looked at in every pass",
+        "controller/backoff.py",
+        "if found is None or found.left or isinstance(action, Remove):",
+        "if found is None or found.left:",
+        "tests/controller/test_backoff.py::test_removal_is_looked_at_when_asked_for_and_whenever_the_engine_wakes_us",
+    ),
+    Mutation(
+        "10 a write that is not allowed to anybody concerns everybody",
+        "controller/backoff.py",
+        "return written is None or written < since",
+        "return False",
+        "tests/controller/test_backoff.py::test_what_concerns_everybody_is_no_failure_of_one_preview",
+    ),
+    Mutation(
+        "10 a write that is not allowed is one preview's own while others succeed",
+        "controller/backoff.py",
+        "return written is None or written < since",
+        "return True",
+        "tests/controller/test_backoff.py::test_a_write_that_is_not_allowed_is_one_previews_own_while_others_succeed",
+    ),
+    Mutation(
+        "10 an other side that answers nobody is away",
+        "controller/backoff.py",
+        "away = _away(done)",
+        "away = False",
+        "tests/controller/test_backoff.py::test_an_other_side_that_answers_nobody_is_away",
+    ),
+    Mutation(
+        "10 without the place of the one writer no preview has failed",
+        "controller/backoff.py",
+        "away or each.shared or",
+        "away or",
+        "tests/controller/test_backoff.py::test_without_the_place_of_the_one_writer_no_preview_has_failed",
+    ),
+    Mutation(
+        "10 a locked conversation does not blame the token",
+        "github/transport.py",
+        'if status == 403 and b"issue is locked" in response.content:',
+        "if False:",
+        "tests/github_adapter/test_refused.py::test_locked_conversation_is_refused_and_the_token_is_not_blamed",
+    ),
+    Mutation(
+        "10 what GitHub asks to wait is an hour at most",
+        "github/transport.py",
+        "min(LONGEST_WAIT, float(after))",
+        "float(after)",
+        "tests/github_adapter/test_transport.py::test_githubs_own_wish_is_kept_up_to_an_hour",
+    ),
+    Mutation(
+        "10 no wake is stronger than GitHub's wish",
+        "controller/loop.py",
+        "key.not_before = time.monotonic() + error.after",
+        "pass",
+        "tests/controller/test_loop.py::test_no_wake_comes_before_what_github_asked_to_wait_for",
+    ),
+    Mutation(
+        "10 passes keep a longer distance while the budget shrinks",
+        "controller/loop.py",
+        "DISTANCE * max(1.0, limit / max(1, remaining))",
+        "DISTANCE",
+        "tests/controller/test_loop.py::test_distance_between_passes_grows_as_githubs_budget_shrinks",
+    ),
+    Mutation(
+        "10 endless steps keep the distance",
+        "controller/loop.py",
+        "if key.steps < 1:",
+        "if False:",
+        "tests/controller/test_loop.py::test_steps_of_a_removal_follow_each_other_at_once_and_endless_ones_keep_the_distance",
+    ),
+    Mutation(
+        "10 a fifth of the writes is kept for what must not wait",
+        "github/content_budget.py",
+        "RESERVE = 0.2",
+        "RESERVE = 0.0",
+        "tests/github_adapter/test_content_budget.py::test_what_may_wait_waits_while_only_the_reserve_is_left",
+    ),
+    Mutation(
+        "10 writes are counted",
+        "github/transport.py",
+        'if method != "GET" and url != self.graphql_url:',
+        "if False:",
+        "tests/github_adapter/test_content_budget.py::test_writes_are_counted_and_reads_are_not",
+    ),
+    Mutation(
+        "10 a list that is too heavy is asked for in smaller pages",
+        "github/page_size.py",
+        "max(1, self.size // 2)",
+        "self.size",
+        "tests/github_adapter/test_page_size.py::test_a_page_that_was_too_much_is_asked_for_at_half_the_size_down_to_one",
+    ),
+    Mutation(
+        "10 a heavy repository shares no query",
+        "github/page_size.py",
+        "self.size // 2), alone=True)",
+        "self.size // 2), alone=False)",
+        "tests/github_adapter/test_heavy_lists.py::test_a_heavy_repository_stops_none_of_the_nine_that_shared_its_query",
+    ),
+    Mutation(
+        "what has no room becomes private with its repository",
+        "core/decision.py",
+        "verdict, row = wanted.verdicts[identity], at_least_private(identity, facts)",
+        "verdict, row = wanted.verdicts[identity], facts.observed.row(identity)",
+        "tests/core/test_what_follows.py::test_a_preview_that_the_engine_has_no_room_for_becomes_private_with_its_repository",
+    ),
+    Mutation(
+        "what the list leaves out becomes private with its repository",
+        "core/desired.py",
+        "replace(found, row=at_least_private(identity, facts)) if isinstance(found, Stay) else found",
+        "found",
+        "tests/core/test_what_follows.py::test_a_preview_whose_pull_request_the_list_leaves_out_becomes_private_with_its_repository",
+    ),
+    Mutation(
+        "what left the catalog counts as private",
+        "core/desired.py",
+        "{i: replace(stays, row=at_least_private(i, facts)) for i in held(facts)}",
+        "{i: stays for i in held(facts)}",
+        "tests/core/test_what_follows.py::test_a_preview_of_a_repository_that_left_the_catalog_counts_as_private",
+    ),
+    Mutation(
+        "links: others look again when a repository becomes private",
+        "core/links.py",
+        "            r.private,\n",
+        "",
+        "tests/core/test_what_follows.py::test_other_repositories_look_again_when_one_becomes_private",
+    ),
+    Mutation(
+        "links: a pair that stays meanwhile still needs writers",
+        "core/links.py",
+        "        found = _pair(service, use, seeker, around, access)  # the rights",
+        "        found = Link(service, now.target, number=now.number) if False else now  # the rights",
+        "tests/core/test_links.py::test_a_pair_stays_together_while_a_choice_has_no_preview_and_only_while_both_may_write",
+    ),
+    Mutation(
+        "links: a link that is kept falls back when its preview goes",
+        "core/links.py",
+        "        if target is not None:\n            return replace(_to(service, use, target, seeker, why), wanted=wanted)\n",
+        "        if True:\n            return replace(now, why=why, wanted=wanted)\n",
+        "tests/core/test_links.py::test_the_link_that_was_kept_falls_back_when_its_own_preview_goes",
+    ),
+    Mutation(
+        "links: a refused choice that keeps a link is not told elsewhere",
+        "core/links.py",
+        "wanted = 0 if choice.refused else number",
+        "wanted = number",
+        "tests/core/test_links.py::test_a_choice_that_may_not_be_read_keeps_the_same_link_as_one_that_does_not_exist",
+    ),
+    Mutation(
+        "gate: bots that are not listed",
+        "core/gates.py",
+        "if pull_request.author.kind is Kind.BOT and not _listed(pull_request.author.login, platform):",
+        "if False:",
+        "tests/core/test_gates.py::test_each_gate_says_why",
+    ),
+    Mutation(
+        "a bot is listed in every case",
+        "core/gates.py",
+        "login.casefold() == bot.casefold()",
+        "login == bot",
+        "tests/core/test_labels.py::test_a_bot_is_listed_in_every_case",
+    ),
+    Mutation(
+        "wrong commit: the same head keeps its versions",
+        "core/images.py",
+        "if version and (same or version.reference == reference):",
+        "if version and version.reference == reference:",
+        "tests/scenarios/test_versions.py::test_retargeted_pull_request_keeps_its_versions",
+    ),
+    Mutation(
+        "wrong commit: a renamed file touches the service that lost it",
+        "github/translate.py",
+        'None in files["nodes"] or any(n["changeType"] == "RENAMED" for n in files["nodes"])',
+        'None in files["nodes"]',
+        "tests/scenarios/test_versions.py::test_renamed_file_touches_the_service_that_lost_it",
+    ),
+    Mutation(
+        "wrong commit: more files than the list tells",
+        "github/translate.py",
+        'if files is None or files["pageInfo"]["hasNextPage"]:',
+        "if files is None:",
+        "tests/scenarios/test_versions.py::test_files_behind_the_first_hundred_decide_which_services_are_touched",
+    ),
+    Mutation(
+        "wrong commit: files that cannot be read change nothing",
+        "controller/gather.py",
+        "facts = replace(facts, stale=facts.stale | unread)",
+        "pass",
+        "tests/scenarios/test_versions.py::test_files_that_cannot_be_read_change_nothing",
+    ),
+    Mutation(
+        "a redeploy waits for a registry that is away",
+        "core/images.py",
+        "            return Stay(Stage.WAITING, reasons.registry_unknown(state.why))\n",
+        "            continue\n",
+        "tests/scenarios/test_versions.py::test_redeploy_waits_for_a_registry_that_is_away",
+    ),
+    Mutation(
+        "local: the whole Host header names a preview",
+        "local/forwarding.py",
+        "if _OURSELVES.fullmatch(host) and",
+        "if _OURSELVES.match(host) and",
+        "tests/local/test_proxy.py::test_the_path_names_a_host_only_where_no_name_was_asked_for",
+    ),
+    Mutation(
+        "local: what served first keeps its address after a restart",
+        "local/engine.py",
+        "sorted(self._state.previews().items(), key=_who_comes_first)",
+        "reversed(sorted(self._state.previews().items(), key=_who_comes_first))",
+        "tests/local/test_addresses.py::test_after_a_restart_the_address_stays_with_the_preview_that_serves",
+    ),
+    Mutation(
+        "local: a row that comes and goes during a removal leaves no route",
+        "local/preview.py",
+        "        self._ground.proxy.routes.release(self.kept.identity)  # a row that came and went meanwhile claimed them again\n",
+        "",
+        "tests/local/test_addresses.py::test_a_label_that_comes_and_goes_while_a_preview_is_removed_leaves_no_route",
+    ),
+    Mutation(
+        "local: a task that fails in any way is started again",
+        "local/preview.py",
+        '                log.exception("a preview\'s task ended; it is started again", preview=str(self.kept.identity))\n',
+        "                return\n",
+        "tests/local/test_machine.py::test_a_task_that_fails_in_any_way_is_started_again",
+    ),
+    Mutation(
+        "what goes goes although the watermarks do not fit",
+        "controller/reconcile.py",
+        "if not more and marks:",
+        "if False:",
+        "tests/scenarios/test_accidents.py::test_watermarks_that_do_not_fit_keep_nothing_from_going",
+    ),
+    Mutation(
+        "7 a pull request that cannot be read is looked for through an outage",
+        "controller/promises.py",
+        "tries = TRIES if identity.number in facts.hidden else UNREAD_TRIES",
+        "tries = TRIES",
+        "tests/controller/test_promises.py::test_a_pull_request_that_closes_while_github_answers_with_errors_is_looked_for_until_it_is_read",
+    ),
+    Mutation(
+        "5 a choice outlives an old read of its pull request",
+        "controller/reconcile.py",
+        "unsure = facts.listing.doubts.keys() | facts.stale",
+        "unsure = facts.listing.doubts.keys()",
+        "tests/controller/test_asked.py::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
+    ),
+    Mutation(
+        "5 a choice outlives a list that leaves its pull request out",
+        "controller/reconcile.py",
+        "for n in unsure} | _unlisted(facts)",
+        "for n in unsure}",
+        "tests/controller/test_asked.py::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
+    ),
+    Mutation(
+        "2 one old read of two is enough for doubt",
+        "controller/gather.py",
+        "reads = (*listing.pull_requests, *by_number)",
+        "reads = {p.identity: p for p in (*listing.pull_requests, *by_number)}.values()",
+        "tests/scenarios/test_split_replicas.py::test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_number",
+    ),
+    Mutation(
+        "10 a limit that a read by number meets ends the pass",
+        "controller/gather.py",
+        "except (FixCredentials, FixConfiguration, Limited):",
+        "except (FixCredentials, FixConfiguration):",
+        "tests/scenarios/test_limits.py::test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for",
+    ),
+    Mutation(
+        "10 a limit that a permission meets ends the pass",
+        "controller/gather.py",
+        "    except Limited:\n        raise\n    except (FixCredentials, FixConfiguration) as error:",
+        "    except (FixCredentials, FixConfiguration) as error:",
+        "tests/scenarios/test_limits.py::test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for",
+    ),
+    Mutation(
+        "10 a limit that changed files meet ends the pass",
+        "controller/gather.py",
+        "    except Limited:\n        raise\n    except (Doubt, RetryLater) as error:",
+        "    except (Doubt, RetryLater) as error:",
+        "tests/scenarios/test_limits.py::test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for",
+    ),
+    Mutation(
+        "2 the watermark of a preview that starts is kept",
+        "core/watermarks.py",
+        "kept = {i.number for i in held(facts)}.union(starts)",
+        "kept = {i.number for i in held(facts)}",
+        "tests/core/test_watermarks.py::test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept",
+    ),
+    Mutation(
+        "5 a copy of our signed line is not our comment",
+        "core/comment.py",
+        "key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload))",
+        "key_id in keys",
+        "tests/core/test_comment.py::test_our_comment_is_known_by_its_signature_whatever_was_written_before_it",
+    ),
 ]
 
 
-def red(copy: Path, *tests: str) -> list[str]:
-    """Run these tests over the code as it is in the copy; return those that failed. A run that breaks off ends all."""
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    if done.returncode > 1 or (done.returncode and not failed):
-        raise SystemExit(f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
+def red(copy: Path, tests: Sequence[str], *, whole: bool = False) -> list[str]:
+    """Run these tests over the code as it is in the copy; return those that failed, without `whole` only the first.
+
+    The run is a fork, so that libraries are imported once and not for every mutation. Raises `RuntimeError` when pytest
+    did not run the tests to their end.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        if not (child := os.fork()):
+            status = os.EX_SOFTWARE
+            try:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                status = _pytest(copy, tests, whole=whole)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        said = output.read()
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    if status not in (0, 1) or (status and not failed):
+        raise RuntimeError(f"pytest ended with {status} on {' '.join(tests)}: {said[-2000:]}")
     return failed
 
 
-def without(mutation: Mutation, copy: Path) -> list[str] | None:
-    """Return the tests that fail without this rule; None when the code no longer holds its text."""
-    path = copy / "src" / "greenroom" / mutation.file
-    whole = path.read_text()
-    if whole.count(mutation.old) != 1:
-        return None
-    path.write_text(whole.replace(mutation.old, mutation.new))
+def _pytest(copy: Path, tests: Sequence[str], *, whole: bool) -> int:
+    signal.alarm(0 if whole else PATIENCE)
+    os.chdir(copy)
+    sys.path[:] = [str(copy / "src"), *(p for p in sys.path if Path(p) not in (ROOT / "src", ROOT / "tests"))]
+    os.environ["PYTHONPATH"] = str(copy / "src")
+    if not whole:  # the code is a mutation's: nothing of it may stay in a cache
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    # pytest warns of plugins that were imported before it could rewrite their assertions: LIBRARIES are.
+    quiet = ["-q", "-rfE", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    status = int(pytest.main([*quiet, *([] if whole else ["-x"]), *tests]))
+    loaded = sys.modules.get("greenroom")
+    if loaded is None or not Path(str(loaded.__file__)).is_relative_to(copy):
+        print(f"the tests did not run over the code in {copy}, but over {loaded}")
+        status = os.EX_SOFTWARE
+    sys.stdout.flush()
+    return status
+
+
+def verdict(mutation: Mutation) -> str:
+    """Take the rule out in this worker's copy; return what became of it. That of a kill begins with `killed`."""
+    path = COPY[0] / "src" / "greenroom" / mutation.file
+    text = path.read_text() if path.exists() else ""
+    if text.count(mutation.old) != 1:
+        return f"NOT FOUND: the code holds its text {text.count(mutation.old)} times"
+    path.write_text(text.replace(mutation.old, mutation.new))
     try:
-        return red(copy, mutation.test, *(["-k", mutation.select] if mutation.select else []))
+        failed = red(COPY[0], [mutation.test])
+    except RuntimeError as error:
+        return f"BROKEN {error}"
     finally:
-        path.write_text(whole)
+        path.write_text(text)
+    return f"killed by {mutation.test.partition('::')[2]}" if failed else f"SURVIVED {mutation.test}"
 
 
-def verdict(mutation: Mutation, failed: list[str] | None) -> str:
-    """Return what became of a mutation, as people read it; a kill begins with `killed`."""
-    if failed is None:
-        return "NOT FOUND in the code"
-    if "::" not in mutation.test:
-        return f"NAMES NO TEST; these turn red: {' '.join(failed) or 'none'}"
-    if any(test == mutation.test or test.startswith(f"{mutation.test}[") for test in failed):
-        return f"killed by {mutation.test.partition('::')[2]}"
-    return f"SURVIVED {mutation.test}"
+def unmutated(tests: Sequence[str]) -> list[str]:
+    """Return the tests of one file that fail without any mutation. Their bytecode stays for the runs that follow."""
+    return red(COPY[0], tests, whole=True)
 
 
-def copied(folder: str) -> Path:
-    """Copy what the tests need."""
-    copy = Path(folder) / "copy"
-    for name in ("src", "tests", "docs", "examples"):
-        shutil.copytree(ROOT / name, copy / name)
+COPY: list[Path] = []
+
+
+def copied(folder: str) -> None:
+    """Make this worker's copy of what the tests need. Its bytecode is checked against the code, not against its time."""
+    copy = Path(tempfile.mkdtemp(dir=folder))
+    for name in ("src", "tests", "docs", "examples", "charts"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
-    return copy
+    checked = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(copy / "src", quiet=1, invalidation_mode=checked)
+    compileall.compile_dir(copy / "tests", quiet=1, maxlevels=0)
+    sys.path.insert(0, str(copy / "tests"))
+    importlib.import_module("judge").openapi()  # it takes a second to be read, and no mutation is in it
+    COPY[:] = [copy]
 
 
 def main() -> int:
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [m for m in MUTATIONS if word in m.rule]
-    survived = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = copied(folder)
-        for test in red(copy, *sorted({m.test for m in chosen if "::" in m.test})):
+    chosen = sorted((m for m in MUTATIONS if word in m.rule), key=lambda m: m.test)
+    files = [list(tests) for _, tests in groupby(sorted({m.test for m in chosen}), key=lambda t: t.partition("::")[0])]
+    survived, fork = 0, multiprocessing.get_context("fork")
+    for each in LIBRARIES:
+        importlib.import_module(each)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(os.cpu_count(), fork, initializer=copied, initargs=(folder,)) as workers,
+    ):
+        for test in chain.from_iterable(workers.map(unmutated, files)):
             print(f"RED without any mutation: {test}", flush=True)
             survived += 1
-        for mutation in chosen:
-            found = verdict(mutation, without(mutation, copy))
+        for mutation, found in zip(chosen, workers.map(verdict, chosen), strict=True):
             survived += not found.startswith("killed")
             print(f"{mutation.rule} ({mutation.file}): {found}", flush=True)
-    print(f"{survived} are not held by their test" if survived else "every rule is held by the test named after it")
+    print(f"{survived} are not held by their test" if survived else f"all {len(chosen)} rules are held by their test")
     return int(bool(survived))
 
 

@@ -89,6 +89,13 @@ def test_hint_that_the_list_never_showed_stays_a_bound(fresh: Freshness) -> None
     assert fresh.stale(read)
 
 
+def test_hint_outlives_a_read_that_is_older_than_it(fresh: Freshness) -> None:
+    read = pull_request(1)
+    fresh.hinted(read.identity, read.updated_at + timedelta(seconds=1))
+    fresh.keep(read.identity.repository_id, {1: Watermark(read.updated_at)})
+    assert fresh.stale(read)
+
+
 def test_answer_older_than_one_that_was_read_is_stale_after_the_hint_has_done_its_work(fresh: Freshness) -> None:
     read = pull_request(1)
     later = read.updated_at + timedelta(seconds=2)

@@ -90,6 +90,13 @@ def test_a_block_of_another_installation_is_worth_nothing() -> None:
     assert SIGNER.read(identity(1), Comment(5, theirs)) is None
 
 
+def test_our_comment_is_known_by_its_signature_whatever_was_written_before_it() -> None:
+    ours, copy = Comment(5, f"Look at this:\n{body()}", trusted=False), Comment(6, body())
+    theirs = Comment(7, body(replace(SIGNER, installation="other"), comment_id=7))
+    assert SIGNER.ours(identity(1), pull_request(1, mine=(theirs, copy, ours)), None) == ours
+    assert SIGNER.ours(identity(1), pull_request(1, mine=(theirs, copy)), None) is None
+
+
 def test_a_comment_that_an_older_key_signed_is_written_again() -> None:
     holds = observed(1)
     [tell] = [

@@ -118,9 +118,10 @@ def test_a_comment_that_says_so_already_is_not_written_again() -> None:
         {"confirmed": {1: "GitHub answered 502."}},
         {"confirmed": {}},
         {"confirmed": {1: confirmation(replace(CLOSED, state=State.OPEN))}},
+        {"confirmed": {1: confirmation(without_label(1))}},
         {"confirmed": {1: confirmation(CLOSED, NOW - timedelta(minutes=1))}},
     ],
-    ids=["stale", "not answered", "not read", "open after all", "older than the list"],
+    ids=["stale", "not answered", "not read", "open after all", "open and unlabeled", "older than the list"],
 )
 def test_doubt_reports_no_pull_request_as_closed(more: dict[str, Any]) -> None:
     assert without_start(CLOSED, **more).actions == ()

@@ -6,7 +6,7 @@ import httpx2
 
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
-from greenroom.github.content_budget import RESERVE, WINDOWS, ContentBudget
+from greenroom.github.content_budget import WINDOWS, ContentBudget
 from greenroom.github.transport import Transport
 from greenroom.serving import running
 from greenroom.simulator.app import Simulator
@@ -40,8 +40,7 @@ def test_github_takes_eighty_a_minute_and_five_hundred_an_hour() -> None:
 def test_what_may_wait_waits_while_only_the_reserve_is_left() -> None:
     clock = Monotonic()
     budget = ContentBudget(clock)
-    free = int(80 * (1 - RESERVE))
-    for _ in range(free - 1):
+    for _ in range(63):  # of 80, a fifth is kept
         budget.sent()
     assert budget.wait() == 0
     assert budget.wait(planned=1) == 60
@@ -56,7 +55,7 @@ def test_what_may_wait_waits_while_only_the_reserve_is_left() -> None:
 def test_the_hour_runs_low_without_any_minute_doing_so() -> None:
     clock = Monotonic()
     budget = ContentBudget(clock)
-    for _ in range(int(500 * (1 - RESERVE))):
+    for _ in range(400):  # of 500, a fifth is kept
         budget.sent()
         clock.value += 6
     assert budget.spent()["minute"] < 20

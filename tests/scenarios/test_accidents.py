@@ -10,9 +10,9 @@ import pytest
 
 from greenroom.controller.control import Control
 from greenroom.controller.pace import AT_ONCE
-from greenroom.core.model import Health
+from greenroom.core.model import Health, RowSet
 from greenroom.core.status import Stage
-from greenroom.errors import Failed
+from greenroom.errors import Failed, Full
 from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
@@ -324,6 +324,24 @@ async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None
     await story.passes(8)
     assert story.living == set(numbers[1:])
     assert story.status(numbers[1]).stage is Stage.READY
+
+
+async def test_watermarks_that_do_not_fit_keep_nothing_from_going(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = story.labelled("one"), story.labelled("two")
+    await story.passes(4)
+    [before], serve = story.engine.sets.values(), story.engine.serve
+
+    async def full(rows: RowSet) -> None:
+        if rows.watermarks != before.watermarks:
+            raise Full("The rows of shop do not fit.")
+        await serve(rows)
+
+    monkeypatch.setattr(story.engine, "serve", full)
+    story.world.close(SLUG, one, "ada")
+    await story.passes(8)
+    assert story.living == {two}
 
 
 async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:

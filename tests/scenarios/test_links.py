@@ -115,6 +115,21 @@ async def test_from_staging_to_a_preview_by_comment_and_back_when_that_closes(tw
     assert two.row(pay, PAY).open_to == ()
 
 
+async def test_a_choice_comes_back_with_the_preview_although_its_command_is_gone(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    command = two.world.comment(SLUG, shop, f"/preview use payments#{pay}", "ada")
+    await two.passes()
+    chosen = f"http://payments.preview-payments-{pay}:8080"
+    assert two.url(shop) == chosen
+    assert two.world.delete_comment(SLUG, command.id)
+    two.world.unlabel(SLUG, shop, "preview", "ada")
+    await two.passes(8)
+    assert "### Preview removed" in two.comment(SLUG, shop)
+    two.world.label(SLUG, shop, "preview", "ada")
+    await two.passes()
+    assert two.url(shop) == chosen
+
+
 async def test_a_choice_takes_effect_only_once_our_comment_holds_it(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     await two.passes()
