@@ -271,7 +271,7 @@ async def test_a_tag_that_moves_is_told(story: Story) -> None:
     await story.passes(3)
     [after] = story.engine.previews.values()
     assert after.row == before.row
-    assert "another image than the one that runs" in story.comment(number)
+    assert "another image than the one that is running" in story.comment(number)
 
 
 async def test_what_is_left_is_not_called_gone(story: Story) -> None:

@@ -10,8 +10,8 @@ from stories import SLUG, Story
 
 async def test_a_label_in_capitals_asks_keeps_and_lets_go(story: Story) -> None:
     story.configure(lifetime=Lifetime(timedelta(days=4), timedelta(days=1)))
-    story.world.repository(SLUG).labels["Preview"] = 1
-    story.world.repository(SLUG).labels["PREVIEW-KEEP"] = 2
+    story.world.create_label(SLUG, "Preview")
+    story.world.create_label(SLUG, "PREVIEW-KEEP")
     number = story.labelled()
     assert story.world.pull_request(SLUG, number).labels == ["Preview"], "GitHub keeps the repository's spelling"
     await story.passes()
@@ -29,7 +29,7 @@ async def test_a_label_in_capitals_asks_keeps_and_lets_go(story: Story) -> None:
 
 async def test_an_expired_label_in_capitals_is_taken_off(story: Story) -> None:
     story.configure(lifetime=Lifetime(timedelta(days=4), timedelta(days=1)))
-    story.world.repository(SLUG).labels["Preview"] = 1
+    story.world.create_label(SLUG, "Preview")
     number = story.labelled()
     await story.passes()
     story.pass_time(days=4)

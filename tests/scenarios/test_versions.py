@@ -201,7 +201,7 @@ async def test_image_that_is_pushed_again_while_the_preview_is_failed_is_reporte
     text = story.comment(number)
     assert "### Preview failed" in text
     assert "It crashed." in text
-    assert "another image than the one that runs" in text
+    assert "another image than the one that is running" in text
     assert f"`greenroom roll shop#{number}`" in text
     loop: Any = SimpleNamespace(wake=lambda name: None)
     running = story.controller()
@@ -216,7 +216,7 @@ async def test_image_that_is_pushed_again_while_the_preview_is_failed_is_reporte
     await story.passes(3)
     [last] = story.engine.previews.values()
     assert last.row == after.row
-    assert "another image than the one that runs" in story.comment(number)
+    assert "another image than the one that is running" in story.comment(number)
 
 
 async def test_redeploy_waits_for_a_registry_that_is_away(story: Story) -> None:
