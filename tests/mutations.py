@@ -127,7 +127,8 @@ MUTATIONS = [
     Mutation(
         "3 open and labelled by number stays",
         "core/removal.py",
-        "    if labels.carries(pull_request.labels, label):\n        return Stay(Stage.HELD, reasons.list_disagrees())\n",
+        "    if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):\n"
+        "        return Stay(Stage.HELD, reasons.list_disagrees())\n",
         "",
         "tests/core/test_removal.py::test_doubt_holds_it",
     ),
@@ -281,7 +282,7 @@ MUTATIONS = [
     Mutation(
         "7 our marker is searched for before a comment is made",
         "github/client.py",
-        "found = comment_id or await self._marked(slug, number, marker)",
+        "found = comment_id or await self._ours(slug, number, marker)",
         "found = comment_id",
         "tests/scenarios/test_accidents.py::test_a_list_that_lacks_our_new_comment_makes_no_second_one",
     ),
@@ -379,7 +380,7 @@ MUTATIONS = [
     Mutation(
         "3 Argo CD: what could not be written is not answered",
         "argocd/keeping.py",
-        "                self.known[rows.repository_id] = known\n            raise",
+        "                self.known[before.repository_id] = before\n            raise",
         "                self.known[rows.repository_id] = rows\n            raise",
         "tests/argocd_engine/test_engine.py::test_a_set_that_could_not_be_written_is_not_served",
     ),
@@ -1016,9 +1017,55 @@ MUTATIONS = [
     Mutation(
         "5 a choice outlives a pull request that cannot be read",
         "controller/reconcile.py",
-        "        asking |= {Identity(facts.listing.repository_id, n) for n in facts.listing.doubts}\n",
-        "",
+        "unsure = facts.listing.doubts.keys() | facts.stale",
+        "unsure = facts.stale",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
+    ),
+    Mutation(
+        "5 a choice outlives an old read of its pull request",
+        "controller/reconcile.py",
+        "unsure = facts.listing.doubts.keys() | facts.stale",
+        "unsure = facts.listing.doubts.keys()",
+        "tests/controller/test_asked.py"
+        "::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
+    ),
+    Mutation(
+        "2 an old list is doubt beside a newer read by number",
+        "controller/gather.py",
+        "reads = (*listing.pull_requests, *by_number)",
+        "reads = tuple(({p.identity: p for p in listing.pull_requests} | {p.identity: p for p in by_number}).values())",
+        "tests/scenarios/test_split_replicas.py"
+        "::test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_number",
+    ),
+    Mutation(
+        "2 a pull request of another repository of that name is doubt",
+        "controller/gather.py",
+        "if answer.pull_request.identity != identity:",
+        "if False:",
+        "tests/scenarios/test_split_replicas.py"
+        "::test_pull_request_of_a_repository_that_took_the_name_over_says_nothing_of_the_old_one",
+    ),
+    Mutation(
+        "6 a limit that a read by number meets is waited for",
+        "controller/gather.py",
+        "except (FixCredentials, FixConfiguration, Limited):",
+        "except (FixCredentials, FixConfiguration):",
+        "tests/scenarios/test_limits.py::test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for",
+    ),
+    Mutation(
+        "7 a failed comment without room delays nothing else",
+        "controller/backoff.py",
+        "for until in mine if until > now)",
+        "for until in mine)",
+        "tests/controller/test_backoff.py::test_effect_that_is_due_and_waits_for_something_else_hides_no_later_look",
+    ),
+    Mutation(
+        "11 a repository in doubt is private to others",
+        "argocd/keeping.py",
+        "replace(row, private=True)",
+        "row",
+        "tests/argocd_engine/test_doubts.py"
+        "::test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them",
     ),
     Mutation(
         "7 a comment whose making was answered oddly is not made twice",
@@ -1146,7 +1193,7 @@ MUTATIONS = [
     Mutation(
         "2 what another repository under this name does not show is doubt",
         "github/client.py",
-        'if not isinstance(shown, dict) or shown.get("id") != repository_id:',
+        'if shown["id"] != repository_id:',
         "if False:",
         "tests/github_adapter/test_refused.py",
     ),
@@ -1174,8 +1221,8 @@ MUTATIONS = [
     Mutation(
         "3 a removal in a former repository is not told on another one's pull request",
         "controller/perform.py",
-        "if action.final and target.platform.repository(target.name):",
-        "if action.final:",
+        "if not action.final or not target.platform.repository(target.name):",
+        "if not action.final:",
         "tests/scenarios/test_replaced_repository.py",
         "not_told",
     ),

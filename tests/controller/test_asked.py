@@ -38,7 +38,9 @@ CLOSED = confirmation(pull_request(1, state=State.CLOSED))
         "never had a preview",
     ],
 )
-def test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled(read: Facts, kept: bool) -> None:
+def test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled(
+    read: Facts, kept: bool
+) -> None:
     reconciler = Reconciler(cast(Parts, SimpleNamespace()), PLATFORM)
     reconciler.ask(identity(1), CHOICE)
     asked = reconciler._still_asked(replace(read))
