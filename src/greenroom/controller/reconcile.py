@@ -232,8 +232,8 @@ class Reconciler:
                 return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
-                if not more and marks:  # what goes must go, with or without the marks
-                    marks = False
+                if not more and marks:  # what goes must go, and pushes too, with or without the marks
+                    marks, waiting = False, frozenset(i for i in waiting if i.number not in before.rows)
                     continue
                 if not more:
                     raise
