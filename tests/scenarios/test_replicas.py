@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from greenroom.core.catalogue import Image, Process, Repository, Service
+from greenroom.core.model import RowSet
+from greenroom.errors import Full
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -151,3 +154,29 @@ async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
         await story.passes(2)
     [after] = story.engine.sets.values()
     assert after.generation == rows.generation
+
+
+async def test_push_goes_out_where_rows_fit_and_their_watermarks_do_not(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = story.labelled()
+    serve = story.engine.serve
+
+    async def without_room_for_marks(rows: RowSet) -> None:
+        if rows.watermarks or rows.comments:
+            raise Full(f"The rows of {rows.repository} do not fit.")
+        await serve(rows)
+
+    monkeypatch.setattr(story.engine, "serve", without_room_for_marks)
+    await story.passes(4)
+    assert story.living == set(), "what starts leaves the room to the marks of what runs"
+    monkeypatch.undo()
+    await story.passes(4)
+    [rows] = story.engine.sets.values()
+    story.engine.sets[rows.repository_id] = replace(rows, watermarks={}, comments={})  # an older version wrote it
+    monkeypatch.setattr(story.engine, "serve", without_room_for_marks)
+    story.images.push("shop/web", sha("later"))
+    story.world.push(SLUG, number, sha("later"), "ada")
+    await story.passes(3)
+    [preview] = story.engine.previews.values()
+    assert preview.row.head_sha == sha("later")

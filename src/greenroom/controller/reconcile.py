@@ -235,8 +235,8 @@ class Reconciler:
                 return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
-                if not more and marks:  # a removal must not fail because watermarks take up the space
-                    marks = False
+                if not more and marks:  # neither a removal nor a push may fail because watermarks take up the space
+                    marks, waiting = False, frozenset(i for i in waiting if i.number not in before.rows)
                     continue
                 if not more:
                     raise
