@@ -44,7 +44,7 @@ def wait(check: Callable[[], bool]) -> float:
 
 
 def page(scene: Scene, host: str, path: str) -> str:
-    """The text of a page, empty unless it answers 200."""
+    """Return the text of a page; empty unless its status is 200."""
     try:
         answer = scene.client.get(f"http://{NODE}{path}", headers={"host": f"{host}.{DOMAIN}"})
     except httpx2.HTTPError:
@@ -86,7 +86,7 @@ class Kept:
 
 
 def applied(pull: Pull) -> list[dict[str, Any]]:
-    """Every object that Argo CD says it applied for a preview, of whatever kind, in an order that kubectl can apply."""
+    """Return every object that Argo CD applied for a preview, in an order that kubectl can apply."""
     application = thing("application", pull.namespace, ARGO)
     assert application is not None
     found = []
@@ -101,7 +101,7 @@ def applied(pull: Pull) -> list[dict[str, Any]]:
 
 
 def _bare(found: dict[str, Any]) -> dict[str, Any]:
-    """An object as somebody would write it. Of a namespace's labels only those of pod security do anything."""
+    """Return an object without the fields that the server fills in. Only a namespace's pod security labels matter."""
     kept = {k: v for k, v in found.items() if k not in ("metadata", "status")}
     if found["kind"] in ("Service", "PersistentVolumeClaim"):
         kept["spec"] = {k: v for k, v in kept["spec"].items() if k not in OF_THE_SERVER}
@@ -162,12 +162,12 @@ def pairs(scene: Scene) -> tuple[float, Kept]:
 
 
 def shows(scene: Scene, host: str, product: str = "Espresso beans") -> bool:
-    """Whether the storefront's page has what its catalog sells: an error is no answer."""
+    """Return whether the storefront's page shows the product; an error page does not count."""
     return product in page(scene, host, "/")
 
 
 def uses(scene: Scene) -> None:
-    """The command to the first page with a product that only the new target has."""
+    """Measure the time from the command to the first page with a product that only the new target has."""
     catalog, shop = scene.catalog.pull_request("target", "2"), scene.storefront.pull_request("user", "2")
     catalog.ready("2")
     shop.ready("2")

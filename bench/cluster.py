@@ -109,7 +109,7 @@ def answers(scene: Scene, pull: Pull) -> bool:
 
 
 def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]:
-    """One preview: event to Application, to HTTP 200; unlabeled to no namespace and no Application, and to told so.
+    """Measure one preview: event to Application and HTTP 200; unlabeled to nothing left, and to the comment on it.
 
     Argo CD's generator tells nobody: of it there are three figures.
     """
@@ -130,7 +130,7 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]
 
 
 def told(pull: Pull, since: float) -> float:
-    """Seconds until the comment says that nothing is left, which is said only once it was looked for."""
+    """Return the seconds until the comment says that nothing is left, which Greenroom checks first."""
     return wait(lambda: "Nothing is left" in pull.comment, since)
 
 
@@ -164,7 +164,7 @@ def alone(what: str, taken: list[float]) -> None:
 
 
 def images(scene: Scene, api: Api) -> None:
-    """Image pushed -> Application, of pull requests that have waited for it with the label on."""
+    """Measure image pushed -> Application for labeled pull requests that wait for the image."""
     taken = []
     for number in range(ROUNDS):
         pull = scene.payments.pull_request(f"image-{number}", "2", built=False)
@@ -252,7 +252,7 @@ def refreshes(scene: Scene, api: Api) -> None:
 
 
 def beside(scene: Scene, api: Api, size: int) -> None:
-    """Event -> Application in a repository that has so many previews already."""
+    """Measure event -> Application in a repository that already has `size` previews."""
     taken = []
     for number in range(ROUNDS):
         pull = scene.payments.pull_request(f"beside-{number}", "2", labelled=False)
@@ -324,7 +324,7 @@ def calls_an_hour(scene: Scene, repositories: int = 20) -> None:
 
 
 def requests(scene: Scene, seconds: float) -> int:
-    """How many requests the simulated GitHub gets in this time, from whoever runs."""
+    """Return the number of requests that the simulated GitHub gets in this time."""
     simulator = scene.github.simulator
 
     def asked() -> int:
@@ -337,7 +337,7 @@ def requests(scene: Scene, seconds: float) -> int:
 
 @contextmanager
 def native(scene: Scene, poll: int = 0) -> Iterator[None]:
-    """The previews of all services by Argo CD's own generator, told by GitHub's webhook; polls every `poll` seconds."""
+    """Run all services' previews by Argo CD's own generator, with GitHub's webhook and a poll every `poll` seconds."""
     folder = Path(tempfile.mkdtemp(dir=scene.folder))
     (folder / "services").mkdir()
     argocd = {**scene.configuration["argocd"], "project": "plain-previews"}

@@ -1,4 +1,4 @@
-"""What a pass reads from a busy repository: requests and GraphQL points, by the formula that GitHub publishes.
+"""Cost of a pass over a busy repository: requests, and GraphQL points by GitHub's published formula.
 
 332 open pull requests, and 950 comments on one of them, which is what has been seen in public.
 """
@@ -33,7 +33,7 @@ def _world() -> World:
 
 
 async def _read(url: str, world: World, *, every: bool) -> str:
-    """One full read of the list in a process that has just started."""
+    """Read the full list as a fresh process does, and return the cost."""
     async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
         clock = Clock()
         github = GitHub(Transport(client, Token("token"), f"{url}/api/v3", clock), clock, "<!-- greenroom:1 bench ")
@@ -59,7 +59,7 @@ async def _measure() -> None:
 
 
 def main() -> None:
-    """Print what it costs."""
+    """Print the costs."""
     asyncio.run(_measure())
 
 

@@ -1,4 +1,4 @@
-"""A storm of webhooks at a running Greenroom: how often it lists pull requests, and how long the first hint waits.
+"""Burst of webhooks at a running Greenroom: how often it lists pull requests, and how long the first webhook waits.
 
 The stage is the demo's: simulator and registry in this process, `greenroom serve` as a process of its own. Greenroom
 resyncs once an hour there, so every list is one that a webhook caused.
@@ -39,7 +39,7 @@ def _lists(scene: Stage) -> int:
 
 
 async def first_hint(scene: Stage, body: bytes) -> float:
-    """Seconds from a webhook after a quiet time to the list that it causes."""
+    """Return the seconds from a webhook after a quiet period to the list that it causes."""
     await asyncio.sleep(QUIET)
     before, begun = _lists(scene), time.perf_counter()
     await _send(scene, body)
@@ -49,7 +49,7 @@ async def first_hint(scene: Stage, body: bytes) -> float:
 
 
 async def storm(scene: Stage, body: bytes) -> int:
-    """The lists during a storm, and until the last hint was acted on."""
+    """Return the number of lists during a burst, until the last webhook was acted on."""
     before, begun, sending = _lists(scene), time.perf_counter(), []
     for number in range(int(SECONDS * A_SECOND)):
         sending.append(asyncio.create_task(_send(scene, body)))

@@ -1,4 +1,4 @@
-"""Supervision of background work: no task may end unnoticed, and one bad moment must not end it for good."""
+"""Supervision of background tasks: a failure is logged and the task is restarted, so none ends unnoticed."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ async def supervised(
             failures = 0 if monotonic() - begun >= SETTLED_SECONDS else failures
             pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
             failures += 1
-            log.exception("background work failed and starts again", work=name, seconds=pause)
+            log.exception("background task failed; restarting", work=name, seconds=pause)
             await sleep(pause)

@@ -284,7 +284,7 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     names = _names(previews, admin)
     now = ", ".join(sorted(held)) or "nothing"
     if unknown := [n for n in names if n not in {p["name"] for p in found}]:
-        missing = f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
+        missing = f"{', '.join(unknown)}: no such preview, so nothing was released."
         raise Failed(f"{missing} Held now: {now}.")
     if free := [n for n in names if n not in held]:
         raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {now}.")
@@ -300,13 +300,13 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     _print(answer, as_json, printing.released)
 
 
-@main.command(short_help="Take the present chart, settings and images now.")
+@main.command(short_help="Redeploy with the current chart, settings and images.")
 @click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
 @BY
 @ADMIN
 @AS_JSON
 def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Let these previews take the present chart, settings and images of their tags now, not with their next push.
+    """Redeploy these previews with the current chart, settings and images without waiting for their next push.
 
     Their pods may restart.
     """
@@ -325,7 +325,7 @@ def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
     """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does.
 
-    Exits 1 when the link has not moved: the choice is not written down yet, or the chosen pull request has no preview.
+    Exits 1 when the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
     """
     from greenroom.terminal import printing
 

@@ -7,7 +7,7 @@
     ├── FixConfiguration     a person must mend greenroom.yaml or services/*.yaml
     └── Failed               the thing itself failed (a migration, a seed): tell it on the preview
         ├── Full             there is no room for so much: serve less, so that what goes can go
-        └── Refused          GitHub takes no write to this one pull request: others go on
+        └── Refused          GitHub rejects writes to one pull request: others continue
 
 Every message is one sentence for a person: what, where, how to fix it. No message contains a secret.
 """
@@ -80,4 +80,4 @@ class Full(Failed):
 
 
 class Refused(Failed):
-    """GitHub does not take a write to one pull request, such as a comment in a locked conversation."""
+    """GitHub rejects a write to one pull request, such as a comment in a locked conversation."""

@@ -44,8 +44,7 @@ async def running(
 ) -> AsyncIterator[str]:
     """The base URL of the application while it is served; port 0 takes a free one. `OSError` when it is taken.
 
-    Without `websockets`, or without wsproto (the extra `demo`), a request for an upgrade is answered as the plain
-    request that it also is.
+    Without `websockets`, or without wsproto (the extra `demo`), upgrade requests are answered as plain HTTP.
     """
     bound = listener(host, port)
     config = uvicorn.Config(
@@ -53,7 +52,7 @@ async def running(
         log_config=None,
         lifespan="off",
         ws="wsproto" if websockets and find_spec("wsproto") else "none",
-        ws_ping_interval=None,  # as a proxy that adds nothing: each side asks the other whether it is there
+        ws_ping_interval=None,  # a proxy adds no pings: each side checks the other itself
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=1,

@@ -214,7 +214,7 @@ class Instance:
         return again
 
     def _distance(self) -> float:
-        """The seconds between two passes of a repository, by what is left of GitHub's budget, once that is known."""
+        """Return the seconds between two passes of a repository, from GitHub's remaining budget if it is known."""
         budget = self._reconciler.parts.sources.github.budget
         return spaced(budget.remaining, budget.limit) if budget else DISTANCE
 
@@ -316,7 +316,7 @@ class Instance:
                 self._digest = found
                 continue
             await self._take(loaded)
-            self._digest = found  # last: what failed in a way that nobody foresaw is tried again
+            self._digest = found  # last, so that an unexpected failure is tried again
 
     def _advise(self, loaded: Configuration) -> None:
         """Say what is allowed and probably not meant: once, and again only when it is another thing."""

@@ -99,7 +99,7 @@ async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_o
 ) -> None:
     async with play(monkeypatch) as played:
         await played.engine.serve(rows(1))
-        with pytest.raises(Failed, match=r"another id \(7, now 8\)"):
+        with pytest.raises(Failed, match=r"GitHub's id 7, now 8"):
             await played.engine.serve(RowSet(8, "shop", 1, {}))
         assert sets.rows_of(kept(played.kube)) == rows(1)
         assert numbers(played) == ["1"]
@@ -113,7 +113,7 @@ async def test_recreated_repository_takes_the_application_set_over_once_nothing_
         await played.engine.serve(rows(1))
         going = Withdrawal(ONE, Cause.RELEASED, NOW)
         await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 2, {}, Ledger((going,))))
-        with pytest.raises(Failed, match="another id"):
+        with pytest.raises(Failed, match="earlier repository with that name"):
             await played.engine.serve(RowSet(8, "shop", 3, {}))
         await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 3, {}, Ledger((replace(going, told=True),))))
         new = RowSet(8, "shop", 4, {1: replace(row(1), repository_id=8)})

@@ -98,7 +98,7 @@ def found(kube: FakeKube, ledger: Ledger | None = None, volumes: tuple[dict[str,
     return tuple(str(o) for o in sweeps.orphans("test", known, applications, namespaces, volumes))
 
 
-def test_a_namespace_of_another_installation_is_no_orphan_of_ours() -> None:
+def test_a_namespace_of_another_installation_is_not_an_orphan_of_ours() -> None:
     kube = FakeKube()
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9, **{sets.INSTALLATION: "another"})))
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-8", labels_of(8)))
@@ -114,7 +114,7 @@ def test_an_application_of_another_installation_is_no_orphan_and_explains_no_nam
 
 
 @pytest.mark.parametrize(("told", "orphaned_now"), [(False, ()), (True, ("namespace preview-shop-9",))])
-def test_a_namespace_whose_removal_is_still_open_is_no_orphan(told: bool, orphaned_now: tuple[str, ...]) -> None:
+def test_a_namespace_whose_removal_is_still_open_is_not_an_orphan(told: bool, orphaned_now: tuple[str, ...]) -> None:
     """Such as one that a finalizer holds: people are told of it, and look at it."""
     kube = FakeKube()
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-9", labels_of(9)))

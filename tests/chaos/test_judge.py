@@ -51,7 +51,7 @@ def test_removal_without_any_reason_is_a_violation() -> None:
     assert "no answer of GitHub's said" in text
 
 
-def test_removal_after_closing_is_none() -> None:
+def test_removal_after_closing_is_not_a_violation() -> None:
     assert judged([told(3, "2026-03-02T09:00:00Z"), CLOSED], [moment("pull_request closed", open=False)]) == []
 
 
@@ -100,7 +100,7 @@ def test_expiry_needs_days_without_work_and_a_warning() -> None:
     assert "is to be kept" in judged([UNLABELED], [labeled, warned, kept])[0]
 
 
-def test_what_a_person_released_may_go() -> None:
+def test_a_released_preview_may_be_removed() -> None:
     assert judged([], [], [(3.0, KEY)]) == []
     assert judged([], [], [(0.5, KEY)]) != []
 

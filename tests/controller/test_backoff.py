@@ -43,7 +43,7 @@ def test_another_effect_of_the_same_preview_and_other_previews_do_not_wait() -> 
     assert backoff.next(8, NOW) is None
 
 
-def test_what_nobody_wants_any_more_is_forgotten() -> None:
+def test_failures_of_actions_that_are_no_longer_planned_are_forgotten() -> None:
     backoff = Backoff()
     backoff.record([Done(tell(n), error=Doubt("x")) for n in (1, 2)], NOW)
     backoff.forget(8, ())
@@ -77,13 +77,13 @@ def test_comment_on_a_removal_that_cannot_be_written_waits() -> None:
     [Limited("wait", after=60.0), FixConfiguration("archived"), FixCredentials("no permission")],
     ids=["a rate limit", "an archived repository", "a token without the permission"],
 )
-def test_what_concerns_everybody_is_no_failure_of_one_preview(error: GreenroomError) -> None:
+def test_an_error_that_concerns_all_previews_is_not_a_failure_of_one(error: GreenroomError) -> None:
     backoff = Backoff()
     assert backoff.record([Done(tell(), error=error)], NOW) == [error]
     assert backoff.wait(tell(), NOW) == 0
 
 
-def test_without_the_place_of_the_one_writer_no_preview_has_failed() -> None:
+def test_losing_the_lease_is_not_a_failure_of_a_preview() -> None:
     lost = Doubt("This instance does not hold the Lease.")
     assert Backoff().record([Done(tell(), error=lost, shared=True)], NOW) == [lost]
 
@@ -96,7 +96,7 @@ def test_a_write_that_is_not_allowed_is_one_previews_own_while_others_succeed() 
     assert backoff.record([Done(tell(2), error=error)], later) == [error], "the token may have lost it since"
 
 
-def test_an_other_side_that_answers_nobody_is_away() -> None:
+def test_failures_of_all_previews_mean_that_the_other_side_is_down() -> None:
     backoff, away = Backoff(), RetryLater("GitHub answered 500.")
     assert backoff.record([Done(tell(1), error=away)], NOW) == []
     assert backoff.record([Done(tell(1), error=away), Done(tell(2))], NOW) == []

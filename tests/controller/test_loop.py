@@ -201,7 +201,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_first_hint_does_not_wait() -> None:
+async def test_a_burst_of_webhooks_is_one_pass_until_the_distance_is_over_and_the_first_does_not_wait() -> None:
     passes = Passes()
     passes.loop.keep({"shop"})
     await passes.seen(1)
@@ -219,7 +219,7 @@ async def test_storm_of_hints_is_one_pass_until_the_distance_is_over_and_the_fir
     await passes.loop.stop()
 
 
-async def test_what_happens_here_is_looked_at_at_once_and_a_storm_of_it_keeps_the_distance() -> None:
+async def test_a_local_change_starts_a_pass_at_once_and_a_burst_keeps_the_distance() -> None:
     passes = Passes()
     passes.distance = 1000.0
     passes.loop.keep({"shop"})

@@ -20,7 +20,7 @@ def seen(promises: Promises, found: Facts) -> None:
     promises.seen(found, decide(found, PLATFORM, REPOSITORY, NOW))
 
 
-def test_the_history_says_who_was_told_to_wait_last() -> None:
+def test_promises_are_restored_from_the_history() -> None:
     promises = Promises()
     newest_first = [
         event(1, "told", 1),
@@ -34,7 +34,7 @@ def test_the_history_says_who_was_told_to_wait_last() -> None:
     assert promises.of(999) == frozenset()
 
 
-def test_who_starts_is_looked_for_no_more() -> None:
+def test_a_preview_that_started_is_no_open_promise() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True), pull_request(2)))
     assert promises.of(identity().repository_id) == {1}
@@ -42,10 +42,10 @@ def test_who_starts_is_looked_for_no_more() -> None:
     assert promises.of(identity().repository_id) == frozenset()
 
 
-def test_a_pull_request_that_github_does_not_show_is_given_up() -> None:
+def test_greenroom_stops_looking_for_a_pull_request_that_github_does_not_show() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True)))
-    hidden = facts(confirmed={1: "GitHub answered 404."}, told_to_wait=frozenset({1}), hidden=frozenset({1}))
+    hidden = facts(confirmed={1: "GitHub answered 404."}, promised=frozenset({1}), hidden=frozenset({1}))
     for tries in range(TRIES):
         assert promises.of(identity().repository_id) == {1}, tries
         seen(promises, hidden)
@@ -55,7 +55,7 @@ def test_a_pull_request_that_github_does_not_show_is_given_up() -> None:
 def test_a_pull_request_that_closes_while_github_answers_with_errors_is_looked_for_until_it_is_read() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True)))
-    unread = facts(confirmed={1: "GitHub answered 502."}, told_to_wait=frozenset({1}))
+    unread = facts(confirmed={1: "GitHub answered 502."}, promised=frozenset({1}))
     for _ in range(UNREAD_TRIES - 1):
         seen(promises, unread)
     assert promises.of(identity().repository_id) == {1}

@@ -25,7 +25,7 @@ from builders import (
     row,
     without_label,
 )
-from greenroom.core import text
+from greenroom.core import reasons, text
 from greenroom.core.actions import Tell
 from greenroom.core.comment import Key, Signer, visible
 from greenroom.core.decision import decide
@@ -42,7 +42,7 @@ from greenroom.core.model import (
     RowSet,
 )
 from greenroom.core.rows import Row
-from greenroom.core.status import Status
+from greenroom.core.status import Stage, Status, User
 from greenroom.core.told import comment_text
 
 SIGNER = Signer("github.com", "test", Key("new", b"new secret"), (Key("old", b"old secret"),))
@@ -281,3 +281,15 @@ def test_strangers_words_in_a_reason_are_words(written: str, shown: str) -> None
 @given(st.text(alphabet="`<!->[]()@#1 agh:/", max_size=40))
 def test_no_sentence_opens_a_second_block(written: str) -> None:
     assert "<!--" not in text.markdown(f"It says {written}<!-- greenroom:1")
+
+
+@pytest.mark.parametrize(("private", "linked"), [(False, False), (True, True)])
+def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(private: bool, linked: bool) -> None:
+    """Nobody rewrites it when that repository becomes private later."""
+    user = User("storefront#3", "https://github.example.com/acme/storefront/pull/3", private=False)
+    gone = Status(
+        identity(1), "shop#1", "shop", "acme/shop", "", "ada", "", Stage.REMOVED, reasons.ready(), used_by=(user,)
+    )
+    text = comment_text(gone, PLATFORM, private)
+    assert "storefront#3" in text.replace("\u200b", "").replace("\\", "")
+    assert ("acme/storefront" in text) is linked

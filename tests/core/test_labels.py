@@ -30,7 +30,7 @@ def decided(found: Facts, platform: Platform = ON) -> Decision:
     return decide(found, platform, REPOSITORY, NOW)
 
 
-def test_a_label_is_the_same_in_every_case() -> None:
+def test_label_names_are_case_insensitive() -> None:
     assert labels.same("Preview-Keep", "preview-keep")
     assert labels.carries({"bug", "PREVIEW"}, "preview")
     assert not labels.carries({"previews"}, "preview")
@@ -44,13 +44,13 @@ def test_a_pull_request_labeled_in_capitals_gets_a_preview() -> None:
     assert decided(facts(asked)).statuses[identity(1)].stage is Stage.STARTING
 
 
-def test_the_keep_label_keeps_in_capitals() -> None:
+def test_the_keep_label_in_capitals_keeps_the_preview() -> None:
     old = replace(row(1), created=NOW - timedelta(days=9), head_since=NOW - timedelta(days=9))
     quiet = pull_request(1, labels=frozenset({"preview", "Preview-Keep"}), label_events=())
     assert expiry(quiet, old, replace(LIFETIME, max_age=None), Memory(), ME, NOW).at is None
 
 
-def test_the_sleep_label_puts_to_sleep_in_capitals() -> None:
+def test_the_sleep_label_in_capitals_puts_the_preview_to_sleep() -> None:
     made = Machine({1: pull_request(1, labels=frozenset({"preview", "PREVIEW-SLEEP"}))}, platform=ON)
     made.settle()
     assert made.holds.sets[7].rows[1].asleep
@@ -61,7 +61,7 @@ def test_a_label_put_on_in_capitals_is_activity() -> None:
     assert last_activity(pull_request(1, label_events=(event,)), row(1), ME) == NOW
 
 
-def test_a_label_taken_off_in_capitals_lets_the_preview_go() -> None:
+def test_a_label_taken_off_in_capitals_removes_the_preview() -> None:
     off = LabelEvent("PREVIEW", False, ADA, NOW - timedelta(minutes=1))
     on = LabelEvent("Preview", True, ADA, NOW - timedelta(hours=1))
     gone = pull_request(1, labels=frozenset(), label_events=(on, off))
@@ -87,7 +87,7 @@ def test_another_case_of_the_label_in_the_configuration_holds_nothing(configured
     assert made.decision().statuses[identity(1)].stage is Stage.READY
 
 
-def test_everything_is_asked_for_a_label_in_capitals() -> None:
+def test_all_reads_are_made_for_a_label_in_capitals() -> None:
     event = LabelEvent("Preview", True, ADA, NOW)
     found = facts(pull_request(1, labels=frozenset({"Preview"}), label_events=(event,)), holds=observed(1))
     assert questions.askers(found, ON, REPOSITORY) == ("ada",)
@@ -105,7 +105,7 @@ def test_an_expired_label_is_taken_off_as_github_spells_it() -> None:
     assert [a.label for a in made.settle() if isinstance(a, TakeLabelOff)] == ["PreView"]
 
 
-def test_a_bot_is_listed_in_every_case() -> None:
+def test_bot_logins_are_case_insensitive() -> None:
     bot = Actor("renovate[bot]", Kind.BOT)
     event = LabelEvent("preview", True, bot, NOW - timedelta(hours=1))
     platform = replace(ON, policy=Policy(bots=frozenset({"Renovate[bot]"})))

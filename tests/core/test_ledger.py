@@ -135,7 +135,7 @@ def test_each_cause_of_removal_has_a_limit_of_its_own(cause: Cause) -> None:
     assert [a for a in made.decision().actions if isinstance(a, Withdraw)]
 
 
-def test_what_is_held_does_not_expire() -> None:
+def test_a_held_preview_does_not_expire() -> None:
     made = settled(1)
     made.platform = replace(PLATFORM, label="review")
     for _ in range(10):

@@ -34,7 +34,7 @@ def test_repository_that_is_another_one_at_github_is_called_by_its_id_too() -> N
     assert left(of(3, 1), PLATFORM, {}) == (), "GitHub's id was not read yet"
 
 
-def test_two_that_left_under_one_name_are_told_apart() -> None:
+def test_two_repositories_that_left_under_one_name_get_different_names() -> None:
     holds = both(of(3, 1), of(7, 1))
     names = [r.name for r in left(holds, EMPTY, {})]
     assert names == ["shop@3", "shop@7"]

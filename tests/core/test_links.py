@@ -177,14 +177,14 @@ def test_the_later_choice_counts_once_its_preview_appears() -> None:
     assert (moved.name, moved.why, moved.wanted) == ("payments#99", "grace chose it", 0)
 
 
-def test_a_chosen_preview_that_goes_falls_back_and_not_to_an_earlier_choice() -> None:
+def test_a_link_whose_chosen_preview_is_removed_does_not_return_to_an_earlier_choice() -> None:
     there = found(seeker(choices=LATER), row("payments", 17), row("payments", 99))
     gone = found(seeker(choices=LATER, known=(there,)), row("payments", 17))
     assert (gone.name, gone.wanted, gone.why) == ("staging", 99, NOT_YET)
     assert found(seeker(choices=LATER, known=(gone,)), row("payments", 17)) == gone
 
 
-def test_the_link_that_was_kept_falls_back_when_its_own_preview_goes() -> None:
+def test_a_kept_link_falls_back_when_its_own_preview_is_removed() -> None:
     kept = found(
         seeker(choices=LATER, known=(found(seeker(choices=CHOSEN), row("payments", 17)),)), row("payments", 17)
     )

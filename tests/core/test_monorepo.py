@@ -67,7 +67,7 @@ def test_the_base_branch_moves_on_and_the_preview_does_not_until_the_next_push()
     assert after.versions[1].sha == sha(1, 78)
 
 
-def test_paths_that_are_configured_anew_count_at_once_for_the_same_head() -> None:
+def test_changed_paths_in_the_configuration_apply_at_once_to_the_same_head() -> None:
     pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
     web, api = references(REPOSITORY, pull)
     images = {web: Present(digest("w")), api: Present(digest("a"))}

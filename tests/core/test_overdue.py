@@ -37,7 +37,7 @@ def after_a_rename(platform: object, days: float) -> Machine:
     return made
 
 
-def test_what_is_held_does_not_expire() -> None:
+def test_a_held_preview_does_not_expire() -> None:
     made = after_a_rename(AGED, 200)
     assert made.living == {1}
     assert held(made).hold
@@ -61,7 +61,7 @@ def test_a_preview_of_a_repository_that_left_the_catalog_is_overdue_by_its_age()
     assert (status.reason.code, status.overdue) == ("not-in-catalogue", True)
 
 
-def test_what_is_not_held_is_never_overdue() -> None:
+def test_a_preview_that_is_not_held_is_never_overdue() -> None:
     made = Machine({1: pull_request(1)}, platform=AGED)
     made.settle()
     made.pass_time(31 * DAY)

@@ -47,18 +47,18 @@ def test_the_comment_says_that_the_present_version_keeps_running_and_that_pushes
     status = decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     said = comment_text(status, PLATFORM, private=True)
     assert cause in said.replace("\u200b", "").replace("\\", "")
-    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+    assert f"The current version, {sha(1)[:7]}, keeps running. New commits are not deployed." in said
     assert "to get a preview" not in said
 
 
-def test_what_does_not_run_is_not_said_to_run() -> None:
+def test_a_preview_that_does_not_run_is_not_reported_as_running() -> None:
     failed = preview(1, health=Health.FAILED)
     failed = replace(failed, services=tuple(replace(s, ready=False) for s in failed.services))
     holds = replace(observed(1), previews={identity(1): failed})
     status = decide(facts(pull_request(1, draft=True), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     said = comment_text(status, PLATFORM, private=True)
     assert "keeps running" not in said
-    assert "What is deployed stays as it is. New commits wait." in said
+    assert "The preview stays as it is. New commits are not deployed." in said
 
 
 def test_a_held_preview_says_that_new_commits_wait() -> None:
@@ -66,10 +66,10 @@ def test_a_held_preview_says_that_new_commits_wait() -> None:
     found = facts(gone, holds=observed(1), confirmed={1: confirmation(gone)})
     said = comment_text(decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)], PLATFORM, private=True)
     assert "### Preview held" in said
-    assert f"The present version, {sha(1)[:7]}, keeps running. New commits wait." in said
+    assert f"The current version, {sha(1)[:7]}, keeps running. New commits are not deployed." in said
 
 
-def test_a_draft_without_a_preview_is_told_how_to_get_one() -> None:
+def test_the_comment_on_a_draft_says_how_to_get_a_preview() -> None:
     status = decide(facts(pull_request(1, draft=True)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     assert str(status.reason) == "The pull request is a draft. Mark it ready for review to get a preview."
 
@@ -79,7 +79,7 @@ def test_a_draft_without_a_preview_is_told_how_to_get_one() -> None:
 
 def without_start(found: PullRequest, **more: Any) -> Decision:
     """A pass over a pull request that the list leaves out, whose comment says that its preview will come."""
-    waits = facts(confirmed={1: confirmation(found)}, told_to_wait=frozenset({1}))
+    waits = facts(confirmed={1: confirmation(found)}, promised=frozenset({1}))
     return decide(replace(waits, **more), PLATFORM, REPOSITORY, NOW)
 
 
@@ -99,13 +99,13 @@ CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
         (State.MERGED, "The pull request was merged by ada. No preview was started."),
     ],
 )
-def test_a_pull_request_that_is_closed_before_its_preview_started_is_told_so(state: State, sentence: str) -> None:
+def test_the_comment_on_a_pull_request_closed_before_its_preview_started_says_so(state: State, sentence: str) -> None:
     text = said(without_start(replace(CLOSED, state=state)))
     assert text.startswith(f"### No preview\n\n{sentence}")
     assert "starts by itself" not in text
 
 
-def test_a_pull_request_that_was_told_so_is_told_no_more() -> None:
+def test_a_comment_that_says_so_already_is_not_written_again() -> None:
     told = without_start(CLOSED)
     after = replace(CLOSED, comment=Comment(5, f"<!-- greenroom:1 -->\n{said(told)}"))
     assert without_start(after).actions == ()
@@ -118,21 +118,21 @@ def test_a_pull_request_that_was_told_so_is_told_no_more() -> None:
         {"confirmed": {1: "GitHub answered 502."}},
         {"confirmed": {}},
         {"confirmed": {1: confirmation(replace(CLOSED, state=State.OPEN))}},
-        {"confirmed": {1: confirmation(without_label(1))}},
+        {"confirmed": {1: confirmation(replace(without_label(1), comment=CLOSED.comment))}},
         {"confirmed": {1: confirmation(CLOSED, NOW - timedelta(minutes=1))}},
     ],
     ids=["stale", "not answered", "not read", "open after all", "open and unlabeled", "older than the list"],
 )
-def test_doubt_tells_nobody_that_a_pull_request_is_closed(more: dict[str, Any]) -> None:
+def test_doubt_reports_no_pull_request_as_closed(more: dict[str, Any]) -> None:
     assert without_start(CLOSED, **more).actions == ()
 
 
-def test_what_was_told_to_wait_is_read_by_its_number_once_the_list_leaves_it_out() -> None:
-    found = facts(pull_request(2), told_to_wait=frozenset({1, 2}))
+def test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number() -> None:
+    found = facts(pull_request(2), promised=frozenset({1, 2}))
     assert questions.numbers(found, PLATFORM) == (1,)
 
 
-def test_what_people_chose_outlives_the_closing_of_what_never_started() -> None:
+def test_choices_survive_when_a_pull_request_closes_before_its_preview_starts() -> None:
     memory = Memory(choices=(Choice("payments", "17", "ada", 5),), heard=5)
     decision = without_start(CLOSED, blocks={1: Block(3, memory)})
     assert [a.memory for a in decision.actions if isinstance(a, Tell)] == [memory]

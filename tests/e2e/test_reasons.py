@@ -36,7 +36,7 @@ def test_a_tag_that_moves_is_told_and_not_followed(scene: Scene) -> None:
     head = scene.github.do(lambda w: w.pull_request("shop/payments", pull.number).head_sha)
     other = scene.payments.commit("moves-other", "9")
     scene.payments.build(other, tag=head)
-    pull.says("means another image")
+    pull.says("points to another image")
     pull.answers("2", 5)
 
 

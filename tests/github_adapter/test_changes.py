@@ -102,7 +102,7 @@ async def test_label_that_a_lagging_replica_still_shows_confirms_nothing() -> No
         assert (await github.pull_request("acme/shop", 1, "preview")).label_since == made
 
 
-async def test_merge_commit_of_an_earlier_head_is_none() -> None:
+async def test_merge_commit_of_an_earlier_head_is_ignored() -> None:
     """GitHub may still show it while it computes that of the head: its image is not this version."""
     lagging = {**node(1), "headRefOid": OTHER}
     found = await read(list_answer(lagging, node(2)))

@@ -127,7 +127,7 @@ async def test_a_heavy_repository_stops_none_of_the_nine_that_shared_its_query(f
         assert all(isinstance(f, Listing) for f in found.values())
 
 
-async def test_a_page_in_the_middle_that_is_too_heavy_goes_on_where_it_stopped() -> None:
+async def test_a_page_in_the_middle_that_is_too_heavy_continues_at_the_same_cursor() -> None:
     def answered(world: World) -> None:
         if not world.faults.fired:
             world.faults.on("bad-gateway", path=SLUG, times=2)

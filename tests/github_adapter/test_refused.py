@@ -43,8 +43,8 @@ async def test_comment_that_is_too_long_is_refused_with_githubs_reason() -> None
     [
         (b'{"message": "This issue was deleted"}', "This issue was deleted"),
         (b'{"message": "Validation Failed", "errors": ["odd"]}', "Validation Failed"),
-        (b'["odd"]', "it gives no reason"),
-        (b"<html>", "it gives no reason"),
+        (b'["odd"]', "no reason given"),
+        (b"<html>", "no reason given"),
     ],
 )
 def test_write_to_what_is_gone_is_refused_whatever_the_answer_looks_like(body: bytes, words: str) -> None:
@@ -53,7 +53,7 @@ def test_write_to_what_is_gone_is_refused_whatever_the_answer_looks_like(body: b
         _check("POST", "https://api.github.com/repos/acme/shop/issues/1/comments", answer)
 
 
-async def test_hidden_pull_request_is_told_from_a_hidden_repository_and_from_another_one() -> None:
+async def test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one() -> None:
     async with adapter() as (world, github):
         world.open_pull_request("acme/shop", head="one", sha=SHA, by="ada")
         repository = world.repository("acme/shop")

@@ -116,7 +116,7 @@ def test_only_a_newline_ends_a_line(end: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ["\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
-def test_control_characters_and_line_separators_are_no_spaces_of_a_command(odd: str) -> None:
+def test_control_characters_and_line_separators_do_not_separate_words_of_a_command(odd: str) -> None:
     """Nobody sees them, so nobody meant them: such a line is answered as an unknown command and does nothing."""
     assert said(f"{odd}{COMMAND}") == ""
     for line in (f"/preview{odd}use payments#17", f"/preview use{odd}payments#17", f"{COMMAND}{odd}"):

@@ -154,8 +154,8 @@ async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone
     ("key", "value", "words"),
     [
         ("title", 5, "title is a number instead of a string"),
-        ("headRefOid", "main; rm -rf /", "headRefOid is another text instead of a commit's 40 digits"),
-        ("updatedAt", "2026-03-02T09:00:00", "updatedAt is another text instead of a time with its zone"),
+        ("headRefOid", "main; rm -rf /", "headRefOid is a different string instead of a commit's 40 digits"),
+        ("updatedAt", "2026-03-02T09:00:00", "updatedAt is a different string instead of a time with its zone"),
         ("labels", [], "labels is a list instead of an object"),
         ("isDraft", None, "isDraft is null instead of true or false"),
     ],

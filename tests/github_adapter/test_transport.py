@@ -106,15 +106,15 @@ async def test_errors_of_an_unknown_shape_are_doubt(errors: object) -> None:
 
 
 @pytest.mark.parametrize(("status", "slow"), [(500, False), (502, True), (503, False), (504, True)])
-async def test_github_that_ended_a_request_is_told_from_github_that_failed(status: int, slow: bool) -> None:
+async def test_a_timeout_at_github_is_distinguished_from_a_failure(status: int, slow: bool) -> None:
     with pytest.raises(RetryLater) as refused:
         await answering(status, {}).get("/user")
     assert isinstance(refused.value, TooSlow) == slow
 
 
-async def test_pages_that_lead_in_a_circle_are_doubt() -> None:
+async def test_pages_that_point_back_to_an_earlier_page_are_doubt() -> None:
     link = {"link": '<https://github.example.com/api/v3/items?page=2>; rel="next"'}
-    with pytest.raises(Doubt, match="lead in a circle"):
+    with pytest.raises(Doubt, match="point back to an earlier page"):
         _ = [item async for item in answering(200, link, [1]).pages("/items")]
 
 

@@ -145,7 +145,7 @@ async def test_a_push_on_a_full_disk_leaves_the_old_version_and_goes_on_when_the
             found = await in_trouble(engine)
             assert found.startswith(("The disk is full: ", "The disk is full, so this failed: "))
             assert found.endswith("Free some space.")
-            assert (await seen(engine)).fix == "Nothing needs to be pushed; Greenroom tries again every few seconds."
+            assert (await seen(engine)).fix == "No push is needed. Greenroom tries again every few seconds."
         assert (await get(engine)).json()["release"] == "1"
         disk.empty()
         await loop.serve(shop.row(second))
@@ -201,7 +201,7 @@ async def test_a_removal_makes_room_by_what_the_preview_itself_wrote(small: tupl
         assert (await engine.receipt(IDENTITY)).clean
 
 
-async def test_a_crash_on_a_full_disk_is_mended_when_there_is_room(small: tuple[Workshop, Disk]) -> None:
+async def test_a_crash_on_a_full_disk_is_fixed_once_there_is_space(small: tuple[Workshop, Disk]) -> None:
     shop, disk = small
     sha = shop.commit("1", extra=QUIET)
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:

@@ -128,7 +128,7 @@ async def test_the_close_code_of_the_page_reaches_the_process(front: tuple[str, 
             assert await closed_with.get() == (code, "bye")
 
 
-async def test_a_process_that_refuses_is_heard_in_its_own_words(front: tuple[str, Proxy]) -> None:
+async def test_the_answer_of_a_process_that_refuses_is_forwarded(front: tuple[str, Proxy]) -> None:
     address, _ = front
     request = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "host": HOST}
     request["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -138,7 +138,7 @@ async def test_a_process_that_refuses_is_heard_in_its_own_words(front: tuple[str
         assert answer.headers["www-authenticate"] == "Basic"
 
 
-async def test_a_process_that_ends_without_a_word_ends_the_connection(front: tuple[str, Proxy]) -> None:
+async def test_a_process_that_ends_without_a_close_frame_ends_the_connection(front: tuple[str, Proxy]) -> None:
     address, _ = front
     async with connected(f"{address}/die") as socket:
         with pytest.raises(WebSocketNetworkError):

@@ -60,7 +60,7 @@ async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(
             "There is no checkout of acme/shop here."
             " Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
         )
-        assert found.fix == "Nothing needs to be pushed; it is tried again when Greenroom starts again."
+        assert found.fix == "No push is needed. Greenroom tries again when it restarts."
     async with LocalEngine(shop.settings, quiet) as engine:
         found = await wait(engine, Health.READY, sha)
         assert (found.why, found.fix) == ("", "")

@@ -247,7 +247,7 @@ async def test_a_draft_again_keeps_running_and_says_that_pushes_wait(story: Stor
     story.images.push("shop/web", sha("next"))
     await story.passes(3)
     assert story.living == {number}
-    said = f"The pull request is a draft. The present version, {sha('feature')[:7]}, keeps running. New commits wait."
+    said = f"The pull request is a draft. The current version, {sha('feature')[:7]}, keeps running. New commits are not deployed."
     assert said in story.comment(number)
     story.world.ready_for_review(SLUG, number, "ada")
     await story.passes(3)
@@ -261,7 +261,7 @@ async def test_a_labeler_who_loses_write_access_stops_pushes_and_the_comment_say
     story.world.collaborator(SLUG, "ada", "read")
     await story.passes(3)
     assert story.living == {number}
-    assert "keeps running. New commits wait." in story.comment(number)
+    assert "keeps running. New commits are not deployed." in story.comment(number)
 
 
 async def test_a_queue_that_moves_rewrites_no_comment_of_those_who_wait(story: Story) -> None:

@@ -333,7 +333,7 @@ async def test_a_public_comment_leads_to_no_private_repository(two: Two) -> None
     assert "Used by another preview." in two.comment(PAY, pay)
 
 
-async def test_a_repository_that_becomes_private_while_its_preview_waits_is_linked_to_no_more(two: Two) -> None:
+async def test_a_repository_that_becomes_private_while_its_preview_waits_is_no_longer_linked(two: Two) -> None:
     """The public pull request's comment said "Used by [shop#1](…)", and went on saying so."""
     for slug in (SLUG, PAY):
         two.world.repository(slug).private = False

@@ -58,7 +58,7 @@ async def test_comment_that_github_refuses_is_tried_less_and_less_often(story: S
     assert all(wait is not None and 1 < wait <= 2 for wait in waits[2:]), "the next look is when it is due, no earlier"
 
 
-async def test_removal_that_cannot_be_commented_is_concluded(story: Story) -> None:
+async def test_removal_that_cannot_be_commented_is_completed(story: Story) -> None:
     locked, other = story.labelled("one"), story.labelled("two")
     await story.passes(4)
     before = story.comment(locked)
@@ -110,7 +110,7 @@ async def test_expiry_counts_from_the_warning_that_was_delivered(story: Story) -
     assert story.living == set()
 
 
-async def test_conversation_locked_after_the_warning_holds_too(story: Story) -> None:
+async def test_a_conversation_locked_after_the_warning_holds_the_preview(story: Story) -> None:
     """The decision is written down before the label is taken off; where that is refused, the label stays."""
     number = story.labelled()
     await story.passes(3)
@@ -199,7 +199,7 @@ async def test_what_is_left_of_one_preview_does_not_slow_down_the_others(story: 
     assert story.living == {other}
 
 
-async def test_preview_that_does_not_go_is_waited_for_alone(story: Story) -> None:
+async def test_a_preview_that_cannot_be_removed_delays_no_other(story: Story) -> None:
     gone, other = story.labelled("one"), story.labelled("two")
     await story.passes(4)
     story.engine.stuck = frozenset({gone})
@@ -239,7 +239,7 @@ async def test_pull_request_that_github_no_longer_shows_is_held_until_a_person_r
     assert nobody_is_alarmed(story)
 
 
-async def test_hidden_pull_request_that_comes_back_runs_on_and_its_release_is_over(story: Story) -> None:
+async def test_hidden_pull_request_that_comes_back_keeps_its_preview_and_ends_the_release(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)
     story.world.pull_request(SLUG, number).hidden = True
@@ -274,7 +274,7 @@ async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Stor
     await story.passes(3)
     loop: Any = SimpleNamespace(wake=lambda name: None)
     control = Control(story.controller(), loop)
-    with pytest.raises(Failed, match=r"^shop#77: Greenroom knows no such preview"):
+    with pytest.raises(Failed, match=r"^shop#77: no such preview"):
         await control.release(["shop#77"], "grace", {})
     with pytest.raises(Failed, match=r"^shop#1: not held"):
         await control.release(["shop#1"], "grace", {})

@@ -80,7 +80,7 @@ async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None
 # --- a write is believed when it is read back ---
 
 
-async def test_removal_whose_comment_was_answered_and_not_applied_is_told_again(story: Story) -> None:
+async def test_removal_comment_that_was_not_applied_is_written_again(story: Story) -> None:
     number = story.labelled()
     await story.passes(4)
     story.world.close(SLUG, number, "ada")
@@ -112,7 +112,7 @@ async def test_removal_stays_open_until_its_comment_is_read_back(story: Story) -
     assert "### Preview removed" in story.comment(number)
 
 
-async def test_removal_whose_comment_is_never_read_back_is_concluded_after_a_few_edits(story: Story) -> None:
+async def test_removal_whose_comment_is_never_read_back_is_completed_after_a_few_edits(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote")
     number = story.labelled()
@@ -129,7 +129,7 @@ async def test_removal_whose_comment_is_never_read_back_is_concluded_after_a_few
     assert story.world.faults.fired["ignored-write"] == TRIES
 
 
-async def test_comment_that_was_answered_and_not_applied_is_written_again_by_a_later_pass(story: Story) -> None:
+async def test_comment_that_was_not_applied_is_written_again_by_a_later_pass(story: Story) -> None:
     number = story.labelled()
     await story.passes(4)
     story.world.faults.on("ignored-write", times=1, path="/issues/comments/")

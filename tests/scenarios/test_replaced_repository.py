@@ -86,7 +86,7 @@ async def test_previews_of_a_recreated_repository_are_held_and_can_be_released(s
     assert story.errors == []
 
 
-async def test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_the_new_one(story: Story) -> None:
+async def test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one(story: Story) -> None:
     old, _ = await recreated(story)
     first = story.pull_request("first")
     await everything(story, 2)
@@ -98,7 +98,7 @@ async def test_removal_in_a_former_repository_is_not_told_on_a_pull_request_of_t
     assert story.world.pull_request(SLUG, first).comments == []
 
 
-async def test_places_that_a_former_repository_takes_are_shown(story: Story) -> None:
+async def test_previews_of_an_earlier_repository_are_listed(story: Story) -> None:
     story.configure(limits=Limits(2, 2, 2))
     old, _ = await recreated(story)
     await everything(story, 2)
@@ -106,7 +106,7 @@ async def test_places_that_a_former_repository_takes_are_shown(story: Story) -> 
     assert taken == [f"shop@{old}#1", f"shop@{old}#2"]
 
 
-async def test_name_that_the_configuration_gives_to_another_repository_is_the_same(story: Story) -> None:
+async def test_a_name_given_to_another_repository_is_treated_the_same(story: Story) -> None:
     number = story.labelled()
     await story.passes(3)
     old = story.world.repository(SLUG).id

@@ -162,7 +162,7 @@ async def test_merge_commit_that_is_being_computed_is_not_a_conflict(story: Stor
     assert "### Preview ready" in story.comment(number)
 
 
-async def test_pull_request_labeled_after_main_moved_is_told_how_it_gets_its_image(story: Story) -> None:
+async def test_comment_says_how_to_get_the_image_after_main_moved(story: Story) -> None:
     merging(story)
     number = story.pull_request(image=False)
     build_merge_commit(story, number)

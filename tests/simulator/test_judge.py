@@ -74,7 +74,7 @@ async def test_an_answer_that_github_would_not_give_is_a_violation(status: int, 
 
 
 @pytest.mark.parametrize(("status", "body"), [(404, ERROR), (401, ERROR), (429, ERROR)])
-async def test_an_error_as_github_writes_it_is_none(status: int, body: object) -> None:
+async def test_an_error_as_github_writes_it_is_not_a_violation(status: int, body: object) -> None:
     assert await answered(status, body) == []
 
 

@@ -130,7 +130,7 @@ async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[As
         assert found.exit_code == 1
         assert found.stderr == "shop#1: not held, so nothing was released. Held now: shop#2.\n"
     unknown = await run(url, "release", "shop#2", "shop#77", "--yes")
-    assert unknown.stderr == "shop#77: Greenroom knows no such preview, so nothing was released. Held now: shop#2.\n"
+    assert unknown.stderr == "shop#77: no such preview, so nothing was released. Held now: shop#2.\n"
     assert loop.by == []
 
 
@@ -250,7 +250,7 @@ async def test_a_name_is_one_short_line(asked: tuple[Asked, str]) -> None:
     assert len(loop.by[0]) <= 100
 
 
-async def test_a_link_that_does_not_move_is_no_success(asked: tuple[Asked, str]) -> None:
+async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -> None:
     _, url = asked
     answer = await run(url, "use", "shop#1", "payments#99")
     assert answer.exit_code == 1

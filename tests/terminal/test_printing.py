@@ -112,6 +112,6 @@ def test_what_was_changed_by_hand_and_when_it_goes_is_told_whatever_else_goes_on
 def test_without_a_chart_none_is_named() -> None:
     rolled = {"rolled": [{"preview": "shop#1", "chart": ""}, {"preview": "shop#2", "chart": "0.1.0"}]}
     assert printing.rolled(rolled).splitlines() == [
-        "shop#1: takes today's settings, and the images that its tags mean now",
-        "shop#2: takes chart 0.1.0 and today's settings, and the images that its tags mean now",
+        "shop#1: redeploys with the current settings and images",
+        "shop#2: redeploys with chart 0.1.0, the current settings and images",
     ]

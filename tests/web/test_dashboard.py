@@ -155,7 +155,7 @@ async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
     assert (reason.fix[:20] in page) is shown
 
 
-async def test_page_and_terminal_show_the_place_in_the_queue_that_no_comment_says() -> None:
+async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave_out() -> None:
     waits = replace(status(1, Stage.QUEUED), reason=reasons.queued(5, "of ada"), position=7, services=())
     one = client(waits)
     for path in ("/", "/previews/shop/1"):
@@ -174,9 +174,9 @@ async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() ->
     assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
     shown = [as_json(s) for s in problems_first(board.statuses.values())]
     first = printing.previews({"previews": shown}, None).splitlines()[0]
-    assert first.startswith("shop#2  held    Past its lifetime, and waits for a decision. The label")
+    assert first.startswith("shop#2  held    Past its lifetime; needs a decision. The label")
     page = (await client(late).get("/previews/shop/2")).text
-    assert "Past its lifetime, and waits for a decision." in page
+    assert "Past its lifetime; needs a decision." in page
 
 
 async def test_without_an_overdue_preview_the_count_is_zero() -> None:

@@ -268,9 +268,9 @@ class RowSets:
         raise RetryLater(f"The ApplicationSet {name} changes all the time; it is written a little later.", after=1.0)
 
     def _former(self, rows: RowSet) -> RowSet | None:
-        """Return the rows of a former repository of this name, whose ApplicationSet this one takes over.
+        """Return the rows of an earlier repository with this name, whose ApplicationSet this one takes over.
 
-        Raises `Failed` while something of it is left: its rows would be lost.
+        Raises `Failed` while any of its previews is left: taking over would lose its rows.
         """
         for other in self.known.values():
             if other.repository == rows.repository:
@@ -278,8 +278,8 @@ class RowSets:
                 if over and rows.generation > other.generation:
                     return other
                 raise Failed(
-                    f"The ApplicationSet of {rows.repository} holds rows of a repository that GitHub knew by another"
-                    f" id ({other.repository_id}, now {rows.repository_id}). Let its previews go with"
+                    f"The ApplicationSet of {rows.repository} still belongs to an earlier repository with that name"
+                    f" (GitHub's id {other.repository_id}, now {rows.repository_id}). Remove its previews with"
                     " `greenroom release`."
                 )
         return None

@@ -43,7 +43,7 @@ class Mirror:
 
     @property
     def plural(self) -> str:
-        """What it copies, as Kubernetes calls it: `pods`."""
+        """The resource's plural name in Kubernetes, such as `pods`."""
         return self._kind.plural
 
     def whole(self) -> dict[Key, Object]:

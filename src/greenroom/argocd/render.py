@@ -22,7 +22,7 @@ from greenroom.errors import FixConfiguration, Mistake
 RESTRICTIONS = (
     "No gate waits for an image: a preview starts before CI has pushed it, and fails until then.",
     "No gate asks who put the label on, nor whether the branch is in a fork: code of forks runs.",
-    "Argo CD compares the label's case: `Preview` is not `preview` there, while GitHub takes them for the same label.",
+    "Argo CD compares labels case-sensitively; GitHub does not. Spell `label:` exactly as the repository does.",
     "Argo CD deletes by itself, as soon as GitHub's list leaves a pull request out, for whatever reason.",
     "Images are tags, not digests; a tag that moves is followed at the next start of a pod.",
     "No lifetime, limits, sleep, incarnations, comments, receipts or history.",

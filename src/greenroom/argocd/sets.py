@@ -48,8 +48,8 @@ RESERVE = 10_000  # for the ledger of what goes, when nothing more fits
 SHARED = "shared"
 CANARY = "canary"
 RELEASE = "preview"
-"""Helm's release name of every preview. Without one Argo CD takes the Application's name, which may have 63 characters,
-and Helm refuses more than 53. https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-release-name"""
+"""Helm's release name of every preview. By default Argo CD uses the Application's name, which may have 63 characters;
+Helm rejects more than 53. https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-release-name"""
 SYNC = {"applicationsSync": "create-update"}
 
 

@@ -20,7 +20,7 @@ TEXT = "tag:yaml.org,2002:str"
 
 
 class Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, a value that does not fit its tag, and anchors that expand without end."""
+    """YAML loader that rejects duplicate keys, values that do not fit their tag, and anchors that expand too far."""
 
     def construct_document(self, node: yaml.Node) -> Any:
         """Construct a document whose size with all anchors expanded is bounded. Raises `yaml.YAMLError`."""
@@ -41,9 +41,9 @@ class Loader(yaml.SafeLoader):
 
 
 def _expanded(node: yaml.Node, known: dict[int, int], within: set[int]) -> int:
-    """Count the nodes of a document with each anchor repeated wherever it is used; a few hundred bytes can be billions.
+    """Count the nodes of a document with all anchors expanded; a few hundred bytes can become billions.
 
-    Counted before anything is constructed: merge keys (`<<`) copy what they name, and every later walk repeats it.
+    This runs before anything is constructed, because merge keys (`<<`) copy the nodes that they refer to.
     """
     if id(node) in known:
         return known[id(node)]
@@ -85,7 +85,7 @@ def documents(content: bytes, name: str) -> list[Any]:
         raise Unreadable(_not_yaml(name, error)) from None
     except RecursionError:
         raise Unreadable(Mistake(name, "", "is nested too deeply.", "Flatten it.")) from None
-    except Exception as error:  # whatever a loader trips over is a mistake in the file, never the end of who reads it
+    except Exception as error:  # any failure of the loader is a mistake in the file; it must not end the process
         raise Unreadable(unreadable(name, error)) from None
 
 

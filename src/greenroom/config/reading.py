@@ -1,4 +1,4 @@
-"""Bounded reads of files that somebody else may have replaced by a device, a pipe or something huge."""
+"""Bounded reads of files that may turn out to be a device, a pipe or huge."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 class NotRegular(OSError):
-    """A path that leads to a device, a pipe or a socket: reading it could block or never end."""
+    """The path is a device, a pipe or a socket: reading it could block or never end."""
 
 
 def regular(path: Path, limit: int) -> bytes:
-    """Return the first `limit` bytes and one more, if there are, of a regular file or a link to one.
+    """Return up to `limit` + 1 bytes of a regular file or a link to one.
 
-    Raises `OSError`; `NotRegular` for everything that is not a file with an end.
+    Raises `OSError`; `NotRegular` for anything else.
     """
-    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+    # O_NONBLOCK: opening a pipe without a writer would block forever.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISDIR(mode):
@@ -27,6 +27,6 @@ def regular(path: Path, limit: int) -> bytes:
 
 
 def stream(path: Path, limit: int) -> bytes:
-    """Return the first `limit` bytes and one more, if there are, of anything that can be read, also of a pipe."""
+    """Return up to `limit` + 1 bytes of anything readable, including a pipe."""
     with path.open("rb") as file:
         return file.read(limit + 1)

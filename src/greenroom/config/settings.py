@@ -59,7 +59,7 @@ class Secret:
         return "Secret(...)"
 
 
-MAX_SECRET = 65_536  # bytes; a private key has a few thousand
+MAX_SECRET = 65_536  # bytes; private keys have a few thousand
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Back-off for each preview: what failed for one is tried again later and later, and nothing else waits for it.
+"""Back-off for each preview: a failed effect is retried with growing pauses, and nothing else waits for it.
 
-A failure that concerns everybody (the token, a rate limit, GitHub away) is not kept here: it ends the pass.
-Losing what is kept (a restart) costs one try each, nothing else.
+A failure that concerns all previews (the token, a rate limit, a GitHub outage) has no back-off here: it ends the pass.
+Losing this state in a restart costs one extra try for each failure.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Backoff:
     _written: dict[int, datetime] = field(default_factory=dict)  # the last write that GitHub took, by repository id
 
     def wait(self, action: Action, now: datetime) -> float:
-        """Return the seconds until this action may be tried again; 0 when it may be now.
+        """Return the seconds until this action may be tried again; 0 when it may be tried now.
 
-        A removal that the engine has not finished never waits: a change in the engine starts a pass, which must look.
+        A removal never waits: a change in the engine triggers a pass, which must check whether the removal is done.
         """
         found = self._failures.get(_key(action))
         if found is None or found.left or isinstance(action, Remove):
@@ -54,7 +54,7 @@ class Backoff:
         return max(0.0, min(waits).total_seconds()) if waits else None
 
     def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
-        """Return the sentence why the last effect of this kind failed, at least `tries` times in a row; or nothing."""
+        """Return why effects of this kind failed at least `tries` times in a row; empty when they did not."""
         found = self._failures.get((identity, kind))
         return str(found.error) if found and found.count >= tries else ""
 
@@ -64,12 +64,12 @@ class Backoff:
         return found.left if found else ()
 
     def forget(self, repository_id: int, wanted: Sequence[Action]) -> None:
-        """Forget the failures of effects that nobody wants any more."""
+        """Forget the failures of effects that are no longer planned."""
         kept = {_key(a) for a in wanted}
         self._failures = {k: f for k, f in self._failures.items() if k[0].repository_id != repository_id or k in kept}
 
     def record(self, done: Sequence[Done], now: datetime) -> list[GreenroomError]:
-        """Remember what failed, and return the errors that concern everybody."""
+        """Record the failures, and return the errors that concern all previews."""
         for each in done:
             if _failed(each) is None:
                 self._failures.pop(_key(each.action), None)
@@ -90,10 +90,10 @@ class Backoff:
         return everybody
 
     def _of_everybody(self, identity: Identity, error: GreenroomError, since: datetime) -> bool:
-        """Say whether an error concerns everybody.
+        """Return whether an error concerns all previews.
 
-        A write that is not allowed may mean the token or this pull request. Another write of the repository that
-        GitHub took since says that it is not the token.
+        A forbidden write may be the fault of the token or of this pull request. If GitHub has accepted another write to
+        the repository since, it is not the token.
         """
         if isinstance(error, FixCredentials):
             written = self._written.get(identity.repository_id)
@@ -106,13 +106,13 @@ def _key(action: Action) -> Key:
 
 
 def _failed(done: Done) -> GreenroomError | None:
-    """Return what went wrong, also where something is left of a preview that was removed."""
+    """Return the error of an action; a removed preview of which something is left counts as failed."""
     if done.error is None and done.receipt and done.receipt.left:
         return Doubt(f"Something is left of it: {', '.join(done.receipt.left)}.")
     return done.error
 
 
 def _away(done: Sequence[Done]) -> bool:
-    """Say whether the other side seems to be away: it answered none of several previews, with no wait of its own."""
+    """Return whether the other side seems to be down: it failed for several previews and succeeded for none."""
     silent = {d.action.identity for d in done if isinstance(d.error, RetryLater) and d.error.after is None}
     return len(silent) > 1 and all(d.action.identity in silent for d in done)

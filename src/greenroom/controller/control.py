@@ -70,10 +70,7 @@ class Control:
         held = {s.name: s for s in board.statuses.values() if s.hold}
         known = {s.name for s in board.statuses.values()}
         if unknown := [n for n in names if n not in known]:
-            raise Failed(
-                f"{', '.join(unknown)}: Greenroom knows no such preview, so nothing was released."
-                f" Held now: {_listed(held)}."
-            )
+            raise Failed(f"{', '.join(unknown)}: no such preview, so nothing was released. Held now: {_listed(held)}.")
         if free := [n for n in names if n not in held]:
             raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {_listed(held)}.")
         if others := [n for n in names if held[n].hold != seen.get(n)]:
@@ -89,7 +86,7 @@ class Control:
         return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
 
     async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
-        """Let these previews take the present chart, settings and images of their tags before their next push."""
+        """Redeploy these previews with the current chart, settings and images, without waiting for their next push."""
         board, platform = self._reconciler.parts.board, self._reconciler.platform
         known = {s.name: s for s in board.statuses.values() if s.created}
         if unknown := [n for n in names if n not in known]:
@@ -105,8 +102,8 @@ class Control:
     async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
         """Point a service that this preview uses elsewhere, as `/preview use` does. Raises `Failed` with the reason.
 
-        `done` is False when our comment could not be written and read back yet: it is tried again. `waits` is True
-        when the target has no preview: the link stays as it is, at `now`, until there is one.
+        `done` is False while our comment could not be written and read back; Greenroom tries again. `waits` is True
+        when the target has no preview: until it has one, the link stays at `now`.
         """
         wish = commands.wish(text)
         if wish is None:
@@ -150,7 +147,7 @@ class Control:
 
 
 def _missing(wish: commands.Wish, identity: Identity, observed: Observed) -> dict[str, Any]:
-    """Whether the target has no preview yet, and where the link leads meanwhile (empty without a link)."""
+    """Return whether the target has no preview yet, and where the link leads until then; empty without a link."""
     waits = wish.to.isdecimal() and (wish.service, int(wish.to)) not in Neighbours.of(observed).targets
     row = observed.row(identity)
     now = next((k.name for k in row.links if k.target == wish.service), "") if row else ""

@@ -1,9 +1,9 @@
-"""Which reads are too old to act on: older than an earlier read, than a hint of GitHub's, or than our own last write.
+"""Detection of reads that are too old to act on: older than an earlier read, a webhook, or our own last write.
 
 GitHub answers from replicas that lag behind each other, behind its webhooks and behind our writes. The newest
-`updated_at` that was read of a pull request is its watermark, and what is below it is read again. A webhook's
-`updated_at` is no fact: such a bound is never beyond GitHub's clock and ends after an hour, so that a wrong one cannot
-stop a pull request for ever.
+`updated_at` read so far is the watermark of a pull request; Greenroom ignores an older answer and reads again. The
+`updated_at` of a webhook is not verified: it is capped at GitHub's clock and ends after an hour, so that a wrong one
+cannot block a pull request forever.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WAITS = (2.0, 10.0, 60.0)
 
 @dataclass(slots=True)
 class Freshness:
-    """The lower bounds of one running instance. After a restart the watermarks come back from the row sets (`keep`)."""
+    """Lower bounds of one running instance. After a restart, `keep` restores the watermarks from the row sets."""
 
     monotonic: Callable[[], float] = time.monotonic
     _hints: dict[Identity, tuple[datetime, float]] = field(default_factory=dict)
@@ -43,16 +43,16 @@ class Freshness:
             self._hints[identity] = (updated_at, self.monotonic())
 
     def wrote_comment(self, identity: Identity, comment_id: int, body: str) -> None:
-        """We wrote our comment, which has that id."""
+        """Remember the id and text of the comment that we just wrote."""
         self._comments[identity] = (body, self.monotonic())
         self._ids[identity] = comment_id
 
     def comment_id(self, identity: Identity) -> int | None:
-        """The id of our comment on this pull request, when we wrote it or the row set knows it."""
+        """Return the id of our comment on this pull request; None until we wrote it or read it from the row set."""
         return self._ids.get(identity)
 
     def keep_comments(self, repository_id: int, ids: Mapping[int, int]) -> None:
-        """These are our comments, as the row set knew them before the last start; what was written since counts."""
+        """Add the ids of our comments from the row set. Ids of comments written since the start take precedence."""
         self._ids = {Identity(repository_id, n): comment_id for n, comment_id in ids.items()} | self._ids
 
     def took_label_off(self, identity: Identity, label: str, at: datetime) -> None:
@@ -67,7 +67,7 @@ class Freshness:
         return self._comment_lags(pull_request) or self._label_lags(pull_request)
 
     def overtaken(self, pull_request: PullRequest) -> bool:
-        """Whether a later state than this read was read before, or a webhook spoke of one."""
+        """Return whether an earlier read or a webhook showed a later state than this read."""
         hint, mark = self._hints.get(pull_request.identity), self._marks.get(pull_request.identity)
         bounds = ([hint[0]] if hint else []) + ([mark[0].updated_at] if mark else [])
         return any(pull_request.updated_at < bound for bound in bounds)
@@ -75,8 +75,8 @@ class Freshness:
     def unseen(self, repository_id: int, seen: Collection[int]) -> bool:
         """Whether a webhook spoke of a pull request that this pass did not read: the list may lag behind.
 
-        Asked three times for each; after that the pull request is none of ours (closed, never labelled). Its hint stays
-        a bound for its hour all the same.
+        Each is asked for three times; after that the pull request does not concern us (closed, never labeled). Its hint
+        still stays a bound for an hour.
         """
         found = [
             i
@@ -88,7 +88,7 @@ class Freshness:
         return bool(found)
 
     def keep(self, repository_id: int, marks: Mapping[int, Watermark]) -> None:
-        """These marks were read of the repository's pull requests, now or before the last start."""
+        """Raise the watermarks of a repository to these, read in this pass or stored before the last start."""
         now = self.monotonic()
         for number, mark in marks.items():
             identity = Identity(repository_id, number)
@@ -101,11 +101,11 @@ class Freshness:
                 self._unseen.pop(identity, None)
 
     def marks(self, repository_id: int) -> dict[int, Watermark]:
-        """The watermarks of a repository, by number."""
+        """Return the watermarks of a repository, by number."""
         return {i.number: mark for i, (mark, _) in self._marks.items() if i.repository_id == repository_id}
 
     def cap(self, repository_id: int, now: datetime) -> None:
-        """Take a hint from GitHub's future for one of now: its sender's clock is wrong, or it is forged."""
+        """Lower hints from the future to now: the sender's clock is wrong, or the hint is forged."""
         for identity, (updated_at, since) in self._hints.items():
             if identity.repository_id == repository_id and updated_at > now + watermarks.AHEAD:
                 self._hints[identity] = (now, since)

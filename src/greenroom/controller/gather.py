@@ -47,7 +47,7 @@ class Lists:
 
     async def read(self, slug: str, followed: questions.Followed) -> Listing:
         """The whole list of one repository. Raises what GitHub's answer means."""
-        self._followed = followed  # of all repositories, so the last to ask knows best
+        self._followed = followed  # covers all repositories, so the latest one is the most current
         future = self._waiting.get(slug)
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
@@ -56,7 +56,7 @@ class Lists:
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:
-        """Read the lists that are waited for, group by group. A group that fails for all of GitHub ends the rest."""
+        """Read the requested lists, group by group. An error that concerns all of GitHub ends the remaining groups."""
         await asyncio.sleep(_BATCH_SECONDS)
         waiting, self._waiting = self._waiting, {}
         try:
@@ -103,7 +103,7 @@ async def gather(
     observed: Observed,
     platform: Platform,
     repository: Repository,
-    told_to_wait: frozenset[int] = frozenset(),
+    promised: frozenset[int] = frozenset(),
 ) -> Facts:
     """All facts of one pass. Raises `FixCredentials` and `FixConfiguration` about this repository.
 
@@ -116,7 +116,7 @@ async def gather(
     listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
     listing = replace(listing, pull_requests=listed)
     listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
-    facts = Facts(listing, observed, told_to_wait=told_to_wait)
+    facts = Facts(listing, observed, promised=promised)
     numbers = questions.numbers(facts, platform)
     asked_of = [(n, questions.label(n, facts, platform)) for n in numbers]
     answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))
@@ -147,7 +147,7 @@ async def gather(
 async def _with_files(
     github: GitHub, facts: Facts, platform: Platform, repository: Repository
 ) -> tuple[Listing, frozenset[int]]:
-    """Return the list with the changed files that it did not tell, and the pull requests whose files are in doubt."""
+    """Return the list with the changed files it lacked, and the pull requests whose files could not be read."""
     wanted = questions.files(facts, platform, repository)
     answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
     found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt | RetryLater)}
@@ -162,7 +162,7 @@ async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozen
     except Limited:
         raise
     except (Doubt, RetryLater) as error:
-        log.info("changed files are not known; they are read again", repository=slug, why=str(error))
+        log.info("changed files could not be read; trying again", repository=slug, why=str(error))
         return error
 
 
@@ -172,7 +172,7 @@ def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
 
 
 async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -> Confirmation:
-    """One pull request by its number, with our comment on it. Raises what GitHub's answer means."""
+    """Read one pull request by its number, with our comment on it. Raises what GitHub's answer means."""
     answer = await sources.github.pull_request(slug, number, label)
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
@@ -226,9 +226,10 @@ def _blocks(signer: Signer, listing: Listing, confirmed: Mapping[int, Confirmati
 
 
 def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
-    """The facts with their watermarks, and with the numbers of what is older than it should be.
+    """Return the facts with their watermarks and with the numbers of the stale pull requests.
 
-    The list and a read by number may come from different replicas, and a preview follows both: one old read is enough.
+    The list and a read by number may come from different replicas, and both can change a preview, so one stale read is
+    enough.
     """
     listing, rows = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
     freshness.cap(listing.repository_id, listing.read_at)

@@ -1,8 +1,8 @@
 """One keyed loop per repository: hints coalesce, errors back off by what they mean, a resync comes round by itself.
 
-Each pass reads the whole list of a repository, so a storm of hints must not become a storm of passes: hints keep a
-distance between passes, which grows as GitHub's budget shrinks. The first hint after a quiet time is acted on at once,
-and so are a few passes in a row that Greenroom itself has a reason for.
+Each pass reads the whole list of a repository, so a burst of webhooks must not become a burst of passes. Passes
+triggered by webhooks keep a distance, which grows as GitHub's rate limit runs low. The first one after a quiet period
+runs at once, and so do a few passes in a row that Greenroom itself triggers.
 Nothing that a pass raises ends the loop. Stopping waits for the pass that runs: no action is cut in half.
 """
 
@@ -27,15 +27,15 @@ Trouble = Callable[[str, str], None]
 DISTANCE = 1.0
 LONGEST_DISTANCE = 60.0
 STEPS = 8.0
-"""How many passes may follow each other at once when GitHub is not the reason: a removal takes four."""
+"""How many passes may follow each other without a distance when GitHub is not the reason. A removal takes four."""
 
 
 @dataclass(slots=True)
 class _Key:
     """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away.
 
-    `not_before` is what GitHub asked for itself; no wake is stronger. `begun` is when the last pass began, and `steps`
-    how many may follow it sooner than the distance.
+    `not_before` is what GitHub asked for; no wake overrides it. `begun` is when the last pass began, `steps` how many
+    passes may follow it sooner than the distance.
     """
 
     due: float
@@ -61,7 +61,7 @@ def back_off(error: Exception, failures: int) -> float:
 def spaced(remaining: int, limit: int) -> float:
     """Return the seconds between two passes of a repository: one with the whole budget left, two with half of it.
 
-    Each pass costs points of the hour's budget, which all repositories share. What is left must last until the reset.
+    All repositories share the hourly points that passes cost. The remaining points must last until the reset.
     """
     return min(LONGEST_DISTANCE, DISTANCE * max(1.0, limit / max(1, remaining)))
 
@@ -94,12 +94,12 @@ class Loop:
             self._tasks[new] = asyncio.create_task(supervised(f"passes over {new}", running), name=f"loop {new}")
 
     def hint(self, key: str) -> None:
-        """GitHub spoke of this key: look at it again, at a distance from its last pass. An unknown key is ignored."""
+        """Schedule a pass because of a webhook, at a distance from the last pass. Unknown keys are ignored."""
         if found := self._keys.get(key):
             self._pull(found, max(time.monotonic(), found.begun + self._distance()))
 
     def wake(self, key: str) -> None:
-        """Look at this key again now, because of something here; at a distance when that was often so. As `hint`."""
+        """Schedule a pass now because of a local change, or at a distance when there were many. Otherwise as `hint`."""
         if found := self._keys.get(key):
             self._pull(found, max(time.monotonic(), found.begun + self._distance() if found.steps < 1 else 0.0))
 
@@ -137,12 +137,12 @@ class Loop:
             key.due = self._next_resync()
             self._begin(key)
             again = await self._once(name, key)
-            if key.steps < 1:  # what does something in every pass keeps the distance, too
+            if key.steps < 1:  # a repository that acts in every pass must keep the distance, too
                 again = max(again, self._distance())
             key.due = min(key.due, time.monotonic() + again)  # read after the pass: a wake meanwhile pulled it nearer
 
     def _begin(self, key: _Key) -> None:
-        """Note that a pass begins. Each uses a step up, and each distance that passes brings one back."""
+        """Note that a pass begins. It uses up one step; each elapsed distance restores one."""
         now = time.monotonic()
         back = (now - key.begun) / self._distance() if self._distance() else STEPS
         key.steps, key.begun = min(STEPS, key.steps + back) - 1, now

@@ -1,6 +1,6 @@
-"""How often one comment may be edited: often at once, as people work, then once a minute: what flaps fills no limit.
+"""Rate limiter for edits of one comment: a burst, then one a minute, so that flapping cannot use up GitHub's limit.
 
-What all comments together may use is in `github/budget.py`.
+The limit on all comments together is in `github/content_budget.py`.
 """
 
 from __future__ import annotations

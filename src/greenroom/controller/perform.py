@@ -44,8 +44,8 @@ class Target:
 class Done:
     """An action that was performed, with the receipt if it asked for one; `error` when it failed.
 
-    `unread` is set while the comment that tells a removal was not read back: the seconds until it is looked at again.
-    `shared` says that no other action would have done: this instance is not the one writer.
+    `unread` is set while the comment on a removal has not been read back: the seconds until the next check. `shared`
+    means that every action would have failed: this instance is not the one writer.
     """
 
     action: Action
@@ -112,7 +112,7 @@ async def _tell(sources: Sources, target: Target, action: Tell) -> None:
     read = next((p for p in target.facts.listing.pull_requests if p.identity == action.identity), None)
     answer = target.facts.confirmed.get(action.identity.number)
     if read is None and isinstance(answer, Confirmation):
-        read = answer.pull_request  # it is closed, so no list shows it
+        read = answer.pull_request  # a closed pull request is in no list
     if read is None:
         raise Doubt(f"{action.identity} was not read, so its comment is not written.")
     await _write(sources, target, action.identity, read.comment, (action.text, action.memory))
@@ -126,10 +126,10 @@ async def _write(
     signer, github = sources.signer, sources.github
     marker = signer.marker(identity)
     comment_id = comment.id if comment else None
-    if comment_id is None:  # it may be there all the same: the list lags behind, or somebody deleted it
+    if comment_id is None:  # it may exist anyway (the list lags), or somebody deleted it
         body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
         comment_id = await github.write_comment(target.slug, identity.number, known, body, marker)
-        sources.freshness.wrote_comment(identity, comment_id, body)  # its second half may fail
+        sources.freshness.wrote_comment(identity, comment_id, body)  # before the second write, which may fail
     old = target.facts.blocks.get(identity.number)
     row = target.rows.rows.get(identity.number)
     block = Block(sequence=max(old.sequence if old else 0, row.sequence if row else 0) + 1, memory=memory)
@@ -149,19 +149,19 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
         return Done(action, receipt)
     try:
         return Done(action, receipt, unread=await _tell_removal(sources, target, action))
-    except Refused as error:  # nothing is left of the preview, and a comment that is refused must not hold that up
-        return Done(action, replace(receipt, untold=str(error)))
+    except Refused as error:  # the preview is gone; a rejected comment must not keep its removal open
+        return Done(action, replace(receipt, comment_error=str(error)))
 
 
 async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> float | None:
-    """Tell it, and look whether it was told: None once the comment reads so, else the seconds until the next look.
+    """Write the comment on a removal. Return None once it reads back, else the seconds until the next check.
 
-    Nobody looks at the comment again once the entry in the ledger is closed, so it is closed after the read. Raises
-    `Refused` where GitHub takes no comment.
+    The ledger entry is closed only after the comment was read back, because nothing checks it afterwards. Raises
+    `Refused` when GitHub rejects the comment.
     """
     identity, readback = action.identity, sources.readback
     if identity.number in target.facts.hidden:
-        raise Refused("GitHub does not show the pull request any more.")
+        raise Refused("GitHub no longer shows the pull request.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
         answer = await confirmed(sources, target.slug, identity.number)
@@ -175,10 +175,8 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
         return None
     if (wait := readback.wait(identity, said)) > 0:
         return wait
-    if readback.hopeless(identity, said):
-        log.error(
-            "a comment was written again and again and never read back; the removal is concluded", of=str(identity)
-        )
+    if readback.exhausted(identity, said):
+        log.error("comment was not saved despite repeated writes; completing the removal without it", of=str(identity))
         readback.read([identity])
         return None
     await _write(sources, target, identity, answer.pull_request.comment, said)
@@ -186,7 +184,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
 
 
 def _reads(sources: Sources, pull_request: PullRequest, said: Said) -> bool:
-    """Whether our comment on it, as it was read, says this and remembers this."""
+    """Return whether our comment, as it was read, has this text and this signed state."""
     comment, (text, memory) = pull_request.comment, said
     block = sources.signer.read(pull_request.identity, comment)
     return (

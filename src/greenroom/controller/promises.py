@@ -1,8 +1,8 @@
-"""Pull requests that were told that a preview will come, so that one that is closed first does not keep that promise.
+"""Pull requests whose comment promises a preview. If one closes before its preview starts, the comment must be updated.
 
-GitHub's list shows open pull requests only. What is remembered here is read by its number once the list leaves it out.
-It is a hint where to look, like a webhook: a wrong one costs a read, and no decision believes it. After a start the
-history brings it back.
+GitHub's list shows open pull requests only, so Greenroom reads these by number once the list leaves them out. Like a
+webhook, this is a hint where to look: a wrong entry costs one read, and no decision depends on it. After a restart it
+is rebuilt from the history.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from greenroom.store.rows import Event
 _STAGES = frozenset(stage.name.lower() for stage in Stage)
 WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
 TRIES = 10
-"""How often a pull request that GitHub does not show is looked for before it is given up."""
+"""How often to look for a pull request that GitHub does not show before giving up."""
 UNREAD_TRIES = 100
 """The same for one that could not be read: passes are a minute apart then, and an outage ends within an hour or two."""
 
 
 @dataclass(slots=True)
 class Promises:
-    """The open promises of one running instance, with how often each was looked for in vain."""
+    """Open promises of one running instance, with the number of failed reads of each."""
 
     _tries: dict[Identity, int] = field(default_factory=dict)
 
     def begin(self, known: Iterable[Event]) -> None:
-        """Take up what the history says; its events come newest first, and the newest of a pull request counts."""
+        """Add the promises of the history. Its events come newest first; the newest of each pull request counts."""
         seen: set[Identity] = set()
         for event in known:
             identity = Identity(event.repository_id, event.number)
@@ -46,7 +46,7 @@ class Promises:
         return frozenset(i.number for i in self._tries if i.repository_id == repository_id)
 
     def seen(self, facts: Facts, decision: Decision) -> None:
-        """Take up who waits now; let go of who does not, once the comment reads back so."""
+        """Add the pull requests that wait now. Drop the others once their comments read back as updated."""
         repository_id = facts.listing.repository_id
         told = {a.identity for a in decision.actions if isinstance(a, Tell)}
         for identity in [i for i in self._tries if i.repository_id == repository_id]:

@@ -1,6 +1,6 @@
-"""What we wrote on GitHub and have not read back: it is written again, less and less often, and not for ever.
+"""Comments that were written on GitHub and not read back yet. They are written again, with growing pauses and a limit.
 
-An answer of 200 does not prove that a write was applied. It is believed when a later read shows it.
+An answer of 200 does not prove that a write was applied. Only a later read does.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Said = tuple[str, Memory]
 
 @dataclass(slots=True)
 class Readback:
-    """The last comment that was written on each pull request, until it is read. Losing it costs a few more edits."""
+    """The last comment written on each pull request, until it is read back. Losing it costs a few more edits."""
 
     monotonic: Callable[[], float] = time.monotonic
     _written: dict[Identity, tuple[Said, int, float]] = field(default_factory=dict)
 
     def wrote(self, identity: Identity, said: Said) -> None:
-        """Note that this was written, once more if it was written before and not read."""
+        """Count one more write of this comment."""
         last = self._written.get(identity)
         tries = last[1] if last and last[0] == said else 0
         self._written[identity] = (said, tries + 1, self.monotonic())
@@ -36,12 +36,12 @@ class Readback:
             return 0.0
         return max(0.0, last[2] + WAITS[min(last[1], len(WAITS)) - 1] - self.monotonic())
 
-    def hopeless(self, identity: Identity, said: Said) -> bool:
-        """Whether this was written so often that writing it again will not help."""
+    def exhausted(self, identity: Identity, said: Said) -> bool:
+        """Return whether this was written so often that another write will not help."""
         last = self._written.get(identity)
         return last is not None and last[0] == said and last[1] >= TRIES
 
     def read(self, identities: Collection[Identity]) -> None:
-        """The comments on these pull requests read as they should."""
+        """Forget these pull requests: their comments read back as written."""
         for identity in identities:
             self._written.pop(identity, None)

@@ -118,7 +118,7 @@ class Reconciler:
         closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
         if concluded := [d.action.identity for d in closed]:
             await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
-            if rows.repository != repository.name:  # another repository has its name, and may wait for its last preview
+            if rows.repository != repository.name:  # the repository that has its name now may wait for this
                 self.related(rows.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done, everybody)
@@ -142,14 +142,17 @@ class Reconciler:
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
 
     async def _begin(self) -> None:
-        """After a start, ask the history whom to look for. Without it only those are known who are seen to wait now."""
+        """After a start, load the promises from the history. Without it, only pull requests that wait now are known."""
         if self._begun:
             return
         self._begun = True
         try:
             self._promises.begin(await self.parts.history.events(limit=HISTORY))
         except Failed as error:
-            log.warning("history was not read; who closed while Greenroom was down is not told", why=str(error))
+            log.warning(
+                "history could not be read; comments on pull requests that closed during downtime may be out of date",
+                why=str(error),
+            )
 
     def ask(self, identity: Identity, choice: Choice) -> None:
         """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
@@ -162,8 +165,8 @@ class Reconciler:
     def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
         """What was asked for of this repository and is not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it. One that could not be read, or was read as
-        it was before, has not: whoever asked was told that it is tried again.
+        A pull request that is closed, or lost its label, has forgotten it. One that could not be read, or whose read is
+        stale, keeps it, because the person was told that Greenroom tries again.
         """
         asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
         unsure = facts.listing.doubts.keys() | facts.stale
@@ -183,10 +186,10 @@ class Reconciler:
         }
 
     async def left(self) -> tuple[Repository, ...]:
-        """The repositories that nobody looks at any more while previews of them exist: kept, and explained.
+        """Return the repositories that no loop reads any more although previews of them exist; these are held.
 
-        One that is in the catalogue under another name has not left: GitHub's id, once it was read, says that it is it.
-        The same id tells one that was deleted and created again under the same name.
+        One that is in the catalogue under another name has not left: GitHub's id, once it was read, identifies it.
+        The id also distinguishes a repository that was deleted and created again under the same name.
         """
         observed = await self.parts.engine.observe()
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
@@ -232,7 +235,7 @@ class Reconciler:
                 return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
-                if not more and marks:  # what goes must go, with or without the marks
+                if not more and marks:  # a removal must not fail because watermarks take up the space
                     marks = False
                     continue
                 if not more:
@@ -241,20 +244,19 @@ class Reconciler:
                 waiting |= more
 
     def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:
-        """The same statuses, and of each preview of which an effect fails the sentence why."""
+        """Return the statuses with the error of each preview whose comment, label or removal fails."""
         found, why = {}, self.backoff.why
         for i, status in statuses.items():
             told = undelivered(status, decision.plan.memories.get(i), why(i, Tell), why(i, TakeLabelOff))
-            slow = why(i, Remove, PATIENCE) or why(i, Conclude, PATIENCE)  # Argo CD takes a moment for each removal
+            slow = why(i, Remove, PATIENCE) or why(i, Conclude, PATIENCE)  # Argo CD needs a moment for each
             found[i] = unremoved(told, self.backoff.left(i), slow)
         return found
 
     def _paced(self, decision: Decision, facts: Facts, now: datetime) -> tuple[Decision, float | None]:
-        """The decision without what comes too soon after others, and the seconds until the first of it.
+        """Return the decision without the actions that must wait, and the seconds until the first of them is due.
 
-        An effect that failed waits for its next try, and so does a comment that was written and not read back. Of the
-        others only words wait: what the block must remember is written at once, however little is left of the budget,
-        and so is the comment on a removal.
+        A failed effect waits for its retry, and so does a comment that was not read back. Otherwise only rewording
+        waits: changes to the signed state and the comment on a removal are written at once, however low the budget is.
         """
         readback, budget = self.parts.sources.readback, self.parts.sources.github.content
         told = {a.identity for a in decision.actions if isinstance(a, Tell)}
@@ -300,7 +302,7 @@ class Reconciler:
                 identity, receipt = each.action.identity, each.receipt
                 if receipt.clean and each.action.final and each.error is None:
                     removed = removed_status(statuses[identity], each.action)
-                    statuses[identity] = undelivered(removed, None, receipt.untold, "")
+                    statuses[identity] = undelivered(removed, None, receipt.comment_error, "")
         for identity, status in statuses.items():
             before, known = seen.before.get(identity), seen.known.get(identity, ())
             statuses[identity] = events.dated(status, before, known, target.now)
@@ -336,9 +338,9 @@ class Reconciler:
         done: Sequence[Done],
         everybody: Sequence[GreenroomError],
     ) -> float | None:
-        """Seconds until the next pass. Raises the error that concerns everybody, once nothing else moves.
+        """Return the seconds until the next pass. Raises an error that concerns all previews once nothing else moves.
 
-        What failed for one preview never raises: an error slows the repository down and alarms whoever looks at it.
+        A failure of one preview never raises, because an error slows down and alarms the whole repository.
         """
         freshness = self.parts.sources.freshness
         failed = [d for d in done if d.error or (d.receipt and not d.receipt.clean)]
@@ -373,7 +375,7 @@ def _sure(observed: Observed, repository_id: int) -> Observed:
 
 
 def _unlisted(facts: Facts) -> set[Identity]:
-    """Previews that the list leaves out, of which no read by number says that they are closed."""
+    """Return the previews that the list leaves out and that no read by number shows as closed."""
     listed = {p.identity for p in facts.listing.pull_requests}
     answers = ((i, facts.confirmed.get(i.number)) for i in held(facts) - listed)
     return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}
@@ -402,7 +404,7 @@ def _doubtful(facts: Facts) -> bool:
 
 
 def _words(action: Action, facts: Facts) -> bool:
-    """Whether a comment changes in its words only: no warning, no choice, no decision, and it is there already."""
+    """Return whether an action only rewords a comment that exists: no warning, choice or decision changes."""
     block = facts.blocks.get(action.identity.number)
     return isinstance(action, Tell) and block is not None and block.memory == action.memory
 

@@ -3,9 +3,9 @@
 Activity is a push, comment, review, reopening, marking ready, or a request for review by a person. `updated_at` is not:
 bots, label edits and our own comment move it. https://docs.github.com/en/rest/issues/timeline
 
-Each counts from when others could see it: a review from its submission, a push from when we first saw its head. GitHub
-does not tell when a commit was pushed, only when it was made, which may be days earlier, or in the future by a clock
-that is wrong.
+Each counts from when it became visible: a review from its submission, a push from when we first saw its head. GitHub
+does not show when a commit was pushed, only when it was made. That may be days earlier, or in the future if the
+author's clock is wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEVER = Expiry(None)
 
 
 def last_activity(pull_request: PullRequest, row: Row, me: str) -> datetime:
-    """The last time that a person did something; at least when the running, or waiting, commit was first seen by us.
+    """Return when a person last did something, at the earliest when we first saw the running or waiting commit.
 
     A person who puts the label on wants the preview: that counts too.
     """
@@ -55,16 +55,16 @@ def _by_a_person(activity: Activity, me: str) -> bool:
 
 
 def _at(activity: Activity, pull_request: PullRequest, row: Row) -> datetime:
-    """Return when an activity counts from. No commit is newer than the first look at the head that it is part of."""
+    """Return when an activity counts from. A commit counts at the latest from when its head was first seen."""
     if activity.kind == "committed" and pull_request.head_sha == row.head_sha:
         return min(activity.at, row.head_since)
     return activity.at
 
 
 def overdue(row: Row, lifetime: Lifetime, expires: datetime | None, now: datetime) -> bool:
-    """Return whether a preview has outlived its lifetime, by its age or by `expires`, the time that activity gives it.
+    """Return whether a preview is past its lifetime, by its age or by `expires`, its expiry by activity.
 
-    What is held does not expire, however old it is: only this tells people of it.
+    A held preview never expires, so this is the only way to notice one that is too old.
     """
     aged = lifetime.max_age is not None and now >= row.created + lifetime.max_age
     return aged or (expires is not None and now >= expires)

@@ -18,7 +18,7 @@ from greenroom.core.model import Kind, Memory, Permission, Said
 from greenroom.core.rows import Choice
 from greenroom.core.status import Reason
 
-_BLANK = " \t\r"  # str.strip() would also take off control characters that nobody sees
+_BLANK = " \t\r"  # str.strip() would also remove invisible control characters
 _LINE = re.compile(r"(?i)/preview(?:(?:[ \t]+|(?=\uFFFD))(.*))?", re.ASCII)
 _USE = re.compile(r"(?i)use[ \t]+([a-z][a-z0-9-]*)[ \t]*(?:#[ \t]*([1-9][0-9]{0,8})|[ \t](staging|default))", re.ASCII)
 

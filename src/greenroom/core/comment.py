@@ -74,10 +74,10 @@ class Signer:
         return None
 
     def ours(self, identity: Identity, pull_request: PullRequest, known: int | None) -> Comment | None:
-        """Our one comment on this pull request: by its id and author, by its signature, and only then by its marker.
+        """Return our one comment on this pull request, found by its id and author, then by signature, then by marker.
 
-        People put words before it or edit its marker. The signature names the id of its comment, so a copy of the line
-        elsewhere is not ours.
+        People add text before the marker or edit it. The signature covers the comment's id, so a copy of the signed
+        line in another comment does not match.
         """
         by_id = next((c for c in pull_request.mine if c.id == known), None)
         signed = next((c for c in pull_request.mine if self._signed(identity, c)), None)

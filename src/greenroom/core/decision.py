@@ -30,7 +30,7 @@ class Decision:
 
 def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> frozenset[Identity]:
     """Who waits when the rows of this decision do not all fit: half of what starts; once nothing starts, half of what
-    changes; and nobody once rows only go, for what goes must go. Those who are `waiting` already change no more.
+    changes; and nobody once rows only go, for what goes must go. Previews in `waiting` are postponed already.
     """
     rows = [
         (a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change) and a.identity not in waiting
@@ -40,8 +40,8 @@ def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> froze
 
 
 def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
-    """What stays exactly as it is, and why: for the reason that it had, or for want of room. Only secrecy follows: a
-    row that becomes private grows by nothing.
+    """Return the verdicts on postponed previews: they keep their reason, or get the reason that there is no room. Only
+    `private` still follows the repository, because it does not make the row larger.
     """
     found = {}
     for identity in waiting:
@@ -52,9 +52,9 @@ def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[I
 
 
 def row_set(facts: Facts, repository: Repository) -> RowSet:
-    """The repository's row set as the engine has it, or an empty one.
+    """Return the repository's row set as the engine has it, or an empty one.
 
-    An empty one goes on from the generation of a former repository of the same name, whose place it may take.
+    An empty one continues the generation of an earlier repository with the same name, because it may replace its set.
     """
     known = facts.observed.sets.get(facts.listing.repository_id)
     before = (r.generation for r in facts.observed.sets.values() if r.repository == repository.name)

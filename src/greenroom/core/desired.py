@@ -67,9 +67,9 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
 
 
 def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
-    """Pull requests that were told to wait and are closed, as a read by number says that is newer than the list."""
+    """Return the closed pull requests whose comment promises a preview, confirmed by a read newer than the list."""
     found = {}
-    for number in facts.told_to_wait:
+    for number in facts.promised:
         identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
         gone = removal(identity, platform.label, facts, None)
         if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):
@@ -120,11 +120,11 @@ def seeker(pull_request: PullRequest, facts: Facts, platform: Platform, reposito
 
 
 def left(observed: Observed, platform: Platform, ids: Mapping[str, int]) -> tuple[Repository, ...]:
-    """Return the repositories that nobody looks at any more and of which something is still held, without services.
+    """Return the repositories that no loop reads any more although the engine still holds previews of them.
 
-    They left the catalogue, or GitHub shows another repository under their name. `ids` are GitHub's ids of the
-    repositories of the catalogue by `owner/name` in lower case, as far as they were read: without the id it is not
-    known whether a repository is another one.
+    They left the catalog, or GitHub shows another repository under their name. They have no services. `ids` maps
+    `owner/name` in lower case to GitHub's id, for each repository of the catalog that was read. Without an id, a
+    repository counts as the same one.
     """
     found = []
     for repository_id, rows in sorted(observed.sets.items()):
@@ -148,18 +148,18 @@ def left_rows(observed: Observed, name: str) -> RowSet | None:
 
 
 def former_name(rows: RowSet) -> str:
-    """Return how a repository is called while another one has its name: `shop@1296269`, with GitHub's id.
+    """Return the name of a repository whose own name another one has taken: `shop@1296269`, with GitHub's id.
 
-    No repository of the catalogue has an `@` in its name.
+    Names in the catalog cannot contain an `@`.
     """
     return f"{rows.repository}@{rows.repository_id}"
 
 
 def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
-    """Return the previews of other repositories that had this one's name here and still use its names.
+    """Return the previews of earlier repositories with this one's name, which still use its names and addresses.
 
-    The repository was deleted and created again, another one took its name over on GitHub, or the configuration gave
-    the name to another one.
+    The repository was deleted and created again, another one took its name on GitHub, or the configuration gave the
+    name to another repository.
     """
     observed = facts.observed
     found: list[str] = []
@@ -171,7 +171,7 @@ def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
 
 
 def _left(platform: Platform, repository: Repository) -> Stay:
-    """The verdict on every preview of a repository that `left` found."""
+    """Return the verdict on every preview of a repository that `left` found."""
     if _by_slug(platform, repository.slug):
         return Stay(Stage.HELD, reasons.replaced(repository.slug), hold="replaced")
     return Stay(Stage.HELD, reasons.not_in_catalogue(repository.slug), hold="not-in-catalogue")
@@ -182,14 +182,14 @@ def _by_slug(platform: Platform, slug: str) -> Repository | None:
 
 
 def _slug(observed: Observed, rows: RowSet) -> str:
-    """The repository's `owner/name` as its previews know it."""
+    """Return the repository's `owner/name` as its previews know it."""
     alive = [p.row for i, p in observed.previews.items() if i.repository_id == rows.repository_id]
     row = next(iter([*rows.rows.values(), *alive]), None)
     return row.slug if row else rows.repository
 
 
 def _held(observed: Observed, rows: RowSet) -> set[int]:
-    """The numbers of the previews that the engine still holds of a row set's repository."""
+    """Return the numbers of the previews that the engine still holds for the repository of a row set."""
     found = {i.number for i in observed.previews if i.repository_id == rows.repository_id}
     return found | rows.rows.keys() | {w.identity.number for w in rows.ledger.withdrawals if not w.told}
 
@@ -200,7 +200,7 @@ def held(facts: Facts) -> set[Identity]:
 
 
 def in_engine(observed: Observed, repository_id: int) -> set[Identity]:
-    """Return what the engine still holds of one repository."""
+    """Return the previews, rows and open withdrawals of one repository."""
     rows = observed.sets.get(repository_id) or RowSet(repository_id, "")
     return {Identity(repository_id, number) for number in _held(observed, rows)}
 
@@ -220,10 +220,10 @@ def label_of(pull_request: PullRequest, row: Row | None, platform: Platform) -> 
 
 
 def at_least_private(identity: Identity, facts: Facts) -> Row | None:
-    """Return the served row, private if its repository is: all that is followed of a preview in doubt.
+    """Return the served row, made private if its repository is: the only change that a preview in doubt gets.
 
-    Comments elsewhere link to what a row calls public, and what is not known to be public is private. A stale answer
-    makes nothing public.
+    Comments in other repositories link to public rows, so a row counts as private until it is known to be public.
+    A stale read never makes a row public.
     """
     served = facts.observed.row(identity)
     return replace(served, private=served.private or facts.listing.private) if served else None
@@ -346,7 +346,7 @@ def _new_row(
 
 
 def rolled(identity: Identity, facts: Facts, platform: Platform) -> bool:
-    """Whether a person let this preview take the present chart, settings and images before its next push."""
+    """Return whether a person asked to redeploy this preview before its next push."""
     rows = facts.observed.sets.get(identity.repository_id)
     return rows is not None and rowsets.is_released(rows.ledger, identity, roll_key(platform))
 

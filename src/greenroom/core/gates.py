@@ -53,5 +53,5 @@ def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Ma
 
 
 def _listed(login: str, platform: Platform) -> bool:
-    """Return whether the configuration lists this bot; GitHub's logins are the same in every case, too."""
+    """Return whether the configuration lists this bot. GitHub's logins are case-insensitive."""
     return any(login.casefold() == bot.casefold() for bot in platform.policy.bots)

@@ -1,7 +1,7 @@
 """Which image each service of a preview should run: tags resolved to digests, the last good one kept meanwhile.
 
-The same head keeps the same versions: while the base branch moves on, GitHub makes new merge commits, which CI builds
-only at the next push, and a pull request that is retargeted touches other services. What runs was built and tried.
+The versions stay as long as the head does. When the base branch moves, GitHub makes a new merge commit, but CI builds
+it only at the next push; a retargeted pull request touches other services. The running images are known to work.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def references(
 ) -> tuple[str, ...]:
     """The image references to look up for one pull request, in the order of the services.
 
-    The reference of a kept version shows whether its tag was pushed again; `renew` asks for newer ones too.
+    Kept versions are looked up to notice a tag that was pushed again. With `renew`, newer references are added.
     """
     kept = _kept(repository, pull_request, row)
     found: list[str] = []
@@ -79,10 +79,10 @@ def versions(
     *,
     renew: bool = False,
 ) -> Versions | Stay:
-    """What each service should run, or why the preview waits.
+    """Return what each service should run, or why the preview waits.
 
-    A digest that a row already carries stays, even when another image is pushed under its tag, until a person asks for
-    the present one (`renew`).
+    A digest in the row stays, even when another image is pushed under its tag, until a person asks for the current one
+    (`renew`).
     """
     kept = _kept(repository, pull_request, row)
     found, missing = [], []
@@ -106,7 +106,7 @@ def versions(
 
 
 def _kept(repository: Repository, pull_request: PullRequest, row: Row | None) -> dict[str, Version]:
-    """Return the versions that stay: of the same head, unless the configuration now means another image."""
+    """Return the versions of the same head, except for services whose image the configuration has changed."""
     if row is None or row.head_sha != pull_request.head_sha:
         return {}
     made_from = {s.name: (s.image, s.paths) for s in row.services}
@@ -124,7 +124,7 @@ def _kept(repository: Repository, pull_request: PullRequest, row: Row | None) ->
 def _looked_up(
     service: Service, pull_request: PullRequest, images: Mapping[str, ImageState], known: Version | None
 ) -> Version | Stay | None:
-    """Return the version that the registry has now, else the known one; None when it is to be built yet."""
+    """Return the version in the registry now, else the known one; None while it is not built."""
     sha = commit(service, pull_request)
     wanted = [(sha, service.image.reference(sha, pull_request.identity.number))] if sha else []
     wanted += [(known.sha, known.reference)] if known else []
@@ -140,7 +140,7 @@ def _looked_up(
 
 
 def _unlisted(repository: Repository, pull_request: PullRequest) -> bool:
-    """Return whether every service counts as touched only because not all changed files are known."""
+    """Return whether all services count as touched only because the list of changed files is incomplete."""
     return pull_request.changed is None and bool(pull_request.base_sha) and any(s.paths for s in repository.services)
 
 

@@ -1,7 +1,7 @@
-"""Names of labels as GitHub compares them: case does not matter, and a repository keeps one spelling of each.
+"""Comparison of label names as GitHub does it: case-insensitive, with one spelling for each label in a repository.
 
-Every comparison of a label's name goes through here. Argo CD's own pull request generator, which `greenroom render`
-uses, compares exactly. https://docs.github.com/en/issues/using-labels-and-milestones-to-track-work/managing-labels
+Every comparison of a label name uses this module. Argo CD's own pull request generator, which `greenroom render`
+uses, is case-sensitive. https://docs.github.com/en/issues/using-labels-and-milestones-to-track-work/managing-labels
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ def carries(names: Iterable[str], label: str) -> bool:
 
 
 def spelling(names: Iterable[str], label: str) -> str:
-    """Return the label as one of these names spells it, or as it is given when none of them is the same."""
+    """Return the label in the spelling of these names, or unchanged when none of them is the same label."""
     return next((name for name in sorted(names) if same(name, label)), label)

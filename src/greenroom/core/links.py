@@ -151,7 +151,7 @@ def _link(service: str, use: Use, seeker: Seeker, around: Neighbours, access: Ac
 
 
 def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours) -> Link | None:
-    """The link to the preview that a person chose; None while there is none that may be used."""
+    """Return the link to the preview that a person chose; None while it does not exist or may not be used."""
     number = int(choice.to)
     if _own(use, seeker) is not None and number == seeker.number:
         return _fallback(service, use, seeker)
@@ -160,17 +160,17 @@ def _chosen(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neig
 
 
 def _unchanged(service: str, use: Use, choice: Choice, seeker: Seeker, around: Neighbours, access: Access) -> Link:
-    """The link as it is now, until the chosen preview exists: a mistyped number must not cut a link that works.
+    """Return the current link until the chosen preview exists: a mistyped number must not break a working link.
 
-    A link that led to that very preview falls back, for it has lost its target. A preview that may not be read is
-    answered as one that does not exist, and its own comment is not told of it.
+    A link to the chosen preview itself falls back, because its target is gone. A preview that the person may not read
+    is treated as missing, and its own comment does not mention the choice.
     """
     number = int(choice.to)
     why = f"until {use.service}#{number}, which {choice.by} chose, has a preview that may be used"
     wanted = 0 if choice.refused else number
     now = next((k for k in seeker.known if (k.service, k.target) == (service, use.service)), None)
     if now is not None and now.paired:
-        found = _pair(service, use, seeker, around, access)  # the rights of both authors are looked at again
+        found = _pair(service, use, seeker, around, access)  # checks the permissions of both authors again
         if found.number:
             return found if found.number == number else replace(found, why=why, wanted=wanted)
     elif now is not None and now.number != number:

@@ -50,7 +50,7 @@ UNKNOWN_LABEL = ""
 class LabelEvent:
     """A label put on (`added`) or taken off, by whom and when.
 
-    `label` is `UNKNOWN_LABEL` when GitHub no longer names it: that label was deleted in the repository.
+    `label` is `UNKNOWN_LABEL` when GitHub no longer names it, because that label was deleted in the repository.
     """
 
     label: str
@@ -62,8 +62,8 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Something that happened on the pull request. `kind`: pushed, commented, reviewed, reopened, ready, requested;
-    `committed` for a commit, whose time is the one that its author's clock gave it; `earlier` for something before what
-    GitHub told.
+    `committed` for a commit, with the time of its author's clock; `earlier` for activity before the events that GitHub
+    returned.
     """
 
     kind: str
@@ -103,10 +103,10 @@ class PullRequest:
     """One pull request, read whole. `label_events` are all that concern labels, oldest first.
 
     `said` are the comments with commands, `mentions` the pull requests that the description says belong to it
-    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, with those that
-    renamed files had before, None when they are not all known; `changed_files` is their number. `merge_sha` is GitHub's
-    merge commit of this very head, None while there is none; `conflicts` says that it cannot be made.
-    `mine` are all comments that we wrote, oldest first; `comment` is the one among them that we keep.
+    (`Preview-with: owner/repo#N`, in lower case). `changed` are the paths that differ from the base, including the old
+    paths of renamed files; None when they are not all known. `changed_files` is GitHub's count of them. `merge_sha` is
+    GitHub's merge commit of this head, or None; `conflicts` means that there cannot be one. `mine` are all comments
+    that we wrote, oldest first; `comment` is the one that we keep up to date.
     """
 
     identity: Identity
@@ -145,8 +145,8 @@ class PullRequest:
 class Listing:
     """All open pull requests of one repository, read whole. `read_at` is GitHub's Date of its first page.
 
-    `doubts` are open pull requests of which something could not be read, with the sentence why. They are not in
-    `pull_requests`, and nothing is changed about them.
+    `doubts` maps open pull requests that could not be read completely to the reason. They are not in `pull_requests`,
+    and nothing about them is changed.
     """
 
     repository_id: int
@@ -162,8 +162,8 @@ class Listing:
 class Confirmation:
     """One pull request read by its number, whole and after the list. `closed_by` is who closed it, if GitHub says.
 
-    `label_since` is when the label of its preview was made in the repository, read after the events of the pull
-    request; None while the repository has no such label.
+    `label_since` is when the preview's label was created in the repository, read after the events of the pull request;
+    None when the repository has no such label.
     """
 
     pull_request: PullRequest
@@ -344,7 +344,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest `updated_at` that was ever read of a pull request, and the last event that asked for its preview."""
+    """The newest `updated_at` ever read of a pull request, and the last event that asked for its preview."""
 
     updated_at: datetime
     asked_at: datetime | None = None
@@ -354,8 +354,7 @@ class Watermark:
 class RowSet:
     """The whole set of rows of one repository, with its ledger; `generation` grows with each change.
 
-    `watermarks` and the ids of our `comments` are by number. They are missing in what an older version wrote, and then
-    say nothing.
+    `watermarks` and the ids of our `comments` are by number. Both are empty in sets written by older versions.
     """
 
     repository_id: int
@@ -393,14 +392,14 @@ class Observed:
 class Receipt:
     """The verified statement of what a removed preview left. `unverified` is what cannot be seen from here.
 
-    `untold` says why the pull request's comment could not say so.
+    `comment_error` is why the comment on the pull request could not be updated.
     """
 
     identity: Identity
     checked: tuple[str, ...]
     left: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
-    untold: str = ""
+    comment_error: str = ""
 
     @property
     def clean(self) -> bool:
@@ -415,10 +414,10 @@ class Facts:
     `confirmed` holds by-number reads, or the sentence why one failed; `blocks` the verified blocks by number (a missing
     entry is doubt). `rights` are permissions by (`owner/name`, login), for pairs across repositories, and `readers` by
     (service, login) on the repository of a service that somebody wants to use. `stale` are the numbers whose read is
-    older than a hint, than an earlier read or than our own last write. `asked` are choices that did not come by a
-    comment, by number, and `watermarks` the newest that was read of each pull request, in this pass or before.
-    `told_to_wait` are the numbers whose comment says that a preview will come, when they were last seen. `hidden` are
-    the numbers that GitHub does not show although it shows the repository.
+    older than a hint, an earlier read or our own last write. `asked` are choices made without a comment, by number.
+    `watermarks` are the newest reads of each pull request, of this pass or earlier ones. `promised` are the
+    numbers whose comment, when last seen, promised a preview. `hidden` are the numbers that GitHub does not show
+    although it shows the repository.
     """
 
     listing: Listing
@@ -431,6 +430,6 @@ class Facts:
     blocks: Mapping[int, Block] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
     asked: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict)
-    told_to_wait: frozenset[int] = frozenset()
+    promised: frozenset[int] = frozenset()
     watermarks: Mapping[int, Watermark] = field(default_factory=dict)
     hidden: frozenset[int] = frozenset()

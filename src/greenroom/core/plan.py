@@ -317,8 +317,8 @@ def _small(old: Row, new: Row) -> Reason:
 
 
 def _chosen(old: Row, new: Row) -> Row:
-    """The old row with what is no configuration: sleep, the data's life, what people chose, who uses whom, and what is
-    known of the pull request. Comments elsewhere link by `url` unless `private`, so these never wait.
+    """Return the old row with the parts that are not configuration: sleep, the data's life, choices, links, and what is
+    known of the pull request. Comments elsewhere show `url` unless the row is `private`, so these changes never wait.
     """
     fresh = {(k.service, k.target, k.variables): k for k in new.links}
     moved = (fresh.get((k.service, k.target, k.variables), k) for k in old.links)

@@ -14,10 +14,10 @@ from greenroom.core.model import Facts, Identity, Kind, Observed, PullRequest, S
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """The pull requests that are read to their last comment: others may have hundreds that concern nobody here.
+    """Filter for pull requests whose comments are all read. Others may have hundreds that do not matter here.
 
-    Those are the ones that carry the label, and those of which something exists. Our own comment stands only where
-    the label was at some time, so a pull request that had it is followed too: what it was told must not stay untrue.
+    It matches pull requests that have or had the label, and those with a preview. Our own comment exists only where the
+    label was at some time; without the label it still has to be kept up to date.
     """
 
     label: str
@@ -25,30 +25,30 @@ class Followed:
 
     @classmethod
     def of(cls, observed: Observed, platform: Platform) -> Followed:
-        """Return what is followed now, in all repositories."""
+        """Return the filter for all repositories, from what the engine holds."""
         ids = {*observed.sets, *(i.repository_id for i in observed.previews)}
         return cls(platform.label, frozenset(i for r in ids for i in in_engine(observed, r)))
 
     def __call__(self, pull_request: PullRequest) -> bool:
-        """Return whether all of its comments matter."""
+        """Return whether to read all comments of this pull request."""
         names = {*pull_request.labels, *(e.label for e in pull_request.label_events)}
         return pull_request.identity in self.held or labels.carries(names, self.label)
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
-    """Pull requests to read by number: held by the engine, but not listed as open and labelled; told to wait, but not
-    listed at all.
+    """Return the pull requests to read by number: those that the engine holds but that are not listed as open and
+    labeled, and those whose comment promises a preview but that are not listed at all.
 
-    Those that are listed and could not be read are in doubt, whatever their number would say.
+    Pull requests that are listed and could not be read stay in doubt, so they are left out.
     """
     labelled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
     listed = {p.identity.number for p in facts.listing.pull_requests}
-    found = {i.number for i in held(facts) - labelled} | (facts.told_to_wait - listed)
+    found = {i.number for i in held(facts) - labelled} | (facts.promised - listed)
     return tuple(sorted(found - facts.listing.doubts.keys()))
 
 
 def label(number: int, facts: Facts, platform: Platform) -> str:
-    """The label that a removal of this preview is about: the one that it was made under."""
+    """Return the label under which this preview was created; a removal looks for its events."""
     identity = Identity(facts.listing.repository_id, number)
     row = served_row(facts, identity)
     return row.naming.label if row else platform.label
@@ -109,7 +109,7 @@ def references(facts: Facts, platform: Platform, repository: Repository) -> tupl
 
 
 def files(facts: Facts, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
-    """Pull requests whose changed files the list does not tell, where they decide which image a service runs."""
+    """Return the pull requests whose changed files the list lacks, if the files decide which image a service runs."""
     if not any(s.paths for s in repository.services):
         return ()
     asked = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)

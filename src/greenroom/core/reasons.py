@@ -104,14 +104,16 @@ def draft() -> Reason:
 
 
 def meanwhile(why: Reason, serving: str) -> Reason:
-    """Why a new version waits, and what becomes of the preview that is there. `serving` is the commit that answers."""
-    keeps = f"The present version, {serving[:7]}, keeps running." if serving else "What is deployed stays as it is."
+    """Return why new commits wait, and what keeps running until then. `serving` is the commit that answers requests."""
+    keeps = f"The current version, {serving[:7]}, keeps running." if serving else "The preview stays as it is."
     fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
-    return Reason(why.code, f"{why.text} {keeps} New commits wait.", fix)
+    return Reason(why.code, f"{why.text} {keeps} New commits are not deployed.", fix)
 
 
 def waiting_for_image(missing: Sequence[str], last_good: str = "", *, merged: bool = False) -> Reason:
-    """`merged`: CI builds GitHub's merge commit, at each push; a re-run of it builds the same merge commit again."""
+    """Return why a preview waits for images. With `merged`, CI builds the merge commit of each push, and a re-run of CI
+    builds the same merge commit again.
+    """
     names = ", ".join(_short(m) for m in missing)
     keeps = f" The last good version, {last_good}, keeps serving." if last_good else ""
     moved = (
@@ -138,7 +140,7 @@ def no_merge_commit(*, conflicts: bool) -> Reason:
         return Reason(
             "merge-commit-pending",
             "GitHub is still computing the merge commit of this pull request, which `image.from: merge` needs.",
-            "Checked again soon.",
+            "Greenroom checks again soon.",
         )
     return Reason(
         "no-merge-commit",
@@ -155,11 +157,11 @@ def every_service(files: int) -> Reason:
 
 
 def registry_unknown(why: str) -> Reason:
-    return Reason("registry-unknown", plain(why, 300), "Asked again soon.")
+    return Reason("registry-unknown", plain(why, 300), "Greenroom asks again soon.")
 
 
 def queued(limit: int, scope: str) -> Reason:
-    """The place in the queue is not part of it: it changes with every preview that goes, the comment need not."""
+    """Return why a preview is queued, without its place: every removal would otherwise edit the comments of all."""
     return Reason(
         "queued",
         f"The limit of {limit} previews {scope} is reached.",
@@ -176,13 +178,13 @@ def engine_foreign(installation: str) -> Reason:
 
 
 def name_in_use(previews: Sequence[str]) -> Reason:
-    """`previews` are those of a former repository of this name, as `greenroom release` takes them."""
+    """Return why a preview waits for those of an earlier repository, named as `greenroom release` takes them."""
     shown = " ".join(previews[:10])
     more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
     return Reason(
         "name-in-use",
-        f"Previews of a former repository of this name still use its names: {shown}{more}.",
-        f"It starts once they are gone. The platform team lets them go with `greenroom release {shown}`.",
+        f"Previews of an earlier repository with this name still use its names and addresses: {shown}{more}.",
+        f"It starts once they are removed. The platform team can remove them with `greenroom release {shown}`.",
     )
 
 
@@ -275,14 +277,14 @@ def tried_again(nonce: int) -> Reason:
 
 
 def rolled(version: str) -> Reason:
-    return Reason("rolled", f"The preview takes chart {plain(version)} and today's settings.")
+    return Reason("rolled", f"The preview takes chart {plain(version)} and the current settings.")
 
 
 def tag_moved(reference: str) -> Reason:
     return Reason(
         "tag-moved",
-        f"The tag {plain(reference)} now means another image than the one that runs.",
-        "Push a new commit to get a new version, or take that image with",
+        f"The tag {plain(reference)} now points to another image than the one that is running.",
+        "Push a new commit to get a new version, or deploy the image with",
     )
 
 
@@ -291,7 +293,7 @@ def new_version(sha: str) -> Reason:
 
 
 def new_image(sha: str) -> Reason:
-    return Reason("new-image", f"The preview takes other images of commit {sha[:7]}.")
+    return Reason("new-image", f"The preview deploys other images of commit {sha[:7]}.")
 
 
 def new_settings() -> Reason:
@@ -377,16 +379,16 @@ def expired(why: str, label: str) -> Reason:
 def warning_undelivered(why: str) -> Reason:
     return Reason(
         "warning-undelivered",
-        f"The preview is due to expire, but nobody could be warned: {plain(why, 300)}",
-        "It runs on until the warning was delivered. Take the label off to remove it.",
+        f"The preview is due to expire, but the warning could not be posted: {plain(why, 300)}",
+        "It keeps running until the warning is posted. Take the label off to remove it now.",
     )
 
 
 def expiry_refused(why: str) -> Reason:
     return Reason(
         "expiry-refused",
-        f"The preview expired, but Greenroom could not take the label off: {plain(why, 300)}",
-        "It runs on until that succeeds. Take the label off to remove it.",
+        f"The preview expired, but Greenroom could not update the pull request: {plain(why, 300)}",
+        "It keeps running until that succeeds. Take the label off to remove it now.",
     )
 
 
@@ -412,8 +414,8 @@ def unconfirmed(why: str) -> Reason:
 def not_shown() -> Reason:
     return Reason(
         "not-shown",
-        "GitHub shows this repository, but no longer this pull request (its author's account may be hidden).",
-        "The preview runs on. If it should be removed, the platform team lets it go with",
+        "GitHub no longer shows this pull request, only its repository. Its author's account may be hidden.",
+        "The preview keeps running. If it should be removed, the platform team can do so with",
     )
 
 
@@ -429,15 +431,15 @@ def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
         f"The label `{plain(label)}` is gone, but no person took it off (was it renamed or deleted on GitHub?).",
-        "Put it on again to keep the preview; the platform team lets it go with",
+        "Put it on again to keep the preview; the platform team can remove it with",
     )
 
 
 def label_deleted(label: str) -> Reason:
     return Reason(
         "label-deleted",
-        f"The label `{plain(label)}` was deleted in the repository, so nobody took it off this pull request.",
-        "Create the label again and put it on to keep the preview; the platform team lets it go with",
+        f"The label `{plain(label)}` was deleted in the repository, which took it off this pull request.",
+        "Create the label again and put it on to keep the preview; the platform team can remove it with",
     )
 
 
@@ -445,7 +447,7 @@ def label_taken_by_ghost(label: str) -> Reason:
     return Reason(
         "label-taken-by-ghost",
         f"The label `{plain(label)}` was taken off by an account that no longer exists.",
-        "Put it on again to keep the preview; the platform team lets it go with",
+        "Put it on again to keep the preview; the platform team can remove it with",
     )
 
 
@@ -453,7 +455,7 @@ def label_taken_by_bot(label: str, login: str) -> Reason:
     return Reason(
         "label-taken-by-bot",
         f"{login}, not a person, took the label `{plain(label)}` off.",
-        "Put it on again to keep the preview; the platform team lets it go with",
+        "Put it on again to keep the preview; the platform team can remove it with",
     )
 
 
@@ -461,7 +463,7 @@ def config_label(old: str, new: str) -> Reason:
     return Reason(
         "config-label",
         f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and only the old one is on.",
-        f"Put `{plain(new)}` on to keep the preview; the platform team lets it go with",
+        f"Put `{plain(new)}` on to keep the preview; the platform team can remove it with",
     )
 
 
@@ -491,8 +493,8 @@ def not_in_catalogue(slug: str) -> Reason:
 def replaced(slug: str) -> Reason:
     return Reason(
         "replaced",
-        f"GitHub shows another repository as {plain(slug)}: the one of this preview was deleted or renamed.",
-        "The preview runs on. If it should be removed, the platform team lets it go with",
+        f"{plain(slug)} is now another repository on GitHub: the one of this preview was deleted or renamed.",
+        "The preview keeps running. If it should be removed, the platform team can do so with",
     )
 
 
@@ -500,7 +502,7 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
     return Reason(
         "breaker",
         f"{count} previews {scope} lost their label within an hour, and {limit} go without a question; this one waits.",
-        "Put the label on again to keep it; if it was meant, the platform team lets it go with",
+        "Put the label on again to keep it; if it was meant, the platform team can remove it with",
     )
 
 
@@ -532,7 +534,7 @@ def merged(by: str) -> Reason:
 
 
 def never_started(why: Reason) -> Reason:
-    """A pull request was closed, or merged, before anything ran."""
+    """Return the reason for a pull request that was closed or merged before its preview started."""
     return Reason(why.code, f"{why.text} No preview was started.", "Reopen it to get one." if why.fix else "")
 
 

@@ -1,14 +1,14 @@
 """When a preview may go. The default answer is that it stays.
 
-A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabelled by an
-event later than the last labelling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
+A removal needs a by-number read, newer than the list and than every earlier read, that says closed, or unlabeled by an
+event later than the last labeling. Everything else (no such event, a 404, a list that leaves it out) is doubt: held
 and explained.
 
 Deleting a label in the repository looks like a person who unlabels each of its pull requests: GitHub writes `unlabeled`
-events with the deleter as the actor. So an event counts only if the label that it took off still exists, which is read
-after the event: a label that is missing, or was made after the event, is another one. What remains is the moment while
-GitHub deletes a label, if it unlabels the pull requests first: a pass in that moment could withdraw as many previews as
-the breaker lets go. Each of them is confirmed again before it is removed, and is held then.
+events with the deleter as the actor. So an event counts only if its label still exists when it is read after the event.
+A label that is missing, or was created after the event, is a different one. One gap remains: if GitHub unlabels the
+pull requests before it deletes the label, a pass in between could withdraw as many previews as the breaker allows. Each
+of them is confirmed again before its removal, and is held then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
 
 SAME_SECOND = timedelta(hours=1)
-"""How long an event that asked for the preview counts as the later one of a second."""
+"""How long an event that asked for the preview wins over a removing event of the same second."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
@@ -44,7 +44,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     answer = facts.confirmed.get(identity.number)
     if answer is None:
         return Stay(Stage.HELD, reasons.unconfirmed("it was not read yet."))
-    if identity.number in facts.hidden:  # no event will ever say that it may go, so a person may
+    if identity.number in facts.hidden:  # no event can confirm this removal, so a person decides
         return Stay(Stage.HELD, reasons.not_shown(), hold="not-shown")
     if isinstance(answer, str):
         return Stay(Stage.HELD, reasons.unconfirmed(answer))
@@ -68,10 +68,10 @@ def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | N
 
 
 def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
-    """Whether an event that asked for the preview is as late as the one that takes it away.
+    """Return whether an event that asked for the preview is as late as the one that would remove it.
 
-    GitHub's times have whole seconds, and scripts close and reopen within one. Which came last cannot be told then, so
-    for an hour, which no replica lags, the preview stays.
+    GitHub's times are in whole seconds, and scripts close and reopen within one. The order is unknown then, so the
+    preview stays for an hour, longer than any replica lags.
     """
     mark = facts.watermarks.get(answer.pull_request.identity.number)
     if mark is None or mark.asked_at is None or found.since > mark.asked_at:
@@ -111,15 +111,15 @@ def _unlabelled(answer: Confirmation, label: str, facts: Facts) -> Go | Stay:
 def _same_label(event: LabelEvent, answer: Confirmation) -> bool:
     """Return whether the label that was taken off is the one that the repository has now.
 
-    Times of GitHub have whole seconds, so a label of the same second may be a new one: that is doubt.
+    GitHub's times are in whole seconds, so a label created in the same second may be a new one.
     """
     return answer.label_since is not None and answer.label_since < event.at
 
 
 def _followed_by_unknown(event: LabelEvent, pull_request: PullRequest) -> bool:
-    """Return whether a later event is of a label that GitHub no longer names.
+    """Return whether a later event concerns a label that GitHub no longer names.
 
-    It may be ours: put on again after this event, and then deleted in the repository.
+    That may be the preview's label, put on again after this event and then deleted in the repository.
     """
     later = pull_request.label_events[pull_request.label_events.index(event) + 1 :]
     return any(e.label == UNKNOWN_LABEL and e.at >= event.at for e in later)

@@ -99,7 +99,7 @@ class Row:
     `open_to` (service, namespace, port) says which other previews may call in. `incarnation` grows when the data begins
     at the seed again (`renewed` is when), and `lives` names the container of each need that holds it; `nonce` forces a
     new try; `asleep` puts services to zero, which `sleepy`, the label, asks for: a preview that others use stays awake.
-    `waiting_head` is a pushed commit that is not served yet, first seen at `waiting_since`.
+    `waiting_head` is a pushed commit that is not deployed yet, first seen at `waiting_since`.
     `chart_version` and `settings` (the chart's `settings` as canonical JSON) stay as they are until the next push.
     """
 

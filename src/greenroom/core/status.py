@@ -78,8 +78,8 @@ class Status:
     `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs;
     `answer` says why the last command did nothing, `warning` when the preview goes by itself unless the reason does,
     and `by_hand` names what people set in Argo CD. `since` is when it came to this stage for this reason. `position` is
-    the place in its repository's queue, 0 outside of it; no comment says it, or one closing would rewrite all of them.
-    `overdue`: it is held until a person decides, and its lifetime is over.
+    the place in its repository's queue, 0 outside of it. Comments leave it out, or one closed pull request would
+    rewrite all of them. `overdue` means that the preview is held for a person's decision and past its lifetime.
     """
 
     identity: Identity

@@ -138,7 +138,7 @@ def _stage(identity: Identity, verdict: Verdict, preview: ObservedPreview | None
 
 
 def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | None, told: Told) -> Reason:
-    """What is worth knowing of the versions instead of `ready`, and beside what failed: there it may be the way out."""
+    """Return the note on the versions in place of `ready`, or appended to a failure, where it may be the fix."""
     if note and note.code == "tag-moved":
         note = replace(note, fix=f"{note.fix} `greenroom roll {told.repository.name}#{identity.number}`.")
     if note and stage is Stage.FAILED:
@@ -147,7 +147,7 @@ def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | 
 
 
 def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, told: Told) -> Reason:
-    """The reason of a verdict that keeps new commits from a preview, with what its people still have of it."""
+    """Return the reason of a verdict; if it keeps new commits from a preview, add what keeps running."""
     waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
     says_so = verdict.reason.code == "image-missing"
     if preview is None or told.facts.observed.row(preview.identity) is None or not waits or says_so:
@@ -223,7 +223,7 @@ def tells(told: Told, all_statuses: Mapping[Identity, Status], concluded: frozen
 
 
 def _waits(pull_request: PullRequest) -> bool:
-    """Whether our comment speaks of a preview that is to come, or is there. An edited one may say anything."""
+    """Return whether our comment promises or shows a preview. Only the heading of an edited comment counts."""
     comment, settled = pull_request.comment, (_heading(Stage.REMOVED), _heading(Stage.NONE))
     if comment is None:
         return False
@@ -289,7 +289,9 @@ def _uses(status: Status, private: bool) -> str:
 
 def _used_by(status: Status, private: bool) -> str:
     shown = [u for u in status.used_by if not (u.private and not private)]
-    names = [_named(u.name, u.page, hidden=False) for u in shown]
+    # Nobody looks at the comment on a removal again. A repository that becomes private later must not be linked there.
+    lasting = status.stage is Stage.REMOVED and not private
+    names = [_named(u.name, u.page, hidden=lasting) for u in shown]
     if len(shown) < len(status.used_by):
         names.append("another preview" if len(status.used_by) - len(shown) == 1 else "other previews")
     if not names:

@@ -1,4 +1,4 @@
-"""What people see of a preview of which an effect fails: its comment, its label, its removal. Pure."""
+"""Status of previews whose comment, label or removal fails. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from greenroom.core.status import Reason, Stage, Status
 def undelivered(status: Status, memory: Memory | None, comment: str, label: str) -> Status:
     """Return the status of a preview while writes to its pull request fail.
 
-    `memory` is what its comment should remember from now on, None when that does not change. `comment` and `label` are
-    the sentences why our comment, or the label of an expired preview, could not be changed; empty when they could.
-    A warning that nobody could read is no warning, and a decision that is not written down is none: the preview stays.
+    `memory` is the new signed state of its comment, None when that does not change. `comment` and `label` say why our
+    comment, or the label of an expired preview, could not be changed; empty when they could. A warning that
+    nobody could read does not count, and neither does an expiry that was not written down, so the preview stays.
     """
     if label:
         return _held(status, reasons.expiry_refused(label))
@@ -29,7 +29,7 @@ def undelivered(status: Status, memory: Memory | None, comment: str, label: str)
 
 
 def unremoved(status: Status, left: Sequence[str], why: str) -> Status:
-    """Return the status of a preview that is being removed: what is left of it, or why its removal failed."""
+    """Return the status of a preview that is being removed, with what is left of it or why the removal failed."""
     if status.stage is not Stage.REMOVING or not (left or why):
         return status
     reason = reasons.left(status.reason, left) if left else reasons.does_not_go(status.reason, why)

@@ -26,10 +26,10 @@ class Run:
 class Stay:
     """Whatever exists stays as it is, and what does not exist does not start: a gate, or doubt.
 
-    `hold` is not empty when a person may let the preview go: the key of exactly this hold. `row` is what is no version
-    and no configuration of what runs meanwhile: whom it uses, whether it sleeps, which life its data is in, and what is
-    known of the pull request. In doubt it is the row that is served, private if the repository is. None when no row is
-    served. `position` is the place in the queue of its repository.
+    `hold` is not empty when a person may let the preview go: the key of exactly this hold. `row` is the served row
+    with current links, sleep, data life and pull request, but without a new version or configuration. In doubt it is
+    the served row, made private if the repository is. None when no row is served. `position` is the place in the queue
+    of its repository.
     """
 
     stage: Stage

@@ -1,7 +1,7 @@
-"""Watermarks: the newest state of each pull request that was ever read. What is older is doubt, never a removal.
+"""Watermarks: the newest state ever read of each pull request. An older answer is doubt, never a reason for a removal.
 
-GitHub answers from replicas that lag, and a lagging answer looks like any other. Only `updated_at` tells that it is
-older than one that was read before. The marks live in memory; the row set keeps them across a restart.
+GitHub answers from replicas that lag, and a lagging answer looks like any other. Only `updated_at` shows that it is
+older than an earlier one. The watermarks live in memory; the row set keeps them across a restart.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from greenroom.core.gates import last_event
 from greenroom.core.model import Confirmation, Facts, PullRequest, RowSet, State, Watermark
 
 AHEAD = timedelta(minutes=1)
-"""How far the servers of one GitHub may differ."""
+"""How far the clocks of GitHub's servers may differ."""
 
 
 def raised(old: Watermark | None, new: Watermark) -> Watermark:
-    """The higher of two marks."""
+    """Return the higher of two watermarks."""
     if old is None:
         return new
     asked = [at for at in (old.asked_at, new.asked_at) if at]
@@ -29,12 +29,12 @@ def raised(old: Watermark | None, new: Watermark) -> Watermark:
 
 
 def plausible(pull_request: PullRequest, now: datetime) -> bool:
-    """Whether a read is not from GitHub's future. A mark that lay there would make every later read older than it."""
+    """Return whether a read is not from the future. A watermark from the future would make all later reads stale."""
     return pull_request.updated_at <= now + AHEAD
 
 
 def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
-    """The marks of everything that this pass has read."""
+    """Return the watermarks of all pull requests that this pass has read."""
     found: dict[int, Watermark] = {}
     for pull_request in _pull_requests(facts):
         if plausible(pull_request, facts.listing.read_at):
@@ -45,10 +45,10 @@ def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
 
 
 def noted(rows: RowSet, facts: Facts, starts: Collection[int] = ()) -> RowSet:
-    """The row set with what is known of its pull requests now, and without what is known of others.
+    """Return the row set with the watermarks and comment ids of the pull requests that matter now, and no others.
 
-    `starts` are those whose preview starts now. What only asks for a preview has none that could be removed, and
-    thousands may ask: their marks would fill the annotation that the rows need.
+    `starts` are those whose preview starts now. A pull request that only asks for a preview has nothing that could be
+    removed. Thousands may ask, and their watermarks would fill the annotation that the rows need.
     """
     kept = {i.number for i in held(facts)}.union(starts)
     marks = dict(rows.watermarks)
@@ -63,12 +63,12 @@ def noted(rows: RowSet, facts: Facts, starts: Collection[int] = ()) -> RowSet:
 
 
 def due(before: RowSet, after: RowSet, facts: Facts) -> bool:
-    """Whether what was noted must be written although no row changes.
+    """Return whether the row set must be written for its watermarks although no row changes.
 
-    A removal needs a read by number that is not older than the last event that asked for the preview: the label was put
-    on, or the pull request reopened. So a mark that is older than such an event must not be the one that a restart
-    finds. What else raises marks, comments and pushes, cannot turn a preview that was not asked for into one that is,
-    and waits for the next change of a row. The id of our comment changes once, when it is made.
+    A removal needs a read that is not older than the last event that asked for the preview: the label was put on, or
+    the pull request was reopened. So the stored watermark must never be older than such an event, or a restart could
+    accept an outdated read. Comments and pushes raise watermarks too, but never ask for a preview, so they wait for
+    the next change of a row. The id of our comment is written once, when the comment is created.
     """
     if any(before.comments.get(n) != after.comments.get(n) for n in before.rows):
         return True
@@ -80,7 +80,7 @@ def due(before: RowSet, after: RowSet, facts: Facts) -> bool:
 
 
 def _asked_at(pull_request: PullRequest, facts: Facts, platform: Platform) -> datetime | None:
-    """When the preview was asked for last, as far as GitHub shows it; None when it is not asked for."""
+    """Return when the preview was last asked for, as far as GitHub shows it; None when it is not asked for."""
     if not _asks(pull_request, facts, platform):
         return None
     event = last_event(pull_request.label_events, _label(pull_request, facts, platform))

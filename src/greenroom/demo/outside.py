@@ -41,7 +41,7 @@ class NotSeen(Exception):
 
 
 async def until(check: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
-    """What the check returns once it holds. Raises `NotSeen` with its last complaint when the time is up."""
+    """Repeat a check until it holds; return its result. Raises `NotSeen` with its last complaint on a timeout."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
@@ -85,13 +85,13 @@ class Eyes:
         self._worktrees_of(service, number)  # its folders are gone once it is removed
         link = self.link(service, number)
         where = urlsplit(link)
-        # Browsers take every name under localhost for this machine (RFC 6761), and not every resolver does.
+        # Browsers resolve every name under localhost to this machine (RFC 6761), but not every resolver does.
         demand((where.hostname or "").endswith(".localhost"), f"{link} leads away from this machine")
         url = f"{where.scheme}://127.0.0.1:{where.port or 80}{path}"
         return await self.stage.client.request(method, url, headers={"host": where.netloc}, json=data)
 
     def link(self, service: str, number: int) -> str:
-        """Return where the comment leads, or where it led last once it names no address any more."""
+        """Return the link in the comment, or its last link once the comment has none."""
         comments = self.comments(service, number)
         found = {m["service"]: m["link"] for text in comments for m in SERVICE_ROW.finditer(text) if m["link"] != "-"}
         if service in found:
@@ -135,7 +135,7 @@ class Eyes:
         return found[0]
 
     async def says(self, repository: str, number: int, state: str, *words: str) -> str:
-        """The one comment, once its heading and sentence are those of this state, and it has these words."""
+        """Return the comment. Raises `NotSeen` unless heading and sentence match the state and all words are there."""
         text = self.comment(repository, number)
         seen = read(text)
         complain = f"the comment on {repository}#{number} does not say"
@@ -156,12 +156,12 @@ class Eyes:
     # --- the machine ---
 
     def processes(self, repository: str, number: int) -> dict[int, str]:
-        """Live processes of one preview, pid to command line: those that run in a worktree of one of its commits."""
+        """Return the live processes in worktrees of one preview's commits, pid to command line."""
         folders = self._worktrees_of(repository, number)
         return {pid: _command(pid) for pid, folder in _working_folders() if folders & {folder, *folder.parents}}
 
     def _worktrees_of(self, repository: str, number: int) -> set[Path]:
-        """Every folder that git has, or had when it was looked at, for a commit of a pull request."""
+        """Return every folder that git has, or had in an earlier check, for a commit of a pull request."""
         pull_request = self.stage.world.pull_request(f"shop/{repository}", number)
         commits = {i.data["sha"] for i in pull_request.timeline if i.type == "PullRequestCommit"}
         for note in (self.stage.shop.folder / repository / ".git" / "worktrees").glob("*"):
@@ -169,11 +169,11 @@ class Eyes:
                 if (note / "HEAD").read_text().strip() in commits:
                     self._folders[repository, number].add(Path((note / "gitdir").read_text().strip()).parent)
             except OSError:
-                continue  # git is making or forgetting it
+                continue  # git is creating or deleting it
         return self._folders[repository, number]
 
     async def price_index(self, number: int) -> tuple[int, int]:
-        """What the catalog's worker wrote into the preview's database: how often it ran, and the average price."""
+        """Return what the catalog's worker wrote into the preview's database: its runs, and the average price."""
         databases = await self.databases("catalog", number)
         demand(len(databases) == 1, f"catalog#{number} has {len(databases)} databases")
         rows = await self._query(databases[0], "SELECT runs, average_cents FROM price_index")
@@ -232,7 +232,7 @@ class Eyes:
 
 
 def _working_folders() -> Iterator[tuple[int, Path]]:
-    """Each process of this machine with the folder that it works in, also one that was deleted. A zombie has none."""
+    """Yield each process with its working directory, even if that was deleted. Zombies have none."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             yield int(folder.name), Path(str((folder / "cwd").readlink()).removesuffix(" (deleted)"))

@@ -45,7 +45,7 @@ SECRETS = {
 }
 CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
-START_SECONDS = 60.0  # a busy machine takes its time; one that failed says so at once
+START_SECONDS = 60.0  # long, for a busy machine; a failed start is reported at once
 PORTS = ("webhook", "dashboard", "admin", "metrics", "previews")  # what Greenroom listens on
 NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # everything that it talks to is on this machine
 ON_STAGING = "Sold on staging only"
@@ -122,7 +122,7 @@ class Stage:
         )
 
     async def open(self) -> None:
-        """Choose ports, and start Greenroom on them. Choose others when another program took one of them meanwhile."""
+        """Choose ports and start Greenroom on them. Choose other ports if another program has taken one since."""
         for tries_left in (2, 1, 0):
             self.ports |= free_ports(PORTS)
             if self.hooks:
@@ -236,7 +236,7 @@ async def stage(
 
 
 def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """Return a loopback port for each name. All are held until the last one is found, so that no two are the same."""
+    """Return a free loopback port for each name. All are held until the last one is found, so that they differ."""
     with ExitStack() as stack:
         probes = {name: stack.enter_context(socket.socket()) for name in names}
         for probe in probes.values():
@@ -246,7 +246,8 @@ def free_ports(names: Iterable[str]) -> dict[str, int]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does: old connections do not count
+        # As servers do, so that old connections do not block the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return True
@@ -278,7 +279,7 @@ async def _stopped(found: Stage) -> None:
 
 
 async def _staging(found: Stage, stack: AsyncExitStack) -> None:
-    """Start the shared payments service that previews borrow: the main branch, as a process of this machine."""
+    """Start the shared payments service that previews use: the main branch, as a local process."""
     for _ in range(3):
         found.ports |= free_ports(["payments"])
         environment = {"PATH": os.environ["PATH"], "PORT": str(found.ports["payments"])}

@@ -67,7 +67,7 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
 
 
 async def _worker_runs(eyes: Eyes, number: int) -> None:
-    """The worker writes again and again, and what it writes is the average of the prices that the page shows."""
+    """Check that the worker keeps writing, and that it writes the average of the prices on the page."""
     before, _ = await until(lambda: eyes.price_index(number))
 
     async def again() -> int:
@@ -81,7 +81,7 @@ async def _worker_runs(eyes: Eyes, number: int) -> None:
 
 
 async def push(stage: Stage, eyes: Eyes) -> str:
-    """A push: a new version at the same address, data kept, a worker before and after it, no request failed."""
+    """Push a commit: a new version at the same address, data kept, the worker running, no failed request."""
     number = stage.noted["catalog"]
     await _worker_runs(eyes, number)
     added = await eyes.post("catalog", number, "/products", {"name": KEPT, "cents": 1})

@@ -1,4 +1,4 @@
-"""The points of GitHub's GraphQL API: how many there are in an hour, how many are left, what was spent. Pure.
+"""Budget of GraphQL points: GitHub's hourly limit, what remains of it, and what was spent. Pure.
 
 https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#primary-rate-limit
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the last answer said. `spent` adds up the cost of every query since the start."""
+    """The budget after the last answer. `spent` is the total cost of all queries since the start."""
 
     limit: int
     remaining: int
@@ -20,7 +20,7 @@ class Budget:
 
 
 def budget(known: Budget | None, headers: Mapping[str, str]) -> Budget | None:
-    """Return the budget after an answer with these headers; headers without both numbers say nothing new.
+    """Return the budget after an answer with these headers, unchanged unless both numbers are there.
 
     GitHub Enterprise Server sends none when its administrator has set no limit, which is the default there.
     """

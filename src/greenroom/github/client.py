@@ -41,7 +41,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
-    """What is the same for every pull request of one list."""
+    """Values that all pull requests of one list share."""
 
     slug: str
     id: int
@@ -73,7 +73,7 @@ class GitHub:
 
     @property
     def content(self) -> ContentBudget:
-        """The content-creating requests that were sent, against what GitHub takes."""
+        """The content-creating requests sent so far, and GitHub's limits on them."""
         return self._transport.content
 
     @property
@@ -94,7 +94,7 @@ class GitHub:
         return self._me
 
     def groups(self, slugs: Sequence[str]) -> list[list[str]]:
-        """Divide repositories into those that share one query; each heavy one is asked alone, after the others."""
+        """Divide repositories into groups that share one query. Heavy ones come last, each with a query of its own."""
         together = [s for s in slugs if not self._size(s).alone]
         alone = sorted((s for s in slugs if self._size(s).alone), key=lambda s: -self._size(s).size)
         return [together[i : i + TOGETHER] for i in range(0, len(together), TOGETHER)] + [[s] for s in alone]
@@ -102,9 +102,9 @@ class GitHub:
     async def listings(
         self, slugs: Sequence[str], follows: Callable[[PullRequest], bool] = _every
     ) -> Mapping[str, Listing | GreenroomError]:
-        """Read all open pull requests of each repository, whole, or what went wrong with that one.
+        """Read all open pull requests of each repository. Return the complete list, or the error, of each.
 
-        Pull requests that `follows` leaves out are read to their hundredth comment and hundredth last label event only.
+        Pull requests that `follows` rejects are read up to their first 100 comments and last 100 label events only.
         Raises what concerns all of them: credentials, limits, GitHub away.
         """
         readings = [Reading(slug) for slug in slugs]
@@ -126,7 +126,7 @@ class GitHub:
             answer = await self._transport.query(queries.pull_requests(len(readings)), variables)
         except TooSlow as error:
             for reading in readings:
-                # Without a page before it, this may as well be GitHub that is down: then the loop's back-off decides.
+                # On the first page, GitHub itself may be down: then the loop's back-off decides.
                 self._too_much(reading, error, shared=len(readings) > 1, certain=reading.read_at is not None)
             return
         for i, reading in enumerate(readings):
@@ -143,7 +143,7 @@ class GitHub:
                 reading.answer = error
 
     def _too_much(self, reading: Reading, error: Doubt, *, shared: bool, certain: bool) -> None:
-        """Ask for less next time: at once from the same cursor when it is certain that the size was the reason."""
+        """Ask for less next time, at once from the same cursor if the size was certainly the reason."""
         before = self._size(reading.slug)
         self._sizes[reading.slug.lower()] = before.failed(shared=shared)
         if not certain or (before.size == 1 and not shared):
@@ -163,7 +163,7 @@ class GitHub:
                 found.append(await self._pull_request(here, nodes[number]))
             except Doubt as error:
                 if isinstance(error, RetryLater) and not isinstance(error, TooSlow):
-                    raise  # a limit, or GitHub is away: that is not about one pull request
+                    raise  # a rate limit or an outage does not concern one pull request
                 doubts[number] = str(error)
         return Listing(
             repository_id=here.id,
@@ -176,7 +176,7 @@ class GitHub:
         )
 
     async def _repository_id(self, reading: Reading) -> int:
-        """Return GitHub's id of a repository. One that does not fit into GraphQL's Int is asked of REST."""
+        """Return GitHub's id of a repository. An id that does not fit into GraphQL's Int is read over REST."""
         found = reading.repository["databaseId"]
         if found is None:
             answer = await self._transport.get(f"/repos/{reading.slug}")
@@ -190,7 +190,7 @@ class GitHub:
         if node["labels"]["pageInfo"]["hasNextPage"]:
             raise Doubt(f"{what} has more labels than GitHub shows at once.")
         if node["headRepository"] is not None and not node["isCrossRepository"]:
-            node = {**node, "headRepository": {"databaseId": here.id}}  # its own id may not fit into GraphQL's Int
+            node = {**node, "headRepository": {"databaseId": here.id}}  # it may not fit into GraphQL's Int
         comments, page = node["comments"]["nodes"], node["comments"]["pageInfo"]
 
         def read(comments: Sequence[Payload]) -> PullRequest:
@@ -209,9 +209,9 @@ class GitHub:
         return replace(found, label_events=confirmed.pull_request.label_events)
 
     async def pull_request(self, slug: str, number: int, label: str = "") -> Confirmation:
-        """Read one pull request by its number, with all its label events: what a removal needs.
+        """Read one pull request by its number, with all its label events, as a removal needs it.
 
-        When it is open without `label`, it is read after the events whether the repository still has that label.
+        If it is open without `label`, check after the events whether the repository still has that label.
         """
         what = f"{slug}#{number}"
         payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
@@ -228,9 +228,10 @@ class GitHub:
         return Confirmation(found, self._clock.now(), by, since)
 
     async def _label_since(self, slug: str, found: PullRequest, label: str) -> datetime | None:
-        """Return when a label of the repository was made, None when there is none of that name.
+        """Return when a label of the repository was created; None when there is none with that name.
 
-        The answer must know the pull request as it was read: a replica that lags may still show a deleted label.
+        The answer must be as new as the read of the pull request, because a lagging replica may still show a deleted
+        label.
         """
         owner, _, name = slug.partition("/")
         number = found.identity.number
@@ -245,10 +246,10 @@ class GitHub:
         return since
 
     async def hides(self, slug: str, repository_id: int, number: int) -> bool:
-        """Say whether GitHub shows this repository, and no pull request of that number in it.
+        """Return whether GitHub shows this repository but hides this pull request.
 
-        A 404 for a pull request may hide the whole repository. So the repository is read after it, and then the pull
-        request again. Raises `NotFound` while the repository is hidden.
+        A 404 for a pull request may mean that the whole repository is hidden. So the repository is read next, then the
+        pull request again. Raises `NotFound` while the repository is hidden.
         """
         shown = await self._transport.get(f"/repos/{slug}")
         shapes.check(shown, {"id": shapes.number}, slug)
@@ -261,7 +262,7 @@ class GitHub:
         return False
 
     async def _comments(self, slug: str, number: int, after: str | None) -> list[Payload]:
-        """Read every comment after that cursor; who last edited one only GraphQL tells."""
+        """Read every comment after that cursor. Only GraphQL shows who last edited one."""
         owner, _, name = slug.partition("/")
         found: list[Payload] = []
         size = COMMENTS
@@ -289,7 +290,7 @@ class GitHub:
             after = page["pageInfo"]["endCursor"]
 
     async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
-        """Every path that a pull request changes, with those that renamed files had before.
+        """Return every path that a pull request changes, including the old paths of renamed files.
 
         None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
         """
@@ -297,7 +298,7 @@ class GitHub:
         if key in self._changed:
             return self._changed[key]
         found = await self._changed_files(slug, listed)
-        if found is not None:  # a short answer may be whole the next time
+        if found is not None:  # an incomplete answer may be complete next time
             self._changed = {**dict(list(self._changed.items())[-CHANGES_KEPT:]), key: found}
         return found
 
@@ -306,7 +307,7 @@ class GitHub:
             return None
         path = f"/repos/{slug}/pulls/{listed.identity.number}"
         files = [f async for f in self._transport.pages(f"{path}/files?per_page=100")]
-        now = await self._transport.get(path)  # after the files, so that they are of this head or of a later one
+        now = await self._transport.get(path)  # after the files, so that they belong to this head or a later one
         try:
             same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
             found = translate.paths(files)
@@ -353,8 +354,8 @@ class GitHub:
         """Make or edit our one comment; returns its id.
 
         Before it is made, and again when the outcome of making it is unknown, our marker is searched for, so that it is
-        never made twice. One 404 does not prove that somebody deleted it: it is made again when it is in no list and
-        cannot be read by its id either.
+        never made twice. One 404 does not prove that it was deleted: it is created again only when it is in no
+        list and cannot be read by its id either.
         """
         async with self._writing:
             found = comment_id or await self._ours(slug, number, marker)
@@ -376,7 +377,7 @@ class GitHub:
                 raise
 
     async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
-        """The id of our comment: the one with that id, or else the first that begins with our marker."""
+        """Return the id of our comment: the one with that id, else the first that begins with our marker."""
         me, marked = await self.me(), None
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
             shapes.check(comment, shapes.REST_COMMENT, f"the comments of {slug}#{number}")
@@ -398,5 +399,5 @@ class GitHub:
 
 
 def _may_have_happened(error: Doubt) -> bool:
-    """Whether a write may have been done although its answer did not say so."""
+    """Return whether a write may have been applied although its answer was an error."""
     return isinstance(error, OutcomeUnknown) or not isinstance(error, RetryLater | NotFound)

@@ -1,6 +1,6 @@
-"""Budget of requests that create content: GitHub takes 80 a minute and 500 an hour from one account.
+"""Budget of requests that create content: GitHub allows 80 a minute and 500 an hour for one account.
 
-More than that is answered with a secondary rate limit, which stops everything that we ask of GitHub for a while.
+Above that, GitHub answers with a secondary rate limit, which blocks all our requests for a while.
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
 """
 
@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 WINDOWS: Mapping[str, tuple[float, int]] = {"minute": (60.0, 80), "hour": (3600.0, 500)}
-"""Each window's seconds, and the requests that GitHub takes within it."""
+"""The seconds of each window, and the requests that GitHub allows in it."""
 RESERVE = 0.2
-"""The share of a window that is kept for what must not wait."""
+"""The share of each window that is reserved for writes that must not wait."""
 
 
 @dataclass(slots=True)
 class ContentBudget:
-    """The content-creating requests of the last hour. Losing them (a restart) costs a late warning, nothing else."""
+    """Content-creating requests of the last hour. Losing them in a restart costs a late warning, nothing else."""
 
     monotonic: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
@@ -30,20 +30,20 @@ class ContentBudget:
         self._sent.append(self.monotonic())
 
     def spent(self) -> dict[str, int]:
-        """Return how many were sent in the last minute and in the last hour, by window."""
+        """Return how many requests were sent in each window."""
         self._forget()
         now = self.monotonic()
         return {name: sum(at > now - seconds for at in self._sent) for name, (seconds, _) in WINDOWS.items()}
 
     def wait(self, planned: int = 0) -> float:
-        """Return the seconds until there is room for what may wait, after `planned` more requests; 0 when there is."""
+        """Return the seconds until a postponable request fits, after `planned` others; 0 when it fits now."""
         self._forget()
         now = self.monotonic()
         longest = 0.0
         for seconds, limit in WINDOWS.values():
             within = [at for at in self._sent if at > now - seconds]
             over = len(within) + planned - int(limit * (1 - RESERVE))
-            if over >= 0:  # the request that must grow old before one more has room
+            if over >= 0:  # the request that must leave the window before one more fits
                 freed = within[over] if over < len(within) else now
                 longest = max(longest, freed + seconds - now)
         return longest

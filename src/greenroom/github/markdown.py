@@ -32,8 +32,8 @@ class _Fence:
 def plain_lines(text: str) -> list[str]:
     """The lines that are neither code nor within an HTML comment, with a space for each comment that begins in them.
 
-    Only `\\n` ends a line, as on GitHub. Any other character that Python takes for an end becomes U+FFFD: people do not
-    see it, so it must not pass for a space between two words of a command.
+    Only `\\n` ends a line, as on GitHub. Other characters that Python treats as line ends become U+FFFD: they are
+    invisible, so they must not count as a space between two words of a command.
     """
     found: list[str] = []
     fence: _Fence | None = None

@@ -1,7 +1,7 @@
-"""How many pull requests one page of a repository's list asks for. Pure.
+"""Page sizes for the lists of pull requests. Pure.
 
 GitHub ends a query after ten seconds, and one repository's pull requests can be far heavier than another's. A page that
-was too much is asked for again at half the size, and the size grows back slowly.
+was too heavy is requested again at half the size, and the size grows back slowly.
 https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
 """
 
@@ -11,22 +11,21 @@ from dataclasses import dataclass
 
 FULL = 50
 GROW_AFTER = 10
-"""So many pages in a row must arrive before a size doubles, or before a repository shares a query again."""
+"""How many pages in a row must succeed before the size doubles, or before a repository shares a query again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageSize:
-    """The page size of one repository. `alone`: it shares no query with others; `good` counts pages since a failure."""
+    """The page size of one repository. `alone` means that it shares no query; `good` counts pages since a failure."""
 
     size: int = FULL
     alone: bool = False
     good: int = 0
 
     def failed(self, *, shared: bool) -> PageSize:
-        """Return the size after a query that was too much for GitHub.
+        """Return the size after a query that was too heavy for GitHub.
 
-        Which of several repositories was the heavy one is not known, so those that shared the query keep their size and
-        are asked alone.
+        In a shared query the heavy repository is unknown, so all of them keep their size and are queried alone.
         """
         return PageSize(self.size if shared else max(1, self.size // 2), alone=True)
 

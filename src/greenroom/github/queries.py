@@ -60,7 +60,7 @@ fragment pullRequest on PullRequest {{
 def pull_requests(count: int) -> str:
     """Return the query for one page of each of `count` repositories.
 
-    Its variables are `o0 n0 f0 a0`, `o1 n1 f1 a1`, ...: owner, name, size of the page, and the cursor that it follows.
+    Its variables are `o0 n0 f0 a0`, `o1 n1 f1 a1`, ...: owner, name, page size, and the cursor of the previous page.
     """
     variables = ", ".join(f"$o{i}: String!, $n{i}: String!, $f{i}: Int!, $a{i}: String" for i in range(count))
     repositories = _repositories(range(count))

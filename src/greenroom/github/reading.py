@@ -1,6 +1,6 @@
-"""The list of one repository while its pages arrive: what an answer says of it, and what it leaves out. No HTTP.
+"""The list of one repository while its pages arrive. No HTTP.
 
-A list is whole or an exception. What is wrong with one pull request is doubt about that one alone.
+A list is complete or an exception. An error in one pull request is doubt about that pull request only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Payload = dict[str, Any]
 
 
 class TooHeavy(Doubt):
-    """GitHub says that this repository's part of a query was too much for it."""
+    """This repository's part of a query was too heavy for GitHub."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """One repository's pages so far. `doubts` are pull requests of which GitHub showed only a part."""
+    """One repository's pages so far. `doubts` are pull requests that GitHub showed only in part."""
 
     slug: str
     cursor: str | None = None
@@ -45,7 +45,7 @@ class Reading:
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
         if not last and (cursor in (None, self.cursor) or not page["nodes"]):
-            raise Doubt(f"GitHub's list of {self.slug} does not go on after a page that is not the last one.")
+            raise Doubt(f"GitHub's list of {self.slug} breaks off before its last page; it is read again.")
         for index, error in partly.items():
             if node := page["nodes"][index]:
                 what = f"{self.slug}#{node['number']}"
@@ -58,7 +58,7 @@ class Reading:
     def whole(self) -> dict[int, Payload]:
         """Return every pull request by its number.
 
-        One without a number could be any of them. One that is listed twice has pushed another one out of the pages.
+        A pull request that is listed twice means that another one fell between the pages.
         """
         nodes = [n for n in self.nodes if n is not None]
         shapes.check(nodes, [{"number": shapes.number}], f"the pull requests of {self.slug}")
@@ -70,18 +70,20 @@ class Reading:
 
 
 def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payload, dict[int, str]]:
-    """Return one repository's part of an answer, and what GitHub could not show of single pull requests of the page."""
+    """Return one repository's part of an answer, and the errors about single pull requests by index in the page."""
     data = answer.get("data") or {}
     wrong = [e for e in answer.get("errors") or [] if _concerns(e, alias)]
     repository = data.get(alias)
     if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
         raise NotFound(
             f"GitHub shows us no repository {slug}: it is gone, or the token may not see it."
-            " Nothing of it is removed meanwhile."
+            " Nothing is removed until it can be read again."
         )
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
-        raise TooHeavy(f"GitHub's list of {slug} takes more than GitHub allows one query; less is asked for next.")
+        raise TooHeavy(
+            f"GitHub's list of {slug} is too much for one query; the next query asks for fewer pull requests."
+        )
     if len(partly) < len({_node(e) for e in wrong}) or repository is None:
         raise Doubt(f"GitHub's list of {slug} is not whole ({_messages(wrong)}); it is read again.")
     shapes.check(repository, shapes.REPOSITORY, f"the pull requests of {slug}")
@@ -90,10 +92,10 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
 
 
 def _concerns(error: Payload, alias: str) -> bool:
-    """Whether an error is about this part of the answer; one that names no part is about all of them.
+    """Return whether an error concerns this part of the answer; an error without a path concerns all parts.
 
-    An id that does not fit into GraphQL's Int is null and an error; we read it elsewhere then. So is an event in a
-    timeline whose label or account was deleted: what its null says is decided where the event is read.
+    Two kinds of null come with an error and are handled elsewhere: an id that does not fit into GraphQL's Int, and a
+    timeline event whose label or account was deleted.
     """
     path = _path(error)
     if not path:
@@ -108,7 +110,7 @@ def _path(error: Payload) -> list[str | int]:
 
 
 def _node(error: Payload) -> int | None:
-    """Which pull request of the page an error is about; None when it is about more than one."""
+    """Return the index of the pull request that an error concerns; None when it concerns more than one."""
     match _path(error):
         case [_, "pullRequests", "nodes", int(index), _, *_]:
             return index
@@ -116,12 +118,12 @@ def _node(error: Payload) -> int | None:
 
 
 def too_heavy(error: Payload) -> bool:
-    """Whether an error says that a query was too much for GitHub, however much of the hour's budget is left."""
+    """Return whether a query was too heavy for GitHub, which is independent of the hourly budget."""
     return str(error.get("type")) == "RESOURCE_LIMITS_EXCEEDED"
 
 
 def whole(answer: Payload) -> Payload:
-    """Return the data of an answer without errors; nothing depends on what it says of the budget."""
+    """Return the data of an answer. Raises `Doubt` on errors, except in `rateLimit`, which nothing depends on."""
     data = answer.get("data")
     if any(_path(e)[:1] != ["rateLimit"] for e in answer.get("errors") or []) or not isinstance(data, dict) or not data:
         raise Doubt(f"GitHub's answer is not whole ({_messages(answer.get('errors') or [])}); it is asked again.")

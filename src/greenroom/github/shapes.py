@@ -1,7 +1,7 @@
-"""The shapes of GitHub's answers, as far as we read them. An answer of another shape is doubt, with a sentence.
+"""Shapes of GitHub's answers, as far as we read them. An answer with another shape is doubt.
 
-Lists, missing keys and numbers in place of strings have all been seen from proxies and broken servers. They must never
-become a traceback that ends a pass, nor a `None` that is read as the text "None".
+Proxies and broken servers return lists for objects, omit keys, and send numbers for strings. None of that may end a
+pass with a traceback, or turn a `None` into the text "None".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from greenroom.errors import Doubt
 
 BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading a value of another shape raises."""
+"""The exceptions that reading a value with another shape raises."""
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -29,12 +29,12 @@ class Maybe:
 
 
 def sha(value: object) -> bool:
-    """A commit: 40 hexadecimal digits. Only such a text may reach a shell or a URL."""
+    """Return whether a value is a commit id, 40 hexadecimal digits. Only those may reach a shell or a URL."""
     return isinstance(value, str) and _SHA.fullmatch(value) is not None
 
 
 def time(value: object) -> bool:
-    """A time that names its zone."""
+    """Return whether a value is a time with a time zone."""
     try:
         return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
@@ -42,7 +42,7 @@ def time(value: object) -> bool:
 
 
 def number(value: object) -> bool:
-    """An id: a number, or its decimal digits, as GraphQL's BigInt comes."""
+    """Return whether a value is an id: a number, or decimal digits, as GraphQL returns BigInt."""
     if isinstance(value, str):
         return value.isascii() and value.isdecimal()
     return isinstance(value, int) and not isinstance(value, bool)
@@ -116,9 +116,9 @@ REST_COMMENT = {"id": number, "body": str, "user": Maybe(ACTOR)}
 
 
 def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
-    """Raise `Doubt` about `what` when a value is not of this shape. Keys that the shape does not name may be there.
+    """Raise `Doubt` about `what` when a value does not have this shape. Extra keys are allowed.
 
-    With `times`, every time in it must name its zone, also where the shape does not look.
+    With `times`, every time anywhere in the value must have a time zone.
     """
     wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
     if wrong:
@@ -127,7 +127,7 @@ def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Turn whatever an answer of another shape raises into doubt about `what`."""
+    """Convert the exceptions that an answer with another shape raises into `Doubt` about `what`."""
     try:
         yield
     except BROKEN as error:
@@ -164,13 +164,13 @@ def _is(value: object, shape: type | Callable[[object], bool]) -> bool:
 
 
 def _instead(value: object, wanted: str, where: str) -> str:
-    kinds = ((bool, "true or false"), (str, "another text"), (int | float, "a number"), (list, "a list"))
+    kinds = ((bool, "true or false"), (str, "a different string"), (int | float, "a number"), (list, "a list"))
     found = next((name for kind, name in kinds if isinstance(value, kind)), "an object" if value else "null")
-    return f"{where.removesuffix('.') or 'all of it'} is {found} instead of {wanted}"
+    return f"{where.removesuffix('.') or 'the whole answer'} is {found} instead of {wanted}"
 
 
 def _zoneless(value: Any, where: str) -> Iterator[str]:
-    """Find times that cannot be compared with GitHub's clock, wherever they stand."""
+    """Yield times without a time zone, which cannot be compared with GitHub's clock."""
     if isinstance(value, list):
         for i, item in enumerate(value):
             yield from _zoneless(item, f"{where}{i}.")

@@ -1,7 +1,7 @@
 """Payloads of GitHub to core values. A key that is missing is a `KeyError` for the caller to turn into doubt.
 
-A deleted label, account or commit leaves null nodes behind, for good. One that says nothing is skipped; one that hides
-what a decision needs is an exception, and doubt about its pull request alone.
+A deleted label, account or commit leaves null nodes behind permanently. A null that no decision needs is skipped; any
+other one raises, which is doubt about its pull request only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def time(text: str) -> datetime:
 
 
 def label_since(repository: Payload) -> tuple[datetime, datetime | None]:
-    """Return when the pull request of the same answer was updated, and when the label was made, None without one."""
+    """Return when the answer's pull request was updated and when the label was created, None without a label."""
     label = repository["label"]
     return time(repository["pullRequest"]["updatedAt"]), time(label["createdAt"]) if label else None
 
@@ -128,9 +128,9 @@ def _mentions(body: str) -> tuple[str, ...]:
 
 
 def _changed(files: Payload | None) -> frozenset[str] | None:
-    """The paths that a pull request changes; None when the list does not tell all of them.
+    """Return the paths that a pull request changes; None when the list does not have all of them.
 
-    It tells a hundred, and of a renamed file only the new path.
+    It has at most 100, and only the new path of a renamed file.
     """
     if files is None or files["pageInfo"]["hasNextPage"]:
         return None
@@ -140,7 +140,7 @@ def _changed(files: Payload | None) -> frozenset[str] | None:
 
 
 def paths(files: Iterable[Payload]) -> frozenset[str]:
-    """The paths of changed files over REST, with those that renamed files had before.
+    """Return the paths of changed files from REST, including the old paths of renamed files.
 
     https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
     """
@@ -149,7 +149,7 @@ def paths(files: Iterable[Payload]) -> frozenset[str]:
 
 
 def _merge_commit(node: Payload) -> str | None:
-    """GitHub's merge commit of the present head; None while GitHub has none, or still shows that of an earlier head."""
+    """Return GitHub's merge commit of the current head; None while there is none or it belongs to an earlier head."""
     merge = node["potentialMergeCommit"]
     if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):
         return None
@@ -157,7 +157,7 @@ def _merge_commit(node: Payload) -> str | None:
 
 
 def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
-    """The names of labels that are on. One without a name may be any, so it is doubt: a `TypeError`."""
+    """Return the names of the labels that are on. Raises `TypeError` for one without a name: it could be any label."""
     names = [n["name"] for n in nodes]
     if not all(isinstance(name, str) for name in names):
         raise TypeError("a label without a name")
@@ -165,9 +165,9 @@ def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
 
 
 def _label_events(nodes: Iterable[Payload | None], begins: datetime) -> tuple[LabelEvent, ...]:
-    """The label events of GraphQL or REST, in their order, which is that of time.
+    """Return the label events of GraphQL or REST, in order of time.
 
-    A null node keeps its place with the time of the event before it, `begins` for the first: it may be any label's.
+    A null node could be any label's, so it keeps its place, with the time of the previous event, or `begins`.
     """
     found: list[LabelEvent] = []
     for node in nodes:
@@ -192,14 +192,14 @@ def _activities(page: Payload, me: str, now: datetime) -> tuple[Activity, ...]:
     people = any(a.actor.kind is Kind.PERSON and a.actor.login != me for a in found)
     if people or not page["pageInfo"]["hasPreviousPage"]:
         return found
-    page_begins = min((a.at for a in found if a.kind != "committed"), default=now)  # a commit's own date says little
+    page_begins = min((a.at for a in found if a.kind != "committed"), default=now)  # a commit's own date is unreliable
     return (*found, Activity("earlier", Actor("", Kind.PERSON), page_begins))
 
 
 def _activity(node: Payload | None, now: datetime) -> Activity | None:
-    """One activity; None for a null node, which says neither when nor who, and for a review that is still pending.
+    """Return one activity; None for a null node and for a review that is still pending.
 
-    A pending review counts from `submittedAt`: `createdAt` is when it was begun, which may be days earlier.
+    A review counts from `submittedAt`: `createdAt` is when it was started, which may be days earlier.
     """
     kind = str(node["__typename"]) if node else ""
     if node is None or (kind == "PullRequestCommit" and node["commit"] is None):
@@ -213,7 +213,7 @@ def _activity(node: Payload | None, now: datetime) -> Activity | None:
 
 
 def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
-    """Every comment that we wrote, whatever people made of it: one whose id is known is ours by that."""
+    """Return every comment that we wrote, edited or not."""
     return tuple(_comment(n, me) for n in nodes if n is not None and actor(n["author"]).login == me)
 
 
@@ -222,7 +222,7 @@ def _comment(node: Payload, me: str) -> Comment:
 
 
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
-    """Our comment among these when its id is not known: by us, and beginning with our marker. The oldest counts.
+    """Return our comment when its id is unknown: the oldest one by us that begins with our marker.
 
     When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
     comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with

@@ -41,7 +41,7 @@ class TooSlow(OutcomeUnknown):
 
 
 class Limited(RetryLater):
-    """A rate limit of this token is used up: it concerns whatever we ask of GitHub."""
+    """A rate limit of this token is used up, so all requests to GitHub are affected."""
 
 
 class Auth(Protocol):
@@ -114,7 +114,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         read = set()
         while url:
             if url in read:
-                raise Doubt(f"GitHub's pages of {path} lead in a circle; they are read again.")
+                raise Doubt(f"GitHub's pages of {path} point back to an earlier page; they are read again.")
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
@@ -135,14 +135,14 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's answer to a query is no object; it is asked again.")
         errors = answer.get("errors") or []
         if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
-            raise Doubt("GitHub's answer to a query has errors of an unknown shape; it is asked again.")
+            raise Doubt("GitHub's answer to a query has malformed errors; the query is sent again.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
             raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
-        """Whether a limit refused the query. GitHub words this error in two ways, and answers it with status 200.
+        """Return whether a rate limit refused the query. GitHub words this error in two ways, both with status 200.
 
         https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
         """
@@ -175,7 +175,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
-        if method != "GET" and url != self.graphql_url:  # our GraphQL only reads
+        if method != "GET" and url != self.graphql_url:  # our GraphQL queries only read
             self.content.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}
         try:
@@ -193,7 +193,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             self._wait = _wished(response.headers) or _reset_in(response.headers)
         _check(method, url, response)
         self._clock.seen(response.headers.get("date"))
-        # gidgethub parses the numbers of limits, which we read ourselves, and an odd one would spoil a good answer.
+        # We read the rate limits ourselves. gidgethub would fail on a malformed number in an otherwise good answer.
         headers = {k.lower(): v for k, v in response.headers.items() if not k.lower().startswith("x-ratelimit-")}
         return response.status_code, headers, response.content
 
@@ -220,11 +220,11 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             " do its previews. Unarchive it, or take its services out of the configuration."
         )
     if status == 403 and b"issue is locked" in response.content:
-        # People with write access may comment all the same: an App is not one of them, a person's token may be.
+        # People with write access can still comment. An App cannot; a person's token may.
         # https://docs.github.com/en/communities/moderating-comments-and-conversations/locking-conversations
         raise Refused(
-            "The conversation is locked on GitHub, and Greenroom's account may not comment there. Unlock the"
-            " conversation, or give the account write access."
+            "The conversation is locked on GitHub, and Greenroom's account is not allowed to comment. Unlock"
+            " the conversation, or give the account write access."
         )
     if status in (410, 422) and method != "GET" and "/issues/" in url:
         raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
@@ -236,13 +236,13 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
 
 
 def _message(response: httpx2.Response) -> str:
-    """What GitHub says about an error, and about the first field that it did not like."""
+    """Return GitHub's message about the first invalid field, else its general message."""
     try:
         body = response.json()
         first = next((e["message"] for e in body.get("errors") or () if "message" in e), "")
         return str(first or body["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "it gives no reason."
+        return "no reason given."
 
 
 def _limited(response: httpx2.Response) -> float | None:
@@ -259,7 +259,7 @@ def _limited(response: httpx2.Response) -> float | None:
 
 
 def _wished(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `Retry-After` asks for, an hour at most, or None."""
+    """Return the seconds of `Retry-After`, at most an hour; None without it."""
     after = headers.get("retry-after", "")
     return min(LONGEST_WAIT, float(after)) if after.isdecimal() else None
 

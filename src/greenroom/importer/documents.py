@@ -41,7 +41,7 @@ def document(content: str, name: str) -> Any:
             # They say how files are merged, which only Compose itself does.
             fix = "Import what `docker compose config` prints: the merged file, without `!override` and `!reset`."
         raise documents.Unreadable(Mistake(name, where, f"is no YAML: {said}.", fix)) from None
-    except Exception:  # whatever a loader trips over is a mistake in the file
+    except Exception:  # any failure of the loader is a mistake in the file
         fix = "Mend it, or import what `docker compose config` prints."
         raise documents.Unreadable(Mistake(name, "", "is no YAML that can be read.", fix)) from None
     return found[0] if len(found) == 1 else None

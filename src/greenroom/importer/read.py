@@ -82,7 +82,7 @@ def _checked(options: Options) -> None:
 
 def _text(path: Path) -> str:
     try:
-        content = reading.stream(path, MAX_BYTES)  # also of a pipe: `import <(docker compose config)`
+        content = reading.stream(path, MAX_BYTES)  # may be a pipe: `import <(docker compose config)`
         if len(content) > MAX_BYTES:
             raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
         return content.decode("utf-8-sig")

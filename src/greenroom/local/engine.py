@@ -64,7 +64,7 @@ class LocalEngine:
 
     async def __aenter__(self) -> Self:
         try:
-            with machine.sentences():
+            with machine.errors_as_trouble():
                 await self._open()
         except BaseException:
             await self._stack.aclose()
@@ -102,7 +102,7 @@ class LocalEngine:
             wake=self._wake,
         )
         self._rows = self._state.rows()
-        for identity, kept in sorted(self._state.previews().items(), key=_who_comes_first):
+        for identity, kept in sorted(self._state.previews().items(), key=_serving_first):
             if kept.health is Health.REMOVING:
                 self._resume(kept)
             else:
@@ -132,13 +132,13 @@ class LocalEngine:
 
     async def observe(self) -> Observed:
         """Everything that this engine holds."""
-        with machine.sentences():
+        with machine.errors_as_trouble():
             return Observed({i: self._observed(p.shown) for i, p in self._previews.items()}, dict(self._rows))
 
     async def serve(self, rows: RowSet) -> None:
-        """Keep the set durably, then let each preview know. A row that is missing removes nothing.
+        """Store the set durably, then pass the rows to the previews. A missing row removes nothing.
 
-        A preview that cannot write its own file now adopts its row later; raises `Trouble` when the set is not kept.
+        A preview that cannot write its own file adopts its row later. Raises `Trouble` when the set cannot be stored.
         """
         known = self._rows.get(rows.repository_id)
         if known and rows.generation <= known.generation:
@@ -161,12 +161,12 @@ class LocalEngine:
             return
         if preview.kept.uid != uid:
             raise Doubt(f"What runs as {identity} is another one than was meant; nothing was removed.")
-        with machine.sentences():
+        with machine.errors_as_trouble():
             await self._remove(identity, preview)
 
     async def receipt(self, identity: Identity) -> Receipt:
-        """Look for all that a removed preview may have left; PostgreSQL is started to ask it."""
-        with machine.sentences():
+        """Look for everything that a removed preview may have left. Starts PostgreSQL to query it."""
+        with machine.errors_as_trouble():
             return await self._receipt(identity)
 
     async def _receipt(self, identity: Identity) -> Receipt:
@@ -268,8 +268,8 @@ class LocalEngine:
         )
 
 
-def _who_comes_first(found: tuple[Identity, Kept]) -> tuple[bool, datetime]:
-    """Order previews so that those that serve come first: an address that two claim stays with the one that had it."""
+def _serving_first(found: tuple[Identity, Kept]) -> tuple[bool, datetime]:
+    """Sort key that puts serving previews first, so that an address claimed twice stays with its holder."""
     kept = found[1]
     ready = kept.serving.ready_at if kept.serving else None
     return ready is None, ready or kept.since

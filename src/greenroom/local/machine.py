@@ -1,6 +1,6 @@
 """Failures that are this machine's fault, not the commit's: something is not installed, or the disk is full.
 
-No push fixes them. A `Trouble` is tried again without a restart; what is missing (`Lacks`) at the next start.
+No push fixes them. Greenroom retries after a `Trouble`; a missing program (`Lacks`) needs a restart.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from greenroom.errors import Failed, GreenroomError
 
-AT_THE_NEXT_START = "Nothing needs to be pushed; it is tried again when Greenroom starts again."
-SOON = "Nothing needs to be pushed; Greenroom tries again every few seconds."
+AT_THE_NEXT_START = "No push is needed. Greenroom tries again when it restarts."
+SOON = "No push is needed. Greenroom tries again every few seconds."
 ENOUGH = 64 * 1024
-"""Bytes free, below which a failure on that disk is blamed on the disk."""
+"""Free bytes below which a failure is attributed to the full disk."""
 _DISK = {
     errno.ENOSPC: ("The disk is full", "Free some space."),
     errno.EDQUOT: ("The disk quota is used up", "Free some space or raise the quota."),
@@ -37,36 +37,36 @@ class Lacks(Failed):
 
 
 class Trouble(Failed):
-    """Something that this machine cannot do now. It is tried again until it works."""
+    """This machine cannot do something now. Greenroom retries until it works."""
 
 
 def blames_machine(error: OSError) -> bool:
-    """Return whether an error of the system says that a resource of this machine has run out or is broken."""
+    """Return whether a system error means that a resource of this machine is exhausted or broken."""
     return error.errno in _CAUSES
 
 
 def trouble(error: OSError) -> Trouble:
-    """Return an error of the system as a sentence: the cause, where, and what to do."""
+    """Return a system error as a sentence: the cause, where, and what to do."""
     reason = error.strerror or type(error).__name__
-    cause, remedy = _CAUSES.get(error.errno or 0, ("The system refused", ""))
+    cause, remedy = _CAUSES.get(error.errno or 0, ("The operating system refused", ""))
     where = f"{os.fsdecode(error.filename)} could not be used" if error.filename else "an operation failed"
     return Trouble(f"{cause}: {where} ({reason}). {remedy}".rstrip())
 
 
 def as_trouble(error: Exception) -> Trouble:
-    """Return any error as a trouble. An error that Greenroom does not know is no fault of the commit's either."""
+    """Return any error as `Trouble`. An unexpected error is not the commit's fault either."""
     if isinstance(error, Trouble):
         return error
     if isinstance(error, OSError):
         return trouble(error)
     if isinstance(error, GreenroomError):
         return Trouble(str(error), log=error.log if isinstance(error, Failed) else ())
-    return Trouble(f"Looking after it failed ({type(error).__name__}). See Greenroom's log.")
+    return Trouble(f"Something went wrong on our side ({type(error).__name__}). See Greenroom's log for details.")
 
 
 @contextlib.contextmanager
-def sentences() -> Iterator[None]:
-    """Raise errors of the system as `Trouble`, so that callers find one sentence."""
+def errors_as_trouble() -> Iterator[None]:
+    """Convert system errors into `Trouble`."""
     try:
         yield
     except OSError as error:
@@ -74,9 +74,9 @@ def sentences() -> Iterator[None]:
 
 
 def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
-    """Return the trouble behind a failure of something that ran here; None when this machine is not to blame.
+    """Return the `Trouble` behind the failure of a program; None when this machine is not to blame.
 
-    Programs say it in words only. Those that could not even write a log are excused while a disk has no room.
+    Programs report disk errors only in their output. One that could not write its log is excused while a disk is full.
     """
     known = error if isinstance(error, Trouble) else None
     if isinstance(error, Lacks) or any(str(error).startswith(cause) for cause, _ in _CAUSES.values()):
@@ -91,8 +91,8 @@ def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
     return Trouble(f"{cause}, so this failed: {error} {remedy}", log=error.log)
 
 
-def telling(lines: Sequence[str]) -> str:
-    """Return the line of a program's output that names a fault of the disk, else the last one."""
+def disk_error_or_last(lines: Sequence[str]) -> str:
+    """Return the line of a program's output that names a disk error, else the last line."""
     return next((line for line in lines if any(os.strerror(number) in line for number in _DISK)), lines[-1])
 
 

@@ -29,7 +29,7 @@ class Postgres:
 
     @asynccontextmanager
     async def _connection(self, database: str = "postgres") -> AsyncIterator[Any]:
-        """A session of the superuser's. Raises `Trouble` when the server fails: the statements are ours."""
+        """Open a superuser session. Raises `Trouble` when the server fails: the commit wrote none of the statements."""
         import psycopg
 
         server = await self.postmaster.server()

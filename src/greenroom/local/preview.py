@@ -45,7 +45,7 @@ NEEDS = ""  # where crashes are counted, beside the names of services
 NO_TEXT = "\0"
 WELL: Mapping[str, object] = {"why": "", "fix": "", "log": ()}
 RESTARTS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)  # after a trouble of this machine, which may end at any moment
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)  # after a `Trouble`, which may end at any moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Ground:
 
     @property
     def disks(self) -> tuple[Path, ...]:
-        """Folders on every disk that previews need."""
+        """A folder on each disk that previews need."""
         return (self.state.folder, self.run_as.home)
 
 
@@ -88,8 +88,8 @@ def key_of(row: Row) -> str:
 class Preview:
     """One preview and the task that drives it. `row` is the served one; None once it is withdrawn.
 
-    `kept` is what the state file says, except for a new preview (`noted=False`): the task writes its file before it
-    starts anything. What cannot be written down is not believed, and is shown as trouble meanwhile.
+    `kept` matches the state file, except for a new preview (`noted=False`), whose file the task writes before it starts
+    anything. A change that cannot be written does not take effect, and the preview shows the trouble instead.
     """
 
     def __init__(self, ground: Ground, kept: Kept, row: Row | None, *, noted: bool = True) -> None:
@@ -109,7 +109,7 @@ class Preview:
 
     @property
     def shown(self) -> Kept:
-        """What people are shown: `kept`, or the trouble of this machine that may not even be written down."""
+        """The state to show: `kept`, or the trouble of this machine, which may be impossible to write down."""
         trouble = self._trouble
         if trouble is None:
             return self.kept
@@ -122,16 +122,16 @@ class Preview:
         self._task = asyncio.create_task(self._drive_forever(), name=f"preview {self.kept.identity}")
 
     async def _drive_forever(self) -> None:
-        """Drive, and begin again after any error: a task that ended silently would leave the preview dead."""
+        """Drive the preview, and restart after any error: a task that ended silently would leave the preview dead."""
         while True:
             try:
                 await self._drive()
             except Exception:
-                log.exception("a preview's task ended; it is started again", preview=str(self.kept.identity))
+                log.exception("preview task failed; restarting", preview=str(self.kept.identity))
                 await asyncio.sleep(TICK)
 
     def serve(self, row: Row | None) -> None:
-        """Another row, or none: then what runs goes on as it is. A row that cannot be written is adopted later."""
+        """Adopt another row; without one, the running version stays. A row that cannot be written is adopted later."""
         self.row = row
         try:
             self._adopt()
@@ -141,7 +141,7 @@ class Preview:
         self._changed.set()
 
     def _adopt(self) -> None:
-        """Write down the served row, and a preview that is not written down yet."""
+        """Write the served row to the state file, which also creates the file of a new preview."""
         if self.row is not None:
             self._keep(row=self.row)
 
@@ -174,7 +174,7 @@ class Preview:
         removing: Mapping[str, object] = {"health": Health.REMOVING, "databases": (), "failed_key": "", **WELL}
         try:
             self._keep(**removing)
-        except Trouble:  # its logs are deleted in any case, and may be what fills the disk
+        except Trouble:  # its logs are deleted anyway, and may be what fills the disk
             self._ground.state.empty_logs(self.kept.identity)
             self._keep(**removing)
         self._trouble = None
@@ -188,7 +188,8 @@ class Preview:
             await self._ground.worktrees.remove(self.kept.row.slug, tree)
         await self._ground.worktrees.remove(self.kept.row.slug, self._ours())
         await asyncio.to_thread(shutil.rmtree, self._ground.state.logs(self.kept.identity), ignore_errors=True)
-        self._ground.proxy.routes.release(self.kept.identity)  # a row that came and went meanwhile claimed them again
+        # A row that came and went during the removal has claimed them again.
+        self._ground.proxy.routes.release(self.kept.identity)
         self._ground.state.forget_preview(self.kept.identity)
 
     # --- the loop ---
@@ -209,7 +210,7 @@ class Preview:
                 await _sleep(self._changed, pause)
 
     async def _tidied(self) -> None:
-        """End what runs without being written down: at the start, and after every trouble."""
+        """End processes that are not in the state file, at the start and after every trouble."""
         if self._tidy:
             return
         await self._end_all(keep=(*(self.kept.serving.processes if self.kept.serving else ()), *self.kept.caches))
@@ -218,7 +219,7 @@ class Preview:
         self._tidy = self._begun = True
 
     def _stumble(self, error: Exception) -> float:
-        """Show an error as trouble, in memory only: nothing here may fail. Returns the seconds until the next try."""
+        """Show an error as trouble, in memory only: nothing here may fail. Returns the seconds until the retry."""
         self._tidy = False
         found = machine.as_trouble(error)
         found = machine.excuse(found, self._ground.disks) or found
@@ -228,18 +229,21 @@ class Preview:
         if known is None or known.why != self._trouble.why:
             unknown = error if not isinstance(error, GreenroomError | OSError) else None
             log.warning(
-                "a preview is in trouble", preview=str(self.kept.identity), why=self._trouble.why, exc_info=unknown
+                "preview failed because of this machine; trying again",
+                preview=str(self.kept.identity),
+                why=self._trouble.why,
+                exc_info=unknown,
             )
             self._ground.wake(self.kept.identity.repository_id)
         self._failures += 1
         return BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1]
 
     def _recover(self) -> None:
-        """Forget a trouble that is over."""
+        """Clear the trouble once a turn succeeds."""
         self._failures = 0
         if self._trouble is not None:
             self._trouble = None
-            log.info("a preview's trouble is over", preview=str(self.kept.identity))
+            log.info("preview recovered", preview=str(self.kept.identity))
             self._ground.wake(self.kept.identity.repository_id)
 
     def _say_why_it_stays(self) -> None:
@@ -248,7 +252,7 @@ class Preview:
     async def _turn(self, row: Row | None) -> None:
         """Bring about what a row asks for, and look after what serves."""
         self._adopt()
-        if row is None and self.kept.health is Health.REMOVING:  # a failure that could not be written when it happened
+        if row is None and self.kept.health is Health.REMOVING:  # retry a failure that could not be written before
             self._say_why_it_stays()
         if row is not None and row.asleep:
             await self._sleep()
@@ -274,7 +278,7 @@ class Preview:
             doing.cancel()
             await asyncio.wait((doing,))
             if not doing.cancelled():
-                doing.exception()  # seen, also where this task is cancelled itself
+                doing.exception()  # retrieve it, or asyncio logs an error when this task is canceled too
         if not doing.cancelled():
             doing.result()
 
@@ -298,9 +302,9 @@ class Preview:
             self._route()
 
     async def _deploy(self, row: Row) -> None:
-        """Start a row's version and let it serve. One that does not come so far is ended, whatever ends this.
+        """Start a row's version and let it serve. A version that does not get that far is ended.
 
-        Only a failure of the commit's own is noted as such; `Trouble` and errors of ours are raised, and tried again.
+        Only a failure of the commit itself is recorded. `Trouble` and our own errors are raised and retried.
         """
         self._own_address()
         key = key_of(row)
@@ -314,12 +318,12 @@ class Preview:
             self._fail(key, error)
 
     def _own_address(self) -> None:
-        """Raise `Trouble` while another preview holds an address of this one: its version would be called ours."""
+        """Raise `Trouble` while another preview holds an address of this one: checks would reach the other one."""
         if taken := self._ground.proxy.routes.taken(self.kept.identity, self._hosts()):
             host, other = taken
             raise Trouble(
                 f"http://{host} belongs to another preview (pull request {other.number} of the repository with the id"
-                f" {other.repository_id}). Remove or release that one; this one starts then."
+                f" {other.repository_id}). Remove or release that preview, and this one starts."
             )
 
     async def _bring_up(self, row: Row) -> None:
@@ -537,7 +541,7 @@ class Preview:
             while (host := self._host(service.name)) and service.web:
                 status = await self._status(self._ground.proxy_port, service.web.probe, host)
                 if host != self._host(service.name):
-                    continue  # renamed meanwhile: the old address has ended, and says nothing of this version
+                    continue  # renamed meanwhile: the old address proves nothing about this version
                 if status is None or not 200 <= status < 400:
                     raise Failed(f"{service.name} does not answer through the proxy ({status or 'no answer'}).")
                 break
@@ -650,7 +654,7 @@ class Preview:
     # --- within ---
 
     async def _note(self, started: Process, **changes: object) -> None:
-        """Write down a process that was started. One that cannot be written down is ended: nobody would find it."""
+        """Record a process that was started. If that fails, end the process: nothing would find it later."""
         try:
             self._keep(**changes)
         except BaseException:
@@ -658,7 +662,7 @@ class Preview:
             raise
 
     def _keep(self, **changes: object) -> None:
-        """Change the state: the file first, then what is believed. Raises `Trouble` and changes nothing otherwise."""
+        """Change the state, the file first. Raises `Trouble`, and changes nothing, when the file cannot be written."""
         before = self.kept
         kept = _public(replace(before, **changes))  # type: ignore[arg-type]  # the names are Kept's own
         if kept.health is not before.health or kept.why != before.why:
@@ -732,7 +736,7 @@ def _public(kept: Kept) -> Kept:
 
 
 def _fix(error: Failed) -> str:
-    """Return what helps, where a push does not."""
+    """Return the fix for failures that a push cannot fix."""
     if isinstance(error, Trouble):
         return SOON
     return AT_THE_NEXT_START if isinstance(error, Lacks) else ""

@@ -43,11 +43,11 @@ def reap() -> None:
 def start(command: Command, run_as: Account) -> tuple[int, str]:
     """Start a process in a session of its own; returns pid and start time.
 
-    Raises `Failed` with one sentence; `Trouble` when it is this machine that cannot.
+    Raises `Failed` with one sentence; `Trouble` when this machine is the cause.
     """
     reap()
-    with machine.sentences():
-        output = open(command.log, "ab", opener=_private)  # noqa: SIM115 -- an error here is not one of the command
+    with machine.errors_as_trouble():
+        output = open(command.log, "ab", opener=_private)  # noqa: SIM115 -- an error here is not the command's
     try:
         with output:
             child = subprocess.Popen(
@@ -76,7 +76,7 @@ def _private(path: str, flags: int) -> int:
 def started(pid: int) -> str | None:
     """The start time of a live process, in the system's own form; None when it does not run (or only as a zombie).
 
-    Raises `OSError` when that cannot be read: with too many open files, a process that runs must not count as dead.
+    Raises `OSError` when it cannot be read: with too many open files, a live process must not count as dead.
     """
     if (child := _children.get(pid)) and child.poll() is not None:
         del _children[pid]
@@ -128,7 +128,7 @@ async def end(pid: int, start_time: str, grace: float = GRACE_SECONDS) -> None:
 def marked(mark: str, older: str = "", folder: Path | None = None) -> list[int]:
     """Processes whose environment carries our mark of one preview; needs /proc.
 
-    Raises `OSError` when they cannot be looked for: what was not seen has not ended.
+    Raises `OSError` when the search fails: a process that was not seen may still run.
 
     `older` is a mark that others may have written too: it counts only on what has its HOME below `folder`.
     """

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from greenroom.local import sockets
-from greenroom.local.asked import Asked, Malformed, asked, passed_on
+from greenroom.local.forwarding import ForwardedRequest, Malformed, end_to_end, forwarded
 from greenroom.local.routes import Routes
 
 BY_PATH = "/.host/"  # for calls between services: not every resolver knows names below localhost
@@ -30,7 +30,7 @@ _TIMEOUT = httpx2.Timeout(60, connect=5, pool=None)
 
 
 class Proxy:
-    """An ASGI application that passes requests on along its `routes`."""
+    """An ASGI application that forwards requests along its `routes`."""
 
     def __init__(self) -> None:
         self.routes = Routes()
@@ -41,7 +41,7 @@ class Proxy:
     async def drained(self, port: int, seconds: float) -> None:
         """Wait until no request is under way to a port that no route leads to any more, or the time is up.
 
-        WebSockets are not waited for: they have no end of their own, and pages open them again on the new version.
+        Open WebSockets do not count: they may never end, and pages reconnect to the new version.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while self._open[port] and asyncio.get_running_loop().time() < deadline:
@@ -56,13 +56,13 @@ class Proxy:
         if scope["type"] not in ("http", "websocket"):
             return
         try:
-            found = asked(scope, BY_PATH)
+            found = forwarded(scope, BY_PATH)
         except Malformed as error:
             await _page(400, "Bad request", str(error))(scope, receive, send)
             return
         port = self.routes.port(found.host)
         if not port:
-            await _nobody(port)(scope, receive, send)
+            await _no_preview(port)(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._connect(found, port, scope, receive, send)
         else:
@@ -73,15 +73,15 @@ class Proxy:
             finally:
                 self._open[port] -= 1
 
-    async def _connect(self, found: Asked, port: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _connect(self, found: ForwardedRequest, port: int, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             refused = await sockets.connect(self._client, found, port, scope, receive, send)
         except httpx2.HTTPError:
-            refused = _silent()
+            refused = _not_answering()
         if refused is not None:
             await refused(scope, receive, send)
 
-    async def _answer(self, request: Request, found: Asked, port: int) -> Response:
+    async def _answer(self, request: Request, found: ForwardedRequest, port: int) -> Response:
         has_body = {b"content-length", b"transfer-encoding"} & {name for name, _ in request.scope["headers"]}
         outgoing = httpx2.Request(
             request.method,
@@ -95,9 +95,9 @@ class Proxy:
         except ClientDisconnect:
             return _page(400, "Bad request", "The request ended before its body was complete.")
         except httpx2.HTTPError:
-            return _silent()
+            return _not_answering()
         response = StreamingResponse(_body(answer), answer.status_code)
-        response.raw_headers = [*passed_on(answer.headers.raw), (b"x-robots-tag", b"noindex")]
+        response.raw_headers = [*end_to_end(answer.headers.raw), (b"x-robots-tag", b"noindex")]
         return response
 
 
@@ -109,13 +109,13 @@ async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
-def _nobody(port: int | None) -> Response:
+def _no_preview(port: int | None) -> Response:
     if port is None:
         return _page(404, "No preview here", "This address belongs to no preview that runs now.")
     return _page(503, "Starting", "The preview is starting. Load this page again in a few seconds.")
 
 
-def _silent() -> Response:
+def _not_answering() -> Response:
     return _page(502, "Not answering", "The preview's process does not answer. Its log says why.")
 
 

@@ -1,4 +1,4 @@
-"""Which preview answers at which host. A route belongs to one preview, and only that preview changes it."""
+"""Routes from hosts to previews. A route belongs to one preview, and only that preview changes it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from greenroom.core.model import Identity
 
 
 class Routes:
-    """The claims of previews on hosts. Of two that claim one host, the first keeps it until it lets go.
+    """Claims of previews on hosts. When two claim one host, the first keeps it until it releases it.
 
-    Two previews can claim one host when a repository was deleted and made again, or when another one took its name:
+    Two previews can claim one host when a repository was deleted and created again, or when another one took its name:
     the address must not change hands while the older preview still runs.
     """
 
@@ -18,8 +18,8 @@ class Routes:
         self._claims: dict[str, dict[Identity, int]] = {}
 
     def claim(self, owner: Identity, ports: Mapping[str, int]) -> None:
-        """Make these the only routes of a preview: host to loopback port, 0 where nothing serves yet."""
-        for host in set(self.hosts(owner)) - ports.keys():  # after a rename the old address must end
+        """Replace the routes of a preview: host to loopback port, 0 while nothing serves."""
+        for host in set(self.hosts(owner)) - ports.keys():  # after a rename the old address must stop answering
             del self._claims[host][owner]
             if not self._claims[host]:
                 del self._claims[host]
@@ -31,7 +31,7 @@ class Routes:
         self.claim(owner, {})
 
     def port(self, host: str) -> int | None:
-        """Return the port that answers for a host, 0 where nothing serves yet, None where the host is unknown."""
+        """Return the port for a host: 0 while nothing serves, None for an unknown host."""
         return next(iter(self._claims.get(host, {}).values()), None)
 
     def hosts(self, owner: Identity) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""WebSockets of previews, passed on end to end: subprotocols, text and binary messages, close codes, refusals."""
+"""WebSocket forwarding, end to end: subprotocols, text and binary messages, close codes, refusals."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import httpx2
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from greenroom.local.asked import Asked, passed_on
+from greenroom.local.forwarding import ForwardedRequest, end_to_end
 
 if TYPE_CHECKING:
     from httpx2.websockets import AsyncWebSocketSession
 
 LARGEST = 16 * 1024 * 1024
-"""Bytes of one message: what uvicorn takes from the other side."""
+"""Maximum bytes of one message, the same as uvicorn's limit on the client's side."""
 _REFUSAL = 256 * 1024
 _OURS = frozenset({b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol"})
 
 
 async def connect(
-    client: httpx2.AsyncClient, found: Asked, port: int, scope: Scope, receive: Receive, send: Send
+    client: httpx2.AsyncClient, found: ForwardedRequest, port: int, scope: Scope, receive: Receive, send: Send
 ) -> Response | None:
-    """Connect to a preview's process and pass messages on until one side closes.
+    """Connect to a preview's process and forward messages until one side closes.
 
     Returns the process's answer when it refuses the upgrade. Raises `httpx2.HTTPError` when it does not answer.
     """
@@ -41,14 +41,14 @@ async def connect(
         session = AsyncWebSocketSession(
             answer.extensions["network_stream"],
             max_message_size_bytes=LARGEST,
-            keepalive_ping_interval_seconds=None,  # a process that stands in a debugger stays connected
+            keepalive_ping_interval_seconds=None,  # a process paused in a debugger stays connected
             response=answer,
         )
         await send(
             {
                 "type": "websocket.accept",
                 "subprotocol": session.subprotocol,
-                "headers": [(k, v) for k, v in passed_on(answer.headers.raw) if k not in _OURS],
+                "headers": [(k, v) for k, v in end_to_end(answer.headers.raw) if k not in _OURS],
             }
         )
         await _pass_on(session, receive, send)
@@ -56,7 +56,7 @@ async def connect(
 
 
 def _handshake(subprotocols: list[str]) -> list[tuple[bytes, bytes]]:
-    """Return the fields of an upgrade of our own: compression is agreed on for each side alone.
+    """Return the headers of our own upgrade request. Each side negotiates compression separately.
 
     https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     """
@@ -70,14 +70,14 @@ def _handshake(subprotocols: list[str]) -> list[tuple[bytes, bytes]]:
 
 
 async def _refusal(answer: httpx2.Response) -> Response:
-    """Return the answer of a process that does not want a WebSocket here, as far as it fits."""
+    """Return the answer of a process that refuses the upgrade, up to a maximum length."""
     body = b""
     async for part in answer.aiter_raw():
         body += part
         if len(body) > _REFUSAL:
             break
     response = Response(body[:_REFUSAL], answer.status_code)
-    kept = [(k, v) for k, v in passed_on(answer.headers.raw) if k != b"content-length"]
+    kept = [(k, v) for k, v in end_to_end(answer.headers.raw) if k != b"content-length"]
     response.raw_headers = [*kept, (b"content-length", str(len(response.body)).encode())]
     return response
 
@@ -88,7 +88,7 @@ async def _pass_on(session: AsyncWebSocketSession, receive: Receive, send: Send)
     try:
         async with session:
             await _until_one_closes(_to_process(session, receive), _to_client(session, send))
-    except* RemoteProtocolError:  # the process sent what is not a WebSocket's; the client sees the connection end
+    except* RemoteProtocolError:  # the process broke the protocol; the client sees the connection end
         pass
 
 
@@ -115,7 +115,7 @@ async def _to_process(session: AsyncWebSocketSession, receive: Receive) -> None:
                 await (session.send_bytes(message["bytes"]) if text is None else session.send_text(text))
         await session.close(_code(message["code"]), message.get("reason") or None)
     except (HTTPXWSException, LocalProtocolError):
-        return  # the process closed meanwhile; the other way says so
+        return  # the process closed first; the other direction reports it
 
 
 async def _to_client(session: AsyncWebSocketSession, send: Send) -> None:
@@ -132,11 +132,11 @@ async def _to_client(session: AsyncWebSocketSession, send: Send) -> None:
     except WebSocketDisconnect as closed:
         await send({"type": "websocket.close", "code": _code(closed.code), "reason": closed.reason})
     except (HTTPXWSException, OSError):
-        return  # without a close frame, as the process ended without one
+        return  # no close frame, because the process sent none
 
 
 def _code(code: int) -> int:
-    """Return a close code as wsproto wants it: it knows only its own value for a close without a code."""
+    """Return a close code in the form that wsproto expects: "no code" must be its own enum value."""
     from wsproto.frame_protocol import CloseReason
 
     return CloseReason.NO_STATUS_RCVD if code == CloseReason.NO_STATUS_RCVD else code

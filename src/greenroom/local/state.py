@@ -121,7 +121,7 @@ class State:
         return found
 
     def empty_logs(self, identity: Identity) -> None:
-        """Take back the room of a preview's logs, also while its processes hold them open."""
+        """Truncate a preview's logs to free disk space, even while its processes hold them open."""
         for path in self.logs(identity).glob("*.log"):
             with contextlib.suppress(OSError):
                 os.truncate(path, 0)
@@ -138,9 +138,9 @@ class State:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all, whatever ends us meanwhile; its owner alone reads it.
+    """Write a file atomically, readable by its owner only.
 
-    Raises `Trouble` when this machine cannot; the old file is still there then.
+    Raises `Trouble` when this machine cannot; the old file then stays.
     """
     temporary = path.with_suffix(".new")
     try:
@@ -151,7 +151,7 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):  # on a full disk, half a file would take the room that others need
+        with contextlib.suppress(OSError):  # a partial file would take up space on a full disk
             temporary.unlink()
         raise machine.trouble(OSError(error.errno, error.strerror, str(path))) from None
 

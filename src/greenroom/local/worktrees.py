@@ -40,9 +40,8 @@ class Worktrees:
             anyway = ("--force", "--force")  # twice: also where one that was cut off is noted and locked
             arguments = ("worktree", "add", *anyway, "--detach", str(path), sha)
             if wrong := await self._git(checkout, *arguments, mark=mark):
-                await asyncio.to_thread(
-                    shutil.rmtree, path, ignore_errors=True
-                )  # half a tree takes room, on a full disk
+                # A partial tree would take up space on a full disk.
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
                 raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
         return path
 
@@ -79,11 +78,11 @@ class Worktrees:
         return found
 
     async def _git(self, checkout: Path, *arguments: str, mark: str = "") -> str:
-        """Run git; empty when it went well, else the line that says most."""
+        """Run git. Return an empty string on success, else the most useful line of its output."""
         child = await self._start(checkout, *arguments, mark=mark)
         _, wrong = await processes.finish(child)
         lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]
-        return machine.telling(lines) if child.returncode else ""
+        return machine.disk_error_or_last(lines) if child.returncode else ""
 
     @staticmethod
     async def _start(checkout: Path, *arguments: str, mark: str = "") -> asyncio.subprocess.Process:

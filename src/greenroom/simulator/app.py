@@ -63,10 +63,9 @@ class Simulator:
         if who is None or faults.fires("unauthorized", path):
             return self._with_headers(path, _error(401, "Bad credentials"))
         if faults.fires("forbidden", path):
-            message = "Resource not accessible by personal access token"
-            return self._with_headers(path, _error(403, message))
+            return self._with_headers(path, _error(403, "Resource not accessible by personal access token"))
         if faults.fires("not-found", path):
-            return self._with_headers(path, _error(404))
+            return self._with_headers(path, _error(404, "Not Found"))
         if faults.fires("server-error", path):
             return self._with_headers(path, JSONResponse({"message": "Server Error"}, 500))
         if faults.fires("html", path):
@@ -81,7 +80,7 @@ class Simulator:
         return self._with_headers(path, inner, who)
 
     def lag(self, behind: timedelta) -> None:
-        """From now on, let every read show the world as it was that long ago. Call it before what is to be hidden."""
+        """Make every read show the world as it was that long ago. Call this before the change to hide."""
         if self._replica is None:
             self._replica = Replica(self.world)
         self._replica.behind = behind
@@ -158,8 +157,14 @@ class Simulator:
         return response
 
 
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return an error with all the fields that GitHub's errors have."""
+    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+    return JSONResponse(body, status, headers)
+
+
 def _copied(world: World) -> World:
-    """The world as it is now, for itself: what is changed in it changes nothing here, and nobody hears of it."""
+    """Return an independent copy of the world, without webhooks."""
     frozen = copy.copy(world)
     frozen.repositories, frozen.listeners = copy.deepcopy(world.repositories), []
     return frozen
@@ -180,15 +185,10 @@ def _application(world: World) -> Starlette:
         return JSONResponse(error.body, error.status, headers=headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
-        return _error(404)
+        return _error(404, "Not Found")
 
     routes = [*Rest(world).routes(), Route("/graphql", graphql, methods=["POST"])]
     return Starlette(routes=routes, exception_handlers={Wrong: wrong, 404: unknown, 405: unknown})
-
-
-def _error(status: int, message: str = "Not Found", headers: dict[str, str] | None = None) -> Response:
-    """Return an error as GitHub writes it, with the page that explains it."""
-    return JSONResponse(Wrong(status, message).body, status, headers=headers)
 
 
 async def _collected(application: ASGIApp, scope: Scope, body: bytes, api: str) -> Response:

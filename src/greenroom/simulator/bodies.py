@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def body(world: World, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> Json:
-    """Return the whole body of a webhook about what has just happened."""
+    """Return the body of the webhook for the event that has just happened."""
     made: Json = {"action": action, "repository": payloads.repository(repo), "sender": payloads.user(who)}
     if pull and event.startswith("pull_request"):
         made |= {"number": pull.number, "pull_request": _pull_request(repo, pull)}

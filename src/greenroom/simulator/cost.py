@@ -1,4 +1,4 @@
-"""What a GraphQL query costs, by the formula that GitHub publishes: points of the hour's budget, and nodes.
+"""Cost of GraphQL queries by GitHub's published formula: points of the hourly budget, and nodes.
 
 https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query
 """
@@ -23,7 +23,7 @@ from graphql import (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of the query's top level: under which name it is answered, its arguments, and its weight."""
+    """One top-level field of a query: its name in the answer, its arguments, and its weight."""
 
     alias: str
     arguments: Mapping[str, Any]
@@ -39,12 +39,12 @@ class Cost:
 
     @property
     def points(self) -> int:
-        """Every connection is one request for each node above it; a hundred requests are a point, and one is least."""
+        """The points: one request for each connection and node above it; 100 requests are a point, the least is one."""
         return max(1, round(sum(p.requests for p in self.parts) / 100))
 
 
 def cost(document: DocumentNode, variables: Mapping[str, Any]) -> Cost:
-    """Return what a query costs when every page is as full as it may be."""
+    """Return the cost of a query, assuming that every page is full."""
     return Cost(tuple(_Walk(document, variables).parts()))
 
 
@@ -63,7 +63,7 @@ class _Walk:
                     yield Part(alias, self._arguments(field), requests, nodes)
 
     def _weight(self, field: FieldNode, above: int) -> tuple[int, int]:
-        """Return the requests and nodes of a field and all below it, with so many nodes above it."""
+        """Return the requests and nodes of a field and everything below it, given the number of nodes above it."""
         arguments = self._arguments(field)
         size = arguments.get("first", arguments.get("last"))
         own = above * size if isinstance(size, int) else 0

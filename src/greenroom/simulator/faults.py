@@ -17,9 +17,9 @@ REQUEST_FAULTS = (
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
     "lagging-replica",  # every read shows the world as it was some seconds ago; see `Simulator.lag`
-    "not-found",  # 404, although it is there
+    "not-found",  # 404, although it exists
     "dropped-write",  # the write is applied, the answer lost
-    "bad-gateway",  # 502: GitHub ended the query, which it does after ten seconds; `path` is a repository's slug
+    "bad-gateway",  # 502: GitHub ended the query after ten seconds; `path` is a repository's slug
     "gateway-timeout",  # 504: the same from another server
     "resource-limits",  # 200 with RESOURCE_LIMITS_EXCEEDED for that repository
     "ignored-write",  # the answer says that the write was applied, and it was not

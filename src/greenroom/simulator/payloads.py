@@ -205,7 +205,7 @@ def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) ->
 
 
 def file(repo: Repository, pull: PullRequest, path: str) -> Json:
-    """A changed file; a renamed one tells its path before."""
+    """Return a changed file; a renamed one includes its previous path."""
     answer = {
         "sha": hashlib.sha1(path.encode(), usedforsecurity=False).hexdigest(),
         "filename": path,

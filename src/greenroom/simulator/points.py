@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Points:
-    """The budget. `word` is what GitHub calls the error: `RATE_LIMITED` as documented, `RATE_LIMIT` as seen since."""
+    """The budget. `word` is GitHub's name for the error: `RATE_LIMITED` as documented, `RATE_LIMIT` as seen since."""
 
     limit: int | None = None
     word: str = "RATE_LIMITED"
@@ -23,7 +23,7 @@ class Points:
     _used: Counter[str] = field(default_factory=Counter)
 
     def spend(self, login: str, cost: int, now: datetime) -> bool:
-        """Pay for a query; return whether there was enough for it."""
+        """Spend the points of a query; return whether there were enough."""
         if self.limit is None:
             return True
         if self.reset is None or now >= self.reset:
@@ -36,5 +36,5 @@ class Points:
         return True
 
     def used(self, login: str) -> int:
-        """How many points were spent in this hour."""
+        """Return the points spent in this hour."""
         return self._used[login]

@@ -67,7 +67,7 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
 
 
 def heavy(world: World, fault: str, query: str, variables: Json) -> bool:
-    """Whether a query asks for so much of one repository that this fault hits it."""
+    """Return whether a query asks for so much of one repository that this fault applies."""
     document = _document(query)
     return isinstance(document, DocumentNode) and any(
         world.faults.fires(fault, f"{p.arguments['owner']}/{p.arguments['name']}", p.nodes)
@@ -92,7 +92,7 @@ def _error(error: GraphQLError) -> Json:
 
 
 def _without_deleted_labels(value: Any) -> Any:
-    """The answer with `label: null` where a label is gone, against the schema's own word, as GitHub answers.
+    """Return the answer with `label: null` for deleted labels, as GitHub answers, in violation of its own schema.
 
     https://github.com/entrius/gittensor/pull/553
     """
@@ -129,7 +129,7 @@ class Root:
         return {"login": self._viewer.login, "databaseId": self._viewer.id}
 
     def rateLimit(self, info: Any, **_: Any) -> Json | None:  # noqa: N802 -- GitHub's name
-        """What this query costs, and what is left; null where there is no limit."""
+        """Return the cost of this query and the remaining budget; null without a limit."""
         points = self._world.points
         if points.limit is None:
             return None
@@ -169,7 +169,7 @@ class Shown:
         }
 
     def _label(self, name: str) -> Json | None:
-        """A label of the repository by its name, or null."""
+        """Return a label of the repository by its name, or null."""
         name = next((known for known in self._repo.labels if known.casefold() == name.casefold()), name)
         made = self._repo.labels_made.get(self._repo.labels.get(name, 0))
         return {"name": name, "createdAt": payloads.when(made)} if made else None
@@ -237,7 +237,7 @@ class Shown:
         return connected([self._item(i) for i in shown], page)
 
     def _may_see(self, item: Item) -> bool:
-        """Nobody but its author sees a pending review."""
+        """Return whether the viewer may see an item: only its author sees a pending review."""
         pending = item.type == "PullRequestReview" and item.data["submitted"] is None
         return not pending or item.actor is self._viewer
 
@@ -282,7 +282,7 @@ def actor(who: User) -> Json:
 
 
 def _file(pull: PullRequest, path: str) -> Json:
-    """A changed file: a renamed one shows its new path only."""
+    """Return a changed file; a renamed one has its new path only."""
     return {"path": path, "changeType": "RENAMED" if path in pull.renamed else "MODIFIED"}
 
 

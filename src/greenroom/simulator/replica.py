@@ -1,4 +1,4 @@
-"""A replica that lags: the world as it was some seconds ago, the same for lists and for reads by number.
+"""Lagging replica: the world as it was some seconds ago, for lists and reads by number alike.
 
 GitHub answers reads from replicas of its database. They lag by seconds, under load by more, and nothing in an answer
 says so.
@@ -13,7 +13,7 @@ from greenroom.simulator.world import PullRequest, Repository, User, World
 
 
 class Replica:
-    """Remembers a world from its making on; `behind` is how far its answers lag.
+    """Snapshots of a world since its creation; `behind` is how far the answers lag.
 
     A state is kept when something happens and when the hand-moved clock moves, so the states of one second are one:
     the last.
@@ -28,7 +28,7 @@ class Replica:
         world.ticking.append(self._remember)
 
     def world(self) -> World:
-        """The world as it was `behind` ago, or at the beginning if that is later."""
+        """Return the world as it was `behind` ago, or as it began if that is later."""
         until = self._world.now() - self.behind
         _, repositories = next((s for s in reversed(self._states) if s[0] <= until), self._states[0])
         shown = copy.copy(self._world)

@@ -98,7 +98,7 @@ class Rest:
         return repo, pull
 
     def _open_to(self, request: Request, repo: Repository, number: int) -> None:
-        """Refuse a comment, new or edited, by somebody who may not write into a locked conversation."""
+        """Refuse a new or edited comment by someone who may not write in a locked conversation."""
         if not self.world.may_comment(repo.slug, number, request.state.user):
             raise Wrong(403, "Unable to create comment because issue is locked.")
 

@@ -76,7 +76,7 @@ class Webhooks:
             self._queue.put_nowait(delivery)
 
     def queued(self) -> list[Delivery]:
-        """Take everything that waits to be sent, in its order; it is not sent."""
+        """Remove and return all queued webhooks, in order, without sending them."""
         return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     async def run(self) -> None:

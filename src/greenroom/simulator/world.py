@@ -94,7 +94,7 @@ class PullRequest:
     timeline: list[Item] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     changed: list[str] = field(default_factory=lambda: ["README.md"])
-    renamed: dict[str, str] = field(default_factory=dict)  # new path -> the path before
+    renamed: dict[str, str] = field(default_factory=dict)  # new path -> old path
     mergeable: str = "MERGEABLE"
     onto: str = ""  # the commit of the base branch that refs/pull/N/merge was made with; empty: its first one
     body: str = ""
@@ -164,7 +164,7 @@ class World:
         return self._ids
 
     def small_id(self) -> int:
-        """A number that no other user or repository has, in 32 bits."""
+        """Return an id that no other user or repository has, within 32 bits."""
         self._small_ids += 1
         return self._small_ids
 
@@ -200,7 +200,7 @@ class World:
         self._tell("repository", "renamed", repository, None, self.user("admin"))
 
     def delete_repository(self, slug: str) -> None:
-        """Delete a repository; one that is made under the same name gets another id."""
+        """Delete a repository. A new one with the same name gets another id."""
         repository = self.repositories.pop(slug.lower())
         self._tell("repository", "deleted", repository, None, self.user("admin"))
 
@@ -291,7 +291,7 @@ class World:
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
 
     def create_label(self, slug: str, label: str) -> int:
-        """Make a label of the repository; returns its id, or that of the one that there is."""
+        """Create a label in the repository unless it exists, and return its id."""
         repository, label = self.repository(slug), self._spelling(slug, label)
         if label not in repository.labels:
             repository.labels[label] = self.id()
@@ -299,7 +299,7 @@ class World:
         return repository.labels[label]
 
     def delete_label(self, slug: str, label: str, by: str = "admin") -> None:
-        """Delete a label of the repository: each pull request that has it shows that it was unlabeled by that person.
+        """Delete a label of the repository. Each pull request with it gets an `unlabeled` event by that person.
 
         The webhooks are without a label. https://github.com/octokit/webhooks/issues/639
         """
@@ -356,7 +356,7 @@ class World:
         self._tell("pull_request", "unlocked", self.repository(slug), pull_request, self.user(by))
 
     def may_comment(self, slug: str, number: int, who: User) -> bool:
-        """Say whether somebody may write comments: in a locked conversation only people with write access may.
+        """Return whether someone may comment: in a locked conversation only people with write access may.
 
         An App is not a collaborator, so its bot may not, whatever permissions it was given.
         """
@@ -380,14 +380,14 @@ class World:
         self._touch(slug, self.pull_request(slug, number), "pull_request_review", "submitted", review.actor)
 
     def move_base(self, slug: str, sha: str) -> None:
-        """Move the base branch on: GitHub makes new merge commits, for heads that stay as they are."""
+        """Move the base branch, so that GitHub makes new merge commits for unchanged heads."""
         repository = self.repository(slug)
         repository.main_sha = sha
         for pull_request in repository.pull_requests.values():
             pull_request.onto = sha
 
     def retarget(self, slug: str, number: int, base: str, by: str) -> None:
-        """Change the branch that a pull request goes into, as when the one below it in a stack was merged."""
+        """Change the base branch of a pull request, as when the one below it in a stack was merged."""
         pull_request = self.pull_request(slug, number)
         pull_request.base_ref, pull_request.onto = base, f"{self.repository(slug).main_sha} {base}"
         self._touch(slug, pull_request, "pull_request", "edited", self.user(by))
@@ -446,7 +446,7 @@ class World:
     # --- within ---
 
     def _spelling(self, slug: str, label: str) -> str:
-        """A label as the repository spells it: GitHub finds one in every case, and keeps the spelling of the first."""
+        """Return a label in the repository's spelling: GitHub ignores case and keeps the first spelling."""
         return next((known for known in self.repository(slug).labels if known.casefold() == label.casefold()), label)
 
     def _item(self, pull_request: PullRequest, kind: str, actor: User, **data: Any) -> Item:

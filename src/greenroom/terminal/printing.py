@@ -43,7 +43,7 @@ def _troubles(repositories: list[dict[str, Any]]) -> list[str]:
 
 def _placed(preview: dict[str, Any]) -> str:
     if preview["overdue"]:
-        return "Past its lifetime, and waits for a decision. "
+        return "Past its lifetime; needs a decision. "
     return f"Number {preview['position']} in the queue. " if preview["position"] else ""
 
 
@@ -103,10 +103,10 @@ def released(answer: dict[str, Any]) -> str:
 
 
 def rolled(answer: dict[str, Any]) -> str:
-    """What takes the present chart, settings and images."""
-    charts = (f"chart {r['chart']} and " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
+    """Return one line for each preview that redeploys."""
+    charts = (f"chart {r['chart']}, " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
     return "\n".join(
-        f"{r['preview']}: takes {chart}today's settings, and the images that its tags mean now"
+        f"{r['preview']}: redeploys with {chart}the current settings and images"
         for r, chart in zip(answer["rolled"], charts, strict=True)
     )
 

@@ -46,7 +46,7 @@ class Control(Protocol):
         """Release exactly the holds that were seen, by the names of their previews."""
 
     async def roll(self, names: list[str], by: str) -> list[Json]:
-        """Let these previews take the present chart and settings now."""
+        """Redeploy these previews with the current chart, settings and images."""
 
     async def use(self, name: str, text: str, by: str) -> Json:
         """Point a service that this preview uses elsewhere."""

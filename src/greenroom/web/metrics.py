@@ -67,7 +67,7 @@ class Metrics(Collector):
         yield stages
         overdue = GaugeMetricFamily(
             "greenroom_previews_overdue",
-            "Held previews whose lifetime is over; a person decides.",
+            "Held previews that are past their lifetime and need a decision.",
             labels=["repository"],
         )
         late = Tally(s.repository for s in self._board.statuses.values() if s.overdue)
@@ -84,7 +84,7 @@ class Metrics(Collector):
         yield requests
         points = GaugeMetricFamily(
             "greenroom_github_points",
-            "GraphQL points: the limit of an hour, what remains of it, and what was spent since start.",
+            "GraphQL points: hourly limit, points remaining, and points spent since start.",
             labels=["kind"],
         )
         if budget := self._budget():  # GitHub Enterprise Server has no limit unless its administrator sets one
@@ -95,10 +95,10 @@ class Metrics(Collector):
         yield from self._content()
 
     def _content(self) -> Iterator[Metric]:
-        """Content-creating requests to GitHub, and how many it takes."""
+        """Yield the content-creating requests sent to GitHub, and its limits on them."""
         name = "greenroom_github_content_requests"
         sent = GaugeMetricFamily(name, "Content-creating requests in the last minute and hour.", labels=["window"])
-        limit = GaugeMetricFamily(f"{name}_limit", "Content-creating requests that GitHub takes.", labels=["window"])
+        limit = GaugeMetricFamily(f"{name}_limit", "GitHub's limit on content-creating requests.", labels=["window"])
         for window, number in self._writes().items():
             sent.add_metric([window], number)
             limit.add_metric([window], WINDOWS[window][1])

@@ -28,7 +28,7 @@ ORDER = (
 
 
 def problems_first(statuses: Iterable[Status]) -> list[Status]:
-    """The same statuses in that order, within a stage by name. What is overdue comes first: nothing else ends it."""
+    """Return the statuses in that order, by name within a stage. Overdue ones come first: only a person ends them."""
     return sorted(statuses, key=lambda s: (not s.overdue, ORDER.index(s.stage), s.repository, s.number))
 
 

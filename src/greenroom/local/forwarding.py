@@ -1,6 +1,6 @@
-"""What a request to the previews' port asks for: the host, the target, and the headers to pass on.
+"""Requests to the previews' port as they are forwarded: the host, the target and the headers.
 
-https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 (fields that concern one connection only)
+https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 (hop-by-hop fields)
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)(.*)", re.DOTALL)
 
 
 class Malformed(Exception):
-    """A request that is not valid. The message is a sentence for whoever sent it."""
+    """The request is not valid. The message is for its sender."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it is passed on. `host` is in lower case and without a port."""
+class ForwardedRequest:
+    """A request as it is forwarded. `host` is in lower case and has no port."""
 
     host: str
     target: bytes
     headers: Headers
 
 
-def asked(scope: Scope, by_path: str) -> Asked:
-    """Return what a request asks for. Raises `Malformed`.
+def forwarded(scope: Scope, by_path: str) -> ForwardedRequest:
+    """Return a request as it is forwarded. Raises `Malformed`.
 
-    A path below `by_path` names the host, if the request was sent to the proxy itself. The whole Host header is
-    compared: a page of `127.0.0.1.evil.example`, a name that leads here, names no preview.
+    In a request to the proxy itself, a path below `by_path` names the host. The whole Host header is compared, so that
+    a page at `127.0.0.1.evil.example`, which may resolve to this machine, cannot reach a preview.
     """
     target = scope.get("raw_path") or scope["path"].encode()
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    if absolute := _ABSOLUTE.fullmatch(target):  # a server has to accept this form, and its host counts (RFC 9112, 3.2)
+    if absolute := _ABSOLUTE.fullmatch(target):  # servers must accept this form and use its host (RFC 9112, 3.2)
         host, target = absolute[1], absolute[2] or b"/"
     if not target.startswith(b"/") and (scope.get("method"), target) != ("OPTIONS", b"*"):
         raise Malformed("The request's target is not a path. Send the path only, for example /index.html.")
@@ -62,13 +62,13 @@ def asked(scope: Scope, by_path: str) -> Asked:
         raise Malformed("The Host header is not a valid host name. Send the preview's name, with or without a port.")
     if query := scope["query_string"]:
         target += b"?" + query
-    kept = tuple((k, v) for k, v in passed_on(scope["headers"]) if k != b"host")
-    forwarded = ((b"host", host), (b"x-forwarded-host", host), (b"x-forwarded-proto", b"http"))
-    return Asked(name[1].decode().lower(), target, (*kept, *forwarded))
+    kept = tuple((k, v) for k, v in end_to_end(scope["headers"]) if k != b"host")
+    added = ((b"host", host), (b"x-forwarded-host", host), (b"x-forwarded-proto", b"http"))
+    return ForwardedRequest(name[1].decode().lower(), target, (*kept, *added))
 
 
-def passed_on(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Return the headers without those of the connection, and without those that `Connection` names."""
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Return the headers without the hop-by-hop ones and those that `Connection` names."""
     found = [(name.lower(), value) for name, value in headers]
     named = {token.strip().lower() for name, value in found if name == b"connection" for token in value.split(b",")}
     return tuple((name, value) for name, value in found if name not in _HOP | named)
