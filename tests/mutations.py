@@ -1918,6 +1918,41 @@ MUTATIONS = [
         "key_id in keys",
         "tests/core/test_comment.py::test_our_comment_is_known_by_its_signature_whatever_was_written_before_it",
     ),
+    Mutation(
+        "2 a pull request of a repository that took the name over says nothing of the old one",
+        "controller/gather.py",
+        "if answer.pull_request.identity != identity:",
+        "if False:",
+        "tests/scenarios/test_split_replicas.py::test_pull_request_of_a_repository_that_took_the_name_over_says_nothing_of_the_old_one",
+    ),
+    Mutation(
+        "what a set that cannot be read holds is private to those that link to it",
+        "argocd/keeping.py",
+        "{number: replace(row, private=True) for number, row in theirs}",
+        "dict(theirs)",
+        "tests/argocd_engine/test_doubts.py::test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them",
+    ),
+    Mutation(
+        "the last comment on a public pull request links to no other repository",
+        "core/told.py",
+        "lasting = status.stage is Stage.REMOVED and not private",
+        "lasting = False",
+        "tests/core/test_comment.py::test_last_comment_on_a_public_pull_request_links_to_no_other_repository",
+    ),
+    Mutation(
+        "10 what is due and waits for the budget delays no later look",
+        "controller/backoff.py",
+        "for until in mine if until > now), default=None",
+        "for until in mine), default=None",
+        "tests/controller/test_backoff.py::test_effect_that_is_due_and_waits_for_something_else_hides_no_later_look",
+    ),
+    Mutation(
+        "8 an instance that leads and cannot begin its loops stops",
+        "wire.py",
+        '        except Exception as error:\n            log.exception("this instance cannot lead")',
+        '        except GreenroomError as error:\n            log.exception("this instance cannot lead")',
+        "tests/running/test_lead.py::test_instance_that_leads_and_cannot_begin_its_loops_stops",
+    ),
 ]
 
 

@@ -173,13 +173,12 @@ class Instance:
         """Become the one writer, which may take until another instance ends; only then look at repositories."""
         try:
             await self._engine.lead()
+            self._leads = True
+            await self._keep()  # without it no repository is looked at, and nobody would be told
         except Exception as error:
             log.exception("this instance cannot lead")
             if not self.lost.done():
                 self.lost.set_result(f"It cannot lead: {error or type(error).__name__}.")
-            return
-        self._leads = True
-        await self._keep()
 
     async def _keep(self) -> None:
         """Loop over every repository of the catalogue, and over those that left it while previews of them exist."""

@@ -78,6 +78,20 @@ async def test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_re
         assert OTHER in observed.previews
 
 
+async def test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with play(monkeypatch) as played:
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 1, {1: row(1, private=False)}))
+        await until(lambda: played.seen("preview-shop-1"))
+        kube = played.kube
+    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
+    async with play(monkeypatch, kube) as played:
+        observed = await played.engine.observe()
+        assert set(observed.doubts) == {REPOSITORY_ID}
+        assert observed.sets[REPOSITORY_ID].rows == {1: row(1, private=True)}
+
+
 async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = await kept(monkeypatch)
     del the_set(kube)["metadata"]["annotations"][sets.ROWS]

@@ -43,6 +43,14 @@ def test_another_effect_of_the_same_preview_and_other_previews_do_not_wait() -> 
     assert backoff.next(8, NOW) is None
 
 
+def test_effect_that_is_due_and_waits_for_something_else_hides_no_later_look() -> None:
+    backoff = Backoff()
+    backoff.record([Done(tell(n), error=Doubt("x")) for n in (1, 2)], NOW)
+    backoff.record([Done(tell(2), error=Doubt("x"))], NOW)
+    assert backoff.next(7, NOW + timedelta(seconds=3)) == 1
+    assert backoff.next(7, NOW + timedelta(seconds=5)) is None
+
+
 def test_failures_of_actions_that_are_no_longer_planned_are_forgotten() -> None:
     backoff = Backoff()
     backoff.record([Done(tell(n), error=Doubt("x")) for n in (1, 2)], NOW)

@@ -27,6 +27,7 @@ from builders import (
 )
 from greenroom.core import reasons, text
 from greenroom.core.actions import Tell
+from greenroom.core.catalogue import Lifetime
 from greenroom.core.comment import Key, Signer, visible
 from greenroom.core.decision import decide
 from greenroom.core.model import (
@@ -293,3 +294,37 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
     text = comment_text(gone, PLATFORM, private)
     assert "storefront#3" in text.replace("\u200b", "").replace("\\", "")
     assert ("acme/storefront" in text) is linked
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "kept", "said"),
+    [
+        (Lifetime(inactive_after=timedelta(days=3), max_age=None), False, "Removed after 3 d without activity."),
+        (
+            Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
+            False,
+            "Removed after 3 d without activity, or 90 d after it was created.",
+        ),
+        (Lifetime(inactive_after=None, max_age=timedelta(days=90)), False, "Removed 90 d after it was created."),
+        (Lifetime(inactive_after=None, max_age=None), False, ""),
+        (
+            Lifetime(inactive_after=timedelta(days=3), max_age=None),
+            True,
+            "Stays until the label is taken off: `preview-keep` is on.",
+        ),
+        (
+            Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
+            True,
+            "Removed 90 d after it was created: `preview-keep` is on.",
+        ),
+    ],
+)
+def test_comment_says_the_expiry_that_applies(lifetime: Lifetime, kept: bool, said: str) -> None:
+    assert reasons.lifespan(lifetime, kept=kept) == said
+
+
+def test_comment_of_a_kept_preview_does_not_say_that_inactivity_removes_it() -> None:
+    kept = pull_request(1, labels=frozenset({"preview", "Preview-Keep"}))
+    status = decide(facts(kept, holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    assert "without activity" not in comment_text(status, PLATFORM, private=True)
+    assert "`preview-keep` is on" in comment_text(status, PLATFORM, private=True)

@@ -310,3 +310,23 @@ async def test_low_budget_postpones_wording_and_never_warnings_choices_or_final_
     await story.passes(4)
     assert "### Preview expiring" in story.comment(warned)
     assert nobody_is_alarmed(story)
+
+
+async def test_failed_comment_that_waits_for_the_budget_delays_no_look_for_an_image(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know what it sent, nor what failed")
+    failed, waiting = story.labelled("one"), story.labelled("two", image=False)
+    await story.passes(4)
+    story.world.lock(SLUG, failed, "grace")
+    identity = next(i for i in story.engine.previews if i.number == failed)
+    story.engine.previews[identity] = replace(story.engine.previews[identity], health=Health.FAILED, why="It broke.")
+    await story.passes(2)
+    budget = story.controller().parts.sources.github.content
+    for _ in range(450):
+        budget.sent()
+    story.pass_time(minutes=1)  # the comment is due again, and has no room
+    wait = await story.controller().reconcile(story.platform.repositories[0])
+    assert story.status(waiting).reason.code == "image-missing"
+    assert wait is not None
+    assert wait <= 60
+    assert nobody_is_alarmed(story)

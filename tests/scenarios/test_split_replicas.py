@@ -36,3 +36,25 @@ async def test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_numbe
         assert story.engine.sets[identity.repository_id].rows[number] == before
     assert story.world.faults.fired["lagging-replica"] > 0
     assert story.status(number).reason.code == "stale"
+
+
+async def test_pull_request_of_a_repository_that_took_the_name_over_says_nothing_of_the_old_one(story: Story) -> None:
+    number = story.labelled()
+    await story.passes(4)
+    old = story.world.repository(SLUG).id
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    story.world.faults.off("lagging-replica")
+    story.world.unlabel(SLUG, number, "preview", "helper[bot]")  # held, and read by its number in every pass
+    story.pass_time(seconds=5)
+    shown = story.world.now()
+    story.pass_time(seconds=5)
+    story.world.delete_repository(SLUG)
+    assert story.pull_request("other") == number
+    story.world.close(SLUG, number, "ada")
+    lists_show(story, story.world.now() - shown)
+    facts = await story.controller().facts(story.platform.repositories[0])
+    assert facts.listing.repository_id == old
+    assert facts.confirmed == {number: f"Another repository answers as {SLUG} now; it is read again."}
+    assert facts.watermarks[number].updated_at <= shown
+    assert story.living == {number}

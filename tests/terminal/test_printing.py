@@ -12,7 +12,7 @@ from greenroom.core.model import Identity, Running
 from greenroom.core.status import Reason, Stage, Status, Used
 from greenroom.terminal import printing
 from greenroom.web.admin import status as as_json
-from greenroom.web.order import goes
+from greenroom.web.order import expiry
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 URL = "https://web-pr-1.preview.example.com"
@@ -37,8 +37,7 @@ def listed(*statuses: Status, width: int | None = None) -> list[str]:
 
 
 def explained(status: Status) -> str:
-    going = goes(status, NOW)
-    told: dict[str, Any] = {"status": as_json(status), "goes": going.isoformat() if going else None}
+    told: dict[str, Any] = {"status": as_json(status), "expiry": expiry(status, NOW)}
     return printing.explained(told | {"trouble": "", "events": []}, None)
 
 
@@ -95,8 +94,8 @@ def test_a_link_says_why_once(name: str, why: str, line: str) -> None:
     ],
 )
 def test_only_what_will_go_by_itself_is_said_to_go(status: Status, said: bool) -> None:
-    assert ("Goes at 2026-03-03 12:00 UTC" in explained(status)) is said
-    assert ("Goes at" in explained(status)) is said
+    assert ("Expires 2026-03-03 12:00 UTC unless there is activity." in explained(status)) is said
+    assert ("Expires" in explained(status)) is said
 
 
 def test_what_was_changed_by_hand_and_when_it_goes_is_told_whatever_else_goes_on() -> None:

@@ -162,7 +162,7 @@ async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave
         assert "Number 7 in the queue. The limit of 5 previews of ada is reached." in (await one.get(path)).text
     shown = as_json(waits)
     assert "Number 7 in the queue." in printing.previews({"previews": [shown]}, None)
-    told: dict[str, object] = {"status": shown, "goes": None, "trouble": "", "events": []}
+    told: dict[str, object] = {"status": shown, "expiry": "", "trouble": "", "events": []}
     assert "Number 7 in the queue." in printing.explained(told, None)
 
 
@@ -205,7 +205,7 @@ async def test_only_what_will_go_by_itself_is_said_to_go(
     one = client(replace(status(1, stage), hold=hold, expires=expires))
     assert ("goes in <time" in (await one.get("/")).text) is shown
     assert ("20 h</time>" in (await one.get("/")).text) is shown
-    assert ("Goes at 2026-03-03 08:00:00 UTC" in (await one.get(PAGE)).text) is shown
+    assert ("Expires 2026-03-03 08:00 UTC unless there is activity." in (await one.get(PAGE)).text) is shown
 
 
 async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_whatever_else_goes_on() -> None:
@@ -213,7 +213,7 @@ async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_wh
     failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, by_hand=("links.payments.url",))
     page = (await client(failed).get(PAGE)).text
     assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
-    assert "Goes at" not in page, "once is enough"
+    assert "Expires" not in page, "once is enough"
     assert "Changed in Argo CD by hand: links.payments.url." in page
     by_hand = replace(failed, reason=reasons.changed_by_hand((("links.payments.url", "x"),)))
     assert (await client(by_hand).get(PAGE)).text.count("Changed in Argo CD by hand") == 1
@@ -714,3 +714,8 @@ async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(pat
     page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
     if path == "previews":
         assert {k for k in answer["previews"][0] if f"`{k}`" not in page} == set()
+
+
+async def test_date_that_is_the_maximum_age_is_not_said_to_move_with_activity() -> None:
+    old = replace(status(1), expires=SOON, expires_why="age")
+    assert "Expires 2026-03-03 08:00 UTC, when it reaches its maximum age." in (await client(old).get(PAGE)).text

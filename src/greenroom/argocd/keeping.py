@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -134,10 +134,14 @@ class RowSets:
         return {u.repository_id: u.why for u in self.unread.values() if u.repository_id}
 
     def around(self, previews: Mapping[Identity, ObservedPreview]) -> dict[int, RowSet]:
-        """The rows of all repositories, for those that link to them: of one in doubt, those that its previews have."""
+        """The rows of all repositories, for those that link to them: of one in doubt, those that its previews have.
+
+        Nobody follows whether a repository in doubt became private, and comments elsewhere link to what is public.
+        """
         found = {}
         for unread in self.unread.values():
-            mine = {i.number: p.row for i, p in previews.items() if i.repository_id == unread.repository_id}
+            theirs = ((i.number, p.row) for i, p in previews.items() if i.repository_id == unread.repository_id)
+            mine = {number: replace(row, private=True) for number, row in theirs}
             if mine:
                 found[unread.repository_id] = RowSet(unread.repository_id, unread.repository, rows=mine)
         return {**found, **self.known}

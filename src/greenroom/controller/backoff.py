@@ -49,9 +49,13 @@ class Backoff:
         return max(0.0, (found.until - now).total_seconds())
 
     def next(self, repository_id: int, now: datetime) -> float | None:
-        """Return the seconds until the first failed effect of a repository is due, None when there is none."""
-        waits = [f.until - now for (i, _), f in self._failures.items() if i.repository_id == repository_id]
-        return max(0.0, min(waits).total_seconds()) if waits else None
+        """Return the seconds until the first failed effect of a repository is due, None when there is none.
+
+        One that is due already and was not tried waits for something else, such as the budget of comments, which says
+        itself for how long.
+        """
+        mine = (f.until for (i, _), f in self._failures.items() if i.repository_id == repository_id)
+        return min(((until - now).total_seconds() for until in mine if until > now), default=None)
 
     def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
         """Return why effects of this kind failed at least `tries` times in a row; empty when they did not."""

@@ -20,6 +20,7 @@ from greenroom.core.model import (
     Block,
     Confirmation,
     Facts,
+    Identity,
     ImageState,
     Listing,
     Missing,
@@ -171,9 +172,15 @@ def _with_our_comment(sources: Sources, read: PullRequest) -> PullRequest:
     return replace(read, comment=sources.signer.ours(read.identity, read, known))
 
 
-async def confirmed(sources: Sources, slug: str, number: int, label: str = "") -> Confirmation:
-    """Read one pull request by its number, with our comment on it. Raises what GitHub's answer means."""
-    answer = await sources.github.pull_request(slug, number, label)
+async def confirmed(sources: Sources, slug: str, identity: Identity, label: str = "") -> Confirmation:
+    """Read one pull request by its number, with our comment on it. Raises what GitHub's answer means.
+
+    A repository that was created again, or took the name over, has its own pull request of that number. Neither its
+    times nor its comments say anything of the one that is meant, and nothing is written there.
+    """
+    answer = await sources.github.pull_request(slug, identity.number, label)
+    if answer.pull_request.identity != identity:
+        raise Doubt(f"Another repository answers as {slug} now; it is read again.")
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
 
@@ -181,7 +188,8 @@ async def _confirm(sources: Sources, listing: Listing, number: int, label: str) 
     """Read a pull request by its number: the answer, or why there is none, and whether GitHub hides it alone."""
     try:
         try:
-            return await confirmed(sources, listing.slug, number, label), False
+            identity = Identity(listing.repository_id, number)
+            return await confirmed(sources, listing.slug, identity, label), False
         except NotFound as error:
             return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
     except (FixCredentials, FixConfiguration, Limited):

@@ -164,7 +164,7 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
         raise Refused("GitHub no longer shows the pull request.")
     answer = target.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
-        answer = await confirmed(sources, target.slug, identity.number)
+        answer = await confirmed(sources, target.slug, identity)
     status = removed_status(target.statuses[identity], action)
     text = comment_text(status, target.platform, target.facts.listing.private)
     known = remembered(identity.number, target.facts)

@@ -122,7 +122,7 @@ class Reconciler:
                 self.related(rows.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done, everybody)
-        return again if later is None else min(again or later, later)
+        return min((wait for wait in (again, later) if wait is not None), default=None)
 
     async def facts(self, repository: Repository) -> Facts:
         """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""

@@ -367,6 +367,27 @@ def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
     return Reason("expiring", f"The preview will be removed at {day(at)}: {cause}.", fix)
 
 
+def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
+    """How long a preview lives, as its comment says it: without a date, which would move with each activity.
+
+    `kept` says that the keep label is on, which ends the expiry by inactivity and not that by age.
+    """
+    aged = f"{span(lifetime.max_age)} after it was created" if lifetime.max_age else ""
+    if kept:
+        until = f"Removed {aged}" if aged else "Stays until the label is taken off"
+        return f"{until}: `{plain(lifetime.keep_label)}` is on."
+    if lifetime.inactive_after:
+        return f"Removed after {span(lifetime.inactive_after)} without activity{f', or {aged}' if aged else ''}."
+    return f"Removed {aged}." if aged else ""
+
+
+def expires(at: datetime, why: str) -> str:
+    """When a preview expires, as pages and the command line say it."""
+    if why == "age":
+        return f"Expires {day(at)}, when it reaches its maximum age."
+    return f"Expires {day(at)} unless there is activity."
+
+
 def expired(why: str, label: str) -> Reason:
     cause = "it reached its greatest age" if why == "age" else "nobody worked on it"
     return Reason(

@@ -73,7 +73,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One pull request as people see it. `name` is `catalog#42`; `expires` is when it goes unless somebody works on it.
+    """One pull request as people see it. `name` is `catalog#42`. `expires` is when it expires, `expires_why` is why:
+    `inactive` (activity moves it) or `age` (nothing does). `kept` says that the keep label is on.
 
     `serving` is True while a URL answers, whatever else goes on. `hold` is the key that `greenroom release` needs;
     `answer` says why the last command did nothing, `warning` when the preview goes by itself unless the reason does,
@@ -98,6 +99,8 @@ class Status:
     since: datetime | None = None
     created: datetime | None = None
     expires: datetime | None = None
+    expires_why: str = ""
+    kept: bool = False
     serving: bool = False
     log: tuple[str, ...] = ()
     hold: str = ""

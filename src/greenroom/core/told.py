@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from greenroom.core import reasons
+from greenroom.core import labels, reasons
 from greenroom.core.actions import Tell
 from greenroom.core.activity import overdue
 from greenroom.core.catalogue import Platform, Repository
@@ -72,6 +72,8 @@ def _status(identity: Identity, verdict: Verdict, told: Told) -> Status:
         answer=told.desired.answers.get(identity),
         created=row.created if row else None,
         expires=told.desired.expiry(identity).at if row else None,
+        expires_why=told.desired.expiry(identity).why if row else "",
+        kept=pull_request is not None and labels.carries(pull_request.labels, told.platform.lifetime.keep_label),
         serving=bool(preview and any(s.ready for s in preview.services)),
         log=preview.log if preview else (),
         hold=hold.key if hold else "",
@@ -310,7 +312,7 @@ def _ways(platform: Platform, status: Status) -> str:
     life = platform.lifetime
     used = next((link.target for link in status.links if link.why != SAME), "")
     other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
-    gone = f" Removed after {reasons.span(life.inactive_after)} without activity." if life.inactive_after else ""
+    gone = f" {reasons.lifespan(life, kept=status.kept)}".rstrip()
     off = (
         f"Take the label `{plain(platform.label)}` off to remove the preview." if status.stage is not Stage.HELD else ""
     )

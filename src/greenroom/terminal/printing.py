@@ -68,8 +68,8 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
         lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['by_hand'])}.")
     if status["warning"]:
         lines += _wrapped(status["warning"])
-    elif answer["goes"]:
-        lines.append(f"  Goes at {_time(answer['goes'])} unless somebody works on it.")
+    elif answer["expiry"]:
+        lines += _wrapped(answer["expiry"])
     if status["log"]:
         lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]
     if answer.get("history"):

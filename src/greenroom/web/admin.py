@@ -25,7 +25,7 @@ from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
 from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
-from greenroom.web.order import goes, problems_first
+from greenroom.web.order import expiry, goes, problems_first
 from greenroom.web.past import Past, seen
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,7 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
             {
                 "status": status(found.status),
                 "goes": _iso(goes(found.status, board.now)),
+                "expiry": expiry(found.status, board.now),
                 "trouble": trouble,
                 "events": [event(e) for e in found.events],
                 "history": found.wrong,
@@ -235,6 +236,8 @@ def status(found: Status) -> Json:
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),
+        "expires_why": found.expires_why,
+        "kept": found.kept,
         "serving": found.serving,
         "log": list(found.log),
         "hold": found.hold,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenroom.controller.board import RepositoryHealth
+from greenroom.core import reasons
 from greenroom.core.status import Stage, Status
 
 SHOWN = 3  # names of repositories in one sentence
@@ -66,3 +67,9 @@ def goes(status: Status, now: datetime | None) -> datetime | None:
     if status.hold or status.stage in (Stage.HELD, Stage.EXPIRING, Stage.REMOVING, Stage.REMOVED):
         return None
     return status.expires if status.expires and now and status.expires > now else None
+
+
+def expiry(status: Status, now: datetime | None) -> str:
+    """Say when it expires and what would change that; nothing where `goes` has no time."""
+    at = goes(status, now)
+    return reasons.expires(at, status.expires_why) if at else ""
