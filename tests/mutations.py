@@ -712,7 +712,7 @@ MUTATIONS = [
         "core/desired.py",
         "facts.blocks[n].sequence < row.sequence",
         "False",
-        "tests/scenarios/test_links.py::test_a_read_that_lags_behind_our_own_block_loses_no_choice",
+        "tests/core/test_comment.py::test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again",
     ),
     Mutation(
         "6 a command is decided once",
