@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from builders import ADA, ME, NOW, PLATFORM, labelled, pull_request, row, unlabelled
+from greenroom.core.actions import Tell
 from greenroom.core.activity import expiry, last_activity
 from greenroom.core.model import Activity, Actor, Kind, LabelEvent, Memory
 from greenroom.core.status import Stage
@@ -49,6 +50,7 @@ def test_the_keep_label_prevents_expiry_by_inactivity() -> None:
     made = settled(1)
     old = made.pull_requests[1]
     made.pull_requests[1] = replace(old, labels=old.labels | {PLATFORM.lifetime.keep_label})
+    assert [type(a) for a in made.settle()] == [Tell], "the comment says that it is kept"
     for _ in range(10):
         made.pass_time(timedelta(days=1))
         assert made.settle() == []
