@@ -26,8 +26,8 @@ def proxy_stopped() -> None:
 
     @asynccontextmanager
     async def elsewhere(application: Any, port: int = 0, host: str = "127.0.0.1", **more: Any) -> Any:
-        async with real(application, 0, host, **more) as url:
-            yield url
+        async with real(application, 0, host, **more):
+            yield f"http://{host}:{port}"  # the address that comments give: nothing listens there
 
     setattr(local_engine, "running", elsewhere)  # noqa: B010 -- the module's own name for it
 
