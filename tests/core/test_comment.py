@@ -30,6 +30,7 @@ from greenroom.core.actions import Tell
 from greenroom.core.catalogue import Lifetime
 from greenroom.core.comment import Key, Signer, visible
 from greenroom.core.decision import decide
+from greenroom.core.desired import overtaken
 from greenroom.core.model import (
     Actor,
     Block,
@@ -95,6 +96,14 @@ def test_our_comment_is_known_by_its_signature_whatever_was_written_before_it() 
     theirs = Comment(7, body(replace(SIGNER, installation="other"), comment_id=7))
     assert SIGNER.ours(identity(1), pull_request(1, mine=(theirs, copy, ours)), None) == ours
     assert SIGNER.ours(identity(1), pull_request(1, mine=(theirs, copy)), None) is None
+
+
+@pytest.mark.parametrize(("sequence", "old"), [(2, {1}), (3, set()), (4, set())])
+def test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again(sequence: int, old: set[int]) -> None:
+    """GitHub may show an earlier comment with the pull request's present `updated_at`."""
+    rows = RowSet(REPOSITORY_ID, "shop", 1, {1: row(1, sequence=3)})
+    found = facts(pull_request(1), holds=Observed({}, {REPOSITORY_ID: rows}), blocks={1: Block(sequence, Memory())})
+    assert overtaken(found) == old
 
 
 def test_a_comment_that_an_older_key_signed_is_written_again() -> None:

@@ -118,7 +118,7 @@ def test_a_comment_that_says_so_already_is_not_written_again() -> None:
         {"confirmed": {1: "GitHub answered 502."}},
         {"confirmed": {}},
         {"confirmed": {1: confirmation(replace(CLOSED, state=State.OPEN))}},
-        {"confirmed": {1: confirmation(without_label(1))}},
+        {"confirmed": {1: confirmation(replace(without_label(1), comment=CLOSED.comment))}},
         {"confirmed": {1: confirmation(CLOSED, NOW - timedelta(minutes=1))}},
     ],
     ids=["stale", "not answered", "not read", "open after all", "open and unlabeled", "older than the list"],

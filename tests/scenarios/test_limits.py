@@ -27,22 +27,21 @@ class Limiting(httpx2.AsyncHTTPTransport):
         return httpx2.Response(403, headers=headers, json={"message": "You have exceeded a secondary rate limit."})
 
 
-@pytest.mark.parametrize("path", ["/collaborators/", "/pulls/", "/files"])
+@pytest.mark.parametrize("path", ["/collaborators/", "/events", "/files"])
 async def test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for(story: Story, path: str) -> None:
     await story.client.aclose()
-    story.client = httpx2.AsyncClient(transport=(limits := Limiting("")), timeout=5)
-    kept, closed = story.labelled("one"), story.labelled("two")
-    await story.passes(4)
-    [service] = story.platform.repositories[0].services
-    services = (replace(service, paths=("web",)),)
-    story.configure(repositories=(replace(story.platform.repositories[0], services=services),))
-    renamed = story.world.pull_request(SLUG, kept)
-    renamed.changed, renamed.renamed = ["shared/x.py"], {"shared/x.py": "back/x.py"}
-    limits.path = path
-    story.restart()
-    story.world.close(SLUG, closed, "ada")
-    with pytest.raises(Limited) as error:
-        await story.controller().reconcile(story.platform.repositories[0])
-    assert error.value.after == 1800
-    assert story.living == {kept, closed}
-    await story.client.aclose()
+    async with httpx2.AsyncClient(transport=(limits := Limiting("")), timeout=5) as story.client:
+        kept, closed = story.labelled("one"), story.labelled("two")
+        await story.passes(4)
+        [service] = story.platform.repositories[0].services
+        services = (replace(service, paths=("web",)),)
+        story.configure(repositories=(replace(story.platform.repositories[0], services=services),))
+        renamed = story.world.pull_request(SLUG, kept)
+        renamed.changed, renamed.renamed = ["shared/x.py"], {"shared/x.py": "back/x.py"}
+        limits.path = path
+        story.restart()
+        story.world.close(SLUG, closed, "ada")
+        with pytest.raises(Limited) as error:
+            await story.controller().reconcile(story.platform.repositories[0])
+        assert error.value.after == 1800
+        assert story.living == {kept, closed}
