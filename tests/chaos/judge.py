@@ -215,6 +215,8 @@ def complaints(truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent]
     full = sum(bool(look.uid) for look in looks.values()) >= room
     pulls = {(p["repo"], p["number"]): p for p in truth["pulls"]}
     wanted = {i.key for i in intents if _wanted(pulls[i.key], i)}
+    # A link leads to what exists: a target that waits in a queue keeps the link as it is.
+    there = {key for key in wanted if looks.get(key, Look()).uid}
     names = {(i.service, str(i.number)): i.key for i in intents}
     found = []
     for intent in intents:
@@ -227,7 +229,7 @@ def complaints(truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent]
             continue
         if intent.key in wanted:
             found += _alive(
-                intent, pull, look, text, names.keys() & {(s, n) for s, n in intent.use.items()}, wanted, names
+                intent, pull, look, text, names.keys() & {(s, n) for s, n in intent.use.items()}, there, names
             )
         else:
             found += _gone(intent, look, "" if asks(pull) else text)
@@ -253,7 +255,7 @@ def _alive(
     look: Look,
     text: str,
     chosen: Iterable[tuple[str, str]],
-    wanted: set[Key],
+    there: set[Key],
     names: Mapping[tuple[str, str], Key],
 ) -> list[Violation]:
     key, sha, state = intent.key, pull["sha"], heading(text)
@@ -285,7 +287,7 @@ def _alive(
         for service, number in chosen:
             leads = str(body.get("links", {}).get(service, ""))
             right = re.search(rf"\b{service}(-pr-{number}\.|\.[a-z-]+-{number}:)", leads)
-            if names[service, number] in wanted and not right and status == 200:
+            if names[service, number] in there and not right and status == 200:
                 found.append(Violation(7, key, f"a person chose {service}#{number}; the link leads to {leads!r}"))
     return found + _old_hosts(key, look, text)
 

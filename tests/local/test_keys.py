@@ -40,6 +40,8 @@ SAME: dict[str, Any] = {
     "mentions": ("acme/payments#17",),
     "choices": (Choice("payments", "17", "ada", 900),),
     "sequence": 4,
+    "waiting_head": sha(1, 3),
+    "waiting_since": NOW,
     "open_to": (("shop", "preview-storefront-2", 8080),),
 }
 
