@@ -134,12 +134,12 @@ async def test_recreated_repository_starts_once_a_person_released_what_the_old_o
         return number
 
     number = labeled()
-    await until(lambda: eyes.says("payments", number, "### Preview ready"))
+    await until(lambda: eyes.says("payments", number, "ready"))
     old = f"payments@{scene.world.repository('shop/payments').id}#{number}"
     scene.world.delete_repository("shop/payments")
     scene.world.collaborator("shop/payments", "ada", "write")
     assert labeled() == number
-    await until(lambda: eyes.says("payments", number, "### Preview blocked", f"greenroom release {old}"))
+    await until(lambda: eyes.says("payments", number, "blocked", f"greenroom release {old}"))
 
     async def listed() -> str:
         found = {p["name"]: p for p in (await asked(scene, "list"))["previews"]}
@@ -149,4 +149,4 @@ async def test_recreated_repository_starts_once_a_person_released_what_the_old_o
     await until(listed)
     code, text = await scene.command("release", "--yes", old)
     assert code == 0, text
-    await until(lambda: eyes.says("payments", number, "### Preview ready"), 40)
+    await until(lambda: eyes.says("payments", number, "ready"), 40)

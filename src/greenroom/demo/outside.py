@@ -29,6 +29,7 @@ SENTENCES = {
     "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and only the old one is on\."
     r"|The configuration changed so that this preview would get other names"
     r"|\d previews of this repository lost their label within an hour, and 3 go without a question; this one waits\.)",
+    "blocked": r"Previews of an earlier repository with this name still use its names and addresses: ",
     "failed": r"\S.* Nothing serves\. ",
     "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC: nobody has worked on it for 3 d\. ",
     "removed": r"The (pull request was closed by \w+|preview expired: nobody worked on it)\. Nothing is left of it\. ",
