@@ -1052,44 +1052,6 @@ MUTATIONS = [
         "::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
     Mutation(
-        "2 an old list is doubt beside a newer read by number",
-        "controller/gather.py",
-        "reads = (*listing.pull_requests, *by_number)",
-        "reads = tuple(({p.identity: p for p in listing.pull_requests} | {p.identity: p for p in by_number}).values())",
-        "tests/scenarios/test_split_replicas.py"
-        "::test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_number",
-    ),
-    Mutation(
-        "2 a pull request of another repository of that name is doubt",
-        "controller/gather.py",
-        "if answer.pull_request.identity != identity:",
-        "if False:",
-        "tests/scenarios/test_split_replicas.py"
-        "::test_pull_request_of_a_repository_that_took_the_name_over_says_nothing_of_the_old_one",
-    ),
-    Mutation(
-        "6 a limit that a read by number meets is waited for",
-        "controller/gather.py",
-        "except (FixCredentials, FixConfiguration, Limited):",
-        "except (FixCredentials, FixConfiguration):",
-        "tests/scenarios/test_limits.py::test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for",
-    ),
-    Mutation(
-        "7 a failed comment without room delays nothing else",
-        "controller/backoff.py",
-        "for until in mine if until > now)",
-        "for until in mine)",
-        "tests/controller/test_backoff.py::test_effect_that_is_due_and_waits_for_something_else_hides_no_later_look",
-    ),
-    Mutation(
-        "11 a repository in doubt is private to others",
-        "argocd/keeping.py",
-        "replace(row, private=True)",
-        "row",
-        "tests/argocd_engine/test_doubts.py"
-        "::test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them",
-    ),
-    Mutation(
         "7 a comment whose making was answered oddly is not made twice",
         "github/client.py",
         "return isinstance(error, OutcomeUnknown) or not isinstance(error, RetryLater | NotFound)",
@@ -1907,13 +1869,6 @@ MUTATIONS = [
         "tries = TRIES if identity.number in facts.hidden else UNREAD_TRIES",
         "tries = TRIES",
         "tests/controller/test_promises.py::test_a_pull_request_that_closes_while_github_answers_with_errors_is_looked_for_until_it_is_read",
-    ),
-    Mutation(
-        "5 a choice outlives an old read of its pull request",
-        "controller/reconcile.py",
-        "unsure = facts.listing.doubts.keys() | facts.stale",
-        "unsure = facts.listing.doubts.keys()",
-        "tests/controller/test_asked.py::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
     Mutation(
         "5 a choice outlives a list that leaves its pull request out",

@@ -17,5 +17,7 @@ def test_mutation_finds_its_text_once_and_its_test(mutation: Mutation) -> None:
     assert re.search(rf"^(async )?def {name.partition('[')[0]}\(", (ROOT / file).read_text(), re.MULTILINE)
 
 
-def test_each_rule_is_named_once() -> None:
+def test_each_rule_is_taken_out_once() -> None:
     assert [rule for rule, count in Counter(m.rule for m in MUTATIONS).items() if count > 1] == []
+    changes = Counter((m.file, m.old, m.new) for m in MUTATIONS)
+    assert [change for change, count in changes.items() if count > 1] == []
