@@ -267,3 +267,13 @@ async def test_a_late_webhook_comes_late() -> None:
         hooks.send_late()
         assert await receiver.wait(2) == [LABELED, OPENED]
         assert world.faults.fired["webhook-late"] == 1
+
+
+def test_label_is_not_renamed_to_one_that_exists() -> None:
+    world = World()
+    for label in ("preview", "Preview-Old"):
+        world.create_label("acme/shop", label)
+    with pytest.raises(ValueError, match="already"):
+        world.rename_label("acme/shop", "preview", "preview-old")
+    world.rename_label("acme/shop", "preview", "Preview")
+    assert set(world.repository("acme/shop").labels) == {"Preview", "Preview-Old"}

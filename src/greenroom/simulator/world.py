@@ -284,8 +284,13 @@ class World:
         return True
 
     def rename_label(self, slug: str, old: str, new: str) -> None:
-        """Rename a label of the repository: no pull request shows an event."""
+        """Rename a label of the repository: no pull request shows an event. `ValueError` when the new name is taken.
+
+        https://docs.github.com/en/rest/issues/labels#update-a-label answers 422 (`already_exists`) then.
+        """
         repository, old = self.repository(slug), self._spelling(slug, old)
+        if new.lower() != old.lower() and any(new.lower() == name.lower() for name in repository.labels):
+            raise ValueError(f"{slug} has a label {new!r} already.")
         repository.labels[new] = repository.labels.pop(old)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
