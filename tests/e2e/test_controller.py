@@ -140,7 +140,7 @@ def test_rolled_a_preview_takes_the_new_chart_without_a_push(scene: Scene) -> No
             return str(quota["spec"]["hard"]["pods"]) if quota else ""
 
         assert pods(pull) == "40"
-        assert "takes chart" in scene.greenroom("roll", pull.name)
+        assert "redeploys with chart" in scene.greenroom("roll", pull.name)
         until(lambda: pods(pull) == "7", 30, "the new quota")
         assert pods(other) == "40", "only what was named"
         assert [p["metadata"]["uid"] for p in other.pods()] == before
