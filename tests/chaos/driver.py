@@ -128,10 +128,14 @@ class World:
             await asyncio.sleep(1.0)
 
     async def _releases(self) -> None:
-        """A person releases what waits for one: unlabeled by many at once, or under names of before."""
+        """A person releases what waits for one: unlabeled by many at once, under names of before, or what uses those.
+
+        A preview under another name restarts all that use it, and more than a tenth of them wait for a person.
+        """
         truth = await self.scene.truth(10**9, 10**9, 10**9)
         wanted = {(p["repo"], p["number"]) for p in truth["pulls"] if judge.asks(p)}
-        await self.weather.release(lambda key, hold: key not in wanted or hold.startswith("config-names"))
+        named = ("config-names", "restart:") if self.weather.renamed else ("config-names",)
+        await self.weather.release(lambda key, hold: key not in wanted or hold.startswith(named))
 
     async def _complaints(self) -> list[Violation]:
         truth = await self.scene.truth(10**9, 10**9, 10**9)

@@ -58,6 +58,7 @@ class Weather:
         self._chance = {t: random.Random(f"{seed} {t}") for t in ("sky", "machine", "names")}
         self.down = False
         self.released: list[tuple[float, tuple[int, int]]] = []
+        self.renamed = False  # whether any preview was to take another name
         self.violations: list[Violation] = []
 
     async def storm(self, seconds: float) -> None:
@@ -241,6 +242,7 @@ class Weather:
 
     async def _rename_short(self, service: str, chance: random.Random) -> None:
         """Another short name renames every preview; a person releases that, or takes it back."""
+        self.renamed = True
         scene, old = self._scene, self._scene.shorts[service]
         scene.shorts[service] = old.removesuffix("-too") if old.endswith("-too") else f"{old}-too"
         scene.configure()
@@ -253,6 +255,7 @@ class Weather:
 
     async def _other_domain(self, service: str, chance: random.Random) -> None:
         """Another domain gives every preview another address, once a person releases that."""
+        self.renamed = True
         scene, old = self._scene, self._scene.domain
         scene.domain = "review.localhost" if old == "preview.localhost" else "preview.localhost"
         scene.configure()
@@ -315,6 +318,7 @@ class Weather:
                 body = {"previews": sorted(meant), "holds": meant, "by": "grace"}
                 answer = await scene.admin("/api/release", body)
                 scene.say(f"released {sorted(meant)}: {str(answer)[:300]}")
-                self.released += [(at, keys[n.partition("#")[0], int(n.partition("#")[2])]) for n in meant]
+                removed = [n for n, h in meant.items() if not h.startswith("restart:")]  # a restart removes nothing
+                self.released += [(at, keys[n.partition("#")[0], int(n.partition("#")[2])]) for n in removed]
         except (httpx2.HTTPError, ValueError, KeyError) as error:
             scene.say(f"a release did not come through: {type(error).__name__}")
