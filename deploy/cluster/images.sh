@@ -135,7 +135,7 @@ seed() {
             chroot --userspec=999:999 "$root" /usr/bin/env -i PATH=/usr/bin:/bin LANG=C.UTF-8 INIT_ONLY=1 POSTGRES_USER=app \
                 PGDATA=/var/lib/preview/pgdata /usr/local/bin/postgres-start' \
             - "$CACHE/trees/postgres" "$work" "$dump" "$HERE/images/postgres-start.sh" >"$CACHE/logs/seed-$name.log" 2>&1 ||
-            die "$dump could not be restored. Read $CACHE/logs/seed-$name.log."
+            { rm -rf "$work"; die "$dump could not be restored. Read $CACHE/logs/seed-$name.log."; }
         layer "seed-$hash" "$work/upper" ./var/lib/preview
         rm -rf "$work"
     fi

@@ -293,7 +293,7 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     if not yes:
         if not sys.stdin.isatty():
             command = f"greenroom release {' '.join(names)} --yes"
-            raise click.UsageError(f"There is no terminal to ask for confirmation. To release them, run: {command}")
+            raise click.UsageError(f"Confirmation needs a terminal. To release without one, run: {command}")
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
     seen = {name: held[name]["hold"] for name in names}  # what was read is what is released
     answer = _ask(admin, "/api/release", {"previews": names, "holds": seen, "by": _who(by)})
@@ -369,7 +369,7 @@ def completion(shell: str) -> None:
 
 
 def _names(previews: tuple[str, ...], admin: str) -> list[str]:
-    """The names of these previews, however people wrote them, each once. Raises a usage error for what is no name."""
+    """Return the names of these previews without duplicates. Raises a usage error for an invalid name."""
     from greenroom.terminal import references
 
     found = {preview: references.parsed(preview) for preview in previews}

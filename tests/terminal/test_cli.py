@@ -116,7 +116,7 @@ async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, s
     for more in ([], ["--json"]):
         found = await run(url, "release", "shop#2", *more)
         assert found.exit_code == 2
-        assert "There is no terminal to ask for confirmation." in found.stderr
+        assert "Confirmation needs a terminal." in found.stderr
         assert "greenroom release shop#2 --yes" in found.stderr.replace("\n", " ")
     assert loop.by == []
     assert (await run(url, "release", "shop#2", "--yes")).stdout.endswith("shop#2: released (label-gone)\n")

@@ -23,11 +23,11 @@ from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
 from greenroom.web import said
-from greenroom.web.admin import admin, health
+from greenroom.web.admin import admin, trouble
 from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
 from greenroom.web.metrics import Metrics
-from greenroom.web.order import problems_first
+from greenroom.web.order import problems_first, troubles
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PAGE = "/previews/shop/1"
@@ -203,7 +203,7 @@ async def test_only_what_will_go_by_itself_is_said_to_go(
     stage: Stage, hold: str, expires: datetime | None, shown: bool
 ) -> None:
     one = client(replace(status(1, stage), hold=hold, expires=expires))
-    assert ("goes in <time" in (await one.get("/")).text) is shown
+    assert ("expires in <time" in (await one.get("/")).text) is shown
     assert ("20 h</time>" in (await one.get("/")).text) is shown
     assert ("Expires 2026-03-03 08:00 UTC unless there is activity." in (await one.get(PAGE)).text) is shown
 
@@ -283,9 +283,11 @@ async def test_equal_troubles_of_many_repositories_are_one_banner() -> None:
     assert "<strong>40 repositories</strong>: GitHub answered 502" in page
     assert "Since 2026-03-02 11:20:00 UTC" in page, "since the first of them"
     assert "shop00, shop01" in page
-    shown = printing.previews({"previews": [], "repositories": [health(r) for r in many.values()]}, None)
-    assert shown.splitlines()[0] == "40 repositories: GitHub answered 502 to POST /graphql."
-    assert len(shown.splitlines()) == 2
+    shown = printing.previews({"previews": [], "troubles": [trouble(t) for t in troubles(many.values())]}, None)
+    assert shown.splitlines() == [
+        "alone: The token may not see it.",
+        "40 repositories: GitHub answered 502 to POST /graphql.",
+    ]
 
 
 async def test_trouble_is_on_top() -> None:

@@ -68,7 +68,7 @@ class Backoff:
         return found.left if found else ()
 
     def forget(self, repository_id: int, wanted: Sequence[Action]) -> None:
-        """Forget the failures of effects that are no longer planned."""
+        """Drop the failures of effects that are no longer planned."""
         kept = {_key(a) for a in wanted}
         self._failures = {k: f for k, f in self._failures.items() if k[0].repository_id != repository_id or k in kept}
 

@@ -27,7 +27,7 @@ Trouble = Callable[[str, str], None]
 DISTANCE = 1.0
 LONGEST_DISTANCE = 60.0
 STEPS = 8.0
-"""How many passes may follow each other without a distance when GitHub is not the reason. A removal takes four."""
+"""Number of passes that may run back to back after local changes. A removal takes four."""
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ async def _write(
     signer, github = sources.signer, sources.github
     marker = signer.marker(identity)
     comment_id = comment.id if comment else None
-    if comment_id is None:  # it may exist anyway (the list lags), or somebody deleted it
+    if comment_id is None:  # the list may lag behind a comment that exists, or a person deleted it
         body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
         comment_id = await github.write_comment(target.slug, identity.number, known, body, marker)
         sources.freshness.wrote_comment(identity, comment_id, body)  # before the second write, which may fail

@@ -19,9 +19,9 @@ from greenroom.store.rows import Event
 _STAGES = frozenset(stage.name.lower() for stage in Stage)
 WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
 TRIES = 10
-"""How often to look for a pull request that GitHub does not show before giving up."""
+"""Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
 UNREAD_TRIES = 100
-"""The same for one that could not be read: passes are a minute apart then, and an outage ends within an hour or two."""
+"""The same for one that could not be read. Passes are then a minute apart, and outages end within an hour or two."""
 
 
 @dataclass(slots=True)

@@ -40,8 +40,8 @@ def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> froze
 
 
 def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
-    """Return the verdicts on postponed previews: they keep their reason, or get the reason that there is no room. Only
-    `private` still follows the repository, because it does not make the row larger.
+    """Return the verdicts on postponed previews. Each keeps its reason, or is reported as not fitting. Only `private`
+    still follows the repository, because it does not make the row larger.
     """
     found = {}
     for identity in waiting:

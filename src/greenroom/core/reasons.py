@@ -122,7 +122,7 @@ def waiting_for_image(missing: Sequence[str], last_good: str = "", *, merged: bo
     return Reason(
         "image-missing",
         f"Waiting for image {names}.{keeps}",
-        f"It starts by itself once CI has pushed it; see the checks of this pull request.{moved if merged else ''}",
+        f"It starts once CI has pushed the image; see the checks of this pull request.{moved if merged else ''}",
     )
 
 
@@ -368,7 +368,7 @@ def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
 
 
 def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
-    """How long a preview lives, as its comment says it: without a date, which would move with each activity.
+    """Return the sentence about the lifetime for the comment. It has no date, which each activity would change.
 
     `kept` says that the keep label is on, which ends the expiry by inactivity and not that by age.
     """

@@ -33,7 +33,7 @@ from greenroom.core.status import Stage
 from greenroom.core.verdicts import Go, Stay
 
 SAME_SECOND = timedelta(hours=1)
-"""How long an event that asked for the preview wins over a removing event of the same second."""
+"""Time for which a request for the preview takes precedence over a removal in the same second."""
 
 
 def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:

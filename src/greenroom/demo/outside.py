@@ -24,7 +24,7 @@ HEADING = "### Preview "
 
 
 SENTENCES = {
-    "waiting": r"Waiting for image \S+\. (The last good version, \w{7}, keeps serving\. )?It starts by itself once CI",
+    "waiting": r"Waiting for image \S+\. (The last good version, \w{7}, keeps serving\. )?It starts once CI",
     "ready": r"Everything answers\. \| service \| open ",
     "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and only the old one is on\."
     r"|The configuration changed so that this preview would get other names"

@@ -7,7 +7,6 @@ from typing import Any
 
 WIDTH = 80
 NO_PREVIEW = "no preview"
-SHOWN = 3  # names of repositories in one line
 
 
 def previews(answer: dict[str, Any], width: int | None, *, everything: bool = True) -> str:
@@ -16,7 +15,7 @@ def previews(answer: dict[str, Any], width: int | None, *, everything: bool = Tr
     Open pull requests that nobody labeled are counted only, unless `everything` is wanted.
     """
     found = [p for p in answer["previews"] if everything or p["stage"] != NO_PREVIEW]
-    troubles = _troubles(answer.get("repositories", []))
+    troubles = [f"{t['title']}: {t['text']}" for t in answer.get("troubles", ())]
     without = len(answer["previews"]) - len(found)
     rest = (
         [f"{without} open pull request{'s' * (without > 1)} without a preview: greenroom list --all"] if without else []
@@ -29,16 +28,6 @@ def previews(answer: dict[str, Any], width: int | None, *, everything: bool = Tr
         for p in found
     ]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines), *rest])
-
-
-def _troubles(repositories: list[dict[str, Any]]) -> list[str]:
-    """A line for each trouble with the repositories that have it: up to three names, or how many."""
-    groups: dict[str, list[str]] = {}
-    for each in repositories:
-        if each["trouble"]:
-            groups.setdefault(each["trouble"], []).append(each["name"])
-    shown = {text: ", ".join(n) if len(n) <= SHOWN else f"{len(n)} repositories" for text, n in groups.items()}
-    return [f"{names}: {text}" for text, names in shown.items()]
 
 
 def _placed(preview: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
 from greenroom.web import said
 from greenroom.web.loopback import LoopbackOnly
-from greenroom.web.order import expiry, goes, problems_first
+from greenroom.web.order import Trouble, expiry, problems_first, troubles
 from greenroom.web.past import Past, seen
 
 log = structlog.get_logger(__name__)
@@ -70,21 +70,21 @@ def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaita
     async def previews(request: Request) -> Response:
         found = problems_first(board.statuses.values())
         repositories = [health(r) for _, r in sorted(board.repositories.items())]
-        return _answer({"previews": [status(s) for s in found], "repositories": repositories})
+        shared = [trouble(t) for t in troubles(board.repositories.values())]
+        return _answer({"previews": [status(s) for s in found], "repositories": repositories, "troubles": shared})
 
     async def preview(request: Request) -> Response:
         name, number = request.path_params["repository"], request.path_params["number"]
         found = await seen(board, past, name, number, limit=5)
-        trouble = board.trouble(name)
+        wrong = board.trouble(name)
         if found.status is None:
-            now = f" {name} cannot be read now: {trouble}" if trouble else ""
+            now = f" {name} cannot be read now: {wrong}" if wrong else ""
             return _wrong(404, f"{found.unknown}{now}")
         return _answer(
             {
                 "status": status(found.status),
-                "goes": _iso(goes(found.status, board.now)),
                 "expiry": expiry(found.status, board.now),
-                "trouble": trouble,
+                "trouble": wrong,
                 "events": [event(e) for e in found.events],
                 "history": found.wrong,
             }
@@ -249,6 +249,11 @@ def status(found: Status) -> Json:
 def event(found: Event) -> Json:
     """An event as JSON."""
     return {"at": _iso(found.at), "kind": found.kind, "text": found.text, "data": dict(found.data)}
+
+
+def trouble(found: Trouble) -> dict[str, Any]:
+    """Return a trouble as JSON."""
+    return {"title": found.title, "text": found.text}
 
 
 def health(found: RepositoryHealth) -> Json:

@@ -62,14 +62,14 @@ def troubles(repositories: Iterable[RepositoryHealth]) -> tuple[Trouble, ...]:
     )
 
 
-def goes(status: Status, now: datetime | None) -> datetime | None:
-    """When it goes by itself; None where that is past, waits for a person, or is what the reason says anyway."""
+def upcoming(status: Status, now: datetime | None) -> datetime | None:
+    """Return the time of expiry, or None if it has passed, needs a decision, or is in the reason already."""
     if status.hold or status.stage in (Stage.HELD, Stage.EXPIRING, Stage.REMOVING, Stage.REMOVED):
         return None
     return status.expires if status.expires and now and status.expires > now else None
 
 
 def expiry(status: Status, now: datetime | None) -> str:
-    """Say when it expires and what would change that; nothing where `goes` has no time."""
-    at = goes(status, now)
+    """Say when it expires and what would change that; empty where `upcoming` has no time."""
+    at = upcoming(status, now)
     return reasons.expires(at, status.expires_why) if at else ""

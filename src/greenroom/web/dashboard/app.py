@@ -30,7 +30,7 @@ from greenroom.web.dashboard import views
 from greenroom.web.dashboard.drawing import drawn
 from greenroom.web.dashboard.notes import Note, Notes
 from greenroom.web.loopback import LoopbackOnly
-from greenroom.web.order import expiry, goes
+from greenroom.web.order import expiry, upcoming
 from greenroom.web.past import Past, seen
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,7 @@ def dashboard(
         if code == 200 and request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
         html = pages.get_template(template).render(
-            title=title, label=label(), board=board, views=views, goes=goes, expiry=expiry, **values
+            title=title, label=label(), board=board, views=views, upcoming=upcoming, expiry=expiry, **values
         )
         return HTMLResponse(html, code, headers={"etag": etag})
 
