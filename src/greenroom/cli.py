@@ -117,7 +117,8 @@ def check(folder: Path, as_json: bool) -> None:
         warnings = list(map(asdict, loaded.warnings))
         counts = {"repositories": len(repositories), "services": services}
         shorts = {r.slug: r.name for r in repositories}
-        click.echo(json.dumps({"version": 1, "ok": True, **counts, "short_names": shorts, "warnings": warnings}))
+        found = {**counts, "short_names": shorts, "mistakes": [], "warnings": warnings}
+        click.echo(json.dumps({"version": 1, "ok": True, **found}))
     else:
         for line in config.warned(loaded.warnings):
             click.echo(line, err=True)
@@ -281,7 +282,7 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     if not previews:
         _print({"version": answer["version"], "held": list(held.values())}, as_json, printing.held)
         return
-    names = _names(previews, admin)
+    names = _names(previews, admin, answer)
     now = ", ".join(sorted(held)) or "nothing"
     if unknown := [n for n in names if n not in {p["name"] for p in found}]:
         missing = f"{', '.join(unknown)}: no such preview, so nothing was released."
@@ -368,8 +369,11 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "greenroom", "_GREENROOM_COMPLETE").source())
 
 
-def _names(previews: tuple[str, ...], admin: str) -> list[str]:
-    """Return the names of these previews without duplicates. Raises a usage error for an invalid name."""
+def _names(previews: tuple[str, ...], admin: str, answer: dict[str, Any] | None = None) -> list[str]:
+    """Return the names of these previews without duplicates. Raises a usage error for an invalid name.
+
+    `answer` is that of the previews when it was read already.
+    """
     from greenroom.terminal import references
 
     found = {preview: references.parsed(preview) for preview in previews}
@@ -378,7 +382,7 @@ def _names(previews: tuple[str, ...], admin: str) -> list[str]:
             raise click.UsageError(
                 f"{preview!r} does not name a pull request. Write shop#42, owner/shop#42 or the pull request's address."
             )
-    known = _ask(admin, "/api/previews")["repositories"]
+    known = (answer or _ask(admin, "/api/previews"))["repositories"]
     return list(dict.fromkeys(references.resolved(r, known) for r in found.values() if r))
 
 

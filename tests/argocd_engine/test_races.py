@@ -63,6 +63,33 @@ async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_no
         await engine.remove(ONE, uid)
 
 
+class Lost(FakeKube):
+    """The next write arrives, and its answer does not."""
+
+    lost: bool = False
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        found = await super().apply(kind, namespace, name, body)
+        if self.lost:
+            self.lost = False
+            raise RetryLater("the answer was lost")
+        return found
+
+
+@pytest.mark.parametrize("repository_id", [REPOSITORY_ID, REPOSITORY_ID + 1])
+async def test_our_own_write_whose_answer_was_lost_is_not_another_instances(
+    monkeypatch: pytest.MonkeyPatch, repository_id: int
+) -> None:
+    kube = Lost()
+    async with play(monkeypatch, kube) as played:
+        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 1))
+        kube.lost = True
+        with pytest.raises(RetryLater):
+            await played.engine.serve(RowSet(repository_id, "shop", 2))
+        await played.engine.serve(RowSet(repository_id, "shop", 2))
+        assert (await played.engine.observe()).sets[repository_id].generation == 2
+
+
 async def test_a_change_is_not_held_up_by_a_push_that_waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refreshing, "AGAIN", (0.02, 30.0))
     kube = FakeKube()

@@ -162,4 +162,4 @@ def test_warnings_come_with_mistakes_too_and_as_json(tmp_path: Path) -> None:
     assert answer["warnings"][0]["path"] == "env.API_TOKEN"
     right = json.loads(CliRunner().invoke(main, ["check", "--json", str(folder(tmp_path))]).stdout)
     names = {"version": 1, "short_names": {"acme/web": "web"}}
-    assert right == {"ok": True, "repositories": 1, "services": 1, "warnings": [], **names}
+    assert right == {"ok": True, "repositories": 1, "services": 1, "mistakes": [], "warnings": [], **names}

@@ -66,16 +66,16 @@ def test_what_kubernetes_would_refuse_gets_a_hash(text: str) -> None:
     [("Web.App", "web-app"), ("shop", "shop"), ("shop_api", "shop-api"), ("a--b", "a-b"), (".github", "github")],
 )
 def test_short_name_of_a_repository_is_what_people_would_type(repository: str, short: str) -> None:
-    assert names.short(repository, 30) == short
+    assert names.short(repository) == short
 
 
 @given(st.text(max_size=60))
 def test_short_name_is_a_label_of_at_most_thirty_characters(text: str) -> None:
-    made = names.short(text, 30)
+    made = names.short(text)
     assert LABEL.fullmatch(made)
     assert len(made) <= 30
 
 
 @given(st.text(min_size=1, max_size=100), NUMBERS)
 def test_namespace_carries_at_most_one_hash(text: str, number: int) -> None:
-    assert names.namespace("preview", names.short(text, 30), number).count("--") <= 1
+    assert names.namespace("preview", names.short(text), number).count("--") <= 1

@@ -200,11 +200,15 @@ async def test_further_pages_of_comments_are_read_only_where_they_matter() -> No
             assert (found.comment and found.comment.id, queries) == (ours.id, 10)
 
 
-async def test_a_pull_request_that_was_labeled_once_is_read_to_our_comment() -> None:
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_pull_request_that_was_labeled_once_is_read_to_our_comment(deleted: bool) -> None:
     async with adapter() as (world, github):
         world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
         world.label("acme/shop", 1, "Preview", "ada")
-        world.unlabel("acme/shop", 1, "Preview", "ada")
+        if deleted:  # GitHub no longer names it in its events
+            world.delete_label("acme/shop", "Preview", "ada")
+        else:
+            world.unlabel("acme/shop", 1, "Preview", "ada")
         for n in range(100):
             world.comment("acme/shop", 1, f"talk {n}", "grace")
         ours = world.comment("acme/shop", 1, f"{PREFIX}demo -->\nwaiting", BOT)

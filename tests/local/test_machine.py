@@ -93,4 +93,4 @@ async def test_a_task_that_fails_in_any_way_is_started_again(shop: Workshop) -> 
 
             await until(well)
             assert (await get(engine)).status_code == 200
-    assert "preview task failed; restarting" in [entry["event"] for entry in logged]
+    assert "background task failed; restarting" in [entry["event"] for entry in logged]

@@ -19,7 +19,10 @@ from greenroom.serving import running
 
 async def _echo(request: Request) -> Response:
     body = (await request.body()).decode()
-    return JSONResponse({"host": request.headers["host"], "url": str(request.url), "body": body})
+    forwarded = [request.headers.getlist(f"x-forwarded-{name}") for name in ("host", "proto")]
+    return JSONResponse(
+        {"host": request.headers["host"], "url": str(request.url), "body": body, "forwarded": forwarded}
+    )
 
 
 @pytest.fixture
@@ -39,6 +42,13 @@ async def test_a_service_calls_another_by_path_and_it_sees_its_own_name(address:
         assert found.json()["url"].endswith(("/a%20b/c?d=e", "/a b/c?d=e"))
         posted = await client.post(f"{address}/.host/catalog-pr-1.preview.localhost/x", content=b"hello")
         assert posted.json()["body"] == "hello"
+
+
+async def test_a_client_does_not_choose_the_forwarded_host(address: str) -> None:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        headers = {"host": "catalog-pr-1.preview.localhost", "x-forwarded-host": "evil", "x-forwarded-proto": "https"}
+        found = await client.get(f"{address}/", headers=headers)
+        assert found.json()["forwarded"] == [["catalog-pr-1.preview.localhost"], ["http"]]
 
 
 @pytest.mark.parametrize(

@@ -44,4 +44,5 @@ async def test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for(story: St
         with pytest.raises(Limited) as error:
             await story.controller().reconcile(story.platform.repositories[0])
         assert error.value.after == 1800
+        assert limits.refused == 1, "nothing more is asked for"
         assert story.living == {kept, closed}

@@ -158,7 +158,8 @@ class RowSets:
             raise Doubt(f"Generation {rows.generation} of {rows.repository} is not newer than {known.generation}.")
         former = self._former(rows) if known is None else None
         if former:
-            self._ours[rows.repository_id] = set(self._ours.get(former.repository_id, ()))
+            # Shared, so that a write whose answer is lost is recognized by the next try, whichever id it is for.
+            self._ours[rows.repository_id] = self._ours.setdefault(former.repository_id, set())
         grows = known is None or not rows.rows.items() <= known.rows.items()
         body = sets.application_set(self._frame, rows, grows=grows)
         standing = await self._standing(rows, known or former)

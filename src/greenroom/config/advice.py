@@ -37,7 +37,7 @@ def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
     given = set(folder.platform.repositories.values())
     slugs = {f.model.repository for f in found if "repository" not in f.dropped} - given
     for slug in sorted(slugs if folder.says("repositories") else ()):
-        name = names.short(slug.rpartition("/")[2], names.SHORT)
+        name = names.short(slug.rpartition("/")[2])
         if "--" in name:
             message = f"{slug} is called {name} in namespaces and commands."
             yield Mistake(

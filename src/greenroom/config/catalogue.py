@@ -55,7 +55,7 @@ def _short_names(folder: Folder, found: list[Found]) -> dict[str, str]:
     """The short name of each repository, owner/name to name."""
     given = {slug: short for short, slug in folder.platform.repositories.items()}
     used = dict.fromkeys(f.model.repository for f in found)
-    return {slug: given.get(slug) or names.short(slug.rpartition("/")[2], names.SHORT) for slug in used}
+    return {slug: given.get(slug) or names.short(slug.rpartition("/")[2]) for slug in used}
 
 
 def _respelled(found: list[Found]) -> Iterator[Mistake]:

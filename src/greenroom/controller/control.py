@@ -119,6 +119,8 @@ class Control:
             hint = f"Did you mean {near}?" if near else f"It uses {', '.join(used) or 'no other service'}."
             raise Failed(f"{name} does not use {wish.service}. {hint}")
         facts = await reconciler.facts(repository)
+        if doubt := facts.listing.doubts.get(status.number):
+            raise Failed(f"{name} cannot be read now, so nothing was changed: {doubt}")
         found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
         if found is None or not labels.carries(found.labels, reconciler.platform.label):
             raise Failed(f"{name} has no preview: it is not open, or has no label `{reconciler.platform.label}`.")

@@ -23,7 +23,7 @@ KINDS: dict[type[Action], str] = {
     Tell: "told",
     Conclude: "concluded",
 }
-_STAGES = frozenset(stage.name.lower() for stage in Stage)
+STAGES = frozenset(stage.name.lower() for stage in Stage)
 
 
 def of_action(action: Action, rows: RowSet, now: datetime) -> Event | None:
@@ -57,7 +57,7 @@ def dated(status: Status, before: Status | None, known: Iterable[Event], now: da
     if before is not None:
         same = (before.stage, before.reason.code) == (status.stage, status.reason.code)
         return replace(status, since=before.since if same else now)
-    last = next((e for e in known if e.kind in _STAGES), None)
+    last = next((e for e in known if e.kind in STAGES), None)
     if last is None:
         return replace(status, since=None if status.created else now)  # it may be older than our memory
     return replace(status, since=last.at if _of(last, status) else now)
@@ -67,7 +67,7 @@ def of_status(status: Status, before: Status | None, known: Iterable[Event], now
     """The event of a status that is not what it was, or None. `before` and `known` are as in `dated`."""
     if status.stage is Stage.NONE or (before and _same(status, before)):
         return None
-    last = next((e for e in known if e.kind in _STAGES), None)
+    last = next((e for e in known if e.kind in STAGES), None)
     if before is None and last is not None and _of(last, status):
         return None
     sha = next((s.sha for s in status.services), "")
@@ -94,8 +94,11 @@ def _of(event: Event, status: Status) -> bool:
 def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime) -> Event:
     """The event of a receipt: what was checked, what is left, what cannot be seen from here."""
     text = "Nothing is left." if receipt.clean else f"Left: {', '.join(receipt.left)}."
+    if receipt.comment_error:
+        text += f" The comment could not be updated: {receipt.comment_error}"
     return Event(
-        key=f"{repository}:{receipt.identity}:receipt:{generation}:{receipt.clean}:{','.join(receipt.left)}",
+        key=f"{repository}:{receipt.identity}:receipt:{generation}:{receipt.clean}:{','.join(receipt.left)}"
+        f"{receipt.comment_error}",
         at=now,
         repository_id=receipt.identity.repository_id,
         repository=repository,
@@ -107,6 +110,7 @@ def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime
             "checked": list(receipt.checked),
             "left": list(receipt.left),
             "unverified": list(receipt.unverified),
+            "comment_error": receipt.comment_error,
         },
     )
 

@@ -28,7 +28,7 @@ from greenroom.core.model import (
     Permission,
     PullRequest,
 )
-from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
+from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
 from greenroom.github.transport import Limited, NotFound
 from greenroom.registry.client import Registry
@@ -151,18 +151,18 @@ async def _with_files(
     """Return the list with the changed files it lacked, and the pull requests whose files could not be read."""
     wanted = questions.files(facts, platform, repository)
     answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
-    found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt | RetryLater)}
+    found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt)}
     whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in facts.listing.pull_requests)
     unread = frozenset(p.identity.number for p in wanted if p.identity not in found)
     return replace(facts.listing, pull_requests=tuple(whole)), unread
 
 
-async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | RetryLater | None:
+async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | None:
     try:
         return await github.changed_files(slug, pull_request)
     except Limited:
         raise
-    except (Doubt, RetryLater) as error:
+    except Doubt as error:
         log.info("changed files could not be read; trying again", repository=slug, why=str(error))
         return error
 

@@ -150,6 +150,8 @@ async def _conclude(engine: Engine, sources: Sources, target: Target, action: Co
     try:
         return Done(action, receipt, unread=await _tell_removal(sources, target, action))
     except Refused as error:  # the preview is gone; a rejected comment must not keep its removal open
+        log.warning("the comment on a removal could not be written", of=str(action.identity), why=str(error))
+        sources.readback.read([action.identity])
         return Done(action, replace(receipt, comment_error=str(error)))
 
 
@@ -176,9 +178,8 @@ async def _tell_removal(sources: Sources, target: Target, action: Conclude) -> f
     if (wait := readback.wait(identity, said)) > 0:
         return wait
     if readback.exhausted(identity, said):
-        log.error("comment was not saved despite repeated writes; completing the removal without it", of=str(identity))
         readback.read([identity])
-        return None
+        raise Refused("GitHub accepted the comment several times and did not save it.")
     await _write(sources, target, identity, answer.pull_request.comment, said)
     return readback.wait(identity, said)
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from greenroom.controller.events import STAGES
 from greenroom.core.actions import Tell
 from greenroom.core.decision import Decision
 from greenroom.core.model import Facts, Identity
 from greenroom.core.status import Stage
 from greenroom.store.rows import Event
 
-_STAGES = frozenset(stage.name.lower() for stage in Stage)
 WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+_PROMISING = frozenset(stage.name.lower() for stage in WAITS)
 TRIES = 10
 """Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
 UNREAD_TRIES = 100
@@ -35,10 +36,10 @@ class Promises:
         seen: set[Identity] = set()
         for event in known:
             identity = Identity(event.repository_id, event.number)
-            if event.kind not in _STAGES or identity in seen:
+            if event.kind not in STAGES or identity in seen:
                 continue
             seen.add(identity)
-            if event.kind in {stage.name.lower() for stage in WAITS}:
+            if event.kind in _PROMISING:
                 self._tries.setdefault(identity, 0)
 
     def of(self, repository_id: int) -> frozenset[int]:

@@ -30,14 +30,14 @@ def slug(text: str, limit: int) -> str:
     return f"{safe or 'x'}--{digest}"
 
 
-def short(repository: str, limit: int) -> str:
-    """Return the short name that people type for a repository of GitHub's, at most `limit` characters.
+def short(repository: str) -> str:
+    """Return the short name that people type for a repository of GitHub's, at most `SHORT` characters.
 
     `Web.App` becomes `web-app`, without a hash: that two repositories of a catalog would get the same short name is a
     mistake that `check` reports. A name that is too long, or has no Latin letter, is hashed.
     """
     plain = re.sub(r"[^a-z0-9]+", "-", repository.lower()).strip("-") if repository.isascii() else ""
-    return plain if 0 < len(plain) <= limit else slug(repository.lower(), limit)
+    return plain if 0 < len(plain) <= SHORT else slug(repository.lower(), SHORT)
 
 
 def namespace(prefix: str, repository: str, number: int) -> str:

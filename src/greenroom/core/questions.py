@@ -9,7 +9,7 @@ from greenroom.core.catalogue import Platform, Repository
 from greenroom.core.commands import Wish, pending
 from greenroom.core.desired import held, in_engine, label_of, remembered, rolled, seeker, served_row
 from greenroom.core.gates import last_event
-from greenroom.core.model import Facts, Identity, Kind, Observed, PullRequest, Said
+from greenroom.core.model import UNKNOWN_LABEL, Facts, Identity, Kind, Observed, PullRequest, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Followed:
     def __call__(self, pull_request: PullRequest) -> bool:
         """Return whether to read all comments of this pull request."""
         names = {*pull_request.labels, *(e.label for e in pull_request.label_events)}
-        return pull_request.identity in self.held or labels.carries(names, self.label)
+        # An event of a label that was deleted in the repository may be one of this label.
+        return pull_request.identity in self.held or labels.carries(names, self.label) or UNKNOWN_LABEL in names
 
 
 def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:

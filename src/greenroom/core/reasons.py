@@ -156,6 +156,13 @@ def every_service(files: int) -> Reason:
     )
 
 
+def place(position: int, *, overdue: bool) -> str:
+    """Return the sentence about the place in the queue, or about a held preview past its lifetime; else empty."""
+    if overdue:
+        return "Past its lifetime; needs a decision."
+    return f"Number {position} in the queue." if position else ""
+
+
 def registry_unknown(why: str) -> Reason:
     return Reason("registry-unknown", plain(why, 300), "Greenroom asks again soon.")
 

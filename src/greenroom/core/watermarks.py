@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from greenroom.core import labels
 from greenroom.core.catalogue import Platform
-from greenroom.core.desired import held, label_of
+from greenroom.core.desired import held, label_of, served_row
 from greenroom.core.gates import last_event
 from greenroom.core.model import Confirmation, Facts, PullRequest, RowSet, State, Watermark
 
@@ -72,11 +72,12 @@ def due(before: RowSet, after: RowSet, facts: Facts) -> bool:
     """
     if any(before.comments.get(n) != after.comments.get(n) for n in before.rows):
         return True
-    nothing = Watermark(facts.listing.read_at)
-    return any(
-        before.watermarks.get(i.number, nothing).asked_at != after.watermarks.get(i.number, nothing).asked_at
-        for i in held(facts)
-    )
+    return any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))
+
+
+def _stored(rows: RowSet, number: int) -> datetime | None:
+    mark = rows.watermarks.get(number)
+    return mark.asked_at if mark else None
 
 
 def _asked_at(pull_request: PullRequest, facts: Facts, platform: Platform) -> datetime | None:
@@ -94,9 +95,7 @@ def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
 
 
 def _label(pull_request: PullRequest, facts: Facts, platform: Platform) -> str:
-    preview = facts.observed.previews.get(pull_request.identity)
-    row = facts.observed.row(pull_request.identity) or (preview.row if preview else None)
-    return label_of(pull_request, row, platform)
+    return label_of(pull_request, served_row(facts, pull_request.identity), platform)
 
 
 def _pull_requests(facts: Facts) -> Iterable[PullRequest]:

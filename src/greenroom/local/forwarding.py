@@ -62,9 +62,9 @@ def forwarded(scope: Scope, by_path: str) -> ForwardedRequest:
         raise Malformed("The Host header is not a valid host name. Send the preview's name, with or without a port.")
     if query := scope["query_string"]:
         target += b"?" + query
-    kept = tuple((k, v) for k, v in end_to_end(scope["headers"]) if k != b"host")
-    added = ((b"host", host), (b"x-forwarded-host", host), (b"x-forwarded-proto", b"http"))
-    return ForwardedRequest(name[1].decode().lower(), target, (*kept, *added))
+    ours = {b"host": host, b"x-forwarded-host": host, b"x-forwarded-proto": b"http"}
+    kept = ((k, v) for k, v in end_to_end(scope["headers"]) if k not in ours)
+    return ForwardedRequest(name[1].decode().lower(), target, (*kept, *ours.items()))
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import structlog
 
+from greenroom.background import supervised
 from greenroom.config.needs import LOCAL
 from greenroom.core.catalogue import Need, ProcessKind, Service
 from greenroom.core.catalogue import Process as ProcessSpec
@@ -119,16 +120,8 @@ class Preview:
 
     def begin(self) -> None:
         """Start driving."""
-        self._task = asyncio.create_task(self._drive_forever(), name=f"preview {self.kept.identity}")
-
-    async def _drive_forever(self) -> None:
-        """Drive the preview, and restart after any error: a task that ended silently would leave the preview dead."""
-        while True:
-            try:
-                await self._drive()
-            except Exception:
-                log.exception("preview task failed; restarting", preview=str(self.kept.identity))
-                await asyncio.sleep(TICK)
+        name = f"preview {self.kept.identity}"
+        self._task = asyncio.create_task(supervised(name, self._drive), name=name)
 
     def serve(self, row: Row | None) -> None:
         """Adopt another row; without one, the running version stays. A row that cannot be written is adopted later."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LARGEST = 16 * 1024 * 1024
 """Maximum bytes of one message, the same as uvicorn's limit on the client's side."""
 _REFUSAL = 256 * 1024
+_REQUESTED = frozenset(
+    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}
+)
 _OURS = frozenset({b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol"})
 
 
@@ -32,7 +35,8 @@ async def connect(
     """
     from httpx2.websockets import AsyncWebSocketSession  # imports wsproto, which only the extra `demo` brings
 
-    headers = [*found.headers, *_handshake(scope["subprotocols"])]
+    kept = ((k, v) for k, v in found.headers if k not in _REQUESTED)  # a second key is refused by many servers
+    headers = [*kept, *_handshake(scope["subprotocols"])]
     url = f"http://127.0.0.1:{port}/"
     extensions = {"target": found.target}
     async with client.stream("GET", url, headers=headers, extensions=extensions, follow_redirects=False) as answer:

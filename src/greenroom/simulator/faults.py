@@ -17,7 +17,6 @@ REQUEST_FAULTS = (
     "empty-list",  # a well-formed list of nothing
     "stale",  # the world as it was when the fault began
     "lagging-replica",  # every read shows the world as it was some seconds ago; see `Simulator.lag`
-    "not-found",  # 404, although it exists
     "dropped-write",  # the write is applied, the answer lost
     "bad-gateway",  # 502: GitHub ended the query after ten seconds; `path` is a repository's slug
     "gateway-timeout",  # 504: the same from another server

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from greenroom.core import reasons
+
 WIDTH = 80
 NO_PREVIEW = "no preview"
 
@@ -31,9 +33,7 @@ def previews(answer: dict[str, Any], width: int | None, *, everything: bool = Tr
 
 
 def _placed(preview: dict[str, Any]) -> str:
-    if preview["overdue"]:
-        return "Past its lifetime; needs a decision. "
-    return f"Number {preview['position']} in the queue. " if preview["position"] else ""
+    return f"{reasons.place(preview['position'], overdue=preview['overdue'])} ".lstrip()
 
 
 def explained(answer: dict[str, Any], width: int | None) -> str:

@@ -251,7 +251,7 @@ def event(found: Event) -> Json:
     return {"at": _iso(found.at), "kind": found.kind, "text": found.text, "data": dict(found.data)}
 
 
-def trouble(found: Trouble) -> dict[str, Any]:
+def trouble(found: Trouble) -> Json:
     """Return a trouble as JSON."""
     return {"title": found.title, "text": found.text}
 

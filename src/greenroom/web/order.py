@@ -42,10 +42,14 @@ class Trouble:
     since: datetime | None
 
     @property
+    def many(self) -> bool:
+        """Whether the title counts the repositories instead of naming them."""
+        return len(self.repositories) > SHOWN
+
+    @property
     def title(self) -> str:
-        """What is in trouble: up to three names, or how many."""
-        names = self.repositories
-        return ", ".join(names) if len(names) <= SHOWN else f"{len(names)} repositories"
+        """The names of up to three repositories, or their number."""
+        return f"{len(self.repositories)} repositories" if self.many else ", ".join(self.repositories)
 
 
 def troubles(repositories: Iterable[RepositoryHealth]) -> tuple[Trouble, ...]:

@@ -11,12 +11,12 @@ from typing import Protocol
 
 from greenroom import logs
 from greenroom.controller.board import Board
+from greenroom.controller.events import STAGES
 from greenroom.core.model import Identity
 from greenroom.core.status import Reason, Stage, Status
 from greenroom.errors import Failed
 from greenroom.store.rows import Event
 
-_STAGES = frozenset(stage.name.lower() for stage in Stage)
 STEPS = 8  # events that history keeps of one thing that happened
 
 
@@ -86,12 +86,12 @@ def for_people(events: Iterable[Event]) -> tuple[Event, ...]:
 
 def _is_state(event: Event) -> bool:
     """Whether an event is a state that people saw. The step of deleting has the name of the state `removed`."""
-    return event.kind in _STAGES and (event.kind != "removed" or event.data.get("code") == "removed")
+    return event.kind in STAGES and (event.kind != "removed" or event.data.get("code") == "removed")
 
 
 def _last(events: Iterable[Event]) -> Event | None:
     """The latest state; events are newest first."""
-    return next((e for e in events if e.kind in _STAGES), None)
+    return next((e for e in events if e.kind in STAGES), None)
 
 
 def _removed(name: str, last: Event | None) -> Status | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup, escape
 
 from greenroom.controller.board import Board
+from greenroom.core import reasons
 from greenroom.core.model import Running
 from greenroom.core.status import Stage, Status
 from greenroom.web.order import Trouble, problems_first, troubles
@@ -113,6 +114,11 @@ def opens(status: Status) -> tuple[Running, ...]:
 def says_no_more(status: Status) -> bool:
     """Whether the reason says no more than the state does."""
     return status.reason.code == "ready"
+
+
+def place(status: Status) -> str:
+    """Return the sentence about the preview's place in the queue or its lifetime; empty for most."""
+    return reasons.place(status.position, overdue=status.overdue)
 
 
 def fix(status: Status) -> str:
