@@ -27,7 +27,7 @@ from greenroom.core.model import (
     Running,
     State,
 )
-from greenroom.core.rows import Row, Version
+from greenroom.core.rows import Choice, Row, Version
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 REPOSITORY_ID = 7
@@ -148,3 +148,27 @@ def facts(*pull_requests: PullRequest, holds: Observed | None = None, **changes:
         images=images,
     )
     return replace(base, **changes)
+
+
+OTHER: dict[str, Any] = {
+    "repository": "store",
+    "slug": "acme/store",
+    "author": "grace",
+    "head_since": NOW,
+    "chart_version": "9.9.9",
+    "settings": '{"class":"other"}',
+    "lives": (("db", "container-2"),),
+    "renewed": NOW,
+    "asleep": True,
+    "sleepy": True,
+    "url": "https://github.example.com/acme/store/pull/1",
+    "branch": "other",
+    "private": False,
+    "mentions": ("acme/payments#17",),
+    "choices": (Choice("payments", "17", "ada", 900),),
+    "sequence": 4,
+    "open_to": (("shop", "preview-storefront-2", 8080),),
+    "waiting_head": "f" * 40,
+    "waiting_since": NOW,
+}
+"""Values that differ from those of `row`, for the fields that are not what its pods are made of."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, REPOSITORY_ID, SERVICE, digest, identity, observed, row, sha
+from builders import NOW, OTHER, REPOSITORY_ID, SERVICE, digest, identity, observed, row, sha
 from greenroom.core.actions import Change
 from greenroom.core.catalogue import Need
 from greenroom.core.links import seen_from_outside
 from greenroom.core.model import RowSet
 from greenroom.core.plan import plan
-from greenroom.core.rows import Choice, Link, Row, Version, alike
+from greenroom.core.rows import Link, Row, Version, alike
 from greenroom.core.status import Reason
 from greenroom.core.verdicts import Desired, Run
 
@@ -25,13 +25,9 @@ LINK = Link("shop", "payments", (("url", "PAYMENTS_URL"),), "http://staging", "h
 SECOND = replace(SERVICE, name="admin", public=False)
 OLD = row(1, services=(SERVICE, SECOND), links=(LINK,), given=(("shop", "ORIGINS", "https://a"),))
 IDENTITY = {"repository_id", "number"}  # two rows of one preview always share these
-CHANGED: dict[str, Any] = {
-    "repository": "store",
-    "slug": "acme/store",
-    "author": "grace",
+CHANGED: dict[str, Any] = OTHER | {
     "naming": replace(OLD.naming, label="review", hosts=(("shop", "shop-pr-1.other.example.com"),)),
     "head_sha": sha(1, 2),
-    "head_since": NOW,
     "created": NOW + timedelta(hours=1),
     "versions": (Version("shop", sha(1, 2), "registry.example.com/shop:2", digest("2")),),
     "services": (replace(SERVICE, env=(("COLOR", "green"),)), SECOND),
@@ -39,21 +35,6 @@ CHANGED: dict[str, Any] = {
     "incarnation": 2,
     "nonce": 3,
     "given": (("shop", "ORIGINS", "https://a,https://b"),),
-    "chart_version": "9.9.9",
-    "settings": '{"class":"other"}',
-    "lives": (("db", "container-2"),),
-    "renewed": NOW,
-    "asleep": True,
-    "sleepy": True,
-    "url": "https://github.example.com/acme/store/pull/1",
-    "branch": "other",
-    "private": False,
-    "mentions": ("acme/payments#17",),
-    "choices": (Choice("payments", "17", "ada", 900),),
-    "sequence": 4,
-    "open_to": (("shop", "preview-storefront-2", 8080),),
-    "waiting_head": "f" * 40,
-    "waiting_since": NOW,
 }
 SAME_PODS = {
     "author",

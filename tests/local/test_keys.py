@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, SERVICE, digest, row, sha
-from greenroom.core.rows import Choice, Link, Naming, Row, Version
+from builders import NOW, OTHER, SERVICE, digest, row, sha
+from greenroom.core.rows import Link, Naming, Row, Version
 from greenroom.local.preview import key_of
 
 OLD = row(1, links=(Link("shop", "payments", (("url", "PAYMENTS_URL"),), "http://staging", "https://staging"),))
@@ -21,28 +21,9 @@ ANOTHER: dict[str, Any] = {
     "nonce": 1,
     "given": (("shop", "ORIGINS", "https://a"),),
 }
-SAME: dict[str, Any] = {
-    "repository": "store",
-    "slug": "acme/store",
-    "author": "grace",
+SAME: dict[str, Any] = OTHER | {
     "naming": Naming("preview-store-1", "preview-store-1", "review", (("shop", "other.example.com"),)),
-    "head_since": NOW,
     "created": NOW,
-    "chart_version": "9.9.9",
-    "settings": '{"class":"other"}',
-    "lives": (("db", "container-2"),),
-    "renewed": NOW,
-    "asleep": True,
-    "sleepy": True,
-    "url": "https://github.example.com/acme/store/pull/1",
-    "branch": "other",
-    "private": False,
-    "mentions": ("acme/payments#17",),
-    "choices": (Choice("payments", "17", "ada", 900),),
-    "sequence": 4,
-    "waiting_head": sha(1, 3),
-    "waiting_since": NOW,
-    "open_to": (("shop", "preview-storefront-2", 8080),),
 }
 
 
