@@ -23,19 +23,20 @@ demo: $(STAMP) ## play the whole life of previews here; DEMO=--keep
 	@$(BIN)/greenroom demo $(DEMO)
 
 test: $(STAMP) ## all tests but the cluster's; those of the charts want helm
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 unit: $(STAMP) ## only the pure, fast tests
 	$(BIN)/pytest -q tests/core tests/config $(PYTEST)
 
 e2e: $(STAMP) ## the stories on the real cluster (root; make cluster)
-	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
+	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
 
-check: $(STAMP) ## format, lint, types, layers, examples
+check: $(STAMP) ## format, lint, types, layers, words, examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/words.py
 	$(BIN)/greenroom check examples/shop/platform
 
 format: $(STAMP) ## format and mend what can be mended
@@ -46,10 +47,10 @@ bench: $(STAMP) ## measure; prints the figures of the README
 	$(BIN)/python -m bench
 
 bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluster)
-	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.cluster
+	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.cluster
 
 bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
-	GREENROOM_E2E=$$(tests/e2e/images) deploy/cluster/cluster run $(BIN)/python -m bench.backend
+	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
 chaos: $(STAMP) ## many random lives under random faults; LIVES=1000 SEED=7 ENGINE=local or argocd, LIFE=123
 	PYTHONPATH=tests $(BIN)/python -m chaos --engine $(or $(ENGINE),local) --lives $(or $(LIVES),48) \

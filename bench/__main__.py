@@ -11,7 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import core, links, queries, queue, storm, webhook
+from bench import core, links, markdown, queries, queue, storm, webhook
 
 
 def help_time(times: int = 11) -> None:
@@ -74,6 +74,7 @@ def main() -> None:
     """All of them."""
     core.main()
     links.main()
+    markdown.main()
     webhook.main()
     queries.main()
     storm.main()

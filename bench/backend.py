@@ -75,7 +75,7 @@ class Kept:
         return cls(json.loads(text))
 
     def under(self, name: str) -> dict[str, list[dict[str, Any]]]:
-        """The objects as somebody would write them, by namespace: `name-REPOSITORY`, which is the host as well."""
+        """The objects as a person would write them, by namespace: `name-REPOSITORY`, which is the host as well."""
         made = {}
         for repository, items in self.objects.items():
             text = json.dumps([_bare(o) for o in items])
@@ -117,7 +117,7 @@ def backends(scene: Scene, what: str, rounds: int) -> tuple[float, Kept]:
     """Label to HTTP 200 of the catalog; returns the median and the objects of the last one."""
     found: list[float] = []
     for number in range(rounds + 1):
-        pull = scene.catalog.pull_request(f"{what.split()[0]}-{number}", "2", labelled=False)
+        pull = scene.catalog.pull_request(f"{what.split()[0]}-{number}", "2", labeled=False)
         pull.label()
         taken = wait(lambda p=pull: bool(page(scene, f"catalog-pr-{p.number}", "/products")))  # type: ignore[misc]
         if number:  # the first one pulls images
@@ -145,10 +145,10 @@ def floor(scene: Scene, what: str, kept: Kept, rounds: int, answers: Callable[[s
 
 
 def pairs(scene: Scene) -> tuple[float, Kept]:
-    """Both labelled at once, until the storefront's page shows what the catalog of the same branch answers."""
+    """Both labeled at once, until the storefront's page shows what the catalog of the same branch answers."""
     found = []
     for number in range(ROUNDS):
-        both = [r.pull_request(f"pair-{number}", "2", labelled=False) for r in (scene.catalog, scene.storefront)]
+        both = [r.pull_request(f"pair-{number}", "2", labeled=False) for r in (scene.catalog, scene.storefront)]
         for pull in both:
             pull.label()
         host = f"storefront-pr-{both[1].number}"

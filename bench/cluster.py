@@ -1,6 +1,6 @@
 """`make bench-cluster`: Greenroom on the real cluster, each figure beside Argo CD's own PullRequest generator.
 
-Both make previews of the same service from the same chart on the same node in one run; both are told by webhook. Times
+Both make previews of the same service from the same chart on the same node in one run; both receive webhooks. Times
 are seconds from the event on GitHub; medians. It takes about 20 minutes, and wants the cluster for itself.
 """
 
@@ -111,9 +111,9 @@ def answers(scene: Scene, pull: Pull) -> bool:
 def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]:
     """Measure one preview: event to Application and HTTP 200; unlabeled to nothing left, and to the comment on it.
 
-    Argo CD's generator tells nobody: of it there are three figures.
+    Argo CD's generator reports nothing, so it has only three figures.
     """
-    pull = scene.payments.pull_request(f"{maker.prefix}-{number}", "2", labelled=False)
+    pull = scene.payments.pull_request(f"{maker.prefix}-{number}", "2", labeled=False)
     application = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{maker.name(pull)}"
     namespace = f"/api/v1/namespaces/{maker.name(pull)}"
     begun = time.perf_counter()
@@ -131,7 +131,7 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]
 
 def told(pull: Pull, since: float) -> float:
     """Return the seconds until the comment says that nothing is left, which Greenroom checks first."""
-    return wait(lambda: "Nothing is left" in pull.comment, since)
+    return wait(lambda: "All of its resources are deleted" in pull.comment, since)
 
 
 def hour(scene: Scene) -> None:
@@ -146,7 +146,7 @@ def lives(scene: Scene, api: Api) -> None:
     for number in range(1, ROUNDS + 1):
         for maker in (GREENROOM, NATIVE):
             found[maker.title].append(life(scene, api, maker, number))
-    for index, what in enumerate(("event -> Application", "event -> HTTP 200", "unlabelled -> nothing")):
+    for index, what in enumerate(("event -> Application", "event -> HTTP 200", "unlabeled -> nothing")):
         ours, native = ([r[index] for r in found[m.title]] for m in (GREENROOM, NATIVE))
         print(
             f"{what}: {statistics.median(ours):.2f} s, Argo CD's generator {statistics.median(native):.2f} s,"
@@ -154,7 +154,7 @@ def lives(scene: Scene, api: Api) -> None:
             f" (ranges {min(ours):.2f}-{max(ours):.2f}, {min(native):.2f}-{max(native):.2f}; n={ROUNDS} each)",
             flush=True,
         )
-    alone("unlabelled -> the comment says that nothing is left", [r[3] for r in found[GREENROOM.title]])
+    alone("unlabeled -> the comment says that nothing is left", [r[3] for r in found[GREENROOM.title]])
 
 
 def alone(what: str, taken: list[float]) -> None:
@@ -182,7 +182,7 @@ def _head(number: int, world: World) -> str:
 
 
 def at_once(scene: Scene, maker: Maker) -> None:
-    pulls = [scene.payments.pull_request(f"{maker.prefix}-once-{n}", "2", labelled=False) for n in range(AT_ONCE)]
+    pulls = [scene.payments.pull_request(f"{maker.prefix}-once-{n}", "2", labeled=False) for n in range(AT_ONCE)]
     begun = time.perf_counter()
     for pull in pulls:
         pull.label(maker.label)
@@ -255,7 +255,7 @@ def beside(scene: Scene, api: Api, size: int) -> None:
     """Measure event -> Application in a repository that already has `size` previews."""
     taken = []
     for number in range(ROUNDS):
-        pull = scene.payments.pull_request(f"beside-{number}", "2", labelled=False)
+        pull = scene.payments.pull_request(f"beside-{number}", "2", labeled=False)
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{ARGO}/applications/{pull.namespace}"
         begun = time.perf_counter()
         pull.label()
@@ -266,7 +266,7 @@ def beside(scene: Scene, api: Api, size: int) -> None:
 
 
 def at_rest(scene: Scene, previews: int, seconds: int = 60) -> None:
-    """Memory and CPU of the controller's process while nothing happens."""
+    """The memory and CPU of the controller's process while nothing happens."""
     script = "cat /proc/1/stat; grep VmRSS /proc/1/status"
 
     def seen() -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""Decide over 10,000 in-memory pull requests, half of them labelled, a quarter with previews: seconds, peak memory."""
+"""Decide over 10,000 in-memory pull requests, half of them labeled, a quarter with previews: seconds, peak memory."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import time
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from greenroom.core import names
-from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.decision import decide
-from greenroom.core.model import (
+from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
+from greenroom.core.model.facts import (
     Activity,
     Actor,
+    EngineState,
     Facts,
     Health,
-    Identity,
     LabelEvent,
     Listing,
-    Observed,
     ObservedPreview,
     Permission,
+    Permissions,
     Present,
+    PreviewSet,
     PullRequest,
-    RowSet,
     State,
 )
-from greenroom.core.rows import Row, Version
+from greenroom.core.model.spec import Build, Config, Identity, Origin, PreviewSpec, Times, Version
+from greenroom.core.planning import names
+from greenroom.core.planning.decision import decide
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 COUNT = 10_000
@@ -43,7 +43,7 @@ PLATFORM = Platform("bench", "preview.example.com", (REPOSITORY,), limits=Limits
 
 
 def _pull_request(number: int) -> PullRequest:
-    labelled = number % 2 == 0
+    labeled = number % 2 == 0
     ada = Actor(f"dev{number % 50}")
     event = LabelEvent("preview", True, ada, NOW - timedelta(hours=2))
     return PullRequest(
@@ -57,8 +57,8 @@ def _pull_request(number: int) -> PullRequest:
         head_ref=f"branch-{number}",
         head_repository_id=1,
         base_ref="main",
-        labels=frozenset({"preview"} if labelled else ()),
-        label_events=(event,) if labelled else (),
+        labels=frozenset({"preview"} if labeled else ()),
+        label_events=(event,) if labeled else (),
         activities=tuple(Activity("commented", ada, NOW - timedelta(hours=h)) for h in range(20)),
         created_at=NOW - timedelta(days=1),
         updated_at=NOW - timedelta(hours=1),
@@ -68,34 +68,29 @@ def _pull_request(number: int) -> PullRequest:
 def _preview(pull_request: PullRequest) -> ObservedPreview:
     number, sha = pull_request.identity.number, pull_request.head_sha
     version = Version("shop", sha, SERVICE.image.reference(sha, number), f"sha256:{sha}")
-    row = Row(
-        repository_id=1,
-        repository="shop",
-        slug="acme/shop",
-        number=number,
-        author=pull_request.author.login,
-        naming=names.naming(PLATFORM, REPOSITORY, number),
-        head_sha=sha,
-        head_since=NOW,
-        created=NOW,
-        versions=(version,),
-        services=(SERVICE,),
+    spec = PreviewSpec(
+        id=pull_request.identity,
+        names=names.naming(PLATFORM, REPOSITORY, number),
+        build=Build(sha, (version,)),
+        config=Config((SERVICE,)),
+        pull_request=Origin("acme/shop", pull_request.author.login),
+        times=Times(NOW, NOW),
     )
-    return ObservedPreview(pull_request.identity, str(number), row, Health.READY)
+    return ObservedPreview(pull_request.identity, str(number), spec, Health.READY)
 
 
 def facts() -> Facts:
     """10,000 pull requests of one repository."""
     pull_requests = tuple(_pull_request(n) for n in range(1, COUNT + 1))
-    labelled = [p for p in pull_requests if p.labels]
-    held = {p.identity: _preview(p) for p in labelled[::2]}
-    rows = RowSet(1, "shop", 1, {i.number: o.row for i, o in held.items()})
+    labeled = [p for p in pull_requests if p.labels]
+    held = {p.identity: _preview(p) for p in labeled[::2]}
+    preview_set = PreviewSet(1, "shop", 1, {i.number: o.spec for i, o in held.items()})
     return Facts(
         listing=Listing(1, "acme/shop", True, "greenroom[bot]", NOW, pull_requests),
-        observed=Observed(held, {1: rows}),
-        permissions={f"dev{n}": Permission.WRITE for n in range(50)},
+        observed=EngineState(held, {1: preview_set}),
+        permissions=Permissions("acme/shop", {("acme/shop", f"dev{n}"): Permission.WRITE for n in range(50)}),
         images={
-            SERVICE.image.reference(p.head_sha, p.identity.number): Present(f"sha256:{p.head_sha}") for p in labelled
+            SERVICE.image.reference(p.head_sha, p.identity.number): Present(f"sha256:{p.head_sha}") for p in labeled
         },
     )
 

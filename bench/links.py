@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime
 from statistics import median
 
-from greenroom.core import links, names
-from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model import Observed, Permission, RowSet
-from greenroom.core.rows import Choice, Row
+from greenroom.core.linking import links
+from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.model.facts import EngineState, Permission, Permissions, PreviewSet
+from greenroom.core.model.spec import Build, Choices, Config, Identity, LinkOverride, Origin, PreviewSpec, Times
+from greenroom.core.planning import names
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 COUNT, REPOSITORIES = 10_000, 10
@@ -39,23 +40,17 @@ PLATFORM = Platform(
 )
 
 
-def _row(index: int, number: int) -> Row:
+def _spec(index: int, number: int) -> PreviewSpec:
     repository = PLATFORM.repositories[index]
     used = [u.service for u in repository.services[0].uses]
-    return Row(
-        repository_id=index,
-        repository=repository.name,
-        slug=repository.slug,
-        number=number,
-        author=f"dev{number % 50}",
-        naming=names.naming(PLATFORM, repository, number),
-        head_sha="0" * 40,
-        head_since=NOW,
-        created=NOW,
-        versions=(),
-        services=repository.services,
-        branch=f"branch-{number % 700}",
-        choices=(Choice(used[1], str(number), "ada", 1), Choice(used[2], "99999", "ada", 2)),
+    return PreviewSpec(
+        id=Identity(index, number),
+        names=names.naming(PLATFORM, repository, number),
+        build=Build("0" * 40, ()),
+        config=Config(repository.services),
+        pull_request=Origin(repository.slug, f"dev{number % 50}", branch=f"branch-{number % 700}"),
+        times=Times(NOW, NOW),
+        choices=Choices((LinkOverride(used[1], str(number), "ada", 1), LinkOverride(used[2], "99999", "ada", 2))),
     )
 
 
@@ -63,29 +58,31 @@ def main(times: int = 5) -> None:
     """Print the figures."""
     each = COUNT // REPOSITORIES
     sets = {
-        i: RowSet(i, r.name, 1, {n: _row(i, n) for n in range(1, each + 1)})
+        i: PreviewSet(i, r.name, 1, {n: _spec(i, n) for n in range(1, each + 1)})
         for i, r in enumerate(PLATFORM.repositories)
     }
-    rights = {(r.slug, f"dev{n}"): Permission.WRITE for r in PLATFORM.repositories for n in range(50)}
+    rights = Permissions(
+        people={(r.slug, f"dev{n}"): Permission.WRITE for r in PLATFORM.repositories for n in range(50)}
+    )
     taken, found = [], 0
     for _ in range(times):
         begun = time.perf_counter()
-        around = links.Neighbours.of(Observed(sets=sets))
+        index = links.LinkIndex.of(EngineState(sets=sets))
         found = 0
-        for row in around.rows.values():
-            seeker = links.Seeker(
+        for spec in index.specs.values():
+            link_context = links.LinkContext(
                 PLATFORM,
-                PLATFORM.repositories[row.repository_id],
-                row.naming,
-                row.number,
-                row.author,
-                row.branch,
-                choices=row.choices,
+                PLATFORM.repositories[spec.id.repository_id],
+                spec.names,
+                spec.id.number,
+                spec.pull_request.author,
+                spec.pull_request.branch,
+                choices=spec.choices.overrides,
             )
-            answer = links.resolved(seeker, around, rights)
+            answer = links.resolved(link_context, index, rights)
             found += len(answer) if isinstance(answer, tuple) else 0
-            links.opened(row, around)
-        around.awake()
+            links.callers(spec, index)
+        index.awake()
         taken.append(time.perf_counter() - begun)
     print(f"links of {COUNT:,} previews, {found:,} of them: {median(taken):.2f} s (median of {times})")
 

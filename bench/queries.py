@@ -9,12 +9,12 @@ import asyncio
 
 import httpx2
 
-from greenroom.core.model import Listing
-from greenroom.core.questions import Followed
+from greenroom.asgi_server import running
+from greenroom.core.model.facts import Listing
+from greenroom.core.planning.required_reads import Followed
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import structlog
 
-from greenroom.core.status import Stage
-from greenroom.serving import running
+from greenroom.asgi_server import running
+from greenroom.core.model.status import Stage
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.world import World
@@ -40,7 +40,7 @@ async def _measure(folder: Path) -> None:
         story = Story(world, images, MemoryEngine(), f"{github}/api/v3", host, client, empty)
         story.set_up()
         story.configure(limits=replace(story.platform.limits, per_repository=PLACES))
-        numbers = [story.labelled(f"branch-{n}") for n in range(PULL_REQUESTS)]
+        numbers = [story.labeled(f"branch-{n}") for n in range(PULL_REQUESTS)]
         await story.passes(3)
         story.restart()  # the 50 first comments of a second used the budget of writes up, and wording would wait
         written: Counter[int] = Counter()

@@ -14,7 +14,7 @@ import sys
 import time
 from statistics import median
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.web.webhook import webhook
 
 TOGETHER = 200

@@ -15,22 +15,39 @@ from greenroom import config
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Configuration
 
-One folder that the platform team owns, in its own repository, on a protected branch: `greenroom.yaml` and
-`services/*.yaml`, and manifests of your own in `needs/*.yaml`. `greenroom check FOLDER` says everything that is wrong with it, each with the fix, and refuses
-every configuration that `greenroom serve` would refuse; lines that begin with `warning:` say what is probably not meant and leave the exit code
-at 0. A running Greenroom takes a right change over within seconds and keeps the old configuration when the new one is wrong.
-A change that would remove, rename or restart previews waits for a person (`greenroom release`).
+The configuration is a folder that the platform team owns, in its own repository, on a protected branch. It contains `greenroom.yaml`,
+`services/*.yaml`, and your own manifests in `needs/*.yaml`. `greenroom check FOLDER` reports every mistake in it, each with a fix, and
+rejects every configuration that `greenroom serve` would reject. Lines that begin with `warning:` report settings that are probably not
+intended; they leave the exit code at 0. With `engine: local` it also checks this machine, so run it where `greenroom serve` runs.
+`greenroom values FOLDER` checks the folder and prints it as values for the Helm chart ([kubernetes.md](kubernetes.md)).
 
-The smallest setup is [examples/minimal](../examples/minimal), a whole one
-[examples/shop/platform](../examples/shop/platform).
-For your editor: `# yaml-language-server: $schema=...` with [schema/greenroom.json](schema/greenroom.json) and
+[examples/minimal](../examples/minimal) is the smallest setup, and
+[examples/shop/platform](../examples/shop/platform) is a complete one.
+For editor support, use `# yaml-language-server: $schema=...` with [schema/greenroom.json](schema/greenroom.json) and
 [schema/service.json](schema/service.json).
 
-[needs.md](needs.md) says what a preview can have of its own.
+[needs.md](needs.md) describes the databases, queues and caches that a preview can have. [local.md](local.md) describes how to run your own
+project on this machine.
 
-Durations are a number and a unit: `30s`, `90m`, `12h`, `3d`. Commands are lists, or one string that is split as a shell
-would; no shell runs. Secrets are never in these files, only the names of the variables (upper case) or files that hold them.
-`chart`, `overlay`, `access`, `jira`, `velocity` and, outside of a need, `seed` are reserved for later releases and refused.
+Durations consist of a number and a unit: `30s`, `90m`, `12h`, `3d`. Commands are lists, or one string that is split the way a shell
+would split it. No shell runs. These files never contain secrets, only the names of the variables (uppercase) or files that hold them.
+`chart`, `overlay`, `access`, `jira`, `velocity` and, outside of a need, `seed` are reserved for later releases and rejected.
+
+## When a change takes effect
+
+A running Greenroom applies a valid change within seconds of reading it. If the new configuration is invalid, it keeps the old one.
+
+| change | existing previews |
+| --- | --- |
+| a new service; a different `image` or `paths` for a service | deploy it as soon as its image is available, as after a push. No limit applies |
+| another setting of a service: its processes, commands, `migrate`, `env`, resources, a new need; an address under `staging:` | apply it immediately, and the affected services restart. In one hour, at most max(3, 10 %) of a repository's previews restart this way, and at most max(3, 10 %) of all previews. The others are held (`restart-breaker`). They follow hour by hour, under the same limit, or immediately with their next push or `greenroom release`. A preview that failed by its own fault, and of which nothing runs, is counted but not held |
+| a removed service, data that would be lost (a need is removed, or gets a different `kind` or `storage`), a different name or address (`domain`, `repositories`) | are always held until `greenroom release` |
+| `label` | are held if they have only the old label, until a person adds the new one or `greenroom release` removes them |
+| the preview chart and settings of the whole cluster (`argocd.chartVersion`, `ingress`, `network`, `quota`, `scheduling`, `images`, `storage`, `defaults`, ...) | keep what they have until their next push or `greenroom redeploy` |
+| `lifetime`, `limits`, `drafts`, `bots` | nothing restarts |
+
+So with three previews or fewer, a change to a service restarts all of them at once. Try it on one preview first, or make the change outside
+working hours. [kubernetes.md](kubernetes.md#make-changes) lists the settings that need a restart of Greenroom.
 """
 
 
@@ -47,7 +64,7 @@ def main() -> int:
 
 
 def tables(schema: dict[str, Any]) -> list[str]:
-    """The table of a file, then one for each mapping inside it."""
+    """Return the table of a file, then one for each mapping inside it."""
     found = [table(schema)]
     for name, model in schema.get("$defs", {}).items():
         found.append(f"\n### {name.removesuffix('Model')}\n\n{model.get('description', '')}\n\n{table(model)}")
@@ -55,7 +72,7 @@ def tables(schema: dict[str, Any]) -> list[str]:
 
 
 def table(model: dict[str, Any]) -> str:
-    """Field, type, default, what it means."""
+    """Return a table of fields: type, default, meaning."""
     lines = ["| field | type | default | what it means |", "| --- | --- | --- | --- |"]
     for name, field in model["properties"].items():
         required = name in model.get("required", ())
@@ -65,7 +82,7 @@ def table(model: dict[str, Any]) -> str:
 
 
 def kind(field: dict[str, Any]) -> str:
-    """A type in words."""
+    """Return a type in words."""
     if "$ref" in field:
         return str(field["$ref"]).rpartition("/")[2].removesuffix("Model")
     if "enum" in field:
@@ -90,7 +107,7 @@ def kind(field: dict[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default as people write it."""
+    """Return a default as people write it."""
     match value:
         case None | "" | [] | {}:
             return "none"

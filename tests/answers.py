@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from greenroom.core.model import Listing
+from greenroom.core.model.facts import Listing
 from greenroom.errors import GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -45,6 +45,7 @@ def node(number: int) -> dict[str, Any]:
         "headRepository": {"databaseId": 7},
         "baseRefName": "main",
         "baseRefOid": "b" * 40,
+        "baseRef": {"target": {"oid": "b" * 40}},
         "changedFiles": 1,
         "files": connection({"path": "README.md", "changeType": "MODIFIED"}),
         "labels": connection({"name": "preview"}, {"name": "bug"}),

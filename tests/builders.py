@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
-from greenroom.core import names
-from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.model import (
+from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
+from greenroom.core.model.facts import (
     Actor,
     Confirmation,
+    EngineState,
     Facts,
     Health,
-    Identity,
     LabelEvent,
     Ledger,
     Listing,
-    Observed,
     ObservedPreview,
     Permission,
+    Permissions,
     Present,
+    PreviewSet,
     PullRequest,
-    RowSet,
     Running,
     State,
 )
-from greenroom.core.rows import Choice, Row, Version
+from greenroom.core.model.spec import (
+    Build,
+    Caller,
+    Config,
+    Identity,
+    LinkOverride,
+    Origin,
+    PreviewSpec,
+    Times,
+    Version,
+    WaitingPush,
+)
+from greenroom.core.planning import names
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 REPOSITORY_ID = 7
@@ -51,11 +62,11 @@ def identity(number: int = 1) -> Identity:
     return Identity(REPOSITORY_ID, number)
 
 
-def labelled(at: datetime = NOW - timedelta(hours=2), by: Actor = ADA, label: str = "preview") -> LabelEvent:
+def labeled(at: datetime = NOW - timedelta(hours=2), by: Actor = ADA, label: str = "preview") -> LabelEvent:
     return LabelEvent(label, True, by, at)
 
 
-def unlabelled(at: datetime = NOW - timedelta(minutes=1), by: Actor = ADA, label: str = "preview") -> LabelEvent:
+def unlabeled(at: datetime = NOW - timedelta(minutes=1), by: Actor = ADA, label: str = "preview") -> LabelEvent:
     return LabelEvent(label, False, by, at)
 
 
@@ -72,7 +83,7 @@ def pull_request(number: int = 1, **changes: Any) -> PullRequest:
         head_repository_id=REPOSITORY_ID,
         base_ref="main",
         labels=frozenset({"preview"}),
-        label_events=(labelled(),),
+        label_events=(labeled(),),
         activities=(),
         created_at=NOW - timedelta(days=1),
         updated_at=NOW - timedelta(hours=1),
@@ -82,42 +93,57 @@ def pull_request(number: int = 1, **changes: Any) -> PullRequest:
 
 
 def without_label(number: int = 1, by: Actor = ADA, at: datetime = NOW - timedelta(minutes=1)) -> PullRequest:
-    return pull_request(number, labels=frozenset(), label_events=(labelled(), unlabelled(at, by)))
+    return pull_request(number, labels=frozenset(), label_events=(labeled(), unlabeled(at, by)))
 
 
-def row(number: int = 1, platform: Platform = PLATFORM, **changes: Any) -> Row:
+def permissions(**people: Permission) -> Permissions:
+    """The permissions of people on acme/shop, by login."""
+    return Permissions("acme/shop", {("acme/shop", login): permission for login, permission in people.items()})
+
+
+PARTS = {
+    part: [f.name for f in fields(kind)] if is_dataclass(kind) else []
+    for part, kind in get_type_hints(PreviewSpec).items()
+}
+"""The fields of each part of a spec."""
+
+
+def spec(number: int = 1, platform: Platform = PLATFORM, **changes: Any) -> PreviewSpec:
     reference = SERVICE.image.reference(sha(number), number)
-    base = Row(
-        repository_id=REPOSITORY_ID,
-        repository="shop",
-        slug="acme/shop",
-        number=number,
-        author="ada",
-        naming=names.naming(platform, REPOSITORY, number),
-        head_sha=sha(number),
-        head_since=NOW - timedelta(hours=2),
-        created=NOW - timedelta(hours=2),
-        versions=(Version("shop", sha(number), reference, digest(reference)),),
-        services=platform.repositories[0].services,
-        url=f"https://github.example.com/acme/shop/pull/{number}",
-        branch=f"branch-{number}",
+    base = PreviewSpec(
+        id=identity(number),
+        names=names.naming(platform, REPOSITORY, number),
+        build=Build(sha(number), (Version("shop", sha(number), reference, digest(reference)),)),
+        config=Config(platform.repositories[0].services),
+        pull_request=Origin(
+            "acme/shop", "ada", f"https://github.example.com/acme/shop/pull/{number}", f"branch-{number}"
+        ),
+        times=Times(created=NOW - timedelta(hours=2), head_since=NOW - timedelta(hours=2)),
     )
-    return replace(base, **changes)
+    return changed(base, **changes)
 
 
-def preview(number: int = 1, of: Row | None = None, health: Health = Health.READY) -> ObservedPreview:
-    made = of or row(number)
+def changed(spec: PreviewSpec, **changes: Any) -> PreviewSpec:
+    """Return the spec with other parts, or with other fields of its parts: each field belongs to exactly one part."""
+    for name, value in changes.items():
+        part = "" if name in PARTS else next(p for p, names in PARTS.items() if name in names)
+        spec = replace(spec, **{part: replace(getattr(spec, part), **{name: value})} if part else {name: value})
+    return spec
+
+
+def preview(number: int = 1, of: PreviewSpec | None = None, health: Health = Health.READY) -> ObservedPreview:
+    made = of or spec(number)
     services = tuple(
-        Running(v.service, f"https://{made.naming.host(v.service)}", v.sha, v.digest, True, NOW - timedelta(hours=1))
-        for v in made.versions
+        Running(v.service, f"https://{made.names.host(v.service)}", v.sha, v.digest, True, NOW - timedelta(hours=1))
+        for v in made.build.versions
     )
     return ObservedPreview(identity(number), f"uid-{number}", made, health, services, NOW - timedelta(hours=1))
 
 
-def observed(*numbers: int, ledger: Ledger = EMPTY, generation: int = 1) -> Observed:
+def observed(*numbers: int, ledger: Ledger = EMPTY, generation: int = 1) -> EngineState:
     """An engine that holds and serves the previews with these numbers."""
-    rows = RowSet(REPOSITORY_ID, "shop", generation, {n: row(n) for n in numbers}, ledger)
-    return Observed({identity(n): preview(n) for n in numbers}, {REPOSITORY_ID: rows})
+    preview_set = PreviewSet(REPOSITORY_ID, "shop", generation, {n: spec(n) for n in numbers}, ledger)
+    return EngineState({identity(n): preview(n) for n in numbers}, {REPOSITORY_ID: preview_set})
 
 
 def listing(*pull_requests: PullRequest, read_at: datetime = NOW) -> Listing:
@@ -133,8 +159,8 @@ def confirmation(
     return Confirmation(found, read_at, by, label_since)
 
 
-def facts(*pull_requests: PullRequest, holds: Observed | None = None, **changes: Any) -> Facts:
-    """Facts in which every labelled pull request has its image and everybody may write."""
+def facts(*pull_requests: PullRequest, holds: EngineState | None = None, **changes: Any) -> Facts:
+    """Facts in which every labeled pull request has its image and everybody may write."""
     images = {
         SERVICE.image.reference(p.head_sha, p.identity.number): Present(
             digest(SERVICE.image.reference(p.head_sha, p.identity.number))
@@ -143,8 +169,8 @@ def facts(*pull_requests: PullRequest, holds: Observed | None = None, **changes:
     }
     base = Facts(
         listing=listing(*pull_requests),
-        observed=holds or Observed(),
-        permissions={"ada": Permission.WRITE, "grace": Permission.WRITE},
+        observed=holds or EngineState(),
+        permissions=permissions(ada=Permission.WRITE, grace=Permission.WRITE),
         images=images,
     )
     return replace(base, **changes)
@@ -155,20 +181,19 @@ OTHER: dict[str, Any] = {
     "slug": "acme/store",
     "author": "grace",
     "head_since": NOW,
-    "chart_version": "9.9.9",
+    "version": "9.9.9",
     "settings": '{"class":"other"}',
-    "lives": (("db", "container-2"),),
-    "renewed": NOW,
+    "holders": {"db": "container-2"},
+    "reset_at": NOW,
     "asleep": True,
-    "sleepy": True,
+    "sleep_requested": True,
     "url": "https://github.example.com/acme/store/pull/1",
     "branch": "other",
     "private": False,
     "mentions": ("acme/payments#17",),
-    "choices": (Choice("payments", "17", "ada", 900),),
-    "sequence": 4,
-    "open_to": (("shop", "preview-storefront-2", 8080),),
-    "waiting_head": "f" * 40,
-    "waiting_since": NOW,
+    "overrides": (LinkOverride("payments", "17", "ada", 900),),
+    "comment_version": 4,
+    "callers": (Caller("shop", "preview-storefront-2", 8080),),
+    "waiting": WaitingPush("f" * 40, NOW),
 }
-"""Values that differ from those of `row`, for the fields that are not what its pods are made of."""
+"""Values that differ from those of `spec`, for the fields that are not what its pods are made of."""

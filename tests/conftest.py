@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from greenroom.simulator.faults import ALL, Faults
 from judge import COUNTS, operations
 
 FIRED: Counter[str] = Counter()
+os.environ.setdefault("SEED", str(random.SystemRandom().randrange(10**6)))
+"""Set before pytest-xdist starts its processes: all of them must collect the same tests."""
 _real = Faults.fires
 
 
@@ -46,6 +49,10 @@ def logging_restored() -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # one of several processes (pytest-xdist): the first one judges all counts
+        output["fired"], output["counts"] = dict(FIRED), dict(COUNTS)
+        return
     option = session.config.option
     whole = not (option.keyword or option.markexpr or getattr(option, "lf", False))
     if exitstatus or not whole or session.config.args != session.config.getini("testpaths"):
@@ -55,3 +62,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if silent:
         print(f"\nnever exercised in this run: {', '.join(silent)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Add the counts of a process that has ended."""
+    output = getattr(node, "workeroutput", {})
+    FIRED.update(output.get("fired", {}))
+    COUNTS.update(output.get("counts", {}))

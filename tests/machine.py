@@ -6,12 +6,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, facts, preview, pull_request
-from greenroom.core import rowsets
-from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
-from greenroom.core.catalogue import Platform
-from greenroom.core.comment import Key, Signer
-from greenroom.core.decision import Decision, decide, row_set
-from greenroom.core.model import Actor, Comment, Facts, Kind, LabelEvent, Observed, PullRequest, Release
+from greenroom.core.comment.signed_block import Key, Signer
+from greenroom.core.model.actions import (
+    Action,
+    Change,
+    Remove,
+    RemoveLabel,
+    Start,
+    UpdateComment,
+    VerifyRemoval,
+    Withdraw,
+)
+from greenroom.core.model.catalog import Platform
+from greenroom.core.model.facts import Actor, Comment, EngineState, Facts, Kind, LabelEvent, PullRequest, Release
+from greenroom.core.planning import preview_sets
+from greenroom.core.planning.decision import Decision, decide, set_of_repository
 
 SIGNER = Signer("github.example.com", "test", Key("k1", b"secret"))
 BOT = Actor("greenroom[bot]", Kind.BOT)
@@ -22,7 +31,7 @@ class Machine:
     """What exists, between passes."""
 
     pull_requests: dict[int, PullRequest]
-    holds: Observed = field(default_factory=Observed)
+    holds: EngineState = field(default_factory=EngineState)
     now: datetime = NOW
     platform: Platform = PLATFORM
 
@@ -42,34 +51,34 @@ class Machine:
 
     def apply(self, decision: Decision) -> None:
         actions = decision.actions
-        rows = row_set(self.facts(), REPOSITORY)
+        preview_set = set_of_repository(self.facts(), REPOSITORY)
         changes = [a for a in actions if isinstance(a, Start | Change | Withdraw)]
         spent = decision.plan.spent
-        new = rowsets.applied(rows, changes, self.now, spent) if changes or spent else rows
-        concluded = [a.identity for a in actions if isinstance(a, Conclude)]
-        new = rowsets.all_told(new, concluded) if concluded else new
+        new = preview_sets.applied(preview_set, changes, self.now, spent) if changes or spent else preview_set
+        concluded = [a.identity for a in actions if isinstance(a, VerifyRemoval)]
+        new = preview_sets.all_told(new, concluded) if concluded else new
         previews = dict(self.holds.previews)
-        for number, row in new.rows.items():
-            made = preview(number, row)
+        for number, spec in new.specs.items():
+            made = preview(number, spec)
             previews[made.identity] = made
         for action in actions:
             if isinstance(action, Remove):
                 del previews[action.identity]
-        self.holds = Observed(previews, {**self.holds.sets, REPOSITORY_ID: new})
+        self.holds = EngineState(previews, {**self.holds.sets, REPOSITORY_ID: new})
         for action in actions:
             self._on_github(action)
 
     def _on_github(self, action: Action) -> None:
         number = action.identity.number
-        if isinstance(action, Tell):
+        if isinstance(action, UpdateComment):
             old = self.pull_requests[number]
             block = SIGNER.read(old.identity, old.comment)
-            from greenroom.core.model import Block
+            from greenroom.core.model.facts import SignedState
 
             sequence = block.sequence + 1 if block else 1
-            body = f"{SIGNER.line(old.identity, 500 + number, Block(sequence, action.memory))}\n{action.text}"
+            body = f"{SIGNER.line(old.identity, 500 + number, SignedState(sequence, action.memory))}\n{action.text}"
             self.pull_requests[number] = replace(old, comment=Comment(500 + number, body))
-        if isinstance(action, TakeLabelOff):
+        if isinstance(action, RemoveLabel):
             self.unlabel(number, BOT, action.label)
 
     def unlabel(self, number: int, by: Actor, label: str = "preview") -> None:
@@ -92,11 +101,11 @@ class Machine:
 
     def release(self, *numbers: int) -> None:
         held = self.decision().statuses
-        rows = self.holds.sets[REPOSITORY_ID]
+        preview_set = self.holds.sets[REPOSITORY_ID]
         chosen = [s for s in held.values() if s.number in numbers]
         releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen]
-        released = rowsets.released(rows, releases, self.now)
-        self.holds = Observed(self.holds.previews, {**self.holds.sets, REPOSITORY_ID: released})
+        released = preview_sets.released(preview_set, releases, self.now)
+        self.holds = EngineState(self.holds.previews, {**self.holds.sets, REPOSITORY_ID: released})
 
     def pass_time(self, by: timedelta) -> None:
         self.now += by

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,16 +13,18 @@ from pathlib import Path
 
 import httpx2
 
-from greenroom.controller.board import Board
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
 from greenroom.controller.readback import Readback
 from greenroom.controller.reconcile import Parts, Reconciler
-from greenroom.core import rowsets
-from greenroom.core.catalogue import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.comment import Key, Signer
-from greenroom.core.model import Health, Identity, Observed, ObservedPreview, Receipt, Release, RowSet, Running
-from greenroom.core.status import Status
+from greenroom.controller.status_store import Board
+from greenroom.core.comment.signed_block import Key, Signer
+from greenroom.core.linking.addresses import host_of
+from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
+from greenroom.core.model.facts import EngineState, Health, ObservedPreview, PreviewSet, Receipt, Release, Running
+from greenroom.core.model.spec import Identity, PreviewSpec
+from greenroom.core.model.status import Status
+from greenroom.core.planning import preview_sets
 from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -41,19 +43,26 @@ def sha(of: str) -> str:
     return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()
 
 
+def _calls(spec: PreviewSpec) -> frozenset[str]:
+    return frozenset(host_of(link.url) for link in spec.links.targets)
+
+
 @dataclass
 class MemoryEngine:
     """The four verbs in memory. What it holds survives the controller, as a cluster does."""
 
     previews: dict[Identity, ObservedPreview] = field(default_factory=dict)
-    sets: dict[int, RowSet] = field(default_factory=dict)
+    sets: dict[int, PreviewSet] = field(default_factory=dict)
     removed: list[Identity] = field(default_factory=list)
     left: tuple[str, ...] = ()
     broken: str = ""
+    unable: str = ""
     room: int | None = None
+    fits: Callable[[PreviewSet], bool] | None = None
     doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
     stuck: frozenset[int] = frozenset()
+    rolling: frozenset[int] = frozenset()  # repositories whose previews keep running with their current links
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -62,26 +71,45 @@ class MemoryEngine:
         self.leads_for = self.leads_for and self.leads_for - 1
         yield
 
-    async def observe(self) -> Observed:
+    async def observe(self) -> EngineState:
         if self.broken:
             raise Doubt(self.broken)
-        return Observed(dict(self.previews), dict(self.sets), doubts=dict(self.doubts))
+        return EngineState(dict(self.previews), dict(self.sets), doubts=dict(self.doubts), unable=self.unable)
 
-    async def serve(self, rows: RowSet) -> None:
-        if self.room is not None and len(rows.rows) > self.room:
-            raise Full(f"The rows of {rows.repository} do not fit.")
-        assert rows.generation > self.sets.get(rows.repository_id, RowSet(0, "", -1)).generation
-        self.sets[rows.repository_id] = rows
-        for number, row in rows.rows.items():
-            identity = Identity(rows.repository_id, number)
+    async def serve(self, preview_set: PreviewSet) -> None:
+        assert not self.unable
+        if self.fits is not None and not self.fits(preview_set):
+            raise Full(f"The specs of {preview_set.repository} do not fit.")
+        if self.room is not None and len(preview_set.specs) > self.room:
+            raise Full(f"The specs of {preview_set.repository} do not fit.")
+        assert preview_set.generation > self.sets.get(preview_set.repository_id, PreviewSet(0, "", -1)).generation
+        self.sets[preview_set.repository_id] = preview_set
+        for number, spec in preview_set.specs.items():
+            identity = Identity(preview_set.repository_id, number)
             services = tuple(
-                Running(v.service, f"https://{row.naming.host(v.service)}", v.sha, v.digest, True) for v in row.versions
+                Running(v.service, f"https://{spec.names.host(v.service)}", v.sha, v.digest, True)
+                for v in spec.build.versions
             )
-            uid = self.previews[identity].uid if identity in self.previews else f"uid-{len(self.removed)}-{identity}"
-            self.previews[identity] = ObservedPreview(identity, uid, row, Health.READY, services)
+            known = self.previews.get(identity)
+            uid = known.uid if known else f"uid-{len(self.removed)}-{identity}"
+            calls = known.calls if known and preview_set.repository_id in self.rolling else _calls(spec)
+            manual_overrides = known.manual_overrides if known else ()
+            self.previews[identity] = ObservedPreview(
+                identity, uid, spec, Health.READY, services, calls=calls, manual_overrides=manual_overrides
+            )
+
+    def roll_out(self) -> None:
+        """Make every preview run with the links of its spec."""
+        self.rolling = frozenset()
+        self.previews = {i: replace(p, calls=_calls(p.spec)) for i, p in self.previews.items()}
+
+    def set_by_hand(self, identity: Identity, *parameters: tuple[str, str]) -> None:
+        """Change the parameters of one Application in Argo CD, as a person would."""
+        self.previews[identity] = replace(self.previews[identity], manual_overrides=parameters)
 
     async def remove(self, identity: Identity, uid: str) -> None:
-        assert identity.number not in self.sets[identity.repository_id].rows, "removed although its row is served"
+        assert identity.number not in self.sets[identity.repository_id].specs, "removed although its row is served"
+        assert not self.unable
         assert self.previews[identity].uid == uid
         if identity.number in self.stuck:
             raise RetryLater(f"The preview {identity} does not go yet.", after=1.0)
@@ -127,7 +155,7 @@ class Story:
             self.images.push("shop/web", made.head_sha)
         return made.number
 
-    def labelled(self, branch: str = "feature", **more: object) -> int:
+    def labeled(self, branch: str = "feature", **more: object) -> int:
         number = self.pull_request(branch, **more)  # type: ignore[arg-type]
         self.world.label(SLUG, number, "preview", "ada")
         return number
@@ -194,7 +222,9 @@ class Story:
         await controller.facts(self.platform.repositories[0])
         repository_id = self.world.repository(SLUG).id
         holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held]
-        await controller.amend(repository_id, lambda rows: rowsets.released(rows, holds, controller.now()))
+        await controller.amend(
+            repository_id, lambda preview_set: preview_sets.released(preview_set, holds, controller.now())
+        )
 
     # --- what is seen ---
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from greenroom.background import BACKOFF_SECONDS, SETTLED_SECONDS, supervised
+from greenroom.background import BACKOFF_SECONDS, SETTLED_SECONDS, Tasks, supervised
 
 
 class Work:
@@ -51,3 +51,34 @@ async def test_cancellation_ends_supervised_work() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_tasks_end_together_and_an_error_is_reported_once() -> None:
+    errors: list[BaseException] = []
+    tasks = Tasks(errors.append)
+
+    async def broken() -> None:
+        raise KeyError("maybe")
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    tasks.start("broken", broken())
+    tasks.keep("forever", forever)
+    await asyncio.sleep(0.01)
+    assert [type(e) for e in errors] == [KeyError]
+    running = [tasks.running]
+    await tasks.aclose()
+    assert [*running, tasks.running] == [True, False]
+    assert len(errors) == 1, "cancellation is not an error"
+
+
+async def test_a_task_that_has_just_ended_is_not_running() -> None:
+    tasks, ended = Tasks(), asyncio.Event()
+
+    async def work() -> None:
+        ended.set()
+
+    tasks.start("work", work())
+    await ended.wait()
+    assert not tasks.running, "whoever starts a task unless one runs would lose it"

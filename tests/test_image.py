@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -71,6 +72,36 @@ def test_two_builds_of_the_same_source_are_the_same_image_and_another_source_is_
     assert build(other, cache) == first
     assert layers(one) == layers(other)
     assert len(layers(one)) == 2
+    with tarfile.open(one / "dist" / "layers" / "greenroom.tar.gz") as layer:
+        rooms = {Path(name).parts[-2] for name in layer.getnames() if name.endswith("/__init__.py")}
+    assert {"argocd", "controller", "web"} <= rooms
+    assert not rooms & {"local", "demo", "simulate", "simulator", "importer"}, "a cluster needs none of them"
     with (other / "src" / "greenroom" / "errors.py").open("a") as file:
         file.write("# changed\n")
     assert build(other, cache) != first
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("check examples/minimal", 0, "ok: "),
+        ("values examples/minimal", 0, "configuration:"),
+        (
+            "demo",
+            1,
+            "This image is for clusters and does not contain `greenroom demo`. Run it from a clone of Greenroom.",
+        ),
+        ("simulate examples/minimal", 1, "does not contain `greenroom simulate`"),
+        ("import compose.yaml", 1, "does not contain `greenroom import`"),
+    ],
+)
+def test_what_the_image_leaves_out_says_so(command: str, code: int, words: str, tmp_path: Path) -> None:
+    left_out = shutil.ignore_patterns("__pycache__", "local", "demo", "simulate", "simulator", "importer")
+    shutil.copytree(ROOT / "src" / "greenroom", tmp_path / "greenroom", ignore=left_out)
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from greenroom.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr

@@ -123,7 +123,7 @@ seed() {
     images >&2
     if [ ! -e "$CACHE/layers/seed-$hash.tar.gz" ]; then
         tree postgres postgresql-15 postgres:x:999:999::/var/lib/postgresql:/bin/sh
-        work=$(mktemp -d "$CACHE/seed.XXXXXX")
+        work=$(mktemp -d "$CACHE/seed.XXXXXX") # beside the tree: /tmp may be too small for a database; removed below
         mkdir "$work/upper" "$work/work" "$work/root"
         # In a mount namespace of its own: its mounts end with it, and the tree stays as it is.
         unshare --mount bash -euc 'tree=$1 work=$2 dump=$3 script=$4 root=$2/root

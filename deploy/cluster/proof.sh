@@ -1,13 +1,18 @@
 # What a cluster could leave behind on the machine. Sourced by `cluster`.
 
 proof() {
-    local each left=0
+    local each left=0 pids=""
     found() { say "left: $*"; left=1; }
+    runs() {
+        found "process $1 $2: $(tr '\0' ' ' <"/proc/$1/cmdline")"
+        case "$pids " in *" $1 "*) ;; *) pids="$pids $1" ;; esac
+    }
     for each in $CGROUPS; do [ ! -e "$each/$NAME" ] || found "cgroup $each/$NAME"; done
     for each in $(strays); do
-        case $(readlink "$each/exe") in "$BIN"/*) found "process ${each#/proc/}: $(tr '\0' ' ' <"$each/cmdline")" ;; esac
+        case $(readlink "$each/exe") in "$BIN"/*) runs "${each#/proc/}" "still runs" ;; esac
     done 2>/dev/null
-    for each in $(networks); do found "process $each is inside the cluster's network: $(tr '\0' ' ' <"/proc/$each/cmdline")"; done
+    for each in $(networks); do runs "$each" "still runs inside the cluster's network"; done
+    [ -z "$pids" ] || say "end what still runs with: kill$pids"
     [ ! -e /run/netns/$NETNS ] || found "network namespace $NETNS"
     for each in $(mounts); do found "mount $each"; done
     for each in $(networked); do found "what the network plugins remember of container $each"; done
@@ -32,13 +37,18 @@ strays() {
     done
 }
 
-# One process of each network that has the node's address, whatever the network is called.
+# The processes of each network that has the node's address, whatever the network is called.
 networks() {
-    local each inode seen=" $(readlink /proc/self/ns/net) "
+    local each inode seen=" $(readlink /proc/self/ns/net) " ours=" "
     for each in $(strays); do
         inode=$(readlink "$each/ns/net" 2>/dev/null) || continue
-        case $seen in *" $inode "*) continue ;; esac
-        seen="$seen$inode "
-        nsenter --net="$each/ns/net" ip -o address 2>/dev/null | grep -q " $NODE/" && echo "${each#/proc/}" || true
+        case $seen in
+        *" $inode "*) ;;
+        *)
+            seen="$seen$inode "
+            if nsenter --net="$each/ns/net" ip -o address 2>/dev/null | grep -q " $NODE/"; then ours="$ours$inode "; fi
+            ;;
+        esac
+        case $ours in *" $inode "*) echo "${each#/proc/}" ;; esac
     done
 }

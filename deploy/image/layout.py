@@ -19,12 +19,12 @@ MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platfo
 
 
 def digest(data: bytes) -> str:
-    """The name of a blob."""
+    """Return the name of a blob."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def known(folder: Path) -> dict[str, str]:
-    """What the layers of the last image unpack to, so that only a new layer is unpacked."""
+    """Return what the layers of the last image unpack to, so that only a new layer is unpacked."""
     try:
         index = json.loads((folder / "index.json").read_text())
         manifest = json.loads(_blob(folder, index["manifests"][0]).read_text())
@@ -39,7 +39,7 @@ def _blob(folder: Path, about: dict[str, Any]) -> Path:
 
 
 def write(folder: Path, tag: str, config: dict[str, Any], files: list[Path]) -> str:
-    """The image at `folder`, in place of the last one. Returns its digest."""
+    """Write the image to `folder`, in place of the last one, and return its digest."""
     unpacked, keep = known(folder), set()
 
     def put(data: bytes, kind: str) -> dict[str, Any]:

@@ -1,5 +1,16 @@
-"""`python -m greenroom` is the program `greenroom`."""
+"""The `greenroom` program, also available as `python -m greenroom`."""
 
-from greenroom.cli import main
+import sys
 
-main(prog_name="greenroom")
+
+def main() -> None:
+    """Run the command line. Ctrl-C exits without a traceback, even while modules are still loading."""
+    try:
+        from greenroom.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run(prog_name="greenroom")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The command line. Imports are lazy, so that `--help` and a typing mistake answer at once.
+"""The command line. Imports are lazy, so that `--help` and typing mistakes get an immediate answer.
 
 Exit codes: 0 done, 1 failed, 2 the configuration or the call is wrong, 130 interrupted. Errors go to stderr.
 """
@@ -19,12 +19,12 @@ from greenroom.errors import Failed, FixConfiguration, GreenroomError
 ABOUT = """A preview environment for every pull request that asks for one.
 
 \b
-The five commands that matter:
-  greenroom demo              watch the whole life of previews on this machine
-  greenroom check FOLDER      is the configuration right?
-  greenroom serve FOLDER      run it
-  greenroom list              every preview, and why it is as it is
-  greenroom explain shop#42   why is it so, and what would change it?
+The five main commands:
+  greenroom demo              watch the full life of previews on this machine
+  greenroom check FOLDER      report every mistake in the configuration
+  greenroom serve FOLDER      run Greenroom
+  greenroom list              list every preview, and the reason for its state
+  greenroom explain shop#42   explain its state, and what would change it
 """
 
 ADMIN = click.option(
@@ -35,25 +35,25 @@ ADMIN = click.option(
     show_envvar=True,
     help="The admin address of the running instance.",
 )
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 BY = click.option(
     "--by",
     default="",
     metavar="NAME",
-    help="Who asks, for the record; without it your login name, or in a pod `the platform team`.",
+    help="Your name for the record. Default: your login name, or `the platform team` in a pod.",
 )
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path())
 
 
 class _Group(click.Group):
-    """Turns our errors into one sentence on stderr and the exit code that belongs to them; an interruption is 130."""
+    """A group that turns our errors into one sentence on stderr and their exit code. An interruption exits with 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(130)
-        except click.Abort as error:  # a question that was answered with no, or with Ctrl-C
+        except click.Abort as error:  # the user answered a question with no, or pressed Ctrl-C
             if isinstance(error.__context__, KeyboardInterrupt):
                 sys.exit(130)
             raise
@@ -80,7 +80,7 @@ def _fail(text: str, code: int) -> NoReturn:
 @click.version_option(package_name="greenroom", message="greenroom %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """The entry point of the `greenroom` program."""
+    """Run the `greenroom` program."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -93,18 +93,24 @@ def version() -> None:
     click.echo(installed("greenroom"))
 
 
-@main.command(short_help="Say everything that is wrong with a configuration.")
+@main.command(short_help="Report every mistake in a configuration.")
 @FOLDER
 @AS_JSON
 def check(folder: Path, as_json: bool) -> None:
-    """Read the configuration in FOLDER and say everything that is wrong with it."""
+    """Read the configuration in FOLDER and report every mistake in it."""
     from dataclasses import asdict
 
     from greenroom import config
-    from greenroom.core.text import counted
+    from greenroom.core.comment.sanitize import counted
 
     try:
-        loaded = config.load(folder)
+        from greenroom.local import survey as machine
+    except ModuleNotFoundError as error:
+        if error.name != "greenroom.local":
+            raise
+        machine = None  # type: ignore[assignment]  # the image for clusters does not contain the local engine
+    try:
+        loaded = config.load(folder, machine)
     except FixConfiguration as error:
         if not as_json:
             raise
@@ -128,23 +134,45 @@ def check(folder: Path, as_json: bool) -> None:
                 click.echo(f"{repository.slug} is called {repository.name} in commands: {repository.name}#42")
 
 
+@main.command(short_help="Print a configuration as Helm values.")
+@FOLDER
+def values(folder: Path) -> None:
+    """Check the configuration in FOLDER and print it as Helm values for charts/greenroom.
+
+    Comments are left out, and so are `local`, `listen`, `state` and `reader`, which the chart sets for its pod.
+
+    \b
+    greenroom values FOLDER | helm upgrade --install greenroom charts/greenroom \\
+      -n greenroom -f values.yaml -f -
+    """
+    from greenroom import config
+
+    for line in config.warned(config.load(folder).warnings):
+        click.echo(line, err=True)
+    click.echo(config.helm_values(folder), nl=False)
+
+
 @main.command(name="import", short_help="Draft services from Compose, a Procfile or app.json.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="The service's name, where the file holds one.")
+@click.option("--name", default="", help="The service's name, if the file contains only one service.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="Its GitHub repository.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
 @click.option(
-    "--write", type=click.Path(file_okay=False, path_type=Path), help="Write the drafts into this folder, over no file."
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the drafts into this folder. Never overwrite a file.",
 )
 def import_(file: Path, name: str, repository: str, image: str, write: Path | None) -> None:
-    """Draft services/*.yaml from a docker-compose.yml, a Procfile or Heroku's app.json; the rest is told."""
-    from greenroom import importer
-
+    """Draft services/*.yaml from a docker-compose.yml, a Procfile or Heroku's app.json. Print notes on the rest."""
+    try:
+        from greenroom import importer
+    except ImportError as error:
+        raise _left_out("`greenroom import`", error) from None
     made = importer.drafts(file, importer.Options(name, repository, image))
     texts = {f"{draft.name}.yaml": importer.written(draft) for draft in made}
     taken = [write / name for name in texts if write and (write / name).exists()]
     if taken:
-        raise Failed(f"{taken[0]} exists already; nothing was written over it. Remove it, or write elsewhere.")
+        raise Failed(f"{taken[0]} already exists, so nothing was written. Remove it, or choose another folder.")
     for draft in made:
         for note in draft.notes:
             click.echo(f"{draft.name}: {note}", err=True)
@@ -158,10 +186,12 @@ def import_(file: Path, name: str, repository: str, image: str, write: Path | No
                 target.write(text)
             click.echo(write / name)
     except OSError as error:
-        raise Failed(f"{write} cannot be written to ({(error.strerror or 'unknown').lower()}). Name another.") from None
+        raise Failed(
+            f"Cannot write to {write} ({(error.strerror or 'unknown').lower()}). Choose another folder."
+        ) from None
 
 
-@main.command(short_help="Print the JSON Schema that an editor reads.")
+@main.command(short_help="Print the JSON Schema for your editor.")
 @click.argument("which", type=click.Choice(["greenroom", "service"]), default="greenroom")
 def schema(which: str) -> None:
     """Print the JSON Schema of greenroom.yaml, or of a service file."""
@@ -170,110 +200,133 @@ def schema(which: str) -> None:
     click.echo(json.dumps(config.json_schema()[which], indent=2))
 
 
-@main.command(short_help="Run Greenroom until it is told to stop.")
+@main.command(short_help="Run Greenroom until it is stopped.")
 @FOLDER
 def serve(folder: Path) -> None:
-    """Run Greenroom with the configuration in FOLDER until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run Greenroom with the configuration in FOLDER until SIGTERM or Ctrl-C."""
     import asyncio
 
-    from greenroom import wire
+    from greenroom import bootstrap
 
-    sys.exit(asyncio.run(wire.serve(folder)))
+    sys.exit(asyncio.run(bootstrap.serve(folder)))
 
 
-@main.command(short_help="Print objects for git: previews without a controller.")
+@main.command(short_help="Print manifests for Git: previews without a controller.")
 @FOLDER
-@click.option("--without-gates", is_flag=True, help="Yes, I have read what this mode does not do.")
-@click.option("--before-3.3", "old", is_flag=True, help="For an Argo CD before 3.3, whose projects name no namespaces.")
+@click.option("--without-gates", is_flag=True, help="Confirm that you have read the limits of this mode.")
+@click.option(
+    "--before-3.3", "old", is_flag=True, help="For Argo CD before 3.3, whose projects cannot restrict namespaces."
+)
 def render(folder: Path, without_gates: bool, old: bool) -> None:
     """Print ApplicationSets, project and policies for git: previews without a controller, and without its gates."""
-    from greenroom import wire
+    from greenroom import bootstrap
     from greenroom.argocd.render import RESTRICTIONS
 
-    text = wire.render(folder, namespace_names=not old)
+    text = bootstrap.render(folder, namespace_names=not old)
     for line in RESTRICTIONS:
         click.echo(f"without the controller: {line}", err=True)
     if not without_gates:
-        raise click.UsageError("Nothing was printed. If you can live with that, say --without-gates.")
+        raise click.UsageError("Nothing was printed. To accept these limits, pass --without-gates.")
     click.echo(text, nl=False)
 
 
-@main.command(short_help="Bring the history database to this version.")
+@main.command(short_help="Migrate the history database to this version.")
 @FOLDER
 def migrate(folder: Path) -> None:
-    """Bring the history database of the configuration in FOLDER to this version."""
+    """Migrate the history database of the configuration in FOLDER to this version."""
     import asyncio
 
-    from greenroom import wire
+    from greenroom import bootstrap
 
-    click.echo(asyncio.run(wire.migrate(folder)))
+    click.echo(asyncio.run(bootstrap.migrate(folder)))
 
 
-@main.command(short_help="Watch the whole life of previews on this machine.")
-@click.option("--keep", is_flag=True, help="Leave it running at the end and print the dashboard's address.")
+@main.command(short_help="Watch the full life of previews on this machine.")
+@click.option("--keep", is_flag=True, help="Keep it running at the end and print the dashboard's address.")
 @AS_JSON
 @click.option(
     "--state", type=click.Path(path_type=Path), help="Where the demo keeps its files (default: a new folder)."
 )
 def demo(keep: bool, as_json: bool, state: Path | None) -> None:
-    """Play the whole life of previews on this machine: a real shop, a simulated GitHub, everything else real."""
+    """Run the full life of previews on this machine, with a real shop. Only GitHub is simulated."""
     import asyncio
 
     try:
         from greenroom import demo as play
     except ImportError as error:
-        raise Failed(
-            f"The demo needs the extra `demo` ({error.name} is missing): pip install 'greenroom[demo]'."
-        ) from None
+        raise _left_out("`greenroom demo`", error) from None
     try:
         sys.exit(asyncio.run(play.play(play.Options(keep=keep, as_json=as_json, state=state))))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
 
 
-@main.command(name="list", short_help="Every preview, and why it is as it is.")
-@click.option("--all", "everything", is_flag=True, help="Also open pull requests without a preview.")
+def _left_out(command: str, error: ImportError) -> Failed:
+    """Return why a command is not available in this installation."""
+    if (error.name or "").startswith("greenroom"):
+        return Failed(f"This image is for clusters and does not contain {command}. Run it from a clone of Greenroom.")
+    return Failed(f"{command} needs the extra `demo` ({error.name} is missing): pip install 'greenroom[demo]'.")
+
+
+@main.command(short_help="Simulate GitHub and a registry for your own checkouts.")
+@FOLDER
+def simulate(folder: Path) -> None:
+    """Simulate GitHub and a registry for the checkouts of the configuration in FOLDER, until Ctrl-C.
+
+    `greenroom serve FOLDER` then runs previews of your own branches on this machine. See docs/local.md.
+    """
+    import asyncio
+
+    try:
+        from greenroom import simulate as simulation
+    except ImportError as error:
+        raise _left_out("`greenroom simulate`", error) from None
+    asyncio.run(simulation.simulate(folder, click.echo))
+
+
+@main.command(name="list", short_help="List every preview, and the reason for its state.")
+@click.option("--all", "everything", is_flag=True, help="Include open pull requests without a preview.")
 @ADMIN
 @AS_JSON
 def list_previews(everything: bool, admin: str, as_json: bool) -> None:
-    """List every preview, and every pull request that waits for one, with the reason. JSON always has all."""
+    """List every preview, and every pull request that waits for one, with the reason. JSON always lists all."""
     from greenroom.terminal import printing
 
     _print(_ask(admin, "/api/previews"), as_json, partial(printing.previews, width=_width(), everything=everything))
 
 
-@main.command(short_help="Why is a preview as it is, and what would change it?")
+@main.command(short_help="Explain a preview's state, and what would change it.")
 @click.argument("preview", metavar="REPO#N")
 @ADMIN
 @AS_JSON
 def explain(preview: str, admin: str, as_json: bool) -> None:
-    """Why is this preview as it is, since when, and what would change it?"""
+    """Explain why this preview is in its state, since when, and what would change it."""
     from greenroom.terminal import printing
 
-    [name] = _names((preview,), admin)
+    [name] = _names((preview,), admin, services=True)
     repository, _, number = name.rpartition("#")
     answer = _ask(admin, f"/api/previews/{repository}/{number}")
     _print(answer, as_json, partial(printing.explained, width=_width()))
 
 
-@main.command(short_help="What would happen next; changes nothing.")
+@main.command(short_help="Show what would happen next, without changing anything.")
 @ADMIN
 @AS_JSON
 def plan(admin: str, as_json: bool) -> None:
-    """What the next pass would do, each action with its reason. Changes nothing."""
+    """Show what the next pass would do, each action with its reason. Change nothing."""
     from greenroom.terminal import printing
 
     _print(_ask(admin, "/api/plan"), as_json, printing.planned)
 
 
-@main.command(short_help="Let exactly these held changes through, or list them.")
+@main.command(short_help="Release held changes, or list them.")
 @click.argument("previews", nargs=-1, metavar="REPO#N...")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @BY
 @ADMIN
 @AS_JSON
 def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: bool) -> None:
-    """Let held changes through: exactly those named. Without names, list what is held."""
+    """Release exactly the held changes that are named. Without names, list the held changes."""
     from greenroom.terminal import printing
 
     answer = _ask(admin, "/api/previews")
@@ -296,7 +349,7 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
             command = f"greenroom release {' '.join(names)} --yes"
             raise click.UsageError(f"Confirmation needs a terminal. To release without one, run: {command}")
         click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
-    seen = {name: held[name]["hold"] for name in names}  # what was read is what is released
+    seen = {name: held[name]["hold"] for name in names}  # release exactly what was read
     answer = _ask(admin, "/api/release", {"previews": names, "holds": seen, "by": _who(by)})
     _print(answer, as_json, printing.released)
 
@@ -306,27 +359,27 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
 @BY
 @ADMIN
 @AS_JSON
-def roll(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
+def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
     """Redeploy these previews with the current chart, settings and images without waiting for their next push.
 
     Their pods may restart.
     """
     from greenroom.terminal import printing
 
-    answer = _ask(admin, "/api/roll", {"previews": _names(previews, admin), "by": _who(by)})
-    _print(answer, as_json, printing.rolled)
+    answer = _ask(admin, "/api/redeploy", {"previews": _names(previews, admin), "by": _who(by)})
+    _print(answer, as_json, printing.redeployed)
 
 
-@main.command(short_help="Let a preview use the preview of another pull request.")
+@main.command(short_help="Point a preview to the preview of another pull request.")
 @click.argument("preview", metavar="REPO#N")
 @click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
 @BY
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Point a service that this preview uses to another preview, to staging, or back; as `/preview use` does.
+    """Point a service that this preview uses to another preview, to staging, or back, as `/preview use` does.
 
-    Exits 1 when the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
+    Exit with 1 if the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
     """
     from greenroom.terminal import printing
 
@@ -337,42 +390,44 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
         sys.exit(1)
 
 
-@main.command(short_help="Who uses what of whom, and why.")
+@main.command(short_help="Show which previews use which services, and why.")
 @ADMIN
 @AS_JSON
 def graph(admin: str, as_json: bool) -> None:
-    """Who uses what of whom: previews, staging, and why each link leads where it does."""
+    """Show which previews use each other or staging, and the reason for each link."""
     from greenroom.terminal import printing
 
     _print(_ask(admin, "/api/graph"), as_json, printing.graph)
 
 
-@main.command(short_help="Find what carries our label and belongs to nothing.")
+@main.command(short_help="Find labeled objects that belong to no preview.")
 @ADMIN
 @AS_JSON
-def sweep(admin: str, as_json: bool) -> None:
-    """Look now for what belongs to no preview; `argocd.sweep: delete` deletes what is seen for half an hour."""
+def orphans(admin: str, as_json: bool) -> None:
+    """Look now for objects that belong to no preview. `argocd.sweep: delete` deletes those seen for half an hour."""
     from greenroom.terminal import printing
 
-    _print(_ask(admin, "/api/sweep", {}), as_json, printing.swept)
+    _print(_ask(admin, "/api/orphans", {}), as_json, printing.swept)
 
 
-@main.command(short_help="Print the completion script of a shell.")
+@main.command(short_help="Print the completion script for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell: `greenroom completion bash >> ~/.bashrc`."""
+    """Print the completion script for a shell: `greenroom completion bash >> ~/.bashrc`."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
     if found is None:
-        raise Failed(f"There is no completion for {shell}.")
+        raise Failed(f"Completion is not available for {shell}.")
     click.echo(found(main, {}, "greenroom", "_GREENROOM_COMPLETE").source())
 
 
-def _names(previews: tuple[str, ...], admin: str, answer: dict[str, Any] | None = None) -> list[str]:
-    """Return the names of these previews without duplicates. Raises a usage error for an invalid name.
+def _names(
+    previews: tuple[str, ...], admin: str, answer: dict[str, Any] | None = None, *, services: bool = False
+) -> list[str]:
+    """Return the names of these previews without duplicates. Raise a usage error for an invalid name.
 
-    `answer` is that of the previews when it was read already.
+    `answer` is the admin port's list of previews, if it has already been read.
     """
     from greenroom.terminal import references
 
@@ -383,11 +438,11 @@ def _names(previews: tuple[str, ...], admin: str, answer: dict[str, Any] | None 
                 f"{preview!r} does not name a pull request. Write shop#42, owner/shop#42 or the pull request's address."
             )
     known = (answer or _ask(admin, "/api/previews"))["repositories"]
-    return list(dict.fromkeys(references.resolved(r, known) for r in found.values() if r))
+    return list(dict.fromkeys(references.resolved(r, known, services=services) for r in found.values() if r))
 
 
 def _who(by: str) -> str:
-    """Who asks, for the record: people are told it in the comment, and a pod's name says nothing to them."""
+    """Return who asks, for the record. The comment shows it to people, and a pod's name means nothing to them."""
     import getpass
     import os
 
@@ -398,11 +453,11 @@ def _who(by: str) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "somebody at a terminal"
+        return "an unknown user"
 
 
 def _width() -> int | None:
-    """The width to which lines are cut; None in a pipe, where they stay whole."""
+    """Return the width to which lines are cut; None in a pipe, where they stay whole."""
     import shutil
 
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -1,15 +1,15 @@
-"""One small tree of errors, named by what the caller does next, not by what went wrong.
+"""One small tree of errors, named after the caller's next step and not after the cause.
 
     GreenroomError
-    ├── Doubt                a read that is not whole, not fresh or not understood: change nothing, read again
-    │   └── RetryLater       the other side is away or asks us to wait: read again after `after`
-    ├── FixCredentials       a person must mend a token, a key or a permission
-    ├── FixConfiguration     a person must mend greenroom.yaml or services/*.yaml
-    └── Failed               the thing itself failed (a migration, a seed): tell it on the preview
-        ├── Full             there is no room for so much: serve less, so that what goes can go
+    ├── Doubt                a read that is incomplete, stale or not understood: change nothing, read again
+    │   └── RetryLater       the other side is unavailable or asks us to wait: read again after `after`
+    ├── FixCredentials       a person must fix a token, a key or a permission
+    ├── FixConfiguration     a person must fix greenroom.yaml or services/*.yaml
+    └── Failed               the operation itself failed (a migration, a seed): report it on the preview
+        ├── Full             there is no room for so much: serve less, so that removals can proceed
         └── Refused          GitHub rejects writes to one pull request: others continue
 
-Every message is one sentence for a person: what, where, how to fix it. No message contains a secret.
+Every message is one sentence for a person: the problem, its place, and the fix. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dataclasses import dataclass
 
 
 class GreenroomError(Exception):
-    """The base: everything that Greenroom raises on purpose."""
+    """The base class of all errors that Greenroom raises on purpose."""
 
     exit_code = 1
 
 
 class Doubt(GreenroomError):
-    """An answer that cannot be trusted to be whole. Never read as "there is nothing"."""
+    """An answer that may be incomplete. Callers never read it as "there is nothing"."""
 
 
 class RetryLater(Doubt):
-    """The other side is away, slow, or asks us to come back.
+    """The other side is unavailable, slow, or asks us to come back.
 
     `after` is in seconds; None leaves the wait to the loop's own back-off.
     """
@@ -44,7 +44,7 @@ class FixCredentials(GreenroomError):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake in the configuration: where it stands and how to mend it."""
+    """One mistake in the configuration: its place and its fix."""
 
     file: str
     path: str
@@ -57,7 +57,10 @@ class Mistake:
 
 
 class FixConfiguration(GreenroomError):
-    """The configuration is wrong. `mistakes` holds all of them, not only the first; `warnings` what is only unwise."""
+    """The configuration is wrong.
+
+    `mistakes` holds all mistakes, not only the first. `warnings` holds what is only unwise.
+    """
 
     exit_code = 2
 
@@ -68,15 +71,19 @@ class FixConfiguration(GreenroomError):
 
 
 class Failed(GreenroomError):
-    """One preview's own thing failed; others go on. `log` holds the lines that matter, already scrubbed."""
+    """An operation of one preview failed; others continue. `log` holds the lines that matter, already scrubbed.
 
-    def __init__(self, message: str, *, log: tuple[str, ...] = ()) -> None:
+    `service` is the service whose image failed, if one did.
+    """
+
+    def __init__(self, message: str, *, log: tuple[str, ...] = (), service: str = "") -> None:
         super().__init__(message)
         self.log = log
+        self.service = service
 
 
 class Full(Failed):
-    """There is no room for all of it; less of it may fit."""
+    """There is no room for everything; less may fit."""
 
 
 class Refused(Failed):

@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenroom.argocd.kube import (
+from greenroom.argocd.applicationset import REFRESH
+from greenroom.argocd.client import (
     APPLICATION_SETS,
     APPLICATIONS,
     LEASES,
@@ -21,7 +22,6 @@ from greenroom.argocd.kube import (
     Object,
     Writing,
 )
-from greenroom.argocd.sets import REFRESH
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 
 Rows = list[dict[str, Any]] | None
@@ -188,7 +188,7 @@ class Connection:
 
 @dataclass
 class FakeArgo:
-    """Argo CD's part: asks for the rows of a set that wants a refresh, makes Applications, takes the annotation off."""
+    """Argo CD's part: asks for the specs of a set that wants a refresh, makes Applications, takes the annotation off."""
 
     kube: FakeKube
     ask: Callable[[str], Rows]
@@ -208,16 +208,16 @@ class FakeArgo:
             return
         self.asked.append(name)
         try:
-            rows = self.ask(name)
+            entries = self.ask(name)
         except Doubt:
             return
-        if rows is None:
+        if entries is None:
             return
         where = found["metadata"]["namespace"]
-        for row in rows:
-            self._application(where, found, row)
+        for spec in entries:
+            self._application(where, found, spec)
         if self.deletes:
-            kept = {r["name"] for r in rows}
+            kept = {r["name"] for r in entries}
             for plural, namespace, other in list(self.kube.objects):
                 if plural == APPLICATIONS.plural and other not in kept and other.startswith(name):
                     self.kube.remove(plural, namespace, other)
@@ -225,22 +225,22 @@ class FakeArgo:
         del current["metadata"]["annotations"][REFRESH]
         self.kube.put(APPLICATION_SETS.plural, current)
 
-    def _application(self, where: str, found: Object, row: dict[str, Any]) -> None:
+    def _application(self, where: str, found: Object, spec: dict[str, Any]) -> None:
         template = found["spec"]["template"]
-        filled = {"{{ .repository }}": row.get("repository"), "{{ .repositoryId }}": row.get("repositoryId")}
-        filled["{{ .number }}"] = row.get("number")
+        filled = {"{{ .repository }}": spec.get("repository"), "{{ .repositoryId }}": spec.get("repositoryId")}
+        filled["{{ .number }}"] = spec.get("number")
         labels = {k: filled.get(v, v) for k, v in template["metadata"]["labels"].items()}
-        old = self.kube.objects.get((APPLICATIONS.plural, where, row["name"]), {})
+        old = self.kube.objects.get((APPLICATIONS.plural, where, spec["name"]), {})
         made = _merged(
             old,
             {
                 "metadata": {
-                    "name": row["name"],
+                    "name": spec["name"],
                     "namespace": where,
                     "labels": labels,
-                    "annotations": {"greenroom.dev/row": row["row"]},
+                    "annotations": {"greenroom.dev/row": spec["row"]},
                 },
-                "spec": {"source": {"helm": {"values": str(row["values"])}}},
+                "spec": {"source": {"helm": {"values": str(spec["values"])}}},
             },
         )
         if made != old:

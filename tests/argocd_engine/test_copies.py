@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube
-from greenroom.argocd import lease as leases
-from greenroom.argocd import mirror as mirrors
-from greenroom.argocd import refresh as refreshing
-from greenroom.argocd.kube import APPLICATION_SETS, PODS, Expired, Kind, Object
+from greenroom.argocd.applicationset import REFRESH
+from greenroom.argocd.client import APPLICATION_SETS, PODS, Expired, Kind, Object
+from greenroom.argocd.informer import Mirror
 from greenroom.argocd.lease import Lease
-from greenroom.argocd.mirror import Mirror
 from greenroom.argocd.refresh import Refresh
-from greenroom.argocd.sets import REFRESH
+from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.errors import Doubt, RetryLater
 
 
@@ -55,9 +53,9 @@ class Scripted:
             await asyncio.sleep(60)
 
 
-async def copied(kube: Scripted) -> tuple[Mirror, list[str], asyncio.Task[None]]:
+async def copied(kube: Scripted, timing: Timing = DEFAULT) -> tuple[Mirror, list[str], asyncio.Task[None]]:
     changed: list[str] = []
-    mirror = Mirror(kube, PODS, lambda found: changed.append(found["metadata"]["name"]))  # type: ignore[arg-type]
+    mirror = Mirror(kube, PODS, lambda found: changed.append(found["metadata"]["name"]), timing)  # type: ignore[arg-type]
     task = asyncio.create_task(mirror.run())
     return mirror, changed, task
 
@@ -102,18 +100,17 @@ async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
     await ended(task)
 
 
-async def test_a_copy_that_stands_still_is_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_copy_that_stands_still_is_doubt() -> None:
     mirror, _, task = await copied(Scripted([RetryLater("refused")], []))
     await asyncio.sleep(0.05)
-    with pytest.raises(Doubt, match="not current"):
+    with pytest.raises(Doubt, match="out of date"):
         mirror.whole()
     await ended(task)
-    monkeypatch.setattr(mirrors, "FRESH_SECONDS", 0.05)
     kube = Scripted([[pod("one", "1")], RetryLater("refused")], [[RetryLater("cut")]])
-    mirror, _, task = await copied(kube)
+    mirror, _, task = await copied(kube, Timing(copy_fresh=0.05))
     await until(mirror.ready.is_set)
     await asyncio.sleep(0.2)
-    with pytest.raises(Doubt, match="not current"):
+    with pytest.raises(Doubt, match="out of date"):
         mirror.whole()
     assert names(mirror) == {"one"}, "nothing is gone because nobody answers"
     await ended(task)
@@ -122,14 +119,11 @@ async def test_a_copy_that_stands_still_is_doubt(monkeypatch: pytest.MonkeyPatch
 # --- the Lease ---
 
 
-def a_lease(kube: FakeKube, holder: str) -> Lease:
-    return Lease(kube, "greenroom", "greenroom-test", holder)  # type: ignore[arg-type]
+def a_lease(kube: FakeKube, holder: str, timing: Timing = DEFAULT) -> Lease:
+    return Lease(kube, "greenroom", "greenroom-test", holder, timing)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "DURATION", 0.3)
-    monkeypatch.setattr(leases, "RENEW_EVERY", 0.02)
+SHORT = Timing(lease_duration=0.3, lease_renewal=0.02)
 
 
 async def test_the_lease_is_taken_kept_and_given_up() -> None:
@@ -149,10 +143,9 @@ async def test_the_lease_is_taken_kept_and_given_up() -> None:
         await a_lease(kube, "two").acquire()
 
 
-@pytest.mark.usefixtures("_short")
-async def test_a_holder_that_does_not_renew_loses_it_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_holder_that_does_not_renew_loses_it_after_its_time() -> None:
     kube = FakeKube()
-    one, two = a_lease(kube, "one"), a_lease(kube, "two")
+    one, two = a_lease(kube, "one", SHORT), a_lease(kube, "two", SHORT)
     await one.acquire()
     found = kube.objects["leases", "greenroom", "greenroom-test"]
     found["spec"]["leaseDurationSeconds"] = 0.3
@@ -166,10 +159,9 @@ async def test_a_holder_that_does_not_renew_loses_it_after_its_time(monkeypatch:
     assert "Another instance took" in await asyncio.wait_for(one.keep(), 5)
 
 
-@pytest.mark.usefixtures("_short")
 async def test_a_lease_that_cannot_be_renewed_is_given_up_in_time() -> None:
     kube = FakeKube()
-    one = a_lease(kube, "one")
+    one = a_lease(kube, "one", SHORT)
     await one.acquire()
     kube.broken = RetryLater("Kubernetes is away.")
     assert "could not be renewed" in await asyncio.wait_for(one.keep(), 5)
@@ -180,9 +172,9 @@ async def test_a_lease_that_cannot_be_renewed_is_given_up_in_time() -> None:
 # --- the refresh ---
 
 
-def a_set(kube: FakeKube) -> Refresh:
+def a_set(kube: FakeKube, *pauses: float) -> Refresh:
     kube.put(APPLICATION_SETS.plural, {"metadata": {"name": "preview-shop", "namespace": "argocd", "annotations": {}}})
-    return Refresh(kube, "argocd", "preview-shop")  # type: ignore[arg-type]
+    return Refresh(kube, "argocd", "preview-shop", Timing(refresh_pauses=pauses))  # type: ignore[arg-type]
 
 
 def wish(kube: FakeKube) -> str:
@@ -190,10 +182,9 @@ def wish(kube: FakeKube) -> str:
     return str(found["metadata"]["annotations"].get(REFRESH, ""))
 
 
-async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refreshing, "AGAIN", (0.1,))
+async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again() -> None:
     kube = FakeKube()
-    refresh = a_set(kube)
+    refresh = a_set(kube, 0.1)
     refresh.push(1)
     refresh.asked()
     await asyncio.sleep(0.3)
@@ -202,10 +193,9 @@ async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again(monke
     await refresh.aclose()
 
 
-async def test_a_lost_wish_is_repeated_with_another_value_until_it_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refreshing, "AGAIN", (0.02, 0.02, 0.02))
+async def test_a_lost_wish_is_repeated_with_another_value_until_it_is_heard() -> None:
     kube = FakeKube()
-    refresh = a_set(kube)
+    refresh = a_set(kube, 0.02, 0.02, 0.02)
     refresh.push(4)
     seen: set[str] = set()
     async with asyncio.timeout(3):
@@ -218,6 +208,6 @@ async def test_a_lost_wish_is_repeated_with_another_value_until_it_is_heard(monk
     assert not await refresh.taken_over(0.1), "fetched, but its pass is not over: the annotation is still there"
     kube.objects["applicationsets", "argocd", "preview-shop"]["metadata"]["annotations"].clear()
     assert await refresh.taken_over(0.5)
-    refresh.wanted = 5
+    refresh.serves(5)
     assert not await refresh.taken_over(0.05), "what was fetched is older than what is served"
     await refresh.aclose()

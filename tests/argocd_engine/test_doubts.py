@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube, namespace_of
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, rows, until
-from builders import PLATFORM, REPOSITORY_ID, row
-from greenroom.argocd import sets
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, NAMESPACES
-from greenroom.core.model import Health, Identity, RowSet
+from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set, until
+from builders import PLATFORM, REPOSITORY_ID, changed, spec
+from greenroom.argocd import applicationset
+from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
+from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed
 
 OTHER = Identity(8, 1)
-OTHERS = RowSet(8, "other", 1, {1: replace(row(1), repository_id=8, repository="other", naming=replace(row(1).naming, name="preview-other-1", namespace="preview-other-1"))})  # fmt: skip
+OTHERS = PreviewSet(8, "other", 1, {1: changed(spec(1), repository_id=8, repository="other", names=replace(spec(1).names, name="preview-other-1", namespace="preview-other-1"))})  # fmt: skip
 
 
-async def kept(monkeypatch: pytest.MonkeyPatch) -> FakeKube:
+async def kept() -> FakeKube:
     """A cluster in which an instance served two repositories, and ended."""
-    async with play(monkeypatch) as played:
-        await played.engine.serve(rows(1, 2))
+    async with play() as played:
+        await played.engine.serve(preview_set(1, 2))
         await played.engine.serve(OTHERS)
         for name in ("preview-shop-1", "preview-shop-2", "preview-other-1"):
             await until(lambda name=name: played.seen(name))
@@ -35,175 +36,172 @@ def the_set(kube: FakeKube, name: str = "preview-shop") -> dict[str, Any]:
 
 def break_row(kube: FakeKube, name: str = "preview-shop-1") -> None:
     found = kube.objects[APPLICATIONS.plural, "argocd", name]
-    found["metadata"]["annotations"][sets.ROW] = "broken"
+    found["metadata"]["annotations"][applicationset.ROW] = "broken"
     kube.put(APPLICATIONS.plural, found)
 
 
-async def test_a_row_that_cannot_be_read_is_doubt_about_its_preview_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
+async def test_a_row_that_cannot_be_read_is_doubt_about_its_preview_alone() -> None:
+    kube = await kept()
     break_row(kube)
-    async with play(monkeypatch, kube) as played:
+    async with play(kube) as played:
         played.argo.asleep = True
         observed = await played.engine.observe()
         found = observed.previews[ONE]
-        assert (found.health, found.row) == (Health.FAILED, row(1))
+        assert (found.health, found.spec) == (Health.FAILED, spec(1))
         assert "The annotation greenroom.dev/row of the Application preview-shop-1 does not hold what" in found.why
-        assert "Put it back" in found.why
+        assert "Restore it" in found.why
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2), OTHER}
         assert observed.doubts == {}
 
 
-async def test_what_cannot_be_read_any_more_is_told_and_then_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with play(monkeypatch) as played:
-        await played.engine.serve(rows(1))
+async def test_what_cannot_be_read_any_more_is_told_and_then_is_no_news() -> None:
+    async with play() as played:
+        await played.engine.serve(preview_set(1))
         await until(played.seen)
         assert (await played.engine.observe()).previews[ONE].why == ""
         played.argo.asleep = True
         break_row(played.kube)
-        await until(lambda: played.engine._watchers["preview-shop-1"].broken)
+        await until(lambda: played.engine._parts.watchers.known["preview-shop-1"].broken)
         assert "does not hold what" in (await played.engine.observe()).previews[ONE].why
 
 
-async def test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    kube = await kept(monkeypatch)
-    async with play(monkeypatch, kube) as played:
-        await played.engine.serve(rows(2, generation=2))
+async def test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone() -> None:
+    kube = await kept()
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(2, generation=2))
     break_row(kube)
-    async with play(monkeypatch, kube) as played:
+    async with play(kube) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID}
         assert "Application preview-shop-1 does not hold what" in observed.doubts[REPOSITORY_ID]
         assert OTHER in observed.previews
 
 
-async def test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with play(monkeypatch) as played:
-        await played.engine.serve(RowSet(REPOSITORY_ID, "shop", 1, {1: row(1, private=False)}))
+async def test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them() -> None:
+    async with play() as played:
+        await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1, private=False)}))
         await until(lambda: played.seen("preview-shop-1"))
         kube = played.kube
-    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
-    async with play(monkeypatch, kube) as played:
+    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    async with play(kube) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID}
-        assert observed.sets[REPOSITORY_ID].rows == {1: row(1, private=True)}
+        assert observed.sets[REPOSITORY_ID].specs == {1: spec(1, private=True)}
 
 
-async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
-    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
-    async with play(monkeypatch, kube) as played:
+async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone() -> None:
+    kube = await kept()
+    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    async with play(kube) as played:
         engine, observed = played.engine, await played.engine.observe()
         why = "greenroom.dev/rows of the ApplicationSet preview-shop does not hold what"
         assert set(observed.doubts) == {REPOSITORY_ID}
         assert why in observed.doubts[REPOSITORY_ID]
         assert "--cascade=orphan" in observed.doubts[REPOSITORY_ID]
-        assert observed.sets[REPOSITORY_ID].rows == {1: row(1), 2: row(2)}, "for those that link to them"
+        assert observed.sets[REPOSITORY_ID].specs == {1: spec(1), 2: spec(2)}, "for those that link to them"
         with pytest.raises(Doubt, match=why):
             engine.answer("preview-shop", PLATFORM)
         with pytest.raises(Doubt, match=why):
-            await engine.serve(rows(1))
+            await engine.serve(preview_set(1))
         with pytest.raises(Doubt, match=why):
             await engine.remove(ONE, observed.previews[ONE].uid)
-        assert sets.ROWS not in the_set(kube)["metadata"]["annotations"]
+        assert applicationset.ROWS not in the_set(kube)["metadata"]["annotations"]
         await engine.serve(replace(OTHERS, generation=2))
         assert [r["name"] for r in engine.answer("preview-other", PLATFORM) or ()] == ["preview-other-1"]
 
 
-async def test_its_repository_is_known_by_its_applications_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
-    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
-    del the_set(kube)["metadata"]["labels"][sets.REPOSITORY_ID]
-    del the_set(kube)["metadata"]["labels"][sets.REPOSITORY]
-    async with play(monkeypatch, kube) as played:
+async def test_its_repository_is_known_by_its_applications_too() -> None:
+    kube = await kept()
+    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    del the_set(kube)["metadata"]["labels"][applicationset.REPOSITORY_ID]
+    del the_set(kube)["metadata"]["labels"][applicationset.REPOSITORY]
+    async with play(kube) as played:
         assert set((await played.engine.observe()).doubts) == {REPOSITORY_ID}
 
 
-async def test_a_set_that_a_person_put_back_is_read_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
-    text = the_set(kube)["metadata"]["annotations"].pop(sets.ROWS)
-    async with play(monkeypatch, kube) as played:
-        await played.engine.mend()
+async def test_a_set_that_a_person_put_back_is_read_without_a_restart() -> None:
+    kube = await kept()
+    text = the_set(kube)["metadata"]["annotations"].pop(applicationset.ROWS)
+    async with play(kube) as played:
+        await played.engine._parts.upkeep.repair()
         assert (await played.engine.observe()).doubts
-        the_set(kube)["metadata"]["annotations"][sets.ROWS] = text
+        the_set(kube)["metadata"]["annotations"][applicationset.ROWS] = text
         played.woken.clear()
-        await played.engine.mend()
+        await played.engine._parts.upkeep.repair()
         assert REPOSITORY_ID in played.woken
         observed = await played.engine.observe()
-        assert (observed.doubts, observed.sets[REPOSITORY_ID]) == ({}, rows(1, 2))
-        await played.engine.serve(rows(1, generation=2))
+        assert (observed.doubts, observed.sets[REPOSITORY_ID]) == ({}, preview_set(1, 2))
+        await played.engine.serve(preview_set(1, generation=2))
 
 
-async def test_the_rows_of_a_set_that_a_person_took_away_are_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
-    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
-    async with play(monkeypatch, kube) as played:
+async def test_the_rows_of_a_set_that_a_person_took_away_are_made_anew() -> None:
+    kube = await kept()
+    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    async with play(kube) as played:
         kube.remove(APPLICATION_SETS.plural, "argocd", "preview-shop")
-        await played.engine.mend()
+        await played.engine._parts.upkeep.repair()
         observed = await played.engine.observe()
         assert observed.doubts == {}
         assert REPOSITORY_ID not in observed.sets
-        assert observed.previews[ONE].row == row(1), "they run on, and say what they run"
-        await played.engine.serve(rows(1, 2))
-        assert sets.rows_of(the_set(kube)) == rows(1, 2)
+        assert observed.previews[ONE].spec == spec(1), "they run on, and say what they run"
+        await played.engine.serve(preview_set(1, 2))
+        assert applicationset.set_of(the_set(kube)) == preview_set(1, 2)
 
 
-async def test_sets_of_another_name_prefix_are_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
+async def test_sets_of_another_name_prefix_are_doubt() -> None:
+    kube = await kept()
     settings = replace(SETTINGS, frame=replace(FRAME, prefix="review"))
-    async with play(monkeypatch, kube, settings=settings) as played:
+    async with play(kube, settings=settings) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID, 8}
-        assert "The ApplicationSet preview-shop was made under another `namePrefix:`" in observed.doubts[REPOSITORY_ID]
+        assert (
+            "The ApplicationSet preview-shop was created with a different `namePrefix:`"
+            in observed.doubts[REPOSITORY_ID]
+        )
         with pytest.raises(Doubt, match="namePrefix"):
-            await played.engine.serve(rows(1, generation=2))
+            await played.engine.serve(preview_set(1, generation=2))
 
 
 @pytest.mark.parametrize("what", ["chart", "destination", "project"])
-async def test_previews_of_another_chart_cluster_or_project_are_doubt(
-    monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    """A row does not say these: writing the set would move every preview at once."""
-    kube = await kept(monkeypatch)
+async def test_previews_of_another_chart_cluster_or_project_are_doubt(what: str) -> None:
+    """A spec does not say these: writing the set would move every preview at once."""
+    kube = await kept()
     before = the_set(kube)["spec"]
-    other = {"chart": "oci://other.example.com/preview", "destination": "other", "project": "other"}
+    other: dict[str, Any] = {"chart": "oci://other.example.com/preview", "destination": "other", "project": "other"}
     settings = replace(SETTINGS, frame=replace(FRAME, **{what: other[what]}))
-    async with play(monkeypatch, kube, settings=settings) as played:
-        assert "were made of" in (await played.engine.observe()).doubts[REPOSITORY_ID]
-        with pytest.raises(Doubt, match="Set `argocd:` back"):
-            await played.engine.serve(replace(rows(1), generation=9))
-        await played.engine.mend()
+    async with play(kube, settings=settings) as played:
+        assert "were created from" in (await played.engine.observe()).doubts[REPOSITORY_ID]
+        with pytest.raises(Doubt, match="Restore `argocd:`"):
+            await played.engine.serve(replace(preview_set(1), generation=9))
+        await played.engine._parts.upkeep.repair()
     assert the_set(kube)["spec"] == before
 
 
-async def test_a_set_that_render_made_says_what_to_do_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_set_that_render_made_says_what_to_do_first() -> None:
     kube = FakeKube()
-    metadata = {"name": "preview-shop", "namespace": "argocd", "labels": {sets.RENDERED: "true"}}
+    metadata = {"name": "preview-shop", "namespace": "argocd", "labels": {applicationset.RENDERED: "true"}}
     kube.put(APPLICATION_SETS.plural, {"metadata": metadata, "spec": {}})
-    async with play(monkeypatch, kube) as played:
+    async with play(kube) as played:
         with pytest.raises(Failed, match="made by `greenroom render`"):
-            await played.engine.serve(rows(1))
+            await played.engine.serve(preview_set(1))
 
 
-async def test_without_all_rows_nothing_can_be_called_an_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
-    del the_set(kube)["metadata"]["annotations"][sets.ROWS]
-    labels = {**FRAME.labels(), sets.REPOSITORY_ID: str(REPOSITORY_ID), sets.NUMBER: "3"}
+async def test_without_all_rows_nothing_can_be_called_an_orphan() -> None:
+    kube = await kept()
+    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: str(REPOSITORY_ID), applicationset.NUMBER: "3"}
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-3", labels))
-    async with play(monkeypatch, kube) as played:
+    async with play(kube) as played:
         with pytest.raises(Doubt, match="ApplicationSet preview-shop"):
             await played.engine.sweep()
 
 
-async def test_an_accident_with_one_preview_stays_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube = await kept(monkeypatch)
+async def test_an_accident_with_one_preview_stays_with_it() -> None:
+    kube = await kept()
     odd(kube)
-    async with play(monkeypatch, kube) as played:
+    async with play(kube) as played:
         observed = await played.engine.observe()
-        assert "preview-shop-1 could not be looked at" in observed.previews[ONE].why
+        assert "preview-shop-1 could not be observed" in observed.previews[ONE].why
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2), OTHER}
 
 

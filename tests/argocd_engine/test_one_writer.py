@@ -11,20 +11,16 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import Connection, FakeKube
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, Played, play, rows, until
-from builders import NOW, PLATFORM
-from greenroom.argocd import lease as leases
-from greenroom.argocd import sets
+from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set, until
+from builders import NOW, PLATFORM, changed
+from greenroom.argocd import applicationset
+from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES
 from greenroom.argocd.engine import ArgoEngine
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, LEASES, Kube
-from greenroom.core.model import Cause, Ledger, RowSet, Withdrawal
+from greenroom.argocd.lease import Lease
+from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.errors import Doubt, RetryLater
 
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "DURATION", 0.6)
-    monkeypatch.setattr(leases, "RENEW_EVERY", 0.05)
+SHORT = replace(QUICK, lease_duration=1.2, lease_renewal=0.05)
 
 
 @dataclass
@@ -42,17 +38,17 @@ class Two:
         await self.second.lead()
 
     @property
-    def kept(self) -> RowSet:
-        return sets.rows_of(self.first.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"])
+    def kept(self) -> PreviewSet:
+        return applicationset.set_of(self.first.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"])
 
 
 @asynccontextmanager
-async def two(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Two]:
+async def two() -> AsyncIterator[Two]:
     kube = FakeKube()
     line = Connection(kube)
-    async with play(monkeypatch, kube, line=line) as first:
-        monkeypatch.setattr(Kube, "open", lambda kubeconfig: kube)
-        async with ArgoEngine(replace(SETTINGS, holder="pod-2"), lambda repository_id: None) as second:
+    async with play(kube, line=line, timing=SHORT) as first:
+        follower = replace(SETTINGS, holder="pod-2")
+        async with ArgoEngine(follower, lambda repository_id: None, SHORT, connecting(kube)) as second:
             yield Two(first, line, second)
 
 
@@ -60,139 +56,154 @@ def outcome(task: asyncio.Task[Any]) -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-async def test_a_deletion_that_hangs_is_over_before_another_instance_leads(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with two(monkeypatch) as both:
+async def test_a_deletion_that_hangs_is_over_before_another_instance_leads() -> None:
+    async with two() as both:
         engine = both.first.engine
-        await engine.serve(rows(1))
+        await engine.serve(preview_set(1))
         await until(both.first.seen)
         uid = (await engine.observe()).previews[ONE].uid
-        await engine.serve(rows(generation=2))
+        await engine.serve(preview_set(generation=2))
         both.line.late = asyncio.Event()
         removing = asyncio.create_task(engine.remove(ONE, uid))
         await both.line.begun.wait()
         await both.follow()
-        assert "cut off" in str(outcome(removing))
-        await both.second.serve(rows(1, generation=3))
+        assert "canceled" in str(outcome(removing))
+        await both.second.serve(preview_set(1, generation=3))
         both.line.late.set()
         assert both.first.kube.deleted == []
 
 
-async def test_a_deletion_that_arrives_late_does_not_find_what_it_was_meant_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with two(monkeypatch) as both:
+async def test_a_deletion_that_arrives_late_does_not_find_what_it_was_meant_for() -> None:
+    async with two() as both:
         engine = both.first.engine
-        await engine.serve(rows(1))
+        await engine.serve(preview_set(1))
         await until(both.first.seen)
         uid = (await engine.observe()).previews[ONE].uid
-        await engine.serve(rows(generation=2))
+        await engine.serve(preview_set(generation=2))
         both.line.late, both.line.arrives = asyncio.Event(), True
         removing = asyncio.create_task(engine.remove(ONE, uid))
         await both.line.begun.wait()
         await both.follow()
-        again = rows(1, generation=3).rows[1]
-        await both.second.serve(replace(rows(generation=3), rows={1: replace(again, created=NOW)}))
-        await until(lambda: sets.row_of(both.first.application() or {}).created == NOW)
+        again = preview_set(1, generation=3).specs[1]
+        await both.second.serve(replace(preview_set(generation=3), specs={1: changed(again, created=NOW)}))
+        await until(lambda: applicationset.spec_of(both.first.application() or {}).times.created == NOW)
         await both.line.arrive()
         await asyncio.gather(removing, return_exceptions=True)
         assert both.first.kube.deleted == []
 
 
-async def test_rows_that_arrive_late_do_not_go_over_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with two(monkeypatch) as both:
+async def test_rows_that_arrive_late_do_not_go_over_newer_ones() -> None:
+    async with two() as both:
         engine = both.first.engine
-        await engine.serve(rows(1, 2))
+        await engine.serve(preview_set(1, 2))
         both.line.late, both.line.arrives = asyncio.Event(), True
-        serving = asyncio.create_task(engine.serve(rows(1, 2, generation=2)))
+        serving = asyncio.create_task(engine.serve(preview_set(1, 2, generation=2)))
         await both.line.begun.wait()
         await both.follow()
-        assert "cut off" in str(outcome(serving))
-        ledger = Ledger(withdrawals=(Withdrawal(ONE, Cause.UNLABELLED, NOW),))
-        await both.second.serve(rows(2, generation=3, ledger=ledger))
+        assert "canceled" in str(outcome(serving))
+        ledger = Ledger(withdrawals=(Withdrawal(ONE, Cause.UNLABELED, NOW),))
+        await both.second.serve(preview_set(2, generation=3, ledger=ledger))
         await both.line.arrive()
-        assert both.kept == rows(2, generation=3, ledger=ledger)
+        assert both.kept == preview_set(2, generation=3, ledger=ledger)
 
 
-async def test_the_first_rows_of_a_repository_do_not_go_over_anothers_first_rows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with two(monkeypatch) as both:
+async def test_the_first_rows_of_a_repository_do_not_go_over_anothers_first_rows() -> None:
+    async with two() as both:
         both.line.late, both.line.arrives = asyncio.Event(), True
-        serving = asyncio.create_task(both.first.engine.serve(rows(1, 2)))
+        serving = asyncio.create_task(both.first.engine.serve(preview_set(1, 2)))
         await both.line.begun.wait()
         await both.follow()
-        await both.second.serve(rows(2))
+        await both.second.serve(preview_set(2))
         await both.line.arrive()
         await asyncio.gather(serving, return_exceptions=True)
-        assert both.kept == rows(2)
+        assert both.kept == preview_set(2)
 
 
-async def test_without_the_lease_nothing_may_be_written_and_what_is_being_written_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with two(monkeypatch) as both:
+async def test_without_the_lease_nothing_may_be_written_and_what_is_being_written_ends() -> None:
+    async with two() as both:
         engine = both.first.engine
         async with engine.writing():
             pass
         both.line.cut = True
-        for words in ("cut off", "does not hold the Lease"):
+        for words in ("canceled", "could not renew its Lease in time. It writes nothing"):
             with pytest.raises(Doubt, match=words):
                 async with engine.writing():
                     await asyncio.Event().wait()
 
 
-async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with two(monkeypatch) as both:
+async def test_instance_without_the_lease_says_that_another_one_runs_only_when_the_lease_names_it() -> None:
+    kube = FakeKube()
+    first, second = (Lease(kube, "argocd", "greenroom", holder, SHORT) for holder in ("pod-1", "pod-2"))  # type: ignore[arg-type]
+    alone, other = "could not renew its Lease in time. It writes nothing", "another one is running.*It writes nothing"
+    await first.acquire()
+    with pytest.raises(Doubt, match=alone):
+        second.check()
+    waiting = asyncio.create_task(second.acquire())
+    await until(lambda: second._seen[0])
+    with pytest.raises(Doubt, match=other):
+        second.check()
+    await first.release()
+    with pytest.raises(Doubt, match=alone):
+        first.check()
+    await waiting
+    second.check()
+    assert not await first._try()
+    with pytest.raises(Doubt, match=other):
+        first.check()
+
+
+async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows() -> None:
+    async with two() as both:
         old = both.first.engine
-        await old.serve(rows(1))
+        await old.serve(preview_set(1))
         assert [r["name"] for r in old.answer("preview-shop", PLATFORM) or ()] == ["preview-shop-1"]
         await both.follow()
-        await both.second.serve(rows(1, 2, generation=2))
+        await both.second.serve(preview_set(1, 2, generation=2))
         for name in ("preview-shop", FRAME.canary):
             with pytest.raises(Doubt, match="Lease"):
                 old.answer(name, PLATFORM)
         assert len(both.second.answer("preview-shop", PLATFORM) or ()) == 2
 
 
-async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with two(monkeypatch) as both:
+async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed() -> None:
+    async with two() as both:
         began = asyncio.get_running_loop().time()
         async with both.first.engine.writing():
-            await until(lambda: asyncio.get_running_loop().time() > began + 2 * leases.DURATION)
+            await until(lambda: asyncio.get_running_loop().time() > began + 2 * SHORT.lease_duration, 10)
 
 
-async def test_the_lease_is_beside_the_sets_whoever_asks_from_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with play(monkeypatch) as played:
+async def test_the_lease_is_beside_the_sets_whoever_asks_from_where() -> None:
+    async with play() as played:
         assert [key for key in played.kube.objects if key[0] == LEASES.plural] == [
             (LEASES.plural, FRAME.namespace, f"greenroom-{FRAME.installation}")
         ]
 
 
-async def test_who_finds_that_another_one_wrote_stops_and_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
     """Such as one with a Lease elsewhere, or an older version."""
-    async with play(monkeypatch) as played:
+    async with play() as played:
         engine = played.engine
-        await engine.serve(rows(1))
-        other = sets.application_set(FRAME, rows(1, 2, generation=5))
+        await engine.serve(preview_set(1))
+        other = applicationset.application_set(FRAME, preview_set(1, 2, generation=5))
         played.kube.put(APPLICATION_SETS.plural, other)
-        await engine.mend()
+        await engine._parts.upkeep.repair()
         assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
         with pytest.raises(Doubt, match="Another instance wrote"):
-            await engine.serve(rows(generation=2))
+            await engine.serve(preview_set(generation=2))
         found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert sets.rows_of(found) == rows(1, 2, generation=5)
+        assert applicationset.set_of(found) == preview_set(1, 2, generation=5)
 
 
-async def test_rows_of_a_newer_version_are_not_taken_for_a_change_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with play(monkeypatch) as played:
-        await played.engine.serve(rows(1))
-        newer = sets.application_set(FRAME, rows(1, generation=5))
-        newer["metadata"]["annotations"][sets.ROWS] = "rows of version 2"
+async def test_rows_of_a_newer_version_are_not_taken_for_a_change_by_hand() -> None:
+    async with play() as played:
+        await played.engine.serve(preview_set(1))
+        newer = applicationset.application_set(FRAME, preview_set(1, generation=5))
+        newer["metadata"]["annotations"][applicationset.ROWS] = "rows of version 2"
         played.kube.put(APPLICATION_SETS.plural, newer)
         with pytest.raises(Doubt, match="Another instance wrote generation 5"):
-            await played.engine.serve(rows(generation=2))
+            await played.engine.serve(preview_set(generation=2))
         found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert found["metadata"]["annotations"][sets.ROWS] == "rows of version 2"
+        assert found["metadata"]["annotations"][applicationset.ROWS] == "rows of version 2"
 
 
 class Unanswered(FakeKube):
@@ -207,19 +218,19 @@ class Unanswered(FakeKube):
         return made
 
 
-async def test_our_own_write_whose_answer_was_lost_is_no_other_instances(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_our_own_write_whose_answer_was_lost_is_no_other_instances() -> None:
     kube = Unanswered()
-    async with play(monkeypatch, kube) as played:
-        await played.engine.serve(rows(1))
-        for lost in (rows(1, 2, generation=2), rows(1, 3, generation=2)):
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(1))
+        for lost in (preview_set(1, 2, generation=2), preview_set(1, 3, generation=2)):
             kube.silent = True
             with pytest.raises(RetryLater):
                 await played.engine.serve(lost)
         kube.silent = False
-        await played.engine.serve(rows(1, 4, generation=2))
+        await played.engine.serve(preview_set(1, 4, generation=2))
         assert not played.engine.lost.done()
         found = kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert sets.rows_of(found) == rows(1, 4, generation=2)
+        assert applicationset.set_of(found) == preview_set(1, 4, generation=2)
 
 
 class Busy(FakeKube):
@@ -235,20 +246,20 @@ class Busy(FakeKube):
         return found
 
 
-async def test_argo_cd_telling_something_meanwhile_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_argo_cd_telling_something_meanwhile_is_no_conflict() -> None:
     kube = Busy()
-    async with play(monkeypatch, kube) as played:
-        await played.engine.serve(rows(1))
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(1))
         await until(played.seen)
         uid = (await played.engine.observe()).previews[ONE].uid
         kube.times = 2
-        await played.engine.serve(rows(generation=2))
+        await played.engine.serve(preview_set(generation=2))
         kube.times = 99
-        with pytest.raises(RetryLater, match="changes all the time"):
-            await played.engine.serve(rows(generation=3))
+        with pytest.raises(RetryLater, match="keeps changing"):
+            await played.engine.serve(preview_set(generation=3))
         kube.times = 0
-        played.engine._sets.refresh("preview-shop").push(2)
-        await until(lambda: played.engine._sets.refresh("preview-shop").fetched == 2)
+        played.engine._parts.refreshes.named("preview-shop").push(2)
+        await until(lambda: played.engine._parts.refreshes.named("preview-shop").fetched == 2)
         kube.times = 2
         await played.engine.remove(ONE, uid)
         assert kube.deleted == [("applications", "preview-shop-1")]

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from builders import SERVICE, digest, row, sha
+from builders import SERVICE, changed, digest, sha, spec
+from greenroom.argocd import pod_trouble, troubles
 from greenroom.argocd import pods as reading
-from greenroom.core.catalogue import Need, Process, ProcessKind
-from greenroom.core.model import Life
-from greenroom.core.rows import revision
+from greenroom.core.model.catalog import Need, Process, ProcessKind, Service, SharedNeed
+from greenroom.core.model.facts import Life
+from greenroom.core.model.spec import Link, PreviewSpec
+from greenroom.core.planning.chart_values import revision
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-ROW = row(1)
+ROW = spec(1)
 CURRENT = revision(SERVICE, ROW)
+LOOP = " Kubernetes restarts it; after 1 min without a crash it counts as ready."
 
 
 def ago(**delta: float) -> str:
@@ -52,6 +55,30 @@ def pod(
             "containerStatuses": [main] if main else [],
         },
     }
+
+
+def test_running_pods_call_the_hosts_they_were_started_with() -> None:
+    variables = (("url", "PAYMENTS_URL"), ("port", "PAYMENTS_PORT"))
+    linked = spec(1, targets=(Link(SERVICE.name, "payments", variables, "http://payments.staging", ""),))
+
+    def calling(url: str, **more: Any) -> dict[str, Any]:
+        default: dict[str, Any] = {"serving": True, "main": running("web", ago(minutes=9))}
+        made = pod(made_from="another revision", **default | more)
+        given = {"PAYMENTS_URL": url, "PAYMENTS_PORT": "8080", "DATABASE_URL": "postgres://db"}
+        made["spec"]["containers"][0]["env"] = [
+            *({"name": n, "value": v} for n, v in given.items()),
+            {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
+        ]
+        return made
+
+    pods = [
+        calling("http://payments.preview-payments-17:8080"),
+        calling("http://not-ready-now", serving=False),
+        calling("http://not-started", serving=False, main=waiting("web", "ContainerCreating")),
+        calling("http://ended", deletionTimestamp="2026-11-20T11:59:00Z", main={"name": "web", "state": CRASHED}),
+        calling("http://ending", deletionTimestamp="2026-11-20T11:59:00Z"),
+    ]
+    assert reading.calls(pods, linked) == {"payments.preview-payments-17", "not-ready-now", "ending"}
 
 
 def waiting(name: str, reason: str, message: str = "", **more: Any) -> dict[str, Any]:
@@ -107,6 +134,14 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
         "The image of shop-web cannot be pulled because the registry refuses the node's credentials: r.test/web@sha256:1.",
     ),
     (
+        "an image with which it waits for its database",
+        {
+            "init": [waiting("wait-shop-db", "ErrImagePull", "manifest unknown: not found")],
+            "main": waiting("web", "PodInitializing", ""),
+        },
+        "The image of shop-db cannot be pulled because the registry does not have it: r.test/web@sha256:1.",
+    ),
+    (
         "a Secret that is missing",
         {"main": waiting("web", "CreateContainerConfigError", 'secret "shop-settings" not found')},
         'shop-web cannot be started: secret "shop-settings" not found.',
@@ -114,43 +149,43 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a process that ends",
         {"main": waiting("web", "CrashLoopBackOff", "back-off 20s", restartCount=1, lastState=CRASHED)},
-        "shop-web ended with exit code 1.",
+        f"shop-web ended with exit code 1.{LOOP}",
     ),
     (
         "the moment between two ends",
         {"main": running("web", ago(seconds=1), restartCount=2, lastState=CRASHED, ready=False)},
-        "shop-web ended with exit code 1.",
+        f"shop-web ended with exit code 1.{LOOP}",
     ),
     (
         "too much memory",
         {"main": waiting("web", "CrashLoopBackOff", restartCount=3, lastState=OOM)},
-        "shop-web was killed because it used more memory than its limit.",
+        f"shop-web was killed because it used more memory than its limit.{LOOP}",
     ),
     (
         "a migration that fails",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=CRASHED),)},
-        "The migration of shop-web ended with exit code 1.",
+        "The migration of shop-web ended with exit code 1. Its command is `migrate` in services/shop.yaml.",
     ),
     (
         "a migration that hangs",
         {"init": (running("migrate", ago(minutes=6)),)},
-        "The migration of shop-web runs for longer than 5 min.",
+        "The migration of shop-web has been running for longer than 5 min.",
     ),
     (
         "a migration that was ended",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=HUNG),)},
-        "The migration of shop-web took longer than 5 min and was ended.",
+        "The migration of shop-web took longer than 5 min and was stopped.",
     ),
     (
         "a migration that was ended and is tried again",
         {"init": (running("migrate", ago(seconds=20), restartCount=1, lastState=HUNG, ready=False),)},
-        "The migration of shop-web took longer than 5 min and was ended.",
+        "The migration of shop-web took longer than 5 min and was stopped.",
     ),
     (
         "an image that cannot end its migration",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=NO_SHELL),)},
         'The migration of shop-web cannot be started: exec: "sh": executable file not found in $PATH.'
-        " Its image has no `sh` and `timeout` to end it with; set `migrateTimeout: never`.",
+        " Its image has no `sh` and `timeout` to stop it with. Set `migrateTimeout: never`.",
     ),
     (
         "a database that does not come",
@@ -160,30 +195,41 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a probe without an answer",
         {"main": running("web", ago(seconds=90), ready=False, restartCount=0)},
-        "shop-web runs but does not answer its probe after 1 min.",
+        "shop-web is running but does not answer its probe after 1 min.",
     ),
     (
         "no node",
         {"conditions": (UNSCHEDULABLE,)},
-        "No node takes shop-web: Insufficient cpu.",
+        "No node can run shop-web: Insufficient cpu.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("given", "sentence"), [t[1:] for t in TROUBLES], ids=[t[0] for t in TROUBLES])
 def test_each_trouble_is_one_sentence_that_does_not_tick(given: dict[str, Any], sentence: str) -> None:
-    found = reading.trouble([pod(**given)], ROW, NOW)
+    found = troubles.trouble([pod(**given)], ROW, NOW)
     assert found is not None
     assert found.why == sentence
     theirs = ("pulled", "secret", "No node", "waits for")
     assert ("platform team" in found.fix) is (any(w in sentence for w in theirs) or "memory" in sentence)
-    later = reading.trouble([pod(**given)], ROW, NOW + timedelta(minutes=3))
+    later = troubles.trouble([pod(**given)], ROW, NOW + timedelta(minutes=3))
     assert later is not None
     assert later.why == sentence, "a comment is not edited because time passes"
 
 
+def test_trouble_names_the_failing_service_and_no_service_for_a_need() -> None:
+    crashed = waiting("web", "CrashLoopBackOff", lastState=CRASHED, restartCount=3)
+    found = troubles.trouble([pod(main=crashed)], ROW, NOW)
+    assert found is not None
+    assert found.service == SERVICE.name
+    need = pod(main=crashed, labels={reading.SERVICE: "shop-postgresql", reading.ROLE: "need"})
+    found = troubles.trouble([need], ROW, NOW)
+    assert found is not None
+    assert found.service == ""
+
+
 def test_trouble_of_a_probe_carries_the_process_that_is_probed() -> None:
-    found = reading.trouble([pod(main=running("web", ago(seconds=90), ready=False, restartCount=0))], ROW, NOW)
+    found = troubles.trouble([pod(main=running("web", ago(seconds=90), ready=False, restartCount=0))], ROW, NOW)
     assert found is not None
     assert found.silent
     assert found.process is not None
@@ -208,42 +254,78 @@ def test_trouble_of_a_probe_carries_the_process_that_is_probed() -> None:
     ids=["creating", "migrating", "starting", "one crash", "waiting", "ready again", "an old version", "going"],
 )
 def test_what_is_only_on_its_way_is_no_trouble(given: dict[str, Any]) -> None:
-    assert reading.trouble([pod(**given)], ROW, NOW) is None
+    assert troubles.trouble([pod(**given)], ROW, NOW) is None
 
 
 def test_settled_is_when_the_rows_version_alone_is_in_service() -> None:
-    assert not reading.settled([], ROW)
-    assert not reading.settled([pod()], ROW)
-    assert reading.settled([pod(serving=True)], ROW)
-    assert not reading.settled([pod(serving=True), pod(serving=True, made_from="older")], ROW)
-    assert reading.settled([pod(serving=True), pod(serving=True, made_from="older", deletionTimestamp=NOW)], ROW)
+    assert not reading.settled([], ROW, NOW)
+    assert not reading.settled([pod()], ROW, NOW)
+    assert reading.settled([pod(serving=True)], ROW, NOW)
+    assert not reading.settled([pod(serving=True), pod(serving=True, made_from="older")], ROW, NOW)
+    assert reading.settled([pod(serving=True), pod(serving=True, made_from="older", deletionTimestamp=NOW)], ROW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "restarts", "ended", "ran", "steady"),
+    [
+        ("web", 0, None, 1, True),
+        ("web", 1, CRASHED, 1, True),
+        ("web", 2, CRASHED, 1, False),
+        ("web", 2, OOM, 59, False),
+        ("web", 2, CRASHED, 60, True),
+        ("web", 31, CRASHED, 3600, True),
+        ("web", 2, {"terminated": {"exitCode": 0, "reason": "Completed"}}, 1, True),
+        ("istio-proxy", 2, CRASHED, 1, False),
+    ],
+)
+def test_process_that_crashed_twice_is_failing_until_it_has_run_for_a_minute_although_its_pod_is_ready(
+    name: str, restarts: int, ended: dict[str, Any] | None, ran: int, steady: bool
+) -> None:
+    found = pod(serving=True, main=running(name, ago(seconds=ran), ready=True, restartCount=restarts))
+    if ended:
+        found["status"]["containerStatuses"][0]["lastState"] = ended
+    assert reading.settled([found], ROW, NOW) is steady
+    assert (troubles.trouble([found], ROW, NOW) is None) is steady
+    assert reading.running([found], ROW, SERVICE, "https://x", NOW).ready is steady
+    assert reading.ready(found), "who calls whom is still read from it"
+
+
+def test_migration_that_failed_twice_and_then_succeeded_is_over() -> None:
+    over = {"name": "migrate", "state": {"terminated": {"exitCode": 0}}, "ready": True}
+    served = pod(
+        serving=True,
+        init=({**over, "restartCount": 2, "lastState": CRASHED},),
+        main=running("web", ago(seconds=1), ready=True, restartCount=0),
+    )
+    assert reading.settled([served], ROW, NOW)
+    assert troubles.trouble([served], ROW, NOW) is None
 
 
 def test_as_many_as_wanted_but_one_of_what_migrates_and_none_of_a_cron() -> None:
     twice = replace(
         SERVICE, processes=(Process("web", port=8080, replicas=2), Process("n", ProcessKind.CRON, schedule="* * * * *"))
     )
-    served = row(1, services=(twice,))
+    served = spec(1, services=(twice,))
     one = pod(serving=True, made_from=revision(twice, served))
-    assert not reading.settled([one], served)
-    assert reading.settled([one, one], served)
+    assert not reading.settled([one], served, NOW)
+    assert reading.settled([one, one], served, NOW)
     migrating = replace(twice, processes=(replace(twice.processes[0], migrates=True), twice.processes[1]))
-    served = row(1, services=(migrating,))
-    assert reading.settled([pod(serving=True, made_from=revision(migrating, served))], served)
+    served = spec(1, services=(migrating,))
+    assert reading.settled([pod(serving=True, made_from=revision(migrating, served))], served, NOW)
 
 
 def test_what_runs_is_the_newest_version_that_is_ready() -> None:
     old = pod(serving=True, made_from="older", created="2026-11-20T10:00:00Z")
     old["metadata"]["annotations"][reading.SHA] = sha(9)
-    assert reading.running([old, pod()], ROW, SERVICE, "https://x").sha == sha(9)
-    found = reading.running([old, pod(serving=True)], ROW, SERVICE, "https://x")
+    assert reading.running([old, pod()], ROW, SERVICE, "https://x", NOW).sha == sha(9)
+    found = reading.running([old, pod(serving=True)], ROW, SERVICE, "https://x", NOW)
     assert (found.sha, found.digest, found.ready) == (sha(1), digest("web"), True)
-    nothing = reading.running([pod()], ROW, SERVICE, "https://x")
+    nothing = reading.running([pod()], ROW, SERVICE, "https://x", NOW)
     assert (nothing.sha, nothing.ready) == ("", False)
 
 
 NEED = Need("postgresql", "postgresql", "16", (("url", "DATABASE_URL"),))
-WITH_DATA = row(1, services=(replace(SERVICE, needs=(NEED,)),))
+WITH_DATA = spec(1, services=(replace(SERVICE, needs=(NEED,)),))
 
 
 def database(container: str, since: str, storage: str = "ephemeral") -> dict[str, Any]:
@@ -319,13 +401,13 @@ def test_a_quota_that_is_too_small_is_told_with_its_numbers() -> None:
         {"reason": "FailedCreate", "involvedObject": {"name": "shop-web-5d9"}, "message": message},
         {"reason": "FailedCreate", "involvedObject": {"name": "other-1"}, "message": "something else"},
     ]
-    found = reading.not_created(events, "shop-web")
+    found = pod_trouble.not_created(events, "shop-web")
     assert found is not None
     assert found.why == (
-        "shop-web does not fit the preview's quota: it asks for requests.cpu=50m, requests.cpu=0 is used,"
-        " requests.cpu=10m is the limit."
+        "shop-web does not fit the preview's quota: it requests requests.cpu=50m, requests.cpu=0 is in use,"
+        " and the limit is requests.cpu=10m."
     )
-    assert reading.not_created(events, "worker") is None
+    assert pod_trouble.not_created(events, "worker") is None
 
 
 @pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "shop-postgresql"), ("ReplicaSet", "shop-postgresql-5d9f")])
@@ -335,7 +417,7 @@ def test_a_need_without_a_pod_is_told_by_what_kept_it_from_being_made(kind: str,
     assert reading.missing([waits, database("ab", ago(minutes=1))], ROW) == ""
     message = 'pods "x" is forbidden: exceeded quota: preview, requested: cpu=1, used: cpu=0, limited: cpu=500m'
     event = {"reason": "FailedCreate", "involvedObject": {"kind": kind, "name": name}, "message": message}
-    found = reading.not_created([event], "shop-postgresql")
+    found = pod_trouble.not_created([event], "shop-postgresql")
     assert found is not None
     assert found.why.startswith("shop-postgresql does not fit the preview's quota")
     assert "platform team" in found.fix
@@ -344,3 +426,112 @@ def test_a_need_without_a_pod_is_told_by_what_kept_it_from_being_made(kind: str,
 def test_the_process_without_any_pod_of_the_version_is_named() -> None:
     assert reading.missing([pod(made_from="older")], ROW) == f"{SERVICE.name}-web"
     assert reading.missing([pod()], ROW) == ""
+
+
+def test_service_is_outdated_while_a_pod_of_the_version_before_is_still_in_service() -> None:
+    worker = replace(SERVICE, processes=(*SERVICE.processes, Process("worker", ProcessKind.WORKER)))
+    both = changed(ROW, services=(worker,))
+    new, old = pod(serving=True, made_from=revision(worker, both)), pod(serving=True, made_from="older")
+    behind = pod(process="worker", serving=True, made_from="older")
+    follows = pod(process="worker", serving=True, made_from=revision(worker, both))
+    for pods, outdated in (([new, old, follows], True), ([new, behind], True), ([new, follows], False)):
+        assert reading.running(pods, both, worker, "https://x", NOW).outdated is outdated
+
+
+# --- several services: the trouble behind the others ---------------------------------------------------------------
+
+API = replace(SERVICE, name="api", migrate=("./migrate",), processes=(replace(SERVICE.processes[0], migrates=True),))
+SITE = replace(SERVICE, name="site", shared_needs=(SharedNeed("api", "db", ()),))
+BOTH = spec(1, services=(SITE, API), targets=(Link("site", "api", (("url", "API_URL"),), "http://api", "", own=True),))
+SHARERS = changed(BOTH, targets=())
+LOOPS = {"main": waiting("web", "CrashLoopBackOff", restartCount=3, lastState=CRASHED)}
+SILENT = {"main": running("web", ago(seconds=90), ready=False, restartCount=0)}
+MIGRATING = {"init": (running("migrate", ago(seconds=30), ready=False),), "main": waiting("web", "PodInitializing")}
+BROKEN = {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=3, lastState=CRASHED),)}
+STARTS = {"main": running("web", ago(seconds=5), ready=False, restartCount=0)}
+
+
+def made(of: PreviewSpec, service: Service, **given: Any) -> dict[str, Any]:
+    labels = {reading.SERVICE: service.name, reading.COMPONENT: "web", reading.ROLE: "service"}
+    return pod(**{"made_from": revision(service, of), "labels": labels, "created": ago(minutes=5)} | given)
+
+
+def serves(of: PreviewSpec, seconds: float, *, migrated: float = 0) -> dict[str, Any]:
+    """Return a pod of the API that has been ready for so many seconds, and migrated that long ago."""
+    over = {"terminated": {"exitCode": 0, "finishedAt": ago(seconds=migrated or seconds + 1)}}
+    init = ({"name": "migrate", "state": over, "ready": True},)
+    found = made(of, API, serving=True, init=init, main=running("web", ago(seconds=seconds + 1), ready=True))
+    found["status"]["conditions"][0]["lastTransitionTime"] = ago(seconds=seconds)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("of", "site", "api", "behind"),
+    [
+        (BOTH, LOOPS, BROKEN, "The migration of api-web"),
+        (BOTH, SILENT, BROKEN, "The migration of api-web"),
+        (BOTH, SILENT, LOOPS, "api-web ended"),
+        (BOTH, LOOPS, SILENT, "api-web is running but does not answer"),
+        (SHARERS, LOOPS, BROKEN, "The migration of api-web"),
+        (BOTH, BROKEN, LOOPS, "The migration of site-web"),
+    ],
+)
+def test_of_several_troubles_the_one_behind_the_others_is_told(
+    of: PreviewSpec, site: dict[str, Any], api: dict[str, Any], behind: str
+) -> None:
+    found = troubles.trouble([made(of, SITE, **site), made(of, API, **api)], of, NOW)
+    assert found is not None
+    assert found.why.startswith(behind)
+
+
+@pytest.mark.parametrize(
+    ("of", "site", "api"),
+    [(BOTH, SILENT, STARTS), (BOTH, LOOPS, STARTS), (BOTH, SILENT, MIGRATING), (SHARERS, LOOPS, MIGRATING)],
+)
+def test_service_is_not_in_trouble_while_what_it_depends_on_is_starting(
+    of: PreviewSpec, site: dict[str, Any], api: dict[str, Any]
+) -> None:
+    assert troubles.trouble([made(of, SITE, **site), made(of, API, **api)], of, NOW) is None
+    alone = changed(SHARERS, services=(replace(SITE, shared_needs=()), API))
+    assert troubles.trouble([made(alone, alone.services[0], **site), made(alone, API, **api)], alone, NOW)
+
+
+def crashed_before(seconds: float) -> dict[str, Any]:
+    ended = {"terminated": {**CRASHED["terminated"], "finishedAt": ago(seconds=seconds)}}
+    return {"main": waiting("web", "CrashLoopBackOff", restartCount=3, lastState=ended)}
+
+
+def test_crash_counts_only_if_the_shared_database_was_migrated() -> None:
+    api = serves(SHARERS, 10, migrated=60)
+    assert troubles.trouble([made(SHARERS, SITE, **crashed_before(61)), api], SHARERS, NOW) is None, (
+        "it runs again soon"
+    )
+    assert troubles.trouble([made(SHARERS, SITE, **crashed_before(59)), api], SHARERS, NOW)
+
+
+def test_what_never_starts_hides_no_failure_of_others_for_longer_than_ten_minutes() -> None:
+    for minutes, hidden in ((9, True), (11, False)):
+        api = made(BOTH, API, main=waiting("web", "ContainerCreating"), created=ago(minutes=minutes))
+        assert (troubles.trouble([made(BOTH, SITE, **LOOPS), api], BOTH, NOW) is None) is hidden
+
+
+def test_version_before_says_nothing_about_how_long_the_new_one_takes() -> None:
+    """A push rolls out both services; the pods of the last version have been there for days."""
+    old = made(BOTH, API, serving=True, made_from="older", created=ago(days=3))
+    pods = [made(BOTH, SITE, **SILENT), old, made(BOTH, API, **STARTS)]
+    assert troubles.trouble(pods, BOTH, NOW) is None
+
+
+def test_two_that_use_each_other_and_crash_are_told() -> None:
+    both = (*BOTH.links.targets, Link("api", "site", (("url", "SITE_URL"),), "http://site", "", own=True))
+    cycle = changed(BOTH, targets=both)
+    assert troubles.trouble([made(cycle, SITE, **LOOPS), made(cycle, API, **LOOPS)], cycle, NOW)
+
+
+def test_command_that_is_not_in_the_image_is_a_matter_of_the_configuration_too() -> None:
+    missing = {"terminated": {"exitCode": 127, "reason": "Error"}}
+    for container, setting in (("migrate", "migrate"), ("web", "command")):
+        state = waiting(container, "CrashLoopBackOff", restartCount=3, lastState=missing)
+        found = troubles.trouble([pod(**({"init": (state,)} if container == "migrate" else {"main": state}))], ROW, NOW)
+        assert found is not None
+        assert f"correct `{setting}` in the configuration of `shop` (services/shop.yaml)" in found.fix

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from greenroom.argocd.kube import PODS, Kube
+from greenroom.argocd.client import PODS, Kube
 from greenroom.errors import Doubt, RetryLater
 
 
@@ -61,7 +61,7 @@ async def test_what_is_no_event_ends_the_watch_and_nothing_else(line: bytes) -> 
 
 @pytest.mark.parametrize("body", [{"items": []}, {"items": [], "metadata": {}}, {"items": [], "metadata": None}, {}])
 async def test_an_empty_list_that_no_api_server_wrote_is_doubt(body: object) -> None:
-    with pytest.raises(Doubt, match="not whole"):
+    with pytest.raises(Doubt, match="incomplete"):
         await kube(json.dumps(body).encode()).listed(PODS)
 
 

@@ -1,6 +1,6 @@
 """As much of Argo CD, of controllers and of a node as the life of a preview needs, inside the fake API server's process.
 
-The ApplicationSet controller asks the plugin for rows, makes and changes Applications, never deletes one, and takes the
+The ApplicationSet controller asks the plugin for specs, makes and changes Applications, never deletes one, and takes the
 refresh annotation off at the end of its pass. Applications are synced into a namespace with pods; a deleted one takes its
 namespace along before its finalizer goes.
 """
@@ -73,10 +73,10 @@ class ArgoCD:
         headers = {"authorization": f"Bearer {self._token}"}
         try:
             answer = await client.post(self._plugin, json={"applicationSetName": name, "input": {}}, headers=headers)
-            rows = answer.json()["output"]["parameters"] if answer.status_code == 200 else None
+            entries = answer.json()["output"]["parameters"] if answer.status_code == 200 else None
         except (httpx2.HTTPError, ValueError, KeyError):
-            rows = None
-        if rows is None:
+            entries = None
+        if entries is None:
             self._due[name] = time.monotonic() + AGAIN_SECONDS
             return
         await asyncio.sleep(self._chance.uniform(0, 0.2))
@@ -84,15 +84,15 @@ class ArgoCD:
         if place not in self.store.objects:
             return
         template = self.store.objects[place]["spec"]["template"]
-        for row in rows:
-            self._made(where, template, row)
+        for spec in entries:
+            self._made(where, template, spec)
         current = copy.deepcopy(self.store.objects[place])
         (current["metadata"].get("annotations") or {}).pop(REFRESH, None)
         self.store.put("applicationsets", current)
 
-    def _made(self, where: str, template: Object, row: Object) -> None:
-        """Make or change the Application of one row; what people set by hand stays."""
-        filled = _filled(template, row)
+    def _made(self, where: str, template: Object, spec: Object) -> None:
+        """Make or change the Application of one spec; what people set by hand stays."""
+        filled = _filled(template, spec)
         name = filled["metadata"]["name"]
         old = self.store.objects.get(("applications", where, name))
         made: Object = copy.deepcopy(old) if old else {"metadata": {"name": name, "namespace": where}}
@@ -256,16 +256,16 @@ class ArgoCD:
         return None
 
 
-def _filled(value: Any, row: Object) -> Any:
-    """A template of an ApplicationSet with the fields of a row: `{{ .field }}` and `{{ toJson .field }}`."""
+def _filled(value: Any, spec: Object) -> Any:
+    """A template of an ApplicationSet with the fields of a spec: `{{ .field }}` and `{{ toJson .field }}`."""
     if isinstance(value, dict):
-        return {key: _filled(inner, row) for key, inner in value.items()}
+        return {key: _filled(inner, spec) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, row) for inner in value]
+        return [_filled(inner, spec) for inner in value]
     if not isinstance(value, str) or not value.startswith("{{ "):
         return value
     words = value.removeprefix("{{ ").removesuffix(" }}").split()
-    found = row[words[-1].removeprefix(".")]
+    found = spec[words[-1].removeprefix(".")]
     return json.dumps(found) if words[0] == "toJson" else found
 
 

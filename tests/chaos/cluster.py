@@ -26,7 +26,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 
 Object = dict[str, Any]
 Place = tuple[str, str, str]

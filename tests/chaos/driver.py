@@ -25,6 +25,7 @@ QUIET_SECONDS = 6.0
 QUIET_REQUESTS = 60
 QUIET_WRITES = 0
 COMMITS = 7
+TIED_TURN = 20
 
 
 @dataclass(slots=True)
@@ -125,6 +126,8 @@ class World:
             found = await self._complaints()
             if not found or time.monotonic() > end:
                 return found
+            if turn == TIED_TURN and {f.key for f in found} & judge.tied((await self.scene.truth())["journal"]):
+                await self._pass(hours=1.1)  # Greenroom waits an hour, because it cannot know what came last
             await asyncio.sleep(1.0)
 
     async def _releases(self) -> None:
@@ -212,7 +215,7 @@ class World:
         self.scene.extend()
         for _ in range(60):
             listed = (await self.scene.admin("/api/previews"))["repositories"]
-            if "extra" in [r["name"] for r in listed]:
+            if "extra" in [r["name"] for r in listed if r["read_at"]]:
                 return []
             await asyncio.sleep(0.5)
         return [Violation(6, None, "a service was added to the configuration, and 30 s later it is not known")]

@@ -48,11 +48,14 @@ class Eyes:
             if not (named := NAMED.match(path.stem)):
                 continue
             try:
-                found[int(named[1]), int(named[2])] = frozenset({str(json.loads(path.read_text())["uid"])})
+                uid = json.loads(path.read_text())["uid"]
             except FileNotFoundError:
                 continue
             except (ValueError, KeyError, TypeError):
                 return None  # corrupted by us
+            if not isinstance(uid, str):
+                return None  # so is this one
+            found[int(named[1]), int(named[2])] = frozenset({uid})
         return found
 
     async def _objects(self) -> list[dict[str, Any]]:
@@ -144,9 +147,14 @@ class Eyes:
         return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
 
     async def write(self, key: Key, token: str) -> str:
-        """Write a token into a preview's database; the preview's uid, empty when there is none to write into."""
+        """Write a token into a preview's database; the preview's uid, empty when there is none to write into.
+
+        Only one whose processes run counts: until then Greenroom may make the database anew, and nobody can use it.
+        """
         try:
-            uid = next(iter((self._noted() or {}).get(key, ())), "")
+            uid = (
+                next(iter((self._noted() or {}).get(key, ())), "") if key in processes(self._scene.installation) else ""
+            )
             for name in (await self.databases()).get(key, [])[:1] if uid else ():
                 async with await self._connection(name) as connection:
                     await connection.execute("CREATE TABLE IF NOT EXISTS chaos (token text)")
@@ -164,7 +172,7 @@ class Eyes:
                     found = await (await connection.execute("SELECT token FROM chaos")).fetchall()
             except (OSError, psycopg.Error):
                 return set()
-            return {str(row[0]) for row in found}
+            return {str(spec[0]) for spec in found}
         return set()
 
 

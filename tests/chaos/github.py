@@ -26,7 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from chaos.cluster import ended_with
 from chaos.judge import BOT
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import PAGE, Simulator, _application
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.webhooks import Webhooks
@@ -130,6 +130,7 @@ class Door:
                 self._simulator.world.faults.on(name, times=1)
         status, headers, content = await self._inner(scope, body)
         if not writes and status == 200 and self._happens("shape"):
+            self._note(content, method, path, whole=False)  # what is wrong in it may concern another pull request
             content = _misshapen(content, self._chance)
             headers = [h for h in headers if h[0] != b"content-length"]
         elif status == 200:
@@ -154,7 +155,7 @@ class Door:
 
     # --- what every answer said ---
 
-    def _note(self, content: bytes, method: str, path: str) -> None:
+    def _note(self, content: bytes, method: str, path: str, *, whole: bool = True) -> None:
         try:
             answer = json.loads(content)
         except ValueError:
@@ -167,17 +168,16 @@ class Door:
                     for node in repository["pullRequests"]["nodes"]:
                         if node:
                             labels = [n["name"] for n in node["labels"]["nodes"]]
-                            self._told(
-                                repository["databaseId"], node["number"], node["updatedAt"], node["state"], labels
-                            )
+                            state, updated = node["state"], node["updatedAt"]
+                            self._told(repository["databaseId"], node["number"], updated, state, labels, whole)
         elif method == "GET" and "merged_at" in answer and "base" in answer:
             labels = [n["name"] for n in answer["labels"]]
             repository_id = answer["base"]["repo"]["id"]
-            self._told(repository_id, answer["number"], answer["updated_at"], answer["state"], labels)
+            self._told(repository_id, answer["number"], answer["updated_at"], answer["state"], labels, whole)
 
-    def _told(self, repository: int, number: int, updated: str, state: str, labels: list[str]) -> None:
+    def _told(self, repository: int, number: int, updated: str, state: str, labels: list[str], whole: bool) -> None:
         now = time.monotonic()
-        said = {"updated": updated, "open": state.lower() == "open", "labels": sorted(labels)}
+        said = {"updated": updated, "open": state.lower() == "open", "labels": sorted(labels), "whole": whole}
         last = self._last.get((repository, number))
         if last and {k: last[k] for k in said} == said:
             last["until"] = now

@@ -152,7 +152,8 @@ def removals(
 def _unjustified(said: list[Json], happened: list[Json], since: float, at: float) -> str:
     """Why a removal has no reason; empty when it has one.
 
-    A reason is an answer that said closed or unlabeled, and at that time was the newest that had been given.
+    A reason is an answer that said closed or unlabeled, and at that time was the newest that had been given. One that
+    was not whole may be a reason, because Greenroom may have understood it; but it proves nothing against another.
     """
     reasons = [a for a in said if not asks(a) and a["until"] > since and a["t"] <= at]
     if not reasons:
@@ -160,7 +161,9 @@ def _unjustified(said: list[Json], happened: list[Json], since: float, at: float
     why = ""
     for reason in reasons:
         moments = [m for m in (reason["t"], min(reason["until"], at)) if since < m]
-        newest = [max((b["updated"] for b in said if asks(b) and b["t"] < m), default="") for m in moments]
+        newest = [
+            max((b["updated"] for b in said if asks(b) and b["whole"] and b["t"] < m), default="") for m in moments
+        ]
         if not any(n <= reason["updated"] for n in newest):
             why = why or f"the answer that said so ({reason['updated']}) was older than one before ({newest[0]})"
         elif not reason["open"] or not (why_not := _label_left_rightly(happened, at)):
@@ -168,6 +171,18 @@ def _unjustified(said: list[Json], happened: list[Json], since: float, at: float
         else:
             why = why or why_not
     return why
+
+
+def tied(journal: Iterable[Json]) -> set[Key]:
+    """Return the pull requests that asked for a preview and stopped in one second. GitHub does not say which was last.
+
+    Greenroom keeps the preview for an hour then.
+    """
+    moments: dict[tuple[Key, str], set[bool]] = defaultdict(set)
+    for entry in journal:
+        if "number" in entry:
+            moments[(entry["repo"], entry["number"]), entry["at"]].add(asks(entry))
+    return {key for (key, _), asked in moments.items() if len(asked) > 1}
 
 
 def _label_left_rightly(happened: list[Json], at: float) -> str:
@@ -244,7 +259,8 @@ def _gone(intent: Intent, look: Look, text: str) -> list[Violation]:
     found = []
     if left := look.left():
         found.append(Violation(2, intent.key, f"nothing should be there, and there is: {left}"))
-    if text and not any(word in heading(text) for word in OVER):
+    # A comment that a person emptied after it reported the removal contains nothing false.
+    if heading(text) and not any(word in heading(text) for word in OVER):
         found.append(Violation(3, intent.key, f"it is over, and the comment says {heading(text)!r}"))
     return found
 

@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +27,6 @@ from typing import Any
 import httpx2
 
 from chaos.judge import BOT, KEEP, LABEL, SLEEP
-from greenroom.local.postmaster import free_port
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -314,6 +315,22 @@ async def _noted(folder: Path, module: str, child: subprocess.Popen[bytes]) -> J
     raise RuntimeError(f"{module} did not start: {(folder / f'{module}.log').read_text()[-2000:]}")
 
 
+def _ports(count: int) -> list[int]:
+    """Return free ports below the range that Linux uses for outgoing connections.
+
+    Greenroom is killed and started again on the same ports, and no connection may take one meanwhile.
+    https://docs.kernel.org/networking/ip-sysctl.html#ip-variables (ip_local_port_range)
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(10_000, 30_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError("no free ports between 10000 and 30000")
+
+
 @asynccontextmanager
 async def scene(engine: str, seed: str, count: int) -> AsyncIterator[Scene]:
     """Start everything but Greenroom; leave no process, mount or file behind."""
@@ -321,8 +338,9 @@ async def scene(engine: str, seed: str, count: int) -> AsyncIterator[Scene]:
     folder.chmod(0o755)
     children: list[subprocess.Popen[bytes]] = []
     names = ("webhook", "plugin", "dashboard", "admin", "metrics", "previews")
-    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-        found = Scene(folder, engine, seed, client, {name: free_port() for name in names})
+    limits = httpx2.Limits(keepalive_expiry=2)  # uvicorn closes idle connections after 5 s, maybe as one is used again
+    async with httpx2.AsyncClient(timeout=5, trust_env=False, limits=limits) as client:
+        found = Scene(folder, engine, seed, client, dict(zip(names, _ports(len(names)), strict=True)))
         try:
             order = {"seed": seed, "secret": SECRETS["GREENROOM_WEBHOOK_SECRET"]}
             children.append(_child(folder, "github", order))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.judge import BOT, Intent, Key, Look, Sightings, complaints, leaks, removals
+from chaos.judge import BOT, Intent, Key, Look, Sightings, complaints, leaks, removals, tied
 
 KEY: Key = (7, 1)
 SHA, OTHER = "a" * 40, "b" * 40
@@ -31,6 +31,7 @@ def told(t: float, updated: str, *, until: float = 0, **more: Any) -> Json:
         "updated": updated,
         "open": True,
         "labels": ["preview"],
+        "whole": True,
     }
     return {**made, **more}
 
@@ -58,6 +59,19 @@ def test_removal_after_closing_is_not_a_violation() -> None:
 def test_removal_for_an_answer_older_than_one_before_is_a_violation() -> None:
     [text] = judged([told(5, "2026-03-02T09:00:08Z"), CLOSED], [moment("pull_request closed", open=False)])
     assert "was older than one before" in text
+
+
+def test_an_answer_that_was_not_whole_is_a_reason_and_proves_nothing_against_another() -> None:
+    broken = told(6, "2026-03-02T09:00:06Z", open=False, whole=False)
+    assert judged([told(3, "2026-03-02T09:00:00Z"), broken], [moment("pull_request closed", open=False)]) == []
+    newer = told(5, "2026-03-02T09:00:08Z", whole=False)
+    assert judged([newer, CLOSED], [moment("pull_request closed", open=False)]) == []
+
+
+def test_a_preview_is_kept_for_an_hour_only_if_it_was_asked_for_and_ended_in_one_second() -> None:
+    asked, ended = moment("pull_request reopened"), moment("pull_request closed", open=False)
+    assert tied([asked, ended]) == {KEY}
+    assert tied([asked, moment("pull_request closed", at="2026-03-02T09:00:01+00:00", open=False)]) == set()
 
 
 def test_removal_for_the_reason_of_an_earlier_preview_is_a_violation() -> None:

@@ -1,4 +1,4 @@
-"""Previews as the chart renders them, from rows that the core decided about configurations that were really loaded."""
+"""Previews as the chart renders them, from specs that the core decided about configurations that were really loaded."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from typing import Any
 import yaml
 
 from builders import NOW, digest, facts, pull_request
-from greenroom.argocd.sets import RELEASE
+from greenroom.argocd.applicationset import RELEASE
 from greenroom.config import load
-from greenroom.core.actions import Start
-from greenroom.core.decision import decide
-from greenroom.core.desired import desired
-from greenroom.core.model import Block, Identity, Memory, Observed, Present, RowSet
-from greenroom.core.rows import Choice, parameters
-from greenroom.core.verdicts import Run
+from greenroom.core.model.actions import Start
+from greenroom.core.model.facts import CommentState, EngineState, Present, PreviewSet, SignedState
+from greenroom.core.model.spec import Identity, LinkOverride
+from greenroom.core.model.verdicts import Run
+from greenroom.core.planning.chart_values import parameters
+from greenroom.core.planning.decision import decide
+from greenroom.core.planning.desired import desired
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -47,7 +48,7 @@ def program(name: str, *places: Path) -> str | None:
 
 
 def preview(folder: Path, repository: str, number: int) -> Values:
-    """The parameter set of the row that a first pass over a labelled pull request starts a preview with."""
+    """The parameter set of the spec that a first pass over a labeled pull request starts a preview with."""
     platform = load(folder).platform
     found = platform.repository(repository)
     assert found is not None
@@ -55,13 +56,13 @@ def preview(folder: Path, repository: str, number: int) -> Values:
     images = {s.image.reference(asking.head_sha, number): Present(digest(s.name)) for s in found.services}
     decision = decide(replace(facts(asking), images=images), platform, found, NOW)
     (start,) = [a for a in decision.actions if isinstance(a, Start)]
-    return parameters(start.row, platform)
+    return parameters(start.spec, platform)
 
 
 def linked(folder: Path, wanted: Mapping[tuple[str, int], Mapping[str, str]]) -> dict[tuple[str, int], Values]:
     """The parameter sets of previews beside each other: repository and number, with what was chosen for each service."""
     platform = load(folder).platform
-    sets: dict[int, RowSet] = {}
+    sets: dict[int, PreviewSet] = {}
     for _ in range(3):  # who uses whom is known a pass later
         for (name, number), chosen in wanted.items():
             found = platform.repository(name)
@@ -69,20 +70,20 @@ def linked(folder: Path, wanted: Mapping[tuple[str, int], Mapping[str, str]]) ->
             repository_id = 100 + platform.repositories.index(found)
             identity = Identity(repository_id, number)
             asking = replace(pull_request(number), identity=identity, head_repository_id=repository_id)
-            choices = tuple(Choice(service, to, "ada", 1) for service, to in chosen.items())
+            choices = tuple(LinkOverride(service, to, "ada", 1) for service, to in chosen.items())
             given = facts(asking)
             given = replace(
                 given,
                 listing=replace(given.listing, repository_id=repository_id),
-                observed=Observed(sets=sets),
+                observed=EngineState(sets=sets),
                 images={s.image.reference(asking.head_sha, number): Present(digest(s.name)) for s in found.services},
-                blocks={number: Block(1, Memory(choices=choices))},
+                blocks={number: SignedState(1, CommentState(choices=choices))},
             )
             verdict = desired(given, platform, found, NOW).verdicts[identity]
             assert isinstance(verdict, Run), verdict
-            known = sets.get(repository_id, RowSet(repository_id, name))
-            sets = {**sets, repository_id: replace(known, rows={**known.rows, number: verdict.row})}
-    return {(s.repository, n): parameters(row, platform) for s in sets.values() for n, row in s.rows.items()}
+            known = sets.get(repository_id, PreviewSet(repository_id, name))
+            sets = {**sets, repository_id: replace(known, specs={**known.specs, number: verdict.spec})}
+    return {(s.repository, n): parameters(spec, platform) for s in sets.values() for n, spec in s.specs.items()}
 
 
 def helm(*arguments: str, binary: str) -> str:
@@ -112,7 +113,7 @@ def template(
     chart: Path = CHART,
     release: str = RELEASE,
 ) -> str:
-    """The manifest of one preview as text; `more` are merged over the row's values, `sets` as Argo CD's parameters are."""
+    """The manifest of one preview as text; `more` are merged over the spec's values, `sets` as Argo CD's parameters are."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["template", release, str(chart), "--namespace", given["namespace"]]
         arguments += ["--kube-version", KUBERNETES]

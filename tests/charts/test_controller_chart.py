@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,13 @@ import yaml
 
 from charts.rendering import EVERYTHING, KUBERNETES, ROOT, Object, Values
 from greenroom import config
+from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.render import app_project, namespace_policy, project_policy, rendered
-from greenroom.argocd.sets import Frame
 from greenroom.config import manifests
 
 CUSTOM = {"AppProject", "ServiceMonitor"}
 SHOP = ROOT / "examples" / "shop" / "platform"
-FRAME = Frame(
+FRAME = InstallationSpec(
     "shop", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
 )
 MINIMAL: Values = {
@@ -181,6 +184,13 @@ def test_the_pod_is_restricted_and_its_root_read_only(controller: Render) -> Non
     assert all("secretKeyRef" in e["valueFrom"] for e in secret)
 
 
+def test_liveness_is_asked_only_once_the_process_has_answered_for_which_it_has_a_minute(controller: Render) -> None:
+    [container] = one(controller(MINIMAL), "Deployment")["spec"]["template"]["spec"]["containers"]
+    starts = container["startupProbe"]
+    assert starts["httpGet"] == container["livenessProbe"]["httpGet"]
+    assert starts["periodSeconds"] * starts["failureThreshold"] == 60
+
+
 def test_the_mounted_configuration_loads(controller: Render, tmp_path: Path) -> None:
     """What the ConfigMap holds, laid out as the volume lays it out, is a configuration without a mistake."""
     values: Any = json.loads(json.dumps(MINIMAL))
@@ -301,3 +311,26 @@ def test_previews_of_another_cluster_name_nothing_that_is_only_in_this_one(contr
 
     assert scheduling("in-cluster") == {"priorityClass": "greenroom-preview-shop"}
     assert scheduling("previews-eu") is None
+
+
+def test_notes_name_the_next_steps_in_commands_of_this_release(helm: str, tmp_path: Path) -> None:
+    """`helm template` leaves out NOTES.txt, so a copy of the chart renders it as a manifest."""
+    chart = tmp_path / "greenroom"
+    shutil.copytree(ROOT / "charts" / "greenroom", chart)
+    notes = (chart / "templates" / "NOTES.txt").read_text()
+    (chart / "templates" / "shown.yaml").write_text(f"notes: |\n{textwrap.indent(notes, '  ')}")
+    values: Any = json.loads(json.dumps(MINIMAL))
+    values["configuration"]["greenroom"] |= {"label": "try", "resync": "1m"}
+    (tmp_path / "values.json").write_text(json.dumps(values))
+    command = [helm, "template", "gr", str(chart), "-n", "tools", "-f", str(tmp_path / "values.json")]
+    command += ["--kube-version", KUBERNETES, "-s", "templates/shown.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = yaml.safe_load(done.stdout)["notes"]
+    assert re.findall(r"^ +(kubectl .*)$", said, re.MULTILINE) == [
+        "kubectl rollout status -n tools deploy/gr",
+        "kubectl logs -n tools deploy/gr",
+        "kubectl exec -n tools deploy/gr -- greenroom list",
+        "kubectl port-forward -n tools deploy/gr 8082",
+    ]
+    for words in ("Secret\n   greenroom exists in the namespace tools", "gr-webhook, port 8080", "every 1m.", "`try`"):
+        assert words in said

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import socket
 import string
 import subprocess
+import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,14 +19,12 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from charts.rendering import CHART, Object, Render, Values, named, objects, pods, template
-from greenroom.config.needs import KINDS
-from greenroom.core.catalogue import CACHES
+from charts.rendering import CHART, ROOT, Object, Render, Values, named, objects, pods, template
+from greenroom.core.model.kinds import KINDS, Chart, Restart
 
 TABLE: dict[str, Any] = yaml.safe_load((CHART / "kinds.yaml").read_text())
-PARTS = ("url", "host", "port", "user", "password", "database")
 VERSIONS = [(kind, version) for kind, found in KINDS.items() for version in found.versions]
-MEANINGS = {"incarnation": "pod", "nothing": "cache"}
+MEANINGS = {"data-reset": "pod", "nothing": "cache"}
 PRINTABLE = "".join(c for c in string.printable if c.isprintable())
 CONNECTION_START = b"\1\0\0\0\0\0\x10" + b"\0\x0a\0\x0a\0\x09"  # https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf
 
@@ -34,7 +35,7 @@ def needs(**changes: str) -> dict[str, Any]:
         f"n{index}": {
             "kind": kind,
             "version": version,
-            "variables": {f"N{index}_{part.upper()}": part for part in PARTS},
+            "variables": {f"N{index}_{part.upper()}": part for part in KINDS[kind].parts},
             **changes,
         }
         for index, (kind, version) in enumerate(VERSIONS)
@@ -59,22 +60,64 @@ def env(container: Object) -> dict[str, Any]:
     return {e["name"]: e.get("value", e.get("valueFrom", {}).get("secretKeyRef")) for e in container.get("env", [])}
 
 
-def test_the_two_tables_name_the_same_kinds() -> None:
+def test_chart_and_page_match_the_table_of_kinds() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "kinds.py", "--check"], check=False)
+    assert done.returncode == 0, "run: python docs/kinds.py"
     assert TABLE.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("storage", ["ephemeral", "persistent"])
+def test_new_kind_needs_one_entry(storage: str, helm: str, tmp_path: Path) -> None:
+    """The chart's table and the page follow from the entry. What the entry leaves out is not in the cluster."""
+    entry = replace(
+        KINDS["memcached"],
+        title="Gearman",
+        variable="GEARMAN_URL",
+        chart=Chart(
+            image="r.example.com/gearman",
+            port=4730,
+            memory="64Mi",
+            scheme="gearman",
+            check="true",
+            restart=Restart.NOTHING,
+        ),
+    )
+    follows = runpy.run_path(str(ROOT / "docs" / "kinds.py"))
+    kinds = {**KINDS, "gearman": entry}
+    assert "| `gearman` | **1.6** | `r.example.com/gearman` | `GEARMAN_URL` `gearman://HOST:4730` |" in follows[
+        "table"
+    ](kinds)
+    chart = shutil.copytree(CHART, tmp_path / "preview")
+    (chart / "kinds.yaml").write_text(follows["chart"](kinds))
+    variables = {part.upper(): part for part in entry.parts}
+    one = {"jobs": {"kind": "gearman", "version": "1.6", "variables": variables, "storage": storage}}
+    rendered = objects(template(helm, having(one), chart=chart))
+    assert {kubernetes_validate.validate(o, "1.34", strict=True) for o in rendered} == {"1.34"}
+    assert [o for o in rendered if o["kind"] == "Secret"] == []
+    (web,) = named(rendered, "Deployment", "web-web")["spec"]["template"]["spec"]["containers"]
+    given = {name: value for name, value in env(web).items() if name in variables}
+    assert given == {"URL": "gearman://web-jobs:4730", "HOST": "web-jobs", "PORT": "4730"}
+    pod = need(rendered, "jobs")
+    assert "volumes" not in pod["spec"]
+    assert pod["spec"]["containers"][0].keys().isdisjoint({"env", "volumeMounts", "command"})
+    assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == "cache"
+
+
+def test_kind_without_a_password_provides_no_password(helm: str) -> None:
+    one = {"cache": {"kind": "memcached", "version": "1.6", "variables": {"WORD": "password"}}}
+    with pytest.raises(
+        AssertionError, match=r"WORD wants the password of web-cache, which has none\. Use host, port, url"
+    ):
+        template(helm, having(one))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_entry_is_whole(kind: str) -> None:
     found = TABLE[kind]
-    assert found.keys() <= {
-        *("image", "port", "user", "memory", "scheme", "login", "database", "password", "check", "every"),
-        *("env", "stock", "start", "data", "below", "shared", "restart"),
-    }
-    assert found["restart"] in MEANINGS
-    assert (found["restart"] == "nothing") is (kind in CACHES)
     assert KINDS[kind].default in KINDS[kind].versions
-    assert isinstance(found["user"], int)
     assert found["user"] > 0
+    assert bool(KINDS[kind].local) == bool(KINDS[kind].programs)
+    assert bool(found.get("password")) == bool(found.get("login")) == bool(found.get("database"))
     for script in (found["check"], found.get("start", "")):
         assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
 
@@ -84,20 +127,22 @@ def test_an_entry_is_whole(kind: str) -> None:
 def test_every_version_of_every_kind_is_taken(changes: dict[str, str], version: str, render: Render) -> None:
     rendered = render(having(needs(**changes)))
     assert {kubernetes_validate.validate(o, version, strict=True) for o in rendered} == {version}
-    persistent = changes.get("storage") == "persistent"
     for index, (kind, tag) in enumerate(VERSIONS):
         pod = need(rendered, f"n{index}")
         (container,) = pod["spec"]["containers"]
         assert container["image"] == changes.get("image", f"{TABLE[kind]['image']}:{tag}")
         assert container["name"] == kind, "lives are told by it"
-        storage = "persistent" if persistent else MEANINGS[TABLE[kind]["restart"]]
+        keeps = changes.get("storage") == "persistent" and "data" in TABLE[kind]
+        storage = "persistent" if keeps else MEANINGS[TABLE[kind]["restart"]]
         storage = "ephemeral" if storage == "pod" and "image" in changes else storage
         assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
         stays = "karpenter.sh/do-not-disrupt" in pod["metadata"]["annotations"]
         assert stays == (storage in ("pod", "ephemeral")), "a node is not kept for a cache, nor for data on a volume"
-        assert pod["spec"]["securityContext"]["runAsUser"] == pod["spec"]["securityContext"]["fsGroup"] == 999
+        user = TABLE[kind]["user"]
+        assert pod["spec"]["securityContext"]["runAsUser"] == pod["spec"]["securityContext"]["fsGroup"] == user
         mounted = {m["mountPath"] for m in container.get("volumeMounts", [])} - {"/dev/shm"}
-        assert mounted == (set() if "image" in changes else {TABLE[kind]["data"]})
+        data = TABLE[kind].get("data")
+        assert mounted == ({data} if data and "image" not in changes else set())
 
 
 def test_postgresql_keeps_its_data_where_all_versions_may(render: Render) -> None:
@@ -117,7 +162,10 @@ def test_a_service_gets_the_parts_that_it_asks_for(render: Render) -> None:
     given = env(web)
     for index, (kind, _) in enumerate(VERSIONS):
         found, name = TABLE[kind], f"web-n{index}"
-        got = {part: given[f"N{index}_{part.upper()}"] for part in PARTS}
+        got = {part: given[f"N{index}_{part.upper()}"] for part in KINDS[kind].parts}
+        if not found.get("password"):
+            assert got == {"url": f"{name}:{found['port']}", "host": name, "port": str(found["port"])}
+            continue
         assert got == {
             "url": {"name": name, "key": "url"},
             "password": {"name": name, "key": "password"},
@@ -148,7 +196,7 @@ def test_the_url_carries_every_printable_character_of_a_password(helm: str, tmp_
     file.write_text(file.read_text().replace("randAlphaNum 32", f'printf "%s%c" `{quoted}` 96'))
     rendered = objects(template(helm, having(needs()), chart=chart))
     secrets = [o["stringData"] for o in rendered if o["kind"] == "Secret"]
-    assert len(secrets) == len(VERSIONS)
+    assert len(secrets) == sum("password" in TABLE[kind] for kind, _ in VERSIONS)
     for secret in secrets:
         assert sorted(secret["password"]) == sorted(PRINTABLE)
         assert unquote(urlsplit(secret["url"]).password or "") == secret["password"]
@@ -156,7 +204,7 @@ def test_the_url_carries_every_printable_character_of_a_password(helm: str, tmp_
 
 def test_memory_and_size(render: Render) -> None:
     rendered = render(having(needs(storage="persistent", memory="3Gi", size="7Gi")))
-    for index in range(len(VERSIONS)):
+    for index in (i for i, (kind, _) in enumerate(VERSIONS) if "data" in TABLE[kind]):
         spec = named(rendered, "StatefulSet", f"web-n{index}")["spec"]
         assert spec["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "3Gi"
         assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "7Gi"
@@ -201,7 +249,7 @@ def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) ->
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(helm: str) -> None:
     one = {"db": {"kind": "oracle", "version": "23", "variables": {"U": "url"}}}
-    with pytest.raises(AssertionError, match=r"no need of the kind oracle\. Use one of mariadb, mysql, postgresql"):
+    with pytest.raises(AssertionError, match=r"no need of the kind oracle\. Use one of mariadb, memcached, mysql"):
         template(helm, having(one))
 
 
@@ -264,6 +312,12 @@ def test_a_cache_that_says_something_else_than_pong_is_not_ready(said: str, tmp_
     ("answer", "ready"), [(CONNECTION_START, True), (b"", False), (b"AMQP\0\0\x09\1", False), (b"HTTP/1.1 400", False)]
 )
 def test_a_broker_is_ready_when_it_answers_amqp(answer: bytes, ready: bool, tmp_path: Path) -> None:
+    asked, found = answered("rabbitmq", 5672, answer, tmp_path)
+    assert (asked, found) == (b"AMQP\0\0\x09\x01", ready)
+
+
+def answered(kind: str, port: int, answer: bytes, tmp_path: Path) -> tuple[bytes, bool]:
+    """Return what the check of a kind sends to a server that gives this response, and whether the check passes."""
     asked = b""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -271,15 +325,32 @@ def test_a_broker_is_ready_when_it_answers_amqp(answer: bytes, ready: bool, tmp_
             nonlocal asked
             connection, _ = server.accept()
             with connection:
-                asked = connection.recv(8)
+                asked = connection.recv(9)
                 connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        check = TABLE["rabbitmq"]["check"].replace("/5672", f"/{server.getsockname()[1]}")
-        assert (run(check, tmp_path, "127.0.0.1").returncode == 0) is ready
+        check = TABLE[kind]["check"].replace(f"/{port}", f"/{server.getsockname()[1]}")
+        satisfied = run(check, tmp_path, "127.0.0.1").returncode == 0
         thread.join()
-    assert asked == b"AMQP\0\0\x09\x01"
+    return asked, satisfied
+
+
+@pytest.mark.parametrize(
+    ("answer", "ready"), [(b"VERSION 1.6.38\r\n", True), (b"ERROR\r\n", False), (b"", False), (b"HTTP/1.1 400", False)]
+)
+def test_memcached_is_ready_when_it_returns_its_version(answer: bytes, ready: bool, tmp_path: Path) -> None:
+    asked, found = answered("memcached", 11211, answer, tmp_path)
+    assert (asked, found) == (b"version\r\n", ready)
+
+
+@pytest.mark.parametrize(("limit", "given"), [("134217728", "64"), ("1073741824", "512"), ("max", "64"), (None, "64")])
+def test_memcached_uses_half_of_its_memory_limit(limit: str | None, given: str, tmp_path: Path) -> None:
+    program(tmp_path, "memcached", 'echo "$@"')
+    if limit:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+    start = TABLE["memcached"]["start"].replace("/sys/fs/cgroup", str(tmp_path))
+    assert run(start, tmp_path, "cache").stdout.split() == ["-m", given]
 
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])

@@ -108,7 +108,7 @@ def _named(rendered: list[Object]) -> list[Object]:
 def shop(analyse: Analyse, render: Render) -> Reach:
     """catalog#1, storefront#2 linked to it and to payments#4, and storefront#3 that is not, as the core decides them."""
     ingress: Values = {"settings": {"ingress": {"from": SOURCES}}}
-    rows = linked(
+    specs = linked(
         SHOP,
         {
             ("storefront", 2): {"catalog": "1", "payments": "4"},
@@ -117,7 +117,7 @@ def shop(analyse: Analyse, render: Render) -> Reach:
             ("payments", 4): {},
         },
     )
-    return analyse(*(_named(render(values, ingress)) for values in rows.values()))
+    return analyse(*(_named(render(values, ingress)) for values in specs.values()))
 
 
 WEB = "preview-catalog-1/catalog-web[Deployment]"

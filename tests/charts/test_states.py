@@ -1,4 +1,4 @@
-"""What a row changes in a preview that runs: what restarts, what sleeps, what wins."""
+"""What a spec changes in a preview that runs: what restarts, what sleeps, what wins."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def test_helm_renders_the_longest_name_of_a_preview_under_the_release_name_of_th
 
 
 def test_a_nonce_changes_no_object(render: Render, everything: Values) -> None:
-    assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"nonce": 7}}))
+    assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"retry": 7}}))
 
 
-@pytest.mark.parametrize("state", [{"incarnation": 2}, {"restart": "99"}])
+@pytest.mark.parametrize("state", [{"dataGeneration": 2}, {"restart": "99"}])
 def test_services_start_again_and_databases_do_not(state: dict[str, Any], render: Render, catalog: Values) -> None:
     assert changed(render, catalog, {"preview": state}) == {"Deployment": {"catalog-web", "catalog-worker"}}
 
 
 def test_numbers_stay_numbers(render: Render, everything: Values) -> None:
-    found = render(everything, {"preview": {"number": 10_000_000, "incarnation": 12_345_678}})
+    found = render(everything, {"preview": {"number": 10_000_000, "dataGeneration": 12_345_678}})
     web = named(found, "Deployment", "shop-web")["spec"]["template"]["metadata"]
-    assert web["annotations"]["greenroom.dev/incarnation"] == "12345678"
+    assert web["annotations"]["greenroom.dev/data-generation"] == "12345678"
     assert web["annotations"]["greenroom.dev/restart"] == "2418733019"
     assert web["labels"]["greenroom.dev/number"] == "10000000"
     assert env(found, "shop-web")["GREENROOM_PREVIEW"] == "shop#10000000"
@@ -139,9 +139,9 @@ def test_a_migration_without_a_limit_is_as_it_is_written(render: Render, catalog
 
 def test_a_link_set_by_hand_wins(render: Render, storefront: Values) -> None:
     assert env(render(storefront), "storefront-web")["PAYMENTS_URL"] == "https://payments.staging.example.com"
-    by_hand = render(storefront, sets=("links.payments.url=https://mine.example.com/?a=b",))
-    assert env(by_hand, "storefront-web")["PAYMENTS_URL"] == "https://mine.example.com/?a=b"
-    assert env(by_hand, "storefront-web")["CATALOG_URL"] == "https://catalog.staging.example.com"
+    manual_overrides = render(storefront, sets=("links.payments.url=https://mine.example.com/?a=b",))
+    assert env(manual_overrides, "storefront-web")["PAYMENTS_URL"] == "https://mine.example.com/?a=b"
+    assert env(manual_overrides, "storefront-web")["CATALOG_URL"] == "https://catalog.staging.example.com"
     emptied = render(storefront, sets=("links.payments.url=",))
     assert env(emptied, "storefront-web")["PAYMENTS_URL"] == "https://payments.staging.example.com"
 

@@ -51,8 +51,8 @@ def test_the_oracle_itself() -> None:
 def test_values_reach_the_process_as_they_are(render: Render, storefront: Values, values: list[str]) -> None:
     given_env = {f"V{i}": v for i, v in enumerate(values)}
     links = {f"link-{i}": {"variables": {f"L{i}": "url"}, "url": v} for i, v in enumerate(values) if v}
-    by_hand = {f"link-{i}": {"url": v[::-1]} for i, v in enumerate(values) if v and i % 2}
-    more = {"services": {"storefront": {"env": given_env, "links": links}}, "links": by_hand}
+    manual_overrides = {f"link-{i}": {"url": v[::-1]} for i, v in enumerate(values) if v and i % 2}
+    more = {"services": {"storefront": {"env": given_env, "links": links}}, "links": manual_overrides}
     (pod,) = [pod for _, pod in pods(render(storefront, more))]
     env = {v["name"]: expanded(v["value"]) for v in pod["spec"]["containers"][0]["env"]}
     assert {k: env[k] for k in given_env} == given_env

@@ -87,7 +87,7 @@ def test_charts_in_a_registry_or_in_git_are_taken(chart: str) -> None:
     ],
 )
 def test_what_argo_cd_could_not_find_is_refused_with_both_ways_to_write_it(chart: str) -> None:
-    with pytest.raises(ValidationError, match=r"no chart address\. Write oci://HOST"):
+    with pytest.raises(ValidationError, match=r"not a valid chart address\. Write oci://HOST"):
         ArgoCDModel(chart=chart)
 
 
@@ -100,13 +100,13 @@ def test_probes_that_can_be_asked(probe: str) -> None:
     "probe", ["", "Public", "traefik:80", "http://", "http:x", "ftp://x", "http://x/y", "http://x?y", "http://x y"]
 )
 def test_probes_that_cannot_be_asked(probe: str) -> None:
-    with pytest.raises(ValidationError, match="neither `public`, `none` nor"):
+    with pytest.raises(ValidationError, match="Write `public`, `none` or"):
         IngressModel(probe=probe)
 
 
 @pytest.mark.parametrize("gateway", [{}, {"name": "web"}, {"namespace": "infra"}])
 def test_routes_need_a_gateway_that_is_named(gateway: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="no Gateway is named"):
+    with pytest.raises(ValidationError, match="needs the name and namespace of a Gateway"):
         IngressModel.model_validate({"kind": "gateway", "gateway": gateway})
 
 
@@ -128,27 +128,30 @@ GOOD: list[dict[str, Any]] = [
 ]
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"ingress": {"from": [{}]}}, "no NetworkPolicy peer"),
-    ({"ingress": {"from": [{"namespace": "traefik"}]}}, "no NetworkPolicy peer"),
-    ({"ingress": {"from": [{"podSelector": "app=traefik"}]}}, "no NetworkPolicy peer"),
-    ({"network": {"dns": [{"namespaceSelector": None}]}}, "no NetworkPolicy peer"),
-    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]}}, "no block of addresses"),
-    ({"network": {"allowed": [{"ipBlock": {"range": "10.0.0.0/8"}}]}}, "no block of addresses"),
-    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.1"}}]}}, "no range of addresses"),
-    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["x/8"]}}]}}, "no range of addresses"),
-    ({"network": {"allowed": [{"ipBlock": {}}]}}, "no block of addresses"),
-    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": None}}]}}, "no block of addresses"),
-    ({"network": {"denied": ["10.0.0.0/64"]}}, "no range of addresses"),
+    ({"ingress": {"from": [{}]}}, "not a valid NetworkPolicy peer"),
+    ({"ingress": {"from": [{"namespace": "traefik"}]}}, "not a valid NetworkPolicy peer"),
+    ({"ingress": {"from": [{"podSelector": "app=traefik"}]}}, "not a valid NetworkPolicy peer"),
+    ({"network": {"dns": [{"namespaceSelector": None}]}}, "not a valid NetworkPolicy peer"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]}}, "not a valid ipBlock"),
+    ({"network": {"allowed": [{"ipBlock": {"range": "10.0.0.0/8"}}]}}, "not a valid ipBlock"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.1"}}]}}, "not a valid IP range"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["x/8"]}}]}}, "not a valid IP range"),
+    ({"network": {"allowed": [{"ipBlock": {}}]}}, "not a valid ipBlock"),
+    ({"network": {"allowed": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": None}}]}}, "not a valid ipBlock"),
+    ({"network": {"denied": ["10.0.0.0/64"]}}, "not a valid IP range"),
     ({"scheduling": {"tolerations": [{"key": "spot", "value": 1}]}}, "in quotes"),
-    ({"scheduling": {"tolerations": [{"taint": "spot"}]}}, "'taint' of a toleration is wrong"),
-    ({"scheduling": {"tolerations": [{"tolerationSeconds": "30"}]}}, "'tolerationSeconds' of a toleration is wrong"),
-    ({"scheduling": {"tolerations": [{"key": "a", "operator": "In"}]}}, "the operator is Equal or Exists"),
-    ({"scheduling": {"tolerations": [{"key": "a", "effect": "Evict"}]}}, "the effect is NoSchedule"),
-    ({"quota": {"cpu": "eight"}}, "no quantity of CPU"),
-    ({"quota": {"memory": "16 Gi"}}, "no quantity of bytes"),
+    ({"scheduling": {"tolerations": [{"taint": "spot"}]}}, "'taint' is not valid in a toleration"),
+    (
+        {"scheduling": {"tolerations": [{"tolerationSeconds": "30"}]}},
+        "'tolerationSeconds' is not valid in a toleration",
+    ),
+    ({"scheduling": {"tolerations": [{"key": "a", "operator": "In"}]}}, "the operator must be Equal or Exists"),
+    ({"scheduling": {"tolerations": [{"key": "a", "effect": "Evict"}]}}, "the effect must be NoSchedule"),
+    ({"quota": {"cpu": "eight"}}, "not a valid quantity of CPU"),
+    ({"quota": {"memory": "16 Gi"}}, "not a valid quantity of bytes"),
     ({"quota": {"pods": 0}}, "greater than or equal to 1"),
-    ({"defaults": {"memoryLimit": ""}}, "no quantity of bytes"),
-    ({"defaults": {"cpu": "-1"}}, "no quantity of CPU"),
+    ({"defaults": {"memoryLimit": ""}}, "not a valid quantity of bytes"),
+    ({"defaults": {"cpu": "-1"}}, "not a valid quantity of CPU"),
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from greenroom import config
-from greenroom.config.documents import Unreadable, documents
+from greenroom.config.yaml_loader import Unreadable, documents
 from greenroom.errors import FixConfiguration
 
 MERGE_BOMB = (

@@ -16,7 +16,7 @@ from greenroom import config
 from greenroom.cli import main
 from greenroom.config import Secret, SecretSource
 from greenroom.config.fields import command, duration
-from greenroom.core.catalogue import (
+from greenroom.core.model.catalog import (
     Image,
     ImageFrom,
     Lifetime,
@@ -129,8 +129,8 @@ def test_variables_are_called_as_programs_call_them(name: str, tmp_path: Path) -
 
 
 CHARTS: list[tuple[dict[str, Any], str]] = [
-    ({}, "argocd.chart: the preview chart is not named."),
-    ({"chartVersion": "0.1.0"}, "argocd.chart: the preview chart is not named."),
+    ({}, "argocd.chart: the preview chart is not set."),
+    ({"chartVersion": "0.1.0"}, "argocd.chart: the preview chart is not set."),
     ({"chart": "oci://registry.example.com/charts/preview"}, "argocd.chartVersion: is missing."),
 ]
 
@@ -144,10 +144,10 @@ def test_check_refuses_the_chart_that_serve_would_miss(argocd: dict[str, Any], s
 
 def test_the_local_engine_needs_no_chart_but_to_render_for_argo_cd(tmp_path: Path) -> None:
     made = folder(tmp_path)
-    assert CliRunner().invoke(main, ["check", str(made)]).exit_code == 0
+    assert config.load(made).platform.repositories
     rendered = CliRunner().invoke(main, ["render", str(made)])
     assert (rendered.exit_code, rendered.stdout) == (2, "")
-    assert rendered.stderr.startswith("greenroom.yaml: argocd.chart: the preview chart is not named.")
+    assert rendered.stderr.startswith("greenroom.yaml: argocd.chart: the preview chart is not set.")
 
 
 KEYS = st.sampled_from(
@@ -225,7 +225,7 @@ def test_another_file_is_none_that_can_be_named(
     Path(file).parent.mkdir(exist_ok=True)
     Path(file).touch()
     result = CliRunner().invoke(main, ["check", file])
-    assert (result.exit_code, result.stderr) == (2, f"{file}: is a file. Name the folder: `{home}`.\n")
+    assert (result.exit_code, result.stderr) == (2, f"{file}: is a file, not a folder. Pass the folder: `{home}`.\n")
 
 
 def test_a_change_of_any_file_is_noticed(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_secret_that_is_no_url_of_a_history_is_said_without_it(
     with pytest.raises(FixConfiguration) as wrong:
         _ = found.history
     assert config.report(wrong.value) == (
-        "greenroom.yaml: databaseFrom: what HISTORY_URL holds is no URL of a history."
+        "greenroom.yaml: databaseFrom: the value of HISTORY_URL is not a valid history URL."
         " Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`."
     )
     monkeypatch.setenv("HISTORY_URL", "postgresql+psycopg://me:hunter2@db/x")
@@ -273,7 +273,9 @@ def test_a_missing_secret_says_how_to_set_it(source: SecretSource) -> None:
 
 def test_check_names_the_short_name_that_people_have_to_type(tmp_path: Path) -> None:
     (tmp_path / "services").mkdir()
-    (tmp_path / "greenroom.yaml").write_text("installation: test\ndomain: preview.example.com\nengine: local\n")
+    (tmp_path / "greenroom.yaml").write_text(
+        yaml.safe_dump({"installation": "test", "domain": "preview.example.com"} | CHART)
+    )
     for service, repository in (("web", "Acme-Corp/Web.App"), ("shop", "acme/shop")):
         text = f"repository: {repository}\nimage: registry.example.com/{service}\nport: 8080\n"
         (tmp_path / "services" / f"{service}.yaml").write_text(text)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from greenroom import config
 from greenroom.config import manifests
-from greenroom.config.needs import KINDS, LOCAL, nearest
-from greenroom.core.catalogue import Manifest, Need, Service, SharedNeed, Storage
+from greenroom.config.needs import nearest
+from greenroom.core.model.catalog import Manifest, Need, Service, SharedNeed, Storage
+from greenroom.core.model.kinds import KINDS, local
 from greenroom.errors import FixConfiguration
 
 SHOP: dict[str, Any] = {"repository": "acme/shop", "image": "registry.example.com/acme/shop", "port": 8080}
@@ -62,6 +63,7 @@ def test_the_names_of_variables_are_herokus() -> None:
         "mariadb": "DATABASE_URL",
         "redis": "REDIS_URL",
         "valkey": "REDIS_URL",
+        "memcached": "MEMCACHE_SERVERS",  # Heroku's names belong to vendors; clients read this one by default
         "rabbitmq": "CLOUDAMQP_URL",
     }
 
@@ -106,28 +108,28 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "an unknown kind",
         ["mongodb"],
-        "needs.0: there is no need of the kind `mongodb`. Known: postgresql, mysql, mariadb, redis, valkey,"
-        " rabbitmq; for others see `manifest:`.",
+        "needs.0: `mongodb` is not a known kind of need. Known kinds: postgresql, mysql, mariadb, redis, valkey, memcached,"
+        " rabbitmq. For others, see `manifest:`.",
     ),
     (
         "a kind by its other name",
         ["amqp"],
-        "needs.0: there is no need of the kind `amqp`. Did you mean `rabbitmq`?",
+        "needs.0: `amqp` is not a known kind of need. Did you mean `rabbitmq`?",
     ),
     (
         "a version that is not offered",
         [{"kind": "mysql", "version": "5.7"}],
-        "needs.0.version: MySQL 5.7 is not offered. Use 8.0, 8.4.",
+        "needs.0.version: MySQL 5.7 is not supported. Use one of 8.0, 8.4.",
     ),
     (
         "a version without quotes",
         [{"kind": "mysql", "version": 8.4}],
-        'needs.0.version: 8.4 is no text. Quote it: "8.4".',
+        'needs.0.version: 8.4 is not a string. Quote it: "8.4".',
     ),
     (
         "no part",
         [{"kind": "redis", "as": {}}],
-        "needs.0.as: names no variable. Write `as: DATABASE_URL`, or `as: {host: PGHOST, port: PGPORT}`.",
+        "needs.0.as: must name at least one variable. Write `as: DATABASE_URL`, or `as: {host: PGHOST, port: PGPORT}`.",
     ),
     (
         "an unknown part",
@@ -137,7 +139,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a variable that is none",
         [{"kind": "redis", "as": "redis-url"}],
-        "needs.0.as: 'redis-url' is no name of a variable. Write `REDIS_URL`: letters, digits and `_`, no digit first.",
+        "needs.0.as: 'redis-url' is not a valid variable name. Write `REDIS_URL`: letters, digits and `_`, not starting with a digit.",
     ),
     (
         "an unknown key",
@@ -147,22 +149,32 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a size without a volume",
         [{"kind": "redis", "size": "1Gi"}],
-        "needs.0: has a `size`, but no volume. Add `storage: persistent`, or remove `size`.",
+        "needs.0: `size` needs a volume. Add `storage: persistent`, or remove `size`.",
     ),
     (
         "an image on a volume",
         [{"kind": "redis", "image": "r.example.com/x@sha256:1", "storage": "persistent"}],
-        "needs.0: `image` brings its own data, which no volume holds. Remove `storage: persistent` or `image`.",
+        "needs.0: `image` brings its own data, which is not stored on a volume. Remove `storage: persistent` or `image`.",
     ),
     (
         "a quantity that is none",
         [{"kind": "redis", "memory": "1 GB"}],
-        "needs.0.memory: '1 GB' is no quantity of bytes. Write 512Mi or 2Gi.",
+        "needs.0.memory: '1 GB' is not a valid quantity of bytes. Write 512Mi or 2Gi.",
     ),
     (
         "a dump for another kind",
         [{"kind": "mysql", "seed": "seed.sql"}],
-        "needs.0.seed: a dump is read by PostgreSQL only, not by MySQL. Use `image:` with the data in it.",
+        "needs.0.seed: only PostgreSQL can load a dump, not MySQL. Use an `image:` that contains the data.",
+    ),
+    (
+        "a password that a kind does not have",
+        [{"kind": "memcached", "as": {"host": "CACHE_HOST", "password": "CACHE_PASSWORD"}}],
+        "needs.0.as.password: Memcached has no password. Use url, host, port.",
+    ),
+    (
+        "data that a kind does not keep",
+        [{"kind": "memcached", "storage": "persistent"}],
+        "needs.0.storage: Memcached does not store data on disk. Remove `storage: persistent`.",
     ),
     (
         "two of one name",
@@ -179,7 +191,7 @@ WRONG: list[tuple[str, object, str]] = [
         [{"kind": "redis", "as": {"host": "A", "port": "A"}}],
         "A: the variable A is set 2 times. Give each its own name with `as:`.",
     ),
-    ("no mapping", [7], "needs.0: 7 is no mapping. Write `key: value` lines, indented."),
+    ("no mapping", [7], "needs.0: 7 is not a mapping. Write `key: value` lines, indented."),
 ]
 
 
@@ -198,12 +210,18 @@ def test_a_use_and_a_need_cannot_have_one_variable(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.local])
+def test_kind_without_a_local_server_is_rejected_for_the_local_engine(kind: str, tmp_path: Path) -> None:
+    [found] = mistakes(tmp_path, [kind], engine="local")
+    assert f"needs.0: the local engine does not offer {KINDS[kind].title}." in found
+
+
 def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None:
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
         "services/shop.yaml: needs.1: the local engine does not offer RabbitMQ."
-        f" It offers {', '.join(LOCAL)}; for others use `engine: argocd`.",
-        "services/shop.yaml: needs.2.manifest: the local engine has no Kubernetes. Remove it, or use `engine: argocd`.",
+        f" It offers {', '.join(local(KINDS))}. For others, use `engine: argocd`.",
+        "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove it, or use `engine: argocd`.",
     ]
 
 
@@ -221,19 +239,19 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("share", "sentence"),
     [
-        ({"of": "stok", "name": "cache"}, "of: there is no service `stok`. Did you mean `stock`?"),
+        ({"of": "stok", "name": "cache"}, "of: the service `stok` does not exist. Did you mean `stock`?"),
         (
             {"of": "shop", "name": "cache"},
             "of: a service cannot share a need with itself. Name the service that has it, or write `kind:`.",
         ),
-        ({"of": "stock", "name": "cashe"}, "name: `stock` has no need `cashe`. Did you mean `cache`?"),
-        ({"of": "plain", "name": "cache"}, "name: `plain` has no need `cache`. It has: none."),
+        ({"of": "stock", "name": "cashe"}, "name: `stock` has no need called `cashe`. Did you mean `cache`?"),
+        ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Its needs: none."),
         (
             {"of": "elsewhere", "name": "cache"},
-            "of: `elsewhere` is in acme/elsewhere: its previews are others than those of shop."
-            " Share within one repository; talk to the other one through `uses:`.",
+            "of: `elsewhere` is in acme/elsewhere, and its previews are separate from those of shop."
+            " Needs can only be shared within one repository. Use `uses:` to call the other service.",
         ),
-        ({"of": "chained", "name": "cache"}, "of: `chained` has `cache` from `stock` itself. Write `of: stock`."),
+        ({"of": "chained", "name": "cache"}, "of: `chained` itself takes `cache` from `stock`. Write `of: stock`."),
     ],
 )
 def test_what_cannot_be_shared(share: dict[str, str], sentence: str, tmp_path: Path) -> None:
@@ -278,7 +296,7 @@ def test_a_change_of_a_manifest_is_noticed(tmp_path: Path) -> None:
 )
 def test_a_manifest_is_in_the_folder_of_the_configuration(path: str, tmp_path: Path) -> None:
     [found] = mistakes(tmp_path, [{"manifest": path}])
-    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is no manifest of this folder.")
+    assert found.startswith(f"services/shop.yaml: needs.0.manifest: {path!r} is not a manifest in this folder.")
 
 
 def altered(kind: str, *path: str | int, to: object) -> str:
@@ -301,25 +319,33 @@ REFUSED: list[tuple[str, str, str]] = [
     (
         "a kind of another sort",
         altered("ConfigMap", "kind", to="Secret"),
-        "v1 Secret is none that a manifest may hold.",
+        "v1 Secret is not allowed in a manifest.",
     ),
-    ("an old API", altered("Deployment", "apiVersion", to="apps/v1beta1"), "apps/v1beta1 Deployment is none that"),
+    ("an old API", altered("Deployment", "apiVersion", to="apps/v1beta1"), "apps/v1beta1 Deployment is not allowed"),
     ("a namespace", altered("Service", "metadata", "namespace", to="kube-system"), "metadata.namespace is set"),
     ("a namespace of pods", altered("Deployment", *POD[:2], "metadata", "namespace", to="a"), "namespace is set"),
-    ("an owner", altered("Service", "metadata", "ownerReferences", to=[]), "ownerReferences is not for a manifest"),
-    ("a name that is none", altered("Service", "metadata", "name", to="Mail_Pit"), "'Mail_Pit' is no name"),
-    ("a label of ours", altered("Service", "metadata", "labels", to={"greenroom.dev/role": "x"}), "meaning of its own"),
+    (
+        "an owner",
+        altered("Service", "metadata", "ownerReferences", to=[]),
+        "ownerReferences is not allowed in a manifest",
+    ),
+    ("a name that is none", altered("Service", "metadata", "name", to="Mail_Pit"), "'Mail_Pit' is not a valid name"),
+    (
+        "a label of ours",
+        altered("Service", "metadata", "labels", to={"greenroom.dev/role": "x"}),
+        "is reserved in previews",
+    ),
     (
         "a hook",
         altered("ConfigMap", "metadata", "annotations", to={"argocd.argoproj.io/hook": "PreSync"}),
-        "argocd.argoproj.io/hook has a meaning of its own",
+        "argocd.argoproj.io/hook is reserved",
     ),
-    ("a label that is no text", altered("Service", "metadata", "labels", to={"a": 1}), "labels.a: 1 is no text"),
-    ("a node port", altered("Service", "spec", "type", to="NodePort"), "reached from outside"),
+    ("a label that is no text", altered("Service", "metadata", "labels", to={"a": 1}), "labels.a: 1 is not a string"),
+    ("a node port", altered("Service", "spec", "type", to="NodePort"), "reachable from outside"),
     ("no ports", altered("Service", "spec", "ports", to=[]), "has no ports"),
     ("the node's network", altered("Deployment", *POD, "hostNetwork", to=True), "hostNetwork is set"),
-    ("the node's files", altered("Deployment", *POD, "volumes", to=[{"name": "a", "hostPath": {}}]), "kind hostPath"),
-    ("a port of the node", altered("Deployment", *CONTAINER, "ports", 0, "hostPort", to=25), "port of the node"),
+    ("the node's files", altered("Deployment", *POD, "volumes", to=[{"name": "a", "hostPath": {}}]), "type hostPath"),
+    ("a port of the node", altered("Deployment", *CONTAINER, "ports", 0, "hostPort", to=25), "port on the node"),
     ("privileged", altered("Deployment", *CONTAINER, "securityContext", "privileged", to=True), "is privileged"),
     ("root", altered("Deployment", *POD, "securityContext", "runAsNonRoot", to=None), "may run as root"),
     ("the number of root", altered("Deployment", *POD, "securityContext", "runAsUser", to=0), "may run as root"),
@@ -335,13 +361,17 @@ REFUSED: list[tuple[str, str, str]] = [
         "keeps capabilities",
     ),
     ("no containers", altered("Deployment", *POD, "containers", to=[]), "has no containers"),
-    ("a date", altered("ConfigMap", "data", to={"a": "x"}).replace("a: x", "a: 2026-01-01"), "holds a date"),
-    ("too much", altered("ConfigMap", "data", to={"a": "x" * 20_000}), "larger than a manifest may be (20000 bytes)"),
-    ("no object", "---\n", "holds no object"),
-    ("a list", "- a\n", "is no Kubernetes object"),
-    ("no YAML", "a: b: c", "is no YAML"),
-    ("a service's own name", altered("Service", "metadata", "name", to="shop"), "the service shop has something"),
-    ("a process's name", altered("Deployment", "metadata", "name", to="shop-web"), "the service shop has something"),
+    ("a date", altered("ConfigMap", "data", to={"a": "x"}).replace("a: x", "a: 2026-01-01"), "contains a date"),
+    (
+        "too much",
+        altered("ConfigMap", "data", to={"a": "x" * 20_000}),
+        "larger than 20000 bytes, the limit for a manifest",
+    ),
+    ("no object", "---\n", "contains no objects"),
+    ("a list", "- a\n", "is not a Kubernetes object"),
+    ("no YAML", "a: b: c", "is not valid YAML"),
+    ("a service's own name", altered("Service", "metadata", "name", to="shop"), "the service shop already uses"),
+    ("a process's name", altered("Deployment", "metadata", "name", to="shop-web"), "the service shop already uses"),
 ]
 
 
@@ -354,7 +384,7 @@ def test_what_no_manifest_may_hold(manifest: str, words: str, tmp_path: Path) ->
 
 def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
     assert mistakes(tmp_path, NEED) == [
-        "needs/mailpit.yaml: there is no such file. Make it, or name another one under `manifest:`."
+        "needs/mailpit.yaml: the file does not exist. Create it, or name another file under `manifest:`."
     ]
 
 

@@ -56,29 +56,29 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         "image: { repository: registry.example.com/acme/web, tag: 'größe-{sha}' }",
-        "image.tag: 'größe-{sha}' makes no valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
-        " and begin with none of the last two.",
+        "image.tag: 'größe-{sha}' does not produce a valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
+        " and do not start with `.` or `-`.",
     ),
     (
         "image: { repository: registry.example.com/acme/web, tag: '-{sha}' }",
-        "image.tag: '-{sha}' makes no valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
-        " and begin with none of the last two.",
+        "image.tag: '-{sha}' does not produce a valid tag. Use the letters a to z, digits, `_`, `.` and `-` around the fields,"
+        " and do not start with `.` or `-`.",
     ),
     (
         f"image: {{ repository: registry.example.com/acme/web, tag: '{'x' * 88}-{{sha}}' }}",
-        "image.tag: makes tags of more than 128 characters. Shorten it.",
+        "image.tag: makes tags longer than 128 characters. Shorten it.",
     ),
     *(
         (
             f"image: {{ repository: registry.example.com/acme/web, tag: '{tag}' }}",
-            f"image.tag: '{tag}' has a brace that is alone. Write fields whole, such as `pr-{{sha}}`.",
+            f"image.tag: '{tag}' has an unmatched brace. Write complete fields, such as `pr-{{sha}}`.",
         )
         for tag in ("{", "{sha}{", "{{sha}}")
     ),
     (
         "seed: seed/shop.sql",
         "seed: `seed` is reserved for a later release (seeds of several needs at once)."
-        " Write it at the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
+        " Write it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
     ),
     (
         "processes: { web: { port: 80, commnd: x } }",
@@ -90,7 +90,7 @@ SERVICES: list[tuple[str, str]] = [
     ),
     ("migrate: x\nmigrateTimeout:", "migrateTimeout: has no value. Write one, or remove the line."),
     ("runAsUser: 0", "runAsUser: 0 is too small. Write 1 or more."),
-    ("runAsUser: node", "runAsUser: 'node' is no whole number. Write digits without quotes."),
+    ("runAsUser: node", "runAsUser: 'node' is not a whole number. Write digits without quotes."),
     ("env:\n  DEBUG:", 'env.DEBUG: has no value. Write `DEBUG: ""`.'),
     ("env:", "env: has no value. Write one, or remove the line."),
     ("resources: { cpu: }", "resources.cpu: has no value. Write one, or remove the line."),
@@ -100,49 +100,52 @@ SERVICES: list[tuple[str, str]] = [
     ('env: { ON: "1" }', 'env.ON: YAML reads `ON` as yes. Write `"ON":`.'),
     ('env: { NULL: "1" }', 'env.NULL: YAML reads `NULL` as nothing. Write `"NULL":`.'),
     ('env: { 2024-01-01: "1" }', 'env.2024-01-01: YAML reads `2024-01-01` as a date. Write `"2024-01-01":`.'),
-    ("env: { DEBUG: yes }", 'env.DEBUG: yes is no text. Quote it: "yes".'),
-    ("env: { VERSION: 1.10 }", 'env.VERSION: 1.10 is no text. Quote it: "1.10".'),
-    ("env: { MODE: 0755 }", 'env.MODE: 0755 is no text. Quote it: "0755".'),
-    ("env: { SINCE: 2026-01-31 }", 'env.SINCE: 2026-01-31 is no text. Quote it: "2026-01-31".'),
-    ("env: { PASSWORD: 12345678 }", "env.PASSWORD: is no text. Put it in quotes."),
-    ("env: { HOSTS: [a, b] }", 'env.HOSTS: is a list. Write `HOSTS: "..."`.'),
-    ("env: [{ name: DEBUG, value: '1' }]", 'env: is a list. Write `env: { DEBUG: "1" }`.'),
-    ("env: [DEBUG=1]", 'env: is a list. Write `env: { DEBUG: "1" }`.'),
-    ("env: [{ name: API_TOKEN, value: hunter2 }]", 'env: is a list. Write `env: { DEBUG: "1" }`.'),
+    ("env: { DEBUG: yes }", 'env.DEBUG: yes is not a string. Quote it: "yes".'),
+    ("env: { VERSION: 1.10 }", 'env.VERSION: 1.10 is not a string. Quote it: "1.10".'),
+    ("env: { MODE: 0755 }", 'env.MODE: 0755 is not a string. Quote it: "0755".'),
+    ("env: { SINCE: 2026-01-31 }", 'env.SINCE: 2026-01-31 is not a string. Quote it: "2026-01-31".'),
+    ("env: { PASSWORD: 12345678 }", "env.PASSWORD: is not a string. Put it in quotes."),
+    ("env: { HOSTS: [a, b] }", 'env.HOSTS: must be a string, not a list. Write `HOSTS: "..."`.'),
+    ("env: [{ name: DEBUG, value: '1' }]", 'env: must be a mapping, not a list. Write `env: { DEBUG: "1" }`.'),
+    ("env: [DEBUG=1]", 'env: must be a mapping, not a list. Write `env: { DEBUG: "1" }`.'),
+    ("env: [{ name: API_TOKEN, value: hunter2 }]", 'env: must be a mapping, not a list. Write `env: { DEBUG: "1" }`.'),
     (
         "env: { DB: { valueFrom: { secretKeyRef: { name: shop, key: url } } } }",
-        "env.DB: is a mapping. Write the Secret's name: `envFrom: [shop]`.",
+        "env.DB: must be a string, not a mapping. Write the Secret's name: `envFrom: [shop]`.",
     ),
     (
         "envFrom: [{ secretRef: { name: shop } }]",
-        "envFrom.0: is a mapping. Write the Secret's name: `envFrom: [shop]`.",
+        "envFrom.0: must be a string, not a mapping. Write the Secret's name: `envFrom: [shop]`.",
     ),
-    ("envFrom: shop", "envFrom: 'shop' is no list. Write it as `[shop]`."),
-    ("envFrom: [Shop]", "envFrom.0: 'Shop' is no name of a Secret. Use lower-case letters, digits, `-` and `.`."),
-    ("repository: web", "repository: 'web' is no repository. Write `owner/name`."),
-    ("repository: CHANGE-ME", "repository: 'CHANGE-ME' is no repository. Write `owner/name`."),
+    ("envFrom: shop", "envFrom: 'shop' is not a list. Write it as `[shop]`."),
+    ("envFrom: [Shop]", "envFrom.0: 'Shop' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`."),
+    ("repository: web", "repository: 'web' is not a valid repository. Write `owner/name`."),
+    ("repository: CHANGE-ME", "repository: 'CHANGE-ME' is not a valid repository. Write `owner/name`."),
     (
         "repository: https://github.com/acme/web",
-        "repository: 'https://github.com/acme/web' is no repository. Write `acme/web`.",
+        "repository: 'https://github.com/acme/web' is not a valid repository. Write `acme/web`.",
     ),
     (
         "repository: git@github.com:acme/web.git",
-        "repository: 'git@github.com:acme/web.git' is no repository. Write `acme/web`.",
+        "repository: 'git@github.com:acme/web.git' is not a valid repository. Write `acme/web`.",
     ),
-    ("name: My_Web", "name: 'My_Web' is no name. Write `my-web`: lower-case letters, digits and `-`, a letter first."),
+    (
+        "name: My_Web",
+        "name: 'My_Web' is not a valid name. Write `my-web`: lowercase letters, digits and `-`, starting with a letter.",
+    ),
     (
         "processes: { Web: { port: 1 } }",
-        "processes.Web: 'Web' is no name. Write `web`: lower-case letters, digits and `-`, a letter first.",
+        "processes.Web: 'Web' is not a valid name. Write `web`: lowercase letters, digits and `-`, starting with a letter.",
     ),
-    ("uses: [api]", "uses.0: 'api' names no variable. Write `{ service: api, as: API_URL }`."),
-    ("uses: { api: API_URL }", "uses: is a mapping. Write `uses: [{ service: api, as: API_URL }]`."),
+    ("uses: [api]", "uses.0: 'api' does not name a variable. Write `{ service: api, as: API_URL }`."),
+    ("uses: { api: API_URL }", "uses: must be a list, not a mapping. Write `uses: [{ service: api, as: API_URL }]`."),
     (
         "uses: [{ service: web-api, as: web-api }]",
-        "uses.0.as: 'web-api' is no name of a variable. Write `WEB_API`: letters, digits and `_`, no digit first.",
+        "uses.0.as: 'web-api' is not a valid variable name. Write `WEB_API`: letters, digits and `_`, not starting with a digit.",
     ),
     (
         "env: { 1A: '1' }",
-        "env.1A: '1A' is no name of a variable. Use letters, digits and `_`, no digit first.",
+        "env.1A: '1A' is not a valid variable name. Use letters, digits and `_`, not starting with a digit.",
     ),
     (
         "probe: /healthz",
@@ -155,7 +158,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "command: [python, -m, web]\nprocesses: { web: { port: 1 } }",
         "command: belongs to a process."
-        ' Write it below one of `processes:`, such as `web: { command: [python, "-m", web] }`.',
+        ' Write it under one of the `processes:`, such as `web: { command: [python, "-m", web] }`.',
     ),
     (
         "probe: /healthz\nreplicas: 2\ncommand: npm start",
@@ -164,11 +167,11 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         "resources: { requests: { cpu: 100m }, limits: { memory: 512Mi, cpu: 1 } }",
-        "resources: is in Kubernetes' own shape. Write `resources: { cpu: 100m, memoryLimit: 512Mi }`.",
+        "resources: is in the Kubernetes format. Write `resources: { cpu: 100m, memoryLimit: 512Mi }`.",
     ),
     (
         "resources: { limits: 512Mi }",
-        "resources: is in Kubernetes' own shape. Write `resources: { cpu: 100m, memoryLimit: 512Mi }`.",
+        "resources: is in the Kubernetes format. Write `resources: { cpu: 100m, memoryLimit: 512Mi }`.",
     ),
     (
         "port: 8080\nprocesses: { web: {} }",
@@ -177,158 +180,161 @@ SERVICES: list[tuple[str, str]] = [
     ("processes: {}", "has neither `port:` (one web process) nor `processes:`. Write one of the two."),
     (
         "image: registry.example.com/Acme/Web",
-        "image: 'registry.example.com/Acme/Web' has upper case in it; image names are lower case."
+        "image: 'registry.example.com/Acme/Web' contains uppercase letters, but image names are lowercase."
         " Write `registry.example.com/acme/web`.",
     ),
     (
         "image: registry.example.com/acme/web:latest",
-        "image: 'registry.example.com/acme/web:latest' names a tag; `tag:` says how CI tags it. Leave `:latest` out.",
+        "image: 'registry.example.com/acme/web:latest' includes a tag, but `tag:` defines how CI tags the image. Remove `:latest`.",
     ),
     (
         "image: { repository: registry.example.com:5000/web@sha256:0 }",
-        "image.repository: 'registry.example.com:5000/web@sha256:0' names a tag; `tag:` says how CI tags it."
-        " Leave `@sha256:0` out.",
+        "image.repository: 'registry.example.com:5000/web@sha256:0' includes a tag, but `tag:` defines how CI tags the image."
+        " Remove `@sha256:0`.",
     ),
     (
         "image: ghcr.io/Acme/Web:latest",
-        "image: 'ghcr.io/Acme/Web:latest' names a tag; `tag:` says how CI tags it."
-        " Write `ghcr.io/acme/web`, in lower case.",
+        "image: 'ghcr.io/Acme/Web:latest' includes a tag, but `tag:` defines how CI tags the image."
+        " Write `ghcr.io/acme/web`, in lowercase.",
     ),
     (
         "image: web:1",
-        "image: 'web:1' names no registry. Write its host first: `registry.example.com/web`.",
+        "image: 'web:1' has no registry host. Write the host first: `registry.example.com/web`.",
     ),
     (
         "image: CHANGE-ME",
-        "image: 'CHANGE-ME' names no registry. Write its host first: `registry.example.com/shop/catalog`.",
+        "image: 'CHANGE-ME' has no registry host. Write the host first: `registry.example.com/shop/catalog`.",
     ),
     (
         "image: registry.example.com:99999/web",
-        "image: 'registry.example.com:99999/web' has a port that cannot be. Ports are 1 to 65535.",
+        "image: 'registry.example.com:99999/web' has an invalid port. Ports range from 1 to 65535.",
     ),
-    ("image: [a]", "image: is a list. Write `key: value` lines, indented."),
+    ("image: [a]", "image: must be a mapping, not a list. Write `key: value` lines, indented."),
     ('migrate: "sh -c \'foo"', 'migrate: a quote is not closed. Write a list, such as `[sh, -c, "..."]`.'),
-    ("migrate: [sleep, 5]", "migrate: 5 in it is no text. Put it in quotes."),
+    ("migrate: [sleep, 5]", "migrate: contains 5, which is not a string. Put it in quotes."),
     (
         "processes: { web: { port: 1, probe: healthz } }",
-        "processes.web.probe: 'healthz' is no path. Begin it with `/`: `/healthz`.",
+        "processes.web.probe: 'healthz' is not a valid path. Start it with `/`: `/healthz`.",
     ),
     (
         "processes: { web: { port: 1 }, jobs: { kind: worker, port: 2 } }",
-        "processes.jobs: a worker has no port, for nobody asks it. Remove `port:`, or set `kind: web`.",
+        "processes.jobs: a worker cannot have a port, because nothing calls it. Remove `port:`, or set `kind: web`.",
     ),
     (
         'processes: { web: { port: 1 }, tidy: { kind: cron, schedule: "@daily", port: 2 } }',
-        "processes.tidy: a cron has no port, for nobody asks it. Remove `port:`, or set `kind: web`.",
+        "processes.tidy: a cron cannot have a port, because nothing calls it. Remove `port:`, or set `kind: web`.",
     ),
-    ("port: http", "port: 'http' is no whole number. Write digits without quotes."),
+    ("port: http", "port: 'http' is not a whole number. Write digits without quotes."),
     ("public: maybe", "public: 'maybe' is neither true nor false. Write `true` or `false`."),
     (
         "needs: [{ manifest: mailpit.yaml }]",
-        "needs.0.manifest: 'mailpit.yaml' is no manifest of this folder."
-        " Write `needs/NAME.yaml`, a name of lower-case letters.",
+        "needs.0.manifest: 'mailpit.yaml' is not a manifest in this folder."
+        " Write `needs/NAME.yaml`, with a name in lowercase letters.",
     ),
 ]
 PLATFORMS: list[tuple[str, str]] = [
-    ("label: [preview]", "label: is a list. Write `label: preview`."),
+    ("label: [preview]", "label: must be a string, not a list. Write `label: preview`."),
     ("label: ''", "label: is empty. Write one, or remove the line."),
-    ("repositories: { acme/web: shop }", "repositories.acme/web: 'acme/web' is no short name."),
-    ("lifetime: { inactiveAfter: false }", "lifetime.inactiveAfter: false is no duration."),
-    ("lifetime: { maxAge: { days: 3 } }", "lifetime.maxAge: is no duration."),
-    ("resync: false", "resync: false is no duration. Write a number and d, h, m or s, such as `3d` or `12h`."),
+    ("repositories: { acme/web: shop }", "repositories.acme/web: 'acme/web' is not a valid short name."),
+    ("lifetime: { inactiveAfter: false }", "lifetime.inactiveAfter: false is not a valid duration."),
+    ("lifetime: { maxAge: { days: 3 } }", "lifetime.maxAge: is not a valid duration."),
+    (
+        "resync: false",
+        "resync: false is not a valid duration. Write a number followed by d, h, m or s, such as `3d` or `12h`.",
+    ),
     ("namePrefix: a-very-very-long-prefix", "namePrefix: is longer than 20 characters. Shorten it."),
-    ("limits: [1]", "limits: is a list. Write `key: value` lines, indented."),
-    ("limits: 7", "limits: 7 is no mapping. Write `key: value` lines, indented."),
-    ("staging: { web: [] }", "staging.web: is a list. Write `key: value` lines, indented."),
-    ("bots: renovate[bot]", "bots: 'renovate[bot]' is no list. Write it as `[\"renovate[bot]\"]`."),
-    ("domain: https://preview.example.com", "domain: 'https://preview.example.com' is no domain."),
+    ("limits: [1]", "limits: must be a mapping, not a list. Write `key: value` lines, indented."),
+    ("limits: 7", "limits: 7 is not a mapping. Write `key: value` lines, indented."),
+    ("staging: { web: [] }", "staging.web: must be a mapping, not a list. Write `key: value` lines, indented."),
+    ("bots: renovate[bot]", "bots: 'renovate[bot]' is not a list. Write it as `[\"renovate[bot]\"]`."),
+    ("domain: https://preview.example.com", "domain: 'https://preview.example.com' is not a valid domain."),
     (
         "listen: { webhook: '8080' }",
-        "listen.webhook: '8080' is no address. Write host:port, such as 127.0.0.1:8080.",
+        "listen.webhook: '8080' is not a valid address. Write host:port, such as 127.0.0.1:8080.",
     ),
     (
         "listen: { webhook: '0.0.0.0:8084' }",
-        "listen.metrics: port 8084 is that of `listen.webhook`. Give it another port.",
+        "listen.metrics: port 8084 is already the port of `listen.webhook`. Choose another port.",
     ),
     (
         "listen: { admin: 'localhost:08081' }",
-        "listen.admin: port 08081 is that of `listen.plugin`. Give it another port.",
+        "listen.admin: port 08081 is already the port of `listen.plugin`. Choose another port.",
     ),
     (
         "listen: { webhook: '127.0.0.1:8000' }\nengine: local",
-        "local.proxyPort: port 8000 is that of `listen.webhook`. Give it another port.",
+        "local.proxyPort: port 8000 is already the port of `listen.webhook`. Choose another port.",
     ),
     (
         "lifetime: { keepLabel: Preview }",
-        "lifetime.keepLabel: `Preview` is what `label` says too, and one label has one meaning."
-        " Write another one, such as `preview-keep`.",
+        "lifetime.keepLabel: `Preview` is already the value of `label`, and a label can have only one meaning."
+        " Choose another label, such as `preview-keep`.",
     ),
     (
         "label: preview-sleep",
-        "lifetime.sleepLabel: `preview-sleep` is what `label` says too, and one label has one meaning."
-        " Write another one, such as `preview-sleep-sleep`.",
+        "lifetime.sleepLabel: `preview-sleep` is already the value of `label`, and a label can have only one meaning."
+        " Choose another label, such as `preview-sleep-sleep`.",
     ),
     (
         "lifetime: { keepLabel: stay, sleepLabel: stay }",
-        "lifetime.sleepLabel: `stay` is what `lifetime.keepLabel` says too, and one label has one meaning."
-        " Write another one, such as `stay-sleep`.",
+        "lifetime.sleepLabel: `stay` is already the value of `lifetime.keepLabel`, and a label can have only one meaning."
+        " Choose another label, such as `stay-sleep`.",
     ),
     (
         "staging: { web: 'http://web.staging.example.com:99999' }",
-        "staging.web: 'http://web.staging.example.com:99999' has a host or port that cannot be. Ports are 1 to 65535.",
+        "staging.web: 'http://web.staging.example.com:99999' has an invalid host or port. Ports range from 1 to 65535.",
     ),
     (
         "staging: { web: web.staging.example.com }",
-        "staging.web: 'web.staging.example.com' is no URL. Write it whole: https://web.staging.example.com.",
+        "staging.web: 'web.staging.example.com' is not a valid URL. Write the full URL: https://web.staging.example.com.",
     ),
     (
         "staging: { web: { url: 'https://web.example.com', public: 'ftp://x' } }",
-        "staging.web.public: 'ftp://x' is no URL. Write it whole: https://service.staging.example.com.",
+        "staging.web.public: 'ftp://x' is not a valid URL. Write the full URL: https://service.staging.example.com.",
     ),
     (
         "github: { apiUrl: github.acme.example/api/v3 }",
-        "github.apiUrl: 'github.acme.example/api/v3' is no URL. Write it whole: https://github.acme.example/api/v3.",
+        "github.apiUrl: 'github.acme.example/api/v3' is not a valid URL. Write the full URL: https://github.acme.example/api/v3.",
     ),
     (
         "github: { apiUrl: 'https://github.example.com/api/v3?x=1' }",
-        "github.apiUrl: holds more than a host and a path. Write `https://HOST/api/v3`.",
+        "github.apiUrl: must contain only a host and a path. Write `https://HOST/api/v3`.",
     ),
     (
         "github: { apiUrl: 'http://[::1' }",
-        "github.apiUrl: 'http://[::1' has a host or port that cannot be. Ports are 1 to 65535.",
+        "github.apiUrl: 'http://[::1' has an invalid host or port. Ports range from 1 to 65535.",
     ),
     (
         "ingress: { probe: 'http://traefik:99999' }",
-        "ingress: probe: 'http://traefik:99999' is neither `public`, `none` nor http://HOST.",
+        "ingress: probe: 'http://traefik:99999' is not valid. Write `public`, `none` or http://HOST.",
     ),
     (
         f"domain: {'a' * 64}.example.com",
-        "domain: `aaaaaaaaaaaaaaaaaaaa…` is longer than the 63 characters between two dots. Shorten it.",
+        "domain: `aaaaaaaaaaaaaaaaaaaa…` is longer than 63 characters, the limit for each part of a domain. Shorten it.",
     ),
     (
         "domain: example.com-",
-        "domain: 'example.com-' is no domain. Write it bare, such as `preview.example.com`.",
+        "domain: 'example.com-' is not a valid domain. Write the bare domain, such as `preview.example.com`.",
     ),
     (
         "listen: { webhook: 'our host:80' }",
-        "listen.webhook: 'our host:80' is no address. Write host:port, such as 127.0.0.1:8080.",
+        "listen.webhook: 'our host:80' is not a valid address. Write host:port, such as 127.0.0.1:8080.",
     ),
     (
         "repositories: { web: acme/web, site: acme/web }",
-        "repositories.site: acme/web has the short name `web` already. Remove one of the two.",
+        "repositories.site: acme/web already has the short name `web`. Remove one of the two.",
     ),
     (
         "registry: { credentials: { 'https://index.docker.io/v1/': { user: a, passwordFrom: { env: P } } } }",
-        "registry.credentials.https://index.docker.io/v1/: is no host."
-        " Write it bare, such as `ghcr.io` or `registry.example.com:5000`.",
+        "registry.credentials.https://index.docker.io/v1/: is not a valid host."
+        " Write the bare host, such as `ghcr.io` or `registry.example.com:5000`.",
     ),
     (
         "registry: { insecure: ['http://localhost:5000'] }",
-        "registry.insecure.0: is no host. Write it bare, such as `ghcr.io` or `registry.example.com:5000`.",
+        "registry.insecure.0: is not a valid host. Write the bare host, such as `ghcr.io` or `registry.example.com:5000`.",
     ),
     (
         "imagePullSecrets: [Regcred]",
-        "imagePullSecrets.0: 'Regcred' is no name of a Secret. Use lower-case letters, digits, `-` and `.`.",
+        "imagePullSecrets.0: 'Regcred' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`.",
     ),
     *(
         (f"database: {url}", f"database: {' '.join(NO_HISTORY)}")
@@ -340,18 +346,18 @@ PLATFORMS: list[tuple[str, str]] = [
         f"lifetime.inactiveAfter: '{'9' * 20}d' is longer than ten years. Write at most `3650d`, or `never`.",
     ),
     ("lifetime: { maxAge: }", "lifetime.maxAge: has no value. Write one, or remove the line."),
-    ("resync: 0s", "resync: shorter than a second. Write at least `1s`; `10m` suits GitHub."),
+    ("resync: 0s", "resync: must be at least one second. Write `1s` or more. `10m` works well for GitHub."),
     (
         "scheduling: { tolerations: [{ key: [a] }] }",
-        "scheduling.tolerations.0.key: is a list. Write `key: a`.",
+        "scheduling.tolerations.0.key: must be a string, not a list. Write `key: a`.",
     ),
-    ("scheduling: { spot: no }", "scheduling.spot: no is none of 'preferred', 'required' or 'never'."),
+    ("scheduling: { spot: no }", "scheduling.spot: no is not valid. Expected 'preferred', 'required' or 'never'."),
 ]
 FIXES = {
-    "domain: https://preview.example.com": "Write it bare, such as `preview.example.com`.",
-    "repositories: { acme/web: shop }": "Write it the other way round: `shop: acme/web`.",
-    "lifetime: { inactiveAfter: false }": "Write a number and d, h, m or s, such as `3d`, or `never`.",
-    "lifetime: { maxAge: { days: 3 } }": "Write a number and d, h, m or s, such as `3d`, or `never`.",
+    "domain: https://preview.example.com": "Write the bare domain, such as `preview.example.com`.",
+    "repositories: { acme/web: shop }": "Swap the key and the value: `shop: acme/web`.",
+    "lifetime: { inactiveAfter: false }": "Write a number followed by d, h, m or s, such as `3d`, or `never`.",
+    "lifetime: { maxAge: { days: 3 } }": "Write a number followed by d, h, m or s, such as `3d`, or `never`.",
     "scheduling: { spot: no }": "Write 'preferred', 'required' or 'never'.",
 }
 
@@ -371,7 +377,7 @@ def test_what_is_wrong_with_the_platform_is_said_once(text: str, sentence: str, 
     [
         "listen: { webhook: '127.0.0.1:0', metrics: '127.0.0.1:0' }",
         "listen: { webhook: '10.0.0.1:8080', metrics: '10.0.0.2:8080' }",
-        "listen: { webhook: '127.0.0.1:8081' }\nengine: local",  # the plugin's port, where nobody asks for rows
+        "listen: { webhook: '127.0.0.1:8081' }\nengine: local",  # the plugin's port, where nobody asks for specs
         "label: review\nlifetime: { keepLabel: preview }",
         "staging: { web: 'http://[::1]:80/x?y=$(HOME)&b=$$' }",
         "github: { apiUrl: 'http://[::1]:80/api/v3' }",
@@ -394,7 +400,7 @@ WEB = yaml.safe_dump(SERVICE)
 )
 def test_a_file_whose_name_makes_no_service_wants_a_name(name: str, meant: str, tmp_path: Path) -> None:
     assert found(tmp_path, {name: WEB}) == [
-        f"services/{name}.yaml: `{name}` is no name of a service: lower-case letters, digits and `-`, a letter first."
+        f"services/{name}.yaml: `{name}` is not a valid service name. Use lowercase letters, digits and `-`, starting with a letter."
         f" Add `name: {meant}`, or rename the file."
     ]
 
@@ -406,7 +412,7 @@ def test_with_a_name_the_file_may_be_called_as_it_likes(tmp_path: Path) -> None:
 def test_two_spellings_of_a_repository_are_one(tmp_path: Path) -> None:
     platform = f"{PLATFORM}repositories: {{ shop: acme/web }}"
     assert found(tmp_path, {"api": WEB, "web": WEB.replace(": acme/web", ": Acme/Web")}, platform) == [
-        "services/web.yaml: repository: Acme/Web is acme/web in services/api.yaml. Write it the same way in both."
+        "services/web.yaml: repository: Acme/Web is spelled acme/web in services/api.yaml. Use the same spelling in both files."
     ]
 
 
@@ -416,7 +422,7 @@ def test_two_spellings_of_a_repository_are_one(tmp_path: Path) -> None:
 def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Path) -> None:
     platform = f"{PLATFORM}staging: {{ {name}: 'https://x.example.com' }}"
     assert found(tmp_path, {"payments": WEB}, platform) == [
-        f"greenroom.yaml: staging.{name}: there is no service `{name}`. {fix}"
+        f"greenroom.yaml: staging.{name}: the service `{name}` does not exist. {fix}"
     ]
 
 
@@ -431,37 +437,42 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
         "a wrong key beside what no service has",
         PLATFORM,
         {"web": f"{WEB}prt: 1\nuses: [{{ service: api, as: A }}]\nneeds: [{{ kind: redis, as: A }}]\n"},
-        ["unknown key `prt`", "there is no service `api`", "the variable A is set 2 times"],
+        ["unknown key `prt`", "the service `api` does not exist", "the variable A is set 2 times"],
     ),
     (
         "no image beside an unknown need",
         PLATFORM,
         {"web": "repository: acme/web\nport: 80\nneeds: [mongodb]\n"},
-        ["image: is missing", "no need of the kind `mongodb`"],
+        ["image: is missing", "`mongodb` is not a known kind of need"],
     ),
     (
         "port and processes beside an unknown need",
         PLATFORM,
         {"web": f"{WEB}processes: {{ web: {{ port: 1 }} }}\nneeds: [mongodb]\n"},
-        ["has both `port:` and `processes:`", "no need of the kind `mongodb`"],
+        ["has both `port:` and `processes:`", "`mongodb` is not a known kind of need"],
     ),
     (
         "a limit of none beside services",
         f"{PLATFORM}limits: {{ total: 0 }}\nlifetime: {{ keepLabel: preview }}\nstaging: {{ x: 'https://x.example.com' }}",
         {"web": f"{WEB}needs: [mongodb]"},
-        ["0 is too small", "`preview` is what `label` says too", "staging.x: there is no", "kind `mongodb`"],
+        [
+            "0 is too small",
+            "`preview` is already the value of `label`",
+            "staging.x: the service",
+            "`mongodb` is not a known kind",
+        ],
     ),
     (
         "wrong addresses of staging say nothing of uses",
         f"{PLATFORM}staging: {{ api: nowhere }}",
         {"web": f"{WEB}uses: [{{ service: api, as: A }}]", "api": WEB.replace("acme/web", "acme/api")},
-        ["staging.api: 'nowhere' is no URL"],
+        ["staging.api: 'nowhere' is not a valid URL"],
     ),
     (
         "wrong short names say nothing of repositories",
         f"{PLATFORM}repositories: {{ other/web: web }}",
         {"web": WEB, "api": WEB.replace("acme/web", "other/web")},
-        ["Write it the other way round: `web: other/web`"],
+        ["Swap the key and the value: `web: other/web`"],
     ),
     (
         "no greenroom.yaml to read",
@@ -470,7 +481,7 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
             "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [mongodb]",
             "api": WEB.replace("acme/web", "acme/api"),
         },
-        ["is no YAML", "no need of the kind `mongodb`"],
+        ["is not valid YAML", "`mongodb` is not a known kind of need"],
     ),
     (
         "a service that cannot be read says nothing of its repository, its staging and its needs",
@@ -479,7 +490,7 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
             "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [{{ of: api, name: cache, as: B }}]",
             "backend": "name: api\nrepository: api\nport: 80",
         },
-        ["repository: 'api' is no repository", "image: is missing"],
+        ["repository: 'api' is not a valid repository", "image: is missing"],
     ),
     (
         "a wrong repository beside the rest of the file",
@@ -489,25 +500,29 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
             "needs: [mongodb, { of: api, name: redis, as: B }]\nuses: [{ service: api, as: A }, { service: x, as: X }]",
             "api": f"{WEB}needs: [redis]",
         },
-        ["repository: 'web' is no repository", "no need of the kind `mongodb`", "there is no service `x`"],
+        [
+            "repository: 'web' is not a valid repository",
+            "`mongodb` is not a known kind of need",
+            "the service `x` does not exist",
+        ],
     ),
     (
         "what is wrong in a service is not missed by another",
         PLATFORM,
         {"web": f"{WEB}needs: [{{ of: api, name: cache, as: B }}]", "api": f"{WEB}needs: [redis, {{ kind: [x] }}]"},
-        ["needs.1.kind: is a list"],
+        ["needs.1.kind: must be a string, not a list"],
     ),
     (
         "a wrong name is no wrong file name",
         PLATFORM,
         {"My Web": f"name: My_Web\n{WEB}needs: [mongodb]"},
-        ["name: 'My_Web' is no name", "no need of the kind `mongodb`"],
+        ["name: 'My_Web' is not a valid name", "`mongodb` is not a known kind of need"],
     ),
     (
         "an unknown engine says nothing of seeds and charts",
         "installation: demo\ndomain: preview.example.com\nengine: argo",
         {"web": f"{WEB}needs: [{{ kind: postgresql, seed: seed.sql }}]"},
-        ["'argo' is none of"],
+        ["'argo' is not valid. Expected"],
     ),
 ]
 

@@ -66,7 +66,7 @@ def test_no_address_takes_the_place_of_what_every_process_has(
 ) -> None:
     [found] = sentences(tmp_path, yaml.safe_load(yaml.safe_dump(given).replace("'?'", name)))
     assert found.startswith(f"{path}: `{name}` ")
-    assert found.endswith("Take another name.")
+    assert found.endswith("Choose another name.")
 
 
 @pytest.mark.parametrize("name", ["VERSION", "PATH", "LANG", "PREVIEW", "port"])
@@ -75,5 +75,5 @@ def test_plain_settings_may_say_so_in_a_way_of_their_own(name: str, tmp_path: Pa
 
 
 def test_which_preview_it_is_part_of_no_setting_may_say(tmp_path: Path) -> None:
-    sentence = "`GREENROOM_PREVIEW` tells each process which preview it is. Remove it."
+    sentence = "`GREENROOM_PREVIEW` tells each process which preview it belongs to. Remove it."
     assert sentences(tmp_path, {"env": {"GREENROOM_PREVIEW": "x"}}) == [f"env.GREENROOM_PREVIEW: {sentence}"]

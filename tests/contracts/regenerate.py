@@ -76,11 +76,14 @@ TYPES: dict[str, tuple[str, ...]] = {
     "PageInfo": ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor"),
     "PullRequest": (
         "number", "title", "url", "body", "isDraft", "state", "createdAt", "updatedAt", "closedAt", "mergedAt",
-        "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository", "isCrossRepository", "author",
+        "baseRef", "baseRefName", "baseRefOid", "files", "headRefName", "headRefOid", "headRepository",
+        "isCrossRepository", "author",
         "potentialMergeCommit", "labels", "timelineItems", "comments", "mergeable", "changedFiles",
     ),
     "LabelConnection": ("totalCount", "pageInfo", "nodes"),
     "Label": ("name", "createdAt"),
+    "Ref": ("target",),
+    "GitObject": ("oid",),
     "Commit": ("oid", "committedDate", "author", "parents"),
     "CommitConnection": ("totalCount", "pageInfo", "nodes"),
     "GitActor": ("user", "name"),
@@ -100,7 +103,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     "IssueCommentConnection": ("totalCount", "pageInfo", "nodes"),
 }
 UNIONS = {"PullRequestTimelineItems"}
-INTERFACES = {"Actor"}
+INTERFACES = {"Actor", "GitObject"}
 WHOLE = {
     "PullRequestTimelineItemsItemType", "PullRequestState", "IssueOrderField", "OrderDirection", "IssueOrder",
     "MergeableState", "PatchStatus",

@@ -10,10 +10,10 @@ import pytest
 
 from builders import PLATFORM, confirmation, facts, identity, observed, pull_request, without_label
 from greenroom.controller.reconcile import Parts, Reconciler
-from greenroom.core.model import Facts, State
-from greenroom.core.rows import Choice
+from greenroom.core.model.facts import Facts, State
+from greenroom.core.model.spec import LinkOverride
 
-CHOICE = Choice("payments", "staging", "ada", 0)
+CHOICE = LinkOverride("payments", "staging", "ada", 0)
 CLOSED = confirmation(pull_request(1, state=State.CLOSED))
 
 

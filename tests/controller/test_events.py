@@ -9,20 +9,27 @@ import pytest
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request
 from greenroom.controller import events
-from greenroom.core.decision import decide
-from greenroom.core.status import Reason, Stage, Status
+from greenroom.core.model.status import Reason, Stage, Status
+from greenroom.core.planning.decision import decide
 from greenroom.store.rows import Event
 
 EARLIER = NOW - timedelta(hours=5)
 
 
-def status(stage: Stage = Stage.READY, code: str = "ready", text: str = "Everything answers.") -> Status:
+def status(stage: Stage = Stage.READY, code: str = "ready", text: str = "All services are up.") -> Status:
     found = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     return replace(found, stage=stage, reason=Reason(code, text))
 
 
 def event(kind: str = "ready", code: str = "ready") -> Event:
     return Event(f"{kind}{code}", EARLIER, 7, "shop", 1, kind, "", {"code": code})
+
+
+def test_an_event_of_a_failure_begins_with_its_cause() -> None:
+    failed = replace(status(Stage.FAILED, "failed", "web ended."), log=("Traceback", "KeyError: 'PORT'"))
+    found = events.of_status(failed, None, (), NOW)
+    assert found is not None
+    assert found.text == "KeyError: 'PORT'. web ended."
 
 
 BEFORE = replace(status(), since=EARLIER)
@@ -32,7 +39,7 @@ BEFORE = replace(status(), since=EARLIER)
     ("now_is", "before", "known", "since", "written"),
     [
         (status(), BEFORE, (), EARLIER, False),
-        (status(text="Everything answers, again."), BEFORE, (), EARLIER, True),
+        (status(text="All services are up, again."), BEFORE, (), EARLIER, True),
         (status(Stage.FAILED, "failed"), BEFORE, (), NOW, True),
         (status(), None, (event(), event("changed", "x")), EARLIER, False),
         (status(), None, (event("changed", "x"), event()), EARLIER, False),
@@ -48,7 +55,7 @@ BEFORE = replace(status(), since=EARLIER)
         "a start after an action",
         "it failed while nobody looked",
         "the history is lost, so it may be older",
-        "a pull request that was just labelled",
+        "a pull request that was just labeled",
     ],
 )
 def test_a_status_has_its_time_and_is_written_down_once(

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from builders import NOW, facts, pull_request
+from greenroom.controller.executor import effect
 from greenroom.controller.freshness import HINT_KEPT, MARK_KEPT, Freshness
-from greenroom.controller.perform import effect
-from greenroom.core.actions import Remove
-from greenroom.core.model import Comment, Watermark
-from greenroom.core.status import Reason
+from greenroom.core.model.actions import Remove
+from greenroom.core.model.facts import Comment, Watermark
+from greenroom.core.model.status import Reason
 from greenroom.errors import Doubt
 
 

@@ -114,7 +114,7 @@ async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
     assert (len(passes.begun), passes.ended) == (1, 1)
 
 
-async def test_a_repository_that_left_the_catalogue_is_not_looked_at_again() -> None:
+async def test_a_repository_that_left_the_catalog_is_not_looked_at_again() -> None:
     passes = Passes(0.0, 0.0)
     passes.loop.keep({"shop", "web"})
     await passes.seen(2)

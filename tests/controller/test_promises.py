@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, pull_request
 from greenroom.controller.promises import TRIES, UNREAD_TRIES, Promises
-from greenroom.core.decision import decide
-from greenroom.core.model import Facts
+from greenroom.core.model.facts import Facts
+from greenroom.core.planning.decision import decide
 from greenroom.store.rows import Event
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.core.catalogue import Image, Process, Repository, Service, Use
-from greenroom.core.commands import Heard, Wish, heard, wish, wishes
-from greenroom.core.model import Actor, Kind, Memory, Permission, Said
-from greenroom.core.rows import Choice
+from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Use
+from greenroom.core.model.facts import Actor, CommandComment, CommentState, Kind, Permission, Permissions
+from greenroom.core.model.spec import LinkOverride
+from greenroom.core.policy.commands import CommandResult, Targets, UseCommand, heard, wish, wishes
 
 ADA, EVE, BOT = Actor("ada"), Actor("eve"), Actor("renovate[bot]", Kind.BOT)
 SHOP = Repository(
@@ -27,33 +28,64 @@ SHOP = Repository(
         ),
     ),
 )
-MAY = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ, BOT.login: Permission.WRITE}
-READS = {(s, p): Permission.READ for s in ("payments", "stock-2") for p in ("ada", "grace", "eve", BOT.login)}
+BILLING = Service("payments", "billing", Image("r.example.com/billing"), (Process("web", port=80),))
+STORE = Repository(
+    "store",
+    "acme/store",
+    (replace(BILLING, name="stock-2"), replace(BILLING, name="stock-1"), replace(BILLING, name="x")),
+)
+PLATFORM = Platform("test", "preview.example.com", (SHOP, Repository("billing", "Acme/Billing", (BILLING,)), STORE))
+TARGETS = Targets.of(SHOP, PLATFORM)
+LOGINS = {"ada": Permission.WRITE, "grace": Permission.ADMIN, "eve": Permission.READ, BOT.login: Permission.WRITE}
+OWNERS = {"payments": "Acme/Billing", "stock-2": "acme/store"}
 
 
-def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> Said:
-    return Said(comment, by, text, edited)
+def permissions(logins: Mapping[str, Permission] = LOGINS, reads: Permission = Permission.READ) -> Permissions:
+    here = {("acme/shop", login): permission for login, permission in logins.items()}
+    return Permissions("acme/shop", here | {(o, login): reads for o in OWNERS.values() for login in LOGINS}, OWNERS)
 
 
-def listen(*comments: Said, known: Heard = Heard(), may: Mapping[str, Permission] = MAY) -> Heard:  # noqa: B008
-    return heard(comments, Memory(choices=known.choices, heard=known.last), SHOP, may, READS)
+MAY = permissions()
+
+
+def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
+    return CommandComment(comment, by, text, edited)
+
+
+NOTHING_HEARD = CommandResult()
+
+
+def listen(*comments: CommandComment, known: CommandResult = NOTHING_HEARD, may: Permissions = MAY) -> CommandResult:
+    return heard(comments, CommentState(choices=known.choices, heard=known.last), TARGETS, may)
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("/preview use payments#17", [Wish("payments", "17")]),
-        ("  /preview   use  payments # 17 ", [Wish("payments", "17")]),
-        ("/preview use Payments staging", [Wish("payments", "staging")]),
-        ("/preview use stock-2 default", [Wish("stock-2", "default")]),
-        ("/preview use payments#17\nand\n/preview use stock-2#3", [Wish("payments", "17"), Wish("stock-2", "3")]),
+        ("/preview use payments#17", [UseCommand("payments", "17")]),
+        ("  /preview   use  payments # 17 ", [UseCommand("payments", "17")]),
+        ("/preview use Payments staging", [UseCommand("payments", "staging")]),
+        ("/preview use stock-2 default", [UseCommand("stock-2", "default")]),
+        (
+            "/preview use payments#17\nand\n/preview use stock-2#3",
+            [UseCommand("payments", "17"), UseCommand("stock-2", "3")],
+        ),
         ("/preview use payments#0", ["/preview use payments#0"]),
         ("/preview use payments", ["/preview use payments"]),
         ("/preview", ["/preview"]),
         ("/preview dance", ["/preview dance"]),
-        ("/Preview USE payments#17", [Wish("payments", "17")]),
-        ("/preview use payments#17\r\n", [Wish("payments", "17")]),
+        ("/Preview USE payments#17", [UseCommand("payments", "17")]),
+        ("/preview use payments#17\r\n", [UseCommand("payments", "17")]),
         ("/preview use stoc\u212a-2#17", ["/preview use stoc\u212a-2#17"]),
+        ("/preview use acme/Payments#17", [UseCommand("acme/payments", "17")]),
+        ("/preview use https://github.com/acme/payments/pull/17/files#r1", [UseCommand("acme/payments", "17")]),
+        ("/preview\u00a0use\u2003payments\u202f#17\u3000", [UseCommand("payments", "17")]),
+        ("/preview use stock\u20112#3", [UseCommand("stock-2", "3")]),
+        (
+            "/preview use stock\u20132#3\n/preview use stock\u22122#4",
+            [UseCommand("stock-2", "3"), UseCommand("stock-2", "4")],
+        ),
+        ("/preview use pay\u200bments#17", ["/preview use pay\u200bments#17"]),
         ("x\u2028/preview use payments#17", []),
         ("\u2028/preview use payments#17", []),
         ("\x1c/preview use payments#17", []),
@@ -63,7 +95,7 @@ def listen(*comments: Said, known: Heard = Heard(), may: Mapping[str, Permission
         ("", []),
     ],
 )
-def test_a_command_is_a_line_of_its_own(text: str, found: list[Wish | str]) -> None:
+def test_a_command_is_a_line_of_its_own(text: str, found: list[UseCommand | str]) -> None:
     assert wishes(text) == found
 
 
@@ -79,7 +111,11 @@ def test_what_is_no_wish(text: str) -> None:
 
 def test_the_later_comment_counts_in_whatever_order_they_are_read() -> None:
     both = (said("/preview use payments#1", 10), said("/preview use payments staging", 11))
-    assert listen(*both) == listen(*reversed(both)) == Heard((Choice("payments", "staging", "ada", 11),), None, 11)
+    assert (
+        listen(*both)
+        == listen(*reversed(both))
+        == CommandResult((LinkOverride("payments", "staging", "ada", 11),), None, 11)
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["1", "2", "staging"])), unique_by=lambda c: c[0]))
@@ -101,10 +137,54 @@ def test_hearing_twice_changes_nothing(comments: list[tuple[int, str]]) -> None:
         (said("/preview use payments#1", by=BOT), ""),
     ],
 )
-def test_what_commands_nothing_is_answered(comment: Said, code: str) -> None:
+def test_what_commands_nothing_is_answered(comment: CommandComment, code: str) -> None:
     found = listen(comment)
     assert found.choices == ()
     assert (found.answer.code if found.answer else "") == code
+
+
+@pytest.mark.parametrize(
+    "written", ["payments", "acme/billing", "ACME/Billing", "billing", "https://git.test/acme/billing/pull/"]
+)
+def test_command_accepts_the_name_of_a_service_or_of_its_repository(written: str) -> None:
+    target = f"{written}17" if written.endswith("/") else f"{written}#17"
+    assert listen(said(f"/preview use {target}")).choices == (LinkOverride("payments", "17", "ada", 10),)
+
+
+def test_answer_lists_services_when_the_named_repository_has_several() -> None:
+    shop = replace(SHOP, services=(replace(SHOP.services[0], uses=(Use("stock-1", ()), Use("stock-2", ()))),))
+    targets = Targets.of(shop, replace(PLATFORM, repositories=(shop, STORE)))
+    found = heard([said("/preview use acme/store#3")], CommentState(), targets, MAY)
+    assert found.choices == ()
+    assert found.answer is not None
+    assert found.answer.fix == "Write `/preview use stock-2#3` or `/preview use stock-1#3`."
+
+
+def test_answer_lists_used_services_when_the_named_repository_has_none() -> None:
+    answer = listen(said("/preview use acme/other#3")).answer
+    assert str(answer) == "ada named `acme/other`, which this preview does not use. It uses payments, stock-2."
+
+
+def test_answer_names_an_invisible_character() -> None:
+    answer = listen(said("/preview use pay\u200bments#17")).answer
+    assert answer is not None
+    assert answer.text.endswith("which is not a command: it contains ZERO WIDTH SPACE.")
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("\u0440ayments", "CYRILLIC SMALL LETTER ER"), ("\u201cpayments\u201d", "LEFT DOUBLE QUOTATION MARK")],
+)
+def test_answer_names_a_character_that_looks_like_another(word: str, name: str) -> None:
+    answer = listen(said(f"/preview use {word}#17")).answer
+    assert answer is not None
+    assert answer.text.endswith(f"which is not a command: it contains {name}.")
+
+
+def test_answer_does_not_blame_a_letter_that_everybody_sees() -> None:
+    answer = listen(said("/preview please add café")).answer
+    assert answer is not None
+    assert answer.text.endswith("which is not a command.")
 
 
 def test_an_unknown_service_is_told_the_nearest_one() -> None:
@@ -123,16 +203,18 @@ def test_an_old_mistake_is_forgotten_once_a_command_worked() -> None:
 
 
 def test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_anew() -> None:
-    asked = Choice("payments", "17", "the platform team", 10)
-    assert listen(said("/preview use payments staging", 10), known=Heard((asked,))).choices == (asked,)
+    asked = LinkOverride("payments", "17", "the platform team", 10)
+    assert listen(said("/preview use payments staging", 10), known=CommandResult((asked,))).choices == (asked,)
 
 
 def test_who_may_write_later_said_nothing_before() -> None:
     command = said("/preview use payments#1", by=EVE)
     refused = listen(command)
-    promoted = listen(command, known=refused, may={**MAY, "eve": Permission.WRITE})
+    promoted = listen(command, known=refused, may=permissions({**LOGINS, "eve": Permission.WRITE}))
     assert (promoted.choices, promoted.answer) == ((), refused.answer), "and is told the same"
-    again = listen(command, said("/preview use payments#1", 11, EVE), known=promoted, may={"eve": Permission.WRITE})
+    again = listen(
+        command, said("/preview use payments#1", 11, EVE), known=promoted, may=permissions({"eve": Permission.WRITE})
+    )
     assert [c.to for c in again.choices] == ["1"]
 
 
@@ -140,23 +222,24 @@ def test_a_mistake_beside_a_command_is_answered() -> None:
     found = listen(said("/preview use payments#1\n/preview keep"))
     assert [c.to for c in found.choices] == ["1"]
     assert found.answer
-    assert "`/preview keep`, which is no command" in found.answer.text
+    assert "`/preview keep`, which is not a command" in found.answer.text
 
 
 def test_who_may_not_read_the_target_chooses_it_in_vain() -> None:
-    found = heard([said("/preview use payments#1")], Memory(), SHOP, MAY, {("payments", "ada"): Permission.NONE})
-    assert found.choices == (Choice("payments", "1", "ada", 10, refused=True),), "told as if there were no such preview"
+    found = listen(said("/preview use payments#1"), may=permissions(reads=Permission.NONE))
+    assert found.choices == (LinkOverride("payments", "1", "ada", 10, refused=True),), (
+        "told as if there were no such preview"
+    )
 
 
 @pytest.mark.parametrize("unread", ["own", "target"])
 def test_while_github_does_not_say_who_may_the_command_waits(unread: str) -> None:
-    may = {} if unread == "own" else MAY
-    reads = {} if unread == "target" else READS
-    before = (Choice("payments", "staging", "grace", 3),)
+    of_ada = {("acme/shop", "ada")} if unread == "own" else {("Acme/Billing", "ada")}
+    may = replace(MAY, people={key: permission for key, permission in MAY.people.items() if key not in of_ada})
+    before = CommandResult((LinkOverride("payments", "staging", "grace", 3),))
     comments = [said("/preview use payments#1"), said("/preview use payments#2", 11, Actor("grace"))]
-    found = heard(comments[:1], Memory(choices=before), SHOP, may, reads)
-    assert found == Heard(before, None, 9)
-    known = {"grace": Permission.ADMIN, **may}
-    found = heard(comments, Memory(choices=before), SHOP, known, {("payments", "grace"): Permission.READ, **reads})
+    found = listen(comments[0], known=before, may=may)
+    assert found == CommandResult(before.choices, None, 9)
+    found = listen(*comments, known=before, may=may)
     assert [c.to for c in found.choices] == ["2"], "what was said after it does not"
-    assert heard(comments, Memory(choices=found.choices, heard=found.last), SHOP, MAY, READS).choices == found.choices
+    assert listen(*comments, known=found).choices == found.choices

@@ -18,38 +18,39 @@ from builders import (
     REPOSITORY_ID,
     facts,
     identity,
-    labelled,
+    labeled,
     observed,
     preview,
     pull_request,
-    row,
+    spec,
     without_label,
 )
-from greenroom.core import reasons, text
-from greenroom.core.actions import Tell
-from greenroom.core.catalogue import Lifetime
-from greenroom.core.comment import Key, Signer, visible
-from greenroom.core.decision import decide
-from greenroom.core.desired import overtaken
-from greenroom.core.model import (
+from greenroom.core import messages
+from greenroom.core.comment import sanitize
+from greenroom.core.comment.body import comment_text
+from greenroom.core.comment.signed_block import Key, Signer, visible
+from greenroom.core.linking.links import SAME
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.catalog import Lifetime
+from greenroom.core.model.facts import (
     Actor,
-    Block,
     Comment,
+    CommentState,
+    EngineState,
     Health,
-    Identity,
     Kind,
-    Memory,
-    Observed,
     ObservedPreview,
-    RowSet,
+    PreviewSet,
+    SignedState,
 )
-from greenroom.core.rows import Row
-from greenroom.core.status import Stage, Status, User
-from greenroom.core.told import comment_text
+from greenroom.core.model.spec import Identity, PreviewSpec
+from greenroom.core.model.status import Stage, Status, Used, User
+from greenroom.core.planning.decision import decide
+from greenroom.core.planning.desired import overtaken
 
 SIGNER = Signer("github.com", "test", Key("new", b"new secret"), (Key("old", b"old secret"),))
 OLD = replace(SIGNER, key=Key("old", b"old secret"), older=())
-BLOCK = Block(3, Memory(NOW, NOW + timedelta(days=1), "inactive"))
+BLOCK = SignedState(3, CommentState(NOW, NOW + timedelta(days=1), "inactive"))
 
 
 def body(signer: Signer = SIGNER, of: Identity = identity(1), comment_id: int = 5) -> str:  # noqa: B008
@@ -101,21 +102,27 @@ def test_our_comment_is_known_by_its_signature_whatever_was_written_before_it() 
 @pytest.mark.parametrize(("sequence", "old"), [(2, {1}), (3, set()), (4, set())])
 def test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again(sequence: int, old: set[int]) -> None:
     """GitHub may show an earlier comment with the pull request's present `updated_at`."""
-    rows = RowSet(REPOSITORY_ID, "shop", 1, {1: row(1, sequence=3)})
-    found = facts(pull_request(1), holds=Observed({}, {REPOSITORY_ID: rows}), blocks={1: Block(sequence, Memory())})
+    preview_set = PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1, comment_version=3)})
+    found = facts(
+        pull_request(1),
+        holds=EngineState({}, {REPOSITORY_ID: preview_set}),
+        blocks={1: SignedState(sequence, CommentState())},
+    )
     assert overtaken(found) == old
 
 
 def test_a_comment_that_an_older_key_signed_is_written_again() -> None:
     holds = observed(1)
     [tell] = [
-        a for a in decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).actions if isinstance(a, Tell)
+        a
+        for a in decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).actions
+        if isinstance(a, UpdateComment)
     ]
     for stale in (False, True):
-        block = Block(1, tell.memory, stale_key=stale)
+        block = SignedState(1, tell.memory, stale_key=stale)
         written = Comment(5, f"{SIGNER.line(identity(1), 5, block)}\n{tell.text}")
         again = facts(pull_request(1, comment=written), holds=holds, blocks={1: block})
-        assert [type(a) for a in decide(again, PLATFORM, REPOSITORY, NOW).actions] == [Tell] * stale
+        assert [type(a) for a in decide(again, PLATFORM, REPOSITORY, NOW).actions] == [UpdateComment] * stale
 
 
 @given(st.integers(0, 250), st.characters())
@@ -129,7 +136,7 @@ def test_any_changed_character_of_the_line_voids_it(position: int, character: st
 
 @given(st.text(max_size=300))
 def test_text_that_strangers_wrote_does_nothing_in_a_line(written: str) -> None:
-    made = text.inline(written)
+    made = sanitize.inline(written)
     assert "\n" not in made
     assert "<!--" not in made
     assert not re.search(r"@[A-Za-z0-9]|(?<!\\)[<`\[]|#\d|://", made)
@@ -140,7 +147,7 @@ def test_text_that_strangers_wrote_does_nothing_in_a_line(written: str) -> None:
 
 @given(st.lists(st.text(max_size=80), max_size=10))
 def test_no_log_line_closes_its_fence(lines: list[str]) -> None:
-    made = text.fence(tuple(lines)).splitlines()
+    made = sanitize.fence(tuple(lines)).splitlines()
     ticks = made[0].removesuffix("text")
     assert set(ticks) == {"`"}
     assert made[-1] == ticks
@@ -158,6 +165,41 @@ def test_a_healthy_comment_is_short_and_does_not_tick() -> None:
     assert said.startswith("### Preview ready")
 
 
+@pytest.mark.parametrize(
+    ("links", "service"),
+    [
+        ((), ""),
+        ((("api", "this preview", SAME),), "api"),
+        ((("api", "this preview", SAME), ("payments", "staging", "staging")), "payments"),
+        ((("payments", "an address set by hand", ""), ("api", "this preview", SAME)), "api"),
+        ((("payments", "an address set by hand", ""),), ""),
+    ],
+)
+def test_comment_names_the_command_for_a_link_that_it_can_move(
+    links: tuple[tuple[str, str, str], ...], service: str
+) -> None:
+    one = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    used = tuple(Used("shop", target, name, why, "http://x") for target, name, why in links)
+    said = comment_text(replace(one, links=used), PLATFORM, private=False)
+    assert ("/preview use" in said) is bool(service)
+    assert f"Comment `/preview use {service}#N` to try it with another pull request's {service}." in said or not service
+
+
+@pytest.mark.parametrize(
+    ("name", "private", "said"),
+    [
+        ("titan#2", True, "Uses api from **[titan#\u200b2](https://github.example.com/p/2)**"),
+        ("titan#2", False, "Uses api from **another preview**"),
+        ("api#2", False, "Uses api from **api#\u200b2**"),
+    ],
+    ids=["private-comment", "public-comment", "named-like-the-service"],
+)
+def test_public_comment_names_no_private_repository(name: str, private: bool, said: str) -> None:
+    one = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
+    link = Used("shop", "api", name, "ada chose it", "http://x", "https://github.example.com/p/2", private=True)
+    assert said in comment_text(replace(one, links=(link,)), PLATFORM, private)
+
+
 @pytest.mark.parametrize("private", [True, False])
 def test_log_lines_are_told_in_private_repositories_only(private: bool) -> None:
     failed = replace(preview(1, health=Health.FAILED), why="It broke.", log=("Traceback: boom",))
@@ -169,25 +211,25 @@ def test_log_lines_are_told_in_private_repositories_only(private: bool) -> None:
 def test_the_same_comment_is_not_written_twice() -> None:
     given_facts = facts(pull_request(1), holds=observed(1))
     [tell] = decide(given_facts, PLATFORM, REPOSITORY, NOW).actions
-    written = Comment(5, f"{SIGNER.line(identity(1), 5, Block(1, Memory()))}\n{tell.text}")  # type: ignore[union-attr]
-    again = facts(pull_request(1, comment=written), holds=observed(1), blocks={1: Block(1, Memory())})
+    written = Comment(5, f"{SIGNER.line(identity(1), 5, SignedState(1, CommentState()))}\n{tell.text}")  # type: ignore[union-attr]
+    again = facts(pull_request(1, comment=written), holds=observed(1), blocks={1: SignedState(1, CommentState())})
     assert decide(again, PLATFORM, REPOSITORY, NOW).actions == ()
     assert visible(written.body).startswith("### Preview ready")
     assert decide(replace(again, blocks={}), PLATFORM, REPOSITORY, NOW).actions != ()
 
 
 def test_nobody_asked_and_nobody_is_told() -> None:
-    silent = facts(pull_request(1, labels=frozenset(), label_events=()), holds=Observed())
+    silent = facts(pull_request(1, labels=frozenset(), label_events=()), holds=EngineState())
     assert decide(silent, PLATFORM, REPOSITORY, NOW).actions == ()
 
 
-def told(view: Observed, **changes: object) -> Status:
+def told(view: EngineState, **changes: object) -> Status:
     return decide(facts(pull_request(1, **changes), holds=view), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
 
 
-def seen(preview_: ObservedPreview, row_: Row | None = None) -> Observed:
-    rows = RowSet(REPOSITORY_ID, "shop", 1, {1: row_ or preview_.row})
-    return Observed({identity(1): preview_}, {REPOSITORY_ID: rows})
+def seen(preview_: ObservedPreview, row_: PreviewSpec | None = None) -> EngineState:
+    preview_set = PreviewSet(REPOSITORY_ID, "shop", 1, {1: row_ or preview_.spec})
+    return EngineState({identity(1): preview_}, {REPOSITORY_ID: preview_set})
 
 
 BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), ("services.shop.env.KEY", "sk_live"))
@@ -195,9 +237,9 @@ BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), (
 
 @pytest.mark.parametrize("health", [Health.READY, Health.FAILED])
 def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> None:
-    status = told(seen(replace(preview(1, health=health), by_hand=BY_HAND, why="It broke.")))
+    status = told(seen(replace(preview(1, health=health), manual_overrides=BY_HAND, why="It broke.")))
     said = comment_text(status, PLATFORM, private=False)
-    assert "Changed in Argo CD by hand: links.payments.url, services.shop.env.KEY." in said
+    assert "Changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
     assert not [word for word in ("payments-17", "sk_live") if word in said]
 
 
@@ -213,44 +255,50 @@ def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> N
     ],
 )
 def test_of_an_address_that_somebody_set_only_where_it_leads_is_shown(url: str, shown: str) -> None:
-    assert text.origin(url) == shown
+    assert sanitize.origin(url) == shown
 
 
 @pytest.mark.parametrize("state", ["ready", "failed", "asleep", "draft"])
 def test_whoever_looks_is_warned_before_a_preview_goes(state: str) -> None:
     """The text that is written with the warning carries it, whatever else it says."""
     quiet = NOW - timedelta(days=2, hours=12)
-    made = row(1, head_since=quiet, created=quiet, asleep=state == "asleep", sleepy=state == "asleep")
+    made = spec(1, head_since=quiet, created=quiet, asleep=state == "asleep", sleep_requested=state == "asleep")
     there = preview(1, made, health=Health.FAILED if state == "failed" else Health.READY)
     labels = frozenset({"preview", "preview-sleep"}) if state == "asleep" else frozenset({"preview"})
-    pull = pull_request(1, draft=state == "draft", labels=labels, label_events=(labelled(quiet),), created_at=quiet)
+    pull = pull_request(1, draft=state == "draft", labels=labels, label_events=(labeled(quiet),), created_at=quiet)
     platform = replace(PLATFORM, policy=replace(PLATFORM.policy, drafts=False))
     found = decide(facts(pull, holds=seen(there, made)), platform, REPOSITORY, NOW)
-    [tell] = [a for a in found.actions if isinstance(a, Tell)]
+    [tell] = [a for a in found.actions if isinstance(a, UpdateComment)]
     assert tell.memory.warned_at == NOW
-    assert "The preview will be removed at 2026-03-03 12:00 UTC: nobody has worked on it for 3 d." in tell.text
+    assert (
+        "The preview will be removed at 2026-03-03 12:00 UTC because there has been no activity for 3 d." in tell.text
+    )
 
 
 def test_that_data_began_anew_is_news_for_a_day() -> None:
     for age, shown in ((timedelta(hours=1), True), (timedelta(days=2), False)):
-        made = row(1, incarnation=2, renewed=NOW - age)
-        assert ("began anew" in told(seen(preview(1, made), made)).reason.text) is shown
+        made = spec(1, generation=2, reset_at=NOW - age)
+        assert ("its data was reset" in told(seen(preview(1, made), made)).reason.text) is shown
 
 
 @pytest.mark.parametrize(("before", "told_so"), [("waiting", True), ("removed", False)])
 def test_a_wish_that_is_taken_back_is_told_and_a_removal_stays_told(before: str, told_so: bool) -> None:
-    body = f"{SIGNER.line(identity(1), 5, Block(1, Memory()))}\n### Preview {before}\n\nA sentence."
+    body = f"{SIGNER.line(identity(1), 5, SignedState(1, CommentState()))}\n### Preview {before}\n\nA sentence."
     pull = without_label(1)
     found = decide(facts(replace(pull, comment=Comment(5, body))), PLATFORM, REPOSITORY, NOW)
-    assert [a.text.startswith("### No preview") for a in found.actions if isinstance(a, Tell)] == [True] * told_so
+    assert [a.text.startswith("### No preview") for a in found.actions if isinstance(a, UpdateComment)] == [
+        True
+    ] * told_so
 
 
 def test_the_line_that_matters_is_above_the_fold_and_the_log_is_indented() -> None:
     failed = replace(
-        preview(1, health=Health.FAILED), why="It broke.", log=("Traceback:", '  File "a.py"', "Boom: `x`")
+        preview(1, health=Health.FAILED),
+        why="It broke.",
+        log=("Traceback (most recent call last):", '  File "a.py"', "Boom: `x`"),
     )
     said = comment_text(told(seen(failed)), PLATFORM, private=True)
-    assert "> `Boom: 'x'`" in said
+    assert "\n`Boom: 'x'`\n" in said
     assert '\n  File "a.py"\n' in said
 
 
@@ -261,10 +309,10 @@ def test_who_has_no_preview_is_not_told_how_to_remove_it(blocked: dict[str, obje
     assert "to remove the preview" not in comment_text(found, platform, private=True)
 
 
-def test_the_account_that_labelled_may_be_gone() -> None:
-    ghost = labelled(by=Actor("ghost", Kind.NOBODY))
-    reason = told(Observed(), label_events=(ghost,)).reason
-    assert reason.text == "The account that put the label `preview` on does not exist any more."
+def test_the_account_that_labeled_may_be_gone() -> None:
+    ghost = labeled(by=Actor("ghost", Kind.NOBODY))
+    reason = told(EngineState(), label_events=(ghost,)).reason
+    assert reason.text == "The account that added the label `preview` no longer exists."
 
 
 @pytest.mark.parametrize(
@@ -285,12 +333,12 @@ def test_the_account_that_labelled_may_be_gone() -> None:
     ],
 )
 def test_strangers_words_in_a_reason_are_words(written: str, shown: str) -> None:
-    assert text.markdown(written) == shown
+    assert sanitize.markdown(written) == shown
 
 
 @given(st.text(alphabet="`<!->[]()@#1 agh:/", max_size=40))
 def test_no_sentence_opens_a_second_block(written: str) -> None:
-    assert "<!--" not in text.markdown(f"It says {written}<!-- greenroom:1")
+    assert "<!--" not in sanitize.markdown(f"It says {written}<!-- greenroom:1")
 
 
 @pytest.mark.parametrize(("private", "linked"), [(False, False), (True, True)])
@@ -298,7 +346,7 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
     """Nobody rewrites it when that repository becomes private later."""
     user = User("storefront#3", "https://github.example.com/acme/storefront/pull/3", private=False)
     gone = Status(
-        identity(1), "shop#1", "shop", "acme/shop", "", "ada", "", Stage.REMOVED, reasons.ready(), used_by=(user,)
+        identity(1), "shop#1", "shop", "acme/shop", "", "ada", "", Stage.REMOVED, messages.ready(), used_by=(user,)
     )
     text = comment_text(gone, PLATFORM, private)
     assert "storefront#3" in text.replace("\u200b", "").replace("\\", "")
@@ -319,21 +367,21 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=None),
             True,
-            "Stays until the label is taken off: `preview-keep` is on.",
+            "Stays until the label `preview-keep` is removed.",
         ),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
             True,
-            "Removed 90 d after it was created: `preview-keep` is on.",
+            "Removed 90 d after it was created, even with the label `preview-keep`.",
         ),
     ],
 )
 def test_comment_says_the_expiry_that_applies(lifetime: Lifetime, kept: bool, said: str) -> None:
-    assert reasons.lifespan(lifetime, kept=kept) == said
+    assert messages.lifespan(lifetime, kept=kept) == said
 
 
 def test_comment_of_a_kept_preview_does_not_say_that_inactivity_removes_it() -> None:
     kept = pull_request(1, labels=frozenset({"preview", "Preview-Keep"}))
     status = decide(facts(kept, holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     assert "without activity" not in comment_text(status, PLATFORM, private=True)
-    assert "`preview-keep` is on" in comment_text(status, PLATFORM, private=True)
+    assert "the label `preview-keep`" in comment_text(status, PLATFORM, private=True)

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from builders import ADA, ME, NOW, PLATFORM, labelled, pull_request, row, unlabelled
-from greenroom.core.actions import Tell
-from greenroom.core.activity import expiry, last_activity
-from greenroom.core.model import Activity, Actor, Kind, LabelEvent, Memory
-from greenroom.core.status import Stage
+from builders import ADA, ME, NOW, PLATFORM, labeled, pull_request, spec, unlabeled
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.facts import Activity, Actor, CommentState, Kind, LabelEvent
+from greenroom.core.model.status import Stage
+from greenroom.core.policy.expiry import expiry, last_activity
 from machine import settled
 
 BOT = Actor("stale[bot]", Kind.BOT)
@@ -23,17 +23,17 @@ LATER = NOW - timedelta(hours=1)
 @pytest.mark.parametrize(
     ("event", "counts"),
     [
-        (labelled(LATER, ADA), True),
-        (labelled(LATER, BOT), False),
-        (labelled(LATER, GHOST), False),
-        (labelled(LATER, ADA, "bug"), False),
-        (unlabelled(LATER, ADA), False),
+        (labeled(LATER, ADA), True),
+        (labeled(LATER, BOT), False),
+        (labeled(LATER, GHOST), False),
+        (labeled(LATER, ADA, "bug"), False),
+        (unlabeled(LATER, ADA), False),
     ],
     ids=["a person adds the label", "a bot", "a deleted account", "another label", "a person removes it"],
 )
 def test_only_a_person_who_adds_the_preview_label_counts_as_active(event: LabelEvent, counts: bool) -> None:
-    found = pull_request(1, label_events=(labelled(STARTED), event))
-    active = last_activity(found, row(1, created=STARTED, head_since=STARTED), ME)
+    found = pull_request(1, label_events=(labeled(STARTED), event))
+    active = last_activity(found, spec(1, created=STARTED, head_since=STARTED), ME)
     assert active == (LATER if counts else STARTED)
 
 
@@ -41,8 +41,8 @@ def test_only_a_person_who_adds_the_preview_label_counts_as_active(event: LabelE
     ("actor", "counts"), [(ADA, True), (BOT, False), (GHOST, False), (Actor(ME), False)], ids=lambda each: str(each)
 )
 def test_only_what_people_do_counts_as_activity(actor: Actor, counts: bool) -> None:
-    found = pull_request(1, label_events=(labelled(STARTED),), activities=(Activity("commented", actor, LATER),))
-    active = last_activity(found, row(1, created=STARTED, head_since=STARTED), ME)
+    found = pull_request(1, label_events=(labeled(STARTED),), activities=(Activity("commented", actor, LATER),))
+    active = last_activity(found, spec(1, created=STARTED, head_since=STARTED), ME)
     assert active == (LATER if counts else STARTED)
 
 
@@ -50,7 +50,7 @@ def test_the_keep_label_prevents_expiry_by_inactivity() -> None:
     made = settled(1)
     old = made.pull_requests[1]
     made.pull_requests[1] = replace(old, labels=old.labels | {PLATFORM.lifetime.keep_label})
-    assert [type(a) for a in made.settle()] == [Tell], "the comment says that the label keeps it"
+    assert [type(a) for a in made.settle()] == [UpdateComment], "the comment says that the label keeps it"
     for _ in range(10):
         made.pass_time(timedelta(days=1))
         assert made.settle() == []
@@ -60,8 +60,8 @@ def test_the_keep_label_prevents_expiry_by_inactivity() -> None:
 def test_the_keep_label_does_not_prevent_expiry_by_age() -> None:
     kept = pull_request(1, labels=frozenset({"preview", PLATFORM.lifetime.keep_label}))
     life = replace(PLATFORM.lifetime, max_age=timedelta(days=5))
-    found = expiry(kept, row(1), life, Memory(), ME, NOW)
-    assert (found.at, found.why) == (row(1).created + timedelta(days=5), "age")
+    found = expiry(kept, spec(1), life, CommentState(), ME, NOW)
+    assert (found.at, found.why) == (spec(1).times.created + timedelta(days=5), "age")
 
 
 def test_a_warning_that_a_hold_hid_is_given_again_a_day_before() -> None:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request
-from greenroom.core.decision import decide
-from greenroom.core.graph import graph
-from greenroom.core.links import SAME
-from greenroom.core.model import Running
-from greenroom.core.status import Stage, Status, Used, User
-from greenroom.web.dashboard.drawing import drawn
+from greenroom.core.linking.graph import graph
+from greenroom.core.linking.links import SAME
+from greenroom.core.model.facts import Running
+from greenroom.core.model.status import Stage, Status, Used, User
+from greenroom.core.planning.decision import decide
+from greenroom.web.dashboard.graph_layout import drawn
 
 READY = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
 NAMES = st.sampled_from(["a#1", "a#2", "b#1", "c#7"])
@@ -52,10 +52,10 @@ def test_every_link_is_an_edge_once_whatever_the_order(statuses: list[Status], r
 
 def test_a_link_leads_to_the_preview_that_answers_and_says_which_commit_runs_in_it() -> None:
     pay = Running("pay", "http://pay", "c" * 40, "", True)
-    user = replace(READY, name="a#2", links=(Used("web", "pay", "pay#1", "ada chose it", "http://pay"),))
+    user = replace(READY, name="a#2", links=(Used("web", "pay", "shop#1", "ada chose it", "http://pay"),))
     answering = replace(READY, name="shop#1", services=(*READY.services, pay))
     [edge] = graph([user, answering]).edges
-    assert (edge.name, edge.preview, edge.version) == ("pay#1", "shop#1", "c" * 40)
+    assert (edge.name, edge.preview, edge.version) == ("shop#1", "shop#1", "c" * 40)
     assert [n.href for n in drawn((edge,)).right] == ["/previews/shop/1"], "the page has the name of the repository"
     [gone] = graph([user]).edges
     assert (gone.preview, gone.version, drawn((gone,)).right[0].href) == ("", "", "")

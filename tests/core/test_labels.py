@@ -10,15 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ADA, ME, NOW, PLATFORM, REPOSITORY, confirmation, facts, identity, observed, pull_request, row
-from greenroom.core import labels, questions
-from greenroom.core.actions import Change, TakeLabelOff
-from greenroom.core.activity import expiry, last_activity
-from greenroom.core.catalogue import Lifetime, Platform, Policy
-from greenroom.core.decision import Decision, decide
-from greenroom.core.model import Activity, Actor, Block, Facts, Kind, LabelEvent, Memory, PullRequest
-from greenroom.core.status import Stage
-from greenroom.core.verdicts import Go
+from builders import (
+    ADA,
+    ME,
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    changed,
+    confirmation,
+    facts,
+    identity,
+    observed,
+    pull_request,
+    spec,
+)
+from greenroom.core.model.actions import Change, RemoveLabel
+from greenroom.core.model.catalog import Lifetime, Platform, Policy
+from greenroom.core.model.facts import Activity, Actor, CommentState, Facts, Kind, LabelEvent, PullRequest, SignedState
+from greenroom.core.model.status import Stage
+from greenroom.core.model.verdicts import Go
+from greenroom.core.planning import required_reads
+from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.policy import labels
+from greenroom.core.policy.expiry import expiry, last_activity
 from machine import Machine
 
 LIFETIME = Lifetime(timedelta(days=2), timedelta(days=1), timedelta(days=30))
@@ -45,20 +59,20 @@ def test_a_pull_request_labeled_in_capitals_gets_a_preview() -> None:
 
 
 def test_the_keep_label_in_capitals_keeps_the_preview() -> None:
-    old = replace(row(1), created=NOW - timedelta(days=9), head_since=NOW - timedelta(days=9))
+    old = changed(spec(1), created=NOW - timedelta(days=9), head_since=NOW - timedelta(days=9))
     quiet = pull_request(1, labels=frozenset({"preview", "Preview-Keep"}), label_events=())
-    assert expiry(quiet, old, replace(LIFETIME, max_age=None), Memory(), ME, NOW).at is None
+    assert expiry(quiet, old, replace(LIFETIME, max_age=None), CommentState(), ME, NOW).at is None
 
 
 def test_the_sleep_label_in_capitals_puts_the_preview_to_sleep() -> None:
     made = Machine({1: pull_request(1, labels=frozenset({"preview", "PREVIEW-SLEEP"}))}, platform=ON)
     made.settle()
-    assert made.holds.sets[7].rows[1].asleep
+    assert made.holds.sets[7].specs[1].asleep
 
 
 def test_a_label_put_on_in_capitals_is_activity() -> None:
     event = LabelEvent("Preview", True, ADA, NOW)
-    assert last_activity(pull_request(1, label_events=(event,)), row(1), ME) == NOW
+    assert last_activity(pull_request(1, label_events=(event,)), spec(1), ME) == NOW
 
 
 def test_a_label_taken_off_in_capitals_removes_the_preview() -> None:
@@ -90,9 +104,9 @@ def test_another_case_of_the_label_in_the_configuration_holds_nothing(configured
 def test_all_reads_are_made_for_a_label_in_capitals() -> None:
     event = LabelEvent("Preview", True, ADA, NOW)
     found = facts(pull_request(1, labels=frozenset({"Preview"}), label_events=(event,)), holds=observed(1))
-    assert questions.askers(found, ON, REPOSITORY) == ("ada",)
-    assert questions.references(found, ON, REPOSITORY)
-    assert questions.numbers(found, ON) == ()
+    assert required_reads.askers(found, ON, REPOSITORY) == ("ada",)
+    assert required_reads.references(found, ON, REPOSITORY)
+    assert required_reads.numbers(found, ON) == ()
 
 
 def test_an_expired_label_is_taken_off_as_github_spells_it() -> None:
@@ -102,7 +116,7 @@ def test_an_expired_label_is_taken_off_as_github_spells_it() -> None:
     made.pass_time(timedelta(days=3))
     made.settle()
     made.pass_time(timedelta(days=2))
-    assert [a.label for a in made.settle() if isinstance(a, TakeLabelOff)] == ["PreView"]
+    assert [a.label for a in made.settle() if isinstance(a, RemoveLabel)] == ["PreView"]
 
 
 def test_bot_logins_are_case_insensitive() -> None:
@@ -155,19 +169,23 @@ def respelled(found: PullRequest, spelled: dict[str, str]) -> PullRequest:
 
 def world(found: list[PullRequest], leaves_out: set[int], warned: bool) -> Facts:
     """Facts in which previews 1 and 2 run; some pull requests are missing in the list and answer by number only."""
-    memory = Memory(NOW - timedelta(days=1, minutes=5), NOW - timedelta(minutes=2), "inactive") if warned else Memory()
+    memory = (
+        CommentState(NOW - timedelta(days=1, minutes=5), NOW - timedelta(minutes=2), "inactive")
+        if warned
+        else CommentState()
+    )
     listed = [p for p in found if p.identity.number not in leaves_out]
     return facts(
         *listed,
         holds=observed(1, 2),
         confirmed={p.identity.number: confirmation(p) for p in found},
-        blocks={p.identity.number: Block(1, memory) for p in found},
+        blocks={p.identity.number: SignedState(1, memory) for p in found},
     )
 
 
 def canonical(decision: Decision) -> tuple[Any, ...]:
     """What was decided, without the pull requests themselves and the spelling by which a label is taken off."""
-    actions = [replace(a, label=a.label.lower()) if isinstance(a, TakeLabelOff) else a for a in decision.actions]
+    actions = [replace(a, label=a.label.lower()) if isinstance(a, RemoveLabel) else a for a in decision.actions]
     plan = decision.plan
     return decision.desired.verdicts, decision.desired.expiries, actions, plan.holds, plan.memories, decision.statuses
 

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, preview, pull_request, row
-from greenroom.core import rowsets
-from greenroom.core.actions import Change, Conclude, Withdraw
-from greenroom.core.catalogue import Platform
-from greenroom.core.decision import decide
-from greenroom.core.model import Cause, Identity, Ledger, Observed, Release, RowSet, State, Withdrawal
-from greenroom.core.status import Stage
+from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, preview, pull_request, spec
+from greenroom.core.model.actions import Change, VerifyRemoval, Withdraw
+from greenroom.core.model.catalog import Platform
+from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Release, State, Withdrawal
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage
+from greenroom.core.planning import preview_sets
+from greenroom.core.planning.decision import decide
 from machine import Machine, settled
 
 OTHER = REPOSITORY_ID + 1
@@ -32,9 +33,11 @@ def unlabel_all(made: Machine) -> None:
 
 def beside(made: Machine, count: int) -> None:
     """Serve this many previews of another repository on the same engine."""
-    rows = RowSet(OTHER, "web", 1, {n: row(n, repository_id=OTHER, repository="web") for n in range(1, count + 1)})
-    previews = {Identity(OTHER, n): replace(preview(n), identity=Identity(OTHER, n)) for n in rows.rows}
-    made.holds = Observed({**made.holds.previews, **previews}, {**made.holds.sets, OTHER: rows})
+    preview_set = PreviewSet(
+        OTHER, "web", 1, {n: spec(n, repository_id=OTHER, repository="web") for n in range(1, count + 1)}
+    )
+    previews = {Identity(OTHER, n): replace(preview(n), identity=Identity(OTHER, n)) for n in preview_set.specs}
+    made.holds = EngineState({**made.holds.previews, **previews}, {**made.holds.sets, OTHER: preview_set})
 
 
 @pytest.mark.parametrize(("minutes", "left"), [(59, 3), (61, 0)])
@@ -77,11 +80,11 @@ def test_a_released_restart_applies_to_that_configuration_only() -> None:
     made = settled(10)
     made.platform = colored("green")
     made.settle()
-    waiting = next(n for n, r in made.holds.sets[REPOSITORY_ID].rows.items() if not r.services[0].env)
+    waiting = next(n for n, r in made.holds.sets[REPOSITORY_ID].specs.items() if not r.services[0].env)
     made.release(waiting)
     made.platform = colored("blue")
     made.settle()
-    assert made.holds.sets[REPOSITORY_ID].rows[waiting].services[0].env == ()
+    assert made.holds.sets[REPOSITORY_ID].specs[waiting].services[0].env == ()
     assert made.decision().statuses[identity(waiting)].hold
 
 
@@ -107,7 +110,7 @@ def test_a_release_that_could_not_be_used_ends_after_seven_days(days: int, livin
 @pytest.mark.parametrize(("age", "kept"), [(timedelta(days=6, hours=23), True), (timedelta(days=7, hours=1), False)])
 def test_releases_are_kept_for_seven_days(age: timedelta, kept: bool) -> None:
     ledger = Ledger(releases=(Release(identity(), "hold", "grace", NOW - age),))
-    assert bool(rowsets.pruned(ledger, NOW).releases) is kept
+    assert bool(preview_sets.pruned(ledger, NOW).releases) is kept
 
 
 @pytest.mark.parametrize("age", [timedelta(hours=3), timedelta(days=30)])
@@ -118,7 +121,7 @@ def test_a_removal_that_takes_longer_than_an_hour_keeps_its_cause_and_its_receip
     made.pass_time(age)
     made.pull_requests[2] = pull_request(2)
     made.apply(made.decision())  # the ledger is written, and pruned, while the removal goes on
-    [said] = [a.reason.text for a in made.settle() if isinstance(a, Conclude)]
+    [said] = [a.reason.text for a in made.settle() if isinstance(a, VerifyRemoval)]
     assert "ada" in said
 
 
@@ -126,11 +129,11 @@ def spent(cause: Cause, at: datetime) -> Ledger:
     return Ledger(withdrawals=tuple(Withdrawal(identity(n), cause, at, told=True) for n in (7, 8, 9)))
 
 
-@pytest.mark.parametrize("cause", [c for c in Cause if c is not Cause.UNLABELLED])
+@pytest.mark.parametrize("cause", [c for c in Cause if c is not Cause.UNLABELED])
 def test_each_cause_of_removal_has_a_limit_of_its_own(cause: Cause) -> None:
     made = settled(1)
-    rows = replace(made.holds.sets[REPOSITORY_ID], ledger=spent(cause, NOW))
-    made.holds = replace(made.holds, sets={REPOSITORY_ID: rows})
+    preview_set = replace(made.holds.sets[REPOSITORY_ID], ledger=spent(cause, NOW))
+    made.holds = replace(made.holds, sets={REPOSITORY_ID: preview_set})
     made.unlabel(1, ADA)
     assert [a for a in made.decision().actions if isinstance(a, Withdraw)]
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, labelled, observed, preview, pull_request, row
-from greenroom.core.decision import decide, row_set
-from greenroom.core.desired import former, left, left_rows
-from greenroom.core.model import Cause, Identity, Ledger, Observed, RowSet, Withdrawal
-from greenroom.core.status import Stage
+from builders import NOW, PLATFORM, REPOSITORY, changed, facts, identity, labeled, observed, preview, pull_request, spec
+from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage
+from greenroom.core.planning.decision import decide, set_of_repository
+from greenroom.core.planning.desired import former, left, left_set
 
 EMPTY_LEDGER = Ledger()
 EMPTY = replace(PLATFORM, repositories=())
 
 
-def of(repository_id: int, *numbers: int, generation: int = 5, ledger: Ledger = EMPTY_LEDGER) -> Observed:
-    rows = {n: replace(row(n), repository_id=repository_id) for n in numbers}
-    previews = {Identity(repository_id, n): preview(n, of=r) for n, r in rows.items()}
-    return Observed(previews, {repository_id: RowSet(repository_id, "shop", generation, rows, ledger)})
+def of(repository_id: int, *numbers: int, generation: int = 5, ledger: Ledger = EMPTY_LEDGER) -> EngineState:
+    specs = {n: changed(spec(n), repository_id=repository_id) for n in numbers}
+    previews = {Identity(repository_id, n): preview(n, of=r) for n, r in specs.items()}
+    return EngineState(previews, {repository_id: PreviewSet(repository_id, "shop", generation, specs, ledger)})
 
 
-def both(*parts: Observed) -> Observed:
-    return Observed(
+def both(*parts: EngineState) -> EngineState:
+    return EngineState(
         {i: p for part in parts for i, p in part.previews.items()},
         {i: s for part in parts for i, s in part.sets.items()},
     )
@@ -38,16 +39,16 @@ def test_two_repositories_that_left_under_one_name_get_different_names() -> None
     holds = both(of(3, 1), of(7, 1))
     names = [r.name for r in left(holds, EMPTY, {})]
     assert names == ["shop@3", "shop@7"]
-    assert [rows.repository_id for n in names if (rows := left_rows(holds, n))] == [3, 7]
+    assert [preview_set.repository_id for n in names if (preview_set := left_set(holds, n))] == [3, 7]
     assert [r.name for r in left(of(3, 1), EMPTY, {})] == ["shop"]
-    assert left_rows(of(3, 1), "shop") is not None
-    assert left_rows(of(3, 1), "web") is None
+    assert left_set(of(3, 1), "shop") is not None
+    assert left_set(of(3, 1), "web") is None
 
 
 def test_new_repository_waits_for_every_trace_of_the_former_one() -> None:
     going = Ledger((Withdrawal(Identity(3, 9), Cause.RELEASED, NOW),))
     for holds in (of(3, 9), of(3, ledger=going)):
-        found = facts(pull_request(1, label_events=(labelled(),)), holds=holds)
+        found = facts(pull_request(1, label_events=(labeled(),)), holds=holds)
         status = decide(found, PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
         assert (status.stage, status.reason.code) == (Stage.BLOCKED, "name-in-use")
         assert "`greenroom release shop@3#9`" in status.reason.fix
@@ -55,8 +56,8 @@ def test_new_repository_waits_for_every_trace_of_the_former_one() -> None:
 
 
 def test_new_repository_goes_on_from_the_generation_of_the_former_one() -> None:
-    assert row_set(facts(holds=of(3, generation=12)), REPOSITORY).generation == 12
-    assert row_set(facts(holds=observed(1)), REPOSITORY).generation == 1
+    assert set_of_repository(facts(holds=of(3, generation=12)), REPOSITORY).generation == 12
+    assert set_of_repository(facts(holds=observed(1)), REPOSITORY).generation == 1
 
 
 def test_preview_that_runs_is_not_blocked_by_a_former_repository() -> None:

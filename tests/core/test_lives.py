@@ -1,4 +1,4 @@
-"""What changes a row without a push: lives of data, tries after a refusal."""
+"""What changes a spec without a push: lives of data, tries after a refusal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, preview, row
-from greenroom.core.lives import Data, data, nonce, try_again_in
-from greenroom.core.model import Life
+from builders import NOW, preview, spec
+from greenroom.core.model.facts import Life
+from greenroom.core.model.spec import Data
+from greenroom.core.planning.data_generation import data, retries, try_again_in
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -17,19 +18,19 @@ LATER = NOW + timedelta(minutes=5)
 @pytest.mark.parametrize(
     ("known", "seen", "expected"),
     [
-        ((), (), Data(1, ())),
-        ((), (Life("db", "a"),), Data(1, (("db", "a"),))),
-        ((), (Life("db", "a", overtaken=True),), Data(2, (("db", "a"),), LATER)),
-        ((("db", "a"),), (Life("db", "a"),), Data(1, (("db", "a"),))),
-        ((("db", "a"),), (Life("db", "a", overtaken=True),), Data(1, (("db", "a"),))),
-        ((("db", "a"),), (Life("db", "b"),), Data(2, (("db", "b"),), LATER)),
-        ((("db", "a"),), (), Data(1, (("db", "a"),))),
+        ({}, (), Data(1)),
+        ({}, (Life("db", "a"),), Data(1, {"db": "a"})),
+        ({}, (Life("db", "a", overtaken=True),), Data(2, {"db": "a"}, LATER)),
+        ({"db": "a"}, (Life("db", "a"),), Data(1, {"db": "a"})),
+        ({"db": "a"}, (Life("db", "a", overtaken=True),), Data(1, {"db": "a"})),
+        ({"db": "a"}, (Life("db", "b"),), Data(2, {"db": "b"}, LATER)),
+        ({"db": "a"}, (), Data(1, {"db": "a"})),
         (
-            (("db", "a"), ("other", "x")),
+            {"db": "a", "other": "x"},
             (Life("db", "b"), Life("other", "y")),
-            Data(2, (("db", "b"), ("other", "y")), LATER),
+            Data(2, {"db": "b", "other": "y"}, LATER),
         ),
-        ((("db", "a"),), (Life("db", "a"), Life("other", "y")), Data(1, (("db", "a"), ("other", "y")))),
+        ({"db": "a"}, (Life("db", "a"), Life("other", "y")), Data(1, {"db": "a", "other": "y"})),
     ],
     ids=[
         "nothing yet",
@@ -39,12 +40,12 @@ LATER = NOW + timedelta(minutes=5)
         "the same, whatever started when",
         "another container",
         "away for a moment",
-        "two at once are one incarnation",
+        "two at once are one data generation",
         "a second need joins",
     ],
 )
-def test_a_data_life(known: tuple[tuple[str, str], ...], seen: tuple[Life, ...], expected: Data) -> None:
-    assert data(row(1, lives=known), replace(preview(1), lives=seen), LATER) == expected
+def test_a_data_life(known: dict[str, str], seen: tuple[Life, ...], expected: Data) -> None:
+    assert data(spec(1, holders=known), replace(preview(1), lives=seen), LATER) == expected
 
 
 def test_a_preview_without_a_row_begins_with_its_first_life() -> None:
@@ -54,19 +55,19 @@ def test_a_preview_without_a_row_begins_with_its_first_life() -> None:
 def test_a_refused_row_is_tried_again_less_and_less_often_and_a_push_begins_anew() -> None:
     waits = []
     for tries in range(8):
-        served = row(1, nonce=tries)
+        served = spec(1, retry=tries)
         refused = replace(preview(1, served), refused_for=timedelta(0))
         found = try_again_in(served, refused)
         assert found is not None
         waits.append(found.total_seconds())
-        assert nonce(served, refused, same_head=True) == tries
-        assert nonce(served, replace(refused, refused_for=found), same_head=True) == tries + 1
-        assert nonce(served, refused, same_head=False) == 0
+        assert retries(served, refused, same_head=True) == tries
+        assert retries(served, replace(refused, refused_for=found), same_head=True) == tries + 1
+        assert retries(served, refused, same_head=False) == 0
     assert waits == [5, 10, 30, 60, 120, 300, 300, 300]
 
 
 def test_what_argo_cd_has_not_taken_over_yet_is_not_tried_again() -> None:
-    served = row(1, nonce=1)
-    older = replace(preview(1, row(1)), refused_for=timedelta(hours=1))
+    served = spec(1, retry=1)
+    older = replace(preview(1, spec(1)), refused_for=timedelta(hours=1))
     assert try_again_in(served, older) is None
     assert try_again_in(served, None) is None

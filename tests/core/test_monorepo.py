@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from builders import SERVICE, digest, pull_request, row, sha
-from greenroom.core.catalogue import Repository
-from greenroom.core.images import Versions, references, touched, versions
-from greenroom.core.model import Missing, Present
-from greenroom.core.rows import Version
-from greenroom.core.status import Stage
-from greenroom.core.verdicts import Stay
+from builders import SERVICE, digest, pull_request, sha, spec
+from greenroom.core.model.catalog import Repository
+from greenroom.core.model.facts import Missing, Present
+from greenroom.core.model.spec import Version
+from greenroom.core.model.status import Stage
+from greenroom.core.model.verdicts import Stay
+from greenroom.core.policy.images import Versions, references, touched, versions
 
 WEB = replace(SERVICE, name="web", paths=("apps/web", "shared/*.json"))
 API = replace(SERVICE, name="api", paths=("apps/api/",), image=replace(SERVICE.image, repository="registry.test/api"))
@@ -56,7 +56,7 @@ def test_the_base_branch_moves_on_and_the_preview_does_not_until_the_next_push()
     pull = pull_request(1, base_sha=sha(1, 78), changed=frozenset({"apps/web/page.py"}))
     web = WEB.image.reference(pull.head_sha, 1)
     old = Version("api", BASE, API.image.reference(BASE, 1), digest("a"))
-    held = row(1, versions=(Version("web", pull.head_sha, web, digest("w")), old), services=REPOSITORY.services)
+    held = spec(1, versions=(Version("web", pull.head_sha, web, digest("w")), old), services=REPOSITORY.services)
     found = versions(REPOSITORY, pull, {web: Present(digest("w"))}, held)
     assert isinstance(found, Versions)
     assert found.versions[1] == old
@@ -73,7 +73,7 @@ def test_changed_paths_in_the_configuration_apply_at_once_to_the_same_head() -> 
     images = {web: Present(digest("w")), api: Present(digest("a"))}
     found = versions(REPOSITORY, pull, images, None)
     assert isinstance(found, Versions)
-    held = row(1, versions=found.versions, services=REPOSITORY.services)
+    held = spec(1, versions=found.versions, services=REPOSITORY.services)
     wider = replace(REPOSITORY, services=(WEB, replace(API, paths=("apps/api", "apps/web"))))
     assert references(wider, pull, held) == (web, API.image.reference(pull.head_sha, 1))
     waiting = versions(wider, pull, {**images, API.image.reference(pull.head_sha, 1): Missing()}, held)

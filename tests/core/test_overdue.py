@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from builders import ADA, NOW, PLATFORM, facts, observed, pull_request, row
-from greenroom.core.actions import TakeLabelOff, Withdraw
-from greenroom.core.activity import overdue
-from greenroom.core.catalogue import Lifetime
-from greenroom.core.decision import decide
-from greenroom.core.model import Activity
-from greenroom.core.status import Status
+from builders import ADA, NOW, PLATFORM, changed, facts, observed, pull_request, spec
+from greenroom.core.model.actions import RemoveLabel, Withdraw
+from greenroom.core.model.catalog import Lifetime
+from greenroom.core.model.facts import Activity
+from greenroom.core.model.status import Status
+from greenroom.core.planning.decision import decide
+from greenroom.core.policy.expiry import overdue
 from machine import Machine
 
 DAY = timedelta(days=1)
@@ -41,7 +41,7 @@ def test_a_held_preview_does_not_expire() -> None:
     made = after_a_rename(AGED, 200)
     assert made.living == {1}
     assert held(made).hold
-    assert not [a for a in made.decision().actions if isinstance(a, TakeLabelOff | Withdraw)]
+    assert not [a for a in made.decision().actions if isinstance(a, RemoveLabel | Withdraw)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_preview_of_a_repository_that_left_the_catalog_is_overdue_by_its_age()
     found = facts(holds=observed(1))
     late = decide(found, platform, PLATFORM.repositories[0], NOW + 31 * DAY)
     [status] = late.statuses.values()
-    assert (status.reason.code, status.overdue) == ("not-in-catalogue", True)
+    assert (status.reason.code, status.overdue) == ("not-in-catalog", True)
 
 
 def test_a_preview_that_is_not_held_is_never_overdue() -> None:
@@ -76,6 +76,6 @@ def test_a_person_who_works_on_it_moves_the_time_on() -> None:
 
 
 def test_the_rule_says_so_of_age_alone_where_activity_is_not_known() -> None:
-    old = replace(row(1), created=NOW - 40 * DAY)
+    old = changed(spec(1), created=NOW - 40 * DAY)
     assert overdue(old, AGED.lifetime, None, NOW)
     assert not overdue(old, QUIET.lifetime, None, NOW)

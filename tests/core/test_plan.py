@@ -9,13 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, labelled, pull_request, sha
-from greenroom.core import breaker
-from greenroom.core.actions import Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
-from greenroom.core.catalogue import Limits, Need, Platform, Service, Storage
-from greenroom.core.decision import decide
-from greenroom.core.model import Activity, Cause, Identity, Ledger, RowSet, State, Withdrawal
-from greenroom.core.status import Stage
+from builders import (
+    ADA,
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    REPOSITORY_ID,
+    SERVICE,
+    digest,
+    identity,
+    labeled,
+    pull_request,
+    sha,
+)
+from greenroom.core.model.actions import Change, Remove, RemoveLabel, Start, UpdateComment, VerifyRemoval, Withdraw
+from greenroom.core.model.catalog import Limits, Need, Platform, Service, Storage
+from greenroom.core.model.facts import Activity, Cause, Ledger, Present, PreviewSet, State, Withdrawal
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage
+from greenroom.core.planning.decision import decide
+from greenroom.core.policy import breaker
 from machine import Machine
 
 
@@ -30,20 +43,20 @@ def test_a_preview_starts_and_goes_in_steps() -> None:
     assert next(type(a) for a in made.settle()) is Start
     made.unlabel(1, ADA)
     kinds = [type(a).__name__ for a in made.settle()]
-    assert [k for k in kinds if k != "Tell"] == ["Withdraw", "Remove", "Conclude"]
+    assert [k for k in kinds if k != "UpdateComment"] == ["Withdraw", "Remove", "VerifyRemoval"]
     assert made.living == set()
 
 
-def test_unlabelled_and_labelled_again_between_the_steps_keeps_the_preview() -> None:
+def test_unlabeled_and_labeled_again_between_the_steps_keeps_the_preview() -> None:
     made = machine(1)
     before = made.pull_requests[1]
     made.unlabel(1, ADA)
     made.apply(made.decision())
-    assert made.holds.sets[7].rows == {}
+    assert made.holds.sets[7].specs == {}
     made.pull_requests[1] = before
     made.settle()
     assert made.living == {1}
-    assert 1 in made.holds.sets[7].rows
+    assert 1 in made.holds.sets[7].specs
 
 
 @pytest.mark.parametrize(("count", "gone"), [(3, 3), (6, 3), (15, 3), (20, 4), (40, 8)])
@@ -108,11 +121,11 @@ RENAMED = {
 @pytest.mark.parametrize("platform", RENAMED.values(), ids=RENAMED)
 def test_a_configuration_change_never_removes_or_renames_by_itself(platform: Platform) -> None:
     made = machine(2)
-    names = {n: r.naming for n, r in made.holds.sets[7].rows.items()}
+    names = {n: r.names for n, r in made.holds.sets[7].specs.items()}
     made.platform = platform
     done = made.settle()
     assert not [a for a in done if isinstance(a, Withdraw | Remove | Change)]
-    assert {n: r.naming for n, r in made.holds.sets[7].rows.items()} == names
+    assert {n: r.names for n, r in made.holds.sets[7].specs.items()} == names
     assert all(s.hold and "greenroom release" in s.reason.fix for s in made.decision().statuses.values())
     made.platform = PLATFORM
     made.settle()
@@ -124,9 +137,9 @@ def test_a_push_while_names_are_held_still_arrives() -> None:
     made.platform = RENAMED["domain"]
     made.pull_requests[1] = replace(made.pull_requests[1], head_sha="b" * 40)
     made.settle()
-    row = made.holds.sets[7].rows[1]
-    assert row.head_sha == "b" * 40
-    assert row.naming.hosts[0][1].endswith("preview.example.com")
+    spec = made.holds.sets[7].specs[1]
+    assert spec.build.head_sha == "b" * 40
+    assert spec.names.hosts["shop"].endswith("preview.example.com")
 
 
 def test_a_released_rename_goes_through() -> None:
@@ -135,7 +148,7 @@ def test_a_released_rename_goes_through() -> None:
     made.settle()
     made.release(1)
     made.settle()
-    assert made.holds.sets[7].rows[1].naming.hosts[0][1].endswith("other.example.com")
+    assert made.holds.sets[7].specs[1].names.hosts["shop"].endswith("other.example.com")
 
 
 @pytest.mark.parametrize(("count", "restarted"), [(3, 3), (20, 3), (50, 5)])
@@ -175,11 +188,11 @@ def test_inactivity_warns_then_decides_then_takes_the_label_off() -> None:
     assert made.living == {1}
     made.pass_time(timedelta(days=1))
     done = made.settle()
-    assert [type(a).__name__ for a in done if type(a).__name__ != "Tell"] == [
-        "TakeLabelOff",
+    assert [type(a).__name__ for a in done if type(a).__name__ != "UpdateComment"] == [
+        "RemoveLabel",
         "Withdraw",
         "Remove",
-        "Conclude",
+        "VerifyRemoval",
     ]
 
 
@@ -191,8 +204,8 @@ def test_an_old_preview_that_people_work_on_goes_for_its_age_and_says_so() -> No
         made.pass_time(timedelta(hours=12))
         made.pull_requests[1] = replace(made.pull_requests[1], activities=(Activity("commented", ADA, made.now),))
         done += made.settle()
-    [said] = [a.reason.text for a in done if isinstance(a, Conclude)]
-    assert said == "The preview expired: it reached its greatest age."
+    [said] = [a.reason.text for a in done if isinstance(a, VerifyRemoval)]
+    assert said == "The preview expired because it reached its maximum age."
 
 
 def test_a_lost_block_postpones_an_expiry() -> None:
@@ -202,7 +215,7 @@ def test_a_lost_block_postpones_an_expiry() -> None:
     made.pull_requests[1] = replace(made.pull_requests[1], comment=None)
     made.pass_time(timedelta(days=1))
     done = made.settle()
-    assert not [a for a in done if isinstance(a, TakeLabelOff)]
+    assert not [a for a in done if isinstance(a, RemoveLabel)]
     [status] = made.decision().statuses.values()
     assert status.stage is Stage.EXPIRING
 
@@ -228,20 +241,20 @@ def test_labels_of_what_expired_are_taken_off_at_a_bounded_rate() -> None:
         made.apply(done[-1])
         made.pass_time(timedelta(days=1, minutes=1))
         done.append(made.decision())
-    assert sum(isinstance(a, TakeLabelOff) for a in done[-1].actions) == 3
+    assert sum(isinstance(a, RemoveLabel) for a in done[-1].actions) == 3
 
 
 def test_the_bound_of_all_repositories_holds_in_each() -> None:
     """Three of another repository went within this hour: here none goes without a question."""
     made = machine(3)
-    gone = tuple(Withdrawal(Identity(8, n), Cause.UNLABELLED, made.now, told=True) for n in (1, 2, 3))
-    other = RowSet(8, "web", 1, {}, Ledger(withdrawals=gone))
+    gone = tuple(Withdrawal(Identity(8, n), Cause.UNLABELED, made.now, told=True) for n in (1, 2, 3))
+    other = PreviewSet(8, "web", 1, {}, Ledger(withdrawals=gone))
     made.unlabel(1, ADA)
     facts = replace(made.facts(), observed=replace(made.holds, sets={**made.holds.sets, 8: other}))
     found = decide(facts, made.platform, REPOSITORY, made.now)
     assert not [a for a in found.actions if isinstance(a, Withdraw)]
-    assert "3 go without a question" in found.statuses[identity(1)].reason.text
-    assert "of all repositories" in found.statuses[identity(1)].reason.text
+    assert "at most 3 of them without confirmation" in found.statuses[identity(1)].reason.text
+    assert "across all repositories" in found.statuses[identity(1)].reason.text
 
 
 def test_a_read_that_is_too_old_takes_no_label_off_and_forgets_no_warning() -> None:
@@ -252,14 +265,14 @@ def test_a_read_that_is_too_old_takes_no_label_off_and_forgets_no_warning() -> N
     repository = made.platform.repositories[0]
     for _ in range(2):  # it decides, then it would take the label off
         old = decide(replace(made.facts(), stale=frozenset({1})), made.platform, repository, made.now)
-        assert not [a for a in old.actions if isinstance(a, TakeLabelOff)]
-        assert all(a.memory.warned_at for a in old.actions if isinstance(a, Tell))
+        assert not [a for a in old.actions if isinstance(a, RemoveLabel)]
+        assert all(a.memory.warned_at for a in old.actions if isinstance(a, UpdateComment))
         made.apply(made.decision())
 
 
 def test_the_limit_of_all_repositories_counts_each_preview_once() -> None:
     made = machine(20)
-    assert breaker.removals(made.holds, 20, REPOSITORY_ID, Cause.UNLABELLED, made.now).limits == (4, 4)
+    assert breaker.removals(made.holds, 20, REPOSITORY_ID, Cause.UNLABELED, made.now).limits == (4, 4)
 
 
 def test_a_release_does_not_cover_the_preview_that_comes_after() -> None:
@@ -306,7 +319,7 @@ def test_a_release_of_a_service_that_goes_lets_it_go_once() -> None:
     made = machine(1, two)
 
     def services() -> list[str]:
-        return [s.name for s in made.holds.sets[7].rows[1].services]
+        return [s.name for s in made.holds.sets[7].specs[1].services]
 
     for _ in range(2):  # the same mistake is asked about again
         made.platform = PLATFORM
@@ -327,6 +340,37 @@ def test_a_stale_read_ends_no_release() -> None:
     assert decide(late, made.platform, REPOSITORY, made.now).plan.spent == frozenset()
 
 
+@pytest.mark.parametrize(
+    "services",
+    [
+        (SERVICE, replace(SERVICE, name="api", image=replace(SERVICE.image, repository="registry.example.com/api"))),
+        (replace(SERVICE, image=replace(SERVICE.image, repository="registry.example.com/other")),),
+    ],
+    ids=["new-service", "other-image"],
+)
+def test_new_service_or_image_is_deployed_everywhere_as_after_a_push(services: tuple[Service, ...]) -> None:
+    """docs/configuration.md says that this has no limit."""
+    made = machine(20)
+    made.platform = with_services(*services)
+    pull_requests = made.pull_requests.values()
+    tags = [s.image.reference(p.head_sha, p.identity.number) for s in services for p in pull_requests]
+    exist = replace(made.facts(), images={tag: Present(digest(tag)) for tag in tags})
+    found = decide(exist, made.platform, made.platform.repositories[0], made.now).plan
+    assert len([a for a in found.actions if isinstance(a, Change)]) == 20
+    assert found.holds == {}
+
+
+def test_held_restarts_follow_hour_by_hour() -> None:
+    made = machine(7)
+    made.platform = with_services(replace(SERVICE, env=(("COLOUR", "green"),)))
+    left = []
+    for _ in range(3):
+        made.settle()
+        left.append(len(made.decision().plan.holds))
+        made.pass_time(timedelta(hours=1, seconds=1))
+    assert left == [4, 1, 0]
+
+
 def test_an_address_that_changes_for_all_restarts_only_so_many_in_an_hour() -> None:
     told = replace(SERVICE, address=(("public", "PUBLIC_URL"),))
     made = machine(20, with_services(told))
@@ -336,14 +380,14 @@ def test_an_address_that_changes_for_all_restarts_only_so_many_in_an_hour() -> N
     assert all(a.restart for a in changes)
 
 
-def test_what_was_unlabelled_and_labelled_and_closed_still_counts_for_its_hour() -> None:
+def test_what_was_unlabeled_and_labeled_and_closed_still_counts_for_its_hour() -> None:
     made = machine(10)
     for number in (1, 2, 3):
         made.unlabel(number, ADA)
     made.settle()
     for number in (1, 2, 3):
         old = made.pull_requests[number]
-        events = (*old.label_events, labelled(made.now))
+        events = (*old.label_events, labeled(made.now))
         made.pull_requests[number] = replace(old, labels=frozenset({"preview"}), label_events=events)
     made.settle()
     for number in (1, 2, 3):
@@ -367,50 +411,50 @@ def test_data_that_a_change_of_the_configuration_would_take_waits_for_a_person(a
     made.platform = with_services(replace(SERVICE, needs=after, env=(("COLOUR", "green"),)))
     made.pull_requests[1] = replace(made.pull_requests[1], head_sha=sha(1, 2))
     made.settle()
-    row = made.holds.sets[7].rows[1]
-    assert row.services[0].needs == (DATABASE,)
-    assert row.head_sha == sha(1, 2), "a push still arrives"
+    spec = made.holds.sets[7].specs[1]
+    assert spec.services[0].needs == (DATABASE,)
+    assert spec.build.head_sha == sha(1, 2), "a push still arrives"
     assert "lose the data of shop's db" in made.decision().statuses[identity(1)].reason.text
     made.release(1)
     made.settle()
-    assert made.holds.sets[7].rows[1].services[0].needs == after
+    assert made.holds.sets[7].specs[1].services[0].needs == after
 
 
 def test_a_cache_goes_with_the_configuration() -> None:
     made = machine(1, with_services(replace(SERVICE, needs=(CACHE,))))
     made.platform = PLATFORM
     made.settle()
-    assert made.holds.sets[7].rows[1].services[0].needs == ()
+    assert made.holds.sets[7].specs[1].services[0].needs == ()
 
 
 def test_a_preview_under_another_name_is_another_one_and_the_first_goes_before() -> None:
     made = machine(1)
-    before = made.holds.sets[7].rows[1].naming.name
+    before = made.holds.sets[7].specs[1].names.name
     made.platform = RENAMED["prefix"]
     made.settle()
     made.release(1)
-    kinds = [type(a).__name__ for a in made.settle() if not isinstance(a, Tell)]
+    kinds = [type(a).__name__ for a in made.settle() if not isinstance(a, UpdateComment)]
     assert kinds == ["Withdraw", "Remove", "Start"]
-    assert made.holds.sets[7].rows[1].naming.name != before
+    assert made.holds.sets[7].specs[1].names.name != before
 
 
-def test_what_is_labelled_again_on_its_way_out_keeps_its_name() -> None:
+def test_what_is_labeled_again_on_its_way_out_keeps_its_name() -> None:
     made = machine(1)
-    before, asked = made.holds.sets[7].rows[1].naming, made.pull_requests[1]
+    before, asked = made.holds.sets[7].specs[1].names, made.pull_requests[1]
     made.unlabel(1, ADA)
     made.apply(made.decision())
     made.pull_requests[1], made.platform = asked, RENAMED["prefix"]
     done = made.settle()
     assert not [a for a in done if isinstance(a, Remove)]
-    assert made.holds.sets[7].rows[1].naming == before
+    assert made.holds.sets[7].specs[1].names == before
 
 
 def test_a_public_service_more_is_no_other_name() -> None:
     made = machine(1)
     made.platform = with_services(SERVICE, replace(SERVICE, name="admin"))
     made.settle()
-    row = made.holds.sets[7].rows[1]
-    assert {s for s, _ in row.naming.hosts} == {SERVICE.name, "admin"}
+    spec = made.holds.sets[7].specs[1]
+    assert spec.names.hosts.keys() == {SERVICE.name, "admin"}
 
 
 @pytest.mark.parametrize("platform", [RENAMED["service gone"], RENAMED["domain"]], ids=["service gone", "domain"])
@@ -421,19 +465,19 @@ def test_a_held_preview_falls_asleep_when_a_person_says_so(platform: Platform) -
     old = made.pull_requests[1]
     made.pull_requests[1] = replace(old, labels=old.labels | {"preview-sleep"})
     made.settle()
-    assert made.holds.sets[7].rows[1].asleep
+    assert made.holds.sets[7].specs[1].asleep
 
 
 def test_what_waits_for_its_restart_falls_asleep_when_a_person_says_so() -> None:
     made = machine(20)
     made.platform = with_services(replace(SERVICE, env=(("COLOUR", "green"),)))
     made.settle()
-    waiting = next(n for n, r in made.holds.sets[7].rows.items() if not r.services[0].env)
+    waiting = next(n for n, r in made.holds.sets[7].specs.items() if not r.services[0].env)
     old = made.pull_requests[waiting]
     made.pull_requests[waiting] = replace(old, labels=old.labels | {"preview-sleep"})
     made.settle()
-    row = made.holds.sets[7].rows[waiting]
-    assert (row.asleep, row.services[0].env) == (True, ())
+    spec = made.holds.sets[7].specs[waiting]
+    assert (spec.asleep, spec.services[0].env) == (True, ())
 
 
 def test_ten_closings_in_a_queue_of_45_rewrite_no_comment_of_those_who_wait() -> None:
@@ -443,7 +487,7 @@ def test_ten_closings_in_a_queue_of_45_rewrite_no_comment_of_those_who_wait() ->
     told: list[int] = []
     for number in range(1, 11):
         made.pull_requests[number] = replace(made.pull_requests[number], state=State.CLOSED, closed_at=NOW)
-        told += [a.identity.number for a in made.settle() if isinstance(a, Tell)]
+        told += [a.identity.number for a in made.settle() if isinstance(a, UpdateComment)]
     waiting = {i.number: s for i, s in made.decision().statuses.items() if s.stage is Stage.QUEUED}
     assert sorted(s.position for s in waiting.values()) == list(range(1, 36))
     assert not waiting.keys() & set(told)

@@ -16,27 +16,38 @@ from builders import (
     facts,
     identity,
     observed,
+    permissions,
     preview,
     pull_request,
     sha,
     without_label,
 )
-from greenroom.core import questions
-from greenroom.core.actions import Tell
-from greenroom.core.decision import Decision, decide
-from greenroom.core.model import Actor, Block, Comment, Health, Kind, Memory, Permission, PullRequest, State
-from greenroom.core.rows import Choice
-from greenroom.core.told import comment_text
+from greenroom.core.comment.body import comment_text
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.facts import (
+    Actor,
+    Comment,
+    CommentState,
+    Health,
+    Kind,
+    Permission,
+    PullRequest,
+    SignedState,
+    State,
+)
+from greenroom.core.model.spec import LinkOverride
+from greenroom.core.planning import required_reads
+from greenroom.core.planning.decision import Decision, decide
 
 
 @pytest.mark.parametrize(
     ("changes", "more", "cause"),
     [
         ({"draft": True}, {}, "The pull request is a draft."),
-        ({}, {"permissions": {"ada": Permission.READ}}, "has no write access to this repository."),
-        ({"author": Actor("renovate[bot]", Kind.BOT)}, {}, "is a bot that the configuration does not list."),
-        ({"label_events": ()}, {}, "GitHub does not show who put the label"),
-        ({"head_sha": sha(1, 2)}, {"images": {}}, "The registry was not asked"),
+        ({}, {"permissions": permissions(ada=Permission.READ)}, "does not have write access to this repository."),
+        ({"author": Actor("renovate[bot]", Kind.BOT)}, {}, "is a bot that is not listed in the configuration."),
+        ({"label_events": ()}, {}, "GitHub does not show who added the label"),
+        ({"head_sha": sha(1, 2)}, {"images": {}}, "The registry has not been queried"),
     ],
     ids=["draft again", "labeler lost write access", "bot", "no event", "registry does not answer"],
 )
@@ -58,7 +69,7 @@ def test_a_preview_that_does_not_run_is_not_reported_as_running() -> None:
     status = decide(facts(pull_request(1, draft=True), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     said = comment_text(status, PLATFORM, private=True)
     assert "keeps running" not in said
-    assert "The preview stays as it is. New commits are not deployed." in said
+    assert "The preview does not change. New commits are not deployed." in said
 
 
 def test_a_held_preview_says_that_new_commits_wait() -> None:
@@ -88,7 +99,9 @@ def said(decision: Decision) -> str:
     return told.replace("\u200b", "")
 
 
-QUEUED = Comment(5, "<!-- greenroom:1 -->\n### Preview queued\n\nIt starts by itself when another preview goes.")
+QUEUED = Comment(
+    5, "<!-- greenroom:1 -->\n### Preview queued\n\nIt starts automatically when another preview is removed."
+)
 CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
 
 
@@ -102,7 +115,7 @@ CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
 def test_the_comment_on_a_pull_request_closed_before_its_preview_started_says_so(state: State, sentence: str) -> None:
     text = said(without_start(replace(CLOSED, state=state)))
     assert text.startswith(f"### No preview\n\n{sentence}")
-    assert "starts by itself" not in text
+    assert "starts automatically" not in text
 
 
 def test_a_comment_that_says_so_already_is_not_written_again() -> None:
@@ -129,13 +142,13 @@ def test_doubt_reports_no_pull_request_as_closed(more: dict[str, Any]) -> None:
 
 def test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number() -> None:
     found = facts(pull_request(2), promised=frozenset({1, 2}))
-    assert questions.numbers(found, PLATFORM) == (1,)
+    assert required_reads.numbers(found, PLATFORM) == (1,)
 
 
 def test_choices_survive_when_a_pull_request_closes_before_its_preview_starts() -> None:
-    memory = Memory(choices=(Choice("payments", "17", "ada", 5),), heard=5)
-    decision = without_start(CLOSED, blocks={1: Block(3, memory)})
-    assert [a.memory for a in decision.actions if isinstance(a, Tell)] == [memory]
+    memory = CommentState(choices=(LinkOverride("payments", "17", "ada", 5),), heard=5)
+    decision = without_start(CLOSED, blocks={1: SignedState(3, memory)})
+    assert [a.memory for a in decision.actions if isinstance(a, UpdateComment)] == [memory]
 
 
 @pytest.mark.parametrize("body", ["hello", "### Preview waiting\n\nSoon!", QUEUED.body])
@@ -147,6 +160,6 @@ def test_a_comment_that_was_edited_promises_nothing_once_the_label_is_off(body: 
 
 
 def test_a_comment_that_says_removed_stays_as_it_is_though_it_was_edited() -> None:
-    body = "<!-- greenroom:1 -->\n### Preview removed\n\nNothing is left of it. Thanks!"
+    body = "<!-- greenroom:1 -->\n### Preview removed\n\nAll of its resources are deleted. Thanks!"
     spoiled = replace(without_label(1), comment=Comment(5, body, trusted=False))
     assert decide(facts(spoiled), PLATFORM, REPOSITORY, NOW).actions == ()

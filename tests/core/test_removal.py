@@ -18,31 +18,31 @@ from builders import (
     confirmation,
     facts,
     identity,
-    labelled,
+    labeled,
     observed,
     pull_request,
-    unlabelled,
+    unlabeled,
     without_label,
 )
-from greenroom.core.actions import Remove, Withdraw
-from greenroom.core.decision import decide
-from greenroom.core.desired import desired
-from greenroom.core.model import (
+from greenroom.core.model.actions import Remove, Withdraw
+from greenroom.core.model.facts import (
     UNKNOWN_LABEL,
     Actor,
-    Block,
     Cause,
+    CommentState,
     Confirmation,
+    EngineState,
     Facts,
-    Identity,
     Kind,
     LabelEvent,
-    Memory,
-    Observed,
     PullRequest,
+    SignedState,
     State,
 )
-from greenroom.core.verdicts import Go, Stay, Verdict
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.verdicts import Go, Stay, Verdict
+from greenroom.core.planning.decision import decide
+from greenroom.core.planning.desired import desired
 
 BOT = Actor("stale[bot]", Kind.BOT)
 MYSELF = Actor(ME, Kind.BOT)
@@ -60,10 +60,10 @@ def closed(**changes: object) -> PullRequest:
 
 
 def test_pull_request_that_github_does_not_show_is_held_for_a_person() -> None:
-    found = verdict(None, "GitHub shows us no /pulls/1 (404).", hidden=frozenset({1}))
+    found = verdict(None, "GitHub does not show /pulls/1 (404).", hidden=frozenset({1}))
     assert isinstance(found, Stay)
     assert (found.hold, found.reason.code) == ("not-shown", "not-shown")
-    unsure = verdict(None, "GitHub shows us no /pulls/1 (404).")
+    unsure = verdict(None, "GitHub does not show /pulls/1 (404).")
     assert isinstance(unsure, Stay)
     assert (unsure.hold, unsure.reason.code) == ("", "unconfirmed")
 
@@ -79,8 +79,8 @@ def test_an_answer_about_another_pull_request_confirms_nothing() -> None:
     [
         (None, confirmation(closed()), Cause.CLOSED),
         (None, confirmation(pull_request(1, state=State.MERGED)), Cause.MERGED),
-        (without_label(), confirmation(without_label()), Cause.UNLABELLED),
-        (None, confirmation(without_label()), Cause.UNLABELLED),
+        (without_label(), confirmation(without_label()), Cause.UNLABELED),
+        (None, confirmation(without_label()), Cause.UNLABELED),
     ],
 )
 def test_what_lets_a_preview_go(listed: PullRequest | None, answer: Confirmation, cause: Cause) -> None:
@@ -90,7 +90,7 @@ def test_what_lets_a_preview_go(listed: PullRequest | None, answer: Confirmation
     assert found.reason.text
 
 
-RELABELLED = pull_request(1, labels=frozenset(), label_events=(unlabelled(NOW - timedelta(days=1)), labelled()))
+RELABELED = pull_request(1, labels=frozenset(), label_events=(unlabeled(NOW - timedelta(days=1)), labeled()))
 NEVER_SEEN = pull_request(1, labels=frozenset(), label_events=())
 
 
@@ -104,7 +104,7 @@ NEVER_SEEN = pull_request(1, labels=frozenset(), label_events=())
         (without_label(), confirmation(replace(without_label(), updated_at=NOW - timedelta(days=1))), "stale"),
         (None, confirmation(pull_request(1)), "list-disagrees"),
         (without_label(), confirmation(pull_request(1)), "list-disagrees"),
-        (RELABELLED, confirmation(RELABELLED), "label-gone"),
+        (RELABELED, confirmation(RELABELED), "label-gone"),
         (NEVER_SEEN, confirmation(NEVER_SEEN), "label-gone"),
         (without_label(by=BOT), confirmation(without_label(by=BOT)), "label-taken-by-bot"),
         (without_label(by=MYSELF), confirmation(without_label(by=MYSELF)), "label-taken-by-bot"),
@@ -151,10 +151,10 @@ def test_a_stale_by_number_read_removes_nothing() -> None:
     assert isinstance(found, Stay)
 
 
-def test_our_own_unlabelling_counts_only_with_the_decision_in_the_block() -> None:
+def test_our_own_unlabeling_counts_only_with_the_decision_in_the_block() -> None:
     mine = without_label(by=MYSELF)
-    decided = Block(2, Memory(NOW - timedelta(days=2), NOW - timedelta(minutes=2), "inactive"))
-    later = Block(2, Memory(NOW - timedelta(days=2), NOW, "inactive"))
+    decided = SignedState(2, CommentState(NOW - timedelta(days=2), NOW - timedelta(minutes=2), "inactive"))
+    later = SignedState(2, CommentState(NOW - timedelta(days=2), NOW, "inactive"))
     found = verdict(mine, confirmation(mine), blocks={1: decided})
     assert isinstance(found, Go)
     assert found.cause is Cause.EXPIRED
@@ -167,7 +167,7 @@ def test_a_person_with_our_own_token_is_a_person() -> None:
     given_facts = replace(given_facts, listing=replace(given_facts.listing, me="ada"))
     found = desired(given_facts, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]
     assert isinstance(found, Go)
-    assert found.cause is Cause.UNLABELLED
+    assert found.cause is Cause.UNLABELED
 
 
 # --- properties ---
@@ -176,7 +176,7 @@ OPEN = st.sampled_from(["open", "unread", "failed", "older", "gone label"])
 
 
 def world(fates: list[str], listed: list[bool]) -> Facts:
-    """Previews 1..n, all really open and labelled; the list leaves some out, and by-number reads are as their fate."""
+    """Previews 1..n, all really open and labeled; the list leaves some out, and by-number reads are as their fate."""
     numbers = range(1, len(fates) + 1)
     shown = [pull_request(n) for n, is_listed in zip(numbers, listed, strict=True) if is_listed]
     answers: dict[int, Confirmation | str] = {}
@@ -217,9 +217,9 @@ def closed_number(number: int) -> PullRequest:
 @given(st.sets(st.integers(1, 8)), st.sets(st.integers(1, 8)))
 def test_nothing_of_another_repository_is_touched(ours: set[int], others: set[int]) -> None:
     held = observed(*ours)
-    foreign = {replace(i, repository_id=8): replace(p, identity=replace(i, repository_id=8))
+    other_installations = {replace(i, repository_id=8): replace(p, identity=replace(i, repository_id=8))
                for i, p in observed(*others).previews.items()}  # fmt: skip
-    everything = Observed({**held.previews, **foreign}, held.sets)
+    everything = EngineState({**held.previews, **other_installations}, held.sets)
     answers = {n: confirmation(closed_number(n)) for n in ours | others}
     decision = decide(facts(holds=everything, confirmed=answers), PLATFORM, REPOSITORY, NOW)
     assert {a.identity for a in decision.actions} <= {identity(n) for n in ours}

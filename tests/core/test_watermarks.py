@@ -1,4 +1,4 @@
-"""Watermarks: what is older than an earlier read is doubt, across a restart and whoever wrote the row set."""
+"""Watermarks: what is older than an earlier read is doubt, across a restart and whoever wrote the preview set."""
 
 from __future__ import annotations
 
@@ -8,30 +8,41 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import NOW, PLATFORM, REPOSITORY_ID, confirmation, facts, identity, labelled, observed, pull_request
-from greenroom.argocd import sets
-from greenroom.core import codec, watermarks
-from greenroom.core.model import Activity, Actor, Comment, Facts, Observed, PullRequest, RowSet, State, Watermark
-from greenroom.core.removal import removal
-from greenroom.core.verdicts import Go, Stay
+from builders import NOW, PLATFORM, REPOSITORY_ID, confirmation, facts, identity, labeled, observed, pull_request
+from greenroom.argocd import packing
+from greenroom.core.model import codec
+from greenroom.core.model.facts import (
+    Activity,
+    Actor,
+    Comment,
+    EngineState,
+    Facts,
+    PreviewSet,
+    PullRequest,
+    State,
+    Watermark,
+)
+from greenroom.core.model.verdicts import Go, Stay
+from greenroom.core.planning import watermarks
+from greenroom.core.policy.removal import removal
 
 SECOND = timedelta(seconds=1)
 AT = NOW - timedelta(hours=2)  # when `pull_request` was labeled
 
 
-def holding(marks: dict[int, Watermark], *numbers: int) -> tuple[Observed, RowSet]:
+def holding(marks: dict[int, Watermark], *numbers: int) -> tuple[EngineState, PreviewSet]:
     holds = observed(*numbers)
-    rows = replace(holds.sets[REPOSITORY_ID], watermarks=marks)
-    return replace(holds, sets={REPOSITORY_ID: rows}), rows
+    preview_set = replace(holds.sets[REPOSITORY_ID], watermarks=marks)
+    return replace(holds, sets={REPOSITORY_ID: preview_set}), preview_set
 
 
-def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[bool, RowSet]:
-    """Whether the row set is written for its watermarks alone, and what it is then."""
-    holds, rows = holding(marks, 1)
+def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[bool, PreviewSet]:
+    """Whether the preview set is written for its watermarks alone, and what it is then."""
+    holds, preview_set = holding(marks, 1)
     found = facts(*pull_requests, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
-    noted = watermarks.noted(rows, found)
-    return watermarks.due(rows, noted, found), noted
+    noted = watermarks.noted(preview_set, found)
+    return watermarks.due(preview_set, noted, found), noted
 
 
 @pytest.mark.parametrize(
@@ -45,7 +56,7 @@ def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[b
         (Watermark(AT, AT), {"activities": (Activity("reopened", Actor("ada"), AT + SECOND),)}, True),
         (Watermark(AT - SECOND, AT - SECOND), {"labels": frozenset()}, False),
         (Watermark(AT - SECOND, AT - SECOND), {"state": State.CLOSED}, False),
-        (Watermark(AT, AT), {"label_events": (labelled(), labelled(NOW, label="bug"))}, False),
+        (Watermark(AT, AT), {"label_events": (labeled(), labeled(NOW, label="bug"))}, False),
     ],
     ids=[
         "an older version wrote the row set",
@@ -72,28 +83,28 @@ def test_watermark_that_was_written_is_not_written_again() -> None:
 
 
 def test_id_of_our_comment_is_written_once() -> None:
-    holds, rows = holding({1: Watermark(NOW, AT)}, 1)
+    holds, preview_set = holding({1: Watermark(NOW, AT)}, 1)
     found = facts(pull_request(1, comment=Comment(77, "ours")), holds=holds)
-    noted = watermarks.noted(rows, found)
+    noted = watermarks.noted(preview_set, found)
     assert noted.comments == {1: 77}
-    assert watermarks.due(rows, noted, found)
+    assert watermarks.due(preview_set, noted, found)
     assert not watermarks.due(noted, noted, found)
 
 
 def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> None:
-    holds, rows = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
+    holds, preview_set = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
     others = (pull_request(2, labels=frozenset()), pull_request(3), pull_request(4))
     found = facts(pull_request(1), *others, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
-    assert set(watermarks.noted(rows, found, starts=[3]).watermarks) == {1, 3}
+    assert set(watermarks.noted(preview_set, found, starts=[3]).watermarks) == {1, 3}
 
 
 def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_rows() -> None:
-    holds, rows = holding({}, 1)
+    holds, preview_set = holding({}, 1)
     queue = [pull_request(n, updated_at=NOW - n * SECOND, comment=Comment(2**40 + n, "")) for n in range(2, 3000)]
     found = facts(pull_request(1), *queue, holds=holds)
     found = replace(found, watermarks=watermarks.read(found, PLATFORM))
-    alone, queued = sets.packed_set(rows), sets.packed_set(watermarks.noted(rows, found))
+    alone, queued = packing.packed_set(preview_set), packing.packed_set(watermarks.noted(preview_set, found))
     assert len(queued) < len(alone) + 200
 
 
@@ -127,13 +138,13 @@ def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
 
 
 def test_row_sets_keep_watermarks_and_comments_in_both_engines() -> None:
-    _, rows = holding({1: Watermark(NOW, AT)}, 1)
-    rows = replace(rows, comments={1: 2**40})
-    assert codec.loaded(RowSet, json.loads(json.dumps(codec.dumped(rows)))) == rows
-    assert sets.unpacked(RowSet, sets.packed_set(rows), "it") == rows
+    _, preview_set = holding({1: Watermark(NOW, AT)}, 1)
+    preview_set = replace(preview_set, comments={1: 2**40})
+    assert codec.loaded(PreviewSet, json.loads(json.dumps(codec.dumped(preview_set)))) == preview_set
+    assert packing.unpacked(PreviewSet, packing.packed_set(preview_set), "it") == preview_set
 
 
 def test_row_set_of_an_older_version_knows_no_watermark() -> None:
     old = codec.dumped(observed(1).sets[REPOSITORY_ID])
     del old["watermarks"], old["comments"]
-    assert codec.loaded(RowSet, old) == observed(1).sets[REPOSITORY_ID]
+    assert codec.loaded(PreviewSet, old) == observed(1).sets[REPOSITORY_ID]

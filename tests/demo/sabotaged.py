@@ -7,29 +7,32 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from greenroom import serving, wire
+from greenroom import asgi_server, bootstrap
 from greenroom.cli import main
-from greenroom.core import decision, reasons, told
-from greenroom.core.actions import Tell
-from greenroom.core.rows import Row
-from greenroom.core.status import Reason
+from greenroom.core import messages
+from greenroom.core.comment import body, updates
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.spec import PreviewSpec
+from greenroom.core.model.status import Reason
+from greenroom.core.planning import decision
 from greenroom.local import engine as local_engine
-from greenroom.local import names
-from greenroom.local import preview as local_preview
+from greenroom.local import ground as local_ground
+from greenroom.local import names, workspace
+from greenroom.local.deployment import Deployment
 from greenroom.local.postgres import Postgres
-from greenroom.local.preview import Preview
+from greenroom.local.trees import Source
 
 
 def proxy_stopped() -> None:
     """Previews run, but the port where people open them is closed."""
-    real = serving.running
+    real = asgi_server.running
 
     @asynccontextmanager
     async def elsewhere(application: Any, port: int = 0, host: str = "127.0.0.1", **more: Any) -> Any:
         async with real(application, 0, host, **more):
             yield f"http://{host}:{port}"  # the address that comments give: nothing listens there
 
-    setattr(local_engine, "running", elsewhere)  # noqa: B010 -- the module's own name for it
+    setattr(local_ground, "running", elsewhere)  # noqa: B010 -- the module's own name for it
 
 
 def seed_row_altered() -> None:
@@ -62,54 +65,55 @@ def database_stays() -> None:
 
 def link_stays() -> None:
     """What used a preview that went is said to be on staging, and still runs with the old address."""
-    real = Preview._wants
+    real = Deployment.wants
 
-    def wants(self: Preview, row: Row) -> bool:
-        return real(self, row) and not any(link.wanted for link in row.links)
+    def wants(self: Deployment, spec: PreviewSpec) -> bool:
+        return real(self, spec) and not any(link.wanted for link in spec.links.targets)
 
-    Preview._wants = wants  # type: ignore[method-assign]
+    Deployment.wants = wants  # type: ignore[method-assign]
 
 
 def nobody_is_told() -> None:
     """The comment of what used a preview that went is never written again."""
-    real = told.tells
+    real = updates.comments_to_write
 
-    def tells(*arguments: Any) -> tuple[Tell, ...]:
-        return tuple(t for t in real(*arguments) if "which grace chose, has" not in t.text)
+    def write(*arguments: Any) -> tuple[UpdateComment, ...]:
+        return tuple(t for t in real(*arguments) if "that grace chose with" not in t.text)
 
-    setattr(decision, "tells", tells)  # noqa: B010 -- the module's own name for it
+    setattr(decision, "comments_to_write", write)  # noqa: B010 -- the module's own name for it
 
 
 def links_lead_away() -> None:
     """Every address in every comment is one that nobody can open."""
-    real = told.comment_text
+    real = body.comment_text
 
     def text(*arguments: Any) -> str:
         return real(*arguments).replace(".preview.localhost", ".preview.invalid")
 
-    setattr(told, "comment_text", text)  # noqa: B010 -- the module's own name for it
+    setattr(updates, "comment_text", text)  # noqa: B010 -- the module's own name for it
 
 
 def worker_never_starts() -> None:
     """Only what answers HTTP is started, and that is called the whole preview."""
-    real = Preview._start
+    real = Deployment._start
 
-    async def start(self: Preview, row: Row, trees: Any) -> None:
-        web = (replace(s, processes=tuple(p for p in s.processes if p.port)) for s in row.services)
-        await real(self, replace(row, services=tuple(web)), trees)
+    async def start(self: Deployment, source: Source) -> None:
+        web = (replace(s, processes=tuple(p for p in s.processes if p.port)) for s in source.spec.services)
+        config = replace(source.spec.config, services=tuple(web))
+        await real(self, replace(source, spec=replace(source.spec, config=config)))
 
-    Preview._start = start  # type: ignore[method-assign]
+    Deployment._start = start  # type: ignore[method-assign]
 
 
 def comment_says_the_opposite() -> None:
     """The heading says ready, and the sentence below it that nothing answers."""
-    setattr(reasons, "ready", lambda: Reason("ready", "Nothing answers."))  # noqa: B010 -- the module's own name
+    setattr(messages, "ready", lambda: Reason("ready", "Nothing answers."))  # noqa: B010 -- the module's own name
 
 
 def processes_unmarked() -> None:
     """What runs carries another mark than it should, and stays when its preview is removed."""
     real = names.mark_of
-    setattr(local_preview, "mark_of", lambda *arguments: f"other-{real(*arguments)}")  # noqa: B010
+    setattr(workspace, "mark_of", lambda *arguments: f"other-{real(*arguments)}")  # noqa: B010
     removal_is_nothing()
 
 
@@ -127,6 +131,6 @@ SABOTAGES = {
 }
 
 if __name__ == "__main__":
-    assert wire
+    assert bootstrap
     SABOTAGES[sys.argv[1]]()
     main(["serve", sys.argv[2]], prog_name="greenroom")

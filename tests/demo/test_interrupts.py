@@ -127,3 +127,49 @@ def test_what_was_ignored_before_stays_ignored(home: Path) -> None:
         demo.communicate(timeout=SECONDS)
     assert demo.returncode == 130
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("--keep",), ("--state", "STATE")], ids=["--keep", "--state"])
+def test_demo_names_the_folder_that_it_keeps(arguments: tuple[str, ...], home: Path) -> None:
+    asked = [str(home / "state") if a == "STATE" else a for a in arguments]
+    demo = subprocess.Popen(
+        (*DEMO[:-1], *asked),
+        env={**os.environ, "TMPDIR": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with demo:
+        when_it_makes_repositories(demo, home)
+        running = descendants(demo.pid)
+        group(demo, signal.SIGINT)
+        said, _ = demo.communicate(timeout=SECONDS)
+    [stays] = home.iterdir()
+    assert said.splitlines()[-1] == f"Shutting down; its files stay in {stays}."
+    assert demo.returncode == 130
+    assert [pid for pid, start in running.items() if start and started(pid) == start] == []
+
+
+WATCH = """
+import os, signal, sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+"""
+
+
+@pytest.mark.parametrize(
+    "program", [(str(Path(sys.executable).with_name("greenroom")),), DEMO[:3]], ids=["script", "-m"]
+)
+@pytest.mark.parametrize("module", ["greenroom.cli", "click", "greenroom.errors", "greenroom.demo", "httpx2"])
+def test_ctrl_c_while_loading_prints_no_traceback(program: tuple[str, ...], module: str, home: Path) -> None:
+    (home / "sitecustomize.py").write_text(WATCH)
+    environment = {**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(home), "INTERRUPTED_AT": module}
+    done = subprocess.run(
+        (*program, "demo"), env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")

@@ -9,12 +9,13 @@ import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
-from greenroom.core.comment import Key, Signer
-from greenroom.core.model import Block, Identity, Memory
+from greenroom.asgi_server import running
+from greenroom.core.comment.signed_block import Key, Signer
+from greenroom.core.model.facts import CommentState, SignedState
+from greenroom.core.model.spec import Identity
 from greenroom.demo.outside import Eyes, NotSeen
 from greenroom.demo.shop import Shop
 from greenroom.demo.stage import BOT, Stage
-from greenroom.serving import running
 from greenroom.simulator.registry import Images
 from greenroom.simulator.world import World
 
@@ -37,7 +38,9 @@ async def test_a_failed_step_tells_of_the_comment_what_people_see(text: str, eye
     world = eyes.stage.world
     number = world.open_pull_request("shop/catalog", head="idea", sha="a" * 40, by="ada").number
     identity = Identity(world.repository("shop/catalog").id, number)
-    signed = Signer("github.example.com", "test", Key("k1", b"secret")).line(identity, 7, Block(1, Memory()))
+    signed = Signer("github.example.com", "test", Key("k1", b"secret")).line(
+        identity, 7, SignedState(1, CommentState())
+    )
     world.comment("shop/catalog", number, f"{signed}\n{text}".strip(), BOT)
     with pytest.raises(NotSeen) as said:
         await eyes.says("catalog", number, "ready")
@@ -61,13 +64,15 @@ def table(link: str, version: str = "3cd9c8a") -> str:
 
 async def test_a_page_is_opened_where_the_comment_leads(eyes: Eyes) -> None:
     link = f"http://elsewhere.localhost:{eyes.stage.ports['previews']}"
-    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table(link))
+    number = commented(eyes, "### Preview ready\n\nAll services are up.\n", table(link))
     with pytest.raises(NotSeen, match=f"{link}/ answers 503"):
         await eyes.answers("catalog", number)
 
 
 async def test_an_address_that_leads_away_is_not_opened(eyes: Eyes) -> None:
-    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table("http://catalog-pr-1.preview.invalid"))
+    number = commented(
+        eyes, "### Preview ready\n\nAll services are up.\n", table("http://catalog-pr-1.preview.invalid")
+    )
     with pytest.raises(NotSeen, match=r"preview\.invalid leads away from this machine"):
         await eyes.answers("catalog", number)
 
@@ -79,10 +84,10 @@ HERE = "http://catalog-pr-1.preview.localhost:80"
     ("sentence", "row"),
     [
         ("Nothing answers.", table(HERE)),
-        ("Everything answers. Or nothing.", table(HERE)),
-        ("Everything answers.", table(HERE, "3cd9c8a, not ready")),
-        ("Everything answers.", table("-")),
-        ("Everything answers.", ""),
+        ("All services are up. Or nothing.", table(HERE)),
+        ("All services are up.", table(HERE, "3cd9c8a, not ready")),
+        ("All services are up.", table("-")),
+        ("All services are up.", ""),
     ],
     ids=["the opposite", "more", "not ready", "no address", "no service"],
 )
@@ -93,5 +98,5 @@ async def test_a_heading_alone_is_not_believed(sentence: str, row: str, eyes: Ey
 
 
 async def test_heading_sentence_and_services_together_are_believed(eyes: Eyes) -> None:
-    number = commented(eyes, "### Preview ready\n\nEverything answers.\n", table(HERE))
+    number = commented(eyes, "### Preview ready\n\nAll services are up.\n", table(HERE))
     assert "3cd9c8a" in await eyes.says("catalog", number, "ready")

@@ -74,8 +74,8 @@ def test_whoever_ends_it_is_told_that_it_takes_a_moment_and_has_the_cursor_again
     out = io.StringIO()
     show = People(Console(file=out, width=80, force_terminal=True, highlight=False))
     show.starts(Step("linked", "A comment points it to the catalog of the other pull request", nothing))
-    show.ends()
-    assert "Ending what runs here; nothing is left behind.\n" in out.getvalue()
+    show.ends(None)
+    assert "Shutting down; nothing is left behind.\n" in out.getvalue()
     assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l"), "it was hidden, and is shown"
-    Lines().ends()
+    Lines().ends(None)
     assert capsys.readouterr().out == ""

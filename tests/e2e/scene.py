@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import httpx2
 import yaml
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.webhooks import Webhooks
 from greenroom.simulator.world import World
@@ -208,7 +208,7 @@ class Repository:
         release: str,
         *,
         built: bool = True,
-        labelled: bool = True,
+        labeled: bool = True,
         files: Mapping[str, str] | None = None,
     ) -> Pull:
         sha = self.commit(branch, release, files)
@@ -217,7 +217,7 @@ class Repository:
         opened = self.scene.github.do(lambda w: w.open_pull_request(self.slug, head=branch, sha=sha, by="ada"))
         found = Pull(self, opened.number, branch)
         self.scene.pulls.append(found)
-        if labelled:
+        if labeled:
             found.label()
         return found
 
@@ -320,7 +320,7 @@ class Pull:
 
         return until(check, seconds, f"release {release} of {self.name}")
 
-    def ready(self, release: str, seconds: float = 90.0) -> dict[str, Any]:
+    def ready(self, release: str, seconds: float = 180.0) -> dict[str, Any]:
         found = self.answers(release, seconds)
         self.says("Preview ready", 30)
         return found
@@ -456,7 +456,7 @@ class Scene:
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "greenroom-e2e", "namespace": HOME}}
         kubectl("apply", "-f", "-", given=json.dumps({**secret, "stringData": SECRETS}))
         self.upgrade()
-        self.rolled()
+        self.redeployed()
         self.find_webhook()
 
     def upgrade(self) -> None:
@@ -465,7 +465,7 @@ class Scene:
         values.write_text(json.dumps(self.values()))
         run("helm", "upgrade", "--install", HOME, str(ROOT / "charts" / "greenroom"), "-n", HOME, "-f", str(values))
 
-    def rolled(self) -> None:
+    def redeployed(self) -> None:
         kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
 
     def find_webhook(self) -> None:
@@ -504,12 +504,12 @@ class Scene:
             if self.controller()["metadata"]["name"] != pod:
                 return True
             log = kubectl("logs", "-n", HOME, "deploy/greenroom", f"--since-time={since}")
-            return "the configuration was read again" in log
+            return "the configuration was reloaded" in log
 
         self.services, self.manifests = services, manifests
         self.upgrade()
         until(known, 60, "the new configuration")
-        self.rolled()
+        self.redeployed()
 
     def controller(self) -> dict[str, Any]:
         """The controller's pod that is not on its way out."""

@@ -35,7 +35,7 @@ def test_pull_requests_that_close_while_it_is_down_are_caught_up(scene: Scene) -
     scene.scale(1)
     scene.up()
     closed.gone(60)
-    closed.says("Nothing is left")
+    closed.says("All of its resources are deleted")
     assert stays.exists()
 
 
@@ -98,7 +98,7 @@ def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_told(scene: Scene
         return all(e["PAYMENTS_URL"] == "http://other.test" for e in environments)
 
     until(linked, 60, "the link set by hand")
-    pull.says("Changed in Argo CD by hand", 60)
+    pull.says("Changed by hand in Argo CD", 60)
     pull.push("3")
     pull.answers("3")
     until(linked, 30)
@@ -127,7 +127,7 @@ def test_a_new_chart_touches_no_pod_until_the_next_push(scene: Scene) -> None:
 
 
 def test_rolled_a_preview_takes_the_new_chart_without_a_push(scene: Scene) -> None:
-    pull = scene.payments.pull_request("roll", "2")
+    pull = scene.payments.pull_request("redeploy", "2")
     other = scene.payments.pull_request("stay", "2")
     pull.ready("2")
     other.ready("2")
@@ -140,7 +140,7 @@ def test_rolled_a_preview_takes_the_new_chart_without_a_push(scene: Scene) -> No
             return str(quota["spec"]["hard"]["pods"]) if quota else ""
 
         assert pods(pull) == "40"
-        assert "redeploys with chart" in scene.greenroom("roll", pull.name)
+        assert "redeploys with chart" in scene.greenroom("redeploy", pull.name)
         until(lambda: pods(pull) == "7", 30, "the new quota")
         assert pods(other) == "40", "only what was named"
         assert [p["metadata"]["uid"] for p in other.pods()] == before
@@ -157,15 +157,15 @@ def test_a_sweep_names_what_belongs_to_nothing_and_deletes_nothing_that_it_saw_j
     pull.ready("2")
     kubectl("create", "-f", "-", given=json.dumps(orphan))
     try:
-        until(lambda: "namespace preview-orphan-1" in scene.greenroom("sweep"), 10, "the orphan")
-        assert "deleted" not in scene.greenroom("sweep")
+        until(lambda: "namespace preview-orphan-1" in scene.greenroom("orphans"), 10, "the orphan")
+        assert "deleted" not in scene.greenroom("orphans")
         assert thing("namespace", "preview-orphan-1")
         with scene.configured(argocd={**scene.configuration["argocd"], "sweep": "delete"}):
             scene.kill()
             scene.up()
-            until(lambda: scene.greenroom("sweep"), 30, "a sweep")
+            until(lambda: scene.greenroom("orphans"), 30, "a sweep")
             for _ in range(2):
-                assert scene.greenroom("sweep").strip() == "namespace preview-orphan-1"
+                assert scene.greenroom("orphans").strip() == "namespace preview-orphan-1"
             assert thing("namespace", "preview-orphan-1")
         assert pull.exists()
     finally:
@@ -192,7 +192,7 @@ def test_uninstalled_it_leaves_previews_alone(scene: Scene) -> None:
 
 
 def test_argo_cds_policy_that_deletes_is_noticed_before_anything_is_served(scene: Scene) -> None:
-    """Argo CD is told to delete what has no row, whatever the sets say: the canary goes, and Greenroom serves nothing."""
+    """Argo CD is told to delete what has no spec, whatever the sets say: the canary goes, and Greenroom serves nothing."""
     pull = scene.payments.pull_request("policy", "2")
     pull.ready("2")
     uid = pull.uid
@@ -206,7 +206,7 @@ def test_argo_cds_policy_that_deletes_is_noticed_before_anything_is_served(scene
             "argocd-applicationset-controller",
         )
         scene.kill()
-        until(lambda: "whole controller wins" in scene.log(), 90, "the sentence")
+        until(lambda: "controller-wide policy" in scene.log(), 90, "the sentence")
         time.sleep(3)
         assert pull.uid == uid
         pull.answers("2", 5)

@@ -17,10 +17,10 @@ import pytest
 from e2e.scene import REGISTRY, ROOT, Pull, Scene, kubectl, objects, processes, thing, until
 
 
-def incarnation(pull: Pull) -> str:
+def data_generation(pull: Pull) -> str:
     """What all its web pods say; during a rolling update there are two."""
     pods = pull.pods("app.kubernetes.io/component=web")
-    return ",".join(sorted({str(p["metadata"]["annotations"]["greenroom.dev/incarnation"]) for p in pods}))
+    return ",".join(sorted({str(p["metadata"]["annotations"]["greenroom.dev/data-generation"]) for p in pods}))
 
 
 def test_a_database_whose_pod_is_deleted_begins_again_and_is_migrated(scene: Scene) -> None:
@@ -28,11 +28,11 @@ def test_a_database_whose_pod_is_deleted_begins_again_and_is_migrated(scene: Sce
     pull.ready("2")
     pull.post("/", {"name": "Lost", "cents": 5})
     kubectl("delete", "pod", "-n", pull.namespace, "-l", "app.kubernetes.io/name=catalog-postgresql", "--wait=false")
-    pull.says("its data began anew", 60)
+    pull.says("its data was reset", 60)
     found = pull.answers("2", 60)
     assert "Lost" not in [p["name"] for p in found["products"]]
     assert all(p["stock"] is not None for p in found["products"]), "migrated again"
-    assert until(lambda: incarnation(pull) == "2", 30)
+    assert until(lambda: data_generation(pull) == "2", 30)
 
 
 def test_a_database_killed_inside_its_container_begins_again_too(scene: Scene) -> None:
@@ -43,16 +43,16 @@ def test_a_database_killed_inside_its_container_begins_again_too(scene: Scene) -
     for pid in processes(pod["metadata"]["uid"], "postgres"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    pull.says("its data began anew", 60)
+    pull.says("its data was reset", 60)
     found = pull.answers("2", 60)
     assert "Lost" not in [p["name"] for p in found["products"]]
     assert all(p["stock"] is not None for p in found["products"]), "migrated again"
-    assert until(lambda: incarnation(pull) == "2", 30)
+    assert until(lambda: data_generation(pull) == "2", 30)
     [after] = pull.pods("app.kubernetes.io/name=catalog-postgresql")
     assert after["metadata"]["uid"] == pod["metadata"]["uid"], "the same pod, another container"
 
 
-def test_five_databases_at_once_are_five_incarnations_and_no_breaker(scene: Scene) -> None:
+def test_five_databases_at_once_are_five_resets_and_no_breaker(scene: Scene) -> None:
     pulls = [scene.catalog.pull_request(f"spot-{n}", "2") for n in range(5)]
     for pull in pulls:
         pull.ready("2", 120)
@@ -67,9 +67,9 @@ def test_five_databases_at_once_are_five_incarnations_and_no_breaker(scene: Scen
     ]
     assert [d.wait(30) for d in deleting] == [0] * 5
     for pull in pulls:
-        pull.says("its data began anew", 120)
+        pull.says("its data was reset", 120)
         pull.answers("2", 120)
-        assert until(lambda p=pull: incarnation(p) == "2", 30)  # type: ignore[misc]
+        assert until(lambda p=pull: data_generation(p) == "2", 30)  # type: ignore[misc]
     assert "held" not in scene.greenroom("list")
 
 
@@ -124,17 +124,17 @@ def test_a_backend_has_its_own_database_queue_and_cache_with_a_worker_and_a_cron
 
 
 @pytest.mark.usefixtures("stores")
-def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_new_incarnation(scene: Scene) -> None:
+def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_data_reset(scene: Scene) -> None:
     pull = scene.catalog.pull_request("store-dies", "2")
     pull.ready("2")
     cache, queue = ("app.kubernetes.io/name=catalog-redis", "app.kubernetes.io/name=catalog-rabbitmq")
     until(lambda: pull.page("/products").json()["cache"] == "hit", 20)
     kubectl("delete", "pod", "-n", pull.namespace, "-l", cache, "--wait=false")
     until(lambda: pull.page("/products").json()["cache"] == "miss", 60)
-    assert incarnation(pull) == "1"
+    assert data_generation(pull) == "1"
     kubectl("delete", "pod", "-n", pull.namespace, "-l", queue, "--wait=false")
-    pull.says("its data began anew", 90)
-    until(lambda: incarnation(pull) == "2", 60)
+    pull.says("its data was reset", 90)
+    until(lambda: data_generation(pull) == "2", 60)
 
     def ordered() -> bool:  # the pods of before may serve until those of now do, and their queue is gone
         pull.post("/orders", {"product": 1})
@@ -215,10 +215,10 @@ def test_a_persistent_database_outlives_its_pod_and_ends_with_the_preview(scene:
         pull.push("3")
         pull.answers("3")
         assert asked("SELECT answer FROM kept").strip() == "42"
-        assert incarnation(pull) == web["metadata"]["annotations"]["greenroom.dev/incarnation"] == "1"
-        assert "began anew" not in pull.comment
+        assert data_generation(pull) == web["metadata"]["annotations"]["greenroom.dev/data-generation"] == "1"
+        assert "its data was reset" not in pull.comment
         pull.close()
-        pull.says("Nothing is left", 90)
+        pull.says("All of its resources are deleted", 90)
         assert thing("persistentvolume", disk) is None
 
 
@@ -241,4 +241,4 @@ def test_a_mail_catcher_of_the_teams_own_manifest(scene: Scene) -> None:
         [mail] = json.loads(python(read))["messages"]
         assert (mail["Subject"], mail["To"][0]["Address"]) == ("Your order", "ada@example.com")
         pull.close()
-        pull.says("Nothing is left", 60)
+        pull.says("All of its resources are deleted", 60)

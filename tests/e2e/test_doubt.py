@@ -26,7 +26,7 @@ def test_github_down_removes_nothing(scene: Scene, fault: str) -> None:
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     until(lambda: scene.github.do(lambda w: w.faults.fired[fault]) > before + 1, 60, f"{fault} seen")
     if fault == "empty-list":
-        scene.explains(pull, "GitHub's list leaves this pull request out", 30)
+        scene.explains(pull, "GitHub's list omits this pull request", 30)
     else:
         scene.troubled("GitHub", 30)
     time.sleep(3)
@@ -58,7 +58,7 @@ def test_a_label_that_is_renamed_or_deleted_on_github_is_held(scene: Scene, what
         scene.github.do(lambda w: w.delete_label("shop/payments", "preview"))
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     pull.says("Preview held", 60)
-    told = {"renamed": "no person took it off", "deleted": "was deleted in the repository"}
+    told = {"renamed": "no person removed it", "deleted": "was deleted in the repository"}
     assert told[what] in pull.comment
     time.sleep(2)
     assert pull.uid == uid
@@ -78,7 +78,9 @@ def test_access_that_is_lost_is_held(scene: Scene, what: str) -> None:
     else:
         hidden(True)
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
-    said = "GitHub refuses the token" if what == "token refused" else "GitHub shows us no repository shop/payments"
+    said = (
+        "GitHub rejected the token" if what == "token refused" else "GitHub does not show the repository shop/payments"
+    )
     for _ in range(3):
         scene.troubled(said, 60)
         scene.github.do(lambda w: w.advance(timedelta(hours=8)))
@@ -89,7 +91,7 @@ def test_access_that_is_lost_is_held(scene: Scene, what: str) -> None:
     hidden(False)
 
 
-def test_ten_unlabelled_by_a_person_three_go_and_seven_wait_for_their_names(scene: Scene) -> None:
+def test_ten_unlabeled_by_a_person_three_go_and_seven_wait_for_their_names(scene: Scene) -> None:
     pulls = [scene.payments.pull_request(f"ten-{n}", "2") for n in range(10)]
     for pull in pulls:
         pull.ready("2", 180)
@@ -215,7 +217,7 @@ def test_two_refreshes_that_race_never_lose_a_row(scene: Scene) -> None:
     racing.start()
     try:
         for number in range(1, 4):
-            pull = scene.payments.pull_request(f"race-{number}", "2", labelled=False)
+            pull = scene.payments.pull_request(f"race-{number}", "2", labeled=False)
             time.sleep(0.5)
             pull.label()
             until(partial(getattr, pull, "uid"), 5, f"the Application of {pull.name}")

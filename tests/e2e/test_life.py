@@ -64,7 +64,7 @@ def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> No
 def test_a_migration_that_takes_too_long_is_ended_and_told(scene: Scene) -> None:
     with scene.serving(catalog={**scene.services["catalog"], "migrateTimeout": "5s"}):
         pull = scene.catalog.pull_request("slow", "2", files={"migrations/002_hang.sql": HANG})
-        pull.says("The migration of catalog-web took longer than 5 s and was ended.", 90)
+        pull.says("The migration of catalog-web took longer than 5 s and was stopped.", 90)
         pull.push("3", files={"migrations/002_hang.sql": "SELECT 1;\n"})
         pull.ready("3")
 
@@ -107,14 +107,14 @@ def test_a_push_while_the_one_before_is_not_served_yet_is_the_new_version_soon(s
     pull.answers("4", 15)
 
 
-def test_unlabelled_everything_is_gone_and_the_receipt_says_so(scene: Scene) -> None:
+def test_unlabeled_everything_is_gone_and_the_receipt_says_so(scene: Scene) -> None:
     pull = scene.catalog.pull_request("unlabel", "2")
     pull.ready("2")
     begun = time.monotonic()
     pull.unlabel()
     pull.gone(15)
-    pull.says("Nothing is left", 15 - (time.monotonic() - begun))
-    assert "taken off by ada" in pull.comment
+    pull.says("All of its resources are deleted", 15 - (time.monotonic() - begun))
+    assert "removed by ada" in pull.comment
 
 
 def test_merged_everything_is_gone(scene: Scene) -> None:
@@ -123,7 +123,7 @@ def test_merged_everything_is_gone(scene: Scene) -> None:
     begun = time.monotonic()
     pull.close(merge=True)
     pull.gone(15)
-    pull.says("Nothing is left", 15 - (time.monotonic() - begun))
+    pull.says("All of its resources are deleted", 15 - (time.monotonic() - begun))
 
 
 def test_a_label_that_comes_back_within_two_seconds_is_never_stuck(scene: Scene) -> None:
@@ -135,7 +135,7 @@ def test_a_label_that_comes_back_within_two_seconds_is_never_stuck(scene: Scene)
     time.sleep(10)  # longer than a removal takes: what answers now answers for good
     pull.ready("2", 50)
     assert pull.uid
-    assert "Nothing is left" not in pull.comment
+    assert "All of its resources are deleted" not in pull.comment
 
 
 def test_two_repositories_with_two_pull_requests_each(scene: Scene) -> None:

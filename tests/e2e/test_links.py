@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.scene import ARGO, SHARED, Pull, Scene, kubectl, until
+from e2e.scene import ARGO, SHARED, Pull, Scene, kubectl, objects, until
 
 STAGING = """
 import http.server, json
@@ -51,7 +51,7 @@ def shows(pull: Pull, words: str, seconds: float = 60) -> None:
     until(check, seconds, f"{words!r} on the page of {pull.name}")
 
 
-@pytest.mark.usefixtures("staging", "stores")
+@pytest.mark.usefixtures("staging")
 def test_from_staging_to_another_preview_by_comment_by_hand_in_argo_cd_and_back(scene: Scene) -> None:
     catalog = scene.catalog.pull_request("api", "2")
     shop = scene.storefront.pull_request("front", "2")
@@ -66,8 +66,11 @@ def test_from_staging_to_another_preview_by_comment_by_hand_in_argo_cd_and_back(
     shop.says("(ada chose it)")
     catalog.says(f"Used by [{shop.name}]")
 
-    by_hand = [{"name": "links.catalog.url", "value": f"http://catalog.{SHARED}:8080"}]
-    for parameters, words, told in ((by_hand, "From staging", "changed in Argo CD"), ([], "From the branch", "chose")):
+    manual_overrides = [{"name": "links.catalog.url", "value": f"http://catalog.{SHARED}:8080"}]
+    for parameters, words, told in (
+        (manual_overrides, "From staging", "an address set by hand"),
+        ([], "From the branch", "chose"),
+    ):
         patch = {"spec": {"source": {"helm": {"parameters": parameters}}}}
         kubectl("patch", "application", shop.namespace, "-n", ARGO, "--type=merge", "-p", json.dumps(patch))
         shows(shop, words)
@@ -75,16 +78,57 @@ def test_from_staging_to_another_preview_by_comment_by_hand_in_argo_cd_and_back(
 
     catalog.close()
     shows(shop, "From staging")
-    shop.says(f"until {catalog.name}, which ada chose, has a preview that may be used")
+    shop.says(f"until the preview that ada chose with /preview use {catalog.name} exists and may be used")
     catalog.gone()
     catalog.says(f"[{shop.name}]")
-    catalog.says("used it, and goes on without it")
+    catalog.says("used it and continues without it")
 
     catalog.reopen()
     catalog.ready("2")
     shop.says("(ada chose it)", 60)
     shop.say("/preview use catalog staging")
     shows(shop, "From staging")
+
+
+def calls(pull: Pull) -> set[str]:
+    """Return the catalog addresses that the storefront's running pods have. A terminating pod still serves."""
+    pods = objects("pods", pull.namespace, "app.kubernetes.io/component=web")
+    pods = [p for p in pods if any("running" in s["state"] for s in p["status"].get("containerStatuses", ()))]
+    print(json.dumps([(p["metadata"]["name"], p["status"]) for p in pods]))  # shown when the test fails
+    return {e["value"] for p in pods for e in p["spec"]["containers"][0]["env"] if e["name"] == "CATALOG_URL"}
+
+
+@pytest.mark.usefixtures("staging")
+def test_a_link_moves_and_its_user_has_rolled_out_before_the_target_is_removed(scene: Scene) -> None:
+    catalog = scene.catalog.pull_request("leaves", "2")
+    shop = scene.storefront.pull_request("stays", "2")
+    catalog.ready("2")
+    shop.ready("2")
+    chosen = f"http://catalog.{catalog.namespace}:8080"
+    shop.say(f"/preview use {catalog.name}")
+    until(lambda: calls(shop) == {chosen}, 90, "the chosen link in every pod")
+    shop.says("Preview ready", 60)
+    catalog.close()
+    until(lambda: not catalog.uid, 120, "the removal of the target")
+    assert calls(shop) == {f"http://catalog.{SHARED}:8080"}, "a pod called the target that was being removed"
+    catalog.gone(120)
+    shows(shop, "From staging")
+
+
+def test_both_comments_mention_a_link_set_by_hand_to_a_removed_preview(scene: Scene) -> None:
+    catalog = scene.catalog.pull_request("by-hand", "2")
+    shop = scene.storefront.pull_request("hand", "2")
+    catalog.ready("2")
+    shop.ready("2")
+    manual_overrides = [{"name": "links.catalog.url", "value": f"http://catalog.{catalog.namespace}:8080"}]
+    patch = {"spec": {"source": {"helm": {"parameters": manual_overrides}}}}
+    kubectl("patch", "application", shop.namespace, "-n", ARGO, "--type=merge", "-p", json.dumps(patch))
+    catalog.says(f"Used by [{shop.name}]", 60)
+    catalog.says("(by hand)")
+    catalog.close()
+    catalog.gone()
+    shop.says(f"set by hand in Argo CD, points to {catalog.name}, which does not exist", 60)
+    shop.says(f"argocd app unset {shop.namespace} -p links.catalog.url")
 
 
 @pytest.mark.usefixtures("staging")
@@ -103,7 +147,8 @@ def test_who_uses_whom_is_seen_in_the_pods_and_one_port_opens(scene: Scene) -> N
     catalog = scene.catalog.pull_request("open", "2")
     shop = scene.storefront.pull_request("user", "2")
     catalog.ready("2")
-    before = [p["metadata"]["uid"] for p in catalog.pods()]
+    running = "app.kubernetes.io/component!=report"  # a cron makes a pod whenever its time comes
+    before = [p["metadata"]["uid"] for p in catalog.pods(running)]
     shop.ready("2")
     shop.say(f"/preview use {catalog.name}")
 
@@ -120,4 +165,4 @@ def test_who_uses_whom_is_seen_in_the_pods_and_one_port_opens(scene: Scene) -> N
 
     until(linked, 60, "the link")
     until(opened, 60, "the open port")
-    assert [p["metadata"]["uid"] for p in catalog.pods()] == before, "being used restarts nobody"
+    assert [p["metadata"]["uid"] for p in catalog.pods(running)] == before, "being used restarts nobody"

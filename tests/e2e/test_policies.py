@@ -329,9 +329,9 @@ def test_a_preview_that_renders_another_namespace_is_refused_by_a_real_sync(
     try:
         said = until(refused, 60, "a sync that is refused")
         if guard == "policy":
-            assert "Previews have namespaces called preview-*" in said
+            assert "The namespace of a preview must be named preview-*" in said
         else:
-            assert "is not permitted in project" in said or "Previews have namespaces called" in said
+            assert "is not permitted in project" in said or "The namespace of a preview must be named" in said
         after = thing("namespace", name)
         assert after is not None
         assert after["metadata"].get("labels") == before["metadata"].get("labels")

@@ -36,7 +36,7 @@ def test_a_tag_that_moves_is_told_and_not_followed(scene: Scene) -> None:
     head = scene.github.do(lambda w: w.pull_request("shop/payments", pull.number).head_sha)
     other = scene.payments.commit("moves-other", "9")
     scene.payments.build(other, tag=head)
-    pull.says("points to another image")
+    pull.says("points to a different image")
     pull.answers("2", 5)
 
 
@@ -45,7 +45,7 @@ def test_an_image_that_crashes(scene: Scene) -> None:
     pull.ready("2")
     pull.push("3", files={"server.py": FAILING})
     comment = pull.says("ended with exit code 1", 90)
-    assert "keeps serving" in comment
+    assert "keeps running" in comment
     assert "the settings are missing" in comment, "the last lines of the log"
     pull.answers("2", 5)
     pull.push("4", files={"server.py": (scene.payments.folder / "server.py").read_text()})
@@ -57,14 +57,14 @@ def test_out_of_quota(scene: Scene) -> None:
         time.sleep(4)
         pull = scene.payments.pull_request("quota", "2")
         comment = pull.says("does not fit the preview's quota", 90)
-        assert "cpu=10m is the limit" in comment
+        assert "the limit is requests.cpu=10m" in comment
 
 
 def test_unschedulable(scene: Scene) -> None:
     with scene.configured(scheduling={"nodeSelector": {"disk": "gold"}}):
         time.sleep(4)
         pull = scene.payments.pull_request("nowhere", "2")
-        pull.says("No node takes payments", 90)
+        pull.says("No node can run payments", 90)
 
 
 def test_a_failed_sync_whose_cause_is_mended_recovers_without_a_push(scene: Scene) -> None:
@@ -127,10 +127,10 @@ def test_a_namespace_held_by_a_finalizer_and_a_volume_left_are_named(scene: Scen
         assert pull.exists()
         kubectl("patch", "namespace", pull.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         scene.explains(pull, "PersistentVolume e2e-left", 60)
-        assert "Nothing is left" not in pull.comment
+        assert "All of its resources are deleted" not in pull.comment
     finally:
         kubectl("delete", "persistentvolume", "e2e-left", "--wait=false")
-    pull.says("Nothing is left", 60)
+    pull.says("All of its resources are deleted", 60)
 
 
 def test_a_namespace_that_is_somebody_elses_is_not_adopted(scene: Scene) -> None:
@@ -140,7 +140,7 @@ def test_a_namespace_that_is_somebody_elses_is_not_adopted(scene: Scene) -> None
     try:
         pull = scene.payments.pull_request("taken", "2")
         assert pull.number == number
-        pull.says("exists already and is not this preview's")
+        pull.says("already exists and does not belong to this preview")
         assert not pull.application
     finally:
         kubectl("delete", "namespace", f"preview-payments-{number}", "--wait=false")

@@ -10,13 +10,13 @@ import httpx2
 import pytest
 
 from answers import list_answer, node, read
-from greenroom.core.model import Listing, PullRequest
+from greenroom.asgi_server import running
+from greenroom.core.model.facts import Listing, PullRequest
 from greenroom.errors import Doubt
 from greenroom.github import translate
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from greenroom.core.model import Identity, Listing, Permission, PullRequest
-from greenroom.core.questions import Followed
+from greenroom.asgi_server import running
+from greenroom.core.model.facts import Listing, Permission, PullRequest
+from greenroom.core.model.spec import Identity
+from greenroom.core.planning.required_reads import Followed
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import NotFound, Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 
@@ -133,7 +134,7 @@ async def test_a_repository_that_is_hidden_from_us_tells_of_nobody() -> None:
     async with adapter() as (world, github):
         world.collaborator("acme/shop", "ada", "write")
         world.repository("acme/shop").hidden = True
-        with pytest.raises(NotFound, match="shows us no /repos/acme/shop"):
+        with pytest.raises(NotFound, match="does not show /repos/acme/shop"):
             await github.permission("acme/shop", "ada")
 
 
@@ -158,7 +159,7 @@ async def test_a_repository_that_was_renamed_says_what_to_write() -> None:
 
 async def test_a_refused_token_says_so_and_is_not_shown() -> None:
     async with adapter(token="wrong-token") as (_, github):
-        with pytest.raises(FixCredentials, match=r"GitHub refuses the token \(401\)") as refused:
+        with pytest.raises(FixCredentials, match=r"GitHub rejected the token \(401\)") as refused:
             await github.me()
         assert "wrong-token" not in str(refused.value)
 
@@ -235,7 +236,7 @@ async def test_ids_of_any_size_are_the_same_everywhere(repository_id: int) -> No
 
 async def test_the_clock_is_githubs() -> None:
     async with adapter() as (world, github):
-        with pytest.raises(Doubt, match="has not told the time"):
+        with pytest.raises(Doubt, match="has not sent the time"):
             github.now()
         await github.me()
         assert abs(github.now() - world.now()) < timedelta(minutes=1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import httpx2
 
+from greenroom.asgi_server import running
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.content_budget import WINDOWS, ContentBudget
 from greenroom.github.transport import Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 

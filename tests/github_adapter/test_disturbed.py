@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answers import ADA, connection, list_answer, node
-from builders import ME, NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, row, sha
-from greenroom.core import questions
-from greenroom.core.actions import Tell
-from greenroom.core.catalogue import Lifetime
-from greenroom.core.decision import Decision, decide
-from greenroom.core.model import Facts, Listing, Observed, RowSet
+from builders import ME, NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, sha, spec
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.catalog import Lifetime
+from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet
+from greenroom.core.planning import required_reads
+from greenroom.core.planning.decision import Decision, decide
 from greenroom.github import queries
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -206,16 +206,16 @@ class Twin:
         }
 
 
-def holds(cases: list[Case]) -> Observed:
+def holds(cases: list[Case]) -> EngineState:
     """An engine with the previews that exist, as old as their labels."""
     begun = NOW - timedelta(days=6)
-    rows = {
-        n: row(n, created=begun, head_since=begun) for n, case in enumerate(cases, 1) if case.held
+    specs = {
+        n: spec(n, created=begun, head_since=begun) for n, case in enumerate(cases, 1) if case.held
     }  # fmt: skip
     return replace(
         observed(),
-        previews={identity(n): preview(n, of) for n, of in rows.items()},
-        sets={7: RowSet(7, "shop", 1, rows)},
+        previews={identity(n): preview(n, of) for n, of in specs.items()},
+        sets={7: PreviewSet(7, "shop", 1, specs)},
     )
 
 
@@ -229,8 +229,8 @@ async def decided(twin: Twin) -> Decision:
         assert isinstance(listing, Listing), listing
         base = Facts(listing, holds(twin.cases))
         confirmed = {
-            n: await github.pull_request("acme/shop", n, questions.label(n, base, platform))
-            for n in questions.numbers(base, platform)
+            n: await github.pull_request("acme/shop", n, required_reads.label(n, base, platform))
+            for n in required_reads.numbers(base, platform)
         }
     known = facts(*listing.pull_requests, holds=base.observed, confirmed=confirmed)
     return decide(replace(known, listing=listing), platform, REPOSITORY, NOW)
@@ -243,7 +243,7 @@ def comparable(decision: Decision) -> Any:
         return number - LARGE if number >= LARGE else number
 
     actions = [
-        replace(a, memory=replace(a.memory, heard=small(a.memory.heard))) if isinstance(a, Tell) else a
+        replace(a, memory=replace(a.memory, heard=small(a.memory.heard))) if isinstance(a, UpdateComment) else a
         for a in decision.actions
     ]
     stages = {i: (s.stage, s.reason, s.expires, s.answer) for i, s in decision.statuses.items()}
@@ -261,6 +261,6 @@ def test_canonical_answers_lead_to_every_kind_of_decision() -> None:
     """Or the property would compare nothing with nothing."""
     cases = [Case(fate, held, ("/preview frobnicate",)) for fate in FATES for held in (True, False)]
     decision = asyncio.run(decided(Twin(cases)))
-    assert {type(a).__name__ for a in decision.actions} >= {"Start", "Change", "Withdraw", "Tell"}
+    assert {type(a).__name__ for a in decision.actions} >= {"Start", "Change", "Withdraw", "UpdateComment"}
     stages = {s.stage.name for s in decision.statuses.values()}
     assert stages >= {"READY", "STARTING", "ASLEEP", "EXPIRING", "REMOVING", "NONE"}

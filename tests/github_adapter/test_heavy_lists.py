@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
+from greenroom.asgi_server import running
 from greenroom.controller.gather import Lists
-from greenroom.core.model import Listing
-from greenroom.core.questions import Followed
+from greenroom.core.model.facts import Listing
+from greenroom.core.planning.required_reads import Followed
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.page_size import GROW_AFTER
 from greenroom.github.transport import Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from greenroom.core.model import Listing
+from greenroom.asgi_server import running
+from greenroom.core.model.facts import Listing
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 
@@ -154,8 +154,8 @@ async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone
     ("key", "value", "words"),
     [
         ("title", 5, "title is a number instead of a string"),
-        ("headRefOid", "main; rm -rf /", "headRefOid is a different string instead of a commit's 40 digits"),
-        ("updatedAt", "2026-03-02T09:00:00", "updatedAt is a different string instead of a time with its zone"),
+        ("headRefOid", "main; rm -rf /", "headRefOid is a different string instead of a commit hash of 40 digits"),
+        ("updatedAt", "2026-03-02T09:00:00", "updatedAt is a different string instead of a time with a time zone"),
         ("labels", [], "labels is a list instead of an object"),
         ("isDraft", None, "isDraft is null instead of true or false"),
     ],
@@ -164,7 +164,9 @@ async def test_the_sentence_says_what_is_wrong_and_where(key: str, value: object
     recording = await Recording.of(_listing)
     found = await _listing(recording.github(0, ("data", "r0", "pullRequests", "nodes", 0, key), value))
     assert isinstance(found, Listing)
-    assert found.doubts == {1: f"GitHub's answer about {SLUG}#1 is not as documented ({words}); it is read again."}
+    assert found.doubts == {
+        1: f"GitHub's answer about {SLUG}#1 is not as documented ({words}). Greenroom will read it again."
+    }
 
 
 async def test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone() -> None:
@@ -173,7 +175,9 @@ async def test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone() 
     found = await _listing(recording.github(0, ("errors",), errors))
     assert isinstance(found, Listing)
     assert [p.identity.number for p in found.pull_requests] == [1]
-    assert found.doubts == {2: f"GitHub shows only a part of {SLUG}#2 (Something went wrong.); it is read again."}
+    assert found.doubts == {
+        2: f"GitHub returned only part of {SLUG}#2 (Something went wrong.). Greenroom will read it again."
+    }
 
 
 async def test_a_deleted_label_in_a_timeline_is_not_about_the_whole_list() -> None:
@@ -184,7 +188,7 @@ async def test_a_deleted_label_in_a_timeline_is_not_about_the_whole_list() -> No
     found = await _listing(Recording([(200, spoiled)]).github())
     assert isinstance(found, Listing)
     assert found.pull_requests[0].identity.number == 1
-    assert not any("shows only a part" in why for why in found.doubts.values())
+    assert not any("returned only part" in why for why in found.doubts.values())
 
 
 async def test_a_pull_request_that_is_listed_twice_hides_another_one() -> None:

@@ -57,18 +57,26 @@ def test_a_name_that_is_too_long_is_cut_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "process", "note"),
     [
-        ("ports: ['70000:70000', '80:3000']", {"port": 3000}, "70000 was left out, no port of a web process"),
+        (
+            "ports: ['70000:70000', '80:3000']",
+            {"port": 3000},
+            "70000 was left out, because a web process cannot use such a port",
+        ),
         ("ports: ['70000:70000']", {"kind": "worker"}, "70000 was left out"),
-        ("ports: ['${PORT}']", {"kind": "worker"}, "what is no number was left out"),
+        ("ports: ['${PORT}']", {"kind": "worker"}, "a value that is not a number was left out"),
         ("ports: ['53:53/udp', { target: 80, protocol: tcp }]", {"port": 80}, "53/udp was left out"),
-        ("ports: ['[::1]:8080:80/tcp', '9090:9090', '222:22']", {"port": 80}, "9090 was left out, a process has one"),
+        (
+            "ports: ['[::1]:8080:80/tcp', '9090:9090', '222:22']",
+            {"port": 80},
+            "9090 was left out, because a process has only one port",
+        ),
         ("ports: [21:42]", {"port": 42}, ""),  # YAML 1.1 would read minutes and seconds
         ("expose: [3000-3005]", {"port": 3000}, ""),
-        ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web runs 12 times there"),
+        ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web has 12 replicas"),
         ("ports: [80], deploy: { replicas: '${N:-2}' }", {"port": 80, "replicas": 2}, ""),
-        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "How many of web run is no number"),
-        ("ports: [80], scale: 0", {"port": 80}, "None of web runs there"),
-        ("restart: no", {"kind": "worker"}, "web may end there"),
+        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The number of replicas of web is not a number"),
+        ("ports: [80], scale: 0", {"port": 80}, "The file runs no replica of web"),
+        ("restart: no", {"kind": "worker"}, "web may end in the file"),
         (
             "entrypoint: [/entry, -x], command: serve --all",
             {"kind": "worker", "command": ["/entry", "-x", "serve", "--all"]},
@@ -90,7 +98,9 @@ def test_a_process_that_loads_and_what_was_changed(
     made = drafted(tmp_path, f"web: {{ build: ., {spec} }}", "db: { image: 'postgres:16' }")["web"]
     [only] = made.data["processes"].values()
     assert only == process
-    notes = [n for n in made.notes if not n.startswith(("db (", "Say what", "The file names no port"))]
+    notes = [
+        n for n in made.notes if not n.startswith(("db (", "Add the command that migrates", "The file names no port"))
+    ]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)
 
@@ -105,10 +115,10 @@ def test_a_command_in_place_of_an_entrypoint_is_said_once_where_the_image_is_not
         "db: { image: postgres:16 }",
     )
     assert [n for n in made["web"].notes if "ENTRYPOINT" in n] == [
-        "`command` of web, worker takes the place of the image's ENTRYPOINT here, in Compose that of its CMD: "
-        "where gitea/gitea has an entrypoint, put it in front."
+        "`command` of web, worker replaces the image's ENTRYPOINT here, but its CMD in Compose. "
+        "If gitea/gitea has an entrypoint, put it in front."
     ]
-    assert "ENTRYPOINT" not in said(*drafted(tmp_path, "web: { build: ., command: serve, ports: [80] }").values())
+    assert "ENTRYPOINT" not in said(*drafted(tmp_path, "web: { build: ., command: bin/serve, ports: [80] }").values())
 
 
 # What is one code, what extends another, what is a job
@@ -142,7 +152,7 @@ def test_a_service_is_what_it_extends_and_its_own(tmp_path: Path) -> None:
 )
 def test_a_service_that_extends_what_is_not_here_is_said(extends: str, tmp_path: Path) -> None:
     made = drafted(tmp_path, WEB, f"reports: {{ extends: {extends}, command: report }}")
-    assert "reports was left out: it extends" in said(made["web"])
+    assert "reports was left out, because it extends" in said(made["web"])
     made = drafted(tmp_path, f"web: {{ build: ., ports: [80], extends: {extends} }}")
     assert "`extends` of web was left out. What it extends is not in this file" in said(made["web"])
 
@@ -171,8 +181,8 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
     )
     assert [*made["web"].data["processes"]] == ["web"]
     assert made["web"].data["migrate"] == ["rake", "db:migrate"]
-    assert "safe to run again" in said(made["web"])
-    assert "ONCE: not for web in the file" in said(made["web"])
+    assert "safe to run more than once" in said(made["web"])
+    assert "ONCE: not set for web in the file" in said(made["web"])
     assert "api waits for job" in said(made["api"])
 
 
@@ -181,7 +191,7 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
     [
         (
             ["job: { build: job, command: go }", f"web: {{ build: ., ports: [80], {WAITS} }}"],
-            "job was left out: others",
+            "job was left out, because others",
         ),
         (["job: { image: minio/mc, command: go }", f"web: {{ build: ., ports: [80], {WAITS} }}"], "job (minio/mc)"),
         (["job: { build: . }", f"web: {{ build: ., ports: [80], {WAITS} }}"], "Write its command under `migrate:`"),
@@ -192,7 +202,7 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
                 "web: { build: ., ports: [80], depends_on: { job: { condition: service_completed_successfully }, "
                 "seed: { condition: service_completed_successfully } } }",
             ],
-            "seed was left out: others wait until it has ended, but `migrate` is job",
+            "seed was left out. Others wait for it to finish, but `migrate:` runs job",
         ),
     ],
 )
@@ -234,7 +244,7 @@ def test_stores_that_no_variable_names_have_distinct_variables(tmp_path: Path) -
         {"kind": "postgresql", "version": "15", "name": "reports", "as": "REPORTS_URL"},
         {"kind": "mysql", "version": "8.4", "as": "MYSQL_URL"},
     ]
-    assert "reports gives its address in REPORTS_URL; DATABASE_URL is taken" in said(made["web"])
+    assert "reports gives its address in REPORTS_URL, because DATABASE_URL is taken" in said(made["web"])
 
 
 def test_a_store_takes_no_name_that_the_file_uses_otherwise(tmp_path: Path) -> None:
@@ -276,7 +286,7 @@ FILE = (
         (
             "CELERY_BROKER_URL: redis://redis:6379/2, REDIS_URL: redis://redis:6379/0",
             {"needs": [{"kind": "redis", "version": "7", "as": "REDIS_URL"}], "env": None},
-            "CELERY_BROKER_URL was left out: redis is a need, and each part of its address (url, host ...) goes to one variable, "
+            "CELERY_BROKER_URL was left out, because redis is a need, and each part of its address (url, host ...) is in one variable, "
             "here REDIS_URL.",
         ),
         (
@@ -296,13 +306,13 @@ FILE = (
                     }
                 ]
             },
-            "A_URL begins with `postgresql://` here",
+            "A_URL starts with `postgresql://` here",
         ),
-        ("DATABASE_URL: 'postgres://u:p@shop_db/x?sslmode=disable'", {"env": None}, "has nothing after a `?`"),
+        ("DATABASE_URL: 'postgres://u:p@shop_db/x?sslmode=disable'", {"env": None}, "has no query string"),
         (
             "JDBC: 'jdbc:postgresql://db:5432/x'",
             {"needs": [{"kind": "postgresql", "version": "16"}], "env": None},
-            "JDBC was left out: db is a need",
+            "JDBC was left out, because db is a need",
         ),
         (
             "CACHE_STORE: redis, REDIS_HOST: redis",
@@ -310,17 +320,17 @@ FILE = (
                 "env": {"CACHE_STORE": "redis"},
                 "needs": [{"kind": "redis", "version": "7", "as": {"host": "REDIS_HOST"}}],
             },
-            "CACHE_STORE: the value is a service's name too",
+            "CACHE_STORE: the value is also a service's name",
         ),
         ("HOST: redis, PORT: '3000'", {"env": {"PORT": "3000"}}, ""),
         (
             "SEARCH: 'http://search:9200'",
             {"env": None},
-            "SEARCH was left out: it holds the host search, which is in no",
+            "SEARCH was left out: it contains the host search, which is in no",
         ),
-        ("A: 'search:9200', B: 'x;search:1'", {"env": None}, "A, B were left out: it holds the host search"),
+        ("A: 'search:9200', B: 'x;search:1'", {"env": None}, "A, B were left out: it contains the host search"),
         ("API_URL: 'http://api:9000'", {"uses": [{"service": "api", "as": "API_URL"}], "env": None}, ""),
-        ("API_URL: 'http://api:9000/v1'", {"uses": [{"service": "api", "as": "API_URL"}]}, "add the path in the code"),
+        ("API_URL: 'http://api:9000/v1'", {"uses": [{"service": "api", "as": "API_URL"}]}, "Add the path in the code"),
         (
             "API_HOST: api, API_PORT: '9000'",
             {"uses": [{"service": "api", "as": {"host": "API_HOST", "port": "API_PORT"}}], "env": None},
@@ -329,15 +339,27 @@ FILE = (
         (
             "API_URL: 'http://api:9000', OTHER_URL: 'http://api:9000'",
             {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
-            "OTHER_URL was left out: it holds the host api in a form or once more than a link gives",
+            "OTHER_URL was left out: it contains the host api again, or in a form that a link does not give",
         ),
-        ("API: 'grpc://api:9000'", {"uses": None, "env": None}, "API was left out: it holds the host api in a form"),
-        ("ADMIN: 'http://admin:9001'", {"uses": None, "env": None}, "but a link to api leads to its first web process"),
-        ("QUIET: 'http://quiet:1'", {"uses": None, "env": None}, "the host quiet, which listens on no port here"),
+        (
+            "API: 'grpc://api:9000'",
+            {"uses": None, "env": None},
+            "API was left out: it contains the host api again, or in a form",
+        ),
+        (
+            "ADMIN: 'http://admin:9001'",
+            {"uses": None, "env": None},
+            "but a link to api points to its first web process",
+        ),
+        (
+            "QUIET: 'http://quiet:1'",
+            {"uses": None, "env": None},
+            "the host quiet, which does not listen on a port here",
+        ),
         ("SELF: 'http://web:80'", {"uses": None, "env": None}, "the host web, a process of this service"),
         ("MODE: worker", {"env": {"MODE": "worker"}}, ""),
-        ("ROLE: api", {"env": {"ROLE": "api"}, "uses": None}, "ROLE: the value is a service's name too"),
-        ("PUBLIC: 'http://localhost:3000'", {"env": {"PUBLIC": "http://localhost:3000"}}, "leads to `localhost`"),
+        ("ROLE: api", {"env": {"ROLE": "api"}, "uses": None}, "ROLE: the value is also a service's name"),
+        ("PUBLIC: 'http://localhost:3000'", {"env": {"PUBLIC": "http://localhost:3000"}}, "points to `localhost`"),
     ],
 )
 def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_said(
@@ -345,7 +367,7 @@ def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_said(
 ) -> None:
     web = drafted(tmp_path, f"web: {{ build: ., ports: [80], environment: {{ {env} }} }}", *FILE)["web"]
     assert {key: web.data.get(key) for key in expected} == expected
-    about = ("Say what", "All services", *(f"{name} (" for name in ("redis", "db", "search")))
-    notes = [n for n in web.notes if not n.startswith(about) and "not for web" not in n]
+    about = ("Add the command that migrates", "All services", *(f"{name} (" for name in ("redis", "db", "search")))
+    notes = [n for n in web.notes if not n.startswith(about) and "not set for web" not in n]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)

@@ -76,7 +76,11 @@ services:
     image: postgres:16
     command: postgres -c max_connections=500
     environment: { POSTGRES_PASSWORD: p, POSTGRES_DB: app, POSTGRES_INITDB_ARGS: "--locale=C", TZ: Europe/Berlin }
-    volumes: ["data:/var/lib/postgresql/data", "./seed:/docker-entrypoint-initdb.d:ro"]
+    volumes:
+      - data:/var/lib/postgresql/data
+      - ./init.sql:/docker-entrypoint-initdb.d/init.sql:ro
+      - { type: bind, source: ./more.sql, target: /docker-entrypoint-initdb.d/more.sql }
+      - ./postgresql.conf:/etc/postgresql/postgresql.conf
 """
 
 
@@ -84,7 +88,12 @@ def test_what_a_store_was_told_and_a_need_is_not_is_reported(tmp_path: Path) -> 
     web = compose(tmp_path, STORE)["web"]
     assert said(web, "`command` of db was left out")
     assert said(web, "POSTGRES_INITDB_ARGS, TZ of db were left out")
-    assert said(web, "./seed of db was left out: init scripts")
+    for dump in ("./init.sql", "./more.sql"):
+        assert said(
+            web, f"{dump} of db was left out, because init scripts do not run here. Put the data into a plain SQL dump"
+        )
+    assert said(web, "./postgresql.conf of db was left out, because needs cannot mount files")
+    assert not said(web, "data of db")
     assert not said(web, "POSTGRES_DB")
 
 
@@ -97,7 +106,7 @@ services:
   site: { build: ./site, ports: ["8080:8080"], depends_on: [api] }
 """,
     )
-    assert said(made["site"], "site depends on api in the file, but no variable holds its address")
+    assert said(made["site"], "site depends on api in the file, but no variable contains its address")
 
 
 @pytest.mark.parametrize("tag", ["!override", "!reset"])
@@ -122,3 +131,43 @@ def test_herokus_own_address_becomes_the_address_of_the_preview(value: str, tmp_
     assert "PUBLIC_URL" not in made[0].data.get("env", {})
     assert "CALLBACK" not in made[0].data.get("env", {})
     assert said(made[0], "CALLBACK was left out")
+
+
+def test_note_on_a_mounted_mysql_seed_does_not_suggest_a_dump_that_check_rejects(tmp_path: Path) -> None:
+    web = compose(tmp_path, STORE.replace("postgres:16", "mysql:8.4"))["web"]
+    assert said(web, "./init.sql of db was left out, because init scripts do not run here. Put the data into an image")
+
+
+JOB = """
+services:
+  web:
+    build: .
+    ports: ["8080:8080"]
+    depends_on: { migrate: { condition: service_completed_successfully } }
+  migrate: { build: ., command: %s }
+"""
+
+
+def test_note_on_a_job_called_migrate_does_not_repeat_its_name(tmp_path: Path) -> None:
+    web = compose(tmp_path, JOB % "[rake, db:migrate]")["web"]
+    assert not said(web, "`migrate` is migrate")
+    assert said(web, "`migrate:` is the command of migrate, because others wait for it.")
+
+
+def test_command_of_only_options_is_not_used_as_a_program(tmp_path: Path) -> None:
+    """Compose passes them to the image's ENTRYPOINT, which is not in the file."""
+    web = compose(tmp_path, JOB % "[--queue, mail]")["web"]
+    assert web.data["migrate"] == ["--queue", "mail"]
+    assert said(web, "The command of migrate is `--queue mail`, which has options but no program. Put")
+
+
+@pytest.mark.parametrize(
+    ("command", "doubtful"),
+    [("migrate", True), ("[migrate]", True), ("bin/migrate", False), ("migrate up", False)],
+)
+def test_a_command_of_one_word_may_be_an_argument(command: str, doubtful: bool, tmp_path: Path) -> None:
+    web = compose(tmp_path, JOB % command)["web"]
+    assert said(web, "runs as a program. If it is an argument of the image's ENTRYPOINT") == doubtful
+    with_entrypoint = compose(tmp_path, JOB % f"{command}, entrypoint: [/entry]")["web"]
+    assert with_entrypoint.data["migrate"][0] == "/entry"
+    assert not said(with_entrypoint, "as a program")

@@ -34,7 +34,7 @@ FILES = Path(__file__).with_name("files")
             {"public": False},
             [
                 "snuba-api (an image)",
-                "SNUBA was left out: it holds the host snuba-api",
+                "SNUBA was left out: it contains the host snuba-api",
                 "VROOM was left out",
                 "Redis 6.2",
             ],
@@ -58,7 +58,7 @@ FILES = Path(__file__).with_name("files")
                     {"kind": "redis", "version": "7", "as": "REDIS"},
                 ]
             },
-            ["SECRET, ADMIN_PASSWORD", "PUBLIC_URL: the value leads to `localhost`", "PostgreSQL 13 is not offered"],
+            ["SECRET, ADMIN_PASSWORD", "PUBLIC_URL: the value points to `localhost`", "PostgreSQL 13 is not supported"],
         ),
         (
             "gitea.yml",
@@ -82,7 +82,7 @@ FILES = Path(__file__).with_name("files")
             "immich.yml",
             {"immich-server": ["web"]},
             {"processes": {"web": {"port": 2283}}},
-            ["POSTGRES_INITDB_ARGS of database was left out", "if its extensions are needed", "`env_file`"],
+            ["POSTGRES_INITDB_ARGS of database was left out", "If you need its extensions", "`env_file`"],
         ),
         (
             "node/app.json",
@@ -112,7 +112,7 @@ def test_the_drafts_load_and_say_what_is_left_to_do(
 
 def test_the_draft_on_the_page_about_services_is_what_its_file_becomes(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "services.md").read_text()
-    _, _, rest = page.partition("A file like this:\n\n")
+    _, _, rest = page.partition("For example, this file:\n\n")
     compose, _, rest = rest.partition("\n\nbecomes, with ")
     _, _, rest = rest.partition("```yaml\n")
     [made] = read(tmp_path, "docker-compose.yml", textwrap.dedent(compose))

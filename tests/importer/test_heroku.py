@@ -18,13 +18,13 @@ from importer.drafted import load, read
             {"addons": [{"plan": "heroku-postgresql", "as": "analytics db"}]},
             "web: run",
             {"needs": [{"kind": "postgresql", "version": "16", "as": "ANALYTICS_DB_URL"}]},
-            "heroku-postgresql gives ANALYTICS_DB_URL",
+            "heroku-postgresql sets ANALYTICS_DB_URL",
         ),
         (
             {"addons": ["heroku-redis", "heroku-key-value-store"]},
             "web: run",
             {"needs": [{"kind": "redis", "version": "8", "as": "REDIS_URL"}]},
-            "Two add-ons give REDIS_URL",
+            "Two add-ons set REDIS_URL",
         ),
         (
             {"addons": ["heroku-postgresql"], "env": {"DATABASE_URL": "x", "PORT": "5000", "A": None, "B": {}}},
@@ -32,9 +32,14 @@ from importer.drafted import load, read
             {"env": None},
             "DATABASE_URL was left out of `env`",
         ),
-        ({"formation": {"web": {"quantity": 12}}}, "web: run", {"processes.web.replicas": 10}, "runs 12 times"),
-        ({"formation": {"web": {"quantity": 0}}}, "web: run", {"processes.web.replicas": None}, "None of web runs"),
-        ({"formation": {"web": {"quantity": []}}}, "web: run", {"processes.web.replicas": None}, "is no number"),
+        ({"formation": {"web": {"quantity": 12}}}, "web: run", {"processes.web.replicas": 10}, "has 12 replicas"),
+        (
+            {"formation": {"web": {"quantity": 0}}},
+            "web: run",
+            {"processes.web.replicas": None},
+            "The file runs no replica of web",
+        ),
+        ({"formation": {"web": {"quantity": []}}}, "web: run", {"processes.web.replicas": None}, "is not a number"),
         ({"formation": {"clock": {}}}, "web: run", {}, "`formation` names clock"),
         (
             {},

@@ -39,12 +39,12 @@ def test_an_image_is_of_a_kind_and_a_version(image: str, kind: str, version: str
 @pytest.mark.parametrize(
     ("image", "version", "note"),
     [
-        ("pgvector/pgvector:pg15", "15", "if its extensions are needed"),
-        ("pgvector/pgvector:0.8.0", "16", "db (pgvector/pgvector:0.8.0) says no version; the draft has PostgreSQL 16."),
-        ("postgres", "16", "says no version"),
-        ("postgres:${PG}", "16", "says no version"),
-        ("postgres:11", "14", "PostgreSQL 11 is not offered; the draft has 14."),
-        ("rabbitmq:3-management", "3.13", "RabbitMQ 3 is not offered; the draft has 3.13."),
+        ("pgvector/pgvector:pg15", "15", "If you need its extensions"),
+        ("pgvector/pgvector:0.8.0", "16", "db (pgvector/pgvector:0.8.0) has no version. The draft has PostgreSQL 16."),
+        ("postgres", "16", "has no version"),
+        ("postgres:${PG}", "16", "has no version"),
+        ("postgres:11", "14", "PostgreSQL 11 is not supported. The draft has 14."),
+        ("rabbitmq:3-management", "3.13", "RabbitMQ 3 is not supported. The draft has 3.13."),
         ("redis:7.2.4", "7", ""),
     ],
 )
@@ -55,6 +55,6 @@ def test_a_need_has_the_major_of_the_tag_where_it_is_offered_and_a_note_where_no
     [made] = read(tmp_path, "compose.yml", f'services:\n  db: {{ image: "{image}" }}\n  {web}\n')
     load(tmp_path, [made])
     assert made.data["needs"][0]["version"] == version
-    said = [n for n in made.notes if "offered" in n or "says no version" in n or "extensions" in n]
+    said = [n for n in made.notes if "supported" in n or "has no version" in n or "extensions" in n]
     assert note in " ".join(said)
     assert bool(said) == bool(note)

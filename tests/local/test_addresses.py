@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from greenroom.core.model import Health, Identity, RowSet
-from greenroom.core.rows import Row
+from builders import changed
+from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.local.engine import LocalEngine
 from greenroom.local.preview import Preview
 from local.workshop import IDENTITY, Workshop, get, seen, until, wait
@@ -14,13 +15,13 @@ from local.workshop import IDENTITY, Workshop, get, seen, until, wait
 NEWER = Identity(8, 1)
 
 
-def renamed(row: Row, name: str) -> Row:
-    return replace(row, naming=replace(row.naming, hosts=(("web", f"web-pr-1.{name}.localhost"),)))
+def renamed(spec: PreviewSpec, name: str) -> PreviewSpec:
+    return changed(spec, names=replace(spec.names, hosts={"web": f"web-pr-1.{name}.localhost"}))
 
 
-def of_newer(shop: Workshop, sha: str) -> RowSet:
+def of_newer(shop: Workshop, sha: str) -> PreviewSet:
     """The same pull request of a repository of the same name that was made again: another id, one host."""
-    return RowSet(8, "shop", 1, {1: replace(shop.row(sha), repository_id=8)})
+    return PreviewSet(8, "shop", 1, {1: changed(shop.spec(sha), repository_id=8)})
 
 
 def newer(engine: LocalEngine) -> Preview:
@@ -30,7 +31,7 @@ def newer(engine: LocalEngine) -> Preview:
 async def test_a_second_preview_of_one_host_waits_and_takes_no_route(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         uid = (await wait(engine, Health.READY)).uid
         await engine.serve(of_newer(shop, second))
 
@@ -42,7 +43,7 @@ async def test_a_second_preview_of_one_host_waits_and_takes_no_route(shop: Works
         assert found.health is Health.FAILED
         assert "web-pr-1.preview.localhost" in found.why
         assert (await get(engine)).json()["release"] == "1"
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         await engine.remove(IDENTITY, uid)
 
         async def answers() -> bool:
@@ -51,7 +52,7 @@ async def test_a_second_preview_of_one_host_waits_and_takes_no_route(shop: Works
         await until(answers)
         assert (await get(engine)).json()["release"] == "2"
         assert (await engine.receipt(IDENTITY)).clean
-        await engine.serve(RowSet(8, "shop", 2))
+        await engine.serve(PreviewSet(8, "shop", 2))
         await engine.remove(NEWER, newer(engine).kept.uid)
         assert (await get(engine)).status_code == 404
 
@@ -59,10 +60,10 @@ async def test_a_second_preview_of_one_host_waits_and_takes_no_route(shop: Works
 async def test_removing_one_of_two_previews_of_a_host_leaves_the_other_its_route(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
         await engine.serve(of_newer(shop, second))
-        await engine.serve(RowSet(8, "shop", 2))
+        await engine.serve(PreviewSet(8, "shop", 2))
         await engine.remove(NEWER, newer(engine).kept.uid)
         assert (await get(engine)).json()["release"] == "1"
         assert (await seen(engine)).health is Health.READY
@@ -71,26 +72,26 @@ async def test_removing_one_of_two_previews_of_a_host_leaves_the_other_its_route
 async def test_after_a_restart_the_address_stays_with_the_preview_that_serves(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     other = replace(of_newer(shop, second), repository_id=6)
-    other = replace(other, rows={1: replace(other.rows[1], repository_id=6)})
+    other = replace(other, specs={1: changed(other.specs[1], repository_id=6)})
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
         await engine.serve(other)
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
         assert (await get(engine)).json()["release"] == "1"
-        await engine.serve(RowSet(6, "shop", 2))
+        await engine.serve(PreviewSet(6, "shop", 2))
         await engine.remove(Identity(6, 1), engine._previews[Identity(6, 1)].kept.uid)
 
 
 async def test_after_a_rename_the_old_address_answers_404(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
-        await engine.serve(shop.rows(renamed(shop.row(sha), "store"), 2))
+        await engine.serve(shop.preview_set(renamed(shop.spec(sha), "store"), 2))
         assert (await get(engine)).status_code == 404
         assert (await get(engine, "web-pr-1.store.localhost")).status_code == 200
-        await engine.serve(shop.rows(None, 3))
+        await engine.serve(shop.preview_set(None, 3))
         await engine.remove(IDENTITY, (await seen(engine)).uid)
         assert (await get(engine)).status_code == 404
         assert (await get(engine, "web-pr-1.store.localhost")).status_code == 404
@@ -99,14 +100,14 @@ async def test_after_a_rename_the_old_address_answers_404(shop: Workshop) -> Non
 async def test_a_rename_while_a_version_starts_does_not_fail_it(shop: Workshop) -> None:
     sha = shop.commit("1", extra="while not os.path.exists(os.environ['HOME'] + '/go'): time.sleep(0.01)")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
 
         async def starts() -> bool:
             starting = older(engine).kept.starting
             return starting is not None and bool(starting.processes)
 
         await until(starts)
-        await engine.serve(shop.rows(renamed(shop.row(sha), "store"), 2))
+        await engine.serve(shop.preview_set(renamed(shop.spec(sha), "store"), 2))
         home = engine._ground.run_as.home / "previews" / "7-1" / "home"
         (home / "go").touch()
         found = await wait(engine, Health.READY)
@@ -122,9 +123,9 @@ def older(engine: LocalEngine) -> Preview:
 async def test_the_receipt_looks_at_routes(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         uid = (await wait(engine, Health.READY)).uid
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         await engine.remove(IDENTITY, uid)
         receipt = await engine.receipt(IDENTITY)
         assert (receipt.clean, "routes" in receipt.checked) == (True, True)
@@ -135,13 +136,13 @@ async def test_the_receipt_looks_at_routes(shop: Workshop) -> None:
 async def test_a_label_that_comes_and_goes_while_a_preview_is_removed_leaves_no_route(shop: Workshop) -> None:
     sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         uid = (await wait(engine, Health.READY)).uid
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         removing = asyncio.create_task(engine.remove(IDENTITY, uid))
         await wait(engine, Health.REMOVING)
-        await engine.serve(shop.rows(shop.row(sha), 3))
-        await engine.serve(shop.rows(None, 4))
+        await engine.serve(shop.preview_set(shop.spec(sha), 3))
+        await engine.serve(shop.preview_set(None, 4))
         await removing
         assert (await get(engine)).status_code == 404
         assert (await engine.receipt(IDENTITY)).left == ()

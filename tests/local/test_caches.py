@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from greenroom.core.catalogue import Need, Storage
-from greenroom.core.model import Health
+from greenroom.core.model.catalog import Need, Storage
+from greenroom.core.model.facts import Health
 from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine
@@ -58,12 +58,12 @@ def ask(url: str, *commands: str) -> list[str]:
 async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_preview(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(first, needs=(CACHE,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(first, needs=(CACHE,)), 1))
         await wait(engine, Health.READY, first)
         url = (await given(engine))["REDIS_URL"]
         assert (await given(engine))["REDIS_PORT"] == str(urlsplit(url).port)
         assert ask(url, "SET a 1", "GET a") == ["+OK", "1"]
-        await engine.serve(shop.rows(shop.row(second, needs=(CACHE,)), 2))
+        await engine.serve(shop.preview_set(shop.spec(second, needs=(CACHE,)), 2))
         await wait(engine, Health.READY, second)
         assert (await given(engine))["REDIS_URL"] == url
         assert ask(url, "GET a") == ["1"], "a push keeps it"
@@ -81,7 +81,7 @@ async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_
         [after] = engine._previews[IDENTITY].kept.caches
         assert processes.alive(after.pid, after.started), "a restart of Greenroom finds it again"
         uid = (await seen(engine)).uid
-        await engine.serve(shop.rows(None, 3))
+        await engine.serve(shop.preview_set(None, 3))
         await engine.remove(IDENTITY, uid)
         assert not processes.alive(after.pid, after.started)
         assert (await engine.receipt(IDENTITY)).clean
@@ -91,10 +91,10 @@ async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_
 async def test_a_version_without_it_ends_it(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(first, needs=(CACHE,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(first, needs=(CACHE,)), 1))
         await wait(engine, Health.READY, first)
         [cache] = engine._previews[IDENTITY].kept.caches
-        await engine.serve(shop.rows(shop.row(second), 2))
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
         await wait(engine, Health.READY, second)
 
         async def gone() -> bool:
@@ -107,7 +107,7 @@ async def test_a_version_without_it_ends_it(shop: Workshop) -> None:
 @needs_server
 async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         await wait(engine, Health.READY)
         parsed = urlsplit((await given(engine))["REDIS_URL"])
         assert not await caches._pong(parsed.port or 0, "wrong")
@@ -127,7 +127,7 @@ async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
 async def test_what_persists_outlives_its_process(shop: Workshop) -> None:
     kept = replace(CACHE, storage=Storage.PERSISTENT)
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(kept,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(kept,)), 1))
         await wait(engine, Health.READY)
         url = (await given(engine))["REDIS_URL"]
         assert ask(url, "SET a 1") == ["+OK"]
@@ -143,24 +143,37 @@ async def test_what_persists_outlives_its_process(shop: Workshop) -> None:
 
 
 async def test_where_no_server_is_found_the_preview_says_what_to_install(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: None)
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "redis-server", "valkey-server"))
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         found = await wait(engine, Health.FAILED)
         assert found.why == (
-            "There is neither redis-server nor valkey-server on PATH. Install one: apt-get install redis-server."
+            "Neither redis-server nor valkey-server is on PATH. Install one: apt-get install redis-server."
         )
 
 
-@pytest.mark.parametrize(("kind", "found"), [("redis", "/bin/redis-server"), ("valkey", "/bin/valkey-server")])
-def test_each_kind_takes_its_own_server_first(kind: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: f"/bin/{name}")
-    assert caches.server(kind) == found
-    monkeypatch.setattr("greenroom.local.caches.shutil.which", lambda name: None)
+def path_without(folder: Path, *programs: str) -> str:
+    """Return a PATH with everything that this machine has but these programs."""
+    folder.mkdir()
+    for place in os.environ["PATH"].split(os.pathsep):
+        for program in Path(place).glob("*"):
+            if program.name not in programs and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("kind", "first"), [("redis", "redis-server"), ("valkey", "valkey-server")])
+def test_each_kind_takes_its_own_server_first(
+    kind: str, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Failed):
         caches.server(kind)
+    for name in ("redis-server", "valkey-server"):
+        (tmp_path / name).touch(0o755)
+    assert caches.server(kind) == str(tmp_path / first)
 
 
 def test_the_password_file_is_private(tmp_path: Path) -> None:
@@ -170,13 +183,13 @@ def test_the_password_file_is_private(tmp_path: Path) -> None:
 @needs_server
 async def test_a_cache_that_cannot_come_back_is_said_and_forgiven_when_it_can(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=(CACHE,)), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         await wait(engine, Health.READY)
         [cache] = engine._previews[IDENTITY].kept.caches
         os.kill(cache.pid, signal.SIGKILL)
         with taken(cache.port):
             found = await wait(engine, Health.FAILED)
-            assert "ended while it started" in found.why
+            assert "exited during startup" in found.why
             assert (await given(engine))["REDIS_PORT"] == str(cache.port), "the services go on"
         found = await wait(engine, Health.READY)
         assert (found.why, found.log) == ("", ())

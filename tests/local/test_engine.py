@@ -15,12 +15,13 @@ import httpx2
 import psycopg
 import pytest
 
-from greenroom.core import reasons
-from greenroom.core.catalogue import Need, Process, ProcessKind, SharedNeed
-from greenroom.core.model import Cause, Health, Ledger, Observed, Withdrawal
-from greenroom.core.plan import plan
-from greenroom.core.rows import Link
-from greenroom.core.verdicts import Desired, Go
+from builders import changed
+from greenroom.core import messages
+from greenroom.core.model.catalog import Need, Process, ProcessKind, SharedNeed
+from greenroom.core.model.facts import Cause, EngineState, Health, Ledger, Withdrawal
+from greenroom.core.model.spec import Link, PreviewSpec
+from greenroom.core.model.verdicts import Desired, Go
+from greenroom.core.planning.plan import plan
 from greenroom.errors import Doubt, Failed
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine
@@ -37,7 +38,7 @@ async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Wor
         lock = shop.settings.state / "lock"
         for again in (False, True):
             lock.touch() if again else lock.unlink()
-            with pytest.raises(Doubt, match="was taken away"):
+            with pytest.raises(Doubt, match="was removed, so"):
                 async with engine.writing():
                     raise AssertionError("written")
 
@@ -47,7 +48,7 @@ async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, m
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
         links = (Link("web", "payments", (("url", "PAYMENTS_URL"),), "http://payments.example.com", ""),)
-        await engine.serve(shop.rows(shop.row(sha, env=(("COLOUR", "green"),), links=links), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, env=(("COLOUR", "green"),), targets=links), 1))
         await wait(engine, Health.READY)
         environment = (await get(engine)).json()["environment"]
         allowed = {"PATH", "LANG", "HOME", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
@@ -56,11 +57,36 @@ async def test_a_preview_answers_with_its_own_environment_only(shop: Workshop, m
         assert (environment["COLOUR"], environment["PAYMENTS_URL"]) == ("green", "http://payments.example.com")
 
 
+async def test_preview_calls_the_hosts_that_its_serving_version_was_started_with(shop: Workshop) -> None:
+    sha = shop.commit("1")
+
+    def linked(host: str, sha: str) -> PreviewSpec:
+        return shop.spec(
+            sha,
+            targets=(
+                Link("web", "payments", (("url", "PAYMENTS_URL"),), f"http://127.0.0.1/{host}", f"http://{host}:80"),
+            ),
+        )
+
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.preview_set(linked("payments-pr-17.preview.localhost", sha), 1))
+        assert (await seen(engine)).calls == frozenset(), "nothing runs yet"
+        await wait(engine, Health.READY)
+        assert (await seen(engine)).calls == {"payments-pr-17.preview.localhost"}
+        broken = shop.commit("2", status=500)
+        await engine.serve(shop.preview_set(linked("payments.staging", broken), 2))
+        await wait(engine, Health.UPDATING)
+        assert (await seen(engine)).calls == {"payments-pr-17.preview.localhost"}, "the old version still serves"
+        await engine.serve(shop.preview_set(linked("payments.staging", sha), 3))
+        await wait(engine, Health.READY)
+        assert (await seen(engine)).calls == {"payments.staging"}
+
+
 async def test_the_proxy_knows_only_previews_and_passes_bodies(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
         assert (await get(engine, "other.preview.localhost")).status_code == 404
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         assert (await get(engine)).status_code in (200, 503)
         await wait(engine, Health.READY)
         async with httpx2.AsyncClient(trust_env=False) as client:
@@ -73,12 +99,12 @@ async def test_the_proxy_knows_only_previews_and_passes_bodies(shop: Workshop) -
 async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop: Workshop) -> None:
     sha = shop.commit("1", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
         url = (await get(engine)).json()["environment"]["DATABASE_URL"]
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute("INSERT INTO things VALUES ('three')")
-        await engine.serve(shop.rows(replace(shop.row(sha, needs=NEED), asleep=True), 2))
+        await engine.serve(shop.preview_set(changed(shop.spec(sha, needs=NEED), asleep=True), 2))
 
         async def asleep() -> bool:
             [preview] = (await engine.observe()).previews.values()
@@ -86,7 +112,7 @@ async def test_asleep_no_process_runs_and_the_data_is_kept_for_the_morning(shop:
 
         await until(asleep)
         assert not shop.pids()
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 3))
         await wait(engine, Health.READY, sha)
         async with await psycopg.AsyncConnection.connect(
             (await get(engine)).json()["environment"]["DATABASE_URL"]
@@ -99,18 +125,18 @@ async def test_a_database_in_parts_and_the_same_one_for_another_service(shop: Wo
     parts = ("host", "port", "user", "password", "database")
     need = replace(NEED[0], variables=tuple((part, f"PG_{part.upper()}") for part in parts))
     shared = SharedNeed("web", "db", (("url", "THEIRS"),))
-    row = shop.row(sha, needs=(need,))
-    other = replace(row.services[0], name="api", needs=(), shared_needs=(shared,))
-    hosts = (*row.naming.hosts, ("api", "api-pr-1.preview.localhost"))
-    version = replace(row.versions[0], service="api")
-    row = replace(
-        row,
-        services=(row.services[0], other),
-        versions=(*row.versions, version),
-        naming=replace(row.naming, hosts=hosts),
+    spec = shop.spec(sha, needs=(need,))
+    other = replace(spec.services[0], name="api", needs=(), shared_needs=(shared,))
+    hosts = {**spec.names.hosts, "api": "api-pr-1.preview.localhost"}
+    version = replace(spec.build.versions[0], service="api")
+    spec = changed(
+        spec,
+        services=(spec.services[0], other),
+        versions=(*spec.build.versions, version),
+        names=replace(spec.names, hosts=hosts),
     )
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(row, 1))
+        await engine.serve(shop.preview_set(spec, 1))
         await wait(engine, Health.READY)
         own = (await get(engine)).json()["environment"]
         theirs = (await get(engine, "api-pr-1.preview.localhost")).json()["environment"]
@@ -119,10 +145,10 @@ async def test_a_database_in_parts_and_the_same_one_for_another_service(shop: Wo
     assert "DATABASE_URL" not in own | theirs
 
 
-async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnation(shop: Workshop) -> None:
+async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_a_reset(shop: Workshop) -> None:
     first, second = shop.commit("1", seed__sql=SEED), shop.commit("2", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(first, needs=NEED), 1))
         await wait(engine, Health.READY)
         url = (await get(engine)).json()["environment"]["DATABASE_URL"]
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -131,12 +157,12 @@ async def test_data_begins_at_the_seed_and_outlives_a_push_but_not_an_incarnatio
             await connection.execute("ALTER TABLE things ADD COLUMN note text")
             superuser = await connection.execute("SELECT usesuper FROM pg_user WHERE usename = current_user")
             assert await superuser.fetchone() == (False,)
-        await engine.serve(shop.rows(shop.row(second, needs=NEED), 2))
+        await engine.serve(shop.preview_set(shop.spec(second, needs=NEED), 2))
         await wait(engine, Health.READY, second)
         assert (await get(engine)).json()["environment"]["DATABASE_URL"] == url
         async with await psycopg.AsyncConnection.connect(url) as connection:
             assert await names(connection) == ["one", "three", "two"]
-        await engine.serve(shop.rows(shop.row(second, needs=NEED, incarnation=2), 3))
+        await engine.serve(shop.preview_set(shop.spec(second, needs=NEED, generation=2), 3))
 
         async def reset() -> bool:
             try:
@@ -161,7 +187,7 @@ FAILING = {
     ),
     "seed": (
         {"needs": (Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="bad.sql"),)},
-        "does not restore: line 2",
+        "could not be restored: line 2",
         "nowhere",
     ),
     "seed missing": (
@@ -172,7 +198,7 @@ FAILING = {
     "other need": ({"needs": (Need("q", "rabbitmq", "4", (("url", "URL"),)),)}, "redis, valkey, not rabbitmq", ""),
     "crash": (
         {"processes": (Process("web", command=("python", "-c", "raise SystemExit('boom')"), port=1),)},
-        "ended while it started",
+        "exited during startup",
         "boom",
     ),
     "no program": ({"processes": (Process("web", command=("no-such-program",), port=1),)}, "could not be started", ""),
@@ -185,40 +211,36 @@ async def test_a_failure_says_why_and_keeps_the_old_version(
 ) -> None:
     first, second = shop.commit("1"), shop.commit("2", bad__sql="SELECT 1;\nINSERT INTO nowhere VALUES (1);\n")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
-        await engine.serve(shop.rows(shop.row(second, **changes), 2))
+        await engine.serve(shop.preview_set(shop.spec(second, **changes), 2))
         found = await wait(engine, Health.FAILED)
         assert why in found.why
+        ran = why in ("failed (exit code 3)", "took longer than", "exited during startup")
+        assert found.failing == ("web" if ran else ""), "only what the image did is its fault"
+        of_configuration = "correct `command` in the configuration of `web` (services/web.yaml)"
+        assert (of_configuration in found.fix) is (why == "could not be started")
         assert line in "\n".join(found.log)
         assert (await get(engine)).json()["release"] == "1"
         assert [s.sha for s in found.services] == [first]
-        await engine.serve(shop.rows(shop.row(second), 3))
+        await engine.serve(shop.preview_set(shop.spec(second), 3))
         await wait(engine, Health.READY, second)
 
 
 async def test_a_service_that_is_never_healthy(shop: Workshop) -> None:
     sha = shop.commit("1", status=500)
     async with LocalEngine(replace(shop.settings, probe_seconds=0.5), quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         found = await wait(engine, Health.FAILED)
         assert "is not healthy" in found.why
-        assert "it answers 500" in found.why
+        assert "it responds with 500" in found.why
         assert shop.pids() == []
-
-
-async def test_a_commit_that_is_not_here(shop: Workshop) -> None:
-    shop.commit("1")
-    async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row("b" * 40), 1))
-        found = await wait(engine, Health.FAILED)
-        assert "Commit bbbbbbb is not in repository" in found.why
 
 
 async def test_what_crashes_is_started_again(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
         [pid] = shop.pids()
         os.kill(pid, 9)
@@ -231,7 +253,7 @@ async def test_what_crashes_is_started_again(shop: Workshop) -> None:
 async def test_a_restart_finds_what_runs(shop: Workshop) -> None:
     sha = shop.commit("1", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
         before, uid = shop.pids(), (await seen(engine)).uid
     assert shop.pids() == before
@@ -273,9 +295,9 @@ import asyncio, pickle, sys
 sys.path.insert(0, {tests!r})
 from greenroom.local.engine import LocalEngine
 async def main():
-    settings, rows = pickle.load(open({pickled!r}, "rb"))
+    settings, preview_set = pickle.load(open({pickled!r}, "rb"))
     async with LocalEngine(settings, lambda i: None) as engine:
-        await engine.serve(rows)
+        await engine.serve(specs)
         await asyncio.sleep(60)
 asyncio.run(main())
 """
@@ -288,9 +310,9 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
     sha = shop.commit("1", extra="time.sleep(0.4)", seed__sql=SEED)
     worker = Process("worker", ProcessKind.WORKER, ("sleep", "1000"))
     web = Process("web", command=("python", "server.py"), port=80)
-    row = shop.row(sha, needs=NEED, processes=(web, worker))
+    spec = shop.spec(sha, needs=NEED, processes=(web, worker))
     pickled = shop.folder / "given"
-    pickled.write_bytes(pickle.dumps((shop.settings, shop.rows(row, 1))))
+    pickled.write_bytes(pickle.dumps((shop.settings, shop.preview_set(spec, 1))))
     code = RUNNER.format(tests=str(Path(__file__).parents[1]), pickled=str(pickled))
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     while not list((shop.folder / "state" / "previews").glob("*.json")):
@@ -301,7 +323,7 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
     async with LocalEngine(shop.settings, quiet) as engine:
         await wait(engine, Health.READY)
         assert len(shop.pids()) == 2
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         await engine.remove(IDENTITY, (await seen(engine)).uid)
         assert (await engine.receipt(IDENTITY)).clean
 
@@ -309,12 +331,12 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
 async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         uid = (await wait(engine, Health.READY)).uid
         with pytest.raises(Doubt, match="still served"):
             await engine.remove(IDENTITY, uid)
-        await engine.serve(shop.rows(None, 2))
-        with pytest.raises(Doubt, match="another one than was meant"):
+        await engine.serve(shop.preview_set(None, 2))
+        with pytest.raises(Doubt, match="is not the one to remove"):
             await engine.remove(IDENTITY, "another")
         assert (await get(engine)).status_code == 200
         await engine.remove(IDENTITY, uid)
@@ -324,10 +346,10 @@ async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> No
         assert (await get(engine)).status_code == 404
 
 
-def next_steps(observed: Observed) -> list[str]:
-    """What the plan does next about a preview whose pull request is closed and whose row is out."""
+def next_steps(observed: EngineState) -> list[str]:
+    """What the plan does next about a preview whose pull request is closed and whose spec is out."""
     ledger = Ledger(withdrawals=(Withdrawal(IDENTITY, Cause.CLOSED, NOW, "ada"),))
-    go = Go(Cause.CLOSED, reasons.closed("ada"), "ada", NOW)
+    go = Go(Cause.CLOSED, messages.closed("ada"), "ada", NOW)
     steps = plan(Desired({IDENTITY: go}), observed, replace(observed.sets[7], ledger=ledger), NOW).actions
     return [type(step).__name__ for step in steps]
 
@@ -337,9 +359,9 @@ import asyncio, pickle
 from greenroom.core.model import Health
 from greenroom.local.engine import LocalEngine
 async def main():
-    settings, rows, none = pickle.load(open({pickled!r}, "rb"))
+    settings, specs, none = pickle.load(open({pickled!r}, "rb"))
     async with LocalEngine(settings, lambda i: None) as engine:
-        await engine.serve(rows)
+        await engine.serve(specs)
         while True:
             [preview] = (await engine.observe()).previews.values()
             if preview.health is Health.READY:
@@ -356,9 +378,9 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     import pickle
 
     sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", seed__sql=SEED)
-    row = shop.row(sha, needs=NEED)
+    spec = shop.spec(sha, needs=NEED)
     pickled = shop.folder / "given"
-    pickled.write_bytes(pickle.dumps((shop.settings, shop.rows(row, 1), shop.rows(None, 2))))
+    pickled.write_bytes(pickle.dumps((shop.settings, shop.preview_set(spec, 1), shop.preview_set(None, 2))))
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", REMOVER.format(pickled=str(pickled)))
 
     async def begun() -> bool:
@@ -370,7 +392,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     [pid] = shop.pids()
     started = processes.started(pid) or ""
     if wanted_again:  # the set was written, and then it was killed
-        State(shop.settings.state).write_rows(shop.rows(row, 3))
+        State(shop.settings.state).write_rows(shop.preview_set(spec, 3))
     async with LocalEngine(shop.settings, quiet) as engine:
         assert (await seen(engine)).health is Health.REMOVING
 
@@ -380,7 +402,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
         await until(gone)
         if wanted_again:
             await wait(engine, Health.READY)
-            await engine.serve(shop.rows(None, 4))
+            await engine.serve(shop.preview_set(None, 4))
         await engine.remove(IDENTITY, next((p.uid for p in (await engine.observe()).previews.values()), "gone"))
         assert (await engine.observe()).previews == {}
         assert (await engine.receipt(IDENTITY)).clean
@@ -406,15 +428,15 @@ async def test_a_removal_that_fails_says_why_and_is_tried_again(
     fails = git_that_fails_once(shop.folder, monkeypatch)
     sha = shop.commit("1", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         uid = (await wait(engine, Health.READY)).uid
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         assert next_steps(await engine.observe()) == ["Remove"]
         fails.touch()
-        with pytest.raises(Failed, match=r"git could not forget a worktree of acme/shop: .*index.lock exists"):
+        with pytest.raises(Failed, match=r"git could not remove a worktree of acme/shop: .*index.lock exists"):
             await engine.remove(IDENTITY, uid)
         assert (await seen(engine)).health is Health.FAILED
-        assert "Its removal failed: git could not forget" in (await seen(engine)).why
+        assert "Its removal failed: git could not remove" in (await seen(engine)).why
         assert next_steps(await engine.observe()) == ["Remove"]
         assert (await get(engine)).status_code == 404
     async with LocalEngine(shop.settings, quiet) as engine:
@@ -429,13 +451,13 @@ async def test_after_a_removal_that_failed_the_label_brings_it_back_from_its_see
     fails = git_that_fails_once(shop.folder, monkeypatch)
     sha = shop.commit("1", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         uid = (await wait(engine, Health.READY)).uid
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         fails.touch()
         with pytest.raises(Failed):
             await engine.remove(IDENTITY, uid)
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 3))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 3))
         await wait(engine, Health.READY)
         url = (await get(engine)).json()["environment"]["DATABASE_URL"]
         async with await psycopg.AsyncConnection.connect(url) as connection:
@@ -445,9 +467,9 @@ async def test_after_a_removal_that_failed_the_label_brings_it_back_from_its_see
 async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
     sha = shop.commit("1", seed__sql=SEED)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         uid = (await wait(engine, Health.READY)).uid
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         await engine.remove(IDENTITY, uid)
         receipt = await engine.receipt(IDENTITY)
         assert receipt.clean
@@ -469,7 +491,7 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
 
 async def test_only_one_instance_at_a_time(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet):
-        with pytest.raises(Failed, match="Another Greenroom runs on"):
+        with pytest.raises(Failed, match="Another Greenroom is running on"):
             async with LocalEngine(shop.settings, quiet):
                 raise AssertionError("two at once")
 
@@ -477,7 +499,7 @@ async def test_only_one_instance_at_a_time(shop: Workshop) -> None:
 async def test_a_broken_state_file_is_doubt(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
     [file] = (shop.folder / "state" / "previews").glob("*.json")
     kept = file.read_text()
@@ -490,6 +512,6 @@ async def test_a_broken_state_file_is_doubt(shop: Workshop) -> None:
 
 async def test_an_older_generation_is_refused(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(None, 5))
+        await engine.serve(shop.preview_set(None, 5))
         with pytest.raises(Doubt, match="is not newer"):
-            await engine.serve(shop.rows(None, 5))
+            await engine.serve(shop.preview_set(None, 5))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from greenroom.core.model import Health
+from greenroom.core.model.facts import Health
 from greenroom.errors import Failed
 from greenroom.local import account, files, processes
 from greenroom.local.engine import LocalEngine
 from greenroom.local.names import folder_of
-from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, wait
+from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, until, wait
 
 ELSEWHERE = "the file itself"
 
@@ -51,9 +52,9 @@ def test_a_file_of_the_commit_is_read(tree: Path, name: str) -> None:
         ("environ", ELSEWHERE),
         ("../private/key", ELSEWHERE),
         ("/etc/hostname", ELSEWHERE),
-        ("pipe", "is no file"),
-        ("seed", "is no file"),
-        (".", "is no file"),
+        ("pipe", "is not a file"),
+        ("seed", "is not a file"),
+        (".", "is not a file"),
         ("no.sql", "No such file"),
     ],
 )
@@ -74,9 +75,9 @@ async def test_a_seed_that_leads_out_of_its_commit_is_refused(shop: Workshop) ->
     secret.chmod(0o600)
     (shop.repository / "seed.sql").symlink_to(secret)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=NEED), 1))
         found = await wait(engine, Health.FAILED)
-        assert found.why == "The seed seed.sql leads out of the commit. Commit the file itself, not a link."
+        assert found.why == "The seed seed.sql points outside the commit. Commit the file itself, not a link."
         assert "SUPERSECRET" not in repr(found)
 
 
@@ -84,11 +85,34 @@ async def test_a_seed_that_leads_out_of_its_commit_is_refused(shop: Workshop) ->
 async def test_a_seed_that_is_no_text_is_asked_for_as_plain_sql(shop: Workshop, dump: bytes) -> None:
     (shop.repository / "seed.sql").write_bytes(dump)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1"), needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=NEED), 1))
         found = await wait(engine, Health.FAILED)
         assert found.why == (
-            "The seed seed.sql is not plain SQL in UTF-8. Make it with `pg_dump --format=plain --encoding=UTF8`."
+            "The seed seed.sql is not plain SQL in UTF-8. Create it with `pg_dump --format=plain --encoding=UTF8`."
         )
+
+
+async def test_a_log_shows_the_latest_start_only(tmp_path: Path) -> None:
+    command = processes.Command(["echo", "first"], tmp_path, {"PATH": os.environ["PATH"]}, tmp_path / "log")
+
+    async def ended() -> bool:
+        return processes.started(pid) is None
+
+    for word in ("first", "second"):
+        pid, _ = processes.start(replace(command, arguments=["echo", word]), account.Account(tmp_path))
+        await until(ended)
+        processes.reap()
+    assert processes.tail(tmp_path / "log") == ("second",)
+
+
+async def test_a_process_starts_although_its_log_is_on_a_full_disk(tmp_path: Path) -> None:
+    command = processes.Command(["true"], tmp_path, {"PATH": os.environ["PATH"]}, Path("/dev/full"))
+    pid, _ = processes.start(command, account.Account(tmp_path))
+
+    async def ended() -> bool:
+        return processes.started(pid) is None
+
+    await until(ended)
 
 
 def test_a_log_that_became_a_link_or_a_pipe_is_not_read(tmp_path: Path) -> None:
@@ -101,7 +125,7 @@ def test_a_log_that_became_a_link_or_a_pipe_is_not_read(tmp_path: Path) -> None:
 
 async def test_previews_own_their_home_and_nothing_that_we_work_in(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
         await wait(engine, Health.READY)
         run_as = engine._ground.run_as
         folder = folder_of(run_as, IDENTITY)
@@ -113,7 +137,7 @@ async def test_previews_own_their_home_and_nothing_that_we_work_in(shop: Worksho
         assert Path(process.log).is_relative_to(shop.settings.state)
         assert Path(process.log).parent.stat().st_mode & 0o077 == 0
         assert not Path(process.log).is_relative_to(run_as.home)
-        await engine.serve(shop.rows(None, 2))
+        await engine.serve(shop.preview_set(None, 2))
         await engine.remove(IDENTITY, engine._previews[IDENTITY].kept.uid)
         assert not Path(process.log).exists()
 
@@ -125,7 +149,7 @@ async def test_a_folder_that_became_a_link_is_not_worked_in(shop: Workshop) -> N
     (shop.folder / "elsewhere").mkdir()
     (run_as.home / "previews").symlink_to(shop.folder / "elsewhere")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(shop.commit("1")), 1))
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1")), 1))
         found = await wait(engine, Health.FAILED)
-        assert "previews is a link where a folder of ours should be" in found.why
+        assert "previews is a link, but Greenroom needs a folder there" in found.why
         assert list((shop.folder / "elsewhere").iterdir()) == []

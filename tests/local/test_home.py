@@ -55,3 +55,23 @@ def test_a_folder_that_is_gone_is_made_anew(state: Path) -> None:
     home = account(state).home
     shutil.rmtree(home)
     assert account(state).home.is_dir()
+
+
+def test_a_copy_of_a_state_folder_has_a_folder_of_its_own(state: Path) -> None:
+    home = account(state).home
+    copy = state / "copy"
+    copy.mkdir()
+    shutil.copy2(state / "home.json", copy)
+    other = account(copy).home
+    assert other != home
+    assert account(copy).home == other
+    assert account(state).home == home
+    shutil.rmtree(other)
+
+
+def test_a_state_folder_that_was_moved_keeps_its_folder(state: Path) -> None:
+    (state / "before").mkdir()
+    home = account(state / "before").home
+    (state / "before").rename(state / "after")
+    assert account(state / "after").home == home
+    shutil.rmtree(home)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from greenroom.core.model import Health
+from greenroom.core.model.facts import Health
 from greenroom.errors import Doubt, Failed
 from greenroom.local import machine
 from greenroom.local.account import Account
 from greenroom.local.engine import LocalEngine
-from greenroom.local.machine import Lacks, Trouble
+from greenroom.local.machine import MissingDependency, Trouble
 from greenroom.local.processes import Command, start
 from local.workshop import Workshop, get, seen, until
 
@@ -29,7 +30,7 @@ from local.workshop import Workshop, get, seen, until
         (errno.EIO, "The disk reports an input/output error", "Check the disk."),
         (errno.EMFILE, "Greenroom has too many files open", "Raise its limit (ulimit -n)."),
         (errno.ENFILE, "This machine has too many files open", "Raise its limit (fs.file-max)."),
-        (errno.ENOMEM, "This machine is out of memory", "End some programs."),
+        (errno.ENOMEM, "This machine is out of memory", "Close some programs."),
         (errno.EAGAIN, "This machine cannot start another process", "Raise the limit (ulimit -u)."),
     ],
 )
@@ -56,7 +57,7 @@ def test_a_program_that_failed_because_of_the_disk_is_not_the_commit_s_fault(num
 def test_a_failure_of_the_commit_s_own_stays_its_fault(tmp_path: Path) -> None:
     failed = Failed("The migration of web failed (exit code 1).", log=("Too many open files",))
     assert machine.excuse(failed, [tmp_path]) is None
-    assert machine.excuse(Lacks("There is no PostgreSQL: No space left on device."), [tmp_path]) is None
+    assert machine.excuse(MissingDependency("There is no PostgreSQL: No space left on device."), [tmp_path]) is None
 
 
 def test_any_error_becomes_a_trouble_without_secrets() -> None:
@@ -77,6 +78,18 @@ def test_a_log_that_cannot_be_opened_is_not_the_command_s_fault(tmp_path: Path) 
     assert not isinstance(failed.value, Trouble)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's previews run as nobody")
+def test_error_names_the_user_nobody_when_it_may_not_run_the_program(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    expected = (
+        "could not be started as user nobody, which runs previews when Greenroom runs as root: Permission denied."
+    )
+    with pytest.raises(Failed, match=expected):
+        start(Command([str(program)], Path("/"), {}, tmp_path / "log"), Account(tmp_path, nobody.pw_uid, nobody.pw_gid))
+
+
 async def test_a_task_that_fails_in_any_way_is_started_again(shop: Workshop) -> None:
     woken = itertools.count()
 
@@ -86,7 +99,7 @@ async def test_a_task_that_fails_in_any_way_is_started_again(shop: Workshop) -> 
 
     with capture_logs() as logged:
         async with LocalEngine(shop.settings, wake) as engine:
-            await engine.serve(shop.rows(shop.row(shop.commit("1")), 1))
+            await engine.serve(shop.preview_set(shop.spec(shop.commit("1")), 1))
 
             async def well() -> bool:
                 return (await seen(engine)).health is Health.READY

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from greenroom.core.model import Health
+from greenroom.core.model.facts import Health
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine, stop_all
 from greenroom.local.names import folder_of, mark_of
@@ -20,13 +20,13 @@ async def test_two_instances_of_one_name_leave_each_other_alone(shop: Workshop) 
     sha = shop.commit("1")
     beside = replace(shop.settings, state=shop.folder / "another")
     async with LocalEngine(shop.settings, quiet) as one, LocalEngine(beside, quiet) as other:
-        await one.serve(shop.rows(shop.row(sha), 1))
+        await one.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(one, Health.READY)
         before = shop.pids()
-        await other.serve(shop.rows(shop.row(sha), 1))
+        await other.serve(shop.preview_set(shop.spec(sha), 1))
         uid = (await wait(other, Health.READY)).uid
         assert shop.pids() == before
-        await other.serve(shop.rows(None, 2))
+        await other.serve(shop.preview_set(None, 2))
         await other.remove(IDENTITY, uid)
         assert (await other.receipt(IDENTITY)).left == ()
         assert shop.pids() == before
@@ -70,7 +70,7 @@ async def test_what_an_earlier_version_left_is_ended_before_anything_is_started(
     )
     pid, started = processes.start(command, run_as)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
         assert not processes.alive(pid, started)
 

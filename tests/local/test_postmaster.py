@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from greenroom.core.model import Health
+from greenroom.core.model.facts import Health
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine
+from greenroom.local.postgres_server import Server
 from greenroom.local.postmaster import Postmaster
-from local.workshop import NEED, SEED, Workshop, get, names, quiet, seen, taken, until, wait
+from local.workshop import IDENTITY, NEED, SEED, Workshop, get, names, quiet, seen, taken, until, wait
 
 
 async def url(engine: LocalEngine) -> str:
@@ -42,7 +45,7 @@ async def end_server(state: Path) -> None:
 
 async def with_a_change(shop: Workshop, engine: LocalEngine) -> str:
     """A preview with a row that is in no seed; its database's address."""
-    await engine.serve(shop.rows(shop.row(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
+    await engine.serve(shop.preview_set(shop.spec(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
     await wait(engine, Health.READY)
     address = await url(engine)
     async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
@@ -88,7 +91,7 @@ DAMAGE = {
     "cut off": '{"password": "',
     "no object": "[]",
     "of another kind": '{"password": 1, "port": "x"}',
-    "another password": '{"password": "another", "port": 0}',
+    "another password": '{"password": "not-the-noted-one", "port": 0}',
 }
 
 
@@ -110,8 +113,11 @@ async def test_a_note_that_is_damaged_costs_no_data(shop: Workshop, note: str, r
 
         await until(back)
         await wait(engine, Health.READY)
+        server = (
+            await engine._ground.postgres.postmaster.server()
+        )  # services may be ready before the engine finds the server again
         noted = json.loads((shop.settings.state / "postgres.json").read_text())
-        assert noted["port"] == (await engine._ground.postgres.postmaster.server()).port
+        assert noted["port"] == server.port
 
 
 @pytest.fixture
@@ -157,3 +163,54 @@ async def test_stopped_while_it_starts_it_does_not_run_on(server: Postmaster) ->
     await asyncio.gather(starting, return_exceptions=True)
     assert known is not None
     assert not processes.alive(known.pid, known.started)
+
+
+async def test_server_stops_with_greenroom_once_the_last_preview_is_removed(shop: Workshop) -> None:
+    def found() -> Server | None:
+        return Postmaster(shop.settings.state, account.account(shop.settings.state)).found()
+
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await with_a_change(shop, engine)
+    assert found(), "a preview that still runs keeps its database"
+    async with LocalEngine(replace(shop.settings, proxy_port=0), quiet) as engine:
+        uid = (await seen(engine)).uid
+        await engine.serve(shop.preview_set(None, 2))
+        await engine.remove(IDENTITY, uid)
+        assert (await engine.receipt(IDENTITY)).clean
+        server = found()
+        assert server
+    assert not processes.alive(server.pid, server.started)
+    async with LocalEngine(replace(shop.settings, proxy_port=0), quiet) as engine:
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("2"), needs=NEED), 3))
+        await wait(engine, Health.READY)
+
+
+async def test_preview_that_is_not_removed_yet_keeps_the_server_running(shop: Workshop) -> None:
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await with_a_change(shop, engine)
+        await engine.serve(shop.preview_set(None, 2))
+    assert Postmaster(shop.settings.state, account.account(shop.settings.state)).found()
+
+
+async def test_a_copy_of_a_state_folder_leaves_the_server_of_the_original_alone(shop: Workshop) -> None:
+    """The `postmaster.pid` in a copy of the data folder names the server of the original."""
+    state = shop.settings.state
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.preview_set(shop.spec(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
+        await wait(engine, Health.READY)
+        original = account.account(state)
+        server = Postmaster(state, original).found()
+        assert server is not None
+        other = state.with_name("copy")
+        other.mkdir()
+        home = account.account(other).home
+        try:
+            (home / "postgres").mkdir()
+            for name in ("postmaster.pid", "PG_VERSION"):
+                shutil.copy2(original.home / "postgres" / name, home / "postgres" / name)
+            assert Postmaster(other, account.account(other)).found() is None
+            async with LocalEngine(replace(shop.settings, state=other, proxy_port=0), quiet):
+                pass  # it stops a server that no preview needs
+            assert processes.alive(server.pid, server.started)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)

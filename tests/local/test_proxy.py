@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from greenroom.core.model import Identity
+from greenroom.asgi_server import running
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Reason, Stage
 from greenroom.local.proxy import Proxy
-from greenroom.serving import running
 
 
 async def _echo(request: Request) -> Response:
@@ -27,10 +28,11 @@ async def _echo(request: Request) -> Response:
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    proxy = Proxy()
+    proxy = Proxy(lambda identity: (Stage.FAILED, Reason("failed", '<script>alert(1)</script> `rm` & "so"')))
     everything = Starlette(routes=[Route("/{path:path}", _echo, methods=["GET", "POST"])])
     async with running(everything) as behind, running(proxy, websockets=True) as front:
-        proxy.routes.claim(Identity(7, 1), {"catalog-pr-1.preview.localhost": int(behind.rpartition(":")[2])})
+        ports = {"catalog-pr-1.preview.localhost": int(behind.rpartition(":")[2]), "failed.preview.localhost": 0}
+        proxy.routes.claim(Identity(7, 1), ports)
         yield front
         await proxy.aclose()
 
@@ -122,3 +124,28 @@ async def test_an_unusual_request_is_answered_by_the_preview(address: str, reque
     answer = await raw(address, request_)
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"/a?b" in answer
+
+
+TEXT = 'Preview failed: <script>alert(1)</script> `rm` & "so"\n'
+HTML = "<p>&lt;script&gt;alert(1)&lt;/script&gt; <code>rm</code> &amp; &quot;so&quot;</p></html>"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "end"),
+    [
+        ("text/html,*/*;q=0.8", "text/html", HTML),
+        ("TEXT/HTML", "text/html", HTML),
+        ("*/*", "text/plain", TEXT),
+        ("application/json", "text/plain", TEXT),
+        ("", "text/plain", TEXT),
+    ],
+)
+async def test_preview_that_does_not_serve_returns_html_to_browsers_and_text_to_others(
+    address: str, accept: str, kind: str, end: str
+) -> None:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        found = await client.get(f"{address}/", headers={"host": "failed.preview.localhost", "accept": accept})
+        assert found.status_code == 503
+        assert found.headers["content-type"].startswith(kind)
+        assert found.headers["cache-control"] == "no-store"
+        assert found.text.endswith(end)

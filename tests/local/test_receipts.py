@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 
-from greenroom.core.model import Health
+from builders import changed
+from greenroom.core.model.facts import Health
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.engine import LocalEngine
@@ -30,16 +30,16 @@ async def died(engine: LocalEngine) -> None:
 
 async def withdrawn(shop: Workshop, engine: LocalEngine) -> str:
     """A preview with a database that sleeps, so that nothing needs the server, and is to be removed; its uid."""
-    row = shop.row(shop.commit("1", seed__sql=SEED), needs=NEED)
-    await engine.serve(shop.rows(row, 1))
+    spec = shop.spec(shop.commit("1", seed__sql=SEED), needs=NEED)
+    await engine.serve(shop.preview_set(spec, 1))
     uid = (await wait(engine, Health.READY)).uid
-    await engine.serve(shop.rows(replace(row, asleep=True), 2))
+    await engine.serve(shop.preview_set(changed(spec, asleep=True), 2))
 
     async def asleep() -> bool:
         return not any(s.sha for s in (await seen(engine)).services)
 
     await until(asleep)
-    await engine.serve(shop.rows(None, 3))
+    await engine.serve(shop.preview_set(None, 3))
     return uid
 
 
@@ -74,7 +74,7 @@ async def test_a_server_that_does_not_start_is_no_receipt(shop: Workshop) -> Non
         control.rename(control.with_suffix(".away"))
         receipt = await engine.receipt(IDENTITY)
         assert "databases" not in receipt.checked
-        assert "its databases, which cannot be looked at (PostgreSQL did not start)" in receipt.left
+        assert "its databases, which could not be checked (PostgreSQL did not start)" in receipt.left
         with pytest.raises(Failed, match="PostgreSQL did not start"):
             await engine.remove(IDENTITY, uid)
         assert "Its removal failed: PostgreSQL did not start." in (await seen(engine)).why

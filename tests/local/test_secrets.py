@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from greenroom import logs
-from greenroom.core.catalogue import Need
-from greenroom.core.model import Health
+from greenroom.core.model.catalog import Need
+from greenroom.core.model.facts import Health
 from greenroom.local.engine import LocalEngine
 from local.workshop import IDENTITY, Workshop, get, quiet, wait
 
@@ -24,7 +24,7 @@ NEED = (Need("db", "postgresql", "16", (("url", "DATABASE_URL"), ("password", "S
 async def test_a_crash_shows_no_password_though_the_process_printed_it(shop: Workshop) -> None:
     sha = shop.commit("1", extra=DIES)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
         password = (await get(engine)).json()["environment"]["SECRET_WORD"]
         (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
@@ -39,7 +39,7 @@ async def test_a_crash_shows_no_password_though_the_process_printed_it(shop: Wor
 async def test_a_password_of_an_earlier_run_is_known_too(shop: Workshop) -> None:
     sha = shop.commit("1", extra=DIES)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha, needs=NEED), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
         [password] = engine._previews[IDENTITY].kept.secrets.values()
     logs._secrets.discard(password)  # as in another process

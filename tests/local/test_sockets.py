@@ -15,9 +15,11 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from starlette.websockets import WebSocketDisconnect as Left
 
-from greenroom.core.model import Identity
+from greenroom.asgi_server import running
+from greenroom.core import messages
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage
 from greenroom.local.proxy import Proxy
-from greenroom.serving import running
 
 HOST = "web-pr-1.preview.localhost"
 OWNER = Identity(7, 1)
@@ -68,7 +70,7 @@ async def _die(socket: WebSocket) -> None:
 async def front() -> AsyncIterator[tuple[str, Proxy]]:
     global closed_with
     closed_with = asyncio.Queue()
-    proxy = Proxy()
+    proxy = Proxy(lambda identity: (Stage.READY, messages.ready()))
     routes = [WebSocketRoute("/refuse", _refuse), WebSocketRoute("/die", _die), WebSocketRoute("/{path:path}", _echo)]
     async with running(Starlette(routes=routes), websockets=True) as behind, running(proxy, websockets=True) as address:
         proxy.routes.claim(OWNER, {HOST: int(behind.rpartition(":")[2])})

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from greenroom.core.catalogue import Process
-from greenroom.core.model import Health
+from builders import changed
+from greenroom.core.model.catalog import Process
+from greenroom.core.model.facts import Health
 from greenroom.local import processes
+from greenroom.local.crashes import RESTARTS
 from greenroom.local.engine import LocalEngine
-from greenroom.local.preview import RESTARTS
 from local.workshop import IDENTITY, Workshop, get, quiet, seen, until, wait
 
 ONCE = {"extra": "import itertools; asked = itertools.count()", "status": "500 if next(asked) else 200"}
@@ -25,25 +26,35 @@ ONCE = {"extra": "import itertools; asked = itertools.count()", "status": "500 i
 async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(shop: Workshop) -> None:
     first, second, third = shop.commit("1"), shop.commit("2", **ONCE), shop.commit("3")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
         before = shop.pids()
-        await engine.serve(shop.rows(shop.row(second), 2))
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
         found = await wait(engine, Health.FAILED)
         assert found.why == "web does not answer through the proxy (500)."
         assert [s.sha for s in found.services] == [first]
         assert (await get(engine)).json()["release"] == "1"
         assert shop.pids() == before
-        await engine.serve(shop.rows(shop.row(third), 3))
+        await engine.serve(shop.preview_set(shop.spec(third), 3))
         await wait(engine, Health.READY, third)
         assert (await get(engine)).json()["release"] == "3"
         assert not set(before) & set(shop.pids())
 
 
+async def test_a_version_that_once_gives_no_answer_at_the_switch_is_asked_again(shop: Workshop) -> None:
+    sha = shop.commit(
+        "1", extra="import itertools; asked = itertools.count()", status="200 if next(asked) != 1 else 1 / 0"
+    )
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
+        assert (await wait(engine, Health.READY)).why == ""
+        assert (await get(engine)).json()["release"] == "1"
+
+
 async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Workshop) -> None:
     sha = shop.commit("1", **ONCE)
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         found = await wait(engine, Health.FAILED)
         assert [s.sha for s in found.services] == [""]
         assert shop.pids() == []
@@ -54,13 +65,13 @@ async def test_a_first_version_that_fails_at_the_switch_serves_nobody(shop: Work
 async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(replace(shop.settings, checkouts={}), quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         found = await wait(engine, Health.FAILED)
         assert found.why == (
             "There is no checkout of acme/shop here."
             " Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
         )
-        assert found.fix == "No push is needed. Greenroom tries again when it restarts."
+        assert found.fix == "No push is needed. Greenroom retries when it restarts."
     async with LocalEngine(shop.settings, quiet) as engine:
         found = await wait(engine, Health.READY, sha)
         assert (found.why, found.fix) == ("", "")
@@ -69,7 +80,7 @@ async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(
 async def test_what_a_push_mends_says_nothing_of_the_machine(shop: Workshop) -> None:
     sha = shop.commit("1", extra="raise SystemExit('boom')")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         assert (await wait(engine, Health.FAILED)).fix == ""
 
 
@@ -94,10 +105,10 @@ async def hanging(shop: Workshop, first: str, hangs: dict[str, Any]) -> AsyncIte
     """A version serves, and the next one hangs."""
     second = shop.commit("2")
     async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
         before = shop.pids()
-        await engine.serve(shop.rows(shop.row(second, **hangs), 2))
+        await engine.serve(shop.preview_set(shop.spec(second, **hangs), 2))
         await begun(shop, before)
         yield engine
 
@@ -107,7 +118,7 @@ async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, 
     first, third = shop.commit("1"), shop.commit("3")
     async with hanging(shop, first, hangs) as engine:
         assert (await get(engine)).json()["release"] == "1"
-        await engine.serve(shop.rows(shop.row(third), 3))
+        await engine.serve(shop.preview_set(shop.spec(third), 3))
         await wait(engine, Health.READY, third)
         assert (await get(engine)).json()["release"] == "3"
         assert len(shop.pids()) == 1, "nothing of the other two runs"
@@ -119,7 +130,7 @@ async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: di
     async with hanging(shop, first, hangs) as engine:
         serving = engine._previews[IDENTITY].kept.serving
         assert serving is not None
-        await engine.serve(shop.rows(shop.row(first), 3))
+        await engine.serve(shop.preview_set(shop.spec(first), 3))
         found = await wait(engine, Health.READY, first)
         assert (found.why, shop.pids()) == ("", [p.pid for p in serving.processes])
 
@@ -127,34 +138,34 @@ async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: di
 async def test_back_to_what_serves_a_failure_is_forgotten(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2", extra="raise SystemExit('boom')")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
-        await engine.serve(shop.rows(shop.row(second), 2))
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
         await wait(engine, Health.FAILED)
-        await engine.serve(shop.rows(shop.row(first), 3))
+        await engine.serve(shop.preview_set(shop.spec(first), 3))
         assert (await wait(engine, Health.READY, first)).log == ()
-        await engine.serve(shop.rows(shop.row(second), 4))
+        await engine.serve(shop.preview_set(shop.spec(second), 4))
         await wait(engine, Health.FAILED)
 
 
 async def test_what_hangs_can_be_put_to_sleep(shop: Workshop) -> None:
-    row = shop.row(shop.commit("1"), **HANGS["it is probed"])
+    spec = shop.spec(shop.commit("1"), **HANGS["it is probed"])
     async with LocalEngine(replace(shop.settings, probe_seconds=300), quiet) as engine:
-        await engine.serve(shop.rows(row, 1))
+        await engine.serve(shop.preview_set(spec, 1))
         await begun(shop)
-        await engine.serve(shop.rows(replace(row, asleep=True), 2))
+        await engine.serve(shop.preview_set(changed(spec, asleep=True), 2))
         await wait(engine, Health.READY)
         assert shop.pids() == []
 
 
 async def test_another_title_ends_nothing_that_is_under_way(shop: Workshop) -> None:
-    row = shop.row(shop.commit("1"), **HANGS["it migrates"])
+    spec = shop.spec(shop.commit("1"), **HANGS["it migrates"])
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(row, 1))
+        await engine.serve(shop.preview_set(spec, 1))
         await begun(shop)
         before = shop.pids()
-        await engine.serve(shop.rows(replace(row, author="grace"), 2))
-        await engine.serve(shop.rows(None, 3))
+        await engine.serve(shop.preview_set(changed(spec, author="grace"), 2))
+        await engine.serve(shop.preview_set(None, 3))
         assert (await seen(engine)).health is Health.STARTING
         assert shop.pids() == before
 
@@ -172,15 +183,15 @@ threading.Thread(target=die).start()
 async def test_a_push_mends_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
     first, second = shop.commit("1", extra=FALLS), shop.commit("2")
     async with LocalEngine(shop.settings, quiet) as engine:
-        await engine.serve(shop.rows(shop.row(first), 1))
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
         (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
         async def waits_ten_seconds() -> bool:
-            return engine._previews[IDENTITY]._crashes.get("web", 0) == RESTARTS.index(10.0) + 1
+            return engine._previews[IDENTITY]._watch._crashes._counts["web"] == RESTARTS.index(10.0) + 1
 
         await until(waits_ten_seconds, 60)
-        await engine.serve(shop.rows(shop.row(second), 2))
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
         async with asyncio.timeout(8):
             await wait(engine, Health.READY, second)
 
@@ -194,7 +205,7 @@ if os.path.exists(os.environ["HOME"] + "/fell"):
 async def test_what_came_back_late_is_ready_once_it_answers(shop: Workshop) -> None:
     sha = shop.commit("1", extra=SLOW)
     async with LocalEngine(replace(shop.settings, probe_seconds=1), quiet) as engine:
-        await engine.serve(shop.rows(shop.row(sha), 1))
+        await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
         (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
@@ -205,3 +216,27 @@ async def test_what_came_back_late_is_ready_once_it_answers(shop: Workshop) -> N
         [again] = shop.pids()
         assert (await wait(engine, Health.READY)).why == ""
         assert shop.pids() == [again]
+
+
+async def test_services_of_one_preview_reach_each_other_during_the_first_start(shop: Workshop) -> None:
+    """`/` of the site needs the API, and both start at once: neither waits until the whole preview is ready."""
+    calls = (
+        "import urllib.request\n"
+        "def called():\n"
+        "    if os.environ['ROLE'] != 'site': return 200\n"
+        "    asked = urllib.request.Request(os.environ['PROXY'], headers={'Host': 'api-pr-1.preview.localhost'})\n"
+        "    try: return urllib.request.urlopen(asked, timeout=5).status\n"
+        "    except OSError: return 500\n"
+    )
+    sha = shop.commit("1", extra=calls, status="called()")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        spec = shop.spec(sha)
+        [web] = spec.services
+        proxy = ("PROXY", f"http://127.0.0.1:{engine.proxy_port}/")
+        site = replace(web, env=(("ROLE", "site"), proxy))
+        api = replace(web, name="api", env=(("ROLE", "api"),))
+        hosts = {**spec.names.hosts, "api": "api-pr-1.preview.localhost"}
+        versions = (*spec.build.versions, replace(spec.build.versions[0], service="api"))
+        both = changed(spec, services=(site, api), versions=versions, hosts=hosts)
+        await engine.serve(shop.preview_set(both, 1))
+        assert (await wait(engine, Health.READY, seconds=60)).why == ""

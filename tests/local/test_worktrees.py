@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.worktrees import Worktrees
 from local.workshop import Workshop, git, until
@@ -71,3 +72,17 @@ async def test_a_checkout_that_is_not_wanted_any_more_ends_git(shop: Workshop) -
     git(shop.repository, "config", "--unset", "filter.slow.smudge")
     tree = await trees.add("acme/shop", sha, shop.folder / "tree", MARK)
     assert sorted(p.name for p in tree.iterdir()) == [".git", ".gitattributes", "server.py"]
+
+
+async def test_a_checkout_that_hangs_ends_in_time_and_leaves_no_files(shop: Workshop) -> None:
+    (shop.repository / ".gitattributes").write_text("*.py filter=slow\n")
+    sha = shop.commit("1")
+    git(shop.repository, "config", "filter.slow.smudge", "sleep 60")
+    trees = Worktrees(shop.settings.checkouts, checkout_seconds=0.5)
+    with pytest.raises(Failed) as failed:
+        async with asyncio.timeout(20):
+            await trees.add("acme/shop", sha, shop.folder / "tree", MARK)
+    assert str(failed.value) == f"git could not check out {sha[:7]} of acme/shop."
+    assert failed.value.log == ("git did not finish within 0.5 s",)
+    assert not (shop.folder / "tree").exists()
+    assert not processes.marked(MARK)

@@ -1,4 +1,4 @@
-"""What the tests of the local engine work with: a repository, a state folder, rows, and eyes that look from outside."""
+"""What the tests of the local engine work with: a repository, a state folder, specs, and eyes that look from outside."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pathlib import Path
 import httpx2
 import psycopg
 
-from greenroom.core.catalogue import Image, Need, Process, Service
-from greenroom.core.model import Health, Identity, Ledger, ObservedPreview, RowSet
-from greenroom.core.rows import Naming, Row, Version
+from builders import PARTS, changed
+from greenroom.core.model.catalog import Image, Need, Process, Service
+from greenroom.core.model.facts import Health, Ledger, ObservedPreview, PreviewSet
+from greenroom.core.model.spec import Build, Config, Identity, Names, Origin, PreviewSpec, Times, Version
 from greenroom.local import processes
-from greenroom.local.engine import LocalEngine, LocalSettings
+from greenroom.local.engine import LocalEngine
 from greenroom.local.names import mark_of
+from greenroom.local.settings import LocalSettings
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SERVER = """
@@ -51,7 +53,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 
 class Workshop:
-    """A repository, a state folder and rows for one preview."""
+    """A repository, a state folder and specs for one preview."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,37 +70,33 @@ class Workshop:
         git(self.repository, "commit", "--quiet", "--allow-empty", "--message", release)
         return git(self.repository, "rev-parse", "HEAD")
 
-    def row(self, sha: str, **changes: object) -> Row:
+    def spec(self, sha: str, **changes: object) -> PreviewSpec:
         service = Service(
             "web", "shop", Image("r.example.com/web"), (Process("web", command=("python", "server.py"), port=80),)
         )
-        base = Row(
-            repository_id=7,
-            repository="shop",
-            slug="acme/shop",
-            number=1,
-            author="ada",
-            naming=Naming("preview-shop-1", "preview-shop-1", "preview", (("web", "web-pr-1.preview.localhost"),)),
-            head_sha=sha,
-            head_since=NOW,
-            created=NOW,
-            versions=(Version("web", sha, f"r.example.com/web:{sha}", f"sha256:{sha}"),),
-            services=(service,),
+        base = PreviewSpec(
+            id=IDENTITY,
+            names=Names("preview-shop-1", "preview-shop-1", "preview", {"web": "web-pr-1.preview.localhost"}, "shop"),
+            build=Build(sha, (Version("web", sha, f"r.example.com/web:{sha}", f"sha256:{sha}"),)),
+            config=Config((service,)),
+            pull_request=Origin("acme/shop", "ada"),
+            times=Times(NOW, NOW),
         )
-        given = {k: v for k, v in changes.items() if k in Row.__dataclass_fields__}
+        of_spec = {*PARTS, *(name for names in PARTS.values() for name in names)}
+        given = {k: v for k, v in changes.items() if k in of_spec}
         of_service = {k: v for k, v in changes.items() if k not in given}
-        return replace(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
+        return changed(base, services=(replace(service, **of_service),), **given)  # type: ignore[arg-type]
 
     def pids(self) -> list[int]:
         """Live processes of the preview."""
         return sorted(processes.marked(mark_of("test", self.settings.state, IDENTITY)))
 
     @staticmethod
-    def rows(row: Row | None, generation: int) -> RowSet:
-        return RowSet(7, "shop", generation, {1: row} if row else {}, Ledger())
+    def preview_set(spec: PreviewSpec | None, generation: int) -> PreviewSet:
+        return PreviewSet(7, "shop", generation, {1: spec} if spec else {}, Ledger())
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
             await asyncio.sleep(0.02)

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from greenroom.core.model import ImageState, Missing, Present, Unknown
+from greenroom.asgi_server import running
+from greenroom.core.model.facts import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
 from greenroom.registry.client import Credentials, Registry
 from greenroom.registry.references import Challenge, Reference, challenge, reference
-from greenroom.serving import running
 from greenroom.simulator.registry import MANIFEST, Images, registry
 
 DIGEST = "sha256:" + "a" * 64
@@ -42,7 +42,7 @@ def test_references(text: str, expected: Reference) -> None:
     "text", ["", "web", "r.io/web", "r.io/Web:1", "r.io/web:", "r.io/web:a b", "r.io/../x:1", "r.io/w@sha256:1"]
 )
 def test_what_is_no_reference(text: str) -> None:
-    with pytest.raises(FixConfiguration, match="is no image reference"):
+    with pytest.raises(FixConfiguration, match="is not a valid image reference"):
         reference(text)
 
 
@@ -185,7 +185,7 @@ async def test_a_realm_that_is_no_address_is_unknown_and_asked_nothing(realm: st
     async with answering(refused, seen) as client:
         state = await Registry(client, {"r.example.com": Credentials("ci", "s3cret")}).look("r.example.com/shop/web:v1")
     assert isinstance(state, Unknown)
-    assert state.why.startswith("r.example.com sends us for a token to ")
+    assert state.why.startswith("r.example.com refers Greenroom for a token to ")
     assert {r.url.path for r in seen} == {"/v2/shop/web/manifests/v1"}
 
 
@@ -199,7 +199,7 @@ async def test_a_token_that_no_header_can_hold_is_unknown() -> None:
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
         state = await Registry(client).look("r.example.com/shop/web:v1")
     assert isinstance(state, Unknown)
-    assert "is not understood" in state.why
+    assert "cannot be parsed" in state.why
 
 
 @pytest.mark.parametrize("name", ["docker.io", "index.docker.io", "registry-1.docker.io"])
@@ -223,7 +223,7 @@ async def test_a_missing_login_is_asked_for_under_the_name_that_people_write() -
     seen: list[httpx2.Request] = []
     async with answering(httpx2.Response(401, headers={"www-authenticate": "Basic realm=hub"}), seen) as client:
         state = await Registry(client).look("docker.io/acme/web:1")
-    assert state == Unknown("docker.io wants a login; add it under `registry.credentials` in greenroom.yaml.")
+    assert state == Unknown("docker.io requires a login. Add it under `registry.credentials` in greenroom.yaml.")
 
 
 async def test_an_allowed_realm_may_issue_tokens() -> None:
@@ -254,7 +254,7 @@ def debian(tmp_path: Path) -> Iterator[str]:
     if BINARY is None and MAY_SKIP:
         pytest.skip("docker-registry is not installed: apt-get install docker-registry")
     assert BINARY, "docker-registry must be installed in CI"
-    from greenroom.local.postmaster import free_port
+    from greenroom.local.ports import free_port
 
     port = free_port()
     config = tmp_path / "registry.yml"

@@ -100,7 +100,7 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
     await until(everything_read)
     assert "Nothing to do" in await asked(scene, "plan")
     number = requested(scene)
-    reason = "ada asked for it with the label `preview`."
+    reason = "ada requested a preview by adding the label `preview`."
     for _ in range(2):
         started, told = (await asked(scene, "plan")).splitlines()
         assert started == f"payments#{number}: started. {reason}"
@@ -118,7 +118,7 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
 
     await until(nothing_to_do)
     said = await everywhere(scene, eyes, number)
-    assert [place for place in ("explain", "page") if "ready Everything answers." not in said[place]] == []
+    assert [place for place in ("explain", "page") if "ready All services are up." not in said[place]] == []
 
 
 async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place(played: tuple[Stage, Eyes]) -> None:
@@ -145,7 +145,7 @@ async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place
     _, _, why = (await until(trouble)).partition(": ")
     assert why.startswith("GitHub answered 500")
     said = await everywhere(scene, eyes, number)
-    told = [place for place, text in said.items() if f"payments cannot be read now: {why}" in text]
+    told = [place for place, text in said.items() if f"Changes in payments are paused: {why}" in text]
     assert told == ["explain", "page"]
     assert f"payments: cannot read. {why}" in await asked(scene, "plan")
 
@@ -199,20 +199,20 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
 
     async def told() -> str:
         text = (scene.folder / "greenroom.log").read_text()
-        demand("the configuration was read again" in text, text[-500:])
+        demand("the configuration was reloaded" in text, text[-500:])
         return text
 
     log = await until(told)
     for name in ("`installation: prod`", "`namePrefix: review`"):
-        assert f"{name} needs a restart" in log
+        assert f"{name} requires a restart" in log
     sha = scene.shop.commit("payments", "idea", "2")
     scene.push_image("payments", sha)
     number = scene.world.open_pull_request("shop/payments", head="idea", sha=sha, by="ada").number
     scene.world.label("shop/payments", number, "demo", "ada")
     comment = await until(lambda: eyes.says("payments", number, "ready"))
     assert comment.startswith(f"<!-- greenroom:1 {scene.installation} "), "signed as before, and found again"
-    [rows] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
-    assert f'"name": "preview-payments-{number}"' in rows
+    [preview_set] = [p.read_text() for p in (scene.state / "rows").glob("*.json") if '"payments"' in p.read_text()]
+    assert f'"name": "preview-payments-{number}"' in preview_set
 
 
 async def test_configuration_that_no_loader_understands_is_reported_and_its_correction_is_read(
@@ -231,11 +231,11 @@ async def test_configuration_that_no_loader_understands_is_reported_and_its_corr
         return look
 
     path.write_text(f"{good}\npublic: !!bool maybe\n")
-    log = await until(logged("the changed configuration is wrong; the old one stays"))
+    log = await until(logged("the changed configuration is not valid; the old one stays in use"))
     assert "services/payments.yaml" in log
     assert "does not fit its tag !!bool" in log
     path.write_text(f"{good}\n# corrected\n")
-    await until(logged("the configuration was read again"))
+    await until(logged("the configuration was reloaded"))
 
 
 async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
@@ -275,12 +275,12 @@ async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(pla
         return [json.loads(x) for x in (scene.folder / "greenroom.log").read_text().splitlines() if x.startswith("{")]
 
     def told() -> list[str]:
-        found = [x["what"].partition(": looks")[0] for x in logged() if "probably not meant" in x["event"]]
+        found = [x["what"].partition(": looks")[0] for x in logged() if "probably a mistake" in x["event"]]
         return [x for x in found if x.startswith("services/payments.yaml")]
 
     async def read_again(times: int) -> str:
-        found = [x for x in logged() if x["event"] == "the configuration was read again"]
-        demand(len(found) == times, f"it was read again {len(found)} times")
+        found = [x for x in logged() if x["event"] == "the configuration was reloaded"]
+        demand(len(found) == times, f"it was reloaded {len(found)} times")
         return ""
 
     await asyncio.to_thread(scene.stop)
@@ -318,7 +318,7 @@ async def test_a_state_folder_that_cannot_be_is_said(state: str, tmp_path: Path)
     code, [told] = await refused(tmp_path, ["engine: local", f"state: {state}"], {**os.environ, **SECRETS})
     assert code == 2
     assert told.startswith(f"greenroom.yaml: state: {tmp_path / state} cannot be used (")
-    assert told.endswith("Name a folder that Greenroom may make and write to.")
+    assert told.endswith("Set it to a folder that Greenroom can create and write to.")
 
 
 def busy_port(scene: Stage) -> None:
@@ -352,7 +352,7 @@ WRONG: dict[str, tuple[Callable[[Stage], None] | None, dict[str, str], int, str]
         None,
         {"GREENROOM_GITHUB_TOKEN": "ghp_wrongwrongwrongwrongwrong"},
         1,
-        "GitHub refuses the token (401)",
+        "GitHub rejected the token (401)",
     ),
     "port in use": (busy_port, {}, 1, "for the webhook cannot be used (Address already in use). Set `listen.webhook`"),
     "corrupt history": (corrupt_history, {}, 1, "is corrupt"),
@@ -387,7 +387,7 @@ async def test_what_is_wrong_at_the_start_is_one_sentence(played: tuple[Stage, E
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["engine: argocd"], "the preview chart is not named"),
+        (["engine: argocd"], "the preview chart is not set"),
         (["engine: argocd", "argocd: {chart: oci://r/c, chartVersion: '1', kubeconfig: nothing}"], "cannot be reached"),
         (["engine: local", "database: postgresql+psycopg://nobody@127.0.0.1:1/x"], "cannot be used for the history"),
     ],
@@ -438,4 +438,4 @@ async def test_a_second_instance_is_told_of_the_first(played: tuple[Stage, Eyes]
         check=False,
     )
     assert done.returncode == 1
-    assert "Another Greenroom runs on" in done.stderr
+    assert "Another Greenroom is running on" in done.stderr

@@ -1,6 +1,6 @@
 """A scenario: the real controller over real HTTP against the judged simulator, with a clock that is moved by hand.
 
-The engine keeps rows and previews in memory behind the same four verbs and gets everything ready at once; the local
+The engine keeps specs and previews in memory behind the same four verbs and gets everything ready at once; the local
 engine has its own tests, and the demo plays both together. Each story runs twice: once as it is, once with a new
 controller and an empty history before each pass.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.world import World

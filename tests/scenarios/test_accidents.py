@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from greenroom.controller.control import Control
-from greenroom.controller.pace import AT_ONCE
-from greenroom.core.model import Health, RowSet
-from greenroom.core.status import Stage
-from greenroom.errors import Failed, Full
+from greenroom.controller.admin_service import Control
+from greenroom.controller.comment_rate_limit import AT_ONCE
+from greenroom.core.model.facts import Health
+from greenroom.core.model.status import Stage
+from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
     "server-error": "GitHub answered 500 to POST /api/graphql.",
     "secondary-limit": "GitHub asks to wait 60 s",
-    "unauthorized": "GitHub refuses the token (401)",
+    "unauthorized": "GitHub rejected the token (401)",
     "html": "with text/html instead of JSON",
     "truncated": "has 0 of 1 pull requests",
-    "graphql-errors": "is not whole (Something went wrong",
+    "graphql-errors": "is incomplete (Something went wrong",
 }
 
 
 @pytest.mark.parametrize(("fault", "words"), FAULTS.items(), ids=FAULTS)
 async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str, words: str) -> None:
-    number, other = story.labelled("one"), story.labelled("two")
+    number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     before = story.comment(number)
     story.world.faults.on(fault, path="graphql")
@@ -61,8 +62,78 @@ async def test_the_label_came_back_as_the_101st_event_and_is_then_deleted_at_git
     assert story.status(number).reason.code == "label-deleted"
 
 
+async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves(story: Story) -> None:
+    ready, pushed, closed = (story.labeled(name) for name in ("one", "two", "three"))
+    await story.passes(4)
+    said = story.comment(ready)
+    story.engine.unable = (
+        "Greenroom cannot start, change or remove previews right now. Argo CD did not request the specs."
+    )
+    new, plain, waits = story.labeled("four"), story.pull_request("five"), story.labeled("six", image=False)
+    story.world.push(SLUG, pushed, sha("again"), "ada")
+    story.images.push("shop/web", sha("again"))
+    story.world.close(SLUG, closed, "ada")
+    await story.passes(4)
+    assert story.living == {ready, pushed, closed}
+    assert story.comment(ready) == said
+    assert "### Preview waiting" in story.comment(new)
+    assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(new)
+    assert "Greenroom deploys it once CI pushes the image" in story.comment(waits)
+    assert "### Preview held" in story.comment(pushed)
+    assert "cannot start, change or remove" in story.comment(pushed)
+    assert story.status(closed).reason.code == "cannot-act"
+    assert story.comments(plain) == []
+    assert story.board.trouble("shop") == story.engine.unable
+    story.engine.unable = ""
+    await story.passes(6)
+    assert story.living == {ready, pushed, new}
+    assert story.board.trouble("shop") == ""
+    assert "### Preview ready" in story.comment(new)
+    assert "### Preview removed" in story.comment(closed)
+
+
+UNABLE = "Greenroom cannot start, change or remove previews right now. Argo CD did not request the specs."
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_removed_preview_that_is_still_verified_does_not_wait_to_start(story: Story, closes: bool) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.engine.left = ("namespace preview-shop-1",)
+    if closes:
+        story.world.close(SLUG, number, "ada")
+    else:
+        story.world.unlabel(SLUG, number, "preview", "ada")
+    await story.passes(5)
+    story.engine.unable = UNABLE
+    await story.passes(4)
+    assert story.status(number).stage is Stage.REMOVING
+    assert "### Preview waiting" not in story.comment(number)
+
+
+async def test_a_preview_that_waits_for_a_person_keeps_its_hold_while_the_engine_cannot_act(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.configure(label="review")
+    await story.passes(4)
+    before = (story.comment(number), story.status(number).hold)
+    story.engine.unable = UNABLE
+    await story.passes(4)
+    assert (story.comment(number), story.status(number).hold) == before
+    assert f"`greenroom release shop#{number}`" in story.comment(number)
+
+
+async def test_a_row_without_its_preview_is_not_blamed_on_argo_cd_while_greenroom_refuses_it(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.engine.previews.clear()
+    story.engine.unable = UNABLE
+    await story.passes(3)
+    assert story.status(number).reason.code == "cannot-act"
+
+
 async def test_an_empty_list_is_not_believed(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.faults.on("empty-list")
     await story.passes(3)
@@ -72,16 +143,16 @@ async def test_an_empty_list_is_not_believed(story: Story) -> None:
 
 
 async def test_a_404_by_number_is_doubt(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.repository(SLUG).hidden = True
     await story.passes(3)
     assert story.living == {number}
-    assert "shows us no repository acme/shop" in story.errors[-1]
+    assert "does not show the repository acme/shop" in story.errors[-1]
 
 
 async def test_a_renamed_repository_says_its_new_name(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.rename_repository(SLUG, "acme/store")
     await story.passes(2)
@@ -90,7 +161,7 @@ async def test_a_renamed_repository_says_its_new_name(story: Story) -> None:
 
 
 async def test_an_archived_repository_is_called_that_and_keeps_its_previews(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.repository(SLUG).archived = True
     story.pass_time(days=30)
@@ -104,7 +175,7 @@ async def test_an_archived_repository_is_called_that_and_keeps_its_previews(stor
 
 
 async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
-    numbers = {story.labelled("one"), story.labelled("two")}
+    numbers = {story.labeled("one"), story.labeled("two")}
     await story.passes(3)
     story.world.rename_label(SLUG, "preview", "demo")
     await story.passes(3)
@@ -116,7 +187,7 @@ async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
 
 
 async def test_a_changed_label_in_the_configuration_holds_and_a_person_lets_go(story: Story) -> None:
-    number, other = story.labelled("one"), story.labelled("two")
+    number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     story.configure(label="review-app")
     await story.passes(3)
@@ -127,8 +198,8 @@ async def test_a_changed_label_in_the_configuration_holds_and_a_person_lets_go(s
     assert story.living == {other}
 
 
-async def test_six_unlabelled_within_a_minute(story: Story) -> None:
-    numbers = [story.labelled(f"idea-{n}") for n in range(6)]
+async def test_six_unlabeled_within_a_minute(story: Story) -> None:
+    numbers = [story.labeled(f"idea-{n}") for n in range(6)]
     await story.passes(4)
     for number in numbers:
         story.world.unlabel(SLUG, number, "preview", "ada")
@@ -143,7 +214,7 @@ async def test_six_unlabelled_within_a_minute(story: Story) -> None:
 
 
 async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.configure(domain="other.example.com")
     await story.passes(3)
@@ -159,7 +230,7 @@ async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Stor
     await running.facts(story.platform.repositories[0])  # a new process knows no time before its first read
     control = Control(running, loop)
     for seen in ({shown.name: shown.hold}, {}):
-        with pytest.raises(Failed, match="shop#1: held for something else than was shown, so nothing was released"):
+        with pytest.raises(Failed, match="shop#1: the reason for the hold has changed, so nothing was released"):
             await control.release([shown.name], "grace", seen)
     await story.passes(4)
     assert story.living == {number}
@@ -171,14 +242,14 @@ async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Stor
 
 
 async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
-    numbers = [story.labelled(f"idea-{n}") for n in range(9)]
+    numbers = [story.labeled(f"idea-{n}") for n in range(9)]
     await story.passes(4)
     for number in numbers[:3]:
         story.world.unlabel(SLUG, number, "preview", "ada")
     await story.passes(6)
     assert story.living == set(numbers[3:])
     story.images.push("shop/web", sha("later"))
-    story.world.push(SLUG, numbers[8], sha("later"), "ada")  # rows and ledger are written in that pass
+    story.world.push(SLUG, numbers[8], sha("later"), "ada")  # specs and ledger are written in that pass
     story.world.faults.on("wrong-date", times=1 if story.forgetful else None)
     await story.one_pass()
     story.world.faults.off()
@@ -192,7 +263,7 @@ async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(sto
 
 
 async def test_the_label_taken_off_by_another_bot_holds(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.unlabel(SLUG, number, "preview", "stale[bot]")
     await story.passes(3)
@@ -201,7 +272,7 @@ async def test_the_label_taken_off_by_another_bot_holds(story: Story) -> None:
 
 
 async def test_a_comment_whose_answer_was_lost_is_not_made_twice(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     story.world.faults.on("dropped-write", times=1, path="/comments")
     await story.passes(4)
     assert story.world.faults.fired["dropped-write"] == 1
@@ -209,7 +280,7 @@ async def test_a_comment_whose_answer_was_lost_is_not_made_twice(story: Story) -
 
 
 async def test_a_comment_that_somebody_edited_is_mended(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     comment = next(c for c in story.world.pull_request(SLUG, number).comments)
     story.world.edit_comment(SLUG, comment.id, "ha", "eve")
@@ -233,7 +304,7 @@ async def test_another_installations_comment_is_never_ours(story: Story) -> None
 
 
 async def test_a_stale_list_is_read_again(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.faults.on("stale")
     assert story.simulator is not None
@@ -251,7 +322,7 @@ async def test_a_stale_list_is_read_again(story: Story) -> None:
 
 
 async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: Story) -> None:
-    running, new = story.labelled("one"), story.pull_request("two")
+    running, new = story.labeled("one"), story.pull_request("two")
     await story.passes(3)
     story.images.away = True
     story.world.label(SLUG, new, "preview", "ada")
@@ -264,18 +335,18 @@ async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: S
 
 
 async def test_a_tag_that_moves_is_told(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     [before] = story.engine.previews.values()
     story.images.push("shop/web", sha("feature"), label="rebuilt")
     await story.passes(3)
     [after] = story.engine.previews.values()
-    assert after.row == before.row
-    assert "another image than the one that is running" in story.comment(number)
+    assert after.spec == before.spec
+    assert "a different image than the one that is running" in story.comment(number)
 
 
 async def test_what_is_left_is_not_called_gone(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.engine.left = ("process 4711",)
     story.world.close(SLUG, number, "ada")
@@ -284,11 +355,11 @@ async def test_what_is_left_is_not_called_gone(story: Story) -> None:
     assert "### Preview removed" not in story.comment(number)
     story.engine.left = ()
     await story.passes(3)
-    assert "Nothing is left of it." in story.comment(number)
+    assert "All of its resources are deleted." in story.comment(number)
 
 
 async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.engine.broken = "The state folder cannot be read."
     story.world.close(SLUG, number, "ada")
@@ -297,14 +368,14 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
 
 
 async def test_rows_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
-    one, two = story.labelled("one"), story.labelled("two")
+    one, two = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     story.engine.room = 3
-    new = [story.labelled(f"new-{n}") for n in range(4)]
+    new = [story.labeled(f"new-{n}") for n in range(4)]
     await story.passes(4)
     assert story.living == {one, two, new[0]}, "as many as fit"
     assert {story.status(n).stage for n in new[1:]} == {Stage.QUEUED}
-    assert "fill what the engine can keep, so this one waits" in story.comment(new[1])
+    assert "use all of the space that the engine has for their specs, so this preview waits" in story.comment(new[1])
     story.world.close(SLUG, one, "ada")
     await story.passes(8)
     assert story.living == {two, *new[:2]}
@@ -312,7 +383,7 @@ async def test_rows_that_do_not_all_fit_keep_nothing_from_going(story: Story) ->
 
 
 async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None:
-    numbers = [story.labelled(f"idea-{n}") for n in range(3)]
+    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)
     story.engine.room = 2  # such as after a restart with larger manifests
     story.world.push(SLUG, numbers[1], sha("later"), "ada")
@@ -326,32 +397,24 @@ async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None
     assert story.status(numbers[1]).stage is Stage.READY
 
 
-async def test_watermarks_that_do_not_fit_keep_nothing_from_going(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = story.labelled("one"), story.labelled("two")
+async def test_watermarks_that_do_not_fit_keep_nothing_from_going(story: Story) -> None:
+    one, two = story.labeled("one"), story.labeled("two")
     await story.passes(4)
-    [before], serve = story.engine.sets.values(), story.engine.serve
-
-    async def full(rows: RowSet) -> None:
-        if rows.watermarks != before.watermarks:
-            raise Full("The rows of shop do not fit.")
-        await serve(rows)
-
-    monkeypatch.setattr(story.engine, "serve", full)
+    [before] = story.engine.sets.values()
+    story.engine.fits = lambda preview_set: preview_set.watermarks == before.watermarks
     story.world.close(SLUG, one, "ada")
     await story.passes(8)
     assert story.living == {two}
 
 
 async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     before = story.comment(number)
     repository_id = story.world.repository(SLUG).id
     story.engine.doubts[repository_id] = "The ApplicationSet preview-shop cannot be read."
     story.engine.sets.pop(repository_id)  # what is not known must not be taken for nothing
-    new = story.labelled("new")
+    new = story.labeled("new")
     story.world.close(SLUG, number, "ada")
     await story.passes(4)
     assert story.errors[-1] == "The ApplicationSet preview-shop cannot be read."
@@ -361,7 +424,7 @@ async def test_a_repository_of_which_the_engine_cannot_read_something_stands_sti
 
 
 async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(story: Story) -> None:
-    numbers = [story.labelled(f"idea-{n}") for n in range(3)]
+    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)
     for number in numbers:
         story.world.label(SLUG, number, "preview-sleep", "ada")
@@ -376,14 +439,31 @@ async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(stor
 
 async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) -> None:
     story.history_broken = True
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     assert "### Preview ready" in story.comment(number)
     assert story.errors == []
 
 
+async def test_events_that_the_history_could_not_take_are_recorded_later(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process and an empty history before each pass")
+    number = story.labeled(image=False)
+    story.controller()
+    path = story.empty.with_name("history-0.sqlite3")
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE events RENAME TO away")
+    await story.passes(2)
+    assert "### Preview waiting" in story.comment(number)
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE away RENAME TO events")
+    database.close()
+    await story.passes(1)
+    assert [event.kind for event in await story.controller().parts.history.events()] == ["waiting"]
+
+
 async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     story.world.faults.on("stale", path="graphql")
     assert story.simulator is not None
     story.simulator.freeze()
@@ -395,7 +475,7 @@ async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Stor
 async def test_what_flaps_is_told_a_few_times_and_not_each_time(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote; the one process must")
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     counts = story.controller().parts.sources.github.counts
     before = counts["PATCH rest"]

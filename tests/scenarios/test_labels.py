@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from greenroom.core.catalogue import Lifetime
+from greenroom.core.model.catalog import Lifetime
 from stories import SLUG, Story
 
 
@@ -12,7 +12,7 @@ async def test_a_label_in_capitals_asks_keeps_and_lets_go(story: Story) -> None:
     story.configure(lifetime=Lifetime(timedelta(days=4), timedelta(days=1)))
     story.world.create_label(SLUG, "Preview")
     story.world.create_label(SLUG, "PREVIEW-KEEP")
-    number = story.labelled()
+    number = story.labeled()
     assert story.world.pull_request(SLUG, number).labels == ["Preview"], "GitHub keeps the repository's spelling"
     await story.passes()
     assert "### Preview ready" in story.comment(number)
@@ -30,7 +30,7 @@ async def test_a_label_in_capitals_asks_keeps_and_lets_go(story: Story) -> None:
 async def test_an_expired_label_in_capitals_is_taken_off(story: Story) -> None:
     story.configure(lifetime=Lifetime(timedelta(days=4), timedelta(days=1)))
     story.world.create_label(SLUG, "Preview")
-    number = story.labelled()
+    number = story.labeled()
     await story.passes()
     story.pass_time(days=4)
     await story.passes()
@@ -42,7 +42,7 @@ async def test_an_expired_label_in_capitals_is_taken_off(story: Story) -> None:
 
 
 async def test_the_configured_label_in_another_case_holds_nothing(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes()
     story.configure(label="PREVIEW")
     await story.passes()

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from greenroom.core.status import Stage
+from greenroom.core.model.status import Stage
 from greenroom.simulator.world import PullRequest, User
 from stories import BOT, SLUG, Story, sha
 
 
 async def test_label_image_ready_close(story: Story) -> None:
-    number = story.labelled(image=False)
+    number = story.labeled(image=False)
     await story.passes(3)
     assert "### Preview waiting" in story.comment(number)
     assert story.living == set()
@@ -29,7 +29,7 @@ async def test_label_image_ready_close(story: Story) -> None:
 
 
 async def test_merge_removes_and_says_by_whom(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.close(SLUG, number, "grace", merge=True)
     await story.passes()
@@ -38,21 +38,21 @@ async def test_merge_removes_and_says_by_whom(story: Story) -> None:
 
 
 async def test_push_keeps_the_old_version_until_the_new_image_is_there(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.push(SLUG, number, sha("second"), "ada")
     await story.passes(2)
-    assert f"The last good version, {sha('feature')[:7]}, keeps serving" in story.comment(number)
+    assert f"The current version, {sha('feature')[:7]}, keeps running" in story.comment(number)
     [preview] = story.engine.previews.values()
-    assert preview.row.head_sha == sha("feature")
+    assert preview.spec.build.head_sha == sha("feature")
     story.images.push("shop/web", sha("second"))
     await story.passes(3)
     [preview] = story.engine.previews.values()
-    assert preview.row.head_sha == sha("second")
+    assert preview.spec.build.head_sha == sha("second")
 
 
 async def test_unlabel_and_label_again_at_once(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.unlabel(SLUG, number, "preview", "ada")
     await story.one_pass()
@@ -63,18 +63,18 @@ async def test_unlabel_and_label_again_at_once(story: Story) -> None:
 
 
 async def test_removed_and_brought_back(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.unlabel(SLUG, number, "preview", "grace")
     await story.passes()
-    assert "taken off by grace" in story.comment(number)
+    assert "removed by grace" in story.comment(number)
     story.world.label(SLUG, number, "preview", "grace")
     await story.passes(4)
     assert "### Preview ready" in story.comment(number)
     assert len(story.comments(number)) == 1
 
 
-async def test_a_pull_request_that_nobody_labelled_hears_nothing(story: Story) -> None:
+async def test_a_pull_request_that_nobody_labeled_hears_nothing(story: Story) -> None:
     number = story.pull_request()
     await story.passes(3)
     assert story.comments(number) == []
@@ -86,7 +86,7 @@ async def test_triage_rights_are_not_enough(story: Story) -> None:
     story.world.label(SLUG, number, "preview", "eve")
     await story.passes(3)
     assert story.living == set()
-    assert "eve put the label" in story.comment(number)
+    assert "eve added the label" in story.comment(number)
 
 
 async def test_forks_drafts_and_bots_wait_with_a_reason(story: Story) -> None:
@@ -104,14 +104,14 @@ async def test_forks_drafts_and_bots_wait_with_a_reason(story: Story) -> None:
 
 
 async def test_the_merge_commits_image_is_recognised(story: Story) -> None:
-    number = story.labelled(image=False)
+    number = story.labeled(image=False)
     story.images.push("shop/web", story.world.pull_request(SLUG, number).merge_sha)
     await story.passes(3)
     assert "CI builds GitHub's merge commit" in story.comment(number)
 
 
 async def test_days_without_activity(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.pass_time(days=2, hours=1)
     await story.passes(3)
@@ -120,11 +120,11 @@ async def test_days_without_activity(story: Story) -> None:
     await story.passes()
     assert story.world.pull_request(SLUG, number).labels == []
     assert story.living == set()
-    assert "nobody worked on it" in story.comment(number)
+    assert "there was no activity" in story.comment(number)
 
 
 async def test_a_comment_by_a_person_keeps_it(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.pass_time(days=2, hours=1)
     await story.passes(3)
@@ -137,7 +137,7 @@ async def test_a_comment_by_a_person_keeps_it(story: Story) -> None:
 
 
 async def test_a_bots_comment_keeps_nothing(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.pass_time(days=2, hours=1)
     story.world.comment(SLUG, number, "Coverage is 93 %", "codecov[bot]")
@@ -147,10 +147,10 @@ async def test_a_bots_comment_keeps_nothing(story: Story) -> None:
 
 async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
     story.configure(limits=replace(story.platform.limits, per_repository=1))
-    first, second = story.labelled("one"), story.labelled("two")
+    first, second = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     assert story.living == {first}
-    assert "The limit of 1 previews of this repository is reached." in story.comment(second)
+    assert "The limit of 1 preview for this repository has been reached." in story.comment(second)
     assert story.status(second).position == 1
     story.world.close(SLUG, first, "ada")
     await story.passes()
@@ -158,7 +158,7 @@ async def test_the_limit_queues_and_the_queue_moves(story: Story) -> None:
 
 
 async def test_a_review_counts_from_its_submission_and_not_from_its_first_pending_comment(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     review = story.world.begin_review(SLUG, number, "grace")
     story.pass_time(days=2, hours=1)
@@ -173,7 +173,7 @@ async def test_a_review_counts_from_its_submission_and_not_from_its_first_pendin
 
 
 async def test_a_push_counts_from_the_push_and_not_from_when_its_commit_was_made(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     made = story.world.now()
     story.pass_time(days=2, hours=1)
@@ -198,8 +198,8 @@ async def test_closed_before_it_started_promises_no_start(story: Story, state: s
     if story.forgetful:
         pytest.skip("who was told to wait is remembered by one process")
     story.configure(limits=replace(story.platform.limits, per_repository=1))
-    first = story.labelled("first")
-    number = story.labelled("second", image=state != "waiting", draft=state == "blocked")
+    first = story.labeled("first")
+    number = story.labeled("second", image=state != "waiting", draft=state == "blocked")
     if state == "waiting":
         story.configure(limits=replace(story.platform.limits, per_repository=2))
     await story.passes(3)
@@ -208,7 +208,7 @@ async def test_closed_before_it_started_promises_no_start(story: Story, state: s
     await story.passes(3)
     done = "merged" if merge else "closed"
     assert f"### No preview\n\nThe pull request was {done} by grace. No preview was started." in story.comment(number)
-    assert "by itself" not in story.comment(number)
+    assert "automatically" not in story.comment(number)
     assert story.living == {first}
     assert await story.one_pass() == ""
     asked = len(story.errors)
@@ -219,7 +219,7 @@ async def test_closed_before_it_started_promises_no_start(story: Story, state: s
 async def test_closed_while_greenroom_was_down_promises_no_start_either(story: Story) -> None:
     if story.forgetful:
         pytest.skip("the history says who was told to wait")
-    number = story.labelled(image=False)
+    number = story.labeled(image=False)
     await story.passes(3)
     assert "Waiting for image" in story.comment(number)
     story.world.close(SLUG, number, "grace")
@@ -229,7 +229,7 @@ async def test_closed_while_greenroom_was_down_promises_no_start_either(story: S
 
 
 async def test_a_comment_that_was_spoiled_before_anything_ran_promises_nothing(story: Story) -> None:
-    number = story.labelled(image=False)
+    number = story.labeled(image=False)
     await story.passes(3)
     [ours] = [c for c in story.world.pull_request(SLUG, number).comments if c.author.login == BOT]
     story.world.unlabel(SLUG, number, "preview", "ada")
@@ -240,7 +240,7 @@ async def test_a_comment_that_was_spoiled_before_anything_ran_promises_nothing(s
 
 
 async def test_a_draft_again_keeps_running_and_says_that_pushes_wait(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.pull_request(SLUG, number).draft = True
     story.world.push(SLUG, number, sha("next"), "ada")
@@ -256,7 +256,7 @@ async def test_a_draft_again_keeps_running_and_says_that_pushes_wait(story: Stor
 
 
 async def test_a_labeler_who_loses_write_access_stops_pushes_and_the_comment_says_so(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.collaborator(SLUG, "ada", "read")
     await story.passes(3)
@@ -268,7 +268,7 @@ async def test_a_queue_that_moves_rewrites_no_comment_of_those_who_wait(story: S
     if story.forgetful:
         pytest.skip("what is measured is the number of writes of one process")
     story.configure(limits=replace(story.platform.limits, per_repository=2))
-    numbers = [story.labelled(f"branch-{n}") for n in range(9)]
+    numbers = [story.labeled(f"branch-{n}") for n in range(9)]
     await story.passes(3)
     queued = [n for n in numbers if story.status(n).stage is Stage.QUEUED]
     assert [story.status(n).position for n in queued] == list(range(1, 8))

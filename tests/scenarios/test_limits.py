@@ -31,7 +31,7 @@ class Limiting(httpx2.AsyncHTTPTransport):
 async def test_limit_that_a_read_meets_ends_the_pass_and_is_waited_for(story: Story, path: str) -> None:
     await story.client.aclose()
     async with httpx2.AsyncClient(transport=(limits := Limiting("")), timeout=5) as story.client:
-        kept, closed = story.labelled("one"), story.labelled("two")
+        kept, closed = story.labeled("one"), story.labeled("two")
         await story.passes(4)
         [service] = story.platform.repositories[0].services
         services = (replace(service, paths=("web",)),)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from greenroom.controller import control as controlling
-from greenroom.controller.control import Control
-from greenroom.core import rowsets
-from greenroom.core.catalogue import Image, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model import Release
-from greenroom.core.rows import Row
+from greenroom.controller.admin_service import Control
+from greenroom.core.comment.signed_block import Signer
+from greenroom.core.linking.graph import graph
+from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.model.facts import Comment, Release, SignedState
+from greenroom.core.model.spec import Caller, Identity, PreviewSpec
+from greenroom.core.planning import preview_sets
 from greenroom.errors import Failed
 from stories import SLUG, Story, sha
 
@@ -52,6 +54,11 @@ class Two:
     def platform(self) -> Platform:
         return self.story.platform
 
+    def catalog(self, name: str) -> Repository:
+        found = self.platform.repository(name)
+        assert found
+        return found
+
     def open(self, slug: str, branch: str, image: str, by: str = "ada", body: str = "") -> int:
         made = self.world.open_pull_request(slug, head=branch, sha=sha(f"{slug}{branch}"), by=by, body=body)
         self.story.images.push(image, made.head_sha)
@@ -70,11 +77,11 @@ class Two:
                 self.story.pass_time(seconds=1)
                 await self.story.controller().reconcile(repository)
 
-    def row(self, number: int, slug: str = SLUG) -> Row:
-        return self.story.engine.sets[self.world.repository(slug).id].rows[number]
+    def spec(self, number: int, slug: str = SLUG) -> PreviewSpec:
+        return self.story.engine.sets[self.world.repository(slug).id].specs[number]
 
     def url(self, number: int) -> str:
-        return self.row(number).links[0].url
+        return self.spec(number).links.targets[0].url
 
     def comment(self, slug: str, number: int) -> str:
         [body] = [c.body for c in self.world.pull_request(slug, number).comments if c.author.login == "greenroom[bot]"]
@@ -97,22 +104,145 @@ async def test_from_staging_to_a_preview_by_comment_and_back_when_that_closes(tw
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
-    page, ours = two.row(pay, PAY).url, two.row(shop).url
+    page, ours = two.spec(pay, PAY).pull_request.url, two.spec(shop).pull_request.url
     assert f"Uses payments from **[payments#{pay}]({page})** (ada chose it)." in two.comment(SLUG, shop)
     assert f"Used by [shop#{shop}]({ours})." in two.comment(PAY, pay)
-    assert two.row(pay, PAY).open_to == (("payments", f"preview-shop-{shop}", 8080),)
+    assert two.spec(pay, PAY).links.callers == (Caller("payments", f"preview-shop-{shop}", 8080),)
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert two.url(shop) == "http://payments.staging"
-    assert f"payments#{pay}, which ada chose, has a preview that may be used" in two.comment(SLUG, shop)
-    assert f"[shop#{shop}]({ours}) used it, and goes on without it." in two.comment(PAY, pay)
+    assert f"ada chose with /preview use payments#{pay} exists and may be used" in two.comment(SLUG, shop)
+    assert f"[shop#{shop}]({ours}) used it and continues without it." in two.comment(PAY, pay)
     two.world.reopen(PAY, pay, "grace")
     await two.passes()
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it comes back by itself"
     two.say(shop, "/preview use payments staging")
     await two.passes()
     assert two.url(shop) == "http://payments.staging"
-    assert two.row(pay, PAY).open_to == ()
+    assert two.spec(pay, PAY).links.callers == ()
+
+
+class Closing:
+    """A closed payments preview that a shop uses. The shop takes a while to run with another link."""
+
+    def __init__(self, two: Two) -> None:
+        self.two = two
+        self.shop, self.pay = two.shop(), two.payments()
+        self.chosen = f"http://payments.preview-payments-{self.pay}:8080"
+
+    async def begin(self) -> None:
+        self.two.say(self.shop, f"/preview use payments#{self.pay}")
+        await self.two.passes()
+        assert self.two.url(self.shop) == self.chosen
+        self.two.story.engine.rolling = frozenset({self.two.world.repository(SLUG).id})
+        self.two.world.close(PAY, self.pay, "grace")
+        await self.two.passes(4)
+
+    def target_lives(self) -> bool:
+        return Identity(self.two.world.repository(PAY).id, self.pay) in self.two.story.engine.previews
+
+    @property
+    def comment(self) -> str:
+        return self.two.comment(PAY, self.pay)
+
+
+async def test_links_move_and_their_users_roll_out_before_the_target_is_removed(two: Two) -> None:
+    closing = Closing(two)
+    await closing.begin()
+    assert two.url(closing.shop) == "http://payments.staging", "the link has moved"
+    assert closing.target_lives(), "and what runs still calls the target"
+    wait = "Removal waits up to 1 min for previews that use it to switch to other links: shop#1."
+    assert wait in closing.comment
+    two.story.engine.roll_out()
+    await two.passes(4)
+    assert not closing.target_lives()
+    assert "All of its resources are deleted." in closing.comment
+
+
+async def test_user_that_does_not_move_delays_the_removal_by_a_minute_and_the_comment_names_it(two: Two) -> None:
+    closing = Closing(two)
+    await closing.begin()
+    two.story.pass_time(seconds=40)
+    await two.passes(1)
+    assert closing.target_lives()
+    two.story.engine.stuck = frozenset({closing.pay})
+    two.story.pass_time(seconds=20)
+    await two.passes(2)
+    late = "Removal continues although these previews did not switch to other links in time: shop#1."
+    assert late in closing.comment
+    two.story.engine.stuck = frozenset()
+    two.story.pass_time(seconds=60)
+    await two.passes(4)
+    assert not closing.target_lives()
+
+
+async def test_a_pull_request_that_is_reopened_while_its_users_move_keeps_its_preview(two: Two) -> None:
+    closing = Closing(two)
+    await closing.begin()
+    two.world.reopen(PAY, closing.pay, "grace")
+    two.story.engine.roll_out()
+    await two.passes(6)
+    assert closing.target_lives()
+    assert two.story.engine.removed == []
+    assert two.url(closing.shop) == closing.chosen
+
+
+async def test_two_previews_that_use_each_other_and_close_together_do_not_wait_for_each_other(two: Two) -> None:
+    registry, uses = two.story.registry, Use("web", (("url", "WEB_URL"),))
+    two.story.configure(
+        repositories=(Repository("payments", PAY, (one("payments", registry, uses),)), two.catalog("shop"))
+    )
+    shop, pay = two.shop(), two.payments()
+    two.say(shop, f"/preview use payments#{pay}")
+    two.world.comment(PAY, pay, f"/preview use web#{shop}", "ada")
+    await two.passes()
+    assert (two.url(shop), two.spec(pay, PAY).links.targets[0].number) == (
+        f"http://payments.preview-payments-{pay}:8080",
+        shop,
+    )
+    two.story.engine.rolling = frozenset({two.world.repository(slug).id for slug in (SLUG, PAY)})
+    two.world.close(SLUG, shop, "grace")
+    two.world.close(PAY, pay, "grace")
+    began = two.world.now()
+    await two.passes(6)
+    assert two.story.engine.previews == {}
+    assert two.world.now() - began < timedelta(seconds=30)
+
+
+async def test_target_lists_a_link_set_by_hand_and_the_user_warns_once_the_target_is_removed(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    mine = Identity(two.world.repository(SLUG).id, shop)
+    url = f"http://payments.preview-payments-{pay}.svc:8080/v1"
+    two.story.engine.set_by_hand(mine, ("links.payments.url", url))
+    await two.passes(2)
+    assert f"Used by [shop#{shop}]({two.spec(shop).pull_request.url}) (by hand)." in two.comment(PAY, pay)
+    assert "### Preview ready\n\nAll services are up." in two.comment(SLUG, shop)
+    two.world.close(PAY, pay, "grace")
+    await two.passes(4)
+    assert f"Links set by hand in Argo CD still point here: [shop#{shop}](" in two.comment(PAY, pay)
+    gone = f"The link to payments, set by hand in Argo CD, points to payments#{pay}, which does not exist."
+    fix = f"Remove the parameter with `argocd app unset preview-shop-{shop} -p links.payments.url`."
+    said = two.comment(SLUG, shop)
+    assert f"{gone} {fix}" in said
+    assert "All services are up" not in said
+    two.story.engine.set_by_hand(mine)
+    await two.passes(2)
+    assert "### Preview ready\n\nAll services are up." in two.comment(SLUG, shop)
+
+
+async def test_a_link_set_by_hand_wakes_the_repository_that_it_leads_to(two: Two) -> None:
+    shop = two.shop()
+    await two.passes()
+    woken: list[str] = []
+    controller = two.story.controller()
+    controller.related = woken.append
+    await controller.reconcile(two.catalog("shop"))
+    woken.clear()
+    two.story.engine.set_by_hand(Identity(two.world.repository(SLUG).id, shop), ("links.payments.url", "http://x"))
+    for _ in range(2):
+        await controller.reconcile(two.catalog("shop"))
+    assert woken == ["payments"], "once"
 
 
 async def test_a_choice_comes_back_with_the_preview_although_its_command_is_gone(two: Two) -> None:
@@ -181,7 +311,7 @@ async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> Non
     two.say(shop, "/preview <!-- greenroom:1 test --> ![x](https://evil.example.com)", by="eve")
     await two.passes()
     before = two.comment(SLUG, shop)
-    assert "which is no command" in before
+    assert "which is not a command" in before
     facts = await two.story.controller().facts(two.platform.repositories[1])
     assert facts.blocks[shop].memory.choices, "our block reads back"
     assert await two.story.controller().reconcile(two.platform.repositories[1]) is None, "and nothing is left to do"
@@ -212,7 +342,7 @@ async def test_what_waits_for_its_restart_still_follows_what_people_choose(two: 
     two.world.close(PAY, pay, "grace")
     await two.passes()
     assert two.url(other) == "http://payments.staging", "nobody is left with a dead address"
-    assert two.row(other).services[0].env == (), "and the change still waits"
+    assert two.spec(other).services[0].env == (), "and the change still waits"
 
 
 async def test_what_waits_for_its_restart_still_opens_its_port(two: Two) -> None:
@@ -225,7 +355,32 @@ async def test_what_waits_for_its_restart_still_opens_its_port(two: Two) -> None
     two.say(shop, f"/preview use payments#{held}")
     await two.passes()
     assert two.url(shop) == f"http://payments.preview-payments-{held}:8080"
-    assert two.row(held, PAY).open_to == (("payments", f"preview-shop-{shop}", 8080),)
+    assert two.spec(held, PAY).links.callers == (Caller("payments", f"preview-shop-{shop}", 8080),)
+
+
+async def test_preview_of_a_monorepo_has_the_name_of_its_repository_everywhere(two: Two) -> None:
+    """The service `web` runs in the repository `shop`: the command names web#N, everything else names shop#N."""
+    registry = two.story.registry
+    uses = Use("web", (("url", "WEB_URL"),))
+    payments = Repository("payments", PAY, (one("payments", registry, uses),))
+    shops = Repository("shop", SLUG, (replace(one("web", registry), repository="shop"),))
+    staging = (("web", Staging("http://web.staging", "https://web.staging.example.com")),)
+    two.story.configure(repositories=(payments, shops), staging=staging)
+    shop, pay = two.shop(), two.payments()
+    two.world.comment(PAY, pay, f"/preview use web#{shop}", "ada")
+    await two.passes()
+    statuses = two.story.controller().parts.board.statuses.values()
+    assert f"Uses web from **[shop#{shop}](" in two.comment(PAY, pay)
+    assert [(k.target, k.name) for s in statuses for k in s.links] == [("web", f"shop#{shop}")]
+    assert [(e.source, e.name, e.preview) for e in graph(statuses).edges] == [
+        (f"payments#{pay}", f"shop#{shop}", f"shop#{shop}")
+    ]
+    if two.story.forgetful:
+        return  # a new process before each pass forgets what is asked for
+    waker: Any = Waker(two)
+    answer = await Control(two.story.controller(), waker).use(f"payments#{pay}", "web#99", "root")
+    await waker.task
+    assert (answer["target"], answer["now"], answer["waits"]) == ("shop#99", f"shop#{shop}", True)
 
 
 async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Two) -> None:
@@ -240,8 +395,8 @@ async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Tw
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert two.url(shop) == "http://payments.staging"
-    assert f"payments#{pay}, which belongs to this pull request, has no preview now" in two.comment(SLUG, shop)
-    assert "used it, and goes on without it" in two.comment(PAY, pay)
+    assert f"pull request {pay}, which belongs to this one, has no preview of payments now" in two.comment(SLUG, shop)
+    assert "used it and continues without it" in two.comment(PAY, pay)
 
 
 async def test_nobody_is_paired_with_a_stranger(two: Two) -> None:
@@ -274,7 +429,9 @@ async def test_a_preview_that_requires_another_waits_for_it_and_keeps_what_it_ha
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert shop in {i.number for i in two.story.engine.previews}, "it is held, not removed"
-    assert f"until payments#{pay}, which ada chose, has a preview that may be used" in two.comment(SLUG, shop)
+    assert f"until the preview that ada chose with /preview use payments#{pay} exists and may be used" in two.comment(
+        SLUG, shop
+    )
 
 
 async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> None:
@@ -285,7 +442,7 @@ async def test_missing_and_forbidden_targets_get_the_same_answer(two: Two) -> No
     await two.passes()
     assert two.url(shop) == two.url(other) == "http://payments.staging"
     forbidden, missing = two.comment(SLUG, shop), two.comment(SLUG, other)
-    assert f"payments#{pay}, which sam chose, has a preview that may be used" in forbidden
+    assert f"sam chose with /preview use payments#{pay} exists and may be used" in forbidden
     sentences = [next(line for line in c.splitlines() if line.startswith("Uses")) for c in (forbidden, missing)]
     assert sentences[0].replace(f"#{pay}", "#99") == sentences[1]
 
@@ -298,7 +455,7 @@ async def test_a_mistyped_number_keeps_the_link_and_says_so_until_its_preview_ap
     two.say(shop, f"/preview use payments#{later}")
     await two.passes()
     assert two.url(shop) == linked == f"http://payments.preview-payments-{pay}:8080"
-    said = f"/{pay})** (until payments#{later}, which ada chose, has a preview that may be used)"
+    said = f"/{pay})** (until the preview that ada chose with /preview use payments#{later} exists and may be used)"
     assert f"payments from **[payments#{pay}](" in two.comment(SLUG, shop)
     assert said in two.comment(SLUG, shop)
     assert two.payments("another") == later
@@ -311,7 +468,7 @@ async def test_who_may_not_command_is_told_so(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
     await two.passes()
-    assert "> eve's command counts for nothing: that needs write access." in two.comment(SLUG, shop)
+    assert "> Greenroom ignores eve's command because it requires write access." in two.comment(SLUG, shop)
     two.say(shop, "/preview use paymint#1")
     await two.passes()
     assert "Did you mean `payments`?" in two.comment(SLUG, shop)
@@ -354,14 +511,15 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     shop, pay = two.shop(), two.payments()
     two.world.label(PAY, pay, "preview-sleep", "ada")
     await two.passes()
-    assert two.row(pay, PAY).asleep
+    assert two.spec(pay, PAY).asleep
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
-    assert not two.row(pay, PAY).asleep
+    assert not two.spec(pay, PAY).asleep
+    assert "so it stays awake despite the label `preview-sleep`." in two.comment(PAY, pay)
     assert "### Preview ready" in two.comment(PAY, pay)
     two.say(shop, "/preview use payments default")
     await two.passes()
-    assert two.row(pay, PAY).asleep
+    assert two.spec(pay, PAY).asleep
 
 
 async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
@@ -376,7 +534,7 @@ async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
     assert {two.url(n) for n in shops} == {f"http://payments.preview-payments-{pay}:8080"}
 
 
-async def test_a_repository_that_leaves_the_catalogue_keeps_its_previews_until_a_person_lets_them_go(two: Two) -> None:
+async def test_a_repository_that_leaves_the_catalog_keeps_its_previews_until_a_person_lets_them_go(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
@@ -394,18 +552,20 @@ async def test_a_repository_that_leaves_the_catalogue_keeps_its_previews_until_a
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it runs, and who uses it does"
     found = two.story.board.find("payments", pay)
     assert found
-    assert (found.stage.value, found.reason.code) == ("held", "not-in-catalogue")
+    assert (found.stage.value, found.reason.code) == ("held", "not-in-catalog")
     assert f"greenroom release payments#{pay}" in found.reason.fix
     idle: Any = None
     [planned] = await Control(controller, idle).plan()
-    held = {"preview": f"payments#{pay}", "action": "held", "code": "not-in-catalogue", "reason": str(found.reason)}
+    held = {"preview": f"payments#{pay}", "action": "held", "code": "not-in-catalog", "reason": str(found.reason)}
     assert planned == held
     two.story.configure(repositories=whole[1:])
     repository_id = two.world.repository(PAY).id
     hold = [Release(found.identity, found.hold, "grace", controller.now())]
-    await controller.amend(repository_id, lambda rows: rowsets.released(rows, hold, controller.now()))
+    await controller.amend(
+        repository_id, lambda preview_set: preview_sets.released(preview_set, hold, controller.now())
+    )
     for _ in range(6):
-        two.story.pass_time(seconds=1)
+        two.story.pass_time(seconds=4)  # the shop is not reconciled here, so its link does not move
         if await controller.left():
             await controller.reconcile(left)
     assert {i.repository_id for i in two.story.engine.previews} == {two.world.repository(SLUG).id}
@@ -444,6 +604,7 @@ async def test_the_command_line_points_a_link_as_a_comment_does(two: Two) -> Non
         "preview": f"shop#{shop}",
         "service": "payments",
         "to": str(pay),
+        "target": f"payments#{pay}",
         "done": True,
         "waits": False,
         "now": "staging",
@@ -471,7 +632,7 @@ async def test_the_command_line_keeps_a_link_whose_new_target_has_no_preview(two
 @pytest.mark.parametrize(
     ("preview", "target", "sentence"),
     [
-        ("shop#1", "payments", "names no target"),
+        ("shop#1", "payments", "is not a valid target"),
         ("shop#1", "paymints#1", "Did you mean payments?"),
         ("shop#77", "payments#1", "has not seen this pull request"),
     ],
@@ -484,8 +645,20 @@ async def test_the_command_line_refuses_what_means_nothing(two: Two, preview: st
         await Control(two.story.controller(), waker).use(preview, target, "root")
 
 
-async def test_what_cannot_be_written_is_not_in_effect(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controlling, "USE_SECONDS", 0.3)
+async def test_the_command_line_asks_which_service_of_a_repository_is_meant(two: Two) -> None:
+    registry = two.story.registry
+    pays = Repository("payments", PAY, (one("payments", registry), one("invoices", registry)))
+    uses = (Use("payments", (("url", "A"),)), Use("invoices", (("url", "B"),)))
+    staging = tuple((name, Staging(f"http://{name}.staging", "")) for name in ("payments", "invoices"))
+    two.story.configure(repositories=(Repository("shop", SLUG, (one("web", registry, *uses),)), pays), staging=staging)
+    two.shop()
+    await two.passes(2)
+    waker: Any = Waker(two)
+    with pytest.raises(Failed, match=f"shop#1 uses several services of {PAY}. Name one of them: payments, invoices."):
+        await Control(two.story.controller(), waker).use("shop#1", f"{PAY}#3", "root")
+
+
+async def test_what_cannot_be_written_is_not_in_effect(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     await two.passes()
 
@@ -494,13 +667,14 @@ async def test_what_cannot_be_written_is_not_in_effect(two: Two, monkeypatch: py
             """Nothing is passed over."""
 
     asleep: Any = Asleep()
-    answer = await Control(two.story.controller(), asleep).use(f"shop#{shop}", f"payments#{pay}", "root")
+    answer = await Control(two.story.controller(), asleep, use_seconds=0.2).use(
+        f"shop#{shop}", f"payments#{pay}", "root"
+    )
     assert not answer["done"]
     assert two.url(shop) == "http://payments.staging"
 
 
-async def test_what_was_asked_for_does_not_outlive_its_pull_request(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controlling, "USE_SECONDS", 0.2)
+async def test_what_was_asked_for_does_not_outlive_its_pull_request(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     await two.passes()
 
@@ -509,9 +683,84 @@ async def test_what_was_asked_for_does_not_outlive_its_pull_request(two: Two, mo
             """Nothing is passed over."""
 
     asleep: Any = Asleep()
-    await Control(two.story.controller(), asleep).use(f"shop#{shop}", f"payments#{pay}", "root")
+    await Control(two.story.controller(), asleep, use_seconds=0.2).use(f"shop#{shop}", f"payments#{pay}", "root")
     two.world.close(SLUG, shop, "ada")
     await two.passes(8)
     two.world.reopen(SLUG, shop, "ada")
     await two.passes()
     assert two.url(shop) == "http://payments.staging"
+
+
+async def test_public_comment_names_no_private_repository_that_a_link_by_hand_led_to(two: Two) -> None:
+    """`changed_by_hand` says: what they were set to is not said, it may name what is private."""
+    registry = two.story.registry
+    titan = replace(one("payments", registry), repository="project-titan")
+    known = {r.name: r for r in two.platform.repositories}
+    two.world.repository("acme/project-titan")
+    two.world.repository("acme/project-titan").private = True
+    two.world.repository(SLUG).private = False
+    two.story.configure(
+        repositories=(known["shop"], Repository("project-titan", "acme/project-titan", (titan,))),
+        staging=two.platform.staging,
+        inside=two.platform.inside,
+    )
+    shop = two.shop()
+    await two.passes()
+    mine = Identity(two.world.repository(SLUG).id, shop)
+    two.story.engine.set_by_hand(mine, ("links.payments.url", "http://payments.preview-project-titan-7:8080"))
+    await two.passes()
+    text = two.comment(SLUG, shop)
+    assert "project-titan" not in text, text
+
+
+async def test_a_preview_that_still_runs_is_not_said_to_exist_no_longer(two: Two) -> None:
+    shop, pay = two.shop(), two.payments()
+    await two.passes()
+    mine = Identity(two.world.repository(SLUG).id, shop)
+    two.story.engine.set_by_hand(mine, ("links.payments.url", f"http://payments.preview-payments-{pay}.svc:8080/v1"))
+    await two.passes(2)
+    two.story.engine.stuck = frozenset({pay})  # a finalizer holds it: it runs on
+    two.world.close(PAY, pay, "grace")
+    await two.passes(6)
+    assert Identity(two.world.repository(PAY).id, pay) in two.story.engine.previews
+    assert "which no longer exists" not in two.comment(SLUG, shop)
+
+
+async def test_a_choice_is_not_lost_with_the_comment_that_holds_it(two: Two) -> None:
+    """The kept comment is the one that this process made, although the other one has a later sequence and the choice."""
+    assert two.story.simulator is not None
+    made = two.world.open_pull_request(SLUG, head="idea", sha=sha("idea"), by="ada")  # its image is not built: no spec
+    shop = made.number
+    two.story.simulator.lag(timedelta(seconds=40))
+    two.world.faults.off()
+    two.world.label(SLUG, shop, "preview", "ada")
+    two.story.pass_time(minutes=2)
+    await two.passes(1)
+    command = two.world.comment(SLUG, shop, "/preview use payments#77", "ada")
+    await two.passes(3)
+    assert len(bots(two, shop)) == 1
+    assert two.world.delete_comment(SLUG, command.id)
+    await two.passes(1)
+    two.story.restart()  # before any spec, nothing keeps the id of the comment
+    two.world.faults.on("lagging-replica")
+    await two.passes(1)
+    assert len(bots(two, shop)) == 2, "without this there is nothing to delete"
+    signer = two.story.controller().parts.sources.signer
+    me = Identity(two.world.repository(SLUG).id, shop)
+    blocks = [b for c in bots(two, shop) if (b := read(signer, me, two, c))]
+    assert [[k.to for k in b.memory.choices] for b in blocks] == [["77"], []]
+    two.world.faults.off()
+    two.story.pass_time(minutes=3)  # what this process wrote last need not be read back any more
+    await two.passes(4)
+    two.story.images.push("shop/web", made.head_sha)
+    await two.passes(3)
+    assert [(c.service, c.to) for c in two.spec(shop).choices.overrides] == [("payments", "77")]
+
+
+def read(signer: Signer, identity: Identity, two: Two, body: str) -> SignedState | None:
+    comments = two.world.pull_request(SLUG, identity.number).comments
+    return signer.read(identity, Comment(next(c.id for c in comments if c.body == body), body, trusted=True))
+
+
+def bots(two: Two, number: int) -> list[str]:
+    return [c.body for c in two.world.pull_request(SLUG, number).comments if c.author.login == "greenroom[bot]"]

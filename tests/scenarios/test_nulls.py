@@ -6,7 +6,7 @@ from stories import SLUG, Story, sha
 
 
 async def test_label_that_is_deleted_in_the_repository_removes_no_preview(story: Story) -> None:
-    numbers = {story.labelled("one"), story.labelled("two")}
+    numbers = {story.labeled("one"), story.labeled("two")}
     await story.passes(3)
     story.world.delete_label(SLUG, "preview", "ada")  # two only: the breaker would let them go
     await story.passes(6)
@@ -19,7 +19,7 @@ async def test_label_that_is_deleted_in_the_repository_removes_no_preview(story:
 
 
 async def test_label_that_is_deleted_and_created_again_removes_no_preview(story: Story) -> None:
-    one, two = story.labelled("one"), story.labelled("two")
+    one, two = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     story.world.delete_label(SLUG, "preview", "ada")
     story.pass_time(minutes=1)
@@ -36,7 +36,7 @@ async def test_label_that_is_deleted_and_created_again_removes_no_preview(story:
 
 
 async def test_another_label_that_is_deleted_freezes_nothing(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     story.world.label(SLUG, number, "bug", "ada")
     story.world.delete_label(SLUG, "bug")
     await story.passes(3)
@@ -45,7 +45,7 @@ async def test_another_label_that_is_deleted_freezes_nothing(story: Story) -> No
     story.world.push(SLUG, number, sha("second"), "ada")
     story.images.push("shop/web", sha("second"))
     await story.passes(3)
-    assert next(iter(story.engine.previews.values())).row.head_sha == sha("second")
+    assert next(iter(story.engine.previews.values())).spec.build.head_sha == sha("second")
     story.world.unlabel(SLUG, number, "preview", "ada")
     await story.passes(6)
     assert story.living == set()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from greenroom.controller.control import Control
-from greenroom.core.model import Health
-from greenroom.core.status import Stage
+from greenroom.controller.admin_service import Control
+from greenroom.core.model.facts import Health
+from greenroom.core.model.status import Stage
 from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
 
@@ -20,7 +20,7 @@ def nobody_is_alarmed(story: Story) -> bool:
 
 
 async def test_locked_conversation_leaves_its_preview_and_the_repository_alone(story: Story) -> None:
-    locked, other = story.labelled("one"), story.labelled("two")
+    locked, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     before = story.comment(locked)
     story.world.lock(SLUG, locked, "grace")
@@ -30,7 +30,9 @@ async def test_locked_conversation_leaves_its_preview_and_the_repository_alone(s
         story.world.push(SLUG, number, later, "ada")
         story.world.label(SLUG, number, "preview-sleep", "ada")
     await story.passes(4)
-    assert {p.row.head_sha for p in story.engine.previews.values()} == {sha(f"later-{n}") for n in (locked, other)}
+    assert {p.spec.build.head_sha for p in story.engine.previews.values()} == {
+        sha(f"later-{n}") for n in (locked, other)
+    }
     assert story.status(locked).stage is Stage.ASLEEP
     assert "### Preview asleep" in story.comment(other)
     assert story.comment(locked) == before
@@ -47,7 +49,7 @@ async def test_locked_conversation_leaves_its_preview_and_the_repository_alone(s
 async def test_comment_that_github_refuses_is_tried_less_and_less_often(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know what it tried")
-    locked = story.labelled()
+    locked = story.labeled()
     await story.passes(3)
     story.world.lock(SLUG, locked, "grace")
     story.world.label(SLUG, locked, "preview-sleep", "ada")
@@ -59,7 +61,7 @@ async def test_comment_that_github_refuses_is_tried_less_and_less_often(story: S
 
 
 async def test_removal_that_cannot_be_commented_is_completed(story: Story) -> None:
-    locked, other = story.labelled("one"), story.labelled("two")
+    locked, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     before = story.comment(locked)
     story.world.lock(SLUG, locked, "grace")
@@ -69,23 +71,23 @@ async def test_removal_that_cannot_be_commented_is_completed(story: Story) -> No
     assert story.status(locked).stage is Stage.REMOVED
     assert "locked" in str(story.status(locked).warning)
     assert story.comment(locked) == before
-    [rows] = story.engine.sets.values()
-    assert [w.told for w in rows.ledger.withdrawals] == [True]
+    [preview_set] = story.engine.sets.values()
+    assert [w.told for w in preview_set.ledger.withdrawals] == [True]
     assert nobody_is_alarmed(story)
 
 
 async def test_token_with_write_access_goes_on_commenting_a_locked_conversation(story: Story) -> None:
     story.world.collaborator(SLUG, BOT, "write")
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.lock(SLUG, number, "grace")
     story.world.close(SLUG, number, "ada")
     await story.passes(6)
-    assert "Nothing is left of it." in story.comment(number)
+    assert "All of its resources are deleted." in story.comment(number)
 
 
 async def test_expiry_counts_from_the_warning_that_was_delivered(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.lock(SLUG, number, "grace")
     story.pass_time(days=2, hours=12)
@@ -112,7 +114,7 @@ async def test_expiry_counts_from_the_warning_that_was_delivered(story: Story) -
 
 async def test_a_conversation_locked_after_the_warning_holds_the_preview(story: Story) -> None:
     """The decision is written down before the label is taken off; where that is refused, the label stays."""
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.pass_time(days=2, hours=12)
     await story.passes(4)
@@ -127,7 +129,7 @@ async def test_a_conversation_locked_after_the_warning_holds_the_preview(story: 
 
 @pytest.mark.parametrize("fault", ["server-error", "html", "forbidden"])
 async def test_one_comment_that_cannot_be_written_alarms_nobody_else(story: Story, fault: str) -> None:
-    bad, good = story.labelled("one"), story.labelled("two")
+    bad, good = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     comment = story.world.pull_request(SLUG, bad).comments[0].id
     story.world.faults.on(fault, path=f"/comments/{comment}")
@@ -142,17 +144,17 @@ async def test_one_comment_that_cannot_be_written_alarms_nobody_else(story: Stor
 
 
 async def test_token_without_the_permission_is_the_repositorys_trouble(story: Story) -> None:
-    numbers = [story.labelled("one"), story.labelled("two")]
+    numbers = [story.labeled("one"), story.labeled("two")]
     story.world.faults.on("forbidden", path="/issues/")
     await story.passes(4)
-    assert "Give the token the permission that it lacks" in story.errors[-1]
+    assert "Give the token the missing permission" in story.errors[-1]
     story.world.faults.off()
     await story.passes(4)
     assert all("### Preview ready" in story.comment(n) for n in numbers)
 
 
 async def test_comment_that_is_too_long_concerns_its_preview_alone(story: Story) -> None:
-    long, other = story.labelled("one"), story.labelled("two")
+    long, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     found = next(i for i in story.engine.previews if i.number == long)
     preview = story.engine.previews[found]
@@ -167,11 +169,11 @@ async def test_comment_that_is_too_long_concerns_its_preview_alone(story: Story)
 
 
 async def test_label_that_cannot_be_taken_off_holds_its_preview_alone(story: Story) -> None:
-    expiring = story.labelled("one")
+    expiring = story.labeled("one")
     await story.passes(3)
     story.pass_time(days=2, hours=12)
     await story.passes(4)
-    other = story.labelled("two")
+    other = story.labeled("two")
     story.world.faults.on("server-error", path=f"/issues/{expiring}/labels")
     story.pass_time(days=1)
     await story.passes(6)
@@ -187,7 +189,7 @@ async def test_label_that_cannot_be_taken_off_holds_its_preview_alone(story: Sto
 
 
 async def test_what_is_left_of_one_preview_does_not_slow_down_the_others(story: Story) -> None:
-    gone, other = story.labelled("one"), story.labelled("two")
+    gone, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     story.engine.left = ("process 4711",)
     story.world.close(SLUG, gone, "ada")
@@ -200,7 +202,7 @@ async def test_what_is_left_of_one_preview_does_not_slow_down_the_others(story: 
 
 
 async def test_a_preview_that_cannot_be_removed_delays_no_other(story: Story) -> None:
-    gone, other = story.labelled("one"), story.labelled("two")
+    gone, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     story.engine.stuck = frozenset({gone})
     story.world.close(SLUG, gone, "ada")
@@ -217,7 +219,7 @@ async def test_a_preview_that_cannot_be_removed_delays_no_other(story: Story) ->
 
 
 async def test_pull_request_that_github_no_longer_shows_is_held_until_a_person_releases_it(story: Story) -> None:
-    hidden, other = story.labelled("one"), story.labelled("two")
+    hidden, other = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     story.world.pull_request(SLUG, hidden).hidden = True
     await story.passes(4)
@@ -231,16 +233,39 @@ async def test_pull_request_that_github_no_longer_shows_is_held_until_a_person_r
     await running.facts(story.platform.repositories[0])  # a new process knows no time before its first read
     waker: Any = loop
     await Control(running, waker).release([shown.name], "grace", {shown.name: shown.hold})
-    await story.passes(8)
+    for _ in range(4):
+        await story.passes(3)
+        story.pass_time(seconds=61)
     assert story.living == {other}
-    assert story.status(hidden).stage is Stage.REMOVED
-    [rows] = story.engine.sets.values()
-    assert [w.told for w in rows.ledger.withdrawals] == [True]
+    [preview_set] = story.engine.sets.values()
+    if not story.forgetful:  # a new process before each pass does not know how often it looked
+        assert story.status(hidden).stage is Stage.REMOVED
+        assert [w.told for w in preview_set.ledger.withdrawals] == [True]
     assert nobody_is_alarmed(story)
 
 
+async def test_comment_on_a_removal_is_written_although_github_does_not_show_the_pull_request_for_a_moment(
+    story: Story,
+) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.engine.left = ("process 4711",)
+    story.world.close(SLUG, number, "ada")
+    await story.passes(4)
+    story.engine.left = ()
+    story.world.pull_request(SLUG, number).hidden = True
+    await story.passes(3)
+    story.pass_time(seconds=15)
+    await story.passes(3)
+    assert story.living == set()
+    story.world.pull_request(SLUG, number).hidden = False
+    story.pass_time(seconds=61)
+    await story.passes(3)
+    assert "### Preview removed" in story.comment(number)
+
+
 async def test_hidden_pull_request_that_comes_back_keeps_its_preview_and_ends_the_release(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.pull_request(SLUG, number).hidden = True
     await story.passes(3)
@@ -255,7 +280,7 @@ async def test_hidden_pull_request_that_comes_back_keeps_its_preview_and_ends_th
 
 
 async def test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.world.pull_request(SLUG, number).hidden = True
     story.world.faults.on("not-found", path="/repos/acme/shop")  # REST hides all of it; the list was read before
@@ -270,7 +295,7 @@ async def test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold(st
 
 
 async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Story) -> None:
-    story.labelled()
+    story.labeled()
     await story.passes(3)
     loop: Any = SimpleNamespace(wake=lambda name: None)
     control = Control(story.controller(), loop)
@@ -286,16 +311,16 @@ async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Stor
 async def test_low_budget_postpones_wording_and_never_warnings_choices_or_final_comments(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know what it sent; GitHub's own limit stands")
-    words, closed, warned, spoken = (story.labelled(branch) for branch in ("one", "two", "three", "four"))
+    words, closed, warned, spoken = (story.labeled(branch) for branch in ("one", "two", "three", "four"))
     await story.passes(5)
     budget = story.controller().parts.sources.github.content
     for _ in range(400):
         budget.sent()
     story.world.close(SLUG, closed, "ada")
     story.world.comment(SLUG, spoken, "/preview dance", "ada")
-    new = story.labelled("new")
+    new = story.labeled("new")
     await story.passes(8)
-    assert "Nothing is left of it." in story.comment(closed)
+    assert "All of its resources are deleted." in story.comment(closed)
     assert "/preview dance" in story.comment(spoken)
     assert story.comments(new)
     before = story.comment(words)
@@ -315,7 +340,7 @@ async def test_low_budget_postpones_wording_and_never_warnings_choices_or_final_
 async def test_failed_comment_that_waits_for_the_budget_delays_no_look_for_an_image(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know what it sent, nor what failed")
-    failed, waiting = story.labelled("one"), story.labelled("two", image=False)
+    failed, waiting = story.labeled("one"), story.labeled("two", image=False)
     await story.passes(4)
     story.world.lock(SLUG, failed, "grace")
     identity = next(i for i in story.engine.previews if i.number == failed)
@@ -330,3 +355,19 @@ async def test_failed_comment_that_waits_for_the_budget_delays_no_look_for_an_im
     assert wait is not None
     assert wait <= 60
     assert nobody_is_alarmed(story)
+
+
+async def test_comment_of_a_closed_pull_request_names_what_blocks_its_removal(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(3)
+    story.world.close(SLUG, number, "ada")
+    await story.one_pass()
+    [(identity, preview)] = story.engine.previews.items()
+    why = "The namespace is still there: a finalizer is on it."
+    story.engine.previews[identity] = replace(preview, health=Health.REMOVING, why=why)
+    await story.passes(2)
+    assert "### Preview removing" in story.comment(number)
+    assert "closed by ada. The namespace is still there: a finalizer is on it." in story.comment(number)
+    del story.engine.previews[identity]
+    await story.passes(2)
+    assert "### Preview removed" in story.comment(number)

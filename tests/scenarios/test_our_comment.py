@@ -31,7 +31,7 @@ async def test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_
 ) -> None:
     story.world.token("t0ken-of-the-bot", login)
     story.world.collaborator(SLUG, "robin", "write")
-    number = story.labelled()
+    number = story.labeled()
     story.world.comment(SLUG, number, "I like it.", login)
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[-1]
@@ -43,7 +43,7 @@ async def test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_
 
 
 async def test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[0]
     story.world.edit_comment(SLUG, ours.id, "ha", "eve")
@@ -53,10 +53,8 @@ async def test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one(stor
     assert "### Preview ready" in story.comment(number)
 
 
-async def test_new_comment_that_no_list_shows_yet_stays_the_only_one(story: Story) -> None:
-    if story.forgetful:
-        pytest.skip("a new process before each pass does not know what it wrote; the list that lags does not show it")
-    number = story.labelled()
+async def test_new_comment_that_no_list_shows_yet_is_the_only_one_once_it_is_shown(story: Story) -> None:
+    number = story.labeled()
     story.world.faults.on("stale")
     assert story.simulator is not None
     story.simulator.freeze()
@@ -66,8 +64,32 @@ async def test_new_comment_that_no_list_shows_yet_stays_the_only_one(story: Stor
     assert "### Preview ready" in story.comment(number)
 
 
+async def test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted(story: Story) -> None:
+    number = story.labeled()
+    story.world.faults.on("stale")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    await story.one_pass()
+    story.restart()
+    await story.one_pass()
+    assert len(story.comments(number)) == 2, "without this there is nothing to delete"
+    story.world.faults.off()
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_comment_of_ours_that_another_person_edited_is_never_deleted(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    marker = story.comment(number).partition("eyJ")[0]
+    second = story.world.comment(SLUG, number, f"{marker}-->\nPreview ready", BOT)
+    story.world.edit_comment(SLUG, second.id, f"{marker}-->\nSee also #7.", "eve")
+    await story.passes(4)
+    assert len(story.comments(number)) == 2
+
+
 async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[0]
     story.world.delete_comment(SLUG, ours.id)
@@ -81,7 +103,7 @@ async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None
 
 
 async def test_removal_comment_that_was_not_applied_is_written_again(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.world.close(SLUG, number, "ada")
     story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
@@ -91,31 +113,31 @@ async def test_removal_comment_that_was_not_applied_is_written_again(story: Stor
         await story.one_pass()
     assert story.world.faults.fired["ignored-write"] == 1
     assert "### Preview removed" in story.comment(number)
-    assert all(w.told for rows in story.engine.sets.values() for w in rows.ledger.withdrawals)
+    assert all(w.told for preview_set in story.engine.sets.values() for w in preview_set.ledger.withdrawals)
 
 
 async def test_removal_stays_open_until_its_comment_is_read_back(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.world.close(SLUG, number, "ada")
     while not story.engine.removed:
         await story.one_pass()
     story.world.faults.on("ignored-write", path="/issues/comments/")
     await story.passes(3)
-    [rows] = story.engine.sets.values()
-    assert [w.told for w in rows.ledger.withdrawals] == [False]
+    [preview_set] = story.engine.sets.values()
+    assert [w.told for w in preview_set.ledger.withdrawals] == [False]
     story.world.faults.off()
     story.pass_time(minutes=2)
     await story.passes(3)
-    [rows] = story.engine.sets.values()
-    assert all(w.told for w in rows.ledger.withdrawals)
+    [preview_set] = story.engine.sets.values()
+    assert all(w.told for w in preview_set.ledger.withdrawals)
     assert "### Preview removed" in story.comment(number)
 
 
 async def test_removal_whose_comment_is_never_read_back_is_completed_after_a_few_edits(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote")
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.world.close(SLUG, number, "ada")
     while not story.engine.removed:
@@ -124,8 +146,8 @@ async def test_removal_whose_comment_is_never_read_back_is_completed_after_a_few
     for _ in range(90):
         story.pass_time(minutes=1)
         await story.one_pass()
-    [rows] = story.engine.sets.values()
-    assert all(w.told for w in rows.ledger.withdrawals)
+    [preview_set] = story.engine.sets.values()
+    assert all(w.told for w in preview_set.ledger.withdrawals)
     assert story.world.faults.fired["ignored-write"] == TRIES
     events = await story.controller().parts.history.events(limit=100)
     assert "did not save it" in next(e for e in events if e.kind == "receipt").text
@@ -133,7 +155,7 @@ async def test_removal_whose_comment_is_never_read_back_is_completed_after_a_few
 
 
 async def test_comment_that_was_not_applied_is_written_again_by_a_later_pass(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.world.faults.on("ignored-write", times=1, path="/issues/comments/")
     story.world.label(SLUG, number, "preview-sleep", "ada")
@@ -147,7 +169,7 @@ async def test_comment_that_was_not_applied_is_written_again_by_a_later_pass(sto
 async def test_comment_that_is_never_applied_does_not_use_up_githubs_limits(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote")
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     story.world.faults.on("ignored-write", path="/issues/comments/")
     story.world.label(SLUG, number, "preview-sleep", "ada")
@@ -159,3 +181,19 @@ async def test_comment_that_is_never_applied_does_not_use_up_githubs_limits(stor
     story.pass_time(hours=1)
     await story.passes(3)
     assert "### Preview asleep" in story.comment(number)
+
+
+async def test_deletion_that_github_does_not_apply_is_not_asked_for_ever(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass does not know what it deleted")
+    number = story.labeled()
+    await story.passes(4)
+    marker = story.comment(number).partition("eyJ")[0]
+    second = story.world.comment(SLUG, number, f"{marker}-->\nPreview ready", BOT)
+    story.world.faults.on("ignored-write", path=f"/issues/comments/{second.id}")
+    waits = []
+    repository = story.platform.repositories[0]
+    for _ in range(60):
+        story.pass_time(minutes=1)
+        waits.append(await story.controller().reconcile(repository))
+    assert story.world.faults.fired["ignored-write"] <= 20, (story.world.faults.fired, waits[-5:])

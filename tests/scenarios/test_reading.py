@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from greenroom.core.rows import Choice
+from greenroom.core.model.spec import LinkOverride
 from stories import SLUG, Story
 
 
@@ -33,13 +33,13 @@ class Spoiling(httpx2.AsyncHTTPTransport):
 
 
 async def test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no_other(story: Story) -> None:
-    spoiled, other = story.labelled("one"), story.labelled("two")
+    spoiled, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     before = story.comment(spoiled)
     story.client = httpx2.AsyncClient(transport=(proxy := Spoiling(spoiled, labels=[], title=5)), timeout=5)
     story.restart()
     story.world.close(SLUG, other, "ada")
-    late = story.labelled("three")
+    late = story.labeled("three")
     await story.passes(6)
     assert story.living == {spoiled, late}
     assert f"GitHub's answer about {SLUG}#{spoiled} is not as documented" in str(story.status(spoiled).reason)
@@ -53,13 +53,13 @@ async def test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no
 
 
 async def test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     story.client = httpx2.AsyncClient(transport=(proxy := Spoiling(number, author=[])), timeout=5)
     story.restart()
     controller = story.controller()
     [identity] = story.engine.previews
-    choice = Choice("payments", "staging", "ada", 0)
+    choice = LinkOverride("payments", "staging", "ada", 0)
     controller.ask(identity, choice)
     await controller.facts(story.platform.repositories[0])
     assert controller.asks(identity)
@@ -72,7 +72,7 @@ async def test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_
 async def test_a_heavy_list_is_read_in_the_end_and_removes_nothing_meanwhile(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass begins with full pages each time")
-    kept, closed = story.labelled("one"), story.labelled("two")
+    kept, closed = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     story.world.faults.on("bad-gateway", path=SLUG, nodes=10 * 453)
     story.world.close(SLUG, closed, "ada")

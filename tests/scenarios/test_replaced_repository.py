@@ -8,11 +8,11 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from greenroom.controller.control import Control
+from greenroom.controller.admin_service import Control
 from greenroom.controller.reconcile import Reconciler
-from greenroom.core.catalogue import Limits, Repository
-from greenroom.core.model import Identity
-from greenroom.core.status import Stage, Status
+from greenroom.core.model.catalog import Limits, Repository
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage, Status
 from greenroom.web.metrics import Metrics
 from stories import SLUG, Story
 
@@ -40,8 +40,8 @@ async def read(story: Story) -> Reconciler:
 
 async def recreated(story: Story) -> tuple[int, int]:
     """Two previews run; then the repository is deleted and created again. Returns both ids."""
-    story.labelled("one")
-    story.labelled("two")
+    story.labeled("one")
+    story.labeled("two")
     await story.passes(4)
     before = story.world.repository(SLUG).id
     story.world.delete_repository(SLUG)
@@ -57,7 +57,7 @@ def shown(story: Story, repository_id: int, number: int) -> Status:
 async def test_previews_of_a_recreated_repository_are_held_and_can_be_released(story: Story) -> None:
     old, new = await recreated(story)
     assert old != new
-    first = story.labelled("first")  # number 1 again
+    first = story.labeled("first")  # number 1 again
     comments = len(story.world.pull_request(SLUG, first).comments)
     assert await everything(story, 3) == [f"shop@{old}"]
     assert set(story.engine.previews) == {Identity(old, 1), Identity(old, 2)}
@@ -96,6 +96,8 @@ async def test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one
     await everything(story, 6)
     assert Identity(old, 1) not in story.engine.previews
     assert story.world.pull_request(SLUG, first).comments == []
+    left = story.engine.sets.get(old)
+    assert left is None or all(w.told for w in left.ledger.withdrawals), "nothing is left to tell, so it is complete"
 
 
 async def test_previews_of_an_earlier_repository_are_listed(story: Story) -> None:
@@ -107,19 +109,19 @@ async def test_previews_of_an_earlier_repository_are_listed(story: Story) -> Non
 
 
 async def test_a_name_given_to_another_repository_is_treated_the_same(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(3)
     old = story.world.repository(SLUG).id
     story.world.repository("acme/other")
     other = replace(story.platform.repositories[0], slug="acme/other")
     story.configure(repositories=(other,))
     assert await everything(story, 3) == [f"shop@{old}"]
-    assert shown(story, old, number).reason.code == "not-in-catalogue"
+    assert shown(story, old, number).reason.code == "not-in-catalog"
     assert story.living == {number}
 
 
 async def test_repository_whose_id_was_not_read_yet_is_not_taken_for_another_one(story: Story) -> None:
-    story.labelled()
+    story.labeled()
     await story.passes(3)
     story.restart()
     assert await story.controller().left() == ()

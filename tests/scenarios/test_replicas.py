@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from greenroom.core.catalogue import Image, Process, Repository, Service
-from greenroom.core.model import RowSet
-from greenroom.errors import Full
+from greenroom.core.model.catalog import Image, Process, Repository, Service
+from greenroom.core.model.facts import PreviewSet
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -23,7 +22,7 @@ def two_repositories(story: Story) -> None:
     story.world.collaborator(OTHER, "ada", "write")
     service = Service("site", "web", Image(f"{story.registry}/web/site"), (Process("web", port=8080),))
     story.configure(repositories=(*story.platform.repositories, Repository("web", OTHER, (service,))))
-    story.labelled()
+    story.labeled()
     made = story.world.open_pull_request(OTHER, head="feature", sha=sha("other"), by="ada")
     story.images.push("web/site", made.head_sha)
     story.world.label(OTHER, made.number, "preview", "ada")
@@ -48,7 +47,7 @@ async def both_pass_on_a_replica(story: Story, shows: datetime, count: int = 4) 
 
 def alive(story: Story) -> set[tuple[int, str]]:
     """Each preview that is served, with its uid: one that was removed and made again is another."""
-    served = {i: p for i, p in story.engine.previews.items() if i.number in story.engine.sets[i.repository_id].rows}
+    served = {i: p for i, p in story.engine.previews.items() if i.number in story.engine.sets[i.repository_id].specs}
     return {(i.repository_id, p.uid) for i, p in served.items()}
 
 
@@ -145,38 +144,35 @@ async def test_pull_request_closed_for_good_is_removed_once_the_replica_has_caug
 
 
 async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
-    [rows] = story.engine.sets.values()
+    [preview_set] = story.engine.sets.values()
     for _ in range(5):
         story.pass_time(minutes=5)
         story.world.comment(SLUG, number, "Looks good.", "grace")
         await story.passes(2)
     [after] = story.engine.sets.values()
-    assert after.generation == rows.generation
+    assert after.generation == preview_set.generation
 
 
-async def test_push_goes_out_where_rows_fit_and_their_watermarks_do_not(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    number = story.labelled()
-    serve = story.engine.serve
+async def test_push_goes_out_where_rows_fit_and_their_watermarks_do_not(story: Story) -> None:
+    number = story.labeled()
 
-    async def without_room_for_marks(rows: RowSet) -> None:
-        if rows.watermarks or rows.comments:
-            raise Full(f"The rows of {rows.repository} do not fit.")
-        await serve(rows)
+    def without_marks(preview_set: PreviewSet) -> bool:
+        return not (preview_set.watermarks or preview_set.comments)
 
-    monkeypatch.setattr(story.engine, "serve", without_room_for_marks)
+    story.engine.fits = without_marks
     await story.passes(4)
     assert story.living == set(), "what starts leaves the room to the marks of what runs"
-    monkeypatch.undo()
+    story.engine.fits = None
     await story.passes(4)
-    [rows] = story.engine.sets.values()
-    story.engine.sets[rows.repository_id] = replace(rows, watermarks={}, comments={})  # an older version wrote it
-    monkeypatch.setattr(story.engine, "serve", without_room_for_marks)
+    [preview_set] = story.engine.sets.values()
+    story.engine.sets[preview_set.repository_id] = replace(
+        preview_set, watermarks={}, comments={}
+    )  # an older version wrote it
+    story.engine.fits = without_marks
     story.images.push("shop/web", sha("later"))
     story.world.push(SLUG, number, sha("later"), "ada")
     await story.passes(3)
     [preview] = story.engine.previews.values()
-    assert preview.row.head_sha == sha("later")
+    assert preview.spec.build.head_sha == sha("later")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from greenroom.core.model import Identity
+from greenroom.core.model.spec import Identity
 from stories import SLUG, Story
 
 SECOND = timedelta(seconds=1)
@@ -28,18 +28,18 @@ async def test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_numbe
     labeled = story.world.now()
     await story.passes(4)
     identity = Identity(story.world.repository(SLUG).id, number)
-    before = story.engine.sets[identity.repository_id].rows[number]
+    before = story.engine.sets[identity.repository_id].specs[number]
     assert before.asleep
     for _ in range(3):
         lists_show(story, story.world.now() - labeled + 4 * SECOND)
         await story.one_pass()
-        assert story.engine.sets[identity.repository_id].rows[number] == before
+        assert story.engine.sets[identity.repository_id].specs[number] == before
     assert story.world.faults.fired["lagging-replica"] > 0
     assert story.status(number).reason.code == "stale"
 
 
 async def test_pull_request_of_a_repository_that_took_the_name_over_says_nothing_of_the_old_one(story: Story) -> None:
-    number = story.labelled()
+    number = story.labeled()
     await story.passes(4)
     old = story.world.repository(SLUG).id
     assert story.simulator is not None
@@ -55,6 +55,6 @@ async def test_pull_request_of_a_repository_that_took_the_name_over_says_nothing
     lists_show(story, story.world.now() - shown)
     facts = await story.controller().facts(story.platform.repositories[0])
     assert facts.listing.repository_id == old
-    assert facts.confirmed == {number: f"Another repository answers as {SLUG} now; it is read again."}
+    assert facts.confirmed == {number: f"{SLUG} is now a different repository. Greenroom will read it again."}
     assert facts.watermarks[number].updated_at <= shown
     assert story.living == {number}

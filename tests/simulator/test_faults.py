@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.webhooks import Webhooks, signature
 from greenroom.simulator.world import World
@@ -194,7 +194,7 @@ async def test_recreated_repository_has_another_id() -> None:
 
 
 def test_an_unknown_fault_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no fault"):
+    with pytest.raises(ValueError, match="is not a known fault"):
         World().faults.on("typo")
 
 

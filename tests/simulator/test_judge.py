@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.webhooks import Delivery, Webhooks
 from greenroom.simulator.world import Deployment, World

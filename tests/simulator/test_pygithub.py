@@ -8,7 +8,7 @@ from typing import Any
 import github
 import pytest
 
-from greenroom.serving import running
+from greenroom.asgi_server import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
 from judge import COUNTS, Judge, operations

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from greenroom.core.model import Identity
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Failed
 from greenroom.store.history import History, engine
 from greenroom.store.migrate import migrate
@@ -142,9 +142,9 @@ NOWHERE = "postgresql+psycopg://nobody:hunter22@127.0.0.1:1/x"
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "is no URL of a history"),
-        ("mysql://ada:hunter22@db/x", "is no URL of a history"),
-        ("sqlite:///x", "is no URL of a history"),
+        ("nonsense", "is not a valid history URL"),
+        ("mysql://ada:hunter22@db/x", "is not a valid history URL"),
+        ("sqlite:///x", "is not a valid history URL"),
         (NOWHERE, "cannot be used for the history"),
         (f"{NOWHERE}?nonsense=1", 'invalid connection option "nonsense"'),
         ("postgresql+psycopg://127.0.0.1:1/x?password=hunter22", "cannot be used for the history"),

@@ -8,18 +8,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from builders import NOW, REPOSITORY, SERVICE
+from greenroom.asgi_server import running
 from greenroom.cli import main
-from greenroom.controller.board import Board, RepositoryHealth
-from greenroom.core import reasons
-from greenroom.core.model import Identity
-from greenroom.core.status import Stage, Status
-from greenroom.serving import running
+from greenroom.controller.status_store import Board, RepositoryHealth
+from greenroom.core import messages
+from greenroom.core.model.catalog import Repository
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage, Status
 from greenroom.web.admin import admin
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "KUBERNETES_SERVICE_HOST": ""})
@@ -28,6 +31,12 @@ COMMANDS = sorted(main.commands)
 
 class Asked:
     """A loop that notes who asked for what."""
+
+    repositories = (
+        replace(REPOSITORY, services=(SERVICE, replace(SERVICE, name="catalog"))),
+        Repository("payments", "acme/payments", (replace(SERVICE, name="api"),)),
+    )
+    resync = 600.0
 
     def __init__(self) -> None:
         self.by: list[str] = []
@@ -41,14 +50,15 @@ class Asked:
         self.seen.append(dict(seen))
         return [{"preview": n, "code": "label-gone"} for n in names]
 
-    async def roll(self, names: list[str], by: str) -> list[dict[str, Any]]:
+    async def redeploy(self, names: list[str], by: str) -> list[dict[str, Any]]:
         self.by.append(by)
         return [{"preview": n, "chart": ""} for n in names]
 
     async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
         self.by.append(by)
         waits = text.endswith("#99")
-        return {"preview": name, "service": "payments", "to": text[-2:], "done": True, "waits": waits, "now": "staging"}
+        target = {"service": "payments", "to": text[-2:], "target": f"payments#{text[-2:]}"}
+        return {"preview": name, **target, "done": True, "waits": waits, "now": "staging"}
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
         return ()
@@ -58,7 +68,7 @@ class Asked:
 
 
 def status(number: int, stage: Stage, hold: str = "") -> Status:
-    reason = reasons.label_gone("preview")
+    reason = messages.label_gone("preview")
     return Status(Identity(7, number), f"shop#{number}", "shop", "acme/shop", "", "ada", "", stage, reason, hold=hold)
 
 
@@ -67,7 +77,7 @@ async def asked() -> AsyncIterator[tuple[Asked, str]]:
     loop, board = Asked(), Board()
     shown = (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED), status(4, Stage.NONE))
     board.statuses |= {each.identity: each for each in shown}
-    board.repositories["shop"] = RepositoryHealth("shop", "acme/shop")
+    board.repositories["shop"] = RepositoryHealth("shop", "acme/shop", NOW)
     async with running(admin(board, loop, loop)) as url:
         yield loop, url
 
@@ -108,7 +118,7 @@ def test_the_version_is_an_option_too() -> None:
 async def test_problems_come_first_in_the_list(asked: tuple[Asked, str]) -> None:
     _, url = asked
     found = await run(url, "list")
-    assert [line.split()[0] for line in found.stdout.splitlines()[:3]] == ["shop#3", "shop#2", "shop#1"]
+    assert [line.split()[0] for line in found.stdout.splitlines()[1:4]] == ["shop#3", "shop#2", "shop#1"]
 
 
 async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, str]) -> None:
@@ -138,7 +148,7 @@ async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[As
 async def test_a_name_of_nothing_is_not_seen_whatever_is_in_it(name: str, asked: tuple[Asked, str]) -> None:
     found = await run(asked[1], "explain", name)
     assert (found.exit_code, found.stdout) == (1, "")
-    assert found.stderr == f"{name}: Greenroom has not seen this pull request; is it open?\n"
+    assert found.stderr == f"{name}: Greenroom has not seen this pull request. Is it open?\n"
 
 
 @pytest.mark.parametrize("name", ["shop", "#1", "shop#", "shop#x", "shop#٣", "https://github.example.com/acme/shop"])
@@ -167,10 +177,19 @@ async def test_preview_is_found_by_any_name_that_github_shows(name: str, asked: 
     assert loop.seen == [{"shop#2": "key"}]
 
 
+async def test_explain_takes_the_name_of_a_service_and_release_does_not(asked: tuple[Asked, str]) -> None:
+    loop, url = asked
+    assert (await run(url, "explain", "catalog#2")).stdout.startswith("shop#2: held")
+    found = await run(url, "release", "catalog#2", "--yes")
+    assert (found.exit_code, loop.seen) == (1, [])
+    assert "catalog#2: no such preview" in found.stderr
+
+
 async def test_list_counts_pull_requests_without_a_preview_and_shows_them_with_all(asked: tuple[Asked, str]) -> None:
     _, url = asked
     shown = (await run(url, "list")).stdout.splitlines()
-    assert [line.split()[0] for line in shown[:-1]] == ["shop#3", "shop#2", "shop#1"]
+    assert shown[0] == "Greenroom has not read these repositories yet: payments."
+    assert [line.split()[0] for line in shown[1:-1]] == ["shop#3", "shop#2", "shop#1"]
     assert shown[-1] == "1 open pull request without a preview: greenroom list --all"
     assert "shop#4" in (await run(url, "list", "--all")).stdout
 
@@ -182,7 +201,9 @@ async def test_list_counts_pull_requests_without_a_preview_and_shows_them_with_a
 def test_what_is_no_address_of_an_admin_port_is_said(admin: str) -> None:
     found = RUNNER.invoke(main, ["list", "--admin", admin])
     assert found.exit_code == 2
-    assert found.stderr == f"{admin} is no address of an admin port; it looks like http://127.0.0.1:8083.\n"
+    assert (
+        found.stderr == f"{admin} is not the address of an admin port. Use an address such as http://127.0.0.1:8083.\n"
+    )
 
 
 HTTP = b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n"
@@ -191,12 +212,12 @@ HTTP = b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n"
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"SSH-2.0-OpenSSH\r\n", "what answers there speaks no HTTP"),
-        (HTTP + b"[1]", "what answers there is something else"),
-        (HTTP + b"<html>", "what answers there is something else"),
-        (HTTP + b"\xff", "what answers there is something else"),
-        (HTTP.replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\n{"), "what answers there speaks no HTTP"),
-        (b"", "what answers there speaks no HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n", "the server there does not speak HTTP"),
+        (HTTP + b"[1]", "the response is not from Greenroom"),
+        (HTTP + b"<html>", "the response is not from Greenroom"),
+        (HTTP + b"\xff", "the response is not from Greenroom"),
+        (HTTP.replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\n{"), "the server there does not speak HTTP"),
+        (b"", "the server there does not speak HTTP"),
     ],
 )
 async def test_what_is_no_greenroom_is_said_in_one_sentence(answer: bytes, why: str) -> None:
@@ -210,7 +231,7 @@ async def test_what_is_no_greenroom_is_said_in_one_sentence(answer: bytes, why: 
         admin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         found = await run(admin, "list")
     assert (found.exit_code, found.stdout) == (1, "")
-    assert found.stderr == f"No Greenroom answers at {admin} ({why}). Is `greenroom serve` running there?\n"
+    assert found.stderr == f"Greenroom is not responding at {admin} ({why}). Is `greenroom serve` running there?\n"
 
 
 async def test_a_slash_after_the_address_does_no_harm(asked: tuple[Asked, str]) -> None:
@@ -234,7 +255,7 @@ def test_an_interrupted_command_ends_with_130_and_no_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("release", "--yes", "shop#2"), ("roll", "shop#1"), ("use", "shop#1", "payments", "staging")]
+    "command", [("release", "--yes", "shop#2"), ("redeploy", "shop#1"), ("use", "shop#1", "payments", "staging")]
 )
 async def test_who_asks_is_named(asked: tuple[Asked, str], command: tuple[str, ...]) -> None:
     loop, url = asked
@@ -245,7 +266,7 @@ async def test_who_asks_is_named(asked: tuple[Asked, str], command: tuple[str, .
 
 async def test_a_name_is_one_short_line(asked: tuple[Asked, str]) -> None:
     loop, url = asked
-    await run(url, "roll", "shop#1", "--by", "a\nb" + "x" * 500)
+    await run(url, "redeploy", "shop#1", "--by", "a\nb" + "x" * 500)
     assert loop.by[0].startswith("a b")
     assert len(loop.by[0]) <= 100
 

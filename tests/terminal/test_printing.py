@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from greenroom.core import reasons
-from greenroom.core.model import Identity, Running
-from greenroom.core.status import Reason, Stage, Status, Used
+from greenroom.core import messages
+from greenroom.core.comment.serving import NOTHING, Serving
+from greenroom.core.model.facts import Running
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.terminal import printing
 from greenroom.web.admin import status as as_json
-from greenroom.web.order import expiry
+from greenroom.web.sorting import expiry
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 URL = "https://web-pr-1.preview.example.com"
@@ -29,7 +31,7 @@ def shown(stage: Stage = Stage.READY, reason: Reason | None = None, **other: Any
         "url": "https://github.example.com/acme/shop/pull/1",
         "services": (Running("web", URL, "4f2c1a9" + "0" * 33, "sha256:x", True),),
     }
-    return Status(stage=stage, reason=reason or reasons.ready(), **(values | other))
+    return Status(stage=stage, reason=reason or messages.ready(), **(values | other))
 
 
 def listed(*statuses: Status, width: int | None = None) -> list[str]:
@@ -42,16 +44,54 @@ def explained(status: Status) -> str:
 
 
 def test_the_list_says_why_and_only_a_ready_one_where() -> None:
-    failed = reasons.failed("The migration of web failed (exit code 1).", "4f2c1a9")
+    failed = messages.failed(
+        "The migration of web failed (exit code 1).",
+        Serving(previous=(Running("web", "", "4f2c1a9", "", True),), starting=("9",)),
+    )
     assert listed(shown(Stage.FAILED, failed)) == [
-        "shop#1  failed  The migration of web failed (exit code 1). The last good version, 4f2c1a9, keeps serving."
+        "shop#1  failed  The migration of web failed (exit code 1). The previous version, 4f2c1a9, keeps running."
     ]
+    assert listed(shown(Stage.FAILED, failed, log=("Traceback", "KeyError: 'DATABASE_URL'")))[0].startswith(
+        "shop#1  failed  KeyError: 'DATABASE_URL'. The migration of web failed"
+    )
     assert listed(shown()) == [f"shop#1  ready  {URL}"]
-    assert listed(shown(services=())) == ["shop#1  ready  Everything answers."]
+    assert listed(shown(services=())) == ["shop#1  ready  All services are up."]
+    gone = messages.by_hand_gone("payments", "payments#9", "preview-shop-1")
+    assert listed(shown(reason=gone)) == [f"shop#1  ready  {URL} {gone.text}"]
+
+
+@pytest.mark.parametrize(
+    ("times", "resync", "said"),
+    [
+        (["12:00:07"], 600.0, "GitHub was last read at 2026-03-02 12:00:07 UTC. A label that was added since then"),
+        (["12:00:07", "11:59:58"], 10.0, "All repositories were read at 2026-03-02 11:59:58 UTC or later. A label"),
+        ([], 600.0, ""),
+    ],
+)
+def test_empty_list_says_when_a_new_label_has_an_effect(times: list[str], resync: float, said: str) -> None:
+    known = [{"name": "shop", "read_at": f"2026-03-02T{t}+00:00", "trouble": ""} for t in times]
+    text = printing.previews({"previews": [], "repositories": known, "resync": resync}, None)
+    first, *more = text.splitlines()
+    assert first == "No pull request has requested a preview yet."
+    assert " ".join(map(str.strip, more)).startswith(said)
+    flat = " ".join(text.split())
+    span = messages.span(timedelta(seconds=resync))
+    assert flat.endswith(f"appears with the next webhook, or within {span}.") is bool(times)
+    assert all(len(line) <= printing.WIDTH for line in more)
+
+
+def test_explain_shows_notes_about_a_service() -> None:
+    note = "postgresql is this machine's PostgreSQL 15; on a cluster it is PostgreSQL 17; cron report does not run here"
+    lines = explained(shown(services=(Running("web", URL, "4f2c1a9" + "0" * 33, "", True, note=note),))).splitlines()
+    at = lines.index(f"  web: {URL} (4f2c1a9)")
+    assert lines[at + 1 : at + 3] == [
+        "    postgresql is this machine's PostgreSQL 15; on a cluster it is PostgreSQL",
+        "  17; cron report does not run here.",
+    ]
 
 
 def test_a_line_is_cut_on_a_terminal_only() -> None:
-    long = reasons.failed("x" * 200, "")
+    long = messages.failed("x" * 200, NOTHING)
     assert len(listed(shown(Stage.FAILED, long))[0]) > 200
     [cut] = listed(shown(Stage.FAILED, long), width=60)
     assert len(cut) == 60
@@ -101,16 +141,20 @@ def test_only_what_will_go_by_itself_is_said_to_go(status: Status, said: bool) -
 def test_what_was_changed_by_hand_and_when_it_goes_is_told_whatever_else_goes_on() -> None:
     warning = Reason("expiring", "The preview will be removed at 2026-03-03 12:00 UTC.", "A push keeps it.")
     failed = shown(
-        Stage.FAILED, reasons.failed("It broke.", ""), warning=warning, by_hand=("links.payments.url",), expires=NOW
+        Stage.FAILED,
+        messages.failed("It broke.", NOTHING),
+        warning=warning,
+        manual_overrides=("links.payments.url",),
+        expires=NOW,
     )
     lines = explained(failed).splitlines()
     assert "  The preview will be removed at 2026-03-03 12:00 UTC. A push keeps it." in lines
-    assert "  Changed in Argo CD by hand: links.payments.url." in lines
+    assert "  Changed by hand in Argo CD: links.payments.url." in lines
 
 
 def test_without_a_chart_none_is_named() -> None:
-    rolled = {"rolled": [{"preview": "shop#1", "chart": ""}, {"preview": "shop#2", "chart": "0.1.0"}]}
-    assert printing.rolled(rolled).splitlines() == [
+    redeployed = {"redeployed": [{"preview": "shop#1", "chart": ""}, {"preview": "shop#2", "chart": "0.1.0"}]}
+    assert printing.redeployed(redeployed).splitlines() == [
         "shop#1: redeploys with the current settings and images",
         "shop#2: redeploys with chart 0.1.0, the current settings and images",
     ]

@@ -14,20 +14,23 @@ import pytest
 from prometheus_client import generate_latest
 
 from greenroom import logs
-from greenroom.controller.board import Board, RepositoryHealth
-from greenroom.core import reasons
-from greenroom.core.model import Identity, Running
-from greenroom.core.status import Reason, Stage, Status, Used, User
+from greenroom.controller.status_store import Board, RepositoryHealth
+from greenroom.core import messages
+from greenroom.core.comment.serving import NOTHING
+from greenroom.core.model.catalog import Repository
+from greenroom.core.model.facts import Running
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.errors import Failed
 from greenroom.store.rows import Event
 from greenroom.terminal import printing
 from greenroom.web import dashboard as package
-from greenroom.web import said
+from greenroom.web import messages as web_messages
 from greenroom.web.admin import admin, trouble
 from greenroom.web.admin import status as as_json
 from greenroom.web.dashboard import dashboard
 from greenroom.web.metrics import Metrics
-from greenroom.web.order import problems_first, troubles
+from greenroom.web.sorting import problems_first, troubles
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PAGE = "/previews/shop/1"
@@ -44,7 +47,7 @@ class Past:
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
         if self._broken:
             raise self._broken
-        return (Event("k", NOW, 7, "shop", 1, "ready", f"Everything answers {HOSTILE}."),)
+        return (Event("k", NOW, 7, "shop", 1, "ready", f"All services are up {HOSTILE}."),)
 
     async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Event, ...]:
         if self._broken:
@@ -52,25 +55,37 @@ class Past:
         return self._noted if (repository, number) == ("shop", 9) else ()
 
 
+OWNERS = {"web": "shop"}
+"""The repositories of services that do not have the name of their repository."""
+
+
 class Nothing:
+    repositories: tuple[Repository, ...] = ()
+    resync = 600.0
+
     async def plan(self) -> list[dict[str, object]]:
         return []
 
     async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[dict[str, object]]:
         if [name for name in names if name not in seen]:
-            raise Failed("shop#1: held for something else than was shown.")
+            raise Failed("shop#1: the reason for the hold has changed.")
         return [{"preview": name, "code": by, "released": seen[name]} for name in names]
 
-    async def roll(self, names: list[str], by: str) -> list[dict[str, object]]:
+    async def redeploy(self, names: list[str], by: str) -> list[dict[str, object]]:
         return [{"preview": name, "code": by} for name in names]
 
     async def use(self, name: str, text: str, by: str) -> dict[str, object]:
         service, _, to = text.replace("#", " ").partition(" ")
         if not to:
-            raise Failed(f"{text!r} names no target. {HOSTILE}")
+            raise Failed(f"{text!r} is not a valid target. {HOSTILE}")
         self.by = by
         waits = (service, to) in (("shop", "2"), ("payments", "9"))
-        return {"preview": name, "service": service, "to": to, "done": to != "99", "waits": waits, "now": "staging"}
+        target = {
+            "service": service,
+            "to": to,
+            "target": f"{OWNERS.get(service, service)}#{to}" if to.isdecimal() else to,
+        }
+        return {"preview": name, **target, "done": to != "99", "waits": waits, "now": "staging"}
 
 
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
@@ -86,7 +101,7 @@ def status(number: int, stage: Stage = Stage.READY, title: str = "A change") -> 
         author="ada",
         url=f"https://github.example.com/acme/shop/pull/{number}",
         stage=stage,
-        reason=reasons.ready(),
+        reason=messages.ready(),
         services=(Running("web", f"https://web-pr-{number}.preview.example.com", "a" * 40, "sha256:x", True),),
         created=NOW - timedelta(days=1),
         serving=True,
@@ -129,22 +144,22 @@ async def test_what_goes_by_itself_stands_above_what_waits() -> None:
 
 async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answers() -> None:
     page = (await client(status(1)).get("/")).text
-    assert "Everything answers." not in page
+    assert "All services are up." not in page
     assert ">https://web-pr-1.preview.example.com</a>" in page
-    renewed = replace(status(1), reason=reasons.data_renewed(NOW))
-    assert reasons.data_renewed(NOW).text in (await client(renewed).get("/")).text
+    renewed = replace(status(1), reason=messages.data_renewed(NOW))
+    assert messages.data_renewed(NOW).text in (await client(renewed).get("/")).text
     worker = replace(status(1), services=(Running("web", "", "a" * 40, "", True),))
-    assert "Everything answers." in (await client(worker).get("/")).text
+    assert "All services are up." in (await client(worker).get("/")).text
 
 
 @pytest.mark.parametrize(
     ("stage", "reason", "shown"),
     [
-        (Stage.FAILED, reasons.failed("It broke.", ""), True),
-        (Stage.HELD, reasons.label_gone("preview"), True),
-        (Stage.BLOCKED, reasons.draft(), True),
-        (Stage.WAITING, reasons.waiting_for_image(["r/shop:1"]), True),
-        (Stage.QUEUED, reasons.queued(5, "of ada"), False),
+        (Stage.FAILED, messages.failed("It broke.", NOTHING), True),
+        (Stage.HELD, messages.label_gone("preview"), True),
+        (Stage.BLOCKED, messages.draft(), True),
+        (Stage.WAITING, messages.waiting_for_image(["r/shop:1"]), True),
+        (Stage.QUEUED, messages.queued(5, "for ada"), False),
     ],
 )
 async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
@@ -156,10 +171,10 @@ async def test_the_first_screen_says_what_to_do_where_something_is_to_do(
 
 
 async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave_out() -> None:
-    waits = replace(status(1, Stage.QUEUED), reason=reasons.queued(5, "of ada"), position=7, services=())
+    waits = replace(status(1, Stage.QUEUED), reason=messages.queued(5, "for ada"), position=7, services=())
     one = client(waits)
     for path in ("/", "/previews/shop/1"):
-        assert "Number 7 in the queue. The limit of 5 previews of ada is reached." in (await one.get(path)).text
+        assert "Number 7 in the queue. The limit of 5 previews for ada has been reached." in (await one.get(path)).text
     shown = as_json(waits)
     assert "Number 7 in the queue." in printing.previews({"previews": [shown]}, None)
     told: dict[str, object] = {"status": shown, "expiry": "", "trouble": "", "events": []}
@@ -167,16 +182,16 @@ async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave
 
 
 async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() -> None:
-    late = replace(status(2, Stage.HELD), reason=reasons.label_gone("preview"), hold="label-gone", overdue=True)
+    late = replace(status(2, Stage.HELD), reason=messages.label_gone("preview"), hold="label-gone", overdue=True)
     board = board_of(status(1, Stage.FAILED), status(3, Stage.HELD), late)
     assert [s.number for s in problems_first(board.statuses.values())] == [2, 1, 3]
     text = generate_latest(Metrics(board, dict).registry).decode()
     assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
     shown = [as_json(s) for s in problems_first(board.statuses.values())]
     first = printing.previews({"previews": shown}, None).splitlines()[0]
-    assert first.startswith("shop#2  held    Past its lifetime; needs a decision. The label")
+    assert first.startswith("shop#2  held    The preview is past its lifetime and needs a decision. The label")
     page = (await client(late).get("/previews/shop/2")).text
-    assert "Past its lifetime; needs a decision." in page
+    assert "The preview is past its lifetime and needs a decision." in page
 
 
 async def test_without_an_overdue_preview_the_count_is_zero() -> None:
@@ -210,23 +225,28 @@ async def test_only_what_will_go_by_itself_is_said_to_go(
 
 async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_whatever_else_goes_on() -> None:
     warning = Reason("expiring", "The preview will be removed at 2026-03-03 08:00 UTC.", "A push keeps it.")
-    failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, by_hand=("links.payments.url",))
+    failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, manual_overrides=("links.payments.url",))
     page = (await client(failed).get(PAGE)).text
     assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
     assert "Expires" not in page, "once is enough"
-    assert "Changed in Argo CD by hand: links.payments.url." in page
-    by_hand = replace(failed, reason=reasons.changed_by_hand((("links.payments.url", "x"),)))
-    assert (await client(by_hand).get(PAGE)).text.count("Changed in Argo CD by hand") == 1
+    assert "Changed by hand in Argo CD: links.payments.url." in page
+    manual_overrides = replace(failed, reason=messages.changed_by_hand((("links.payments.url", "x"),)))
+    assert (await client(manual_overrides).get(PAGE)).text.count("Changed by hand in Argo CD") == 1
 
 
 async def test_a_preview_page_begins_with_where_to_go() -> None:
     away = Running("worker", "https://worker-pr-1.preview.example.com", "b" * 40, "", False)
-    answer = reasons.command_no_service("ada", "paymets", "payments", ["payments"])
+    answer = messages.command_no_service("ada", "paymets", "payments", ["payments"])
     shown = replace(status(1), services=(*status(1).services, away), answer=answer)
     page = (await client(shown).get(PAGE)).text
     pull_request, address, reason, runs = map(
         page.index,
-        ("https://github.example.com/acme/shop/pull/1", "https://web-pr-1", "Everything answers.", "What runs"),
+        (
+            "https://github.example.com/acme/shop/pull/1",
+            "https://web-pr-1",
+            "All services are up.",
+            "<h2>Services</h2>",
+        ),
     )
     assert pull_request < address < reason < runs
     assert '<a href="https://web-pr-1.preview.example.com"' in page
@@ -266,7 +286,7 @@ async def test_an_empty_board_teaches_the_three_steps() -> None:
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
         page = (await one.get("/")).text
     assert page.count("<li>") == 3
-    assert "Put the label <code>review-app</code> on it" in page
+    assert "Add the label <code>review-app</code> to it" in page
 
 
 def away(*repositories: str, text: str = "GitHub answered 502 to POST /graphql.") -> dict[str, RepositoryHealth]:
@@ -297,11 +317,11 @@ async def test_trouble_is_on_top() -> None:
 
 
 async def test_one_preview_with_its_story() -> None:
-    held = replace(status(1, Stage.HELD, HOSTILE), hold="x", reason=reasons.label_gone("preview"), log=(HOSTILE,))
+    held = replace(status(1, Stage.HELD, HOSTILE), hold="x", reason=messages.label_gone("preview"), log=(HOSTILE,))
     page = (await client(held).get("/previews/shop/1")).text
     assert "<script>alert" not in page
     assert "<code>preview</code>" in page
-    assert "Everything answers" in page
+    assert "All services are up" in page
     assert (await client().get("/previews/shop/9")).status_code == 404
 
 
@@ -331,12 +351,12 @@ async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_tells_no_secret(
     past = Past(broken=RuntimeError("postgresql://me:hunter2-of-the-team@db/x"))
     page = await client(status(1), past=past).get(PAGE)
     assert page.status_code == 500
-    assert "This page failed in a way that Greenroom does not know (RuntimeError); see its log." in page.text
+    assert "This page failed with an unexpected error (RuntimeError). See Greenroom&#39;s log." in page.text
     assert '<header><a class="brand" href="/">' in page.text
     assert "content-security-policy" in page.headers
     answer = await asking(status(1), past=past).get("/api/previews/shop/1")
     assert answer.status_code == 500
-    assert "(RuntimeError); see its log." in answer.json()["error"]
+    assert "(RuntimeError). See Greenroom's log." in answer.json()["error"]
     told = capsys.readouterr().err
     assert told.count("Traceback") == 2
     assert "hunter2-of-the-team" not in told
@@ -344,7 +364,7 @@ async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_tells_no_secret(
 
 @pytest.mark.parametrize("name", ["explain", "page"])
 async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: str) -> None:
-    text = "It was closed by ada. Nothing is left of it."
+    text = "It was closed by ada. All of its resources are deleted."
     noted = (
         Event("c", NOW, 7, "shop", 9, "removed", text, {"code": "removed"}),
         Event("b", NOW - timedelta(minutes=1), 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"}),
@@ -364,26 +384,29 @@ async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: s
 
 async def test_what_was_not_removed_and_is_not_seen_is_told_with_the_last_that_is_known() -> None:
     noted = Event("b", NOW, 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"})
-    ready = Event("a", NOW, 7, "shop", 9, "ready", "Everything answers.", {"code": "ready"})
+    ready = Event("a", NOW, 7, "shop", 9, "ready", "All services are up.", {"code": "ready"})
     sentence = (
-        "Greenroom has not seen this pull request since it started. The last that it noted, at 2026-03-02 12:00 UTC: "
+        "Greenroom has not seen this pull request since it started. The last recorded state, at 2026-03-02 12:00 UTC: "
     )
-    for past, last in ((Past(ready), "Everything answers."), (Past(noted, ready), "It was closed by ada.")):
-        answer = await asking(trouble="GitHub is not reached.", past=past).get("/api/previews/shop/9")
+    for past, last in ((Past(ready), "All services are up."), (Past(noted, ready), "It was closed by ada.")):
+        answer = await asking(trouble="GitHub could not be reached.", past=past).get("/api/previews/shop/9")
         assert answer.status_code == 404
-        assert answer.json()["error"] == f"shop#9: {sentence}{last} shop cannot be read now: GitHub is not reached."
-        page = await client(trouble="GitHub is not reached.", past=past).get("/previews/shop/9")
+        assert (
+            answer.json()["error"]
+            == f"shop#9: {sentence}{last} Changes in shop are paused: GitHub could not be reached."
+        )
+        page = await client(trouble="GitHub could not be reached.", past=past).get("/previews/shop/9")
         assert (page.status_code, f"{sentence}{last}" in page.text) == (404, True)
-        assert "<strong>shop</strong> cannot be read now: GitHub is not reached." in page.text
+        assert "Changes in <strong>shop</strong> are paused: GitHub could not be reached." in page.text
 
 
 async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_explain_does() -> None:
     trouble = "GitHub answered 500 to POST /graphql."
     page = (await client(status(1), trouble=trouble).get(PAGE)).text
-    assert f"<strong>shop</strong> cannot be read now: {trouble}" in page
+    assert f"Changes in <strong>shop</strong> are paused: {trouble}" in page
     answer = (await asking(status(1), trouble=trouble).get("/api/previews/shop/1")).json()
-    assert f"  shop cannot be read now: {trouble}" in printing.explained(answer, None).splitlines()
-    assert "cannot be read now" not in (await client(status(1)).get(PAGE)).text
+    assert f"  Changes in shop are paused: {trouble}" in printing.explained(answer, None).splitlines()
+    assert "are paused" not in (await client(status(1)).get(PAGE)).text
 
 
 @pytest.mark.parametrize(
@@ -396,10 +419,10 @@ async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_expl
             b'{"previews": "shop#1", "by": "ada"}',
             '{"previews": ["shop#42"], "holds": {"shop#42": "..."}, "by": "..."}',
         ),
-        ("roll", b'{"previews": [1]}', '{"previews": ["shop#42"], "by": "..."}'),
-        ("roll", b'{"previews": ["shop#1"]}', '{"previews": ["shop#42"], "by": "..."}'),
-        ("roll", b'{"previews": ["shop#1"], "by": 7}', '{"previews": ["shop#42"], "by": "..."}'),
-        ("roll", b"\xff", '{"previews": ["shop#42"], "by": "..."}'),
+        ("redeploy", b'{"previews": [1]}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("redeploy", b'{"previews": ["shop#1"]}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("redeploy", b'{"previews": ["shop#1"], "by": 7}', '{"previews": ["shop#42"], "by": "..."}'),
+        ("redeploy", b"\xff", '{"previews": ["shop#42"], "by": "..."}'),
         (
             "use",
             b'{"preview": "shop#1", "target": ["a"]}',
@@ -409,7 +432,7 @@ async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_expl
 )
 async def test_what_is_no_request_is_told_how_it_is_written(path: str, sent: bytes, example: str) -> None:
     answer = await asking(status(1)).post(f"/api/{path}", content=sent)
-    assert (answer.status_code, answer.json()["error"]) == (400, f"The request is not understood; send {example}.")
+    assert (answer.status_code, answer.json()["error"]) == (400, f"The request is not valid. Send {example}.")
 
 
 async def test_what_is_too_large_is_not_read_whatever_it_says_of_itself() -> None:
@@ -484,7 +507,7 @@ async def test_the_admin_port_answers_the_command_line_only() -> None:
         released = await one.post("/api/release", headers=asked, json=one_hold)
         assert released.json()["released"] == [{"preview": "shop#1", "code": "ada", "released": "breaker:x"}]
         another = await one.post("/api/release", headers=asked, json=one_hold | {"holds": {}})
-        assert (another.status_code, "held for something else" in another.json()["error"]) == (409, True)
+        assert (another.status_code, "reason for the hold has changed" in another.json()["error"]) == (409, True)
         unseen = {"previews": ["shop#1"], "by": "ada"}
         assert (await one.post("/api/release", headers=asked, json=unseen)).status_code == 400
         assert (await one.post("/api/release", headers=asked, content=b"[]")).status_code == 400
@@ -530,16 +553,24 @@ async def sent(
 @pytest.mark.parametrize(
     ("target", "words", "role"),
     [
-        ("payments staging", "Noted: payments from staging. It takes effect within seconds.", "status"),
+        ("payments staging", "Saved: payments from staging. The change takes effect within seconds.", "status"),
         (
             "shop#2",
-            "Noted, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
+            "Saved, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
             "alert",
         ),
-        ("web#2", "Noted: web from web#2. It takes effect within seconds.", "status"),
-        ("web default", "Noted: web from where it comes by default. It takes effect within seconds.", "status"),
-        ("payments#99", "Not noted yet: the comment that holds it could not be written.", "alert"),
-        ("paymnts", "&#39;paymnts&#39; names no target.", "alert"),
+        ("web#2", "Saved: web from shop#2. The change takes effect within seconds.", "status"),
+        (
+            "web default",
+            "Saved: the choice for web is removed, so the configuration decides where it comes from. The change takes",
+            "status",
+        ),
+        (
+            "payments#99",
+            "The change is not saved yet because the comment that stores it could not be written.",
+            "alert",
+        ),
+        ("paymnts", "&#x27;paymnts&#x27; is not a valid target.", "alert"),
     ],
 )
 async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: str, words: str, role: str) -> None:
@@ -562,16 +593,23 @@ async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: 
 @pytest.mark.parametrize(
     ("own", "when"),
     [
-        (status(1, Stage.READY), "It takes effect within seconds."),
-        (status(1, Stage.WAITING), "It takes effect within seconds."),  # its last good version takes it over
-        (replace(status(1, Stage.WAITING), created=None), "The preview is waiting; it takes effect after that."),
-        (replace(status(1, Stage.QUEUED), created=None), "The preview is queued; it takes effect after that."),
-        (status(1, Stage.ASLEEP), "The preview is asleep; it takes effect after that."),
+        (status(1, Stage.READY), "The change takes effect within seconds."),
+        (status(1, Stage.WAITING), "The change takes effect within seconds."),  # its last good version takes it over
+        (
+            replace(status(1, Stage.WAITING), created=None),
+            "The change takes effect when the preview starts (it is waiting now).",
+        ),
+        (
+            replace(status(1, Stage.QUEUED), created=None),
+            "The change takes effect when the preview starts (it is queued now).",
+        ),
+        (status(1, Stage.ASLEEP), "The change takes effect when the preview wakes up (it is asleep now)."),
     ],
 )
 def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
-    answer = {"preview": "shop#1", "service": "payments", "to": "staging", "done": True, "waits": False, "now": ""}
-    assert said.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Noted: payments from staging. {when}"
+    target = {"service": "payments", "to": "staging", "target": "staging"}
+    answer = {"preview": "shop#1", **target, "done": True, "waits": False, "now": ""}
+    assert web_messages.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Saved: payments from staging. {when}"
 
 
 async def test_a_form_names_nobody_whom_it_does_not_know() -> None:
@@ -579,7 +617,7 @@ async def test_a_form_names_nobody_whom_it_does_not_know() -> None:
     transport = httpx2.ASGITransport(dashboard(Board({one.identity: one}), Past(), "acme", control))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as browser:
         await sent(browser, "payments staging")
-    assert control.by == "somebody at the dashboard"
+    assert control.by == "someone on the dashboard"
 
 
 async def test_a_message_comes_from_no_address() -> None:
@@ -600,7 +638,7 @@ async def test_a_form_that_is_out_of_date_changes_nothing_and_keeps_what_was_typ
     answer = await sent(one, "payments#17", token=token, path=path)
     assert answer.status_code == 303
     page = (await one.get(answer.headers["location"])).text
-    assert "Nothing was changed; send it again." in page
+    assert "Nothing was changed. Send it again." in page
     if path == PAGE:
         assert 'value="payments#17"' in page
 
@@ -649,9 +687,9 @@ async def test_without_a_running_loop_there_is_no_form() -> None:
 
 
 async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> None:
-    why = "until payments#17, which ada chose, has a preview that may be used"
+    why = "until the preview that ada chose with /preview use payments#17 exists and may be used"
     long = (*LINKED, Used("web", "search", "staging", why, "http://y"))
-    paying = replace(status(17), services=(Running("payments", "http://p", "b" * 40, "", True),))
+    paying = replace(status(17), services=(Running("payments", "http://p", "b" * 40, "", True),), name="payments#17")
     board = Board(
         {Identity(7, s.identity.number): s for s in (replace(status(1), links=long), status(2), paying)}, {}, NOW, 1
     )
@@ -666,28 +704,29 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         assert max(map(len, text.splitlines())) <= 80
         assert "shop#2" in text
         used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
-        assert printing.used(used.json()) == "Noted: payments from payments#17. It takes effect within seconds."
+        assert printing.used(used.json()) == "Saved: payments from payments#17. The change takes effect within seconds."
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
         stays = "Until it has one, shop#1 keeps using payments from staging. Check the number if it should have one."
-        assert printing.used(later.json()) == f"Noted, but payments#9 has no preview. {stays}"
+        assert printing.used(later.json()) == f"Saved, but payments#9 has no preview. {stays}"
         never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
-        assert printing.used(never.json()).startswith("Not noted yet")
+        assert printing.used(never.json()).startswith("The change is not saved yet")
         refused = await one.post("/api/use", json={"preview": "shop#1", "target": "nonsense", "by": "root"})
-        assert (refused.status_code, refused.json()["error"][:28]) == (409, "'nonsense' names no target. ")
+        assert (refused.status_code, refused.json()["error"][:34]) == (409, "'nonsense' is not a valid target. ")
         assert (await one.post("/api/use", json={"preview": "shop#1"})).status_code == 400
-    assert printing.graph({"links": [], "apart": []}) == "No preview runs."
+    assert printing.graph({"links": [], "apart": []}) == "No previews are running."
 
 
 async def test_the_page_of_links_leads_to_every_preview_by_keyboard() -> None:
     paying = replace(status(3), name="pay#17", services=(Running("payments", "http://p", "b" * 40, "", True),))
     paying = replace(paying, identity=Identity(8, 17), repository="pay")
-    board = Board({s.identity: s for s in (replace(status(1), links=LINKED), paying)}, {}, NOW, 1)
+    linked = (replace(LINKED[0], name="pay#17"),)
+    board = Board({s.identity: s for s in (replace(status(1), links=linked), paying)}, {}, NOW, 1)
     transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
         page = (await one.get("/graph")).text
     table = page.partition("<tbody>")[2]
     assert '<a href="/previews/shop/1">shop#1</a>' in table
-    assert '<a href="/previews/pay/17">payments#17</a> <code>bbbbbbb</code>' in table
+    assert '<td>payments<td><a href="/previews/pay/17">pay#17</a> <code>bbbbbbb</code>' in table
 
 
 async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
@@ -695,7 +734,7 @@ async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
     assert page.count("<path") == 1
     assert "shop#1 uses payments from payments#17: ada chose it" in page
     assert "<td>payments#17<td>ada chose it" in page
-    assert 'Neither use another nor are used: <a href="/previews/shop/2">shop#2</a>.' in page
+    assert 'Not linked to any other preview: <a href="/previews/shop/2">shop#2</a>.' in page
     assert "No preview uses another one" in (await client(status(1)).get("/graph")).text
     assert not re.search(r"<style|style=|<script>|onclick", page)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import generate_latest
 
-from greenroom.controller.board import Board
+from greenroom.controller.status_store import Board
 from greenroom.github.content_budget import ContentBudget
 from greenroom.web.metrics import Metrics
 

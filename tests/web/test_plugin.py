@@ -22,7 +22,7 @@ def answer(name: str) -> list[dict[str, Any]] | None:
         case "preview-quiet":
             return []
         case "preview-doubt":
-            raise Doubt("This instance does not lead yet.")
+            raise Doubt("This instance is not the leader yet.")
         case _:
             return None
 

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from greenroom.controller.instance import Hint
 from greenroom.errors import FixConfiguration
-from greenroom.web.webhook import MAX_BYTES, DeploymentSeen, Hint, webhook
+from greenroom.web.webhook import MAX_BYTES, DeploymentSeen, webhook
 
 SAMPLES = Path(__file__).parents[1] / "contracts" / "webhooks.jsonl.gz"
 SECRETS = ("new secret", "old secret")

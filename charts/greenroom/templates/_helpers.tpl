@@ -55,5 +55,11 @@ account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Nam
 {{- if and .Values.priorityClass.create (eq (include "greenroom.facts" . | fromYaml).destination "in-cluster") }}
 {{- $_ := set $config "scheduling" (merge ($config.scheduling | default dict) (dict "priorityClass" (include "greenroom.priorityClass" .))) }}
 {{- end }}
-{{- toYaml $config }}
+{{- include "greenroom.file" $config }}
+{{- end }}
+
+{{/* A configuration file. JSON is YAML that every reader reads alike: toYaml leaves `=` and U+0085 unquoted, which Greenroom's
+reader takes for something else. */}}
+{{- define "greenroom.file" -}}
+{{- toPrettyJson . | replace "\u0085" "\\u0085" }}
 {{- end }}

@@ -34,10 +34,16 @@ is dict "name" (in the cluster: of its Secret, its Service and its workload) "ki
 {{- toJson $found }}
 {{- end }}
 
-{{/* The URL of a need: dict "kind" (its entry) "host" "password", whatever characters the password has (RFC 3986, 2.1). */}}
+{{/*
+The URL of a need: dict "kind" (its entry) "host" "password", whatever characters the password has (RFC 3986, 2.1). For
+a kind without a password, it has no login. For a kind without a scheme, it is host:port.
+*/}}
 {{- define "preview.url" -}}
-{{- $password := urlquery .password | replace "+" "%20" }}
-{{- printf "%s://%s:%s@%s:%d/%s" .kind.scheme .kind.login $password .host (int64 .kind.port) .kind.database }}
+{{- $login := "" }}
+{{- if .kind.password }}
+{{- $login = printf "%s:%s@" .kind.login (urlquery .password | replace "+" "%20") }}
+{{- end }}
+{{- with .kind.scheme }}{{ . }}://{{ end }}{{ $login }}{{ .host }}:{{ int64 .kind.port }}{{ with .kind.database }}/{{ . }}{{ end }}
 {{- end }}
 
 {{/* The variables that a need's own container and its check take the password from: dict "kind" "name". */}}

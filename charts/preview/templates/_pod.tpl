@@ -23,8 +23,15 @@ in YAML.
 {{- range $key, $value := $plain }}{{ $_ := set $all $key (printf "value: %s" (replace "$" "$$" $value | quote)) }}{{ end }}
 {{- range include "preview.needs" . | fromJsonArray }}
   {{- $plain := dict "host" .name "port" (int64 .kind.port | toString) "user" .kind.login "database" .kind.database }}
+  {{- if not .kind.password }}
+    {{- $plain = dict "host" .name "port" $plain.port "url" (include "preview.url" (dict "kind" .kind "host" .name)) }}
+  {{- end }}
   {{- $secret := .name }}
+  {{- $secrets := ternary (list "url" "password") list (gt (len (.kind.password | default list)) 0) }}
   {{- range $variable, $part := .variables }}
+    {{- if not (or (hasKey $plain $part) (has $part $secrets)) }}
+      {{- fail (printf "%s wants the %s of %s, which has none. Use %s." $variable $part $secret (keys $plain | sortAlpha | join ", ")) }}
+    {{- end }}
     {{- $from := printf "valueFrom: { secretKeyRef: { name: %q, key: %s } }" $secret $part }}
     {{- $_ := set $all $variable (hasKey $plain $part | ternary (printf "value: %q" (get $plain $part)) $from) }}
   {{- end }}
@@ -57,8 +64,10 @@ initContainers:
   - name: {{ printf "wait-%s" .name | quote }}
     image: {{ .kind.image | quote }}
     command: [sh, -c, {{ printf "until %s; do sleep 0.2; done" .kind.check | quote }}, wait, {{ quote .name }}]
+    {{- with include "preview.password" . | trim }}
     env:
-      {{- include "preview.password" . | trim | nindent 6 }}
+      {{- nindent 6 . }}
+    {{- end }}
     securityContext:
       runAsUser: {{ int64 .kind.user }}
       {{- include "preview.containerSecurity" $ | nindent 6 }}

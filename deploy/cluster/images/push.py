@@ -21,7 +21,7 @@ ACCEPT = f"{OCI}manifest.v1+json, application/vnd.docker.distribution.manifest.v
 
 
 def digest(data: bytes) -> str:
-    """The name of a blob."""
+    """Return the name of a blob."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -41,16 +41,16 @@ class Registry:
         return answer, data
 
     def manifest(self, name: str, tag: str) -> tuple[bytes, str]:
-        """A manifest's bytes and media type."""
+        """Return a manifest's bytes and media type."""
         answer, data = self.ask("GET", f"/v2/{name}/manifests/{tag}", (200,), Accept=ACCEPT)
         return data, answer.headers["Content-Type"]
 
     def blob(self, name: str, of: str) -> bytes:
-        """A blob's bytes."""
+        """Return a blob's bytes."""
         return self.ask("GET", f"/v2/{name}/blobs/{of}", (200,))[1]
 
     def put(self, name: str, data: bytes) -> str:
-        """Uploads a blob unless it is there."""
+        """Upload a blob unless it is there."""
         of = digest(data)
         if self.ask("HEAD", f"/v2/{name}/blobs/{of}", (200, 404))[0].status == 404:
             answer, _ = self.ask("POST", f"/v2/{name}/blobs/uploads/", (202,), Content_Length="0")
@@ -60,13 +60,13 @@ class Registry:
         return of
 
     def link(self, name: str, of: str, base: str) -> None:
-        """A blob of another repository becomes one of this; 202 would mean that it is not there."""
+        """Mount a blob of another repository into this one; 202 would mean that it is not there."""
         if name != base:
             self.ask("POST", f"/v2/{name}/blobs/uploads/?mount={of}&from={base}", (201,), Content_Length="0")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parse = argparse.ArgumentParser()
     parse.add_argument("--registry", required=True)
     parse.add_argument("--base")

@@ -1,1 +1,1 @@
-"""The engine that people run in production: Argo CD applies, Greenroom decides, feeds, watches, removes and proves."""
+"""The production engine: Argo CD applies; Greenroom decides, serves specs, watches, removes and proves."""

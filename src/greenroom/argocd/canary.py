@@ -1,72 +1,76 @@
-"""The proof that Argo CD's own policy lets a row go without deleting anything.
+"""Proof that Argo CD's own policy deletes nothing when a spec is withdrawn.
 
-A controller-wide policy of Argo CD wins over `applicationsSync: create-update` without a word. So a set of its own has
-one Application that is never synced; its row is withdrawn, and the Application must stay.
+A controller-wide policy of Argo CD silently overrides `applicationsSync: create-update`. So a separate ApplicationSet
+has one Application that is never synced. Its spec is withdrawn, and the Application must stay.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Controlling-Resource-Modification/
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from greenroom.argocd.kube import APPLICATION_SETS, APPLICATIONS, Kube, Object
+from greenroom.argocd.applicationset import InstallationSpec, canary_set, canary_spec
+from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, Kube, Object
 from greenroom.argocd.refresh import Refresh
-from greenroom.argocd.sets import Frame, canary_row, canary_set
+from greenroom.argocd.refusals import error_of
+from greenroom.argocd.timing import DEFAULT, Timing
+from greenroom.clock import wait_until
 from greenroom.errors import Doubt
 
-PATIENCE = 20.0
 DELETES = (
-    "Argo CD deletes Applications whose rows are missing, although the ApplicationSets say create-update: a policy of"
-    " the whole controller wins. Take `applicationsetcontroller.policy` out of argocd-cmd-params-cm, or set"
-    " `applicationsetcontroller.enable.policy.override: true`; until then nothing is served, started or removed."
+    "Argo CD deletes Applications whose specs are missing, although the ApplicationSets say create-update: a"
+    " controller-wide policy overrides them. Remove `applicationsetcontroller.policy` from argocd-cmd-params-cm, or set"
+    " `applicationsetcontroller.enable.policy.override: true`."
 )
 
 
 @dataclass(slots=True)
 class Canary:
-    """One installation's canary. `served` is what its set is answered with."""
+    """The canary of one installation. `served` holds the specs that Argo CD receives for the canary's set."""
 
     kube: Kube
-    frame: Frame
+    frame: InstallationSpec
     version: str
     refresh: Refresh
+    timing: Timing = DEFAULT
     served: tuple[Object, ...] = ()
 
     async def prove(self) -> bool:
-        """Whether a withdrawn row leaves its Application alone. Raises `Doubt` when Argo CD does not take part."""
-        await self._serve(canary_row(self.frame, self.version))
+        """Return whether an Application stays after its spec is withdrawn. Raise `Doubt` if Argo CD does not
+        respond.
+        """
+        await self._serve(canary_spec(self.frame, self.version))
         uid = await self._appeared()
         await self._serve()
-        await asyncio.sleep(0.5)
+        await self.timing.clock.sleep(self.timing.canary_settles)
         return await self._uid() == uid
 
-    async def _serve(self, *rows: Object) -> None:
-        self.served = rows
-        self.refresh.wanted += 1
-        body = canary_set(self.frame, self.refresh.wanted)
+    async def _serve(self, *specs: Object) -> None:
+        self.served = specs
+        generation = self.refresh.wanted + 1
+        self.refresh.serves(generation)
+        body = canary_set(self.frame, generation)
         await self.kube.apply(APPLICATION_SETS, self.frame.namespace, self.frame.canary, body)
-        self.refresh.push(self.refresh.wanted)
-        if not await self.refresh.taken_over(PATIENCE):
+        self.refresh.push(generation)
+        patience = self.timing.canary_patience
+        if not await self.refresh.taken_over(patience):
+            why = await self._error()
+            says = f" Its error: {why}." if why else ""
             raise Doubt(
-                f"Argo CD did not ask for the rows of {self.frame.canary} within {PATIENCE:.0f} s. Does it run, and"
-                f" does its plugin ConfigMap {self.frame.plugin} name our address and token?"
+                f"Argo CD did not request the specs of {self.frame.canary} within {patience:.0f} s.{says} Check that it"
+                f" runs and that the ConfigMap {self.frame.plugin} has Greenroom's address and token. If Argo CD cannot"
+                " resolve or reach that address, set `plugin.baseUrl` of the Greenroom chart."
             )
 
     async def _appeared(self) -> str:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
-        while loop.time() < end:
-            if uid := await self._uid():
-                return uid
-            await asyncio.sleep(0.1)
-        found = await self.kube.get(APPLICATION_SETS, self.frame.namespace, self.frame.canary)
-        said = [
-            c.get("message", "")
-            for c in ((found or {}).get("status") or {}).get("conditions") or ()
-            if (c.get("type"), c.get("status")) == ("ErrorOccurred", "True")
-        ]
-        raise Doubt(f"Argo CD made no Application from {self.frame.canary}: {'; '.join(said) or 'it says nothing'}.")
+        timing = self.timing
+        if uid := await wait_until(self._uid, timing.canary_patience, every=timing.poll, clock=timing.clock):
+            return uid
+        why = await self._error() or "it reports no error"
+        raise Doubt(f"Argo CD did not create an Application from {self.frame.canary}: {why}.")
+
+    async def _error(self) -> str:
+        return error_of(await self.kube.get(APPLICATION_SETS, self.frame.namespace, self.frame.canary))
 
     async def _uid(self) -> str:
         found = await self.kube.get(APPLICATIONS, self.frame.namespace, self.frame.canary)

@@ -1,50 +1,55 @@
-"""One writer: whatever writes does so within the Lease, and is cut off before another instance may lead.
+"""One writer: every write runs within the Lease, and is cut off before another instance may lead.
 
-Ages are measured with our own monotonic clock from the moment a renewal was seen; clocks are never compared.
+Ages are measured with our own monotonic clock, from the moment when a renewal was seen. Clocks are never compared.
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import structlog
 
-from greenroom.argocd.kube import LEASES, Conflict, Kube, Object
+from greenroom.argocd.client import LEASES, Conflict, Kube, Object
+from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.errors import Doubt, GreenroomError
 
 log = structlog.get_logger(__name__)
 
-DURATION = 15.0
-RENEW_EVERY = 2.0
-
 
 class Lease:
-    """The place of the one writer. `holder` names this process; a restart under the same name takes it at once."""
+    """The Lease that makes this process the only writer.
 
-    def __init__(self, kube: Kube, namespace: str, name: str, holder: str) -> None:
+    `holder` names the process. A restart with the same name acquires the Lease at once.
+    """
+
+    def __init__(self, kube: Kube, namespace: str, name: str, holder: str, timing: Timing = DEFAULT) -> None:
         self._kube = kube
         self._namespace = namespace
         self._name = name
         self._holder = holder
         self._seen = ("", 0.0)
-        self._renewed_at = -DURATION
+        self._other = ""
+        self._timing = timing
+        self._clock = timing.clock
+        self._renewed_at = -math.inf
         self._writes: set[asyncio.Timeout] = set()
 
     def check(self) -> None:
-        """Raises `Doubt` when we may not write: the Lease was never taken, or could not be renewed for too long."""
+        """Raise `Doubt` when we may not write: the Lease was never acquired, or could not be renewed for too long."""
         if self._left() <= 0:
-            raise Doubt("This instance does not hold the Lease (another one runs); it writes nothing.")
+            if self._other:
+                raise Doubt("This instance does not hold the Lease because another one is running. It writes nothing.")
+            raise Doubt("This instance could not renew its Lease in time. It writes nothing.")
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Within it may be written. Raises `Doubt` when we may not, and cuts off what lasts longer than the Lease.
+        """Allow writes in this context. Raise `Doubt` when we may not write, and cut off writes that outlast the Lease.
 
-        Another instance waits for a third of the Lease longer, so that nothing of ours is on its way by then.
+        Another instance waits for a third of the Lease longer, so that none of our writes is under way by then.
         """
         self.check()
         try:
@@ -57,14 +62,16 @@ class Lease:
         except TimeoutError:
             if not end.expired():
                 raise
-            raise Doubt("The Lease ended in the middle of a write, which was cut off; it is decided anew.") from None
+            raise Doubt(
+                "The Lease expired during a write, so the write was canceled. Greenroom will start over."
+            ) from None
 
     def _left(self) -> float:
-        """Seconds for which we may write."""
-        return self._renewed_at + DURATION * 2 / 3 - time.monotonic()
+        """Return the seconds for which we may write."""
+        return self._renewed_at + self._timing.lease_duration * 2 / 3 - self._clock.monotonic()
 
     def _lasts_from(self, moment: float) -> None:
-        """Count from there; what is being written now may go on as long, and no longer."""
+        """Count the Lease from this moment. Writes in progress may continue until its new end, and no longer."""
         self._renewed_at = moment
         for end in self._writes:
             if not end.expired():
@@ -78,19 +85,19 @@ class Lease:
                 if await self._try():
                     return
                 if not told:
-                    log.info("another instance runs; this one stands by", lease=self._name)
+                    log.info("another instance is running; this one is on standby", lease=self._name)
                 told = True
             except GreenroomError as error:
-                log.warning("the Lease could not be read; asked again", why=str(error))
-            await asyncio.sleep(1.0)
+                log.warning("the Lease could not be read; retrying", why=str(error))
+            await self._clock.sleep(self._timing.lease_retry)
 
     async def keep(self) -> str:
-        """Renew until that fails for too long; returns the sentence why it is lost."""
+        """Renew the Lease until that fails for too long. Return a sentence that says why the Lease is lost."""
         while True:
-            await asyncio.sleep(RENEW_EVERY)
+            await self._clock.sleep(self._timing.lease_renewal)
             try:
                 if not await self._try():
-                    self._lasts_from(-DURATION)
+                    self._lasts_from(-math.inf)
                     return "Another instance took the Lease; this one stops."
             except GreenroomError as error:
                 log.warning("the Lease was not renewed", why=str(error))
@@ -98,15 +105,15 @@ class Lease:
                 return "The Lease could not be renewed in time; this instance stops before another one starts."
 
     async def release(self) -> None:
-        """Give the place to the next one at once."""
-        self._lasts_from(-DURATION)
+        """Release the Lease, so that the next instance can acquire it at once."""
+        self._lasts_from(-math.inf)
         found = await self._kube.get(LEASES, self._namespace, self._name)
         if found and found["spec"].get("holderIdentity") == self._holder:
             found["spec"]["holderIdentity"] = ""
             await self._kube.replace(LEASES, self._namespace, self._name, found)
 
     async def _try(self) -> bool:
-        asked_at = time.monotonic()
+        asked_at = self._clock.monotonic()
         found = await self._kube.get(LEASES, self._namespace, self._name)
         try:
             if found is None:
@@ -122,16 +129,24 @@ class Lease:
 
     def _free(self, found: Object) -> bool:
         spec = found.get("spec") or {}
-        if spec.get("holderIdentity") in ("", None, self._holder):
+        holder = spec.get("holderIdentity") or ""
+        self._other = "" if holder == self._holder else holder
+        if not self._other:
             return True
         version = found["metadata"]["resourceVersion"]
         if version != self._seen[0]:
-            self._seen = (version, time.monotonic())
-        return time.monotonic() - self._seen[1] > float(spec.get("leaseDurationSeconds") or DURATION)
+            self._seen = (version, self._clock.monotonic())
+        return self._clock.monotonic() - self._seen[1] > float(
+            spec.get("leaseDurationSeconds") or self._timing.lease_duration
+        )
 
     def _body(self, found: Object) -> Object:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = found.get("spec") or {"acquireTime": now}
-        spec |= {"holderIdentity": self._holder, "leaseDurationSeconds": int(DURATION), "renewTime": now}
+        spec |= {
+            "holderIdentity": self._holder,
+            "leaseDurationSeconds": int(self._timing.lease_duration),
+            "renewTime": now,
+        }
         metadata = found.get("metadata") or {"name": self._name, "namespace": self._namespace}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}

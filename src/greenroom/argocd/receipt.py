@@ -1,32 +1,41 @@
-"""What is left of a removed preview, as far as it can be seen from here; and what cannot be seen is said."""
+"""The receipt of a removal: the remains that Greenroom can see, and a list of what it cannot see."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from greenroom import logs
-from greenroom.argocd.kube import APPLICATIONS, NAMESPACES, VOLUMES, Kube, Object
-from greenroom.argocd.looks import held_by
-from greenroom.argocd.sets import INSTALLATION, identity_of
-from greenroom.core.model import Identity, Receipt
+from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of
+from greenroom.argocd.client import APPLICATIONS, NAMESPACES, VOLUMES, Object
+from greenroom.argocd.clusters import Clusters
+from greenroom.argocd.namespaces import held_by
+from greenroom.core.model.facts import Receipt
+from greenroom.core.model.spec import Identity
 
 UNSEEN = ("DNS records", "disks of volumes that are retained")
 
 
-async def receipt(
-    argo: Kube,
-    previews: Kube,
-    where: str,
-    installation: str,
-    identity: Identity,
-    name: str,
-    cluster_scoped: tuple[str, ...],
-) -> Receipt:
-    """Look for the Application, the namespace and volumes of a preview. `name` is that of all three."""
-    left = []
-    application = await argo.get(APPLICATIONS, where, name)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a removed preview: its Application and its namespace have the same name."""
+
+    clusters: Clusters
+    frame: InstallationSpec
+    name: str
+
+
+async def receipt(place: Place, identity: Identity, cluster_scoped: tuple[str, ...]) -> Receipt:
+    """Look for the Application and the namespace of a preview, and for volumes that were claimed in that namespace.
+
+    `cluster_scoped` lists resources that Greenroom may not read; the receipt names them as unverified.
+    """
+    left, name = [], place.name
+    argo, previews = place.clusters.argo, place.clusters.previews
+    application = await argo.get(APPLICATIONS, place.frame.namespace, name)
     if application and identity_of(application) == identity:
         left.append(f"Application {name}")
     namespace = await previews.get(NAMESPACES, "", name)
-    if namespace and ours(namespace, installation) and identity_of(namespace) == identity:
+    if namespace and ours(namespace, place.frame.installation) and identity_of(namespace) == identity:
         going = namespace["metadata"].get("deletionTimestamp")
         left.append(logs.scrub(held_by(namespace)) if going else f"namespace {name}")
     volumes, _ = await previews.listed(VOLUMES)
@@ -35,10 +44,10 @@ async def receipt(
 
 
 def ours(found: Object, installation: str) -> bool:
-    """Whether an object carries our installation's label."""
+    """Return whether an object carries our installation's label."""
     return bool((found["metadata"].get("labels") or {}).get(INSTALLATION) == installation)
 
 
 def claimed_in(volume: Object) -> str:
-    """The namespace of the claim that a volume belongs to, or belonged to."""
+    """Return the namespace of the claim that a volume belongs to, or belonged to."""
     return str((volume["spec"].get("claimRef") or {}).get("namespace", ""))

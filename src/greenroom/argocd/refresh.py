@@ -1,7 +1,7 @@
-"""Which generation of a set Argo CD has fetched, and the annotation that makes it fetch the next one.
+"""The generation of a set that Argo CD has fetched, and the annotation that makes it fetch the next one.
 
-Argo CD takes the annotation off after a pass. Set while a pass is between its question and that, it is lost; so it is
-set again until the generation that was asked for is the present one.
+Argo CD removes the annotation after a pass. An annotation that is set between the request of a pass and that removal is
+lost. So it is set again until Argo CD has requested the current generation.
 """
 
 from __future__ import annotations
@@ -10,62 +10,70 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from greenroom.argocd.kube import APPLICATION_SETS, Kube
-from greenroom.argocd.sets import REFRESH
-from greenroom.background import supervised
+from greenroom.argocd.applicationset import REFRESH
+from greenroom.argocd.client import APPLICATION_SETS, Kube
+from greenroom.argocd.timing import DEFAULT, Timing
+from greenroom.background import Tasks
+from greenroom.clock import wait_until
+from greenroom.core.planning import backoff
 from greenroom.errors import GreenroomError
-
-AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(slots=True)
 class Refresh:
-    """One ApplicationSet's place. `wanted` is the generation that we serve, `fetched` the last that was asked for."""
+    """The refresh state of one ApplicationSet.
+
+    `wanted` is the generation that we serve. `fetched` is the last generation that Argo CD requested.
+    """
 
     kube: Kube
     namespace: str
     name: str
+    timing: Timing = DEFAULT
     wanted: int = 0
     fetched: int = -1
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _pushing: asyncio.Task[None] | None = None
+    _tasks: Tasks = field(default_factory=Tasks)
 
     def asked(self) -> None:
-        """Argo CD has just been answered with what we serve."""
+        """Record that Argo CD has just received the generation that we serve."""
         self.fetched = self.wanted
         self._news.set()
 
-    def push(self, generation: int) -> None:
-        """Serve this generation from now on, and have it fetched; the set was written with its annotation just now."""
+    def serves(self, generation: int) -> None:
+        """Serve this generation from now on. The caller then writes the set with an annotation, and calls `push`."""
         self.wanted = generation
-        self._news.set()  # a push that already waits long begins anew
-        if self._pushing is None or self._pushing.done():
-            self._pushing = asyncio.create_task(
-                supervised(f"refresh of {self.name}", self._push), name=f"refresh {self.name}"
-            )
+
+    def push(self, generation: int) -> None:
+        """Serve this generation from now on, and repeat the annotation until Argo CD fetches it.
+
+        The caller has just written the set with its first annotation.
+        """
+        self.wanted = generation
+        self._news.set()  # a push that is already waiting starts over with the shortest wait
+        if not self._tasks.running:
+            self._tasks.keep(f"refresh of {self.name}", self._push)
 
     def restored(self, generation: int) -> None:
-        """This older generation is served again; what Argo CD has fetched meanwhile is not known."""
+        """Serve this older generation again. Treat what Argo CD has fetched meanwhile as unknown."""
         self.wanted, self.fetched = generation, -1
 
     async def aclose(self) -> None:
         """Stop pushing."""
-        if self._pushing:
-            self._pushing.cancel()
-            await asyncio.gather(self._pushing, return_exceptions=True)
+        await self._tasks.aclose()
 
     async def taken_over(self, seconds: float) -> bool:
-        """Whether Argo CD has finished a pass over the present generation; waits for it that long."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while loop.time() < end:
-            if self.fetched >= self.wanted:
-                found = await self.kube.get(APPLICATION_SETS, self.namespace, self.name)
-                if found and REFRESH not in (found["metadata"].get("annotations") or {}):
-                    return self.fetched >= self.wanted
-            elif self._pushing is None or self._pushing.done():
-                self.push(self.wanted)
-            await asyncio.sleep(0.1)
+        """Return whether Argo CD has finished a pass over the current generation. Wait up to `seconds` for it."""
+        return await wait_until(self._passed, seconds, every=self.timing.poll, clock=self.timing.clock)
+
+    async def _passed(self) -> bool:
+        """Return whether the pass is over. Argo CD removes the annotation at its end."""
+        if self.fetched >= self.wanted:
+            found = await self.kube.get(APPLICATION_SETS, self.namespace, self.name)
+            over = found is not None and REFRESH not in (found["metadata"].get("annotations") or {})
+            return over and self.fetched >= self.wanted  # the generation may have changed during the read
+        if not self._tasks.running:
+            self.push(self.wanted)
         return False
 
     async def _push(self) -> None:
@@ -73,12 +81,12 @@ class Refresh:
         while self.fetched < self.wanted:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN[min(tries, len(AGAIN) - 1)]):
+                async with asyncio.timeout(backoff.pause(self.timing.refresh_pauses, tries)):
                     await self._news.wait()
                 tries = 0
                 continue
             tries += 1
-            # Another value each time: what does not change is no event for Argo CD.
+            # Use a new value each time: an annotation that stays the same causes no event for Argo CD.
             annotations = {REFRESH: f"{self.wanted}.{tries}"}
             with contextlib.suppress(GreenroomError):
                 await self.kube.merge(

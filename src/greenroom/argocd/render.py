@@ -1,6 +1,6 @@
 """The mode without a controller: the same ApplicationSets with Argo CD's own PullRequest generator, as files for git.
 
-It has the same names, hosts and chart values, and none of the gates; what is missing is said in `RESTRICTIONS`.
+It has the same names, hosts and chart values, and none of the gates. `RESTRICTIONS` lists what is missing.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Pull-Request/
 """
 
@@ -11,22 +11,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from greenroom.argocd import sets
-from greenroom.argocd.kube import Object
-from greenroom.argocd.sets import Frame
-from greenroom.core import links, names
-from greenroom.core.catalogue import ImageFrom, Platform, Repository, Service
-from greenroom.core.rows import Row, parameters
+from greenroom.argocd import applicationset
+from greenroom.argocd.applicationset import InstallationSpec
+from greenroom.argocd.client import Object
+from greenroom.core.linking import links
+from greenroom.core.model.catalog import ImageFrom, Platform, Repository, Service
+from greenroom.core.model.spec import Build, Chart, Config, Identity, Links, Origin, PreviewSpec, Times
+from greenroom.core.planning import names
+from greenroom.core.planning.chart_values import parameters
 from greenroom.errors import FixConfiguration, Mistake
 
 RESTRICTIONS = (
-    "No gate waits for an image: a preview starts before CI has pushed it, and fails until then.",
-    "No gate asks who put the label on, nor whether the branch is in a fork: code of forks runs.",
+    "Nothing waits for an image: a preview starts before CI has pushed its image, and fails until then.",
+    "Nothing checks who added the label or whether the branch is in a fork: code from forks runs.",
     "Argo CD compares labels case-sensitively; GitHub does not. Spell `label:` exactly as the repository does.",
-    "Argo CD deletes by itself, as soon as GitHub's list leaves a pull request out, for whatever reason.",
-    "Images are tags, not digests; a tag that moves is followed at the next start of a pod.",
-    "No lifetime, limits, sleep, incarnations, comments, receipts or history.",
-    "Links lead to the same preview or to staging, never to another preview; `required: preview` counts for nothing.",
+    "Argo CD deletes a preview as soon as GitHub's list omits its pull request, for whatever reason.",
+    "Images are tags, not digests; if a tag moves, a pod uses the new image from its next start on.",
+    "No lifetime, limits, sleep, data generations, comments, receipts or history.",
+    "Links point to the same preview or to staging, never to another preview; `required: preview` is ignored.",
 )
 KINDS = (
     ("", "ConfigMap"),
@@ -44,14 +46,16 @@ KINDS = (
     ("rbac.authorization.k8s.io", "Role"),
     ("rbac.authorization.k8s.io", "RoleBinding"),
 )
-_NUMBER = 90071  # stands for the pull request's number until the text is made; no name of the catalogue holds it
+_NUMBER = 90071  # a placeholder for the pull request's number in generated text; no name in the catalog contains it
 _SHA = "c0ffee" * 6 + "beef"
 
 
-def rendered(frame: Frame, platform: Platform, api_url: str, *, namespace_names: bool = True) -> list[Object]:
-    """The objects to commit: the project, the policies, and one ApplicationSet for each repository.
+def rendered(
+    frame: InstallationSpec, platform: Platform, api_url: str, *, namespace_names: bool = True
+) -> list[Object]:
+    """Return the objects to commit: the project, the policies, and one ApplicationSet for each repository.
 
-    `namespace_names` is False for Argo CD before 3.3, whose projects cannot say which namespaces may be made.
+    `namespace_names` is False for Argo CD before 3.3, whose projects cannot say which namespaces may be created.
     """
     _can_be_rendered(platform)
     sets_ = [_application_set(frame, platform, r, api_url) for r in platform.repositories]
@@ -59,8 +63,8 @@ def rendered(frame: Frame, platform: Platform, api_url: str, *, namespace_names:
     return [project, *namespace_policy(frame), *project_policy(frame), *sets_]
 
 
-def app_project(frame: Frame, *, namespace_names: bool = True) -> Object:
-    """The AppProject of previews: this chart, these namespaces, and exactly the kinds that the chart renders."""
+def app_project(frame: InstallationSpec, *, namespace_names: bool = True) -> Object:
+    """Return the AppProject of previews: this chart, these namespaces, and exactly the kinds that the chart renders."""
     namespaces = f"{frame.prefix}-*"
     named = {"name": namespaces} if namespace_names else {}
     return {
@@ -69,7 +73,7 @@ def app_project(frame: Frame, *, namespace_names: bool = True) -> Object:
         "metadata": {"name": frame.project, "namespace": frame.namespace},
         "spec": {
             "description": "Previews of pull requests. Nothing else belongs here.",
-            "sourceRepos": [sets.source(frame.chart)["repoURL"]],
+            "sourceRepos": [applicationset.source(frame.chart)["repoURL"]],
             "destinations": [{"name": frame.destination, "namespace": namespaces}],
             "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", **named}],
             "namespaceResourceWhitelist": [{"group": group, "kind": kind} for group, kind in KINDS],
@@ -77,16 +81,16 @@ def app_project(frame: Frame, *, namespace_names: bool = True) -> Object:
     }
 
 
-def namespace_policy(frame: Frame) -> list[Object]:
-    """What Applications of previews may call a namespace, and that none is adopted which exists."""
+def namespace_policy(frame: InstallationSpec) -> list[Object]:
+    """Return the policy that restricts the names of preview namespaces and rejects the adoption of existing ones."""
     tracking = "argocd.argoproj.io/tracking-id"
     ours = (
         f"(has(object.metadata.annotations) && '{tracking}' in object.metadata.annotations"
         f" && object.metadata.annotations['{tracking}'].startsWith('{frame.prefix}-'))"
-        f" || (has(object.metadata.labels) && '{sets.INSTALLATION}' in object.metadata.labels"
-        f" && object.metadata.labels['{sets.INSTALLATION}'] == '{frame.installation}')"
+        f" || (has(object.metadata.labels) && '{applicationset.INSTALLATION}' in object.metadata.labels"
+        f" && object.metadata.labels['{applicationset.INSTALLATION}'] == '{frame.installation}')"
     )
-    labels = [sets.INSTALLATION, sets.REPOSITORY_ID, sets.NUMBER]
+    labels = [applicationset.INSTALLATION, applicationset.REPOSITORY_ID, applicationset.NUMBER]
     return _policy(
         f"greenroom-{frame.installation}-namespaces",
         ("", "v1", "namespaces"),
@@ -94,12 +98,12 @@ def namespace_policy(frame: Frame) -> list[Object]:
         (
             (
                 f"object.metadata.name.startsWith('{frame.prefix}-')",
-                f"Previews have namespaces called {frame.prefix}-* and no others.",
+                f"The namespace of a preview must be named {frame.prefix}-*.",
             ),
             (
                 f"oldObject == null || {labels}.all(l,"
                 " l in variables.before && l in variables.now && variables.before[l] == variables.now[l])",
-                "This namespace exists and is not this preview's; it is not adopted.",
+                "This namespace already exists and does not belong to this preview.",
             ),
         ),
         variables=(
@@ -109,8 +113,8 @@ def namespace_policy(frame: Frame) -> list[Object]:
     )
 
 
-def project_policy(frame: Frame) -> list[Object]:
-    """What Applications of the project are called, and that none of another project is taken over."""
+def project_policy(frame: InstallationSpec) -> list[Object]:
+    """Return the policy that restricts Application names in the project and rejects takeovers from other projects."""
     project = frame.project
     return _policy(
         f"greenroom-{frame.installation}-project",
@@ -119,11 +123,11 @@ def project_policy(frame: Frame) -> list[Object]:
         (
             (
                 f"object.metadata.name.startsWith('{frame.prefix}-')",
-                f"Applications of the project {project} are called {frame.prefix}-* and nothing else.",
+                f"Applications of the project {project} must be named {frame.prefix}-*.",
             ),
             (
                 f"oldObject == null || oldObject.spec.project == '{project}'",
-                "This Application exists in another project; it does not become a preview.",
+                "This Application already exists in another project and cannot become a preview.",
             ),
         ),
     )
@@ -136,7 +140,7 @@ def _policy(
     validations: Sequence[tuple[str, str]],
     variables: Sequence[tuple[str, str]] = (),
 ) -> list[Object]:
-    """An admission policy with its binding: `of` is group, version and resource; `when` and the rest are CEL.
+    """Return an admission policy with its binding. `of` is group, version and resource; `when` and the rest are CEL.
 
     https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
     """
@@ -158,7 +162,7 @@ def _policy(
     ]
 
 
-def _application_set(frame: Frame, platform: Platform, repository: Repository, api_url: str) -> Object:
+def _application_set(frame: InstallationSpec, platform: Platform, repository: Repository, api_url: str) -> Object:
     owner, _, name = repository.slug.partition("/")
     github: dict[str, Any] = {
         "owner": owner,
@@ -168,22 +172,22 @@ def _application_set(frame: Frame, platform: Platform, repository: Repository, a
     }
     if "api.github.com" not in api_url:
         github["api"] = f"{api_url.removesuffix('/api/v3')}/"
-    spec = sets.application_spec(frame)
+    spec = applicationset.application_spec(frame)
     naming = names.naming(platform, repository, _NUMBER)
     spec["source"]["targetRevision"] = platform.cluster.chart_version
-    spec["source"]["helm"] = {"releaseName": sets.RELEASE, "values": _values(platform, repository)}
+    spec["source"]["helm"] = {"releaseName": applicationset.RELEASE, "values": _values(platform, repository)}
     spec["destination"]["namespace"] = _templated(naming.namespace)
-    labels = {**frame.labels(), sets.REPOSITORY: repository.name, sets.NUMBER: "{{ .number }}"}
-    metadata = {"name": _templated(naming.name), "labels": labels, "finalizers": [sets.FINALIZER]}
-    generator = {"pullRequest": {"github": github, "requeueAfterSeconds": sets.REQUEUE_SECONDS}}
+    labels = {**frame.labels(), applicationset.REPOSITORY: repository.name, applicationset.NUMBER: "{{ .number }}"}
+    metadata = {"name": _templated(naming.name), "labels": labels, "finalizers": [applicationset.FINALIZER]}
+    generator = {"pullRequest": {"github": github, "requeueAfterSeconds": applicationset.REQUEUE_SECONDS}}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "ApplicationSet",
         "metadata": {
             "name": frame.name(repository.name),
             "namespace": frame.namespace,
-            # Not the installation: a controller would take it for a set of its own.
-            "labels": {sets.RENDERED: "true"},
+            # Without the installation label: a controller would treat the set as its own.
+            "labels": {applicationset.RENDERED: "true"},
         },
         "spec": {
             "goTemplate": True,
@@ -196,25 +200,20 @@ def _application_set(frame: Frame, platform: Platform, repository: Repository, a
 
 
 def _values(platform: Platform, repository: Repository) -> str:
-    """The chart's values as the text of a Go template."""
+    """Return the chart's values as the text of a Go template."""
     naming = names.naming(platform, repository, _NUMBER)
     epoch = datetime(2000, 1, 1, tzinfo=UTC)
-    row = Row(
-        repository_id=0,
-        repository=repository.name,
-        slug=repository.slug,
-        number=_NUMBER,
-        author="",
-        naming=naming,
-        head_sha=_SHA,
-        head_since=epoch,
-        created=epoch,
-        versions=(),
-        services=repository.services,
-        links=links.default(platform, repository, naming),
-        settings=platform.cluster.settings,
+    spec = PreviewSpec(
+        id=Identity(0, _NUMBER),
+        names=naming,
+        build=Build(_SHA, ()),
+        config=Config(repository.services),
+        pull_request=Origin(repository.slug, author=""),
+        times=Times(epoch, epoch),
+        chart=Chart(settings=platform.cluster.settings),
+        links=Links(links.default(platform, repository, naming)),
     )
-    values: Any = parameters(row, platform)["values"]
+    values: Any = parameters(spec, platform)["values"]
     for service in repository.services:
         made = values["services"][service.name]
         made["image"] = service.image.reference(_SHA, _NUMBER)
@@ -238,10 +237,10 @@ def _can_be_rendered(platform: Platform) -> None:
             f"services/{s.name}.yaml",
             "image.from",
             "Argo CD's own generator does not know the merge commit.",
-            "Let CI build the head (`github.event.pull_request.head.sha`), or run the controller.",
+            "Have CI build the head (`github.event.pull_request.head.sha`), or run the controller.",
         )
         for s in services
         if s.image.built_from is ImageFrom.MERGE
     )
     if mistakes:
-        raise FixConfiguration("Not everything can be rendered without the controller.", mistakes)
+        raise FixConfiguration("Some settings cannot be rendered without the controller.", mistakes)

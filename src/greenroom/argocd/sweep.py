@@ -1,7 +1,7 @@
-"""What carries our label and belongs to nothing: found hourly, told, and deleted only where the team asked for it.
+"""Orphans: objects of ours that belong to nothing. They are found and reported hourly, and deleted only if configured.
 
-An orphan is what no row, no Application and no open removal explains. Only a namespace is deleted, and only one that
-each sweep of at least half an hour saw.
+An orphan is an object that no spec, no Application and no open removal explains. Only namespaces are deleted, and only
+those that every sweep has seen for at least half an hour.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from greenroom.argocd.kube import Object
+from greenroom.argocd.applicationset import identity_of
+from greenroom.argocd.client import Object
 from greenroom.argocd.receipt import claimed_in, ours
-from greenroom.argocd.sets import identity_of
-from greenroom.core.model import Identity, RowSet
-
-SEEN_FOR = 1800.0  # seconds; a sweep may be asked for at any time, so two of them prove nothing
+from greenroom.argocd.timing import DEFAULT
+from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.spec import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """Something that is left. `uid` names this very object."""
+    """An object that is left over. `uid` identifies this exact object."""
 
     kind: str
     name: str
@@ -31,33 +31,37 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one sweep found, and what of it was deleted."""
+    """The result of one sweep: the orphans that it found, and those that it deleted."""
 
     orphans: tuple[Orphan, ...] = ()
     deleted: tuple[Orphan, ...] = ()
 
 
 @dataclass(slots=True)
-class Sightings:
-    """Since when each orphan has been seen by every sweep, in seconds of the monotonic clock."""
+class OrphanTracker:
+    """The time since which every sweep has seen each orphan, in seconds of the monotonic clock.
 
+    `age` is for how many seconds sweeps must have seen a namespace before it may be deleted.
+    """
+
+    age: float = DEFAULT.orphan_age
     since: dict[Orphan, float] = field(default_factory=dict)
 
     def lasting(self, found: Iterable[Orphan], now: float) -> tuple[Orphan, ...]:
-        """Take note of what a sweep found now; returns the namespaces among it that have been orphans for long."""
+        """Record the orphans of a sweep. Return the namespaces that have been orphans for at least `age`."""
         self.since = {orphan: self.since.get(orphan, now) for orphan in found}
-        return tuple(o for o, seen in self.since.items() if o.kind == "namespace" and now - seen >= SEEN_FOR)
+        return tuple(o for o, seen in self.since.items() if o.kind == "namespace" and now - seen >= self.age)
 
 
 def orphans(
     installation: str,
-    sets: Mapping[int, RowSet],
+    sets: Mapping[int, PreviewSet],
     applications: Iterable[Object],
     namespaces: Iterable[Object],
     volumes: Iterable[Object],
 ) -> tuple[Orphan, ...]:
-    """Every orphan among these objects."""
-    known = {Identity(r.repository_id, n) for r in sets.values() for n in r.rows}
+    """Return every orphan among these objects."""
+    known = {Identity(r.repository_id, n) for r in sets.values() for n in r.specs}
     known |= {w.identity for r in sets.values() for w in r.ledger.withdrawals if not w.told}
     mine = [a for a in applications if ours(a, installation) and identity_of(a)]
     found = [_orphan("Application", a) for a in mine if identity_of(a) not in known]
@@ -75,8 +79,8 @@ def orphans(
     return tuple(sorted(found, key=str))
 
 
-def _of_ours(space: str, sets: Mapping[int, RowSet], names: set[str]) -> bool:
-    """Whether a namespace that is gone was a preview's: it is called as one of a repository of ours."""
+def _of_ours(space: str, sets: Mapping[int, PreviewSet], names: set[str]) -> bool:
+    """Return whether a deleted namespace was a preview's, judged by its name and the names of our repositories."""
     return space in names or any(
         space.rpartition("-")[2].isdecimal() and space.rpartition("-")[0].endswith(f"-{r.repository}")
         for r in sets.values()

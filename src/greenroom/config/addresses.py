@@ -1,4 +1,4 @@
-"""Field types for addresses: domains, URLs and host:port; each refuses with a sentence that holds the fix."""
+"""Field types for addresses: domains, URLs and host:port. Each error message includes the fix."""
 
 from __future__ import annotations
 
@@ -9,70 +9,72 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104  # named, not listened on
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104  # compared only, never bound
 LABEL = 63
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.%\w-]+\]")
 
 
 def domain(value: str) -> str:
-    """A domain without scheme, port or `*`."""
+    """Validate a domain. It has no scheme, port or `*`."""
     *_, last = labels = value.split(".")
     if len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)) or last.strip("0123456789-") == "":
-        raise ValueError(f"{value!r} is no domain. Write it bare, such as `preview.example.com`.")
+        raise ValueError(f"{value!r} is not a valid domain. Write the bare domain, such as `preview.example.com`.")
     if long := next((label for label in labels if len(label) > LABEL), ""):
-        raise ValueError(f"`{long[:20]}…` is longer than the {LABEL} characters between two dots. Shorten it.")
+        raise ValueError(
+            f"`{long[:20]}…` is longer than {LABEL} characters, the limit for each part of a domain. Shorten it."
+        )
     return value
 
 
 def url(value: str) -> str:
-    """An http(s) URL with a host, and a port that there is."""
+    """Validate an http(s) URL. It has a host, and its port, if any, is 1 to 65535."""
     try:
         parts = urlsplit(value)
         port, whole = parts.port, parts.scheme in ("http", "https") and parts.hostname
-    except ValueError:  # a port that is no number or above 65535, or a bracket that is not closed
-        raise ValueError(f"{value!r} has a host or port that cannot be. Ports are 1 to 65535.") from None
+    except ValueError:  # the port is not a number or is above 65535, or a bracket is not closed
+        raise ValueError(f"{value!r} has an invalid host or port. Ports range from 1 to 65535.") from None
     if port == 0:
-        raise ValueError(f"{value!r} has a host or port that cannot be. Ports are 1 to 65535.")
+        raise ValueError(f"{value!r} has an invalid host or port. Ports range from 1 to 65535.")
     if not whole:
-        raise ValueError(f"{value!r} is no URL. Write it whole: https://{_guess(value)}.")
+        raise ValueError(f"{value!r} is not a valid URL. Write the full URL: https://{_guess(value)}.")
     return value
 
 
 def api_url(value: str) -> str:
-    """The URL that an API's paths are added to."""
+    """Validate the URL that an API's paths are appended to. It has no query, fragment or user."""
     parts = urlsplit(url(value))
     if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("holds more than a host and a path. Write `https://HOST/api/v3`.")
+        raise ValueError("must contain only a host and a path. Write `https://HOST/api/v3`.")
     return value
 
 
 def host(value: str) -> str:
-    """A registry's host, with a port where it has one of its own."""
+    """Validate a registry's host name. It may have a port."""
     name, colon, port = value.partition(":")
     if not all(map(_LABEL.fullmatch, name.split("."))) or (colon and not is_port(port)):
-        raise ValueError("is no host. Write it bare, such as `ghcr.io` or `registry.example.com:5000`.")
+        raise ValueError("is not a valid host. Write the bare host, such as `ghcr.io` or `registry.example.com:5000`.")
     return value
 
 
 def listener(value: str) -> str:
-    """host:port to listen on; port 0 takes a free one."""
+    """Validate a host:port to listen on. Port 0 picks a free port."""
     where, _, port = value.rpartition(":")
     if not _HOST.fullmatch(where) or not is_port(port, least=0):
-        raise ValueError(f"{value!r} is no address. Write host:port, such as 127.0.0.1:8080.")
+        raise ValueError(f"{value!r} is not a valid address. Write host:port, such as 127.0.0.1:8080.")
     return value
 
 
 def loopback(value: str) -> str:
-    """host:port on loopback, for what asks nobody who they are."""
+    """Validate a host:port on loopback, for listeners without authentication."""
     where = listener(value).rpartition(":")[0]
     if where not in LOOPBACK:
-        raise ValueError(f"{where} is no loopback address, and it asks nobody who they are. Use 127.0.0.1.")
+        raise ValueError(f"{where} is not a loopback address, and this listener has no authentication. Use 127.0.0.1.")
     return value
 
 
 def collide(one: str, other: str) -> bool:
-    """Whether two listeners want one port. Port 0 is always another one."""
+    """Return whether two listeners need the same port. Port 0 never collides."""
     (where, _, port), (where2, _, port2) = one.rpartition(":"), other.rpartition(":")
     if int(port) != int(port2) or int(port) == 0:
         return False
@@ -81,12 +83,12 @@ def collide(one: str, other: str) -> bool:
 
 
 def is_port(text: str, least: int = 1) -> bool:
-    """Whether something can listen there."""
+    """Return whether a text is a port number of at least `least`."""
     return text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= 65535
 
 
 def _guess(value: str) -> str:
-    """The host that somebody probably meant."""
+    """Return the host that the value probably means, or an example."""
     bare = value.rpartition("://")[2]
     return bare if re.fullmatch(r"[a-z0-9.-]+\.[a-z]+(:\d+)?(/\S*)?", bare) else "service.staging.example.com"
 

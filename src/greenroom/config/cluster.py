@@ -1,4 +1,4 @@
-"""The part of greenroom.yaml that concerns Argo CD and Kubernetes: what the preview chart is given as `settings`."""
+"""The part of greenroom.yaml about Argo CD and Kubernetes, including the `settings` of the preview chart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def _peers(value: Peers) -> Peers:
     for peer in value:
         if not peer or set(peer) - _PEER or not all(isinstance(v, dict) for v in peer.values()):
             shown = json.dumps(peer, default=str)
-            raise ValueError(f"{shown} is no NetworkPolicy peer. Use podSelector, namespaceSelector or ipBlock.")
+            raise ValueError(
+                f"{shown} is not a valid NetworkPolicy peer. Use podSelector, namespaceSelector or ipBlock."
+            )
         if "ipBlock" in peer:
             _block(peer, peer["ipBlock"])
     return value
@@ -33,7 +35,9 @@ def _block(peer: dict[str, Any], block: dict[str, Any]) -> None:
     inner = block.get("except", [])
     if len(peer) > 1 or set(block) - {"cidr", "except"} or "cidr" not in block or not isinstance(inner, list):
         shown = json.dumps(peer, default=str)
-        raise ValueError(f"{shown} is no block of addresses. Write `ipBlock: {{cidr: 10.1.0.0/16}}`, alone.")
+        raise ValueError(
+            f"{shown} is not a valid ipBlock. Write `ipBlock: {{cidr: 10.1.0.0/16}}` and no other selector."
+        )
     _ranges((block["cidr"], *inner))
 
 
@@ -42,28 +46,35 @@ def _ranges(value: tuple[Any, ...]) -> tuple[Any, ...]:
         try:
             ip_network(each if isinstance(each, str) and "/" in each else "", strict=False)
         except ValueError:
-            raise ValueError(f"{each!r} is no range of addresses. Write it as 10.1.0.0/16 or fd00::/8.") from None
+            raise ValueError(f"{each!r} is not a valid IP range. Write it as 10.1.0.0/16 or fd00::/8.") from None
     return value
 
 
 class GatewayModel(Model):
-    """The Gateway that routes attach to."""
+    """The Gateway that the HTTPRoutes of previews attach to."""
 
-    name: str = Field("", description="Its name.")
-    namespace: str = Field("", description="Its namespace.")
+    name: str = Field("", description="The name of the Gateway.")
+    namespace: str = Field("", description="The namespace of the Gateway.")
 
 
 class IngressModel(Model):
-    """How people reach previews in a cluster."""
+    """Routing of traffic to previews in a cluster."""
 
-    kind: Literal["ingress", "gateway"] = Field("ingress", description="Ingress objects, or HTTPRoutes of a Gateway.")
-    class_name: str = Field("", description="The IngressClass; the cluster's default when empty.")
-    annotations: dict[str, str] = Field({}, description="Annotations of each Ingress, such as for noindex or a login.")
-    gateway: GatewayModel = Field(GatewayModel(), description="For `kind: gateway`.")
-    sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may call web ports.")
+    kind: Literal["ingress", "gateway"] = Field(
+        "ingress", description="Whether previews get Ingress objects, or HTTPRoutes of a Gateway."
+    )
+    class_name: str = Field("", description="The IngressClass. If empty, the cluster's default.")
+    annotations: dict[str, str] = Field(
+        {}, description="Annotations for each Ingress, for example for noindex or a login."
+    )
+    gateway: GatewayModel = Field(GatewayModel(), description="The Gateway for `kind: gateway`.")
+    sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may connect to web ports.")
     probe: str = Field(
         "public",
-        description="`public` asks the address itself; http://HOST[:PORT] asks there with the Host header; `none`.",
+        description=(
+            "Where Greenroom checks that a preview answers. `public` requests the public address."
+            " http://HOST[:PORT] requests that host with the preview's Host header. `none` disables the check."
+        ),
     )
 
     _from = field_validator("sources")(_peers)
@@ -71,14 +82,16 @@ class IngressModel(Model):
     @model_validator(mode="after")
     def _whole(self) -> IngressModel:
         if self.kind == "gateway" and not (self.gateway.name and self.gateway.namespace):
-            raise ValueError("kind is gateway, but no Gateway is named. Add `gateway: {name: ..., namespace: ...}`.")
+            raise ValueError(
+                "`kind: gateway` needs the name and namespace of a Gateway. Add `gateway: {name: ..., namespace: ...}`."
+            )
         if self.probe not in ("public", "none") and not _bare(self.probe):
-            raise ValueError(f"probe: {self.probe!r} is neither `public`, `none` nor http://HOST.")
+            raise ValueError(f"probe: {self.probe!r} is not valid. Write `public`, `none` or http://HOST.")
         return self
 
 
 def _bare(value: str) -> bool:
-    """Whether that is a URL of a host and nothing below it."""
+    """Return whether a value is an http(s) URL of a host without a path, query or fragment."""
     try:
         return bool(re.fullmatch(r"https?://[^/?#\s]+", url(value)))
     except ValueError:
@@ -86,58 +99,66 @@ def _bare(value: str) -> bool:
 
 
 class NetworkModel(Model):
-    """What previews may reach, beside their own namespace and the internet without private ranges."""
+    """Targets that previews may reach, besides their own namespace and the internet without private ranges."""
 
     dns: Peers = Field(
         ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},),
-        description="Where DNS is; NodeLocal DNS needs an ipBlock.",
+        description="The DNS servers. NodeLocal DNS needs an ipBlock.",
     )
-    denied: tuple[str, ...] = Field((), description="Further CIDR ranges that are closed.")
-    allowed: Peers = Field((), description="Peers that are open all the same.")
+    denied: tuple[str, ...] = Field((), description="Additional CIDR ranges that previews cannot reach.")
+    allowed: Peers = Field((), description="Peers that previews can reach, even in a private or denied range.")
 
     _denied = field_validator("denied")(_ranges)
     _peers = field_validator("dns", "allowed")(_peers)
 
 
 class QuotaModel(Model):
-    """The most that one preview may ask for."""
+    """The most that one preview may request."""
 
-    cpu: Cpu = Field("8", description="CPU requests.")
-    memory: Bytes = Field("16Gi", description="Memory requests and limits.")
-    pods: int = Field(40, ge=1, description="Pods.")
-    storage: Bytes = Field("20Gi", description="Storage requests.")
+    cpu: Cpu = Field("8", description="The sum of CPU requests.")
+    memory: Bytes = Field("16Gi", description="The sum of memory requests, and of memory limits.")
+    pods: int = Field(40, ge=1, description="The number of pods.")
+    storage: Bytes = Field("20Gi", description="The sum of storage requests.")
 
 
 class DefaultsModel(Model):
-    """What a process asks for that says nothing."""
+    """Resources of a process that does not set its own."""
 
-    cpu: Cpu = Field("50m", description="Requested CPU.")
-    memory: Bytes = Field("128Mi", description="Requested memory.")
-    memory_limit: Bytes = Field("512Mi", description="The most memory.")
+    cpu: Cpu = Field("50m", description="The requested CPU.")
+    memory: Bytes = Field("128Mi", description="The requested memory.")
+    memory_limit: Bytes = Field("512Mi", description="The memory limit.")
 
 
 class StorageModel(Model):
     """The volumes of needs with persistent storage."""
 
-    class_name: str = Field("", description="Their storage class; the cluster's default one when empty.")
-    size: Bytes = Field("5Gi", description="How large they are where the need says nothing.")
+    class_name: str = Field("", description="The storage class. If empty, the cluster's default.")
+    size: Bytes = Field("5Gi", description="The size of a volume, unless the need sets its own.")
 
 
 class ExternalSecretsModel(Model):
-    """A store of the External Secrets operator for the names in `envFrom`."""
+    """The store of the External Secrets operator that provides the Secrets in `envFrom`."""
 
-    store: str = Field("", description="Its name; empty: Secrets come from elsewhere.")
-    kind: Literal["ClusterSecretStore", "SecretStore"] = Field("ClusterSecretStore", description="Its kind.")
+    store: str = Field("", description="The name of the store. If empty, Secrets come from elsewhere.")
+    kind: Literal["ClusterSecretStore", "SecretStore"] = Field(
+        "ClusterSecretStore", description="The kind of the store."
+    )
 
 
 class SchedulingModel(Model):
-    """Where preview pods run."""
+    """Placement of preview pods."""
 
-    spot: Literal["preferred", "required", "never"] = Field("preferred", description="Use of spot capacity.")
-    preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field("none", description="Whose spot labels.")
-    node_selector: dict[str, str] = Field({}, description="Further node labels that are demanded.")
-    tolerations: tuple[dict[str, str | int], ...] = Field((), description="Further taints that are tolerated.")
-    priority_class: str = Field("", description="The PriorityClass of previews.")
+    spot: Literal["preferred", "required", "never"] = Field(
+        "preferred", description="Whether previews run on spot capacity."
+    )
+    preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field(
+        "none", description="The provider whose labels mark spot nodes."
+    )
+    node_selector: dict[str, str] = Field({}, description="Additional node labels that preview pods require.")
+    tolerations: tuple[dict[str, str | int], ...] = Field(
+        (), description="Additional taints that preview pods tolerate."
+    )
+    priority_class: str = Field("", description="The PriorityClass of preview pods.")
 
     @field_validator("tolerations")
     @classmethod
@@ -146,36 +167,46 @@ class SchedulingModel(Model):
             wrong = [k for k, v in each.items() if isinstance(v, int) != (k == "tolerationSeconds")]
             if wrong or set(each) - _TOLERATION:
                 first = (wrong or sorted(set(each) - _TOLERATION))[0]
-                raise ValueError(f"{first!r} of a toleration is wrong. Write {{key: spot, value: 'true'}}, in quotes.")
+                raise ValueError(
+                    f"{first!r} is not valid in a toleration. Write {{key: spot, value: 'true'}}, in quotes."
+                )
             if each.get("operator", "") not in ("Equal", "Exists", "") or each.get("effect", "") not in _EFFECTS:
                 raise ValueError(
-                    f"{json.dumps(each)}: the operator is Equal or Exists; the effect is NoSchedule, PreferNoSchedule"
-                    " or NoExecute. Write one of these."
+                    f"{json.dumps(each)}: the operator must be Equal or Exists, and the effect must be"
+                    " NoSchedule, PreferNoSchedule or NoExecute. Use one of these."
                 )
         return value
 
 
 class ReaderModel(Model):
-    """The ServiceAccount that may read logs in previews."""
+    """The ServiceAccount that may read the logs of previews."""
 
-    namespace: str = Field("", description="Its namespace.")
-    service_account: str = Field("", description="Its name; empty: logs are not read.")
+    namespace: str = Field("", description="The namespace of the ServiceAccount.")
+    service_account: str = Field("", description="The name of the ServiceAccount. If empty, logs are not read.")
 
 
 class ArgoCDModel(Model):
-    """Where Argo CD is and what its Applications use."""
+    """The location of Argo CD, and the settings of its Applications."""
 
-    namespace: str = Field("argocd", pattern=NAME, description="Argo CD's namespace.")
+    namespace: str = Field("argocd", pattern=NAME, description="The namespace of Argo CD.")
     project: str = Field("greenroom-previews", pattern=NAME, description="The AppProject of previews.")
-    destination: str = Field("in-cluster", description="The destination cluster's name in Argo CD.")
+    destination: str = Field("in-cluster", description="The name of the destination cluster in Argo CD.")
     chart: str = Field("", description="The preview chart: oci://HOST/PATH/preview, or a git URL, `//` and the path.")
-    chart_version: str = Field("", description="Its fixed version: an OCI tag, or a git tag or commit.")
+    chart_version: str = Field("", description="The pinned version of the chart: an OCI tag, or a git tag or commit.")
     plugin: str = Field(
-        "greenroom-plugin", pattern=NAME, description="The ConfigMap that tells Argo CD where we answer."
+        "greenroom-plugin",
+        pattern=NAME,
+        description="The ConfigMap with the address of Greenroom's plugin for Argo CD.",
     )
-    kubeconfig: str = Field("", description="A file for reaching Argo CD's cluster; empty: this pod's own cluster.")
-    previews_kubeconfig: str = Field("", description="A file for reading the previews' cluster, when that is another.")
-    sweep: Literal["report", "delete"] = Field("report", description="What the hourly sweep does with orphans.")
+    kubeconfig: str = Field(
+        "", description="The kubeconfig file for Argo CD's cluster. If empty, the cluster of this pod."
+    )
+    previews_kubeconfig: str = Field(
+        "", description="The kubeconfig file for the previews' cluster, if it is a different one."
+    )
+    sweep: Literal["report", "delete"] = Field(
+        "report", description="What the hourly sweep does with orphaned objects."
+    )
 
     @field_validator("chart")
     @classmethod
@@ -184,8 +215,8 @@ class ArgoCDModel(Model):
         path = re.fullmatch(r"(https?|ssh|git|file)://(?!.*//.*//)[^\s]*[^/\s]//[^/\s]([^\s]*[^/\s])?", value)
         if value and not image and not (path and ".." not in value.split("/")):
             raise ValueError(
-                f"{value!r} is no chart address. Write oci://HOST/PATH/preview, or a git URL with the path after `//`:"
-                " https://github.com/acme/platform.git//charts/preview."
+                f"{value!r} is not a valid chart address. Write oci://HOST/PATH/preview, or a git URL with the path"
+                " after `//`: https://github.com/acme/platform.git//charts/preview."
             )
         return value
 
@@ -202,9 +233,10 @@ def chart_settings(
     storage: StorageModel | None = None,
     pull_secrets: Sequence[str] = (),
 ) -> str:
-    """The chart's `settings` as canonical JSON: a row carries them until its next push.
+    """Return the chart's `settings` as canonical JSON. A spec carries them until its next push.
 
-    What says nothing is left out where it came later: an upgrade must not look like a change of the settings.
+    Parts that were added later are left out when they are empty: an upgrade must not look like a change of the
+    settings.
     """
     route = ingress.model_dump(by_alias=True, exclude={"probe"})
     parts: dict[str, Any] = {

@@ -1,26 +1,27 @@
-"""Read a folder: greenroom.yaml and services/*.yaml, every mistake at once."""
+"""Loading of a folder: greenroom.yaml and services/*.yaml. All mistakes are reported at once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from greenroom.config import manifests, reading, secrecy
+from greenroom.config import manifests, reading, redaction
 from greenroom.config import platform as platform_yaml
-from greenroom.config.advice import advice
-from greenroom.config.catalogue import disagreements, repositories
-from greenroom.config.coherence import contradictions
-from greenroom.config.documents import MAX_BYTES
+from greenroom.config.catalog import disagreements, repositories
+from greenroom.config.cross_checks import contradictions
 from greenroom.config.file import File
-from greenroom.config.found import Folder, Found
+from greenroom.config.folder import Folder, Found
 from greenroom.config.needs import ManifestModel
 from greenroom.config.parse import Parsed, parsed
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
 from greenroom.config.settings import Settings
-from greenroom.core.catalogue import Platform
+from greenroom.config.warnings import advice
+from greenroom.config.yaml_loader import MAX_BYTES
+from greenroom.core.model.catalog import Platform
 from greenroom.errors import FixConfiguration, Mistake
 
 MAIN = "greenroom.yaml"
@@ -28,9 +29,9 @@ MAIN = "greenroom.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that one folder says. `digest` changes when any of its files does.
+    """The content of one folder. `digest` changes when any of its files does.
 
-    `warnings` are what is allowed and probably not meant.
+    `warnings` are about settings that are allowed but probably unintended.
     """
 
     platform: Platform
@@ -39,8 +40,18 @@ class Configuration:
     warnings: tuple[Mistake, ...] = ()
 
 
+class Machine(Protocol):
+    """Checks of a configuration that depend on this machine."""
+
+    def mistakes(self, folder: Folder, found: Sequence[Found], home: Path) -> Iterator[Mistake]:
+        """Yield a mistake for each setting that cannot work on this machine. Paths are relative to `home`."""
+
+    def warnings(self, folder: Folder, found: Sequence[Found]) -> Iterator[Mistake]:
+        """Yield a warning for each setting that this machine handles differently from what it says."""
+
+
 def files(folder: Path) -> list[Path]:
-    """The files that make up a configuration, sorted. The folder may be named by its greenroom.yaml, too."""
+    """Return the files of a configuration, sorted. The folder may also be given as its greenroom.yaml."""
     if folder.name == MAIN and folder.is_file():
         folder = folder.parent
     services = sorted((folder / "services").glob("*.y*ml"))
@@ -48,7 +59,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 over names and contents; a missing or unreadable file counts as empty."""
+    """Return the SHA-256 of names and contents. A missing or unreadable file counts as empty."""
     found = hashlib.sha256()
     for path in files(folder):
         try:
@@ -59,24 +70,24 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def load(folder: Path) -> Configuration:
-    """The configuration in a folder. Raises `FixConfiguration` with all mistakes."""
+def load(folder: Path, machine: Machine | None = None) -> Configuration:
+    """Load the configuration in a folder. Raise `FixConfiguration` with all mistakes, including those of `machine`."""
     main, *rest = files(folder)
     others = [p for p in rest if p.parent.name == "services"]
     folder = main.parent
     if folder.is_file():
         home = folder.parent.parent if folder.parent.name in ("services", "needs") else folder.parent
-        raise _wrong([Mistake(str(folder), "", "is a file.", f"Name the folder: `{home}`.")])
+        raise _wrong([Mistake(str(folder), "", "is a file, not a folder.", f"Pass the folder: `{home}`.")])
     if not main.exists():
-        fix = "Make one with `installation:` and `domain:`, or name the folder that holds it."
-        raise _wrong([Mistake(str(main), "", "there is no such file.", fix)])
+        fix = "Create it with `installation:` and `domain:`, or pass the folder that contains it."
+        raise _wrong([Mistake(str(main), "", "the file does not exist.", fix)])
     taken = digest(folder)
     decided = parsed(main, MAIN, PlatformModel)
     read = [parsed(p, f"services/{p.name}", ServiceModel) for p in others]
     mistakes = [*decided.mistakes, *(m for s in read for m in s.mistakes)]
     if not others:
         mistakes.append(
-            Mistake("services/", "", "holds no service.", "Add services/NAME.yaml; see docs/configuration.md.")
+            Mistake("services/", "", "contains no services.", "Add services/NAME.yaml. See docs/configuration.md.")
         )
     found = [Found(s.name, p.stem, s.model, s.dropped) for p, s in zip(others, read, strict=True) if s.model]
     whole = Folder(
@@ -87,9 +98,13 @@ def load(folder: Path) -> Configuration:
     )
     objects, wrong = _manifests(folder, found)
     between = [*contradictions(whole), *wrong, *disagreements(whole, found, objects)]
+    doubtful = [*advice(whole, found)]
+    if machine:
+        between += machine.mistakes(whole, found, folder.absolute())
+        doubtful += machine.warnings(whole, found)
     files_read = {decided.name: decided.file, **{s.name: s.file for s in read}}
     mistakes += [_at_home(m, files_read) for m in between]
-    warnings = tuple(_scrubbed(_at_home(m, files_read)) for m in advice(whole, found))
+    warnings = tuple(_scrubbed(_at_home(m, files_read)) for m in doubtful)
     if mistakes:
         raise _wrong(mistakes, warnings)
     settings = platform_yaml.to_settings(whole.platform, folder.absolute())
@@ -97,7 +112,7 @@ def load(folder: Path) -> Configuration:
 
 
 def _names(path: Path, read: Parsed[ServiceModel]) -> Iterator[str]:
-    """What a service with mistakes may be called."""
+    """Yield the possible names of a service with mistakes."""
     yield path.stem
     name = read.file.data.get("name") if read.file else None
     if isinstance(name, str):
@@ -105,14 +120,14 @@ def _names(path: Path, read: Parsed[ServiceModel]) -> Iterator[str]:
 
 
 def _manifests(folder: Path, found: list[Found]) -> tuple[dict[str, tuple[str, ...]], list[Mistake]]:
-    """The objects of each manifest that a service names, by its file."""
+    """Return the objects of each manifest that a service names, by its file, and the mistakes in the manifests."""
     named = {n.manifest for service in found for n in service.model.needs if isinstance(n, ManifestModel)}
     read = {name: manifests.read(folder, name) for name in sorted(named)}
     return {name: objects for name, (objects, _) in read.items()}, [m for _, wrong in read.values() for m in wrong]
 
 
 def _at_home(mistake: Mistake, read: Mapping[str, File | None]) -> Mistake:
-    """A mistake at the path that its file has."""
+    """Return a mistake with its path as it is in the file."""
     file = read.get(mistake.file)
     return file.trimmed(mistake) if file else mistake
 
@@ -123,17 +138,17 @@ def _wrong(mistakes: list[Mistake], warnings: tuple[Mistake, ...] = ()) -> FixCo
 
 
 def _scrubbed(mistake: Mistake) -> Mistake:
-    """A mistake without what looks like a secret, whichever sentence it came into."""
-    path, message, fix = (secrecy.scrub(text) for text in (mistake.path, mistake.message, mistake.fix))
+    """Return a mistake with anything that looks like a secret hidden in its path, message and fix."""
+    path, message, fix = (redaction.scrub(text) for text in (mistake.path, mistake.message, mistake.fix))
     return replace(mistake, path=path, message=message, fix=fix)
 
 
 def report(error: FixConfiguration) -> str:
-    """All mistakes as text, one line each; then the warnings."""
+    """Return all mistakes as text, one line each, and then the warnings."""
     lines = [*map(str, error.mistakes), *warned(error.warnings)]
     return "\n".join(lines) if error.mistakes else str(error)
 
 
 def warned(warnings: tuple[Mistake, ...]) -> list[str]:
-    """Warnings as text, one line each."""
+    """Return warnings as text, one line each."""
     return [f"warning: {w}" for w in warnings]

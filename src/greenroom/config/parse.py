@@ -1,4 +1,4 @@
-"""One file: YAML to its model, with every mistake in it; of a file with mistakes also the part that is right."""
+"""Parsing of one YAML file into its model, with every mistake in it. A faulty file still yields its valid part."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from greenroom.config import reading
-from greenroom.config.documents import MAX_BYTES, Unreadable, Written, documents, unreadable
 from greenroom.config.file import File
 from greenroom.config.keys import odd_keys
 from greenroom.config.mistakes import mistakes
 from greenroom.config.platform import PlatformModel
 from greenroom.config.service import ServiceModel
+from greenroom.config.yaml_loader import MAX_BYTES, Unreadable, Written, documents, unreadable
 from greenroom.errors import Mistake
 
 RESERVED = {
@@ -25,22 +25,22 @@ RESERVED = {
     "velocity": "velocity reports",
     "seed": "seeds of several needs at once",
 }
-INSTEAD = {"seed": "Write it at the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
+INSTEAD = {"seed": "Write it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
 M = TypeVar("M", bound=BaseModel)
 
 
-STANDINS: dict[type[BaseModel], dict[str, Any]] = {  # for what a file must say and says wrong
+STANDINS: dict[type[BaseModel], dict[str, Any]] = {  # in place of required keys that are wrong
     PlatformModel: {"installation": "unknown", "domain": "example.com"},
     ServiceModel: {"repository": "unknown/unknown", "image": "registry.example.com/unknown", "port": 1},
 }
-TOGETHER = frozenset({"port", "processes", "migrate"})  # of a service: when one is wrong, the others say nothing
+TOGETHER = frozenset({"port", "processes", "migrate"})  # keys of a service: when one is wrong, all are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[M]):
-    """What a file holds. `model` is None where nothing of it can be understood.
+    """The result of parsing a file. `model` is None if no part of the file can be understood.
 
-    Of a file with mistakes it is what is right: `dropped` are the keys at its top that were left out.
+    For a file with mistakes, `model` holds the valid part, and `dropped` the top-level keys that were left out.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Parsed(Generic[M]):
 
 
 def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
-    """The file as a model, or what is wrong with it. `name` is its name in sentences."""
+    """Parse a file into a model, and collect its mistakes. `name` is the file's name in messages."""
     try:
         content = reading.regular(path, MAX_BYTES)
         if len(content) > MAX_BYTES:
@@ -60,9 +60,11 @@ def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
             )
         [data, *others] = documents(content, name) or [None]
         if others:
-            raise Unreadable(Mistake(name, "", "holds more than one document.", "Remove the line `---` between them."))
+            raise Unreadable(
+                Mistake(name, "", "contains more than one document.", "Remove the line `---` between them.")
+            )
         if not isinstance(data, dict):
-            raise Unreadable(Mistake(name, "", "holds no mapping of keys.", "Begin with `key: value` lines."))
+            raise Unreadable(Mistake(name, "", "must be a mapping of keys.", "Start with `key: value` lines."))
     except Unreadable as error:
         return Parsed(name, None, mistakes=[error.mistake])
     except OSError as error:
@@ -84,7 +86,7 @@ def _understood(file: File, model: type[M]) -> Parsed[M]:
 
 
 def _rest(model: type[M], data: dict[str, Any], wrong: frozenset[str]) -> tuple[M | None, frozenset[str]]:
-    """What is right of a file, and the keys that were left out for it."""
+    """Return the valid part of a file, and the keys that were left out of it."""
     together = TOGETHER if issubclass(model, ServiceModel) else frozenset[str]()
     dropped = wrong | together if wrong & together or not wrong else wrong
     given = {k: v for k, v in data.items() if k not in dropped}

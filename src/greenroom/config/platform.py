@@ -1,4 +1,4 @@
-"""`greenroom.yaml`: the shape of the platform team's decisions, and how they become core values and settings."""
+"""Models of `greenroom.yaml`, the platform team's decisions, and their conversion to core values and settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from greenroom.config import secrecy
+from greenroom.config import redaction
 from greenroom.config.addresses import ApiUrl, Domain, Host, Listener, Loopback, OptionalUrl, Url
 from greenroom.config.cluster import (
     ArgoCDModel,
@@ -23,7 +23,7 @@ from greenroom.config.cluster import (
     chart_settings,
 )
 from greenroom.config.fields import NAME, OBJECT, SOURCE, Duration, DurationOrNever, ImageName, Model
-from greenroom.config.needs import KINDS, nearest
+from greenroom.config.needs import nearest
 from greenroom.config.settings import (
     NO_HISTORY,
     ArgoCDSettings,
@@ -36,121 +36,141 @@ from greenroom.config.settings import (
     Settings,
     is_history,
 )
-from greenroom.core import catalogue
+from greenroom.core.model import catalog
+from greenroom.core.model.kinds import KINDS
 
 
 class SourceModel(Model):
-    """Where a secret is; never the secret itself."""
+    """The source of a secret, never the secret itself."""
 
-    env: str = Field("", pattern=SOURCE, description="An environment variable.")
-    file: str = Field("", description="A file, such as a mounted Secret.")
+    env: str = Field("", pattern=SOURCE, description="The name of an environment variable.")
+    file: str = Field("", description="The path of a file, such as a mounted Secret.")
 
     @field_validator("env", "file")
     @classmethod
     def _a_place(cls, value: str) -> str:
-        if secrecy.looks_secret(value):
-            raise ValueError("is a value, not a place.")
+        if redaction.looks_secret(value):
+            raise ValueError("must be a source, not a value.")
         return value
 
     @model_validator(mode="after")
     def _one(self) -> SourceModel:
         if bool(self.env) == bool(self.file):
-            raise ValueError("needs exactly one of `env:` and `file:`. Secrets themselves are never in this file.")
+            raise ValueError("needs exactly one of `env:` and `file:`. Keep the secret itself out of this file.")
         return self
 
     def source(self, purpose: str) -> SecretSource:
-        """The source as a setting."""
+        """Return the source as a setting."""
         return SecretSource(purpose, self.env, self.file)
 
 
 class GitHubModel(Model):
-    """How GitHub is reached."""
+    """Connection to GitHub."""
 
-    api_url: ApiUrl = Field("https://api.github.com", description="https://HOST/api/v3 for GitHub Enterprise Server.")
-    token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="Where the token is.")
+    api_url: ApiUrl = Field(
+        "https://api.github.com", description="The URL of the API. For GitHub Enterprise Server: https://HOST/api/v3."
+    )
+    token_from: SourceModel = Field(SourceModel(env="GREENROOM_GITHUB_TOKEN"), description="The source of the token.")
     webhook_secrets_from: tuple[SourceModel, ...] = Field(
-        (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),), min_length=1, max_length=2, description="Two while rotating."
+        (SourceModel(env="GREENROOM_WEBHOOK_SECRET"),),
+        min_length=1,
+        max_length=2,
+        description="The sources of the webhook secret. Set two during a rotation.",
     )
     signing_key_from: SourceModel = Field(
-        SourceModel(env="GREENROOM_SIGNING_KEY"), description="Signs the hidden block of the comment."
+        SourceModel(env="GREENROOM_SIGNING_KEY"),
+        description="The source of the key that signs the hidden block of the comment.",
     )
-    older_signing_keys_from: tuple[SourceModel, ...] = Field((), description="Still accepted, signed anew.")
+    older_signing_keys_from: tuple[SourceModel, ...] = Field(
+        (),
+        description="Sources of older keys. Their signatures are accepted, and renewed with the current key.",
+    )
 
 
 class CredentialsModel(Model):
     """Credentials of one registry host."""
 
-    user: str = Field(description="The user's name.")
-    password_from: SourceModel = Field(description="Where the password is.")
+    user: str = Field(description="The user name.")
+    password_from: SourceModel = Field(description="The source of the password.")
 
 
 class RegistryModel(Model):
-    """How registries are reached."""
+    """Connection to registries."""
 
-    insecure: tuple[Host, ...] = Field((), description="Hosts that speak plain HTTP.")
-    realms: tuple[Host, ...] = Field((), description="Further hosts that may issue tokens.")
+    insecure: tuple[Host, ...] = Field((), description="Hosts that use plain HTTP.")
+    realms: tuple[Host, ...] = Field((), description="Additional hosts that may issue tokens.")
     credentials: dict[Host, CredentialsModel] = Field({}, description="Credentials by host.")
 
 
 class LifetimeModel(Model):
-    """When a preview goes by itself."""
+    """When Greenroom removes a preview automatically."""
 
     inactive_after: DurationOrNever = Field(
-        "3d", validate_default=True, description="After this long without activity; `never` switches it off."
+        "3d",
+        validate_default=True,
+        description="How long a preview may be inactive before it is removed. `never` disables this.",
     )
-    warn_before: Duration = Field("1d", validate_default=True, description="How long before that people are told.")
+    warn_before: Duration = Field(
+        "1d", validate_default=True, description="How long before the removal the comment warns."
+    )
     max_age: DurationOrNever = Field(
-        "30d", validate_default=True, description="The greatest age; `never` switches it off."
+        "30d",
+        validate_default=True,
+        description="How old a preview may become before it is removed. `never` disables this.",
     )
-    keep_label: str = Field("preview-keep", min_length=1, description="This label exempts from inactivity.")
-    sleep_label: str = Field("preview-sleep", min_length=1, description="This label puts a preview to sleep.")
+    keep_label: str = Field("preview-keep", min_length=1, description="The label that keeps an inactive preview.")
+    sleep_label: str = Field("preview-sleep", min_length=1, description="The label that puts a preview to sleep.")
 
     @model_validator(mode="after")
     def _warns_in_time(self) -> LifetimeModel:
         if self.inactive_after is not None and self.warn_before >= self.inactive_after:
-            raise ValueError("warnBefore is not shorter than inactiveAfter. Make it shorter, such as a third of it.")
+            raise ValueError("warnBefore must be shorter than inactiveAfter. Use a third of it, for example.")
         return self
 
 
 class LimitsModel(Model):
-    """How many previews may exist at once."""
+    """Limits on how many previews may exist at once."""
 
-    total: int = Field(50, ge=1, description="In all.")
-    per_repository: int = Field(20, ge=1, description="Of one repository.")
-    per_author: int = Field(5, ge=1, description="Of one author.")
+    total: int = Field(50, ge=1, description="In total.")
+    per_repository: int = Field(20, ge=1, description="Per repository.")
+    per_author: int = Field(5, ge=1, description="Per author.")
 
 
 class ListenModel(Model):
-    """Addresses as host:port."""
+    """The addresses that Greenroom listens on, as host:port."""
 
-    webhook: Listener = Field("127.0.0.1:8080", description="POST /webhook; open this one to GitHub.")
-    plugin: Listener = Field("127.0.0.1:8081", description="Argo CD asks here for rows; with `engine: argocd`.")
-    dashboard: Loopback = Field("127.0.0.1:8082", description="Loopback only.")
-    admin: Loopback = Field("127.0.0.1:8083", description="The command line's; loopback only.")
+    webhook: Listener = Field("127.0.0.1:8080", description="POST /webhook. Make this address reachable from GitHub.")
+    plugin: Listener = Field(
+        "127.0.0.1:8081", description="Argo CD fetches the specs of previews here, with `engine: argocd`."
+    )
+    dashboard: Loopback = Field("127.0.0.1:8082", description="The dashboard. Loopback only.")
+    admin: Loopback = Field("127.0.0.1:8083", description="The address for the command line. Loopback only.")
     metrics: Listener = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
 
 
 class LocalModel(Model):
     """The local engine, for demos and laptops."""
 
-    checkouts: dict[str, str] = Field({}, description="owner/name to the path of a git repository.")
-    proxy_port: int = Field(8000, ge=0, le=65535, description="Where previews answer; 0 takes a free port.")
-    probe_timeout: Duration = Field("30s", validate_default=True, description="How long a version may take to answer.")
+    checkouts: dict[str, str] = Field({}, description="The path of a git repository for each owner/name.")
+    proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews answer on. 0 picks a free port.")
+    probe_timeout: Duration = Field(
+        "30s", validate_default=True, description="How long a new version may take to answer."
+    )
 
 
 def _kind(name: str) -> str:
     if name not in KINDS:
         near = nearest(name)
-        fix = f"Did you mean `{near}`?" if near else f"Known: {', '.join(KINDS)}."
-        raise ValueError(f"there is no need of the kind `{name}`. {fix}")
+        fix = f"Did you mean `{near}`?" if near else f"Known kinds: {', '.join(KINDS)}."
+        raise ValueError(f"`{name}` is not a known kind of need. {fix}")
     return name
 
 
 class StagingModel(Model):
-    """Where a shared service answers."""
+    """The addresses of a shared service."""
 
-    url: Url = Field(description="Its URL for calls between servers; inside the cluster it may be another one.")
-    public: OptionalUrl = Field("", description="Its URL for browsers; `url` when empty.")
+    url: Url = Field(description="The URL for calls between servers. It may be an address inside the cluster.")
+    public: OptionalUrl = Field("", description="The URL for browsers. If empty, `url`.")
 
 
 def _staging(value: Any) -> Any:
@@ -162,53 +182,58 @@ class PlatformModel(Model):
 
     installation: str = Field(pattern=NAME, max_length=30, description="Names this installation in labels and markers.")
     domain: Domain = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
-    label: str = Field("preview", min_length=1, description="The label that asks for a preview.")
+    label: str = Field("preview", min_length=1, description="The label that requests a preview.")
     name_prefix: str = Field("preview", pattern=NAME, max_length=20, description="Namespaces are PREFIX-NAME-NUMBER.")
-    scheme: Literal["http", "https"] = Field("https", description="How addresses begin.")
+    scheme: Literal["http", "https"] = Field("https", description="The scheme of preview addresses.")
     engine: Literal["argocd", "local"] = Field("argocd", description="What runs previews.")
     repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
         {},
-        description="Short names of repositories; the default is the name of the repository, `web-app` for Web.App.",
+        description="Short names of repositories. Default: from the repository's name, so `web-app` for Web.App.",
     )
     staging: dict[str, Annotated[StagingModel, BeforeValidator(_staging)]] = Field(
         {}, description="The shared staging URL of each service that others use."
     )
-    github: GitHubModel = Field(GitHubModel(), description="How GitHub is reached.")
-    registry: RegistryModel = Field(RegistryModel(), description="How registries are reached.")
-    lifetime: LifetimeModel = Field(LifetimeModel(), description="When a preview goes by itself.")
-    limits: LimitsModel = Field(LimitsModel(), description="How many may exist at once.")
-    scheduling: SchedulingModel = Field(SchedulingModel(), description="Where preview pods run.")
-    drafts: bool = Field(False, description="Whether drafts get previews.")
+    github: GitHubModel = Field(GitHubModel(), description="Connection to GitHub.")
+    registry: RegistryModel = Field(RegistryModel(), description="Connection to registries.")
+    lifetime: LifetimeModel = Field(LifetimeModel(), description="When Greenroom removes a preview automatically.")
+    limits: LimitsModel = Field(LimitsModel(), description="Limits on how many previews may exist at once.")
+    scheduling: SchedulingModel = Field(SchedulingModel(), description="Placement of preview pods.")
+    drafts: bool = Field(False, description="Whether draft pull requests get previews.")
     bots: tuple[str, ...] = Field((), description="Bots that may have previews, such as renovate[bot].")
-    argocd: ArgoCDModel = Field(ArgoCDModel(), description="Where Argo CD is.")
+    argocd: ArgoCDModel = Field(ArgoCDModel(), description="The location of Argo CD.")
     plugin_token_from: SourceModel = Field(
-        SourceModel(env="GREENROOM_PLUGIN_TOKEN"), description="What Argo CD shows when it asks for rows."
+        SourceModel(env="GREENROOM_PLUGIN_TOKEN"),
+        description="The source of the token that Argo CD sends when it fetches specs.",
     )
-    ingress: IngressModel = Field(IngressModel(), description="How people reach previews in a cluster.")
+    ingress: IngressModel = Field(IngressModel(), description="Routing of traffic to previews in a cluster.")
     network: NetworkModel = Field(NetworkModel(), description="What previews may reach.")
-    quota: QuotaModel = Field(QuotaModel(), description="The most that one preview may ask for.")
+    quota: QuotaModel = Field(QuotaModel(), description="The most that one preview may request.")
     images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
-        {}, description="Where the images of needs come from, by kind, in place of Docker Hub: a mirror of yours."
+        {}, description="The image to use for each kind of need, such as one in your own mirror of Docker Hub."
     )
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
-    defaults: DefaultsModel = Field(DefaultsModel(), description="What a process asks for that says nothing.")
+    defaults: DefaultsModel = Field(DefaultsModel(), description="Resources of a process that does not set its own.")
     image_pull_secrets: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
-        (), description="Names of Secrets in the preview's namespace that images are pulled with."
+        (), description="The names of Secrets in the preview's namespace for pulling images."
     )
-    external_secrets: ExternalSecretsModel = Field(ExternalSecretsModel(), description="Where Secrets come from.")
-    reader: ReaderModel = Field(ReaderModel(), description="Who may read logs in previews.")
-    listen: ListenModel = Field(ListenModel(), description="Where Greenroom listens.")
-    database: str = Field("", description="The history's URL; a SQLite file in `state` when empty.")
-    database_from: SourceModel | None = Field(None, description="Where the history's URL is, in place of `database`.")
-    state: str = Field(".greenroom", description="The folder for what this instance keeps.")
-    local: LocalModel = Field(LocalModel(), description="The local engine.")
-    resync: Duration = Field("10m", validate_default=True, description="How often everything is read anew.")
+    external_secrets: ExternalSecretsModel = Field(
+        ExternalSecretsModel(), description="The store that Secrets come from."
+    )
+    reader: ReaderModel = Field(ReaderModel(), description="The ServiceAccount that may read the logs of previews.")
+    listen: ListenModel = Field(ListenModel(), description="The addresses that Greenroom listens on.")
+    database: str = Field("", description="The URL of the history database. If empty, a SQLite file in `state`.")
+    database_from: SourceModel | None = Field(
+        None, description="The source of the URL of the history database. Use it instead of `database`."
+    )
+    state: str = Field(".greenroom", description="The folder where this instance keeps its files.")
+    local: LocalModel = Field(LocalModel(), description="Settings of the local engine.")
+    resync: Duration = Field("10m", validate_default=True, description="The interval between two full reads of GitHub.")
 
     @field_validator("database")
     @classmethod
     def _a_history(cls, value: str) -> str:
-        if secrecy.looks_secret(value):
-            raise ValueError(" ".join(secrecy.no_place("databaseFrom")))
+        if redaction.looks_secret(value):
+            raise ValueError(" ".join(redaction.no_place("databaseFrom")))
         if value and not is_history(value):
             raise ValueError(" ".join(NO_HISTORY))
         return value
@@ -217,7 +242,7 @@ class PlatformModel(Model):
     @classmethod
     def _not_too_often(cls, value: timedelta) -> timedelta:
         if value < timedelta(seconds=1):
-            raise ValueError("shorter than a second. Write at least `1s`; `10m` suits GitHub.")
+            raise ValueError("must be at least one second. Write `1s` or more. `10m` works well for GitHub.")
         return value
 
 
@@ -225,10 +250,10 @@ UNKNOWN = PlatformModel(installation="unknown", domain="example.com")  # in plac
 KEYS = tuple(field.alias or name for name, field in PlatformModel.model_fields.items())
 
 
-def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]) -> catalogue.Platform:
-    """The decisions as core values."""
+def to_core(model: PlatformModel, repositories: tuple[catalog.Repository, ...]) -> catalog.Platform:
+    """Return the decisions as core values."""
     life, limits = model.lifetime, model.limits
-    return catalogue.Platform(
+    return catalog.Platform(
         installation=model.installation,
         domain=model.domain,
         repositories=repositories,
@@ -236,13 +261,13 @@ def to_core(model: PlatformModel, repositories: tuple[catalogue.Repository, ...]
         prefix=model.name_prefix,
         scheme=model.scheme,
         port=model.local.proxy_port if model.engine == "local" else None,
-        staging=tuple((s, catalogue.Staging(m.url, m.public or m.url)) for s, m in sorted(model.staging.items())),
-        lifetime=catalogue.Lifetime(
+        staging=tuple((s, catalog.Staging(m.url, m.public or m.url)) for s, m in sorted(model.staging.items())),
+        lifetime=catalog.Lifetime(
             life.inactive_after, life.warn_before, life.max_age, life.keep_label, life.sleep_label
         ),
-        limits=catalogue.Limits(limits.total, limits.per_repository, limits.per_author),
-        policy=catalogue.Policy(model.drafts, frozenset(model.bots)),
-        cluster=catalogue.Cluster(model.argocd.chart_version, _chart_settings(model)),
+        limits=catalog.Limits(limits.total, limits.per_repository, limits.per_author),
+        policy=catalog.Policy(model.drafts, frozenset(model.bots)),
+        cluster=catalog.Cluster(model.argocd.chart_version, _chart_settings(model)),
         inside="http://{host}" if model.engine == "local" else "http://{service}.{namespace}:{port}",
     )
 
@@ -263,14 +288,14 @@ def _chart_settings(model: PlatformModel) -> str:
 
 
 def to_settings(model: PlatformModel, folder: Path) -> Settings:
-    """How this instance runs; paths are relative to the configuration's folder."""
+    """Return the settings of this instance. Paths are relative to the configuration's folder."""
     state = folder / model.state
     github, registry = model.github, model.registry
     return Settings(
         engine=model.engine,
         state=state,
         database=model.database or f"sqlite+aiosqlite:///{(state / 'history.sqlite3').absolute()}",
-        database_source=model.database_from.source("The history's URL") if model.database_from else None,
+        database_source=model.database_from.source("The history database URL") if model.database_from else None,
         github=GitHubSettings(
             api_url=github.api_url.rstrip("/"),
             token=github.token_from.source("The GitHub token"),

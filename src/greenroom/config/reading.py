@@ -14,7 +14,7 @@ class NotRegular(OSError):
 def regular(path: Path, limit: int) -> bytes:
     """Return up to `limit` + 1 bytes of a regular file or a link to one.
 
-    Raises `OSError`; `NotRegular` for anything else.
+    Raise `OSError` when the file cannot be read, and `NotRegular` for a device, a pipe or a socket.
     """
     # O_NONBLOCK: opening a pipe without a writer would block forever.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:

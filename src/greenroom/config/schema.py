@@ -1,4 +1,4 @@
-"""JSON Schema of both files, for editors and for `greenroom schema`."""
+"""JSON Schemas of greenroom.yaml and services/*.yaml, for editors and for `greenroom schema`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, dict[str, Any]]:
-    """The schemas by name: `greenroom` for greenroom.yaml, `service` for services/*.yaml."""
+    """Return the schemas by name: `greenroom` for greenroom.yaml, `service` for services/*.yaml."""
     service = ServiceModel.model_json_schema(by_alias=True)
     properties = service["properties"]
-    properties["image"] = {"anyOf": [{"type": "string"}, properties["image"]], "description": "The image."}
+    properties["image"] = {
+        "anyOf": [{"type": "string"}, properties["image"]],
+        "description": "The image, as a string or a mapping.",
+    }
     properties["needs"]["items"] = {"anyOf": [{"type": "string"}, *properties["needs"]["items"]["oneOf"]]}
     for shape in ("NeedModel", "SharedNeedModel", "UseModel"):
         given = service["$defs"][shape]["properties"]
@@ -25,12 +28,12 @@ def json_schema() -> dict[str, dict[str, Any]]:
     staging["additionalProperties"] = {"anyOf": [{"type": "string"}, staging["additionalProperties"]]}
     return {
         "greenroom": {"$schema": DRAFT, **_commands(platform), "title": "greenroom.yaml"},
-        "service": {"$schema": DRAFT, **_commands(service), "title": "A service of the catalogue"},
+        "service": {"$schema": DRAFT, **_commands(service), "title": "A service of the catalog"},
     }
 
 
 def _commands(schema: dict[str, Any]) -> dict[str, Any]:
-    """Commands may be one string too: say so wherever a command stands."""
+    """Allow a string wherever the schema has a command."""
     for name in ("command", "migrate"):
         for holder in (schema, *schema.get("$defs", {}).values()):
             found = holder.get("properties", {}).get(name)

@@ -1,4 +1,4 @@
-"""`services/*.yaml`: the shape of one service. The smallest has three keys: repository, image, port."""
+"""Models of `services/*.yaml`, one service each. The smallest has three keys: repository, image, port."""
 
 from __future__ import annotations
 
@@ -26,84 +26,98 @@ from greenroom.config.fields import (
     url_alone,
 )
 from greenroom.config.needs import AnyNeed, ManifestModel, NeedModel, SharedNeedModel, need_value, shared_value
-from greenroom.core import catalogue
+from greenroom.core.model import catalog
 
-MAX_USER = 2**31 - 1  # the greatest that Kubernetes takes
+MAX_USER = 2**31 - 1  # the largest that Kubernetes accepts
 
 
 class ImageModel(Model):
-    """Where CI pushes the image, and how it tags it."""
+    """The image that CI pushes, and its tag."""
 
-    repository: ImageName = Field(description="The image without a tag, registry host first.")
-    tag: Tag = Field("{sha}", description="How CI tags it: {sha}, {short_sha} and {number} are filled in.")
+    repository: ImageName = Field(description="The image without a tag, starting with the registry host.")
+    tag: Tag = Field("{sha}", description="The tag that CI uses. {sha}, {short_sha} and {number} are replaced.")
     built_from: Literal["head", "merge"] = Field(
-        "head", alias="from", description="`merge` when CI builds GitHub's merge ref refs/pull/N/merge."
+        "head", alias="from", description="What CI builds: `head`, or `merge` for GitHub's merge ref refs/pull/N/merge."
     )
 
 
 class ProcessModel(Model):
     """One process of the service."""
 
-    kind: Literal["web", "worker", "cron"] = Field("web", description="web answers HTTP, cron runs on a schedule.")
-    command: Command = Field((), description="Arguments, no shell; empty means the image's own.")
-    port: int | None = Field(None, ge=1, le=65535, description="Where it listens; a worker has none.")
-    schedule: Schedule = Field("", description="A cron's five fields, as in Kubernetes.")
-    replicas: int = Field(1, ge=1, le=10, description="How many of it run.")
+    kind: Literal["web", "worker", "cron"] = Field(
+        "web", description="`web` serves HTTP, `worker` runs in the background, and `cron` runs on a schedule."
+    )
+    command: Command = Field((), description="The command, run without a shell. If empty, the command of the image.")
+    port: int | None = Field(None, ge=1, le=65535, description="The port that a web process listens on.")
+    schedule: Schedule = Field("", description="The schedule of a cron in five fields, as in Kubernetes.")
+    replicas: int = Field(1, ge=1, le=10, description="The number of replicas.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
-    probe: str = Field("/", pattern=PATH, description="The path that answers 2xx or 3xx when it is ready.")
+    probe: str = Field("/", pattern=PATH, description="The path that answers 2xx or 3xx when the process is ready.")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ProcessModel:
         if self.kind == "cron" and not self.schedule:
             raise ValueError('a cron needs a schedule. Add `schedule: "0 * * * *"`.')
         if self.kind != "cron" and self.schedule:
-            raise ValueError(f"a {self.kind} has no schedule. Remove it, or set `kind: cron`.")
+            raise ValueError(f"a {self.kind} cannot have a schedule. Remove it, or set `kind: cron`.")
         if self.kind != "web" and self.port:
-            raise ValueError(f"a {self.kind} has no port, for nobody asks it. Remove `port:`, or set `kind: web`.")
+            raise ValueError(
+                f"a {self.kind} cannot have a port, because nothing calls it. Remove `port:`, or set `kind: web`."
+            )
         return self
 
 
 class ResourcesModel(Model):
     """Kubernetes quantities for each process."""
 
-    cpu: Cpu = Field("", description="Requested CPU, such as 100m.")
-    memory: Bytes = Field("", description="Requested memory, such as 256Mi.")
-    memory_limit: Bytes = Field("", description="The most memory, such as 512Mi.")
+    cpu: Cpu = Field("", description="The requested CPU, such as 100m.")
+    memory: Bytes = Field("", description="The requested memory, such as 256Mi.")
+    memory_limit: Bytes = Field("", description="The memory limit, such as 512Mi.")
 
 
 class AddressModel(Model):
     """Variables for the parts of another service's address."""
 
-    url: str = Field("", pattern=OPTIONAL, description="Its URL for calls between servers.")
-    public: str = Field("", pattern=OPTIONAL, description="Its URL for browsers.")
-    host: str = Field("", pattern=OPTIONAL, description="The host of `url`.")
-    port: str = Field("", pattern=OPTIONAL, description="The port of `url`.")
+    url: str = Field("", pattern=OPTIONAL, description="Receives the URL for calls between servers.")
+    public: str = Field("", pattern=OPTIONAL, description="Receives the URL for browsers.")
+    host: str = Field("", pattern=OPTIONAL, description="Receives the host of `url`.")
+    port: str = Field("", pattern=OPTIONAL, description="Receives the port of `url`.")
 
     @model_validator(mode="after")
     def _something(self) -> AddressModel:
         if not any(dict(self).values()):
-            raise ValueError("names no variable. Write `as: PAYMENTS_URL`, or `as: {url: ..., public: ...}`.")
+            raise ValueError(
+                "must name at least one variable. Write `as: PAYMENTS_URL`, or `as: {url: ..., public: ...}`."
+            )
         return self
 
 
 class OwnModel(Model):
-    """Variables for this service's own address."""
+    """The variables that receive this service's own address."""
 
-    public: str = Field("", pattern=OPTIONAL, description="Its own public URL: for callbacks and links in mails.")
-    origins: str = Field("", pattern=OPTIONAL, description="Origins that may call it from a browser (CORS), by comma.")
+    public: str = Field(
+        "", pattern=OPTIONAL, description="Receives its own public URL, for callbacks and links in emails."
+    )
+    origins: str = Field(
+        "",
+        pattern=OPTIONAL,
+        description="Receives the origins that may call it from a browser (CORS), separated by commas.",
+    )
 
 
 class UseModel(Model):
-    """Another service that this one talks to."""
+    """Another service that this one calls."""
 
-    service: str = Field(description="A service of the catalogue.")
+    service: str = Field(description="The name of a service in the catalog.")
     variables: Annotated[AddressModel, BeforeValidator(url_alone)] = Field(
-        alias="as", description="The variable that is given its URL, or one for each part of the address."
+        alias="as", description="The variable that receives its URL, or one variable for each part of the address."
     )
     prefer: Literal["same-branch"] | None = Field(
-        None, description="`same-branch`: the preview whose branch has the same name, where there is one."
+        None, description="`same-branch` uses the preview whose branch has the same name, if there is one."
     )
-    required: Literal["preview"] | None = Field(None, description="`preview`: never staging; it waits for one.")
+    required: Literal["preview"] | None = Field(
+        None, description="`preview` waits for a preview and never uses staging."
+    )
 
 
 def _image(value: Any) -> Any:
@@ -115,38 +129,42 @@ def _need(value: Any) -> Any:
 
 
 class ServiceModel(Model):
-    """One service of the catalogue."""
+    """One service of the catalog."""
 
-    name: str = Field("", pattern=OPTIONAL_NAME, description="Default: the file's name.")
-    repository: str = Field(pattern=REPOSITORY, description="Its GitHub repository, owner/name.")
+    name: str = Field("", pattern=OPTIONAL_NAME, description="The name of the service. Default: the name of the file.")
+    repository: str = Field(pattern=REPOSITORY, description="The GitHub repository, as owner/name.")
     image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
-    port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens there.")
+    port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens on this port.")
     processes: dict[Annotated[str, Field(pattern=NAME, max_length=60)], ProcessModel] = Field(
-        {}, description="Its processes by name."
+        {}, description="The processes by name."
     )
-    public: bool = Field(True, description="Whether it has an address of its own.")
-    paths: tuple[str, ...] = Field((), description="In a monorepo: paths whose change concerns this service.")
-    migrate: Command = Field((), description="Brings the database up to date; runs before each start, idempotent.")
+    public: bool = Field(True, description="Whether the service has its own address.")
+    paths: tuple[str, ...] = Field((), description="In a monorepo, the paths whose changes affect this service.")
+    migrate: Command = Field(
+        (), description="The command that migrates the database. It runs before each start, so it must be idempotent."
+    )
     migrate_timeout: DurationOrNever = Field(
         "5m",
         validate_default=True,
-        description="How long it may take; `never` sets no limit, as an image without `sh` and `timeout` needs.",
+        description="How long it may take. `never` sets no limit. Images without `sh` and `timeout` require it.",
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
-        (), description="Its own databases, queues and caches; a kind alone, or one of the three shapes below."
+        (), description="Its own databases, queues and caches. Each is a kind, or one of the three mappings below."
     )
-    uses: tuple[UseModel, ...] = Field((), description="Services that it talks to.")
-    env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field({}, description="Plain settings; nothing secret.")
+    uses: tuple[UseModel, ...] = Field((), description="Other services that this one calls.")
+    env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(
+        {}, description="Plain settings. Do not put secrets here."
+    )
     env_from: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
-        (), description="Names of Secrets in the preview's namespace."
+        (), description="The names of Secrets in the preview's namespace."
     )
-    address: OwnModel = Field(OwnModel(), description="Variables for its own address.")
-    resources: ResourcesModel = Field(ResourcesModel(), description="What each process asks for.")
+    address: OwnModel = Field(OwnModel(), description="The variables that receive its own address.")
+    resources: ResourcesModel = Field(ResourcesModel(), description="The resources of each process.")
     run_as_user: int | None = Field(
         None,
         ge=1,
         le=MAX_USER,
-        description="The number of the user it runs as, for an image whose USER is a name or root; on a cluster.",
+        description="The user ID to run as on a cluster, for an image whose USER is a name or root.",
     )
 
     @model_validator(mode="after")
@@ -159,7 +177,7 @@ class ServiceModel(Model):
         if len(migrating) > 1:
             raise ValueError(f"{' and '.join(migrating)} both migrate. Keep `migrates: true` on one of them.")
         if migrating and not self.migrate:
-            raise ValueError(f"{migrating[0]} migrates, but there is no command. Add `migrate: [...]`.")
+            raise ValueError(f"{migrating[0]} migrates, but the service has no migrate command. Add `migrate: [...]`.")
         if self.public and not self.port and not any(p.kind == "web" and p.port for p in self.processes.values()):
             raise ValueError("is public, but no web process has a port. Add `port:` to one, or set `public: false`.")
         return self
@@ -167,18 +185,19 @@ class ServiceModel(Model):
 
 def to_core(
     model: ServiceModel, name: str, repository: str, manifests: Mapping[str, tuple[str, ...]]
-) -> catalogue.Service:
-    """The service as a core value.
+) -> catalog.Service:
+    """Return the service as a core value.
 
-    `repository` is the catalogue's short name of its repository, `manifests` the objects of each manifest's file.
+    `repository` is the short name of its repository in the catalog. `manifests` holds the objects of each manifest
+    file.
     """
     given = {"web": ProcessModel(port=model.port)} if model.port else model.processes
     first_web = next((n for n, p in given.items() if p.kind == "web"), next(iter(given)))
     migrating = next((n for n, p in given.items() if p.migrates), first_web) if model.migrate else ""
-    return catalogue.Service(
+    return catalog.Service(
         name=name,
         repository=repository,
-        image=catalogue.Image(model.image.repository, model.image.tag, catalogue.ImageFrom(model.image.built_from)),
+        image=catalog.Image(model.image.repository, model.image.tag, catalog.ImageFrom(model.image.built_from)),
         processes=tuple(_process(n, p, migrates=n == migrating) for n, p in given.items()),
         public=model.public,
         paths=model.paths,
@@ -187,23 +206,21 @@ def to_core(
         needs=tuple(need_value(n) for n in model.needs if isinstance(n, NeedModel)),
         shared_needs=tuple(shared_value(n) for n in model.needs if isinstance(n, SharedNeedModel)),
         manifests=tuple(
-            catalogue.Manifest(n.name, manifests.get(n.manifest, ()))
-            for n in model.needs
-            if isinstance(n, ManifestModel)
+            catalog.Manifest(n.name, manifests.get(n.manifest, ())) for n in model.needs if isinstance(n, ManifestModel)
         ),
         uses=tuple(_use_value(u) for u in model.uses),
         env=tuple(sorted([*model.env.items(), *_plain(model)])),
         env_from=model.env_from,
         address=_pairs(model.address),
-        resources=catalogue.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
+        resources=catalog.Resources(model.resources.cpu, model.resources.memory, model.resources.memory_limit),
         run_as_user=model.run_as_user,
     )
 
 
-def _process(name: str, model: ProcessModel, *, migrates: bool) -> catalogue.Process:
-    return catalogue.Process(
+def _process(name: str, model: ProcessModel, *, migrates: bool) -> catalog.Process:
+    return catalog.Process(
         name=name,
-        kind=catalogue.ProcessKind(model.kind),
+        kind=catalog.ProcessKind(model.kind),
         command=model.command,
         port=model.port,
         schedule=model.schedule,
@@ -213,8 +230,8 @@ def _process(name: str, model: ProcessModel, *, migrates: bool) -> catalogue.Pro
     )
 
 
-def _use_value(model: UseModel) -> catalogue.Use:
-    return catalogue.Use(
+def _use_value(model: UseModel) -> catalog.Use:
+    return catalog.Use(
         service=model.service,
         variables=_pairs(model.variables),
         same_branch=model.prefer == "same-branch",
@@ -223,7 +240,7 @@ def _use_value(model: UseModel) -> catalogue.Use:
 
 
 def _pairs(model: AddressModel | OwnModel) -> tuple[tuple[str, str], ...]:
-    """The parts that have a variable, with it."""
+    """Return each part that has a variable, with the variable."""
     return tuple((part, variable) for part, variable in model if variable)
 
 

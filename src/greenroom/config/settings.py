@@ -1,4 +1,4 @@
-"""What Greenroom itself needs to run and `core/` must not know: addresses, credentials, folders, the engine."""
+"""Settings that Greenroom needs to run and `core/` must not know: addresses, credentials, folders, the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from greenroom.errors import FixConfiguration, Mistake
 NO_CHART = Mistake(
     "greenroom.yaml",
     "argocd.chart",
-    "the preview chart is not named.",
+    "the preview chart is not set.",
     "Write `argocd: { chart: oci://HOST/PATH/preview, chartVersion: 0.1.0 }`, or a git URL with the path after `//`.",
 )
 NO_VERSION = Mistake(
@@ -26,17 +26,17 @@ NO_VERSION = Mistake(
 )
 
 NO_HISTORY = (
-    "is no URL of a history.",
+    "is not a valid history URL.",
     "Write `postgresql+psycopg://HOST/DATABASE`, or `sqlite+aiosqlite:///FILE`.",
 )
 
 
 def is_history(url: str) -> bool:
-    """Whether a history can be at that URL: PostgreSQL by psycopg, or a file of SQLite, never one in memory."""
+    """Return whether a history can be at a URL: PostgreSQL with psycopg, or a SQLite file, never one in memory."""
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # a port or a bracket that cannot be
+    except ValueError:  # an invalid port or bracket
         return False
     if parts.scheme == "sqlite+aiosqlite":
         return not parts.netloc and bool(parts.path.strip("/"))
@@ -52,7 +52,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value; call it where it is sent, nowhere else."""
+        """Return the value. Call this only where the value is sent."""
         return self._value
 
     def __repr__(self) -> str:
@@ -64,14 +64,14 @@ MAX_SECRET = 65_536  # bytes; private keys have a few thousand
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret is: an environment variable or a file. `purpose` completes the sentence when it is missing."""
+    """The source of a secret: an environment variable or a file. `purpose` names the secret in error messages."""
 
     purpose: str
     env: str = ""
     file: str = ""
 
     def read(self) -> Secret:
-        """The secret, stripped. Raises `FixConfiguration` when it is missing or empty."""
+        """Return the secret, stripped. Raise `FixConfiguration` when it is missing or empty."""
         if self.file:
             try:
                 content = reading.stream(Path(self.file), MAX_SECRET)
@@ -81,7 +81,7 @@ class SecretSource:
             except OSError as error:
                 raise _missing(f"{self.file} cannot be read ({error.strerror})", self) from None
             except ValueError:
-                raise _missing(f"{self.file} holds no text", self) from None
+                raise _missing(f"{self.file} is not a text file", self) from None
         else:
             value = os.environ.get(self.env, "").strip()
         if not value:
@@ -90,13 +90,13 @@ class SecretSource:
 
 
 def _missing(what: str, source: SecretSource) -> FixConfiguration:
-    fix = f"Put it into the file {source.file}." if source.file else f"Set it: export {source.env}=..."
+    fix = f"Write it to the file {source.file}." if source.file else f"Set it: export {source.env}=..."
     return FixConfiguration(what, (Mistake("greenroom.yaml", "", f"{source.purpose}: {what}.", fix),))
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubSettings:
-    """`api_url` ends without a slash; `web_host` is the host that people open."""
+    """Settings for GitHub. `api_url` has no trailing slash."""
 
     api_url: str
     token: SecretSource
@@ -115,7 +115,7 @@ class RegistryCredentials:
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """`insecure` hosts are spoken to over plain HTTP; `realms` are further hosts that may issue tokens."""
+    """Settings for registries. `insecure` hosts use plain HTTP; `realms` are further hosts that may issue tokens."""
 
     insecure: tuple[str, ...] = ()
     realms: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class RegistrySettings:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Addresses as host:port; port 0 takes a free one."""
+    """Addresses as host:port. Port 0 picks a free port."""
 
     webhook: str = "127.0.0.1:8080"
     plugin: str = "127.0.0.1:8081"
@@ -135,7 +135,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class LocalEngineSettings:
-    """`checkouts` maps a repository's owner/name to a git repository on this machine."""
+    """Settings of the local engine. `checkouts` maps owner/name to a git repository on this machine."""
 
     checkouts: Mapping[str, Path]
     proxy_port: int = 8000
@@ -144,7 +144,7 @@ class LocalEngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class ArgoCDSettings:
-    """Where Argo CD is and what its Applications use. `probe` is `public`, `none`, or the base URL of the ingress."""
+    """The place of Argo CD and its Applications' settings. `probe` is `public`, `none`, or the ingress's base URL."""
 
     namespace: str
     project: str
@@ -160,7 +160,7 @@ class ArgoCDSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How this instance runs."""
+    """Settings of this instance."""
 
     engine: str
     state: Path
@@ -175,14 +175,14 @@ class Settings:
 
     @property
     def history(self) -> str:
-        """The history's URL. Raises `FixConfiguration` when it is a secret that is missing, or is no such URL."""
+        """Return the history's URL. Raise `FixConfiguration` when its secret is missing or is not such a URL."""
         if self.database_source is None:
             return self.database
         url = self.database_source.read().reveal()
-        if not is_history(url):  # said without the value, which may hold a password
+        if not is_history(url):  # the message omits the value, which may hold a password
             place = self.database_source.file or self.database_source.env
             what, fix = NO_HISTORY
             raise FixConfiguration(
-                what, (Mistake("greenroom.yaml", "databaseFrom", f"what {place} holds {what}", fix),)
+                what, (Mistake("greenroom.yaml", "databaseFrom", f"the value of {place} {what}", fix),)
             )
         return url

@@ -1,4 +1,4 @@
-"""Sentences about values: what each is not, and what to write. A value is repeated only where it cannot be secret."""
+"""Messages about wrong values, each with a fix. A message repeats a value only if the value cannot be a secret."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import difflib
 import re
 from typing import Any
 
-from greenroom.config import secrecy
-from greenroom.config.documents import flow
+from greenroom.config import redaction
 from greenroom.config.fields import REPOSITORY, in_words
 from greenroom.config.file import File, Sentence, Wrong, inside
+from greenroom.config.yaml_loader import flow
 
 MAPPINGS = {"dict_type", "model_type", "model_attributes_type"}
 LISTS = {"list_type", "tuple_type"}
 
 
 def no_value(wrong: Wrong) -> Sentence:
-    """What to say of a key with nothing behind it."""
+    """Return the message and the fix for a key without a value."""
     if wrong.location[-2:-1] == ("env",):
         return "has no value.", f'Write `{wrong.last}: ""`.'
     return "has no value.", "Write one, or remove the line."
 
 
 def about_value(file: File, wrong: Wrong) -> Sentence:
-    """What is wrong with a value by its kind: message and fix."""
+    """Return the message and the fix for a wrong value, by the kind of its error."""
     shown = _shown(file, wrong)
     match wrong.kind:
         case kind if kind in MAPPINGS:
@@ -37,7 +37,10 @@ def about_value(file: File, wrong: Wrong) -> Sentence:
         case "literal_error":
             near = difflib.get_close_matches(str(wrong.input), _choices(wrong), 1)
             expected = wrong.context["expected"]
-            return f"{shown}is none of {expected}.", f"Did you mean `{near[0]}`?" if near else f"Write {expected}."
+            return (
+                f"{shown}is not valid. Expected {expected}.",
+                f"Did you mean `{near[0]}`?" if near else f"Write {expected}.",
+            )
         case "greater_than_equal" | "less_than_equal":
             least = wrong.kind == "greater_than_equal"
             bound = wrong.context["ge" if least else "le"]
@@ -47,9 +50,9 @@ def about_value(file: File, wrong: Wrong) -> Sentence:
         case "string_too_long":
             return f"is longer than {wrong.context['max_length']} characters.", "Shorten it."
         case "too_long":
-            return f"holds more than {wrong.context['max_length']}.", "Remove what is too much."
+            return f"contains more than {wrong.context['max_length']} items.", "Remove the extra items."
         case "int_type" | "int_parsing" | "int_from_float":
-            return f"{shown}is no whole number.", "Write digits without quotes."
+            return f"{shown}is not a whole number.", "Write digits without quotes."
         case "bool_type" | "bool_parsing":
             return f"{shown}is neither true nor false.", "Write `true` or `false`."
         case _:
@@ -57,7 +60,7 @@ def about_value(file: File, wrong: Wrong) -> Sentence:
 
 
 def _shown(file: File, wrong: Wrong) -> str:
-    """The value before the verdict, as it was written; nothing where it may be secret, or is more than a text."""
+    """Return the value as it was written, to begin a message; empty if it may be a secret or is not a scalar."""
     if wrong.secret or isinstance(wrong.input, dict | list | tuple):
         return ""
     if isinstance(wrong.input, str):
@@ -69,23 +72,23 @@ def _shown(file: File, wrong: Wrong) -> str:
 def _no_mapping(file: File, wrong: Wrong, shown: str) -> Sentence:
     given, at = wrong.input, wrong.location
     if at[:1] == ("uses",) and isinstance(given, str) and not wrong.secret:
-        return f"{shown}names no variable.", f"Write `{flow(_use(given))}`."
+        return f"{shown}does not name a variable.", f"Write `{flow(_use(given))}`."
     if at[-1:] == ("env",) and isinstance(given, list):
-        return "is a list.", f"Write `env: {flow(_first_variable(given))}`."
+        return "must be a mapping, not a list.", f"Write `env: {flow(_first_variable(given))}`."
     if at[-2:-1] == ("credentials",):
-        return "is no mapping.", f"Write `{at[-1]}: {{ user: NAME, {secrecy.place('passwordFrom').strip('`')} }}`."
+        return "is not a mapping.", f"Write `{at[-1]}: {{ user: NAME, {redaction.place('passwordFrom').strip('`')} }}`."
     if isinstance(given, list):
-        return "is a list.", "Write `key: value` lines, indented."
-    return f"{shown}is no mapping.", "Write `key: value` lines, indented."
+        return "must be a mapping, not a list.", "Write `key: value` lines, indented."
+    return f"{shown}is not a mapping.", "Write `key: value` lines, indented."
 
 
 def _no_list(wrong: Wrong, shown: str) -> Sentence:
     if isinstance(wrong.input, dict):
         first = next(iter(wrong.input), "")
         if wrong.location == ("uses",) and first:
-            return "is a mapping.", f"Write `uses: [{flow(_use(str(first)))}]`."
-        return "is a mapping.", "Write it as `[one, two]`."
-    return f"{shown}is no list.", f"Write it as `[{flow(wrong.input)}]`." if shown else "Write it as `[one, two]`."
+            return "must be a list, not a mapping.", f"Write `uses: [{flow(_use(str(first)))}]`."
+        return "must be a list, not a mapping.", "Write it as `[one, two]`."
+    return f"{shown}is not a list.", f"Write it as `[{flow(wrong.input)}]`." if shown else "Write it as `[one, two]`."
 
 
 def _no_text(file: File, wrong: Wrong, shown: str) -> Sentence:
@@ -93,22 +96,25 @@ def _no_text(file: File, wrong: Wrong, shown: str) -> Sentence:
     if isinstance(given, dict):
         secret = _at(given, "secretRef").get("name") or _at(given, "valueFrom", "secretKeyRef").get("name")
         if isinstance(secret, str):
-            return "is a mapping.", f"Write the Secret's name: `envFrom: [{flow(secret)}]`."
-        return "is a mapping.", f'Write `{wrong.last}: "1"`.' if variable else "Write one text in its place."
+            return "must be a string, not a mapping.", f"Write the Secret's name: `envFrom: [{flow(secret)}]`."
+        return (
+            "must be a string, not a mapping.",
+            f'Write `{wrong.last}: "1"`.' if variable else "Write one string instead.",
+        )
     if isinstance(given, list):
-        plain = [g for g in given if isinstance(g, str) and not secrecy.looks_secret(g)]
+        plain = [g for g in given if isinstance(g, str) and not redaction.looks_secret(g)]
         one = flow(plain[0]) if plain and not variable and not wrong.secret else '"..."'
-        return "is a list.", f"Write `{wrong.last}: {one}`."
-    if wrong.secret or (variable and secrecy.names_secret(wrong.last)):
-        return "is no text.", "Put it in quotes."
-    return f"{shown}is no text.", f'Quote it: "{shown.strip()}".'
+        return "must be a string, not a list.", f"Write `{wrong.last}: {one}`."
+    if wrong.secret or (variable and redaction.names_secret(wrong.last)):
+        return "is not a string.", "Put it in quotes."
+    return f"{shown}is not a string.", f'Quote it: "{shown.strip()}".'
 
 
 def _no_match(file: File, wrong: Wrong, shown: str) -> Sentence:
     if wrong.key and wrong.location[:-1] == ("repositories",) and re.fullmatch(REPOSITORY, str(wrong.input)):
         short = inside(file.data["repositories"], wrong.last)
         if isinstance(short, str):
-            return f"{shown}is no short name.", f"Write it the other way round: `{flow(short)}: {wrong.last}`."
+            return f"{shown}is not a valid short name.", f"Swap the key and the value: `{flow(short)}: {wrong.last}`."
     what, fix = in_words(str(wrong.context["pattern"]), "" if wrong.secret else str(wrong.input))
     return f"{shown}is {what}.", fix
 
@@ -118,12 +124,12 @@ def _use(service: str) -> dict[str, str]:
 
 
 def _first_variable(given: list[Any]) -> dict[str, str]:
-    """The first plain variable of a list as Kubernetes or Compose has it; an invented one where all may be secret."""
+    """Return the first plain variable of a Kubernetes or Compose list, or an example if all may be secret."""
     for each in given:
         pair = (each.get("name"), each.get("value")) if isinstance(each, dict) else str(each).split("=", 1)
         if len(pair) == 2 and all(isinstance(p, str) for p in pair):
             name, value = str(pair[0]), str(pair[1])
-            if not secrecy.names_secret(name) and not secrecy.looks_secret(value):
+            if not redaction.names_secret(name) and not redaction.looks_secret(value):
                 return {name: value}
     return {"DEBUG": "1"}
 

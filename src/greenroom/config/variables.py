@@ -1,4 +1,4 @@
-"""The variables of one service, wherever its file gives them: no two of one name, none that is Greenroom's own."""
+"""Variables of one service, from all parts of its file. No two share a name, and none takes a name of Greenroom's."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from greenroom.config.service import ServiceModel
 from greenroom.errors import Mistake
 
 MARK = "GREENROOM_PREVIEW"
-OURS = {"PORT": "where to listen", "VERSION": "which commit it is of", MARK: "which preview it is"}
+OURS = {"PORT": "where to listen", "VERSION": "which commit it runs", MARK: "which preview it belongs to"}
 SYSTEM = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable of a service. `plain` are settings with a value in the file, others receive an address."""
+    """A variable of a service. A `plain` variable has its value in the file; any other receives an address."""
 
     path: str
     name: str
@@ -26,7 +26,7 @@ class Variable:
 
 
 def variables(model: ServiceModel) -> Iterator[Variable]:
-    """Every variable that the file gives, with the path of the key that gives it."""
+    """Yield every variable that the file sets, with the path of its key."""
     for index, use in enumerate(model.uses):
         yield from (Variable(f"uses.{index}.as.{part}", name) for part, name in use.variables if name)
     yield from (Variable(f"address.{part}", name) for part, name in model.address if name)
@@ -39,9 +39,9 @@ def variables(model: ServiceModel) -> Iterator[Variable]:
 
 
 def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
-    """Every mistake in the names of a service's variables.
+    """Yield every mistake in the names of a service's variables.
 
-    `env` may say `PORT`, `VERSION` or `PATH` in a way of its own; which preview a process is part of, it may not.
+    `env` may override `PORT`, `VERSION` or `PATH`, but not the variable that says which preview a process is part of.
     """
     found = [*variables(model)]
     for name, count in Counter(v.name for v in found).items():
@@ -50,7 +50,9 @@ def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
             yield Mistake(file, name, f"the variable {name} is set {count} times.", fix)
     for each in found:
         if each.name in OURS and (each.name == MARK or not each.plain):
-            fix = "Remove it." if each.plain else "Take another name."
+            fix = "Remove it." if each.plain else "Choose another name."
             yield Mistake(file, each.path, f"`{each.name}` tells each process {OURS[each.name]}.", fix)
         elif each.name in SYSTEM and not each.plain:
-            yield Mistake(file, each.path, f"`{each.name}` has a meaning for every program.", "Take another name.")
+            yield Mistake(
+                file, each.path, f"`{each.name}` has a fixed meaning for every program.", "Choose another name."
+            )

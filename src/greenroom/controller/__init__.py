@@ -1,1 +1,1 @@
-"""The loop: gather facts, let `core` decide, perform the actions, tell people. It decides nothing itself."""
+"""The loop: gather facts, let `core` decide, perform the actions, and report. It makes no decisions."""

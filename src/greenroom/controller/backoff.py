@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from greenroom.controller.executor import ActionResult
 from greenroom.controller.loop import back_off
-from greenroom.controller.perform import Done
-from greenroom.core.actions import Action, Conclude, Remove, TakeLabelOff, Tell
-from greenroom.core.model import Identity
+from greenroom.core.model.actions import Action, Remove, RemoveLabel, UpdateComment, VerifyRemoval
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 from greenroom.github.transport import Limited
 
@@ -22,7 +22,7 @@ Key = tuple[Identity, type[Action]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An effect that failed `count` times in a row since `since`, and is due again at `until`."""
+    """An effect that failed `count` times in a spec since `since`, and is due again at `until`."""
 
     error: GreenroomError
     count: int
@@ -36,7 +36,7 @@ class Backoff:
     """The failures of one running instance. Times are GitHub's."""
 
     _failures: dict[Key, Failure] = field(default_factory=dict)
-    _written: dict[int, datetime] = field(default_factory=dict)  # the last write that GitHub took, by repository id
+    _written: dict[int, datetime] = field(default_factory=dict)  # the last write that GitHub accepted, by repository id
 
     def wait(self, action: Action, now: datetime) -> float:
         """Return the seconds until this action may be tried again; 0 when it may be tried now.
@@ -51,20 +51,20 @@ class Backoff:
     def next(self, repository_id: int, now: datetime) -> float | None:
         """Return the seconds until the first failed effect of a repository is due, None when there is none.
 
-        One that is due already and was not tried waits for something else, such as the budget of comments, which says
-        itself for how long.
+        An effect that is due already and was not tried waits for something else, such as the budget of comments, which
+        has its own wait.
         """
         mine = (f.until for (i, _), f in self._failures.items() if i.repository_id == repository_id)
         return min(((until - now).total_seconds() for until in mine if until > now), default=None)
 
     def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
-        """Return why effects of this kind failed at least `tries` times in a row; empty when they did not."""
+        """Return why effects of this kind failed at least `tries` times in a spec; empty when they did not."""
         found = self._failures.get((identity, kind))
         return str(found.error) if found and found.count >= tries else ""
 
     def left(self, identity: Identity) -> tuple[str, ...]:
-        """Return what was left of a removed preview when it was last looked for."""
-        found = self._failures.get((identity, Conclude))
+        """Return the leftovers of a removed preview at the last check."""
+        found = self._failures.get((identity, VerifyRemoval))
         return found.left if found else ()
 
     def forget(self, repository_id: int, wanted: Sequence[Action]) -> None:
@@ -72,12 +72,12 @@ class Backoff:
         kept = {_key(a) for a in wanted}
         self._failures = {k: f for k, f in self._failures.items() if k[0].repository_id != repository_id or k in kept}
 
-    def record(self, done: Sequence[Done], now: datetime) -> list[GreenroomError]:
+    def record(self, done: Sequence[ActionResult], now: datetime) -> list[GreenroomError]:
         """Record the failures, and return the errors that concern all previews."""
         for each in done:
             if _failed(each) is None:
                 self._failures.pop(_key(each.action), None)
-                if isinstance(each.action, Tell | TakeLabelOff):
+                if isinstance(each.action, UpdateComment | RemoveLabel):
                     self._written[each.action.identity.repository_id] = now
         everybody = []
         away = _away(done)
@@ -109,14 +109,14 @@ def _key(action: Action) -> Key:
     return action.identity, type(action)
 
 
-def _failed(done: Done) -> GreenroomError | None:
+def _failed(done: ActionResult) -> GreenroomError | None:
     """Return the error of an action; a removed preview of which something is left counts as failed."""
     if done.error is None and done.receipt and done.receipt.left:
-        return Doubt(f"Something is left of it: {', '.join(done.receipt.left)}.")
+        return Doubt(f"Some of its resources still exist: {', '.join(done.receipt.left)}.")
     return done.error
 
 
-def _away(done: Sequence[Done]) -> bool:
+def _away(done: Sequence[ActionResult]) -> bool:
     """Return whether the other side seems to be down: it failed for several previews and succeeded for none."""
     silent = {d.action.identity for d in done if isinstance(d.error, RetryLater) and d.error.after is None}
     return len(silent) > 1 and all(d.action.identity in silent for d in done)

@@ -1,6 +1,6 @@
-"""What a pass leaves in the history: an event for each action and each change of a status, under keys of their own.
+"""History entries of a pass: an event for each action and each change of a status, under unique keys.
 
-Effects come first, then history; an event that is recorded twice is kept once.
+Effects come first, then history. An event that is recorded twice is stored once.
 """
 
 from __future__ import annotations
@@ -9,9 +9,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
-from greenroom.core.model import Receipt, RowSet
-from greenroom.core.status import Stage, Status
+from greenroom.core.model.actions import (
+    Action,
+    Change,
+    DeleteComment,
+    Remove,
+    RemoveLabel,
+    Start,
+    UpdateComment,
+    VerifyRemoval,
+    Withdraw,
+)
+from greenroom.core.model.facts import PreviewSet, Receipt
+from greenroom.core.model.status import Stage, Status
 from greenroom.store.rows import Deployment, Event
 
 KINDS: dict[type[Action], str] = {
@@ -19,29 +29,30 @@ KINDS: dict[type[Action], str] = {
     Change: "changed",
     Withdraw: "withdrawn",
     Remove: "removed",
-    TakeLabelOff: "label-off",
-    Tell: "told",
-    Conclude: "concluded",
+    RemoveLabel: "label-off",
+    UpdateComment: "told",
+    VerifyRemoval: "concluded",
+    DeleteComment: "comment-deleted",
 }
 STAGES = frozenset(stage.name.lower() for stage in Stage)
 
 
-def of_action(action: Action, rows: RowSet, now: datetime) -> Event | None:
-    """The event of an action that was performed; comments are no events of their own, nor is what nobody notices."""
-    if isinstance(action, Tell) or action.reason.code == "refreshed":
+def of_action(action: Action, preview_set: PreviewSet, now: datetime) -> Event | None:
+    """Return the event of a performed action. Return None for comments and for changes that have no visible effect."""
+    if isinstance(action, UpdateComment | DeleteComment) or action.reason.code == "refreshed":
         return None
     kind = KINDS[type(action)]
     data = {"code": action.reason.code}
     if isinstance(action, Start | Change):
-        data |= {"sha": action.row.head_sha, "digests": ",".join(v.digest for v in action.row.versions)}
+        data |= {"sha": action.spec.build.head_sha, "digests": ",".join(v.digest for v in action.spec.build.versions)}
     if isinstance(action, Withdraw):
         data |= {"cause": action.cause.value, "by": action.by}
-    key = f"{rows.repository}:{action.identity}:{kind}:{rows.generation}:{action.reason.code}"
+    key = f"{preview_set.repository}:{action.identity}:{kind}:{preview_set.generation}:{action.reason.code}"
     return Event(
         key=key,
         at=now,
         repository_id=action.identity.repository_id,
-        repository=rows.repository,
+        repository=preview_set.repository,
         number=action.identity.number,
         kind=kind,
         text=str(action.reason),
@@ -50,21 +61,21 @@ def of_action(action: Action, rows: RowSet, now: datetime) -> Event | None:
 
 
 def dated(status: Status, before: Status | None, known: Iterable[Event], now: datetime) -> Status:
-    """A status with the time at which it came to its stage for its reason; None when that cannot be known.
+    """Return a status with the time when it entered its stage for its reason; None when that is unknown.
 
-    `before` is what was seen last; where nothing was, since a start, `known` is the preview's history, newest first.
+    `before` is the last known status. If there is none since a start, `known` is the preview's history, newest first.
     """
     if before is not None:
         same = (before.stage, before.reason.code) == (status.stage, status.reason.code)
         return replace(status, since=before.since if same else now)
     last = next((e for e in known if e.kind in STAGES), None)
     if last is None:
-        return replace(status, since=None if status.created else now)  # it may be older than our memory
+        return replace(status, since=None if status.created else now)  # it may be older than the history
     return replace(status, since=last.at if _of(last, status) else now)
 
 
 def of_status(status: Status, before: Status | None, known: Iterable[Event], now: datetime) -> Event | None:
-    """The event of a status that is not what it was, or None. `before` and `known` are as in `dated`."""
+    """Return the event of a status that has changed, or None. `before` and `known` are as in `dated`."""
     if status.stage is Stage.NONE or (before and _same(status, before)):
         return None
     last = next((e for e in known if e.kind in STAGES), None)
@@ -78,7 +89,7 @@ def of_status(status: Status, before: Status | None, known: Iterable[Event], now
         repository=status.repository,
         number=status.number,
         kind=status.stage.name.lower(),
-        text=str(status.reason),
+        text=f"{status.cause.rstrip('.')}. {status.reason}" if status.cause else str(status.reason),
         data={"code": status.reason.code, "sha": sha},
     )
 
@@ -92,8 +103,14 @@ def _of(event: Event, status: Status) -> bool:
 
 
 def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime) -> Event:
-    """The event of a receipt: what was checked, what is left, what cannot be seen from here."""
-    text = "Nothing is left." if receipt.clean else f"Left: {', '.join(receipt.left)}."
+    """Return the event of a receipt: the objects that were checked, those that are left, and those that cannot be
+    checked from here.
+    """
+    text = (
+        "All of its resources are deleted."
+        if receipt.clean
+        else f"These resources still exist: {', '.join(receipt.left)}."
+    )
     if receipt.comment_error:
         text += f" The comment could not be updated: {receipt.comment_error}"
     return Event(
@@ -116,7 +133,9 @@ def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime
 
 
 def deployments(statuses: Iterable[Status], now: datetime) -> list[Deployment]:
-    """Each version that answers now in each preview, as a deployment: recorded once, when it is first seen."""
+    """Return each version that answers now in each preview, as a deployment. It is recorded once, when it is first
+    seen.
+    """
     return [
         Deployment(
             key=f"{s.identity}:{r.service}:{r.sha}:{r.digest}:{r.since}",

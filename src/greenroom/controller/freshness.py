@@ -13,19 +13,22 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from greenroom.core import labels, watermarks
-from greenroom.core.gates import last_event
-from greenroom.core.model import Identity, PullRequest, Watermark
+from greenroom.core.model.facts import PullRequest, Watermark
+from greenroom.core.model.spec import Identity
+from greenroom.core.planning import backoff, watermarks
+from greenroom.core.policy import labels
+from greenroom.core.policy.gates import last_event
 
 HINT_KEPT = 3600.0
 MARK_KEPT = 3600.0
 OWN_KEPT = 60.0
+DELETIONS = 5
 WAITS = (2.0, 10.0, 60.0)
 
 
 @dataclass(slots=True)
 class Freshness:
-    """Lower bounds of one running instance. After a restart, `keep` restores the watermarks from the row sets."""
+    """Lower bounds of one running instance. After a restart, `keep` restores the watermarks from the preview sets."""
 
     monotonic: Callable[[], float] = time.monotonic
     _hints: dict[Identity, tuple[datetime, float]] = field(default_factory=dict)
@@ -33,11 +36,12 @@ class Freshness:
     _comments: dict[Identity, tuple[str, float]] = field(default_factory=dict)
     _ids: dict[Identity, int] = field(default_factory=dict)
     _labels: dict[Identity, tuple[str, datetime, float]] = field(default_factory=dict)
+    _deleted: dict[int, tuple[int, float]] = field(default_factory=dict)
     _tries: dict[int, int] = field(default_factory=dict)
     _unseen: dict[Identity, int] = field(default_factory=dict)
 
     def hinted(self, identity: Identity, updated_at: datetime) -> None:
-        """A webhook spoke of this pull request as it was at that time."""
+        """Remember that a webhook showed this pull request in its state at that time."""
         old = self._hints.get(identity)
         if old is None or updated_at > old[0]:
             self._hints[identity] = (updated_at, self.monotonic())
@@ -48,19 +52,29 @@ class Freshness:
         self._ids[identity] = comment_id
 
     def comment_id(self, identity: Identity) -> int | None:
-        """Return the id of our comment on this pull request; None until we wrote it or read it from the row set."""
+        """Return the id of our comment on this pull request; None until we wrote it or read it from the preview set."""
         return self._ids.get(identity)
 
     def keep_comments(self, repository_id: int, ids: Mapping[int, int]) -> None:
-        """Add the ids of our comments from the row set. Ids of comments written since the start take precedence."""
+        """Add the ids of our comments from the preview set. Ids of comments written since the start take precedence."""
         self._ids = {Identity(repository_id, n): comment_id for n, comment_id in ids.items()} | self._ids
 
+    def deletes_comment(self, comment_id: int) -> None:
+        """Remember that we delete a comment now. GitHub may still show it for a while, or never delete it."""
+        tries, _ = self._deleted.get(comment_id, (0, 0.0))
+        self._deleted[comment_id] = (tries + 1, self.monotonic())
+
+    def may_delete(self, comment_id: int) -> bool:
+        """Return whether to ask GitHub to delete a comment: at most `DELETIONS` times, a minute apart."""
+        tries, last = self._deleted.get(comment_id, (0, 0.0))
+        return tries == 0 or (tries < DELETIONS and self.monotonic() - last >= OWN_KEPT)
+
     def took_label_off(self, identity: Identity, label: str, at: datetime) -> None:
-        """We took a label off, at that time of GitHub's clock."""
+        """Remember that we took a label off, at that time of GitHub's clock."""
         self._labels[identity] = (label, at, self.monotonic())
 
     def stale(self, pull_request: PullRequest) -> bool:
-        """Whether this read is older than what we know to have happened."""
+        """Return whether this read is older than events that we know of."""
         self._forget()
         if self.overtaken(pull_request):
             return True
@@ -73,9 +87,9 @@ class Freshness:
         return any(pull_request.updated_at < bound for bound in bounds)
 
     def unseen(self, repository_id: int, seen: Collection[int]) -> bool:
-        """Whether a webhook spoke of a pull request that this pass did not read: the list may lag behind.
+        """Return whether a webhook named a pull request that this pass did not read, because the list may lag behind.
 
-        Each is asked for three times; after that the pull request does not concern us (closed, never labeled). Its hint
+        Each is reported three times. After that, the pull request does not concern us (closed, never labeled). Its hint
         still stays a bound for an hour.
         """
         found = [
@@ -96,7 +110,7 @@ class Freshness:
             highest = watermarks.raised(old[0] if old else None, mark)
             self._marks[identity] = (highest, now)
             hint = self._hints.get(identity)
-            if hint and hint[0] <= highest.updated_at:  # what was read is the stronger bound
+            if hint and hint[0] <= highest.updated_at:  # the read is the stronger bound
                 del self._hints[identity]
                 self._unseen.pop(identity, None)
 
@@ -111,13 +125,15 @@ class Freshness:
                 self._hints[identity] = (now, since)
 
     def wait(self, repository_id: int, *, stale: bool) -> float | None:
-        """Seconds until the next try of a repository with stale reads: 2, 10, then 60; None when all is fresh."""
+        """Return the seconds until the next try of a repository with stale reads: 2, 10, then 60; None when all is
+        fresh.
+        """
         if not stale:
             self._tries.pop(repository_id, None)
             return None
         tries = self._tries.get(repository_id, 0)
         self._tries[repository_id] = tries + 1
-        return WAITS[min(tries, len(WAITS) - 1)]
+        return backoff.pause(WAITS, tries)
 
     def _comment_lags(self, pull_request: PullRequest) -> bool:
         written = self._comments.get(pull_request.identity)

@@ -1,9 +1,9 @@
-"""One keyed loop per repository: hints coalesce, errors back off by what they mean, a resync comes round by itself.
+"""One keyed loop per repository. Hints coalesce, errors back off by their type, and a resync runs periodically.
 
 Each pass reads the whole list of a repository, so a burst of webhooks must not become a burst of passes. Passes
 triggered by webhooks keep a distance, which grows as GitHub's rate limit runs low. The first one after a quiet period
-runs at once, and so do a few passes in a row that Greenroom itself triggers.
-Nothing that a pass raises ends the loop. Stopping waits for the pass that runs: no action is cut in half.
+runs at once, and so do a few passes in a spec that Greenroom itself triggers. Exceptions in a pass never end the loop.
+Stopping waits for the running pass, so no action is interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 
 from greenroom.background import supervised
+from greenroom.core.planning import backoff
 from greenroom.errors import FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
@@ -26,16 +27,17 @@ Pass = Callable[[str], Awaitable[float | None]]
 Trouble = Callable[[str, str], None]
 DISTANCE = 1.0
 LONGEST_DISTANCE = 60.0
+BACKOFF_SECONDS = backoff.growing(2.0, 300.0)
 STEPS = 8.0
 """Number of passes that may run back to back after local changes. A removal takes four."""
 
 
 @dataclass(slots=True)
 class _Key:
-    """One repository's place in the loop. `due` is monotonic; a wake pulls it nearer, never away.
+    """One repository's state in the loop. `due` is monotonic; a wake can only move it earlier.
 
-    `not_before` is what GitHub asked for; no wake overrides it. `begun` is when the last pass began, `steps` how many
-    passes may follow it sooner than the distance.
+    `not_before` is the time that GitHub requested; no wake overrides it. `begun` is the start of the last pass. `steps`
+    is the number of passes that may follow it sooner than the distance.
     """
 
     due: float
@@ -47,15 +49,15 @@ class _Key:
 
 
 def back_off(error: Exception, failures: int) -> float:
-    """Seconds until the next try, by what the error asks for: doubling from 2 s, up to 5 minutes.
+    """Return the seconds until the next try, by the type of error: doubling from 2 s, up to 5 minutes.
 
-    What a person must mend is tried once a minute; GitHub's own wish (`Retry-After`) is kept.
+    Errors that a person must fix are retried once a minute. GitHub's own delay (`Retry-After`) takes precedence.
     """
     if isinstance(error, RetryLater) and error.after is not None:
         return error.after
     if isinstance(error, FixCredentials | FixConfiguration):
         return 60.0
-    return float(min(300.0, 2.0 * 2 ** min(failures, 8)))
+    return backoff.pause(BACKOFF_SECONDS, failures)
 
 
 def spaced(remaining: int, limit: int) -> float:
@@ -67,7 +69,7 @@ def spaced(remaining: int, limit: int) -> float:
 
 
 class Loop:
-    """Runs `one_pass(key)` for each key when it is due. `trouble(key, sentence)` is told of each failed pass.
+    """Runs `one_pass(key)` for each key when it is due. Calls `trouble(key, sentence)` after each failed pass.
 
     `resync` is in seconds and may be changed at any time. `distance` returns the seconds between two passes of a key.
     """
@@ -84,7 +86,7 @@ class Loop:
         self._stopping = False
 
     def keep(self, keys: set[str]) -> None:
-        """Loop over exactly these keys from now on; new ones start at once, after the last pass of the same name."""
+        """Loop over exactly these keys from now on. Start new ones at once, after the last pass of the same name."""
         for gone in self._keys.keys() - keys:
             self._keys[gone].woken.set()
             del self._keys[gone]
@@ -94,12 +96,12 @@ class Loop:
             self._tasks[new] = asyncio.create_task(supervised(f"passes over {new}", running), name=f"loop {new}")
 
     def hint(self, key: str) -> None:
-        """Schedule a pass because of a webhook, at a distance from the last pass. Unknown keys are ignored."""
+        """Schedule a pass because of a webhook, at a distance from the last pass. Ignore unknown keys."""
         if found := self._keys.get(key):
             self._pull(found, max(time.monotonic(), found.begun + self._distance()))
 
     def wake(self, key: str) -> None:
-        """Schedule a pass now because of a local change, or at a distance when there were many. Otherwise as `hint`."""
+        """Schedule a pass now because of a local change, or at a distance after many of them. Ignore unknown keys."""
         if found := self._keys.get(key):
             self._pull(found, max(time.monotonic(), found.begun + self._distance() if found.steps < 1 else 0.0))
 
@@ -108,18 +110,18 @@ class Loop:
         key.woken.set()
 
     def wake_all(self) -> None:
-        """Look at everything again now."""
+        """Schedule a pass for every key now."""
         for key in self._keys:
             self.wake(key)
 
     @property
     def waiting(self) -> int:
-        """How many keys are due now."""
+        """Return how many keys are due now."""
         now = time.monotonic()
         return sum(k.due <= now for k in self._keys.values())
 
     async def stop(self) -> None:
-        """Let each running pass end, start none, and return when all have."""
+        """Wait for each running pass to end, and start no others."""
         self._stopping = True
         for key in self._keys.values():
             key.woken.set()
@@ -137,9 +139,9 @@ class Loop:
             key.due = self._next_resync()
             self._begin(key)
             again = await self._once(name, key)
-            if key.steps < 1:  # a repository that acts in every pass must keep the distance, too
+            if key.steps < 1:  # a repository that acts in every pass must also keep the distance
                 again = max(again, self._distance())
-            key.due = min(key.due, time.monotonic() + again)  # read after the pass: a wake meanwhile pulled it nearer
+            key.due = min(key.due, time.monotonic() + again)  # read after the pass: a wake may have moved it
 
     def _begin(self, key: _Key) -> None:
         """Note that a pass begins. It uses up one step; each elapsed distance restores one."""
@@ -148,7 +150,7 @@ class Loop:
         key.steps, key.begun = min(STEPS, key.steps + back) - 1, now
 
     async def _once(self, name: str, key: _Key) -> float:
-        """One pass; returns the seconds until the next one."""
+        """Run one pass. Return the seconds until the next one."""
         try:
             again = await self._pass(name)
         except GreenroomError as error:
@@ -159,14 +161,16 @@ class Loop:
             return back_off(error, key.failures - 1)
         except Exception as error:
             key.failures += 1
-            log.exception("a pass failed in a way that Greenroom does not know", repository=name)
-            self._trouble(name, f"A pass failed in a way that Greenroom does not know ({type(error).__name__}).")
+            log.exception("a pass failed with an unexpected error", repository=name)
+            self._trouble(
+                name, f"A pass failed with an unexpected error ({type(error).__name__}). See Greenroom's log."
+            )
             return back_off(error, key.failures)
         key.failures = 0
         return self.resync if again is None else again
 
     def _next_resync(self) -> float:
-        """The next multiple of the resync period, so that repositories resync together and share queries."""
+        """Return the next multiple of the resync period, so that repositories resync together and share queries."""
         now = time.monotonic()
         return now + self.resync - now % self.resync
 

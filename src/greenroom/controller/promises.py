@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from greenroom.controller.events import STAGES
-from greenroom.core.actions import Tell
-from greenroom.core.decision import Decision
-from greenroom.core.model import Facts, Identity
-from greenroom.core.status import Stage
+from greenroom.core.model.actions import UpdateComment
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Stage
+from greenroom.core.planning.decision import Decision
 from greenroom.store.rows import Event
 
 WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
@@ -22,7 +23,9 @@ _PROMISING = frozenset(stage.name.lower() for stage in WAITS)
 TRIES = 10
 """Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
 UNREAD_TRIES = 100
-"""The same for one that could not be read. Passes are then a minute apart, and outages end within an hour or two."""
+"""The same limit for a pull request that could not be read. Passes are then a minute apart, and outages end within an
+hour or two.
+"""
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ class Promises:
     def seen(self, facts: Facts, decision: Decision) -> None:
         """Add the pull requests that wait now. Drop the others once their comments read back as updated."""
         repository_id = facts.listing.repository_id
-        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        told = {a.identity for a in decision.actions if isinstance(a, UpdateComment)}
         for identity in [i for i in self._tries if i.repository_id == repository_id]:
             status = decision.statuses.get(identity)
             if status is None:

@@ -1,13 +1,13 @@
-"""One pass over one repository: gather, decide, perform, tell. The order of effects is the order of safety.
+"""One pass over one repository: gather, decide, perform, report. The order of effects keeps previews safe.
 
-Rows of all repositories are served under one lock, decided from what the engine holds at that moment, so that two
-passes cannot both take the last place under a limit, nor both spend the last removal of the hour.
+The specs of all repositories are served under one lock, and decided from what the engine holds at that moment. Two
+passes therefore cannot both take the last place under a limit, nor both spend the last removal of the hour.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -16,23 +16,33 @@ import structlog
 
 from greenroom.controller import events
 from greenroom.controller.backoff import Backoff
-from greenroom.controller.board import Board, RepositoryHealth
+from greenroom.controller.comment_rate_limit import Pace
 from greenroom.controller.engine import Engine
+from greenroom.controller.executor import ActionResult, Target, effect, removed_status, serve_set
 from greenroom.controller.gather import Lists, Sources, gather
-from greenroom.controller.pace import Pace
-from greenroom.controller.perform import Done, Target, effect, removed_status, serve_rows
 from greenroom.controller.promises import Promises
-from greenroom.core import labels, questions, rowsets, watermarks
-from greenroom.core.actions import Action, Change, Conclude, Remove, Start, TakeLabelOff, Tell, Withdraw
-from greenroom.core.catalogue import Platform, Repository
-from greenroom.core.decision import Decision, decide, postponed, row_set
-from greenroom.core.desired import held, left, left_rows, overtaken
-from greenroom.core.links import neighbours, seen_from_outside
-from greenroom.core.lives import try_again_in
-from greenroom.core.model import Confirmation, Facts, Identity, Listing, Observed, RowSet, State
-from greenroom.core.rows import Choice
-from greenroom.core.status import Stage, Status
-from greenroom.core.undelivered import undelivered, unremoved
+from greenroom.controller.status_store import Board
+from greenroom.core.comment.undelivered import undelivered, unremoved
+from greenroom.core.linking.links import neighbours
+from greenroom.core.model.actions import (
+    Action,
+    Change,
+    Remove,
+    RemoveLabel,
+    Start,
+    UpdateComment,
+    VerifyRemoval,
+    Withdraw,
+)
+from greenroom.core.model.catalog import Platform, Repository
+from greenroom.core.model.facts import Confirmation, EngineState, Facts, Listing, PreviewSet, State
+from greenroom.core.model.spec import Identity, LinkOverride, seen_by_others
+from greenroom.core.model.status import Stage, Status
+from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
+from greenroom.core.planning.data_generation import try_again_in
+from greenroom.core.planning.decision import Decision, decide, postponed, set_of_repository
+from greenroom.core.planning.desired import held, left, left_set, overtaken
+from greenroom.core.policy import labels
 from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
@@ -40,26 +50,30 @@ log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
 HISTORY = 500
+REJECTED = 3
 PATIENCE = 5
+MOVING = 2.0  # poll: the rollout of a user in another repository does not wake this one
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Record(Protocol):
-    """Where history goes. Losing it costs reports, never a preview."""
+    """Destination of the history. Losing it costs reports, never a preview."""
 
     async def record(self, *events: Event) -> int:
-        """Append events; those already known are kept once."""
+        """Append events. Store known ones only once."""
 
     async def record_deployments(self, *deployments: Deployment) -> int:
-        """Append deployments; those already known are kept once."""
+        """Append deployments. Store known ones only once."""
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
-        """The latest events of one preview, newest first: since when it is as it is, after a start."""
+        """Return the latest events of one preview, newest first. After a start, they show since when its status has
+        lasted.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a pass works with."""
+    """The components that a pass uses."""
 
     engine: Engine
     sources: Sources
@@ -70,7 +84,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen before a pass: the statuses of the last one, and the history of previews that had none."""
+    """The state before a pass: the statuses of the last one, and the history of previews that had none."""
 
     before: Mapping[Identity, Status]
     known: Mapping[Identity, tuple[Event, ...]]
@@ -78,9 +92,9 @@ class Seen:
 
 @dataclass(slots=True)
 class Reconciler:
-    """Passes over repositories. `platform` may be replaced between passes: the configuration changed.
+    """Passes over repositories. `reconfigure` replaces the platform between passes.
 
-    `related` is told the name of another repository whose previews may link elsewhere now.
+    `related` is called with the name of another repository whose previews may link elsewhere now.
     """
 
     parts: Parts
@@ -88,21 +102,23 @@ class Reconciler:
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
     backoff: Backoff = field(default_factory=Backoff)
-    _asked: dict[Identity, dict[str, Choice]] = field(default_factory=dict)
-    _ids: dict[str, int] = field(default_factory=dict)  # GitHub's, by the name there: it stays when that changes
+    _asked: dict[Identity, dict[str, LinkOverride]] = field(default_factory=dict)
+    _ids: dict[str, int] = field(default_factory=dict)  # GitHub's id by `owner/name`; the id survives renames
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
     _promises: Promises = field(default_factory=Promises)
     _begun: bool = False
+    _unrecorded: list[tuple[Event, int]] = field(default_factory=list)  # with how often each was rejected
+    _by_hand: dict[int, dict[Identity, object]] = field(default_factory=dict)
 
     async def reconcile(self, repository: Repository) -> float | None:
-        """One pass. Returns seconds until the next one is wanted, or None when only the resync is.
+        """Run one pass. Return the seconds until the next one should run, or None when only the resync is due.
 
-        Raises `GreenroomError`; nothing was removed then that the facts did not confirm.
+        Raise `GreenroomError` on failure. Even then, only removals that the facts confirmed have happened.
         """
         await self._begin()
         facts = await self.facts(repository)
-        facts, decision, rows = await self._serve(facts, repository)
+        facts, decision, preview_set = await self._serve(facts, repository)
         self._promises.seen(facts, decision)
         now = self.now()
         self.backoff.forget(facts.listing.repository_id, decision.actions)
@@ -111,29 +127,31 @@ class Reconciler:
         before = dict(self.parts.board.statuses)
         known = await self._known(decision, before)
         dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
-        target = Target(repository.slug, self.platform, facts, rows, now, dated, repository.name)
-        self._show(repository, dated, target)  # who reads the comment finds the same everywhere else
+        target = Target(repository.slug, self.platform, facts, preview_set, now, dated, repository.name)
+        self._show(repository, dated, target)  # before the comment is written, so that both agree
         done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
         everybody = self.backoff.record(done, now)
         closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
         if concluded := [d.action.identity for d in closed]:
-            await self.amend(facts.listing.repository_id, lambda rows: rowsets.all_told(rows, concluded))
-            if rows.repository != repository.name:  # the repository that has its name now may wait for this
-                self.related(rows.repository)
+            await self.amend(
+                facts.listing.repository_id, lambda preview_set: preview_sets.all_told(preview_set, concluded)
+            )
+            if preview_set.repository != repository.name:  # a newer repository with its name may wait for this
+                self.related(preview_set.repository)
         await self._note(repository, decision, target, done, Seen(before, known))
         again = self._next(repository, facts, decision, done, everybody)
         return min((wait for wait in (again, later) if wait is not None), default=None)
 
     async def facts(self, repository: Repository) -> Facts:
-        """Everything that one pass reads. Of a repository that left the catalogue, GitHub is asked nothing."""
+        """Read the facts of one pass. For a repository that left the catalog, read nothing from GitHub."""
         if self.platform.repository(repository.name) is None:
             observed = await self.parts.engine.observe()
-            known = left_rows(observed, repository.name)
+            known = left_set(observed, repository.name)
             if known is None:
-                raise Doubt(f"The engine holds nothing of {repository.name}.")
+                raise Doubt(f"The engine has no data about {repository.name}.")
             observed = _sure(observed, known.repository_id)
             return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        followed = questions.Followed.of(await self.parts.engine.observe(), self.platform)
+        followed = required_reads.Followed.of(await self.parts.engine.observe(), self.platform)
         listing = await self.parts.lists.read(repository.slug, followed)
         self._ids[repository.slug.lower()] = listing.repository_id
         observed = _sure(await self.parts.engine.observe(), listing.repository_id)
@@ -141,8 +159,12 @@ class Reconciler:
         facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
         return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
 
+    def reconfigure(self, platform: Platform) -> None:
+        """Use this platform from the next pass on."""
+        self.platform = platform
+
     async def _begin(self) -> None:
-        """After a start, load the promises from the history. Without it, only pull requests that wait now are known."""
+        """Load the promises from the history after a start. Without it, only pull requests that wait now are known."""
         if self._begun:
             return
         self._begun = True
@@ -154,19 +176,19 @@ class Reconciler:
                 why=str(error),
             )
 
-    def ask(self, identity: Identity, choice: Choice) -> None:
-        """Take a choice that did not come by a comment; it counts once our comment holds it, as all do."""
+    def ask(self, identity: Identity, choice: LinkOverride) -> None:
+        """Take a choice that was not made by a comment. Like all choices, it counts once our comment holds it."""
         self._asked.setdefault(identity, {})[choice.service] = choice
 
     def asks(self, identity: Identity) -> bool:
-        """Whether something that was asked for is not yet in our comment."""
+        """Return whether a requested choice is not yet in our comment."""
         return bool(self._asked.get(identity))
 
-    def _still_asked(self, facts: Facts) -> dict[int, tuple[Choice, ...]]:
-        """What was asked for of this repository and is not in a block that was read back.
+    def _still_asked(self, facts: Facts) -> dict[int, tuple[LinkOverride, ...]]:
+        """Return the requested choices of this repository that are not in a block that was read back.
 
-        A pull request that is closed, or lost its label, has forgotten it. One that could not be read, or whose read is
-        stale, keeps it, because the person was told that Greenroom tries again.
+        Drop the choices for a pull request that is closed or lost its label. Keep those for one that could not be read,
+        or whose read is stale, because the person was promised that Greenroom tries again.
         """
         asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
         unsure = facts.listing.doubts.keys() | facts.stale
@@ -188,43 +210,56 @@ class Reconciler:
     async def left(self) -> tuple[Repository, ...]:
         """Return the repositories that no loop reads any more although previews of them exist; these are held.
 
-        One that is in the catalogue under another name has not left: GitHub's id, once it was read, identifies it.
-        The id also distinguishes a repository that was deleted and created again under the same name.
+        A repository that is in the catalog under another name has not left: once GitHub's id was read, it identifies
+        the repository. The id also distinguishes a repository that was deleted and created again under the same name.
         """
         observed = await self.parts.engine.observe()
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
-        others = {i: rows for i, rows in observed.sets.items() if i not in here}
+        others = {i: preview_set for i, preview_set in observed.sets.items() if i not in here}
         return left(replace(observed, sets=others), self.platform, self._ids)
 
     async def preview(self, repository: Repository) -> Decision:
-        """A dry run: what a pass would do now."""
+        """Return what a pass would do now, as a dry run."""
         return decide(await self.facts(repository), self.platform, repository, self.now())
 
-    async def amend(self, repository_id: int, change: Callable[[RowSet], RowSet]) -> None:
-        """Change one row set under the lock of all that serve. Raises `Doubt` when the engine has no such set."""
+    async def amend(self, repository_id: int, change: Callable[[PreviewSet], PreviewSet]) -> None:
+        """Change one preview set under the lock that all writers of specs use. Raise `Doubt` when the engine has no
+        such set.
+        """
         async with self._serving:
-            rows = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
-            if rows is None:
-                raise Doubt(f"The engine holds no rows of repository {repository_id}.")
-            await self.parts.engine.serve(change(rows))
+            preview_set = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
+            if preview_set is None:
+                raise Doubt(f"The engine has no specs for repository {repository_id}.")
+            await self.parts.engine.serve(change(preview_set))
 
     def now(self) -> datetime:
-        """GitHub's clock in whole seconds, as GitHub writes its own times."""
+        """Return GitHub's clock in whole seconds, as GitHub writes its own times."""
         return self.parts.sources.github.now().replace(microsecond=0)
 
-    async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, RowSet]:
+    async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, PreviewSet]:
         async with self._serving:
             observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
             facts = replace(facts, observed=observed)
-            before = row_set(facts, repository)
-            decision, rows = await self._serve_what_fits(facts, repository, before)
-        if seen_from_outside(before) != seen_from_outside(rows):
+            before = set_of_repository(facts, repository)
+            if observed.unable:
+                return facts, decide(facts, self.platform, repository, self.now()), before
+            decision, preview_set = await self._serve_what_fits(facts, repository, before)
+        known, manual_overrides = (
+            self._by_hand.get(before.repository_id, {}),
+            _set_by_hand(observed, before.repository_id),
+        )
+        self._by_hand[before.repository_id] = manual_overrides
+        if _seen_by_others(before) != _seen_by_others(preview_set) or manual_overrides != known:
             for other in neighbours(self.platform, repository):
                 self.related(other)
-        return facts, decision, rows
+        return facts, decision, preview_set
 
-    async def _serve_what_fits(self, facts: Facts, repository: Repository, before: RowSet) -> tuple[Decision, RowSet]:
-        """Decide and serve; when the engine has no room for all of it, ever less starts, but what goes goes."""
+    async def _serve_what_fits(
+        self, facts: Facts, repository: Repository, before: PreviewSet
+    ) -> tuple[Decision, PreviewSet]:
+        """Decide and serve. When not everything fits in the engine, start fewer and fewer previews, but never delay
+        removals.
+        """
         now, waiting, marks = self.now(), frozenset[Identity](), True
         while True:
             decision = decide(facts, self.platform, repository, now, waiting)
@@ -232,23 +267,28 @@ class Reconciler:
             noted = watermarks.noted(before, facts, starts) if marks else before
             due = marks and watermarks.due(before, noted, facts)
             try:
-                return decision, await serve_rows(self.parts.engine, noted, decision.plan, now, due=due)
+                return decision, await serve_set(self.parts.engine, noted, decision.plan, now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
                 if not more and marks:  # neither a removal nor a push may fail because watermarks take up the space
-                    marks, waiting = False, frozenset(i for i in waiting if i.number not in before.rows)
+                    marks, waiting = False, frozenset(i for i in waiting if i.number not in before.specs)
                     continue
                 if not more:
                     raise
-                log.warning("the rows do not fit", repository=repository.name, wait=len(waiting | more), why=str(error))
+                log.warning(
+                    "the specs are too large for the engine",
+                    repository=repository.name,
+                    wait=len(waiting | more),
+                    why=str(error),
+                )
                 waiting |= more
 
     def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:
         """Return the statuses with the error of each preview whose comment, label or removal fails."""
         found, why = {}, self.backoff.why
         for i, status in statuses.items():
-            told = undelivered(status, decision.plan.memories.get(i), why(i, Tell), why(i, TakeLabelOff))
-            slow = why(i, Remove, PATIENCE) or why(i, Conclude, PATIENCE)  # Argo CD needs a moment for each
+            told = undelivered(status, decision.plan.memories.get(i), why(i, UpdateComment), why(i, RemoveLabel))
+            slow = why(i, Remove, PATIENCE) or why(i, VerifyRemoval, PATIENCE)  # Argo CD needs a moment for each
             found[i] = unremoved(told, self.backoff.left(i), slow)
         return found
 
@@ -259,21 +299,24 @@ class Reconciler:
         waits: changes to the signed state and the comment on a removal are written at once, however low the budget is.
         """
         readback, budget = self.parts.sources.readback, self.parts.sources.github.content
-        told = {a.identity for a in decision.actions if isinstance(a, Tell)}
+        told = {a.identity for a in decision.actions if isinstance(a, UpdateComment)}
         listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
         readback.read(listed - told)
         waiting: dict[Action, float] = {}
-        planned = sum(isinstance(a, Tell | TakeLabelOff | Conclude) and not _words(a, facts) for a in decision.actions)
+        planned = sum(
+            isinstance(a, UpdateComment | RemoveLabel | VerifyRemoval) and not _words(a, facts)
+            for a in decision.actions
+        )
         for action in decision.actions:
             wait = self.backoff.wait(action, now)
-            if isinstance(action, Tell):
+            if isinstance(action, UpdateComment):
                 wait = max(wait, readback.wait(action.identity, (action.text, action.memory)))
             if _words(action, facts):
                 wait = max(wait, self.pace.wait(action.identity), budget.wait(planned))
                 planned += not wait
             if wait:
                 waiting[action] = wait
-            elif isinstance(action, Tell):
+            elif isinstance(action, UpdateComment):
                 self.pace.edited(action.identity)
         actions = tuple(a for a in decision.actions if a not in waiting)
         return replace(decision, actions=actions), min(waiting.values(), default=None)
@@ -283,22 +326,24 @@ class Reconciler:
         repository: Repository,
         decision: Decision,
         target: Target,
-        done: Sequence[Done],
+        done: Sequence[ActionResult],
         seen: Seen,
     ) -> None:
-        """Write down what was done and seen: log, board, history."""
+        """Record actions and statuses in the log, the board and the history."""
         parts = self.parts
-        served = [Done(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
+        served = [ActionResult(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
         found: list[Event | None] = []
         for each in (*served, *done):
             _log(each, repository)
             if each.error is None:
-                found.append(events.of_action(each.action, target.rows, target.now))
+                found.append(events.of_action(each.action, target.preview_set, target.now))
             if each.receipt:
-                found.append(events.of_receipt(each.receipt, repository.name, target.rows.generation, target.now))
+                found.append(
+                    events.of_receipt(each.receipt, repository.name, target.preview_set.generation, target.now)
+                )
         statuses = self._delivered(decision, target.statuses)
         for each in done:
-            if isinstance(each.action, Conclude) and each.receipt:
+            if isinstance(each.action, VerifyRemoval) and each.receipt:
                 identity, receipt = each.action.identity, each.receipt
                 if receipt.clean and each.action.final and each.error is None:
                     removed = removed_status(statuses[identity], each.action)
@@ -309,36 +354,58 @@ class Reconciler:
             found.append(events.of_status(status, before, known, target.now))
         self._show(repository, statuses, target)
         try:
-            await parts.history.record(*(e for e in found if e is not None))
+            await self._record(e for e in found if e is not None)
             await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
         except Failed as error:
-            log.warning("history was not written; the previews are as they should be", why=str(error))
+            log.warning("history could not be written; previews are not affected", why=str(error))
+
+    async def _record(self, found: Iterable[Event]) -> None:
+        """Append events to the history, then those that it could not store before: promises are rebuilt from them.
+
+        Drop an old event that it rejects `REJECTED` times although it stores others.
+        """
+        new = tuple(found)
+        try:
+            await self.parts.history.record(*new)
+        except Failed:
+            self._unrecorded = [*self._unrecorded, *((event, 0) for event in new)][-HISTORY:]
+            raise
+        waiting, self._unrecorded = self._unrecorded, []
+        for place, (event, rejected) in enumerate(waiting):
+            try:
+                await self.parts.history.record(event)
+            except Failed:
+                rejected += bool(new or place)  # it stored others, so this event may be at fault
+                again = [(event, rejected)] if rejected < REJECTED else []
+                self._unrecorded = [*self._unrecorded, *waiting[place + 1 :], *again][-HISTORY:]
+                raise
 
     async def _known(self, decision: Decision, before: Mapping[Identity, Status]) -> dict[Identity, tuple[Event, ...]]:
-        """What history says of the previews that were not seen since the start. Without it they have no past."""
+        """Return the history of the previews that were not seen since the start; empty if it cannot be read."""
         new = [i for i, s in decision.statuses.items() if i not in before and s.stage is not Stage.NONE]
         try:
             return {i: await self.parts.history.events(i, limit=20) for i in new}
         except Failed as error:
-            log.warning("history was not read; it is not shown since when previews are as they are", why=str(error))
+            log.warning("history could not be read; the start times of states are missing", why=str(error))
             return {}
 
     def _show(self, repository: Repository, statuses: Mapping[Identity, Status], target: Target) -> None:
         board = self.parts.board
         board.show(target.facts.listing.repository_id, statuses)
-        read_at = target.facts.listing.read_at
-        board.repositories[repository.name] = RepositoryHealth(repository.name, repository.slug, read_at)
         board.now = target.now
+        facts = target.facts
+        board.report(repository.name, repository.slug, facts.observed.unable, facts.listing.read_at)
 
     def _next(
         self,
         repository: Repository,
         facts: Facts,
         decision: Decision,
-        done: Sequence[Done],
+        done: Sequence[ActionResult],
         everybody: Sequence[GreenroomError],
     ) -> float | None:
-        """Return the seconds until the next pass. Raises an error that concerns all previews once nothing else moves.
+        """Return the seconds until the next pass. Raise an error that concerns all previews once nothing else
+        progresses.
 
         A failure of one preview never raises, because an error slows down and alarms the whole repository.
         """
@@ -353,25 +420,37 @@ class Reconciler:
         seen = {p.identity.number for p in facts.listing.pull_requests} | facts.confirmed.keys()
         stale = bool(facts.stale or facts.listing.doubts) or _doubtful(facts) or freshness.unseen(repository_id, seen)
         waits = [freshness.wait(repository_id, stale=stale), self._poll(repository, decision), _tries(facts)]
+        waits.append(MOVING if decision.plan.waiting else None)
         waits += [self.backoff.next(repository_id, self.now()), *(max(AGAIN, wait) for wait in unread)]
         return min((w for w in waits if w is not None), default=None)
 
     def _poll(self, repository: Repository, decision: Decision) -> float | None:
-        """Commits that wait for an image are looked at again, less and less often."""
+        """Return the seconds until the next look for missing images, which grow with each try; None if no preview
+        waits.
+        """
         waiting = any(s.stage is Stage.WAITING for s in decision.statuses.values())
         if not waiting:
             self._polls.pop(repository.name, None)
             return None
         tries = self._polls.get(repository.name, 0)
         self._polls[repository.name] = tries + 1
-        return POLL_IMAGE[min(tries, len(POLL_IMAGE) - 1)]
+        return backoff.pause(POLL_IMAGE, tries)
 
 
-def _sure(observed: Observed, repository_id: int) -> Observed:
-    """What the engine holds. Raises `Doubt` when it cannot say what it holds of this repository."""
+def _sure(observed: EngineState, repository_id: int) -> EngineState:
+    """Return what the engine holds. Raise `Doubt` when the engine cannot read this repository completely."""
     if why := observed.doubts.get(repository_id):
         raise Doubt(why)
     return observed
+
+
+def _set_by_hand(observed: EngineState, repository_id: int) -> dict[Identity, object]:
+    """Return what people set in Argo CD on a repository's previews. The comments of the targets mention it."""
+    return {
+        i: p.manual_overrides
+        for i, p in observed.previews.items()
+        if i.repository_id == repository_id and p.manual_overrides
+    }
 
 
 def _unlisted(facts: Facts) -> set[Identity]:
@@ -382,19 +461,19 @@ def _unlisted(facts: Facts) -> set[Identity]:
 
 
 def _tries(facts: Facts) -> float | None:
-    """Seconds until the engine should be asked again to apply what it refused."""
+    """Return the seconds until the engine should retry a spec that it refused; None if there is none."""
     observed = facts.observed
-    rows = observed.sets.get(facts.listing.repository_id)
+    preview_set = observed.sets.get(facts.listing.repository_id)
     waits = (
-        (try_again_in(r, observed.previews.get(Identity(r.repository_id, n))) for n, r in rows.rows.items())
-        if rows
+        (try_again_in(r, observed.previews.get(Identity(r.id.repository_id, n))) for n, r in preview_set.specs.items())
+        if preview_set
         else ()
     )
     return min((max(0.0, w.total_seconds()) + AGAIN for w in waits if w is not None), default=None)
 
 
 def _doubtful(facts: Facts) -> bool:
-    """Whether a by-number read failed, or contradicts the list."""
+    """Return whether a by-number read failed, or contradicts the list."""
     listed = {p.identity for p in facts.listing.pull_requests}
     return any(
         isinstance(c, str) or (c.pull_request.state is State.OPEN and c.pull_request.identity not in listed)
@@ -406,17 +485,21 @@ def _doubtful(facts: Facts) -> bool:
 def _words(action: Action, facts: Facts) -> bool:
     """Return whether an action only rewords a comment that exists: no warning, choice or decision changes."""
     block = facts.blocks.get(action.identity.number)
-    return isinstance(action, Tell) and block is not None and block.memory == action.memory
+    return isinstance(action, UpdateComment) and block is not None and block.memory == action.memory
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:
     return tuple(a for a in decision.actions if not isinstance(a, Start | Change | Withdraw))
 
 
-def _log(done: Done, repository: Repository) -> None:
+def _log(done: ActionResult, repository: Repository) -> None:
     name = f"{repository.name}#{done.action.identity.number}"
     kind = events.KINDS[type(done.action)]
     if isinstance(done.error, GreenroomError):
         log.warning("action failed", preview=name, action=kind, why=str(done.error))
     else:
         log.info("action", preview=name, action=kind, reason=done.action.reason.code)
+
+
+def _seen_by_others(preview_set: PreviewSet) -> dict[int, object]:
+    return {number: seen_by_others(spec) for number, spec in preview_set.specs.items()}

@@ -1,5 +1,5 @@
 """The rules of Greenroom, pure: standard library only, no I/O, no clock, no randomness, no logging.
 
-Facts go into `desired.desired`, which says for every pull request what should be; `plan.plan` compares that with what
-exists and returns actions, each with its reason. Nothing in here knows which engine runs.
+`desired.desired` turns facts into a verdict for every pull request. `plan.plan` compares the verdicts with what exists
+and returns actions, each with its reason. Nothing in here knows which engine runs.
 """

@@ -1,6 +1,7 @@
-"""The demo: a simulated GitHub and registry, a real shop in real git repositories, a real `greenroom serve` beside it.
+"""Demo with a simulated GitHub and registry, a real shop in real git repositories, and a real `greenroom serve`.
 
-Every step is judged from outside: HTTP, GitHub's state, processes, the database. Never by Greenroom's own word.
+The demo judges each step from outside, by HTTP, GitHub's state, processes and the database. It never relies on what
+Greenroom reports about itself.
 """
 
 from greenroom.demo.play import Options, play

@@ -1,4 +1,4 @@
-"""What `demo --keep` leaves to look at when the story is over: one preview of each kind that people meet first."""
+"""Previews that `demo --keep` leaves running after the story: one of each kind that people meet first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import a_library_that_nobody_installed
 
 
 async def leave(stage: Stage, eyes: Eyes) -> None:
-    """One that is ready, one that uses it by a comment, one that failed and one that waits for its image."""
+    """Leave a ready preview, one that uses it by a comment, one that failed, and one that waits for its image."""
     world, storefront = stage.world, stage.noted["storefront"]
     catalog, _ = pull_request(stage, "catalog", "cheaper-beans", "4", title="Cheaper beans")
     failed, _ = pull_request(stage, "payments", "new-library", "4", "linus", "A new library", {"server.py": BROKEN})

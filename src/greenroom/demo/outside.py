@@ -1,6 +1,6 @@
 """Observer of the demo: pages behind the comments' links, GitHub's state, the system's processes, PostgreSQL's catalog.
 
-It uses none of Greenroom's own functions, and builds no address: where a preview is, the comment says.
+It uses none of Greenroom's own functions and builds no addresses. The comment gives the address of a preview.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ HEADING = "### Preview "
 
 
 SENTENCES = {
-    "waiting": r"Waiting for image \S+\. (The last good version, \w{7}, keeps serving\. )?It starts once CI",
-    "ready": r"Everything answers\. \| service \| open ",
-    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and only the old one is on\."
-    r"|The configuration changed so that this preview would get other names"
-    r"|\d previews of this repository lost their label within an hour, and 3 go without a question; this one waits\.)",
-    "blocked": r"Previews of an earlier repository with this name still use its names and addresses: ",
-    "failed": r"\S.* Nothing serves\. ",
-    "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC: nobody has worked on it for 3 d\. ",
-    "removed": r"The (pull request was closed by \w+|preview expired: nobody worked on it)\. Nothing is left of it\. ",
+    "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys it once CI",
+    "ready": r"All services are up\. \| service \| open ",
+    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and this pull request has the old one\."
+    r"|The new configuration would make this preview change its names"
+    r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
+    r" confirmation, so this one waits\.)",
+    "blocked": r"Previews of an earlier repository with the same name still use these names and addresses: ",
+    "failed": r"\S.* No version is running\. ",
+    "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
+    r" because there has been no activity for 3 d\. ",
+    "removed": r"The (pull request was closed by \w+|preview expired because there was no activity)\."
+    r" All of its resources are deleted\. ",
 }
-"""What the comment says below each heading, as a regular expression over the comment in one line."""
+"""Regular expression for the text below each heading, matched against the comment in one line."""
 
 
 class NotSeen(Exception):
-    """What a step had to see was not there; the text says what was."""
+    """Error if a step did not see what it had to see. The text says what was there."""
 
 
 async def until(check: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
-    """Repeat a check until it holds; return its result. Raises `NotSeen` with its last complaint on a timeout."""
+    """Repeat a check until it holds, then return its result. Raise `NotSeen` with its last complaint on a timeout."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
@@ -54,18 +57,18 @@ async def until(check: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
 
 
 def demand(holds: object, complaint: str) -> None:
-    """Raise `NotSeen` unless it holds."""
+    """Raise `NotSeen` with the complaint unless `holds` is true."""
     if not holds:
         raise NotSeen(complaint)
 
 
 def read(comment: str) -> str:
-    """A comment as people see it, in one line: without the signed line, which is hidden from them."""
+    """Return a comment as people see it, in one line and without the signed line, which is hidden from them."""
     return " ".join(re.sub(r"<!--.*?(-->|$)", "", comment, flags=re.DOTALL).split())
 
 
 class Eyes:
-    """What can be seen of the stage without asking Greenroom."""
+    """View of the stage from outside, without asking Greenroom."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -75,15 +78,15 @@ class Eyes:
     # --- HTTP ---
 
     async def get(self, service: str, number: int, path: str = "/") -> httpx2.Response:
-        """Open a page of a preview, at the address that the comment names."""
+        """Open a page of a preview at the address in the comment."""
         return await self._ask("GET", service, number, path)
 
     async def post(self, service: str, number: int, path: str, data: object) -> httpx2.Response:
-        """Send JSON to a preview, at the address that the comment names."""
+        """Send JSON to a preview at the address in the comment."""
         return await self._ask("POST", service, number, path, data)
 
     async def _ask(self, method: str, service: str, number: int, path: str, data: object = None) -> httpx2.Response:
-        self._worktrees_of(service, number)  # its folders are gone once it is removed
+        self._worktrees_of(service, number)  # the folders are gone once the preview is removed
         link = self.link(service, number)
         where = urlsplit(link)
         # Browsers resolve every name under localhost to this machine (RFC 6761), but not every resolver does.
@@ -102,7 +105,7 @@ class Eyes:
         return self._led[service, number]
 
     async def answers(self, service: str, number: int, path: str = "/") -> str:
-        """The text of a page that answers 200."""
+        """Return the text of a page. Raise `NotSeen` unless it answers 200."""
         response = await self.get(service, number, path)
         if response.status_code != 200:
             said = " ".join(self.comments(service, number)[-1:])
@@ -112,12 +115,12 @@ class Eyes:
         return response.text
 
     async def products(self, number: int) -> dict[str, Any]:
-        """The catalog's products as JSON."""
+        """Return the catalog's products from its JSON."""
         found: dict[str, Any] = json.loads(await self.answers("catalog", number, "/products"))
         return found
 
     async def dashboard(self, path: str = "/") -> str:
-        """A page of the dashboard, as somebody reads it."""
+        """Return a page of the dashboard as a person reads it."""
         response = await self.stage.client.get(f"http://127.0.0.1:{self.stage.ports['dashboard']}{path}")
         demand(response.status_code == 200, f"the dashboard answers {response.status_code}")
         return response.text
@@ -125,18 +128,18 @@ class Eyes:
     # --- GitHub ---
 
     def comments(self, repository: str, number: int) -> list[str]:
-        """What our bot wrote on a pull request."""
+        """Return the bot's comments on a pull request."""
         pull_request = self.stage.world.pull_request(f"shop/{repository}", number)
         return [c.body for c in pull_request.comments if c.author.login == BOT]
 
     def comment(self, repository: str, number: int) -> str:
-        """The one comment; `NotSeen` when there are none, or two."""
+        """Return the bot's only comment. Raise `NotSeen` if there are none or several."""
         found = self.comments(repository, number)
         demand(len(found) == 1, f"{repository}#{number} has {len(found)} comments of the bot")
         return found[0]
 
     async def says(self, repository: str, number: int, state: str, *words: str) -> str:
-        """Return the comment. Raises `NotSeen` unless heading and sentence match the state and all words are there."""
+        """Return the comment. Raise `NotSeen` unless heading and sentence match the state and all words are there."""
         text = self.comment(repository, number)
         seen = read(text)
         complain = f"the comment on {repository}#{number} does not say"
@@ -151,13 +154,13 @@ class Eyes:
         return text
 
     def labels(self, repository: str, number: int) -> list[str]:
-        """The labels of a pull request."""
+        """Return the labels of a pull request."""
         return self.stage.world.pull_request(f"shop/{repository}", number).labels
 
     # --- the machine ---
 
     def processes(self, repository: str, number: int) -> dict[int, str]:
-        """Return the live processes in worktrees of one preview's commits, pid to command line."""
+        """Return the live processes in worktrees of one preview's commits, as pid to command line."""
         folders = self._worktrees_of(repository, number)
         return {pid: _command(pid) for pid, folder in _working_folders() if folders & {folder, *folder.parents}}
 
@@ -174,7 +177,7 @@ class Eyes:
         return self._folders[repository, number]
 
     async def price_index(self, number: int) -> tuple[int, int]:
-        """Return what the catalog's worker wrote into the preview's database: its runs, and the average price."""
+        """Return the runs and the average price in cents that the catalog's worker wrote to the preview's database."""
         databases = await self.databases("catalog", number)
         demand(len(databases) == 1, f"catalog#{number} has {len(databases)} databases")
         rows = await self._query(databases[0], "SELECT runs, average_cents FROM price_index")
@@ -182,7 +185,7 @@ class Eyes:
         return int(rows[0][0]), int(rows[0][1])
 
     async def databases(self, repository: str, number: int) -> list[str]:
-        """Databases of one preview in PostgreSQL's own catalogue; none when no server was ever needed."""
+        """Return a preview's databases from PostgreSQL's own catalog, or none if no server was ever needed."""
         if not (self.stage.state / "postgres.json").exists():
             return []
         prefix = f"gr_{self.stage.world.repository(f'shop/{repository}').id}_{number}_"
@@ -190,7 +193,7 @@ class Eyes:
         return [str(r[0]) for r in await self._query("postgres", query, prefix)]
 
     async def _query(self, database: str, query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
-        """Ask PostgreSQL itself. Raises `NotSeen` when it refuses."""
+        """Query PostgreSQL directly. Raise `NotSeen` if it refuses."""
         import psycopg
 
         password = json.loads((self.stage.state / "postgres.json").read_text())["password"]
@@ -202,13 +205,13 @@ class Eyes:
             raise NotSeen(f"PostgreSQL says of {database}: {str(error).strip()}") from None
 
     def _database_port(self) -> int:
-        """PostgreSQL's own note of its port."""
+        """Return the port in PostgreSQL's own `postmaster.pid`."""
         home = self.stage.state / "home.json"
         folder = Path(json.loads(home.read_text())["home"]) if home.exists() else self.stage.state / "run"
         return int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[3])
 
     async def worktrees(self, repository: str) -> int:
-        """How many worktrees git itself knows beside the repository's own."""
+        """Return the number of worktrees that git lists in addition to the repository's own."""
         child = await asyncio.create_subprocess_exec(
             "git",
             "-C",
@@ -221,7 +224,7 @@ class Eyes:
         return len(output.decode().splitlines()) - 1
 
     async def gone(self, repository: str, number: int) -> str:
-        """Nothing is left of a preview: no process, no database, no answer."""
+        """Check that nothing is left of a preview: no process, no database, no answer but 404."""
         demand(self._worktrees_of(repository, number), f"{repository}#{number} was never seen to run anywhere")
         left = self.processes(repository, number)
         demand(not left, f"{repository}#{number} still has processes: {sorted(left)}")

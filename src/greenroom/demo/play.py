@@ -1,4 +1,4 @@
-"""Play the story: show each step as it happens, stop at the first that was not really seen."""
+"""Player of the story: it shows each step as it happens and stops at the first one that was not really seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ from greenroom.demo.stage import Stage, stage
 from greenroom.demo.story import PASSES, STEPS, Step
 from greenroom.errors import GreenroomError
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite end, a terminal that was closed
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a request to terminate, a closed terminal
 SERVE = (sys.executable, "-m", "greenroom", "serve")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to play: `serve` is the command of Greenroom itself, to which the configuration's folder is added."""
+    """Options of the demo. `serve` is Greenroom's own command. The demo adds the configuration's folder to it."""
 
     keep: bool = False
     as_json: bool = False
@@ -37,22 +38,19 @@ class Options:
 
 
 async def play(options: Options) -> int:
-    """Play it; 0 when every step was really seen, 1 at the first that was not.
+    """Play the story. Return 0 if every step was really seen, or 1 at the first one that was not.
 
-    The first Ctrl-C, SIGTERM or SIGHUP ends it, which takes a few seconds: nothing is left running. It is the program:
-    signals stay its own.
+    The first Ctrl-C, SIGTERM or SIGHUP ends the demo. This takes a few seconds and leaves nothing running. The demo is
+    the whole program, so it keeps its signal handlers when it returns.
     """
-    deaf = _first_signal_ends(asyncio.current_task())
     show = shown(as_json=options.as_json)
+    folder = options.state or (Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if options.keep else None)
+    deaf = _first_signal_ends(asyncio.current_task(), lambda: show.ends(folder))
     begun = time.monotonic()
-    start = datetime.now(UTC) - PASSES  # the story ends at the present, so that what is kept shows times of today
-    async with stage(options.state, options.serve, keep=options.keep, start=start) as found:
+    start = datetime.now(UTC) - PASSES  # the story ends in the present, so that kept previews show today's times
+    async with stage(folder, options.serve, keep=options.keep, start=start) as found:
         try:
             return await _play(options, found, show, begun)
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                show.ends()
-            raise
         finally:
             deaf()
 
@@ -72,11 +70,12 @@ async def _play(options: Options, found: Stage, show: Shown, begun: float) -> in
     return 0
 
 
-def _first_signal_ends(playing: asyncio.Task[int] | None) -> Callable[[], None]:
-    """Let the first signal cancel what is played; whoever presses Ctrl-C again must not cut off what cleans up.
+def _first_signal_ends(playing: asyncio.Task[int] | None, tell: Callable[[], None]) -> Callable[[], None]:
+    """Let the first signal cancel the demo, and report that at once.
 
-    Call what is returned when the cleaning begins by itself. A signal that was ignored before stays so (nohup). No
-    `SIG_IGN` of ours: everything that is started while we clean up would inherit it.
+    A second Ctrl-C must not interrupt the cleanup. If the cleanup starts without a signal, call the returned function.
+    A signal that was ignored before stays ignored (nohup). Do not set `SIG_IGN`, because processes started during the
+    cleanup would inherit it.
     """
     loop, over = asyncio.get_running_loop(), False
 
@@ -84,10 +83,15 @@ def _first_signal_ends(playing: asyncio.Task[int] | None) -> Callable[[], None]:
         nonlocal over
         over = True
 
+    def end(playing: asyncio.Task[int]) -> None:
+        playing.cancel()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            tell()
+
     def told(number: int, frame: object) -> None:
         if not over and playing:
             deaf()
-            loop.call_soon_threadsafe(playing.cancel)
+            loop.call_soon_threadsafe(end, playing)
 
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:

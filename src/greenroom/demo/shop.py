@@ -1,4 +1,4 @@
-"""The example shop as real git repositories with real branches, made on the fly."""
+"""Example shop as real git repositories with real branches, made on the fly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMITTER = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "
 
 
 def source() -> Path:
-    """Where the shop's source is: inside an installed package, or in the checkout."""
+    """Return the folder of the shop's source, inside an installed package or in the checkout."""
     for candidate in (Path(__file__).parent / "shop", Path(__file__).parents[3] / "examples" / "shop"):
         if (candidate / "catalog").is_dir():
             return candidate
@@ -32,13 +32,13 @@ def _git(repository: Path, *arguments: str) -> str:
 
 
 class Shop:
-    """The repositories, one folder each below `folder`."""
+    """Repositories of the shop, one folder each below `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def make(self) -> None:
-        """Make the three repositories with one commit on main each."""
+        """Make the three repositories, each with one commit on main."""
         for name in SERVICES:
             target = self.folder / name
             shutil.copytree(source() / name, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -47,7 +47,7 @@ class Shop:
             _git(target, "commit", "--quiet", "--message", f"The {name} of the shop")
 
     def commit(self, name: str, branch: str, release: str, files: Mapping[str, str] | None = None) -> str:
-        """A commit on a branch that changes the service's release, and these files; returns its full hash."""
+        """Commit the service's release and these files on a branch. Return the commit's full hash."""
         repository = self.folder / name
         known = _git(repository, "branch", "--list", branch)
         _git(repository, "checkout", "--quiet", *([branch] if known else ["-b", branch, "main"]))
@@ -60,7 +60,7 @@ class Shop:
 
     @staticmethod
     def seeded_products() -> list[tuple[int, str, int]]:
-        """What the seed in the source says the catalogue begins with: id, name, cents."""
+        """Return the products that the catalog begins with, from the seed in the source: id, name, cents."""
         dump = (source() / "catalog" / "seed" / "catalog.sql").read_text()
         block = re.search(r"COPY public\.products .* FROM stdin;\n(.*?)\n\\\.", dump, re.DOTALL)
         if block is None:

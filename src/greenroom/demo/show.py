@@ -1,16 +1,17 @@
-"""How the demo is shown: rich on a terminal, plain lines in a pipe, one JSON object a step for machines."""
+"""Output of the demo: rich on a terminal, plain lines in a pipe, one JSON object per step for machines."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from greenroom.core.text import counted
+from greenroom.core.comment.sanitize import counted
 from greenroom.demo.story import Step
 
 SEEN = "what was seen from outside"
@@ -18,7 +19,7 @@ SEEN = "what was seen from outside"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is left running: two addresses, the folder with everything in it, and what the program is called here."""
+    """Demo that keeps running: two addresses, the folder with all its files, and the name of the program here."""
 
     dashboard: str
     admin: str
@@ -27,60 +28,60 @@ class Kept:
 
 
 class Shown(Protocol):
-    """What a way of showing can do."""
+    """Interface for output of the demo."""
 
     def begin(self, steps: int, seconds: float) -> None:
-        """The stage is set."""
+        """Report that the stage is set."""
 
     def starts(self, step: Step) -> None:
-        """A step begins."""
+        """Report that a step begins."""
 
     def ended(self, step: Step, ok: bool, seen: str, seconds: float) -> None:
-        """A step ended."""
+        """Report that a step ended."""
 
     def end(self, ok: bool, seconds: float) -> None:
-        """The story ended."""
+        """Report that the story ended."""
 
     def keep(self, kept: Kept) -> None:
-        """It keeps running, and there."""
+        """Report that the demo keeps running, and where."""
 
-    def ends(self) -> None:
-        """Somebody ended it: what runs is ended first."""
+    def ends(self, folder: Path | None) -> None:
+        """Report that a person stopped the demo and that it is shutting down. `folder` is kept, if given."""
 
 
 def shown(*, as_json: bool) -> Shown:
-    """The way that fits."""
+    """Return the output for machines if `as_json`, otherwise the output for people."""
     return Lines() if as_json else People(Console(highlight=False))
 
 
 class Lines:
-    """One JSON object a line."""
+    """Output for machines: one JSON object per line."""
 
     def begin(self, steps: int, seconds: float) -> None:
-        """Nothing: machines read steps."""
+        """Do nothing: machines read steps."""
 
     def starts(self, step: Step) -> None:
-        """Nothing: a step is told once, when it ended."""
+        """Do nothing: a step is reported once, when it ends."""
 
     def ended(self, step: Step, ok: bool, seen: str, seconds: float) -> None:
-        """The step's line."""
+        """Print the step's line."""
         print(json.dumps({"step": step.name, "ok": ok, "seconds": round(seconds, 2), "seen": seen}), flush=True)
 
     def end(self, ok: bool, seconds: float) -> None:
-        """The summary's line."""
+        """Print the summary's line."""
         print(json.dumps({"summary": "demo", "ok": ok, "seconds": round(seconds, 2)}), flush=True)
 
     def keep(self, kept: Kept) -> None:
-        """Where it is."""
+        """Print where the demo runs."""
         told = {"dashboard": kept.dashboard, "admin": kept.admin, "folder": kept.folder}
         print(json.dumps(told), flush=True)
 
-    def ends(self) -> None:
-        """Nothing: the exit code says it."""
+    def ends(self, folder: Path | None) -> None:
+        """Do nothing: the exit code reports it."""
 
 
 class People:
-    """Progress with elapsed time while a step runs, a line when it ended, a table of what was seen at the end."""
+    """Output for people: a spinner while a step runs, a line when it ends, and a table of what was seen at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -88,17 +89,17 @@ class People:
         self._rows: list[tuple[str, str, str]] = []
 
     def begin(self, steps: int, seconds: float) -> None:
-        """What is played."""
+        """Print that the stage is set, and the number of steps."""
         self._say(f"The stage is set ({seconds:.1f} s): a shop of three repositories, {counted(steps, 'step')}.\n")
 
     def starts(self, step: Step) -> None:
-        """The step's title, turning while it runs on a terminal."""
+        """Show the step's title with a spinner while the step runs, on a terminal only."""
         if self._console.is_terminal:
             self._status = self._console.status(step.about)
             self._status.start()
 
     def ended(self, step: Step, ok: bool, seen: str, seconds: float) -> None:
-        """The step's line; what was seen comes in the table."""
+        """Print the step's line. The table shows what was seen."""
         if self._status:
             self._status.stop()
         mark = "[green]✓[/green]" if ok else "[red]✗[/red]"
@@ -107,7 +108,7 @@ class People:
         self._rows.append((step.name, told, f"{seconds:.1f}"))
 
     def end(self, ok: bool, seconds: float) -> None:
-        """The table: within the terminal, or whole lines in a pipe."""
+        """Print the table within the terminal's width, or as whole lines in a pipe, and the verdict."""
         self._say("")
         if self._console.is_terminal:
             self._console.print(self._table(), markup=False)
@@ -118,17 +119,18 @@ class People:
         self._say(f"\n{verdict} {seconds:.1f} s in all.")
 
     def keep(self, kept: Kept) -> None:
-        """Where it is, and how the command line reaches it."""
+        """Print where the demo runs, and how the command line reaches it."""
         self._say("\nIt keeps running until Ctrl-C, with previews to look at: ready, linked, failed, waiting.\n")
         self._say(f"  Dashboard  {kept.dashboard}")
         self._say(f"  Terminal   export GREENROOM_ADMIN={kept.admin}   then: {kept.program} list")
         self._say(f"  Folder     {kept.folder}")
 
-    def ends(self) -> None:
-        """That it takes a moment, and the cursor as it was."""
+    def ends(self, folder: Path | None) -> None:
+        """Print that the demo is shutting down and which files stay, and restore the cursor."""
         if self._status:
             self._status.stop()
-        self._say("\nEnding what runs here; nothing is left behind.")
+        left = f"its files stay in {folder}" if folder else "nothing is left behind"
+        self._say(f"\nShutting down; {left}.")
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=not self._console.is_terminal)
@@ -143,6 +145,6 @@ class People:
 
 
 def _lines(rows: list[tuple[str, str, str]]) -> list[str]:
-    """Rows as lines of one width each, the last column to the right."""
+    """Return the rows as lines of equal width, with the last column aligned to the right."""
     wide = [max(len(row[i]) for row in rows) for i in range(3)]
     return [f"{name:<{wide[0]}}  {seen:<{wide[1]}}  {taken:>{wide[2]}}" for name, seen, taken in rows]

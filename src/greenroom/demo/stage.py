@@ -1,4 +1,4 @@
-"""What the story is played on: simulator and registry in this process, `greenroom serve` as a process of its own."""
+"""Stage of the story: simulator and registry in this process, and `greenroom serve` in a separate process."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from greenroom.asgi_server import running
 from greenroom.demo.shop import SERVICES, Shop
 from greenroom.errors import Failed
-from greenroom.serving import running
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.webhooks import Webhooks
@@ -46,14 +46,14 @@ SECRETS = {
 CACHE = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS = ("postgresql", "redis") if CACHE else ("postgresql",)
 START_SECONDS = 60.0  # long, for a busy machine; a failed start is reported at once
-PORTS = ("webhook", "dashboard", "admin", "metrics", "previews")  # what Greenroom listens on
-NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # everything that it talks to is on this machine
+PORTS = ("webhook", "dashboard", "admin", "metrics", "previews")  # ports that Greenroom listens on
+NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # Greenroom connects only to this machine
 ON_STAGING = "Sold on staging only"
 
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that a step may touch as a person would, and look at from outside."""
+    """Parts of the demo that a step may use as a person would, and observe from outside."""
 
     folder: Path
     world: World
@@ -71,17 +71,17 @@ class Stage:
 
     @property
     def installation(self) -> str:
-        """Its name, which marks processes: another one in each folder, for demos that run beside each other."""
+        """Return the name that marks processes. It differs for each folder, because demos can run beside each other."""
         return f"demo-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}"
 
     @property
     def platform(self) -> Path:
-        """The configuration's folder."""
+        """Return the configuration's folder."""
         return self.folder / "platform"
 
     @property
     def state(self) -> Path:
-        """Greenroom's own folder; looked into from outside, never asked."""
+        """Return Greenroom's own folder, which the demo inspects from outside without asking Greenroom."""
         return self.platform / ".greenroom"
 
     # --- greenroom itself ---
@@ -92,7 +92,7 @@ class Stage:
         services.mkdir(parents=True, exist_ok=True)
         for path in sorted((_examples() / "platform" / "services").glob("*.yaml")):
             service = yaml.safe_load(path.read_text().replace("registry.example.com", self.registry_host))
-            service["needs"] = [n for n in service.get("needs", ()) if n["kind"] in NEEDS]  # the rest wants a cluster
+            service["needs"] = [n for n in service.get("needs", ()) if n["kind"] in NEEDS]  # the others need a cluster
             if path.stem == "catalog":
                 service["env"] = {"PYTHONPATH": str(self.folder / "drivers")}
             (services / path.name).write_text(yaml.safe_dump(service, sort_keys=False))
@@ -160,13 +160,13 @@ class Stage:
         raise Failed(f"greenroom did not start: {' '.join(last)}")
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill Greenroom with SIGKILL (kill -9)."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(timeout=5)
 
     def stop(self) -> None:
-        """SIGTERM, as a cluster would."""
+        """Stop Greenroom with SIGTERM, as a cluster would. Kill it if it has not ended after 15 s."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -175,7 +175,7 @@ class Stage:
                 self.kill()
 
     async def command(self, *arguments: str) -> tuple[int, str]:
-        """Run `greenroom ARGUMENTS` as a person would; exit code and output."""
+        """Run `greenroom ARGUMENTS` as a person would. Return exit code and output."""
         admin = f"http://127.0.0.1:{self.ports['admin']}"
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -191,7 +191,7 @@ class Stage:
         return child.returncode or 0, output.decode(errors="replace")
 
     def push_image(self, name: str, sha: str) -> None:
-        """What CI does: push the image of a commit, and end its workflow run."""
+        """Push the image of a commit and end its workflow run, as CI does."""
         self.images.push(f"shop/{name}", sha)
         self.world.workflow_completed(f"shop/{name}")
 
@@ -206,9 +206,9 @@ def _examples() -> Path:
 async def stage(
     folder: Path | None, serve: tuple[str, ...], *, keep: bool, start: datetime | None = None
 ) -> AsyncIterator[Stage]:
-    """Set the stage; take it down at the end, leaving no process and no file unless `keep`.
+    """Set the stage, then take it down at the end. No process is left, and no file unless `keep` or `folder` is given.
 
-    GitHub's clock begins at `start`, by default now: it is shown beside times of this machine's clock.
+    GitHub's clock begins at `start`, by default now, because it is shown beside times of this machine's clock.
     """
     made = Path(tempfile.mkdtemp(prefix="greenroom-demo-")) if folder is None else folder.absolute()
     async with AsyncExitStack() as stack:
@@ -236,7 +236,7 @@ async def stage(
 
 
 def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """Return a free loopback port for each name. All are held until the last one is found, so that they differ."""
+    """Return a free loopback port for each name. Hold each one until the last is found, so that they differ."""
     with ExitStack() as stack:
         probes = {name: stack.enter_context(socket.socket()) for name in names}
         for probe in probes.values():
@@ -255,12 +255,12 @@ def _is_free(port: int) -> bool:
 
 
 async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
-    """Work in a thread that is waited for, cancelled or not: what it writes after the clearing would stay."""
+    """Run work in a thread and wait for it, even if canceled: files that it writes after the cleanup would stay."""
     doing = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:
         await asyncio.shield(doing)
     finally:
-        await asyncio.gather(doing, return_exceptions=True)  # git, too, hears of a Ctrl-C
+        await asyncio.gather(doing, return_exceptions=True)  # git receives a Ctrl-C, too
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -269,8 +269,9 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 async def _stopped(found: Stage) -> None:
-    """Greenroom, and everything that it started, have ended."""
-    from greenroom.local.engine import LocalSettings, stop_all
+    """Stop Greenroom and everything that it started."""
+    from greenroom.local.engine import stop_all
+    from greenroom.local.settings import LocalSettings
 
     await asyncio.to_thread(found.stop)
     if found.state.exists():
@@ -299,7 +300,7 @@ async def _staging(found: Stage, stack: AsyncExitStack) -> None:
 
 
 def _staging_catalog() -> Starlette:
-    """A stand-in for staging's catalog, without a database: the seeded products, and one that is nowhere else."""
+    """Return a stand-in for staging's catalog without a database. It has the seeded products and one of its own."""
 
     async def products(request: Request) -> Response:
         found = [{"id": number, "name": name, "cents": cents} for number, name, cents in Shop.seeded_products()]
@@ -322,7 +323,7 @@ def _people(world: World) -> None:
 
 
 def _drivers(target: Path) -> None:
-    """The catalog's requirements.txt, installed: copied, with what it needs, from where this program has them."""
+    """Install the catalog's requirements.txt. Copy its packages and their dependencies from this program's own."""
     for name in ("pg8000", "scramp", "asn1crypto", "python-dateutil", "six", "redis", "async-timeout"):
         for file in metadata.files(name) or ():
             if ".." not in file.parts and file.suffix != ".pyc":

@@ -1,4 +1,4 @@
-"""The story, step by step. Each step does what a person, CI or an accident does, and returns what was seen of it."""
+"""Steps of the story. Each one does what a person, CI or an accident does, and returns what was seen of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSES = WARNED + EXPIRED  # how far the story moves GitHub's clock
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its name, what people read meanwhile, and the function that plays and judges it."""
+    """One step: its name, the title that people read while it runs, and the function that plays and judges it."""
 
     name: str
     about: str
@@ -34,14 +34,14 @@ def pull_request(
     title: str = "",
     files: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
-    """Open a pull request with one commit; its number and that commit."""
+    """Open a pull request with one commit. Return its number and that commit."""
     sha = stage.shop.commit(name, branch, release, files)
     title = title or f"{branch} ({name})"
     return stage.world.open_pull_request(f"shop/{name}", head=branch, sha=sha, by=by, title=title).number, sha
 
 
 async def label(stage: Stage, eyes: Eyes) -> str:
-    """A label on a pull request without an image: it waits, and says so."""
+    """Label a pull request without an image. Check that it waits and that its comment reports this."""
     number, sha = pull_request(stage, "catalog", "faster-search", "2")
     stage.noted |= {"catalog": number, "catalog sha": sha}
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
@@ -51,7 +51,7 @@ async def label(stage: Stage, eyes: Eyes) -> str:
 
 
 async def ready(stage: Stage, eyes: Eyes) -> str:
-    """The image arrives: page and seeded rows over HTTP."""
+    """Push the image. Check the page and the seeded rows over HTTP."""
     number = stage.noted["catalog"]
     stage.push_image("catalog", stage.noted["catalog sha"])
     page = await until(lambda: eyes.answers("catalog", number), 40)
@@ -81,14 +81,14 @@ async def _worker_runs(eyes: Eyes, number: int) -> None:
 
 
 async def push(stage: Stage, eyes: Eyes) -> str:
-    """Push a commit: a new version at the same address, data kept, the worker running, no failed request."""
+    """Push a commit. Check for a new version at the same address, kept data, a running worker, no failed request."""
     number = stage.noted["catalog"]
     await _worker_runs(eyes, number)
     added = await eyes.post("catalog", number, "/products", {"name": KEPT, "cents": 1})
     demand(added.status_code == 201, f"POST answers {added.status_code}")
     sha = stage.shop.commit("catalog", "faster-search", "3")
     stage.world.push("shop/catalog", number, sha, "ada")
-    await until(lambda: eyes.says("catalog", number, "waiting", "keeps serving"))
+    await until(lambda: eyes.says("catalog", number, "waiting", "keeps running"))
     stage.push_image("catalog", sha)
     statuses: list[int] = []
 
@@ -109,7 +109,7 @@ async def push(stage: Stage, eyes: Eyes) -> str:
 
 
 async def second(stage: Stage, eyes: Eyes) -> str:
-    """A pull request of a second repository, borrowing catalog and payments from staging."""
+    """Open a pull request in a second repository. Check that it uses catalog and payments from staging."""
     number, sha = pull_request(stage, "storefront", "new-header", "2", by="grace")
     stage.noted["storefront"] = number
     stage.push_image("storefront", sha)
@@ -122,14 +122,14 @@ async def second(stage: Stage, eyes: Eyes) -> str:
 
 
 async def _shows(eyes: Eyes, storefront: int, product: str, other: str) -> str:
-    """The storefront's page with the catalog that has this product, and not with the one that has the other."""
+    """Return the storefront's page. Raise `NotSeen` unless it shows the catalog with `product` and not `other`."""
     page = await eyes.answers("storefront", storefront)
     demand(product in page and other not in page, f"storefront#{storefront} shows another catalog: {page[-300:]}")
     return page
 
 
 async def linked(stage: Stage, eyes: Eyes) -> str:
-    """A comment points the storefront to the catalog of the other pull request, back to staging, and there again."""
+    """Point the storefront by a comment to the other pull request's catalog, back to staging, and there again."""
     catalog, number = stage.noted["catalog"], stage.noted["storefront"]
     there = (f"catalog#{catalog}", KEPT, ON_STAGING, f"catalog/pull/{catalog})** (grace chose it)")
     back = ("catalog staging", ON_STAGING, KEPT, "**staging** (grace chose it)")
@@ -143,7 +143,7 @@ async def linked(stage: Stage, eyes: Eyes) -> str:
 
 
 async def paired(stage: Stage, eyes: Eyes) -> str:
-    """A branch of the same name in both repositories: tried together without any command, and parted when it goes."""
+    """Use one branch name in both repositories. Check that the previews link without a command until one closes."""
     catalog, first = stage.noted["catalog"], stage.noted["storefront"]
     number, sha = pull_request(stage, "storefront", "faster-search", "3", by="ada")
     stage.push_image("storefront", sha)
@@ -154,7 +154,7 @@ async def paired(stage: Stage, eyes: Eyes) -> str:
     stage.world.close("shop/storefront", number, "ada")
     await until(lambda: eyes.gone("storefront", number), 30)
     await until(lambda: _used_by(eyes, catalog, first, number))
-    return f"storefront#{number} used catalog#{catalog} by itself, and catalog#{catalog} knows that it is gone"
+    return f"storefront#{number} used catalog#{catalog} automatically, and catalog#{catalog} knows that it is gone"
 
 
 async def _used_by(eyes: Eyes, catalog: int, storefront: int, gone: int) -> str:
@@ -164,14 +164,14 @@ async def _used_by(eyes: Eyes, catalog: int, storefront: int, gone: int) -> str:
 
 
 async def accidents(stage: Stage, eyes: Eyes) -> str:
-    """GitHub answers 500, then HTML, then an empty list: nothing is removed, and the page says why."""
+    """Let GitHub answer 500, then HTML, then an empty list. Check that the dashboard says why nothing is removed."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     faults, seen = stage.world.faults, []
     for name, words in (
         ("server-error", "GitHub answered 500"),
         ("html", "instead of JSON"),
-        ("empty-list", "list leaves this pull request out"),
+        ("empty-list", "list omits this pull request"),
     ):
         count = faults.fired[name]
         faults.on(name, path="graphql")
@@ -200,7 +200,7 @@ async def _quiet(eyes: Eyes) -> str:
 
 
 async def configuration(stage: Stage, eyes: Eyes) -> str:
-    """`label:` changes in the configuration: held and listed, then changed back."""
+    """Change `label:` in the configuration. Check that the previews are held and listed, then change it back."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     stage.configure(label="review-app")
@@ -218,7 +218,7 @@ async def configuration(stage: Stage, eyes: Eyes) -> str:
 
 
 async def many(stage: Stage, eyes: Eyes) -> str:
-    """Six labelled pull requests lose the label within a minute: three go, three wait for a person."""
+    """Unlabel six pull requests within a minute. Check that three previews are removed and three wait for a person."""
     numbers = []
     for index in range(6):
         number, sha = pull_request(stage, "payments", f"idea-{index}", f"{index + 2}", by="linus")
@@ -251,7 +251,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
 
 
 async def killed(stage: Stage, eyes: Eyes) -> str:
-    """kill -9, the history deleted, started again: nothing changes, no second comment."""
+    """Run kill -9, delete the history and start again. Check that nothing changes and no second comment appears."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     bodies = [eyes.comment("catalog", catalog), eyes.comment("storefront", storefront)]
@@ -264,7 +264,7 @@ async def killed(stage: Stage, eyes: Eyes) -> str:
     await until(lambda: _read_by(stage), 20)
     await until(lambda: eyes.answers("catalog", catalog))
     await until(lambda: eyes.answers("storefront", storefront))
-    await asyncio.sleep(3)  # time for a mistake to show: a resync comes round every 2 s
+    await asyncio.sleep(3)  # enough time for a mistake to show: Greenroom resyncs every 2 s
     after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     demand(after == before, f"other processes run than before: {sorted(after)} instead of {sorted(before)}")
     now = [eyes.comment("catalog", catalog), eyes.comment("storefront", storefront)]
@@ -279,7 +279,7 @@ async def _read_by(stage: Stage) -> str:
 
 
 async def inactivity(stage: Stage, eyes: Eyes) -> str:
-    """Days pass at GitHub without activity: a warning, then the label goes, then the preview. Two are kept."""
+    """Let days pass at GitHub without activity. Check that a preview is warned, unlabeled, then removed. Keep two."""
     catalog, storefront = stage.noted["catalog"], stage.noted["storefront"]
     stage.world.label("shop/catalog", catalog, "preview-keep", "ada")
     stage.world.label("shop/storefront", storefront, "preview-keep", "grace")
@@ -288,39 +288,39 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     stage.world.label("shop/payments", number, PREVIEW, "linus")
     await until(lambda: eyes.says("payments", number, "ready"), 30)
     stage.world.advance(WARNED)
-    await until(lambda: eyes.says("payments", number, "expiring", "nobody has worked on it"))
+    await until(lambda: eyes.says("payments", number, "expiring", "there has been no activity"))
     demand(PREVIEW in eyes.labels("payments", number), "the label went at once, without a warning")
     await eyes.answers("payments", number, "/methods")
     stage.world.advance(EXPIRED)
 
-    async def unlabelled() -> str:
+    async def unlabeled() -> str:
         demand(PREVIEW not in eyes.labels("payments", number), "the label is still on")
         return "off"
 
-    await until(unlabelled, 30)
+    await until(unlabeled, 30)
     await until(lambda: eyes.gone("payments", number), 30)
-    await until(lambda: eyes.says("payments", number, "removed", "nobody worked on it"))
+    await until(lambda: eyes.says("payments", number, "removed", "there was no activity"))
     await eyes.answers("catalog", catalog)
     await eyes.answers("storefront", storefront)
     return f"payments#{number} was warned a day ahead, lost its label, and is gone; the two kept previews stay"
 
 
 async def close(stage: Stage, eyes: Eyes) -> str:
-    """The pull request that another one uses is closed: its preview is gone, and the other is on staging again."""
+    """Close the pull request that another one uses. Check that its preview is gone and the other uses staging again."""
     number, storefront = stage.noted["catalog"], stage.noted["storefront"]
     await _shows(eyes, storefront, KEPT, ON_STAGING)
     demand(await eyes.databases("catalog", number), "the preview has no database to begin with")
     demand(await eyes.worktrees("catalog"), "the preview has no worktree to begin with")
     stage.world.close("shop/catalog", number, "ada")
     await until(lambda: _shows(eyes, storefront, ON_STAGING, KEPT))
-    back = (f"until catalog#\u200b{number}, which grace chose", "catalog from **staging**")
+    back = (f"grace chose with /preview use catalog#\u200b{number} exists", "catalog from **staging**")
     await until(lambda: eyes.says("storefront", storefront, "ready", *back))
     seen = await until(lambda: eyes.gone("catalog", number))
-    told = ("closed by ada", "goes on without it", "storefront")
+    told = ("closed by ada", "continues without it", "storefront")
     await until(lambda: eyes.says("catalog", number, "removed", *told))
     trees = await eyes.worktrees("catalog")
     demand(trees == 0, f"git still lists {trees} worktrees")
-    return f"storefront#{storefront} is on staging again, both are told; of catalog#{number} {seen}, no worktree"
+    return f"storefront#{storefront} is on staging again, both comments say so; of catalog#{number} {seen}, no worktree"
 
 
 STEPS = (
@@ -331,8 +331,8 @@ STEPS = (
     Step("linked", "A comment points it to the catalog of the other pull request", linked),
     Step("paired", "A branch of the same name in both repositories", paired),
     Step("accidents", "GitHub answers 500, then HTML, then an empty list", accidents),
-    Step("configuration", "Somebody changes `label:` in the configuration, and changes it back", configuration),
-    Step("many", "Six labelled pull requests lose the label within a minute", many),
+    Step("configuration", "A person changes `label:` in the configuration, and changes it back", configuration),
+    Step("many", "Six labeled pull requests lose the label within a minute", many),
     Step("killed", "Greenroom is killed, its database deleted, and it starts again", killed),
     Step("inactivity", "Three days pass without activity", inactivity),
     Step("close", "The pull request that another one uses is closed", close),

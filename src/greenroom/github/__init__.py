@@ -1,1 +1,1 @@
-"""Translate between GitHub and core values. It decides nothing, and no read is ever shorter than it should be."""
+"""Translation between GitHub and core values. It makes no decisions, and no read is shorter than it should be."""

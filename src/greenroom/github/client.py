@@ -1,6 +1,6 @@
 """GitHub as Greenroom sees it: lists, one pull request, permissions, the label, the one comment.
 
-Every read is complete or an exception. Writes go one at a time, as GitHub asks.
+Every read is complete or raises an exception. Writes are sent one at a time, as GitHub requests.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from greenroom.core import labels
-from greenroom.core.model import Confirmation, Listing, Permission, PullRequest, State
+from greenroom.core.model.facts import Confirmation, Listing, Permission, PullRequest, State
+from greenroom.core.policy import labels
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github import queries, shapes, translate
 from greenroom.github.budget import Budget
@@ -30,12 +30,12 @@ CHANGES_KEPT = 500
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A fixed token, as `Auth`. Does not print itself."""
+    """A fixed token that implements `Auth`. Its repr omits the value."""
 
     value: str = field(repr=False)
 
     async def token(self) -> str:
-        """The token."""
+        """Return the token."""
         return self.value
 
 
@@ -55,7 +55,7 @@ def _every(pull_request: PullRequest) -> bool:
 
 
 class GitHub:
-    """One GitHub with one identity. `prefix` is what the first line of our comments begins with."""
+    """One GitHub, accessed with one identity. `prefix` is the start of the first line of our comments."""
 
     def __init__(self, transport: Transport, clock: Clock, prefix: str) -> None:
         self._transport = transport
@@ -68,25 +68,25 @@ class GitHub:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Requests sent, by kind, and how many were answered 304."""
+        """Return the number of requests sent by kind, and the number of 304 answers."""
         return self._transport.counts
 
     @property
     def content(self) -> ContentBudget:
-        """The content-creating requests sent so far, and GitHub's limits on them."""
+        """Return the content-creating requests sent so far, and GitHub's limits on them."""
         return self._transport.content
 
     @property
     def budget(self) -> Budget | None:
-        """Points of GraphQL that are left; None before the first answer, and where GitHub sets no limit."""
+        """Return the GraphQL points that are left; None before the first answer, and where GitHub sets no limit."""
         return self._transport.budget
 
     def now(self) -> datetime:
-        """GitHub's clock. Raises `Doubt` before its first answer."""
+        """Return the time of GitHub's clock. Raise `Doubt` before its first answer."""
         return self._clock.now()
 
     async def me(self) -> str:
-        """Our login, as GitHub shows it."""
+        """Return our login, as GitHub shows it."""
         if not self._me:
             data = whole(await self._transport.query(queries.VIEWER, {}))
             shapes.check(data, {"viewer": shapes.ACTOR}, "our own account")
@@ -94,7 +94,7 @@ class GitHub:
         return self._me
 
     def groups(self, slugs: Sequence[str]) -> list[list[str]]:
-        """Divide repositories into groups that share one query. Heavy ones come last, each with a query of its own."""
+        """Divide repositories into groups that share one query. Heavy ones come last, each with its own query."""
         together = [s for s in slugs if not self._size(s).alone]
         alone = sorted((s for s in slugs if self._size(s).alone), key=lambda s: -self._size(s).size)
         return [together[i : i + TOGETHER] for i in range(0, len(together), TOGETHER)] + [[s] for s in alone]
@@ -105,7 +105,7 @@ class GitHub:
         """Read all open pull requests of each repository. Return the complete list, or the error, of each.
 
         Pull requests that `follows` rejects are read up to their first 100 comments and last 100 label events only.
-        Raises what concerns all of them: credentials, limits, GitHub away.
+        Raise errors that concern all of them: credentials, limits, an unavailable GitHub.
         """
         readings = [Reading(slug) for slug in slugs]
         while pending := [r for r in readings if r.answer is None]:
@@ -240,16 +240,20 @@ class GitHub:
         try:
             known, since = translate.label_since(data["repository"])
         except (KeyError, TypeError, ValueError):
-            raise Doubt(f"GitHub's answer about the labels of {slug} is not whole; it is read again.") from None
+            raise Doubt(
+                f"GitHub's response about labels of {slug} is incomplete. Greenroom will read it again."
+            ) from None
         if known < found.updated_at:
-            raise Doubt(f"GitHub's answer about the labels of {slug} is older than {slug}#{number}; it is read again.")
+            raise Doubt(
+                f"GitHub's response about labels of {slug} is older than {slug}#{number}. Greenroom will read it again."
+            )
         return since
 
     async def hides(self, slug: str, repository_id: int, number: int) -> bool:
         """Return whether GitHub shows this repository but hides this pull request.
 
         A 404 for a pull request may mean that the whole repository is hidden. So the repository is read next, then the
-        pull request again. Raises `NotFound` while the repository is hidden.
+        pull request again. Raise `NotFound` while the repository is hidden.
         """
         shown = await self._transport.get(f"/repos/{slug}")
         shapes.check(shown, {"id": shapes.number}, slug)
@@ -271,7 +275,7 @@ class GitHub:
             try:
                 answer = await self._transport.query(queries.COMMENTS, variables)
                 if any(too_heavy(e) for e in answer.get("errors") or []):
-                    raise TooSlow(f"The comments of {slug}#{number} are too much for GitHub.")
+                    raise TooSlow(f"The comments of {slug}#{number} are too large for one query.")
             except TooSlow:
                 if size < FEW:
                     raise
@@ -286,13 +290,13 @@ class GitHub:
             if not page["pageInfo"]["hasNextPage"]:
                 return found
             if page["pageInfo"]["endCursor"] in (None, after):
-                raise Doubt(f"GitHub's comments of {slug}#{number} are not whole; they are read again.")
+                raise Doubt(f"GitHub's comments of {slug}#{number} are incomplete. Greenroom will read them again.")
             after = page["pageInfo"]["endCursor"]
 
     async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
         """Return every path that a pull request changes, including the old paths of renamed files.
 
-        None when GitHub does not list them all. Raises `Doubt` when it was pushed to or retargeted meanwhile.
+        Return None when GitHub does not list them all. Raise `Doubt` when it was pushed to or retargeted meanwhile.
         """
         key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
         if key in self._changed:
@@ -313,17 +317,19 @@ class GitHub:
             found = translate.paths(files)
         except (KeyError, TypeError, AttributeError):
             raise Doubt(
-                f"GitHub's files of {slug}#{listed.identity.number} are not whole; they are read again."
+                f"GitHub's files of {slug}#{listed.identity.number} are incomplete. Greenroom will read them again."
             ) from None
         if not same:
-            raise Doubt(f"{slug}#{listed.identity.number} changed while its files were read; they are read again.")
+            raise Doubt(
+                f"{slug}#{listed.identity.number} changed while its files were read. Greenroom will read them again."
+            )
         return found if len(files) == listed.changed_files else None
 
     async def permission(self, slug: str, login: str) -> Permission:
-        """A person's permission; somebody whom GitHub does not know there has none.
+        """Return a person's permission; none for a login that GitHub does not know in this repository.
 
-        A 404 says that of the login, or hides the whole repository from us: it counts once the repository is shown, and
-        GitHub still knows nobody of that login there. Raises `NotFound` while the repository is hidden.
+        A 404 may mean an unknown login, or that the whole repository is hidden from us. So the repository is read next,
+        then the permission again. A second 404 means an unknown login. Raise `NotFound` while the repository is hidden.
         https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user
         """
         try:
@@ -341,7 +347,7 @@ class GitHub:
             return Permission(answer["permission"])
 
     async def remove_label(self, slug: str, number: int, label: str) -> None:
-        """Take a label off; one that is off already is no error."""
+        """Remove a label. Ignore a label that is already removed."""
         async with self._writing:
             try:
                 await self._transport.send(
@@ -351,11 +357,11 @@ class GitHub:
                 return
 
     async def write_comment(self, slug: str, number: int, comment_id: int | None, body: str, marker: str) -> int:
-        """Make or edit our one comment; returns its id.
+        """Create or edit our one comment. Return its id.
 
-        Before it is made, and again when the outcome of making it is unknown, our marker is searched for, so that it is
-        never made twice. One 404 does not prove that it was deleted: it is created again only when it is in no
-        list and cannot be read by its id either.
+        Search for our marker before the creation, and again when the outcome of the creation is unknown, so that the
+        comment is never created twice. One 404 does not prove that it was deleted: create it again only when it is in
+        no list and cannot be read by its id either.
         """
         async with self._writing:
             found = comment_id or await self._ours(slug, number, marker)
@@ -375,6 +381,14 @@ class GitHub:
                 if _may_have_happened(error) and (found := await self._ours(slug, number, marker)):
                     return found
                 raise
+
+    async def delete_comment(self, slug: str, comment_id: int) -> None:
+        """Delete one of our comments. Ignore one that no longer exists."""
+        async with self._writing:
+            try:
+                await self._transport.send("DELETE", f"/repos/{slug}/issues/comments/{comment_id}", b"")
+            except NotFound:
+                return
 
     async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
         """Return the id of our comment: the one with that id, else the first that begins with our marker."""

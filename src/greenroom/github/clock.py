@@ -1,13 +1,13 @@
 """GitHub's clock: its Date header, carried forward by the monotonic clock. The only clock of decisions.
 
-One answer with a wrong Date must not move it: an hour too far, and the ledger of the hour is pruned for good; a day too
-far, and what was warned of is due. So an answer that is more than `TOLERANCE` away from what the monotonic clock
-says, ahead or behind, is only noted. It is believed once a second one, at least `SETTLED` seconds later, tells the same
-time and none between them told the time that was carried. Time really jumps when a laptop slept: its monotonic clock
-may stand still meanwhile, and a few seconds later both agree again.
+One answer with a wrong Date must not move it. If the clock ran an hour ahead, the ledger of the hour would be pruned
+for good. If it ran a day ahead, everything that was warned of would be due. So an answer that differs from the
+monotonic clock by more than `TOLERANCE`, ahead or behind, is only noted. It is accepted once a second answer, at least
+`SETTLED` seconds later, gives the same time and no answer between them agrees with the carried time. Time really jumps
+when a laptop sleeps: its monotonic clock may stop meanwhile, and answers a few seconds apart then agree.
 
-The very first answer has nothing to be compared with. When the next ones contradict it, nobody knows the time: `now`
-is doubt until two answers agree.
+The first answer cannot be compared with an earlier one. When the next answers contradict it, the time is unknown: `now`
+raises `Doubt` until two answers agree.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ TOLERANCE = timedelta(minutes=1)  # the servers of one GitHub differ by seconds
 SETTLED = 5.0
 
 
-def told(date: str | None) -> datetime | None:
-    """The time of a Date header, aware, in UTC; None for a missing or odd one. `-0000` is UTC too (RFC 5322, 3.3)."""
+def parse_http_date(date: str | None) -> datetime | None:
+    """Return the aware UTC time of a Date header; None for a missing or malformed one.
+
+    `-0000` is UTC too (RFC 5322, 3.3).
+    """
     try:
         at = parsedate_to_datetime(date or "")
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
@@ -35,7 +38,7 @@ def told(date: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What GitHub told, and when on the monotonic clock."""
+    """A time from GitHub, and the monotonic time at which it arrived."""
 
     at: datetime
     then: float
@@ -48,7 +51,7 @@ class _Reading:
 
 
 class Clock:
-    """What time it is at GitHub. Does not go back by the seconds in which its servers differ."""
+    """The time at GitHub. It does not move back by the seconds by which GitHub's servers differ."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -57,8 +60,8 @@ class Clock:
         self._sure = False
 
     def seen(self, date: str | None) -> None:
-        """The Date header of an answer that was understood; a missing or odd one is ignored."""
-        at, then = told(date), self._monotonic()
+        """Record the Date header of an answer that was understood. Ignore a missing or malformed one."""
+        at, then = parse_http_date(date), self._monotonic()
         if at is None:
             return
         if self._read is None:
@@ -73,10 +76,12 @@ class Clock:
             self._read, self._other, self._sure = _Reading(at, then), None, True
 
     def now(self) -> datetime:
-        """GitHub's time in UTC. Raises `Doubt` before the first answer, and while the first ones contradict it."""
+        """Return GitHub's time in UTC. Raise `Doubt` before the first answer, and while later ones contradict it."""
         if self._read is None:
-            raise Doubt("GitHub has not told the time yet; nothing is decided before its first answer.")
+            raise Doubt(
+                "GitHub has not sent the time yet. Greenroom makes no decisions before GitHub's first response."
+            )
         if self._other is not None and not self._sure:
             apart = timedelta(seconds=round(abs(self._other.at - self._read.now(self._other.then)).total_seconds()))
-            raise Doubt(f"GitHub's first answers tell times that are {apart} apart; it is asked again.")
+            raise Doubt(f"The times in GitHub's first responses are {apart} apart. Greenroom will retry.")
         return self._read.now(self._monotonic())

@@ -19,7 +19,7 @@ RESERVE = 0.2
 
 @dataclass(slots=True)
 class ContentBudget:
-    """Content-creating requests of the last hour. Losing them in a restart costs a late warning, nothing else."""
+    """Content-creating requests of the last hour. A restart loses them, which only makes a warning late."""
 
     monotonic: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 FULL = 50
 GROW_AFTER = 10
-"""How many pages in a row must succeed before the size doubles, or before a repository shares a query again."""
+"""The pages in a row that must succeed before the size doubles, or before a repository shares a query again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The GraphQL that we send: open pull requests of several repositories in one query, and one's comments.
+"""The GraphQL that we send: open pull requests of several repositories in one query, and one pull request's comments.
 
 https://docs.github.com/en/graphql/reference/objects#pullrequest
 """
@@ -19,6 +19,7 @@ PULL_REQUEST = f"""
 fragment pullRequest on PullRequest {{
   number title url body isDraft isCrossRepository state createdAt updatedAt closedAt baseRefName baseRefOid headRefName
   headRefOid
+  baseRef {{ target {{ oid }} }}
   headRepository {{ databaseId }}
   author {_ACTOR}
   mergeable changedFiles

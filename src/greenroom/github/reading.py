@@ -1,6 +1,6 @@
 """The list of one repository while its pages arrive. No HTTP.
 
-A list is complete or an exception. An error in one pull request is doubt about that pull request only.
+A list is complete or raises an exception. An error in one pull request causes doubt about that pull request only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from greenroom.core.model import Listing
+from greenroom.core.model.facts import Listing
 from greenroom.errors import Doubt, FixConfiguration, GreenroomError
 from greenroom.github import shapes
 from greenroom.github.transport import NotFound
@@ -35,7 +35,7 @@ class Reading:
     answer: Listing | GreenroomError | None = None
 
     def take(self, answer: Payload, alias: str, size: int, now: datetime) -> bool:
-        """Add the page that an answer holds under this alias; return whether it was the last one."""
+        """Add the page that an answer holds under this alias. Return whether it was the last one."""
         repository, partly = _repository(self.slug, answer, alias, size)
         if repository["nameWithOwner"].lower() != self.slug.lower():
             raise FixConfiguration(
@@ -45,11 +45,13 @@ class Reading:
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
         if not last and (cursor in (None, self.cursor) or not page["nodes"]):
-            raise Doubt(f"GitHub's list of {self.slug} breaks off before its last page; it is read again.")
+            raise Doubt(f"GitHub's list of {self.slug} ends before its last page. Greenroom will read it again.")
         for index, error in partly.items():
             if node := page["nodes"][index]:
                 what = f"{self.slug}#{node['number']}"
-                self.doubts[int(node["number"])] = f"GitHub shows only a part of {what} ({error}); it is read again."
+                self.doubts[int(node["number"])] = (
+                    f"GitHub returned only part of {what} ({error}). Greenroom will read it again."
+                )
         self.read_at = self.read_at or now
         self.nodes += page["nodes"]
         self.repository, self.cursor = repository, cursor
@@ -65,7 +67,9 @@ class Reading:
         total = int(self.repository["pullRequests"]["totalCount"])
         found = {int(n["number"]): n for n in nodes}
         if len(self.nodes) != len(found) or len(found) != total:
-            raise Doubt(f"GitHub's list of {self.slug} has {len(found)} of {total} pull requests; it is read again.")
+            raise Doubt(
+                f"GitHub's list of {self.slug} has {len(found)} of {total} pull requests. Greenroom will read it again."
+            )
         return found
 
 
@@ -75,17 +79,14 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
     wrong = [e for e in answer.get("errors") or [] if _concerns(e, alias)]
     repository = data.get(alias)
     if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
-        raise NotFound(
-            f"GitHub shows us no repository {slug}: it is gone, or the token may not see it."
-            " Nothing is removed until it can be read again."
-        )
+        raise NotFound(f"GitHub does not show the repository {slug}: it was deleted, or the token has no access to it.")
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
         raise TooHeavy(
-            f"GitHub's list of {slug} is too much for one query; the next query asks for fewer pull requests."
+            f"GitHub's list of {slug} is too large for one query. The next query requests fewer pull requests."
         )
     if len(partly) < len({_node(e) for e in wrong}) or repository is None:
-        raise Doubt(f"GitHub's list of {slug} is not whole ({_messages(wrong)}); it is read again.")
+        raise Doubt(f"GitHub's list of {slug} is incomplete ({_messages(wrong)}). Greenroom will read it again.")
     shapes.check(repository, shapes.REPOSITORY, f"the pull requests of {slug}")
     found: Payload = repository
     return found, partly
@@ -123,10 +124,10 @@ def too_heavy(error: Payload) -> bool:
 
 
 def whole(answer: Payload) -> Payload:
-    """Return the data of an answer. Raises `Doubt` on errors, except in `rateLimit`, which nothing depends on."""
+    """Return the data of an answer. Raise `Doubt` on errors, except in `rateLimit`, which nothing depends on."""
     data = answer.get("data")
     if any(_path(e)[:1] != ["rateLimit"] for e in answer.get("errors") or []) or not isinstance(data, dict) or not data:
-        raise Doubt(f"GitHub's answer is not whole ({_messages(answer.get('errors') or [])}); it is asked again.")
+        raise Doubt(f"GitHub's answer is incomplete ({_messages(answer.get('errors') or [])}). Greenroom will retry.")
     return data
 
 

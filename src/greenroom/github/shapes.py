@@ -52,8 +52,8 @@ _NAMES: dict[Any, str] = {
     str: "a string",
     bool: "true or false",
     dict: "an object",
-    sha: "a commit's 40 digits",
-    time: "a time with its zone",
+    sha: "a commit hash of 40 digits",
+    time: "a time with a time zone",
     number: "a number",
 }
 
@@ -76,6 +76,7 @@ PULL_REQUEST = {
     "closedAt": Maybe(time),
     "baseRefName": str,
     "baseRefOid": sha,
+    "baseRef": Maybe({"target": Maybe({"oid": sha})}),
     "headRefName": str,
     "headRefOid": sha,
     "headRepository": Maybe({"databaseId": Maybe(number)}),
@@ -122,7 +123,7 @@ def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
     """
     wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
     if wrong:
-        raise Doubt(f"GitHub's answer about {what} is not as documented ({wrong}); it is read again.")
+        raise Doubt(f"GitHub's answer about {what} is not as documented ({wrong}). Greenroom will read it again.")
 
 
 @contextmanager
@@ -131,7 +132,9 @@ def understood(what: str) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise Doubt(f"GitHub's answer about {what} is not as documented ({error!r:.100}); it is read again.") from None
+        raise Doubt(
+            f"GitHub's answer about {what} is not as documented ({error!r:.100}). Greenroom will read it again."
+        ) from None
 
 
 def _wrong(value: Any, shape: Any, where: str) -> Iterator[str]:

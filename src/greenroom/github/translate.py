@@ -1,7 +1,7 @@
-"""Payloads of GitHub to core values. A key that is missing is a `KeyError` for the caller to turn into doubt.
+"""Translation of GitHub's payloads to core values. A missing key raises `KeyError`, which the caller turns into doubt.
 
-A deleted label, account or commit leaves null nodes behind permanently. A null that no decision needs is skipped; any
-other one raises, which is doubt about its pull request only.
+A deleted label, account or commit leaves null nodes behind permanently. A null that no decision needs is skipped. Any
+other null raises an exception, which causes doubt about its pull request only.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from greenroom.core.model import (
+from greenroom.core.model.facts import (
     UNKNOWN_LABEL,
     Activity,
     Actor,
+    CommandComment,
     Comment,
-    Identity,
     Kind,
     LabelEvent,
     PullRequest,
-    Said,
     State,
 )
+from greenroom.core.model.spec import Identity
 from greenroom.github.markdown import plain_lines
 
 Payload = Mapping[str, Any]
 MARKER = "<!-- greenroom:"
 PREFIX = "/preview"
+DESCRIPTION = 20_000  # characters of a description that are read
 LINES, LENGTH = 50, 200  # of commands in one comment
+PAIR = "preview-with:"
 _WITH = re.compile(r"\s*Preview-with:\s*([\w.-]+/[\w.-]+#[1-9][0-9]{0,8})\s*", re.IGNORECASE)
 
 _ACTIVITIES = {
@@ -42,7 +44,7 @@ _ACTIVITIES = {
 
 
 def time(text: str) -> datetime:
-    """An aware time from GitHub's ISO 8601 with `Z`."""
+    """Return an aware time from GitHub's ISO 8601 text with `Z`."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
@@ -53,7 +55,7 @@ def label_since(repository: Payload) -> tuple[datetime, datetime | None]:
 
 
 def actor(payload: Payload | None) -> Actor:
-    """An actor of GraphQL or REST. GraphQL leaves `[bot]` off a bot's login; the REST form is ours."""
+    """Return an actor of GraphQL or REST. GraphQL omits `[bot]` from a bot's login; we use the REST form."""
     if payload is None:
         return Actor("ghost", Kind.NOBODY)
     login = str(payload["login"])
@@ -66,7 +68,7 @@ def actor(payload: Payload | None) -> Actor:
 def pull_request(
     repository_id: int, node: Payload, comments: Iterable[Payload], me: str, prefix: str, now: datetime
 ) -> PullRequest:
-    """A pull request of the list with all its comments. `now` bounds commit dates, which anybody can forge."""
+    """Return a pull request of the list with all its comments. `now` bounds commit dates, which anyone can forge."""
     comments = tuple(c for c in comments if c is not None)
     return PullRequest(
         identity=Identity(repository_id, int(node["number"])),
@@ -80,6 +82,7 @@ def pull_request(
         head_repository_id=node["headRepository"]["databaseId"] if node["headRepository"] else None,
         base_ref=str(node["baseRefName"]),
         base_sha=str(node["baseRefOid"]),
+        base_tip=_tip(node),
         changed=_changed(node["files"]),
         changed_files=int(node["changedFiles"]),
         conflicts=node["mergeable"] == "CONFLICTING",
@@ -97,18 +100,29 @@ def pull_request(
     )
 
 
-def _said(nodes: Iterable[Payload], me: str) -> tuple[Said, ...]:
-    """The comments of others that hold a command: only their lines that begin with it, the last `LINES` of them.
+def _tip(node: Payload) -> str:
+    """Return the newest commit of the base branch, empty while the branch is gone.
+
+    `baseRefOid` does not follow the branch: it stays at what GitHub saw at some earlier event.
+    https://github.com/jenkins-x/lighthouse/pull/1618
+    """
+    target = (node["baseRef"] or {}).get("target")
+    return str(target["oid"]) if target else ""
+
+
+def _said(nodes: Iterable[Payload], me: str) -> tuple[CommandComment, ...]:
+    """Return the comments of others that hold a command, reduced to the last `LINES` lines that begin with one.
 
     A line is taken whole or not at all: half of `payments#178` would be another command.
     """
     found = []
     for node in nodes:
-        body = str(node["body"] or "")
-        lines = [_whole(line) for line in plain_lines(body) if _commands(line)] if PREFIX in body.lower() else []
-        if lines and (by := actor(node["author"])).login != me:
+        body, by = str(node["body"] or ""), actor(node["author"])
+        if PREFIX not in body.lower() or by.login == me or by.kind is not Kind.PERSON:
+            continue
+        if lines := [_whole(line) for line in plain_lines(body) if _commands(line)]:
             text = "\n".join(lines[-LINES:])
-            found.append(Said(int(node["databaseId"]), by, text, edited=node["editor"] is not None))
+            found.append(CommandComment(int(node["databaseId"]), by, text, edited=node["editor"] is not None))
     return tuple(found)
 
 
@@ -117,13 +131,14 @@ def _commands(line: str) -> bool:
 
 
 def _whole(line: str) -> str:
-    """The line, or what is no command for anybody but shows which line was meant."""
+    """Return the line. Cut a long one so that it is not a command but still shows which line was meant."""
     return line if len(line) <= LENGTH else f"{line[: LENGTH - 1]}…"
 
 
 def _mentions(body: str) -> tuple[str, ...]:
-    """The pull requests that a description says belong to it, at most ten: `Preview-with: owner/repo#17`."""
-    found = {match[1].lower() for line in plain_lines(body) if (match := _WITH.fullmatch(line))}
+    """Return the pull requests that a description names with `Preview-with: owner/repo#17`, at most ten."""
+    lines = plain_lines(body, DESCRIPTION) if PAIR in body.lower() else ()
+    found = {match[1].lower() for line in lines if (match := _WITH.fullmatch(line))}
     return tuple(sorted(found))[:10]
 
 
@@ -157,7 +172,7 @@ def _merge_commit(node: Payload) -> str | None:
 
 
 def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
-    """Return the names of the labels that are on. Raises `TypeError` for one without a name: it could be any label."""
+    """Return the names of the labels that are on. Raise `TypeError` for one without a name: it could be any label."""
     names = [n["name"] for n in nodes]
     if not all(isinstance(name, str) for name in names):
         raise TypeError("a label without a name")
@@ -187,7 +202,7 @@ def _label_event(node: Payload, added: bool, at: str) -> LabelEvent:
 
 
 def _activities(page: Payload, me: str, now: datetime) -> tuple[Activity, ...]:
-    """What happened last. Where only bots are on the page, a person may have done something just before it."""
+    """Return the latest activities. If the page shows only bots, assume that a person acted just before it."""
     found = tuple(a for n in page["nodes"] if (a := _activity(n, now)) is not None)
     people = any(a.actor.kind is Kind.PERSON and a.actor.login != me for a in found)
     if people or not page["pageInfo"]["hasPreviousPage"]:
@@ -224,10 +239,10 @@ def _comment(node: Payload, me: str) -> Comment:
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
     """Return our comment when its id is unknown: the oldest one by us that begins with our marker.
 
-    When we are a bot, nothing else of us stands on a pull request but what another installation of this App wrote: a
-    comment of ours that somebody edited the marker out of is still ours, and not to be trusted. One that begins with
-    another installation's marker is theirs, whoever edited it. A person's token may have written anything: there it is
-    not.
+    A bot account writes only this comment and those of other installations of this App. So a bot's comment whose marker
+    was edited out is still ours, but its content is not trusted. A comment that begins with another installation's
+    marker belongs to that installation, regardless of who edited it. A person's account may have written anything, so
+    there an edited comment without our marker is not ours.
     """
     written = [n for n in nodes if actor(n["author"]).login == me]
     for node in written:
@@ -238,17 +253,17 @@ def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
 
 
 def _marked(node: Payload) -> bool:
-    """Whether it begins with the marker of any installation."""
+    """Return whether a comment begins with the marker of any installation."""
     return str(node["body"]).lstrip().startswith(MARKER)
 
 
 def _unedited(node: Payload, me: str) -> bool:
-    """Whether nobody but us edited it last."""
+    """Return whether the last edit of a comment, if any, was ours."""
     return node["editor"] is None or actor(node["editor"]).login == me
 
 
 def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Comment | None) -> PullRequest:
-    """A pull request read by number over REST, with all its events. It has no activities: nothing asks for them."""
+    """Return a pull request read by number over REST, with all its events. Leave out activities, which nothing uses."""
     events = tuple(events)
     merged = bool(payload.get("merged_at"))
     state = State.MERGED if merged else State(str(payload["state"]))
@@ -276,6 +291,6 @@ def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Commen
 
 
 def closed_by(events: Iterable[Payload]) -> Actor | None:
-    """Who closed it last, or None."""
+    """Return the actor who closed the pull request last, or None."""
     closings = [e for e in events if e is not None and e["event"] == "closed"]
     return actor(closings[-1].get("actor")) if closings else None

@@ -1,7 +1,7 @@
-"""One request to GitHub: every answer that is not whole and understood becomes an error of our tree.
+"""One request to GitHub: every answer that is not complete and understood becomes an error of our tree.
 
-gidgethub gives paging, ETags and encoding; what its errors leave open (secondary limits, HTML with status 200, dropped
-connections) is decided here from status and headers.
+gidgethub provides paging, ETags and encoding. Its errors leave some cases open: secondary limits, HTML with status 200,
+dropped connections. This module decides those from status and headers.
 https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
 
@@ -18,18 +18,18 @@ import httpx2
 
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, Refused, RetryLater
 from greenroom.github.budget import Budget, budget, paid
-from greenroom.github.clock import Clock, told
+from greenroom.github.clock import Clock, parse_http_date
 from greenroom.github.content_budget import ContentBudget
 from greenroom.github.shapes import BROKEN
 
 API_VERSION = "2022-11-28"
 CACHED = 1000
-LONGEST_WAIT = 3600.0  # GitHub's limits are by the hour: a longer wish is a mistake
+LONGEST_WAIT = 3600.0  # GitHub's limits are hourly, so a longer wait must be a mistake
 UNKNOWN_WAIT = 60.0  # "at least one minute", where GitHub gives no number
 
 
 class NotFound(Doubt):
-    """404: gone, never there, or hidden from us. GitHub does not say which."""
+    """404: the resource is gone, never existed, or is hidden from us. GitHub does not say which."""
 
 
 class OutcomeUnknown(RetryLater):
@@ -45,17 +45,17 @@ class Limited(RetryLater):
 
 
 class Auth(Protocol):
-    """Who we are. Token today, App installation tokens later."""
+    """Our identity: a fixed token today, App installation tokens later."""
 
     async def token(self) -> str:
-        """A token that is valid now."""
+        """Return a token that is valid now."""
 
 
 class Pages(MutableMapping[str, Any]):
-    """ETags and their pages of one token, the least recently used forgotten first.
+    """The ETags and pages of one token. The least recently used page is evicted first.
 
-    A 304 proves its own page and no more. A last page with room on it would have changed if anything had been added; a
-    full one looks the same when another begins after it, so it is asked for whole each time.
+    A 304 confirms only its own page. A last page with room on it would have changed if anything had been added. A full
+    page looks the same when another begins after it, so a full last page is not cached and is read in full each time.
     """
 
     def __init__(self) -> None:
@@ -101,41 +101,41 @@ class Transport(gidgethub.abc.GitHubAPI):
         self.graphql_url = f"{api_url.removesuffix('/v3')}/graphql"
 
     async def sleep(self, seconds: float) -> None:
-        """Not used: waiting is the loop's."""
+        """Raise `AssertionError`, because only the loop waits."""
         raise AssertionError(f"Greenroom's loop waits, not its transport ({seconds} s)")
 
     async def get(self, path: str) -> Any:
-        """One JSON document."""
+        """Return one JSON document."""
         return await self._understood(path, self.getitem(path, oauth_token=await self._fresh_token()))
 
     async def pages(self, path: str) -> AsyncIterator[Any]:
-        """Every item of every page, in order; an exception when any page is not whole."""
+        """Yield every item of every page in order. Raise an exception when any page is incomplete."""
         url: str | None = path
         read = set()
         while url:
             if url in read:
-                raise Doubt(f"GitHub's pages of {path} point back to an earlier page; they are read again.")
+                raise Doubt(f"GitHub's pages of {path} point back to an earlier page. Greenroom will read them again.")
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
             if not isinstance(items, list):
-                raise Doubt(f"GitHub's answer to GET {path} is no list; it is read again.")
+                raise Doubt(f"GitHub's answer to GET {path} is not a list. Greenroom will read it again.")
             for item in items:
                 yield item
 
     async def send(self, method: str, path: str, data: object) -> Any:
-        """One write; returns the JSON answer, None for 204."""
+        """Send one write. Return the JSON answer, or None for 204."""
         call = self._make_request(method, path, {}, data, _ACCEPT, oauth_token=await self._fresh_token())
         return (await self._understood(path, call))[0]
 
     async def query(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        """The whole answer to a GraphQL query: `data` and `errors` as GitHub gave them."""
+        """Return the whole answer to a GraphQL query: `data` and `errors` as GitHub sent them."""
         answer = await self.send("POST", self.graphql_url, {"query": text, "variables": dict(variables)})
         if not isinstance(answer, dict):
-            raise Doubt("GitHub's answer to a query is no object; it is asked again.")
+            raise Doubt("GitHub's answer to a query is not an object. Greenroom will retry.")
         errors = answer.get("errors") or []
         if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
-            raise Doubt("GitHub's answer to a query has malformed errors; the query is sent again.")
+            raise Doubt("GitHub's answer to a query has malformed errors. Greenroom will retry.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
             raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
@@ -167,9 +167,9 @@ class Transport(gidgethub.abc.GitHubAPI):
                 f"{_repository(path)} was renamed or moved on GitHub (301). Change `repository:` in its service files."
             ) from None
         except gidgethub.GitHubException as error:
-            raise Doubt(f"GitHub did not take {_short(path)}: {error}") from None
+            raise Doubt(f"GitHub did not accept {_short(path)}: {error}") from None
         except BROKEN:
-            raise Doubt(f"GitHub's answer to {_short(path)} is broken JSON; it is read again.") from None
+            raise Doubt(f"GitHub's answer to {_short(path)} is not valid JSON. Greenroom will read it again.") from None
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
@@ -184,7 +184,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise TooSlow(f"GitHub did not answer {method} {_short(url)} in time.") from None
         except httpx2.HTTPError as error:
             raise OutcomeUnknown(
-                f"GitHub is not reached for {method} {_short(url)} ({type(error).__name__})."
+                f"GitHub could not be reached for {method} {_short(url)} ({type(error).__name__})."
             ) from None
         if response.status_code == 304:
             self.counts["304"] += 1
@@ -202,22 +202,24 @@ _ACCEPT = "application/vnd.github+json"
 
 
 def _check(method: str, url: str, response: httpx2.Response) -> None:
-    """Raise what an answer means when it is not a good one."""
+    """Raise the matching error for an answer that is not a success."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
         raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
     if status == 401:
-        raise FixCredentials("GitHub refuses the token (401). Make a new one, put it in place, and restart Greenroom.")
+        raise FixCredentials(
+            "GitHub rejected the token (401). Create a new one, replace the old one, and restart Greenroom."
+        )
     if status in (502, 504):
         raise TooSlow(f"GitHub answered {status} to {what}.")
     if status >= 500:
         raise RetryLater(f"GitHub answered {status} to {what}.")
     if status == 404:
-        raise NotFound(f"GitHub shows us no {_short(url)} (404): it is gone, or the token may not see it.")
+        raise NotFound(f"GitHub does not show {_short(url)} (404): it was deleted, or the token has no access to it.")
     if status == 403 and b"archived so is read-only" in response.content:
         raise FixConfiguration(
             f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
-            " do its previews. Unarchive it, or take its services out of the configuration."
+            " do its previews. Unarchive it, or remove its services from the configuration."
         )
     if status == 403 and b"issue is locked" in response.content:
         # People with write access can still comment. An App cannot; a person's token may.
@@ -227,9 +229,9 @@ def _check(method: str, url: str, response: httpx2.Response) -> None:
             " the conversation, or give the account write access."
         )
     if status in (410, 422) and method != "GET" and "/issues/" in url:
-        raise Refused(f"GitHub refuses {what} ({status}): {_message(response)}")
+        raise Refused(f"GitHub refused {what} ({status}): {_message(response)}")
     if status == 403:
-        raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the permission that it lacks.")
+        raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the missing permission.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
         kind = response.headers.get("content-type", "no type")
         raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
@@ -246,7 +248,7 @@ def _message(response: httpx2.Response) -> str:
 
 
 def _limited(response: httpx2.Response) -> float | None:
-    """Seconds that a rate limit asks for, an hour at most, or None.
+    """Return the seconds that a rate limit asks us to wait, at most an hour; None without a limit.
 
     https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
     """
@@ -265,15 +267,18 @@ def _wished(headers: Mapping[str, str]) -> float | None:
 
 
 def _reset_in(headers: Mapping[str, str]) -> float:
-    """Seconds until the limit is reset: two times of GitHub's in one answer, whatever the wall clock here says."""
-    reset, date = headers.get("x-ratelimit-reset", ""), told(headers.get("date"))
+    """Return the seconds until the limit resets, from two times in one answer, independent of the local clock."""
+    reset, date = headers.get("x-ratelimit-reset", ""), parse_http_date(headers.get("date"))
     if not reset.isdecimal() or date is None:
         return UNKNOWN_WAIT
     return max(1.0, min(LONGEST_WAIT, float(reset) - date.timestamp()))
 
 
 def _page_size(url: str) -> int:
-    """How many items a page holds. https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+    """Return how many items a page holds.
+
+    https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
+    """
     return int(parse_qs(urlsplit(url).query).get("per_page", ["30"])[0])
 
 

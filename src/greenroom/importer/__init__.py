@@ -1,4 +1,4 @@
-"""Drafts of services/*.yaml from what a team has already: a Compose file, a Procfile, Heroku's app.json."""
+"""Drafts of services/*.yaml from a team's existing Compose file, Procfile or Heroku app.json."""
 
 from greenroom.importer.draft import Draft, Options, written
 from greenroom.importer.read import drafts

@@ -1,6 +1,6 @@
-"""Which values of a Compose file hold the address of one of its services, and in which form.
+"""Values of a Compose file that hold the address of one of its services, and the form of that address.
 
-Hosts of the file do not exist in a preview: such a value becomes a part of a need or of a link, or it is left out.
+Hosts of the file do not exist in a preview. Such a value becomes part of a need or a link, or it is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARTS = {
 
 
 class Form(Enum):
-    """How a value names a host: as a URL of it, as it alone, with more around it, or only by a word like its name."""
+    """Form in which a value names a host: a URL, the host alone, the host inside other text, or only a word like it."""
 
     URL = 1
     HOST = 2
@@ -33,10 +33,10 @@ class Form(Enum):
 
 
 class Hosts:
-    """The hosts of a file, by all that they are called."""
+    """Hosts of a file, by each of their names."""
 
     def __init__(self, called: Mapping[str, str]) -> None:
-        """`called` is the service of each name of a host."""
+        """Index the hosts. `called` maps each name of a host to its service."""
         self._called = {name.lower(): service for name, service in called.items() if name}
         names = "|".join(re.escape(name) for name in sorted(self._called, key=len, reverse=True)) or r"(?!)"
         self._inside = re.compile(
@@ -46,7 +46,7 @@ class Hosts:
         self._option = re.compile(rf"(?<!\S)(?:-h|--host)[= ](?P<given>{names})(?!\S)")
 
     def named(self, variable: str, value: str) -> dict[str, Form]:
-        """The services that the value of a variable names."""
+        """Return the services that the value of a variable names, each with its form."""
         text = value.strip().lower()
         address = parsed(value)
         if address and (service := self._called.get(address.hostname or "")):
@@ -58,7 +58,7 @@ class Hosts:
         return {service: Form.WORD for service in words if service} | inside
 
     def in_command(self, words: Iterable[str]) -> list[str]:
-        """The services that a command names as hosts."""
+        """Return the services that a command names as hosts."""
         line = " ".join(words).lower()
         found = [match["given"] or match["before"] for match in self._inside.finditer(line)]
         found += [match["given"] for match in self._option.finditer(line)]
@@ -66,7 +66,7 @@ class Hosts:
 
 
 def parsed(value: str) -> SplitResult | None:
-    """The value as one URL, or None."""
+    """Return the value as one URL, or None."""
     try:
         found = urlsplit(value.strip())
         return found if value.count("://") == 1 and found.hostname and "," not in found.netloc else None
@@ -75,7 +75,7 @@ def parsed(value: str) -> SplitResult | None:
 
 
 def port_of(value: str) -> int | None:
-    """Return the port that a URL names, or None: it names none, or it is no URL."""
+    """Return the port that a URL names, or None if it names no port or is not a URL."""
     try:
         address = parsed(value)
         return address.port if address else None
@@ -84,7 +84,7 @@ def port_of(value: str) -> int | None:
 
 
 def number(value: str) -> int | None:
-    """Return a port that stands alone, or None for any other text."""
+    """Return the port if the value is only a port number, or None for any other text."""
     text = value.strip()
     return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:9]) < 65536 else None
 
@@ -95,13 +95,13 @@ def other_port(value: str, port: int) -> bool:
 
 
 def local(value: str) -> bool:
-    """Whether a value leads to the machine of whoever reads it, or to a host of its network only."""
+    """Return whether a value leads to the machine that reads it, or to a host in its network only."""
     address = parsed(value)
     return bool(_LOCAL.search(value)) or bool(address and not re.search(r"[.:]", address.hostname or ""))
 
 
 def siblings(host: str, names: Iterable[str], parts: Iterable[str]) -> dict[str, str]:
-    """The variables that hold the other parts of an address whose host is in the variable `host`, by part."""
+    """Return, by part, the variables with the other parts of the address whose host is in the variable `host`."""
     match = _ENDS.fullmatch(host)
     if not match:
         return {}

@@ -1,4 +1,4 @@
-"""Words of commands: a line split as a shell would, and nothing secret among them."""
+"""Words of commands: lines are split as a shell would, and commands with secrets are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHELL = re.compile(r"[$&|;<>`]|^\w+=")
 
 
 def split(line: str) -> list[str]:
-    """A command's words; where it asks for what only a shell does, that of a shell."""
+    """Return a command's words, or those of `sh -c` with the line if it needs a shell."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -24,14 +24,14 @@ def split(line: str) -> list[str]:
 
 
 def kept(words: list[str], what: str, draft: Draft, names: Iterable[str] = ()) -> list[str]:
-    """The command as it is, or none and a note where it gives away something secret.
+    """Return the command unchanged. If it reveals something secret, add a note and return an empty list.
 
-    `what` is said of it, `names` are of the variables whose values are in it.
+    `what` describes the command in the note. `names` are the variables whose values are in the command.
     """
     if not secrets.command(words) and not any(map(secrets.name, names)):
         return words
     draft.note(
-        f"{what} holds what looks secret and was left out. Write it with the value from a Secret: "
-        "`[sh, -c, 'exec serve --token \"$TOKEN\"']`, and that Secret under `envFrom:`."
+        f"{what} contains what looks like a secret, and was left out. Write it with the value from a Secret: "
+        "`[sh, -c, 'exec serve --token \"$TOKEN\"']`, and name that Secret under `envFrom:`."
     )
     return []

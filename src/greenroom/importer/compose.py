@@ -1,4 +1,4 @@
-"""A Compose file: what is built is a service, what is a database is a need, and what points from one to another a link.
+"""Drafts from a Compose file: builds become services, databases become needs, and addresses become links.
 
 https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 """
@@ -16,18 +16,18 @@ from greenroom.importer.interpolation import Interpolated
 from greenroom.importer.services import Found
 
 IGNORED = {
-    "volumes": "Files of a container do not outlive it; a need has `storage: persistent`.",
-    "env_file": "Put its secrets into a Secret and name that under `envFrom:`, the rest under `env:`.",
-    "secrets": "Put them into a Secret and name that under `envFrom:`.",
+    "volumes": "Files in a container are lost when it ends. A need can have `storage: persistent`.",
+    "env_file": "Put its secrets in a Secret, name the Secret under `envFrom:`, and write the rest under `env:`.",
+    "secrets": "Put them in a Secret, and name the Secret under `envFrom:`.",
     "configs": "Put them into the image.",
-    "extends": "What it extends is not in this file; `docker compose config` prints the whole.",
+    "extends": "What it extends is not in this file. `docker compose config` prints everything.",
     "privileged": "Previews run under pod security `restricted`.",
     "cap_add": "Previews run under pod security `restricted`.",
     "devices": "Previews run under pod security `restricted`.",
-    "user": "The image's own user counts; it must not be root.",
-    "profiles": "It is in the draft whatever its profile.",
+    "user": "Previews use the image's own user, which must not be root.",
+    "profiles": "The draft includes services of every profile.",
 }
-# What is carried over, and what a preview has in its own way.
+# Keys that are carried over, and keys that a preview handles in its own way.
 _TOLD = {
     *(
         "image",
@@ -49,7 +49,7 @@ _DONE = "service_completed_successfully"
 
 
 def drafts(given: Mapping[str, dict[str, Any]], options: Options) -> list[Draft]:
-    """A draft for each code base in the file."""
+    """Return a draft for each code base in the file."""
     services = composed.found(given)
     groups: dict[str, list[Found]] = {}
     for service in _own(services):
@@ -71,7 +71,7 @@ def drafts(given: Mapping[str, dict[str, Any]], options: Options) -> list[Draft]
 
 
 def _own(services: Mapping[str, Found]) -> list[Found]:
-    """What is the team's own code: what is built; or, where nothing is, what depends on something."""
+    """Return the services with the team's own code: those that are built or, if none are, those with dependencies."""
     built = {service.code for service in services.values() if service.built}
     if built:
         return [service for service in services.values() if service.code in built]
@@ -105,7 +105,7 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     draft.data["processes"] = processes.processes(draft, members, file)
     if not any(m.ports for m in members):
         draft.data["public"] = False
-        draft.note("The file names no port of it, so it has no address: give what answers HTTP its `port:`.")
+        draft.note("The file names no port for it, so it has no address. Give the process that serves HTTP a `port:`.")
     processes.migrate(draft, jobs, file)
     everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
     variables = links.Variables(_env(draft, everybody), file.hosts)
@@ -122,11 +122,11 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     settings(draft, variables.left)
     _said_of_keys(draft, [*members, *jobs])
     if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
-        draft.note("Say what brings its database up to date: `migrate: [...]`; it runs before each start.")
+        draft.note("Add the command that migrates its database: `migrate: [...]`. It runs before each start.")
 
 
 def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
-    """The variables of all processes; where they differ, the first one's."""
+    """Return the variables of all processes. If values differ, use those of the first process."""
     env: dict[str, Interpolated] = {}
     for each in reversed(everybody):
         env = {**each.env, **{n: v for n, v in env.items() if n not in each.env}}
@@ -134,31 +134,34 @@ def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
     differ = [n for n, v in env.items() if any(n in each.env and each.env[n] != v for each in others)]
     if differ:
         draft.note(
-            f"{', '.join(differ)}: not the same for every process. A service has one `env:`, the draft has that of "
-            f"{first.name}. Set another in a command, `[env, NAME=value, bin/work]`, or make it a service of its own."
+            f"{', '.join(differ)}: the value differs between processes. A service has one `env:`,"
+            " and the draft has that of "
+            f"{first.name}. Set another value in a command, `[env, NAME=value, bin/work]`,"
+            " or make the process a separate service."
         )
     if more := [n for n in env if n not in first.env]:
-        draft.note(f"{', '.join(more)}: not for {first.name} in the file; here every process has it.")
+        draft.note(f"{', '.join(more)}: not set for {first.name} in the file, but every process has it here.")
     return env
 
 
 def _said_of_names(draft: Draft, called: str, options: Options, count: int) -> None:
     if draft.name != names.slug(called) or len(called) > names.LONGEST:
-        draft.note(f"{called} is called {draft.name} here: the name is taken or too long.")
+        draft.note(f"{called} is called {draft.name} here, because the name is taken or too long.")
     if count > 1 and options.name:
-        draft.note("`--name` was not used: the file has more than one service.")
+        draft.note("`--name` was not used, because the file has more than one service.")
     if count > 1 and options.image:
-        draft.note("All services of the file have the image of `--image`: name the one that CI pushes for this one.")
+        draft.note("All services in the file got the image of `--image`. Name the image that CI pushes for this one.")
 
 
 def _said_of_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
-    """Report services of the team's own that the file starts first and that nothing in the draft leads to."""
+    """Report the team's own services that the file starts first but that nothing in the draft leads to."""
     for member in members:
         for name, how in member.depends().items():
             other = file.drafted.get(name, draft.name)
             if how != _DONE and other != draft.name and other not in linked:
                 draft.note(
-                    f"{member.name} depends on {name} in the file, but no variable holds its address: if it calls it, "
+                    f"{member.name} depends on {name} in the file, but no variable contains its address."
+                    " If it calls it, "
                     f"add `uses: [{{ service: {other}, as: VARIABLE }}]` with the variable that the code reads."
                 )
 
@@ -167,7 +170,7 @@ def _said_of_jobs(draft: Draft, members: list[Found], file: links.File) -> None:
     for member in members:
         for name, how in member.depends().items():
             if how == _DONE and file.drafted.get(name, draft.name) != draft.name:
-                draft.note(f"{member.name} waits for {name} in the file; here that is for {file.drafted[name]} alone.")
+                draft.note(f"{member.name} waits for {name} in the file. Here, only {file.drafted[name]} waits for it.")
 
 
 def _said_of_keys(draft: Draft, everybody: list[Found]) -> None:
@@ -176,32 +179,33 @@ def _said_of_keys(draft: Draft, everybody: list[Found]) -> None:
             draft.note(f"`{key}` of {', '.join(who)} was left out. {why}")
     keys = dict.fromkeys(str(key) for m in everybody for key in m.spec if key not in _TOLD)
     if other := [f"`{key}`" for key in keys if secrets.sayable(key) and not key.startswith("x-")]:
-        draft.note(f"{', '.join(other)} {was(other)} left out, for Greenroom has nothing like it.")
+        draft.note(f"{', '.join(other)} {was(other)} left out, because Greenroom has no equivalent.")
     if any(m.nameless for m in everybody):
         draft.note(NAMELESS)
 
 
 def _said_of_others(draft: Draft, services: Mapping[str, Found], file: links.File) -> None:
-    """What of the file is in no draft."""
+    """Report the services of the file that are not in any draft."""
     for each in services.values():
         if each.name in file.drafted or each.name in file.shared:
             continue
         if each.unread and not each.spec.get("image"):
             draft.note(
-                f"{each.name} was left out: it extends what is in {each.unread}, which is not read. "
-                "`docker compose config` prints the whole; import that."
+                f"{each.name} was left out, because it extends {each.unread}, which is not read. "
+                "`docker compose config` prints everything. Import its output."
             )
         elif each.kind:
             draft.note(
-                f"{each.name} ({each.shown}) was left out: nothing here names it. "
-                f"If a service asks it, add `kind: {each.kind}` to its `needs:`."
+                f"{each.name} ({each.shown}) was left out, because nothing here names it. "
+                f"If a service uses it, add `kind: {each.kind}` to its `needs:`."
             )
         elif each.built:
             draft.note(
-                f"{each.name} was left out: others wait until it has ended, and nothing runs its code. See `migrate:`."
+                f"{each.name} was left out, because others wait until it has ended,"
+                " and nothing runs its code. See `migrate:`."
             )
         else:
             draft.note(
-                f"{each.name} ({each.shown}) is neither built here nor a kind of need: write it as a manifest "
-                "(docs/needs.md), or as a service of its own."
+                f"{each.name} ({each.shown}) is neither built here nor a kind of need. Write it as a manifest "
+                "(docs/needs.md), or as a separate service."
             )

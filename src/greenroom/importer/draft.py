@@ -1,4 +1,4 @@
-"""A draft of one service: what goes into its file, and a sentence for everything that was not carried over."""
+"""Draft of one service: the content of its file, and a sentence for each thing that was not carried over."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import yaml
 
 from greenroom.config.fields import VARIABLE as PATTERN
-from greenroom.config.needs import KINDS
+from greenroom.core.model.kinds import KINDS
 from greenroom.importer import secrets
 from greenroom.importer.interpolation import Interpolated
 
-UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it, wherever it stands
-MOST = 10  # replicas of a process
+UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it in any place
+MOST = 10  # maximum replicas of a process
 VARIABLE = re.compile(PATTERN)
-NAMELESS = "A variable that is no `NAME=value` was left out."
+NAMELESS = "A variable that does not have the form `NAME=value` was left out."
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the file does not say: the service's name, its repository `owner/name`, its image without a tag."""
+    """Values that the file does not have: the service's name, its repository `owner/name`, its image without a tag."""
 
     name: str = ""
     repository: str = ""
@@ -31,81 +31,81 @@ class Options:
 
 @dataclass(slots=True)
 class Draft:
-    """One service. `data` is the mapping of its file."""
+    """Draft of one service. `data` is the mapping in its file."""
 
     name: str
     data: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
-        """Say something, once and in one line, whatever the names in it."""
+        """Add a sentence to the notes once, as one line, even if a name in it has a line break."""
         sentence = "".join(c if c.isprintable() else " " for c in sentence)
         if sentence not in self.notes:
             self.notes.append(sentence)
 
 
 def begun(name: str, options: Options) -> Draft:
-    """A draft with what every service needs."""
+    """Return a draft with the keys that every service needs."""
     draft = Draft(name, {"repository": options.repository or UNNAMED, "image": options.image or UNNAMED})
     if not options.repository:
-        draft.note("Name its GitHub repository, `repository: owner/name`.")
+        draft.note("Name its GitHub repository: `repository: owner/name`.")
     if not options.image:
         draft.note("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
     return draft
 
 
 def written(draft: Draft) -> str:
-    """The file's text: notes as comments, then YAML."""
+    """Return the file's text: notes as comments, then YAML."""
     notes = "".join(f"# - {note}\n" for note in draft.notes)
     head = f"# services/{draft.name}.yaml, a draft.{' To do:' if notes else ''}\n"
     return head + notes + yaml.safe_dump(draft.data, sort_keys=False, default_flow_style=None, width=110)
 
 
 def text(value: object) -> str:
-    """A value as a variable holds it: `true`, not `True`."""
+    """Return a value as a variable holds it: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
-    """Put plain settings into the draft; what looks secret stays out, and what has a hole."""
+    """Put plain settings into the draft. Leave out values that look secret or come from outside the file."""
     plain: dict[str, str] = {}
     hidden = []
     for name, value in env.items():
         if not secrets.sayable(name):
             draft.note(NAMELESS)
         elif value.missing:
-            draft.note(f"{name} takes its value from outside the file: write it, or put it into a Secret.")
+            draft.note(f"{name} takes its value from outside the file. Write the value here, or put it in a Secret.")
         elif secrets.name(name) or secrets.value(value.text) or (value.text and any(map(secrets.name, value.names))):
             hidden.append(name)
         elif not VARIABLE.fullmatch(name):
-            draft.note(f"The variable {name} was left out: `greenroom check` takes no such name.")
+            draft.note(f"The variable {name} was left out, because `greenroom check` does not accept its name.")
         else:
             plain[name] = value.text
     if plain:
         draft.data["env"] = plain
     if hidden:
-        draft.note(f"Put {', '.join(hidden)} into a Secret and name that under `envFrom:`; no value was copied.")
+        draft.note(f"Put {', '.join(hidden)} in a Secret, and name the Secret under `envFrom:`. No value was copied.")
 
 
 def was(things: Sized) -> str:
-    """`was` or `were`."""
+    """Return `was` for one thing, otherwise `were`."""
     return "was" if len(things) == 1 else "were"
 
 
 def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
-    """How many of a process run, where that is another number than one."""
+    """Return the `replicas` of a process if there are more than one. Report a number that a draft cannot have."""
     number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
     if number is None:
-        draft.note(f"How many of {who} run is no number here; the draft has one.")
+        draft.note(f"The number of replicas of {who} is not a number here. The draft has one.")
     elif number == 0:
-        draft.note(f"None of {who} runs there; the draft has one. Remove it if it is not wanted.")
+        draft.note(f"The file runs no replica of {who}. The draft has one. Remove it if you do not want it.")
     elif number > MOST:
-        draft.note(f"{who} runs {number} times there; the draft has {MOST}, the most.")
+        draft.note(f"{who} has {number} replicas in the file. The draft has {MOST}, the maximum.")
     return {"replicas": min(number, MOST)} if number and number > 1 else {}
 
 
 def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
-    """An entry of `needs:` with the nearest version that is offered."""
+    """Return an entry of `needs:` with the nearest version that Greenroom offers."""
     found = KINDS[kind]
     if not version:
         return {"kind": kind, "version": found.default}
@@ -113,7 +113,7 @@ def need(kind: str, version: str, draft: Draft) -> dict[str, Any]:
         if wanted in found.versions:
             return {"kind": kind, "version": wanted}
     nearest = min(found.versions, key=lambda v: abs(_number(v) - _number(version)))
-    draft.note(f"{found.title} {version} is not offered; the draft has {nearest}.")
+    draft.note(f"{found.title} {version} is not supported. The draft has {nearest}.")
     return {"kind": kind, "version": nearest}
 
 

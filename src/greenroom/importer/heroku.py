@@ -1,4 +1,4 @@
-"""Heroku's app.json and Procfile. https://devcenter.heroku.com/articles/app-json-schema"""
+"""Drafts from Heroku's app.json and Procfile. https://devcenter.heroku.com/articles/app-json-schema"""
 
 from __future__ import annotations
 
@@ -6,28 +6,18 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from greenroom.core.model.kinds import KINDS
 from greenroom.importer import commands, names
 from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, replicas, settings, text
 from greenroom.importer.interpolation import Interpolated
 
-ADDONS = {
-    "heroku-postgresql": ("postgresql", "DATABASE_URL"),
-    "heroku-redis": ("redis", "REDIS_URL"),
-    "heroku-key-value-store": ("redis", "REDIS_URL"),
-    "upstash-redis": ("redis", "REDIS_URL"),
-    "rediscloud": ("redis", "REDISCLOUD_URL"),
-    "redistogo": ("redis", "REDISTOGO_URL"),
-    "cloudamqp": ("rabbitmq", "CLOUDAMQP_URL"),
-    "jawsdb": ("mysql", "JAWSDB_URL"),
-    "jawsdb-maria": ("mariadb", "JAWSDB_MARIA_URL"),
-    "cleardb": ("mysql", "CLEARDB_DATABASE_URL"),
-}
+ADDONS = {addon: (kind, variable) for kind, found in KINDS.items() for addon, variable in found.addons.items()}
 PORT = 8080
 _OWN_ADDRESS = re.compile(r"https?://(?:\$?HEROKU_APP_NAME|\$\{HEROKU_APP_NAME\})\.herokuapp\.com/?")
 
 
 def procfile(content: str) -> dict[str, str]:
-    """Process types with their commands. https://devcenter.heroku.com/articles/procfile"""
+    """Return each process type with its command. https://devcenter.heroku.com/articles/procfile"""
     found = {}
     for line in content.splitlines():
         if match := re.fullmatch(r"\s*([A-Za-z0-9_-]+)\s*:\s*(.+?)\s*", line):
@@ -36,7 +26,7 @@ def procfile(content: str) -> dict[str, str]:
 
 
 def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> Draft:
-    """The service that an app.json (may be empty) and a Procfile (may be empty) describe."""
+    """Return the service that an app.json and a Procfile describe. Each of them may be empty."""
     review = (app.get("environments") or {}).get("review") or {}
     app = {**app, **review, "env": {**(app.get("env") or {}), **(review.get("env") or {})}}
     found = begun(names.slug(options.name or str(app.get("name") or ""), "web"), options)
@@ -46,8 +36,8 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
         found.data["needs"] = needs
     _env(found, app["env"], {need["as"] for need in needs})
     for key, why in (
-        ("buildpacks", "Greenroom runs images: let CI build one, for example with `pack build`."),
-        ("stack", "The stack is that of the image."),
+        ("buildpacks", "Greenroom runs images. Let CI build one, for example with `pack build`."),
+        ("stack", "The image defines the stack."),
     ):
         if app.get(key):
             found.note(f"`{key}` was left out. {why}")
@@ -59,26 +49,26 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
     commanded = {name: command for name, command in processes.items() if name != "release"} or {"web": ""}
     release = processes.get("release") or scripts.pop("postdeploy", "")
     for name in scripts:
-        found.note(f"The script {name} was left out. What prepares data belongs into `migrate:`.")
+        found.note(f"The script {name} was left out. Put what prepares data in `migrate:`.")
     formation = app.get("formation") or {}
     made: dict[str, Any] = {}
-    for name, command in sorted(commanded.items(), key=lambda pair: pair[0] != "web"):  # it keeps its name
+    for name, command in sorted(commanded.items(), key=lambda pair: pair[0] != "web"):  # first, to keep its name
         called = names.distinct(names.slug(name, "process"), made)
         if called != names.slug(name) or len(name) > names.LONGEST:
             found.note(f"The process {name} is called {called} here.")
         made[called] = {**_process(name, command, found), **_replicas(name, formation.get(name), found)}
     if others := [name for name in formation if name not in commanded]:
-        found.note(f"`formation` names {', '.join(others)}, but no Procfile says how to start it.")
+        found.note(f"`formation` names {', '.join(others)}, but no Procfile has a command for it.")
     if "web" in commanded:
-        found.note(f"Heroku names the port in $PORT; here it is {PORT}, and PORT holds it.")
+        found.note(f"Heroku sets the port in $PORT. Here it is {PORT}, and PORT contains it.")
     else:
         found.data["public"] = False
     found.data["processes"] = made
     if release and (words := commands.kept(commands.split(release), "`migrate`", found)):
         found.data["migrate"] = words
-        found.note("`migrate` runs before every start of the web process: it must be safe to run again.")
+        found.note("`migrate` runs before every start of the web process, so it must be safe to run again.")
     if shells := [n for n, p in made.items() if p.get("command", [""])[0] == "sh"]:
-        found.note(f"The command of {', '.join(shells)} needs a shell; the draft calls `sh -c`.")
+        found.note(f"The command of {', '.join(shells)} needs a shell, so the draft calls `sh -c`.")
 
 
 def _process(name: str, command: str, found: Draft) -> dict[str, Any]:
@@ -96,7 +86,7 @@ def _needs(found: Draft, addons: Iterable[Any]) -> list[dict[str, Any]]:
     for addon in addons:
         one = _need(addon, found)
         if one and any(other["as"] == one["as"] for other in made):
-            found.note(f"Two add-ons give {one['as']}: the draft has the first. Name the other with its own `as:`.")
+            found.note(f"Two add-ons set {one['as']}. The draft has the first. Give the other its own `as:`.")
         elif one:
             if any(other["kind"] == one["kind"] for other in made):
                 called = {other.get("name", other["kind"]) for other in made}
@@ -110,14 +100,17 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     name = str(given["plan"]).partition(":")[0]
     if name not in ADDONS:
         found.note(
-            f"The add-on {name} has no need of its kind. Write it as a manifest (docs/needs.md), or use a shared one."
+            f"The add-on {name} has no matching kind of need. Write it as a manifest (docs/needs.md),"
+            " or use a shared service."
         )
         return None
     kind, variable = ADDONS[name]
     if given.get("as"):
         variable = f"{names.variable(str(given['as']))}_URL"
         if variable != f"{str(given['as']).upper()}_URL":
-            found.note(f"The add-on {name} gives {variable}: what `as` says is no name of a variable.")
+            found.note(f"The add-on {name} sets {variable}, because its `as` is not a valid variable name.")
+    if not KINDS[kind].chart.password:
+        found.note(f"{KINDS[kind].title} has no user or password here, but the add-on {name} sets variables for them.")
     return {**need(kind, str((given.get("options") or {}).get("version", "")), found), "as": variable}
 
 
@@ -126,13 +119,13 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
     for name, given in env.items():
         setting = given if isinstance(given, dict) else {"value": given}
         if name in given_by_needs:
-            found.note(f"{name} was left out of `env`: a need gives it.")
+            found.note(f"{name} was left out of `env`, because a need sets it.")
         elif name == "PORT":
-            found.note(f"PORT was left out of `env`: it holds the port of the process, {PORT}.")
+            found.note(f"PORT was left out of `env`, because it contains the port of the process, {PORT}.")
         elif setting.get("generator"):
-            found.note(f"{name} is made by Heroku: put it into a Secret and name that under `envFrom:`.")
+            found.note(f"{name} is generated by Heroku. Put it in a Secret, and name the Secret under `envFrom:`.")
         elif setting.get("value") is None:
-            found.note(f"{name} is asked for at each deploy: put it into a Secret and name that under `envFrom:`.")
+            found.note(f"{name} is asked for at each deploy. Put it in a Secret, and name the Secret under `envFrom:`.")
         elif "HEROKU_APP_NAME" in text(setting["value"]):
             _own_address(found, name, text(setting["value"]))
         else:
@@ -141,11 +134,11 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
 
 
 def _own_address(found: Draft, name: str, value: str) -> None:
-    """Give the variable the preview's own address, where its value is that of the review app and no more."""
+    """Give the variable the preview's own address if its value is only the review app's address, or add a note."""
     if _OWN_ADDRESS.fullmatch(value) and VARIABLE.fullmatch(name) and "address" not in found.data:
         found.data["address"] = {"public": name}
         return
     found.note(
-        f"{name} was left out: it is made of the review app's name on Heroku, which a preview does not have. "
-        "`address: { public: VARIABLE }` gives the preview's own address; add the rest in the code."
+        f"{name} was left out, because it contains the review app's name on Heroku, which a preview does not have. "
+        "`address: { public: VARIABLE }` gives the preview's own address. Add the rest in the code."
     )

@@ -1,12 +1,12 @@
-"""Which images of others are needs, and which version of one a tag says."""
+"""Third-party images that are needs, and the versions in their tags."""
 
 from __future__ import annotations
 
 import re
 
-from greenroom.config.needs import KINDS
+from greenroom.core.model.kinds import KINDS
 
-# Images that hold a kind and something more; of the last two the tag's first number is that of the extension.
+# Images that hold a kind and something more. For `_EXTENSIONS`, the tag's first number is the extension's version.
 _MORE = {
     "postgis": "postgresql",
     "mysql-server": "mysql",
@@ -23,19 +23,19 @@ _STOCK = {alias: kind for kind, found in KINDS.items() for alias in (kind, *foun
 
 
 def kind(image: str) -> str:
-    """The kind of need that an image is, or nothing."""
+    """Return the kind of need that an image is, or an empty string."""
     name = _apart(image)[0]
     return _STOCK.get(name) or _MORE.get(name, "")
 
 
 def more(image: str) -> bool:
-    """Whether an image holds more than the kind that it is: another name, or another maker than the official one."""
+    """Return whether an image holds more than its kind: it has another name, or a publisher that is not official."""
     maker = image.partition("@")[0].rpartition("/")[0].removeprefix("index.").removeprefix("docker.io")
     return _apart(image)[0] not in _STOCK or maker.removeprefix("public.ecr.aws/docker").strip("/") not in _OFFICIAL
 
 
 def version(image: str) -> str:
-    """The version that the tag says, `15` or `3.13`, or nothing."""
+    """Return the version in the tag, such as `15` or `3.13`, or an empty string."""
     name, tag = _apart(image)
     if kind(image) == "postgresql" and (match := re.search(r"(?<![a-z])pg-?(\d+)", tag)):
         return match[1]
@@ -44,6 +44,6 @@ def version(image: str) -> str:
 
 
 def _apart(image: str) -> tuple[str, str]:
-    """The last part of an image's name, and its tag."""
+    """Return the last part of an image's name, and its tag."""
     name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
     return name.lower(), tag.lower()

@@ -1,4 +1,4 @@
-"""`${NAME}` in a Compose file: each with its default, as where nothing outside the file is set.
+"""Interpolation of `${NAME}` in a Compose file, with the defaults that apply if nothing outside the file is set.
 
 https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md
 """
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _BEGIN = re.compile(rf"\$\$|\$(?P<bare>{_NAME})|\$\{{(?P<name>{_NAME})(?P<how>:?[-?+]|(?=\}}))")
-_DEPTH = 20  # of defaults in defaults
+_DEPTH = 20  # maximum nesting of defaults in defaults
 
 
 @dataclass(frozen=True, slots=True)
 class Interpolated:
-    """`text` with defaults in place, `names` of the variables in it, and of those `missing` that have no default."""
+    """Text with its defaults filled in. `names` are the variables in it; `missing` are those without a default."""
 
     text: str
     names: tuple[str, ...] = ()
@@ -23,14 +23,14 @@ class Interpolated:
 
 
 def interpolated(given: str) -> Interpolated:
-    """The text without variables. `$$` is a dollar; what is no variable stays as it is."""
+    """Return the text with its variables replaced. `$$` becomes a dollar sign. Other text stays as it is."""
     names: list[str] = []
     missing: list[str] = []
     return Interpolated(_until(given, 0, names, missing, 0)[0], tuple(names), tuple(dict.fromkeys(missing)))
 
 
 def _until(given: str, at: int, names: list[str], missing: list[str], depth: int) -> tuple[str, int]:
-    """The text up to its end or, inside a default, up to the brace that closes it; and where that was."""
+    """Return the text up to its end or, inside a default, up to the closing brace, and the position of that end."""
     made: list[str] = []
     braces = 0
     while at < len(given):
@@ -48,7 +48,7 @@ def _until(given: str, at: int, names: list[str], missing: list[str], depth: int
             continue
         names.append(match["bare"] or match["name"])
         how = (match["how"] or "?")[-1]
-        if how == "?":  # without a default; what follows `?` says so to whoever starts Compose
+        if how == "?":  # no default; the text after `?` is the error that Compose shows
             missing.append(names[-1])
         if match["name"]:
             unused = ([], []) if how != "-" else (names, missing)

@@ -1,6 +1,6 @@
-"""What of a draft's variables its needs and its links give; and what names a host that no preview has.
+"""Variables that a draft's needs and links give, and variables that name a host that no preview has.
 
-A part of an address goes to one variable, and a variable is given once: what is left over is left out and said.
+Each part of an address is assigned to one variable, and each variable is given once. The rest is left out with a note.
 """
 
 from __future__ import annotations
@@ -9,29 +9,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenroom.config.needs import KINDS
+from greenroom.core.model.kinds import KINDS
 from greenroom.importer import images, names, stores
 from greenroom.importer.addresses import PARTS, Form, Hosts, local, number, other_port, parsed, port_of, siblings
 from greenroom.importer.draft import VARIABLE, Draft, need, was
 from greenroom.importer.interpolation import Interpolated
 from greenroom.importer.services import Found
 
-SCHEMES = {
-    "postgresql": ("postgresql", "postgres"),
-    "mysql": ("mysql",),
-    "mariadb": ("mysql",),
-    "redis": ("redis",),
-    "valkey": ("redis",),
-    "rabbitmq": ("amqp",),
-}
-
 
 @dataclass(slots=True)
 class File:
-    """What all drafts of a file know of it.
+    """Facts about a file that all its drafts share.
 
-    `drafted` is the draft that a service is in, `reached` those that a link to their draft leads to. `shared` is the
-    draft that has a need, and the need's name there, by the service of the file that it was.
+    `drafted` maps each service to its draft. `reached` are the services that a link to their draft leads to. `shared`
+    maps each service that became a need to the draft that has the need, and to the need's name there.
     """
 
     services: Mapping[str, Found]
@@ -42,37 +33,37 @@ class File:
 
 
 class Variables:
-    """The variables of a draft: those that are left, and the names of those that something gives."""
+    """Variables of a draft: those that are left, and the names of those that a need or a link gives."""
 
     def __init__(self, env: Mapping[str, Interpolated], hosts: Hosts) -> None:
-        """`env` is all of them, as the file says them."""
+        """Start with all variables in `env`, as the file has them."""
         self.left = dict(env)
         self.named = {name: hosts.named(name, value.text) for name, value in env.items()}
         self._given: set[str] = set()
 
     def of(self, service: str, *forms: Form) -> list[str]:
-        """Those that are left, can be given, and name a service of the file in one of these forms."""
+        """Return the variables that are left, can be given, and name a service of the file in one of these forms."""
         return [n for n in self.left if self.named[n].get(service) in forms and VARIABLE.fullmatch(n)]
 
     def names(self) -> list[str]:
-        """Those that are left and can be given."""
+        """Return the variables that are left and can be given."""
         return [*filter(VARIABLE.fullmatch, self.left)]
 
     def give(self, given: Iterable[str]) -> None:
-        """These are given by something else from now on."""
+        """Mark these variables as given by a need or a link."""
         for name in given:
             self.left.pop(name, None)
             self._given.add(name)
 
     def free(self, wanted: str, other: str) -> str:
-        """The wanted name where nothing else has it and no value of the file's is lost by it, or the other one."""
+        """Return `wanted` if it is not taken and no value of the file is lost, otherwise a distinct form of `other`."""
         if wanted not in self._given and (wanted not in self.left or self.left[wanted].missing):
             return wanted
         return names.distinct(other, {*self._given, *self.left}, "_")
 
 
 def needs(draft: Draft, depends: Collection[str], variables: Variables, file: File) -> list[dict[str, Any]]:
-    """Needs in place of the file's databases, queues and caches that a variable names or a process depends on."""
+    """Return needs for the file's databases, queues and caches that a variable names or a process depends on."""
     made: list[dict[str, Any]] = []
     for store in file.services.values():
         naming = variables.of(store.name, Form.URL, Form.HOST, Form.INSIDE)
@@ -85,8 +76,10 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
         variables.give([*given, *naming])
         if others := [name for name in naming if name not in given]:
             draft.note(
-                f"{', '.join(others)} {was(others)} left out: {store.name} is a need, and each part of its address "
-                f"(url, host ...) goes to one variable, here {', '.join(given)}. Let the code read that, or add a need."
+                f"{', '.join(others)} {was(others)} left out, because {store.name} is a need,"
+                " and each part of its address "
+                f"(url, host ...) is in one variable, here {', '.join(given)}."
+                " Let the code read that variable, or add a need."
             )
         entry = _entry(draft, store, made, file)
         if "of" in entry or default != KINDS[store.kind].variable:
@@ -96,7 +89,7 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
 
 
 def uses(draft: Draft, variables: Variables, file: File) -> list[dict[str, Any]]:
-    """Links to the other drafts of the file whose addresses variables hold."""
+    """Return links to the other drafts of the file whose addresses are in variables."""
     made = []
     for service in file.reached:
         if file.drafted[service] == draft.name:
@@ -108,20 +101,20 @@ def uses(draft: Draft, variables: Variables, file: File) -> list[dict[str, Any]]
         if hosts:
             port = siblings(hosts[0], variables.names(), ["port"])
             if any(other_port(variables.left[n].text, web) for n in port.values()):
-                continue  # `leftovers` says which port
+                continue  # `leftovers` reports the port
             parts |= {"host": hosts[0], **port}
         if not parts:
             continue
         address = parsed(variables.left[urls[0]].text) if urls else None
         if address and (address.path.strip("/") or address.query):
-            draft.note(f"{urls[0]} holds a path here; a link gives the address alone: add the path in the code.")
+            draft.note(f"{urls[0]} contains a path, but a link gives only the address. Add the path in the code.")
         variables.give(parts.values())
         made.append({"service": file.drafted[service], "as": urls[0] if [*parts] == ["url"] else parts})
     return made
 
 
 def leftovers(draft: Draft, variables: Variables, file: File) -> None:
-    """Say what names a host of the file and is no part of a need or a link. It is left out, but for mere words."""
+    """Report the remaining variables that name a host of the file. Leave them out, unless the value is only a word."""
     why: dict[str, list[str]] = {}
     words: list[str] = []
     for name, named in variables.named.items():
@@ -136,22 +129,23 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
     for reason, out in why.items():
         draft.note(f"{', '.join(out)} {was(out)} left out: {reason}")
     if words:
-        draft.note(f"{', '.join(words)}: the value is a service's name too. If it means that host, no preview has it.")
+        draft.note(f"{', '.join(words)}: the value is also a service's name. If it means that host, no preview has it.")
     if here := [name for name, value in variables.left.items() if local(value.text)]:
         draft.note(
-            f"{', '.join(here)}: the value leads to `localhost` or another host without a domain; in a preview nothing "
-            "else answers there. For public addresses see `address:` and `as: { public: ... }`."
+            f"{', '.join(here)}: the value points to `localhost` or another host without a domain."
+            " In a preview, nothing "
+            "else answers there. For public addresses, see `address:` and `as: { public: ... }`."
         )
 
 
 def _port_beside(name: str, variables: Variables) -> int | None:
-    """Return the port that a value names itself, or that the variable beside it holds; None where there is none."""
+    """Return the port in a value, or else in the variable beside it. Return None if there is none."""
     beside = siblings(name, variables.names(), ["port"]).get("port", "")
     return port_of(variables.left[name].text) or (number(variables.left[beside].text) if beside else None)
 
 
 def _parts(store: Found, variables: Variables) -> dict[str, str]:
-    """Which variables hold which part of a store's address."""
+    """Return the variable for each part of a store's address."""
     urls, hosts = variables.of(store.name, Form.URL), variables.of(store.name, Form.HOST)
     usual = KINDS[store.kind].variable
     found = {"url": usual if usual in urls else urls[0]} if urls else {}
@@ -163,11 +157,12 @@ def _parts(store: Found, variables: Variables) -> dict[str, str]:
 
 
 def _said_of_url(draft: Draft, store: Found, value: Interpolated | None, name: str) -> None:
-    address = parsed(value.text) if value else None
-    if address and (address.scheme not in SCHEMES[store.kind] or address.query):
+    address, kind = parsed(value.text) if value else None, KINDS[store.kind]
+    if address and (address.scheme not in (kind.chart.scheme, *kind.schemes) or address.query):
+        begins = f"starts with `{kind.chart.scheme}://`" if kind.chart.scheme else "is `host:port`"
         draft.note(
-            f"{name} begins with `{SCHEMES[store.kind][0]}://` here and has nothing after a `?`; the file has it "
-            "otherwise. Where that matters, take the parts: `as: { host: ..., user: ... }`."
+            f"{name} {begins} here and has no query string, unlike the value in the file. "
+            "If that matters, use the parts: `as: { host: ..., port: ... }`."
         )
 
 
@@ -175,12 +170,15 @@ def _default(draft: Draft, store: Found, variables: Variables) -> str:
     usual = KINDS[store.kind].variable
     found = variables.free(usual, f"{names.variable(store.name)}_URL")
     if found != usual:
-        draft.note(f"{store.name} gives its address in {found}; {usual} is taken. Name in `as:` what the code reads.")
+        draft.note(
+            f"{store.name} gives its address in {found}, because {usual} is taken."
+            " Set `as:` to the variable that the code reads."
+        )
     return found
 
 
 def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -> dict[str, Any]:
-    """The need without its variables: the draft's own, or that of the draft that named it first."""
+    """Return the need without its variables: the draft's own, or a reference to the draft that named it first."""
     if store.name in file.shared:
         service, name = file.shared[store.name]
         return {"of": service, "name": name}
@@ -188,9 +186,9 @@ def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -
     version = images.version(store.image)
     if not version:
         known = KINDS[store.kind]
-        draft.note(f"{store.name} ({store.shown}) says no version; the draft has {known.title} {known.default}.")
+        draft.note(f"{store.name} ({store.shown}) has no version. The draft has {known.title} {known.default}.")
     if images.more(store.image):
-        draft.note(f"{store.name} is {store.shown}: if its extensions are needed, see `image:` in docs/needs.md.")
+        draft.note(f"{store.name} is {store.shown}. If you need its extensions, see `image:` in docs/needs.md.")
     entry = need(store.kind, version, draft)
     called = {str(other.get("name", other.get("kind"))) for other in made}
     if any(other.get("kind") == store.kind for other in made) or store.kind in called:
@@ -200,24 +198,33 @@ def _entry(draft: Draft, store: Found, made: list[dict[str, Any]], file: File) -
 
 
 def _leads_to(value: Interpolated, web: int) -> bool:
-    """Return whether a URL leads to the port that a link leads to: another one may be another protocol altogether."""
+    """Return whether a URL leads to the port that a link leads to. Another port may have another protocol."""
     address = parsed(value.text)
     return address is not None and address.scheme in ("http", "https") and port_of(value.text) in (None, web)
 
 
 def _why(service: str, draft: Draft, file: File, port: int | None) -> str:
-    """Why the address of this service can be no part of a need or a link. `port` is the one that the value names."""
+    """Return why a service's address cannot be part of a need or a link. `port` is the port in the value."""
     where = file.drafted.get(service)
     if service in file.shared:
-        return f"it holds the host {service}, which is a need here: `as:` names the variables with its address."
+        return f"it contains the host {service}, which is a need here. `as:` names the variables with its address."
     if where is None:
-        return f"it holds the host {service}, which is in no draft. Write where that answers, or its manifest's `env:`."
+        return (
+            f"it contains the host {service}, which is in no draft. Write its address,"
+            " or use the `env:` of its manifest."
+        )
     if where == draft.name:
-        return f"it holds the host {service}, a process of this service. For its public address see `address:`."
+        return f"it contains the host {service}, a process of this service. For its public address, see `address:`."
     if not file.services[service].ports:
-        return f"it holds the host {service}, which listens on no port here. Give it one, and add it to `uses:`."
+        return (
+            f"it contains the host {service}, which does not listen on a port here. Give it a port,"
+            " and add it to `uses:`."
+        )
     if service in file.reached and port not in (None, web := file.services[service].ports[0]):
-        return f"it leads to port {port} of {service}, but a link leads to its web process on port {web}."
+        return f"it points to port {port} of {service}, but a link points to its web process on port {web}."
     if service not in file.reached:
-        return f"it holds the host {service}, but a link to {where} leads to its first web process."
-    return f"it holds the host {service} in a form or once more than a link gives: `as:` has url (http), host and port."
+        return f"it contains the host {service}, but a link to {where} points to its first web process."
+    return (
+        f"it contains the host {service} again, or in a form that a link does not give. `as:` has url (http),"
+        " host and port."
+    )

@@ -1,21 +1,21 @@
-"""Names that `greenroom check` takes, distinct for distinct things, for whatever another file calls them."""
+"""Names that `greenroom check` accepts, made from any names in another file. Distinct things get distinct names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 
-LONGEST = 40  # characters of any name: of a need at most 40, of a service 54, of a process 60
+LONGEST = 40  # maximum characters of any name; a need may have 40, a service 54, a process 60
 
 
 def slug(text: str, otherwise: str = "service") -> str:
-    """A name of lower-case letters, digits and `-`; `otherwise` where nothing of the text can stand in one."""
+    """Return a name of lower-case letters, digits and `-`, or `otherwise` if the text has no usable characters."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).lstrip("0123456789-")
     return plain[:LONGEST].strip("-") or otherwise
 
 
 def distinct(wanted: str, taken: Collection[str], joint: str = "-") -> str:
-    """The name, or the first of `name-2`, `name-3` ... that is not taken."""
+    """Return the name, or the first of `name-2`, `name-3` ... that is not taken."""
     number, found = 1, wanted
     while found in taken:
         number += 1
@@ -25,6 +25,6 @@ def distinct(wanted: str, taken: Collection[str], joint: str = "-") -> str:
 
 
 def variable(text: str) -> str:
-    """The name of a variable: upper-case letters, digits and `_`."""
+    """Return the name of a variable: upper-case letters, digits and `_`."""
     plain = re.sub(r"[^A-Z0-9]+", "_", text.upper()).strip("_")
     return plain.lstrip("_0123456789") or "NEED"

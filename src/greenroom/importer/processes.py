@@ -1,8 +1,9 @@
-"""Processes of a draft from the services of a Compose file that run one code, and the job that they wait for."""
+"""Processes of a draft, made from the Compose services that run the same code, and the job that they wait for."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 from greenroom.importer import commands, names, secrets
@@ -15,7 +16,7 @@ _PROBE = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\d+
 
 
 def processes(draft: Draft, members: list[Found], file: File) -> dict[str, dict[str, Any]]:
-    """The services of one code, as processes of a draft by name."""
+    """Return the services that run the same code as processes of a draft, by name."""
     made: dict[str, dict[str, Any]] = {}
     for member in members:
         role = "web" if member.ports else "worker"
@@ -24,10 +25,10 @@ def processes(draft: Draft, members: list[Found], file: File) -> dict[str, dict[
             draft.note(f"The process {member.name} is called {called} here.")
         made[called] = _process(member, draft, file)
     replaced = [m.name for m in members if m.spec.get("command") and "entrypoint" not in m.spec]
-    if replaced and not any(m.built for m in file.services.values() if m.code == members[0].code):
+    if replaced and not _built(members[0], file):
         draft.note(
-            f"`command` of {', '.join(replaced)} takes the place of the image's ENTRYPOINT here, in Compose that "
-            f"of its CMD: where {members[0].shown} has an entrypoint, put it in front."
+            f"`command` of {', '.join(replaced)} replaces the image's ENTRYPOINT here, but its"
+            f" CMD in Compose. If {members[0].shown} has an entrypoint, put it in front."
         )
     return made
 
@@ -41,18 +42,23 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     asked = " ".join(test) if isinstance(test, list) else test or ""
     if member.ports and (path := _PROBE.search(interpolated(asked).text)):
         if secrets.value(path[1]):
-            draft.note(f"The path that `healthcheck` of {member.name} asks holds what looks secret: write `probe:`.")
+            draft.note(
+                f"The path that `healthcheck` of {member.name} requests contains what looks like a secret."
+                " Write `probe:`."
+            )
         else:
             process["probe"] = path[1]
     count = (member.spec.get("deploy") or {}).get("replicas", member.spec.get("scale", 1))
     process |= replicas(interpolated(text(count)).text, member.name, draft)
     if not member.ports and text(member.spec.get("restart") or "") in ("no", "false"):
-        draft.note(f"{member.name} may end there; a worker is started again. Remove it, or make it a `kind: cron`.")
+        draft.note(
+            f"{member.name} may end in the file, but a worker is restarted. Remove it, or make it a `kind: cron`."
+        )
     return process
 
 
 def _command(member: Found, draft: Draft, what: str, file: File) -> list[str]:
-    """Entrypoint and command in one, as Kubernetes' `command` is."""
+    """Return entrypoint and command as one list, like Kubernetes' `command`."""
     words: list[str] = []
     parts: list[Interpolated] = []
     for given in (member.spec.get("entrypoint"), member.spec.get("command")):
@@ -63,29 +69,58 @@ def _command(member: Found, draft: Draft, what: str, file: File) -> list[str]:
     filled = [name for part in parts for name in part.names if name not in part.missing]
     kept = commands.kept(words, what, draft, filled)
     if kept and (missing := dict.fromkeys(name for part in parts for name in part.missing)):
-        draft.note(f"{what} takes {', '.join(missing)} from outside the file, where the draft has nothing: write it.")
+        draft.note(
+            f"{what} takes {', '.join(missing)} from outside the file, but the draft has no value. Write the value."
+        )
     if kept and (hosts := file.hosts.in_command(words)):
         draft.note(
-            f"{what} names the host {', '.join(hosts)}, which no preview has. Needs are waited for without it; "
-            "an address is in the variable of the need or the link."
+            f"{what} names the host {', '.join(hosts)}, which no preview has."
+            " Greenroom waits for needs anyway, and an address is in the variable of the need or the link."
         )
+    if kept and "entrypoint" not in member.spec:
+        _said_of_arguments(draft, what, kept, built=_built(member, file))
     return kept
 
 
+def _built(member: Found, file: File) -> bool:
+    return any(m.built for m in file.services.values() if m.code == member.code)
+
+
+def _said_of_arguments(draft: Draft, what: str, words: list[str], *, built: bool) -> None:
+    """Report a command that may be arguments of the image's ENTRYPOINT, which Compose keeps and a preview does not."""
+    said = f"{what} is `{shlex.join(words)}`"
+    if words[0].startswith("-"):
+        draft.note(f"{said}, which has options but no program. Put the program that the image's ENTRYPOINT runs first.")
+    elif built and len(words) == 1 and "/" not in words[0]:
+        draft.note(
+            f"{said}, which runs as a program. If it is an argument of the image's ENTRYPOINT,"
+            " put the ENTRYPOINT first."
+        )
+
+
 def migrate(draft: Draft, jobs: list[Found], file: File) -> None:
-    """What others wait for until it has ended, and runs the same code, is the migration."""
+    """Use the first job as the migration. Jobs run the same code, and other services wait until they have ended."""
     for number, job in enumerate(jobs):
         if number:
-            draft.note(f"{job.name} was left out: others wait until it has ended, but `migrate` is {jobs[0].name}.")
-        elif words := _command(job, draft, f"`migrate`, in the file {job.name},", file):
+            first = jobs[0].name
+            draft.note(f"{job.name} was left out. Others wait for it to finish, but `migrate:` runs {first}.")
+        elif words := _command(job, draft, f"The command of {job.name}", file):
             draft.data["migrate"] = words
-            draft.note(f"`migrate` is {job.name}. It runs before every start: it must be safe to run again.")
+            draft.note(
+                f"`migrate:` is the command of {job.name}, because others wait for it. It runs before every start, so "
+                "it must be safe to run more than once."
+            )
         else:
-            draft.note(f"{job.name} was left out: others wait until it has ended. Write its command under `migrate:`.")
+            draft.note(f"{job.name} was left out. Others wait until it has ended. Write its command under `migrate:`.")
 
 
 def _said_of_ports(draft: Draft, member: Found) -> None:
     if no := member.no_ports:
-        draft.note(f"`ports` of {member.name}: {', '.join(no)} {was(no)} left out, no port of a web process.")
+        draft.note(
+            f"`ports` of {member.name}: {', '.join(no)} {was(no)} left out,"
+            " because a web process cannot use such a port."
+        )
     if more := [*map(str, member.ports[1:])]:
-        draft.note(f"`ports` of {member.name}: {', '.join(more)} {was(more)} left out, a process has one.")
+        draft.note(
+            f"`ports` of {member.name}: {', '.join(more)} {was(more)} left out, because a process has only one port."
+        )

@@ -1,4 +1,4 @@
-"""Which kind of file it is, and what is in it. Raises `FixConfiguration` with one sentence for bad input."""
+"""Reader of a file to import, which detects its kind. Raises `FixConfiguration` with one sentence for bad input."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.config import reading
-from greenroom.config.documents import MAX_BYTES, Unreadable
 from greenroom.config.fields import image
+from greenroom.config.yaml_loader import MAX_BYTES, Unreadable
 from greenroom.errors import FixConfiguration, Mistake
 from greenroom.importer import compose, heroku
 from greenroom.importer.documents import document
@@ -20,7 +20,7 @@ KNOWN = "a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile"
 
 
 def drafts(path: Path, options: Options) -> list[Draft]:
-    """The drafts of a file. A Procfile and an app.json beside each other are read together."""
+    """Return the drafts of a file. A Procfile and an app.json beside each other are read together."""
     _checked(options)
     text = _text(path)
     if path.name == "Procfile":
@@ -34,22 +34,24 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     except Unreadable as error:
         raise FixConfiguration(str(error.mistake), (error.mistake,)) from None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
-        raise _wrong(path, "holds no `services:`.", f"Name {KNOWN}.")
+        raise _wrong(path, "contains no `services:`.", f"Name {KNOWN}.")
     wrong = []
     for name, spec in found["services"].items():
         if isinstance(spec, dict):
             wrong += mistakes(path.name, f"services.{name}.", spec, COMPOSE)
         else:
-            wrong.append(Mistake(path.name, f"services.{name}", "holds no mapping.", "Give it `image:` or `build:`."))
+            wrong.append(Mistake(path.name, f"services.{name}", "must be a mapping.", "Give it `image:` or `build:`."))
     _refuse(wrong)
     made = compose.drafts({str(name): spec for name, spec in found["services"].items()}, options)
     if not made:
-        fix = "Give yours a `build:`; images of others are needs or manifests."
+        fix = "Give your services a `build:`. Images of others become needs or manifests."
         if any(spec.get("extends") for spec in found["services"].values()):
-            fix = "What they extend is not in this file: import what `docker compose config` prints."
-        raise _wrong(path, "holds no service of your own.", fix)
+            fix = "What they extend is not in this file. Import what `docker compose config` prints."
+        raise _wrong(path, "contains none of your own services.", fix)
     if found.get("include"):
-        made[0].note("`include` was left out: other files are not read; `docker compose config` prints the whole.")
+        made[0].note(
+            "`include` was left out, because other files are not read. `docker compose config` prints everything."
+        )
     return made
 
 
@@ -58,9 +60,9 @@ def _app(path: Path) -> dict[str, Any]:
         found = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _wrong(path, "is no JSON.", "Mend it, or name another file.", where) from None
+        raise _wrong(path, "is not valid JSON.", "Fix it, or name another file.", where) from None
     if not isinstance(found, dict):
-        raise _wrong(path, "holds no mapping.", f"Name {KNOWN}.")
+        raise _wrong(path, "must be a mapping.", f"Name {KNOWN}.")
     _refuse(mistakes(path.name, "", found, HEROKU))
     if review := (found.get("environments") or {}).get("review"):
         _refuse(mistakes(path.name, "environments.review.", review, HEROKU))
@@ -68,10 +70,10 @@ def _app(path: Path) -> dict[str, Any]:
 
 
 def _checked(options: Options) -> None:
-    """Refuse what `greenroom check` would refuse in each draft."""
+    """Refuse options that `greenroom check` would refuse in each draft."""
     wrong = []
     if options.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", options.repository):
-        wrong.append(Mistake("--repository", "", "is no name on GitHub.", "Write `owner/name`."))
+        wrong.append(Mistake("--repository", "", "is not a valid GitHub repository.", "Write `owner/name`."))
     if options.image:
         try:
             image(options.image)
@@ -87,11 +89,11 @@ def _text(path: Path) -> str:
             raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
         return content.decode("utf-8-sig")
     except FileNotFoundError:
-        message = "there is no such file."
+        message = "the file does not exist."
     except IsADirectoryError:
-        message = "is a folder."
+        message = "is a folder, not a file."
     except UnicodeDecodeError:
-        message = "is no UTF-8 text."
+        message = "is not UTF-8 text."
     except OSError as error:
         message = f"cannot be read ({(error.strerror or 'unknown').lower()})."
     mistake = Mistake(str(path), "", message, f"Name {KNOWN}.")

@@ -1,6 +1,7 @@
-"""What looks secret, by its name or by itself. Where it is not clear it does: who reads the note writes it by hand.
+"""Detection of secrets by a name or by a value.
 
-It refuses to know where a text comes from, and it never gives one back.
+In doubt, a text counts as secret, because the reader of the note can write it by hand. The functions do not know where
+a text comes from, and they never return it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-LONGEST = 2000  # characters of a plain setting: what is longer holds a document
+LONGEST = 2000  # maximum characters of a plain setting; a longer one holds a document
 _WORD = re.compile(
     r"(?:AUTH(?!0)|BEARER|CONNSTR|COOKIE|CRED|CREDENTIAL|DSN|HMAC|JWT|KEY|MNEMONIC|PASS|PASSCODE|PASSPHRASE|PASSWD"
     r"|PASSWORD|PAT|PEPPER|PRIVATE|PW|PWD|SALT|SECRET|SK|TOKEN|WEBHOOK|\w+(?:AUTH|KEY|PASS|PWD))S?\d*"
@@ -19,11 +20,11 @@ _GLUED = re.compile(r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE
 _KEYS = r"pass(?:word|wd|phrase|code)?|pwd|secret|token|\w*key|sig|signature|auth(?:orization)?|credentials?"
 _VALUES = (
     re.compile(r"-----BEGIN "),
-    re.compile(r"://[^/?#\s]*@|://[^/\s]*:\S*@"),  # whoever stands before the host; a password may hold a `/`
+    re.compile(r"://[^/?#\s]*@|://[^/\s]*:\S*@"),  # credentials before the host; a password may contain a `/`
     re.compile(r"^(?!mailto:)[^\s:/@]+:(?!//)[^\s@]+@\S"),  # Go's `user:password@tcp(db:3306)/shop`
     re.compile(rf"(?i)(?<![A-Za-z0-9])(?:\w*[-_])?(?:{_KEYS})['\"]?\s*[=:]\s*['\"]?[^\s;&,'\"$]"),
     re.compile(r"(?i)\b(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{6,}"),
-    re.compile(  # what the largest givers of tokens begin theirs with
+    re.compile(  # prefixes of tokens from the largest issuers
         r"(?<![A-Za-z0-9])(?:gh[oprsu]_|github_pat_|gl[a-z]{2,5}-|[rs]k_(?:live|test)_|whsec_|sk-[A-Za-z0-9]|xox[a-z]-"
         r"|xapp-|A(?:KI|SI)A[0-9A-Z]{4}|AIza|ya29\.|SG\.|npm_|pypi-|dckr_pat_|do[opr]_v1_|hf_|hv[sb]\.|shp(?:at|ss|ca)_"
         r"|lin_api_|ATATT|NRAK-|AGE-SECRET-KEY|eyJ[A-Za-z0-9_-]{8})"
@@ -38,23 +39,23 @@ _USER = re.compile(r"[^\s:]+:(?!\d+$)\S+")
 
 
 def name(text: str) -> bool:
-    """Whether a variable or an option of this name holds something secret."""
+    """Return whether a variable or an option with this name holds something secret."""
     words = re.split(r"[^A-Z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).upper())
     return any(map(_WORD.fullmatch, words)) or bool(_GLUED.search("".join(words)))
 
 
 def sayable(text: str) -> bool:
-    """Whether this may be told as a name. `A: b` in a list of `NAME=value` is none: it may be a value."""
+    """Return whether a note may show this text as a name. In a list of `NAME=value`, `A: b` may be a value."""
     return bool(_SAYABLE.fullmatch(text)) and not value(text)
 
 
 def value(text: str) -> bool:
-    """Whether this text is, or holds, something secret."""
+    """Return whether this text is, or contains, something secret."""
     return len(text) > LONGEST or any(p.search(text) for p in _VALUES) or any(map(_random, _RUN.findall(text)))
 
 
 def command(words: Sequence[str]) -> bool:
-    """Whether one of a command's words, or of the line that its shell reads, gives away something secret."""
+    """Return whether a word of a command, or of the line that its shell reads, reveals something secret."""
     spread = [part for word in words for part in (_spread(word) if " " in word else [word])]
     mysql = any(map(_MYSQL.fullmatch, spread))
     for word, following in itertools.zip_longest(spread, spread[1:], fillvalue=""):
@@ -69,7 +70,7 @@ def command(words: Sequence[str]) -> bool:
 
 
 def _random(run: str) -> bool:
-    """Upper and lower case and digits in one long word: nobody made it up."""
+    """Return whether one long word has upper case, lower case and digits, as a generated secret does."""
     return any(map(str.islower, run)) and any(map(str.isupper, run)) and any(map(str.isdigit, run))
 
 

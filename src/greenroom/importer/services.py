@@ -1,6 +1,6 @@
-"""The services of a Compose file: each with what it extends, its ports, its variables and what its code is.
+"""Services of a Compose file, each with the service that it extends, its ports, its variables and its code.
 
-https://github.com/compose-spec/compose-spec/blob/main/05-services.md. What becomes of them is for others to say.
+https://github.com/compose-spec/compose-spec/blob/main/05-services.md. Other modules decide what they become.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from greenroom.importer.draft import text
 from greenroom.importer.interpolation import Interpolated, interpolated
 
 NEVER_HTTP = frozenset({22, 25, 53})  # SSH, mail and DNS, which many images publish beside their web port
-_REPLACED = ("command", "entrypoint")  # where others are lists, the extending one's come after
+_REPLACED = ("command", "entrypoint")  # other lists are joined, with the extending service's last
 
 
 @dataclass(slots=True)
 class Found:
-    """One service. `kind` is the kind of need that its image is, or empty; `no_ports` cannot be a web process's,
-    and `nameless` says that some of its variables have no name.
+    """One service.
 
-    `code` is equal where the code is: what is built of the same, or runs the image that another one builds.
+    `kind` is the kind of need that its image is, or empty. `no_ports` are ports that a web process cannot have.
+    `nameless` is true if some of its variables have no name. `code` is equal for services that run the same code: they
+    are built from the same source, or one runs the image that another one builds.
     """
 
     name: str
@@ -38,23 +39,23 @@ class Found:
 
     @property
     def built(self) -> bool:
-        """Whether its image is built of what lies beside the file."""
+        """Return whether its image is built from files beside the Compose file."""
         return bool(self.spec.get("build"))
 
     @property
     def shown(self) -> str:
-        """Its image, as notes say it."""
+        """Return its image as notes show it."""
         said = self.image if not secrets.value(self.image) else ""
         return said or ("an image" if self.spec.get("image") else "no image")
 
     @property
     def unread(self) -> str:
-        """The file with what it extends, or the service, where that could not be found."""
+        """Return the file, or else the name, of the extended service if that was not found."""
         extends = self.spec.get("extends") or ""
         return str(extends.get("file") or extends.get("service") if isinstance(extends, dict) else extends)
 
     def depends(self) -> dict[str, str]:
-        """Whom it says that it depends on, with the condition."""
+        """Return the services that it depends on, each with the condition."""
         given = self.spec.get("depends_on") or {}
         found = {str(link).partition(":")[0]: "" for link in self.spec.get("links") or ()}
         if isinstance(given, list):
@@ -63,7 +64,7 @@ class Found:
         return found | {name: str(spec.get("condition") or "") for name, spec in how.items()}
 
     def aliases(self) -> Iterator[str]:
-        """What it is called on its networks beside its name."""
+        """Yield its names on its networks in addition to its own name."""
         yield from (str(self.spec[key]) for key in ("container_name", "hostname") if self.spec.get(key))
         networks = self.spec.get("networks")
         for network in networks.values() if isinstance(networks, dict) else ():
@@ -72,9 +73,9 @@ class Found:
 
 
 def found(given: Mapping[str, dict[str, Any]]) -> dict[str, Found]:
-    """The services by name."""
+    """Return the services by name."""
     specs = {name: _whole(name, given, ()) for name in given}
-    built: dict[str, str] = {}  # one image is one code, even where a merge key left another `build:` beside it
+    built: dict[str, str] = {}  # one image is one code, even if a merge key left another `build:` beside it
     for spec in specs.values():
         if spec.get("build") and _image(spec):
             built.setdefault(_image(spec), _code(spec))
@@ -99,7 +100,7 @@ def _found(name: str, spec: dict[str, Any], built: Mapping[str, str]) -> Found:
 
 
 def _whole(name: str, given: Mapping[str, dict[str, Any]], within: tuple[str, ...]) -> dict[str, Any]:
-    """A service over what it extends in the same file; `extends` stays where that is not here."""
+    """Return a service merged over the one that it extends. `extends` stays if that one is not in the same file."""
     spec = given[name]
     extends = spec.get("extends")
     where = extends if isinstance(extends, dict) else {"service": extends}
@@ -134,7 +135,7 @@ def _code(spec: Mapping[str, Any]) -> str:
 
 
 def environment(spec: Mapping[str, Any]) -> dict[str, str | None]:
-    """The variables; one without a value has that of the shell that starts Compose."""
+    """Return the variables. One without a value takes the value in the shell that starts Compose."""
     given = spec.get("environment")
     if isinstance(given, dict):
         return {str(k): None if v is None else text(v) for k, v in given.items()}
@@ -147,9 +148,10 @@ def _value(name: str, given: str | None) -> Interpolated:
 
 
 def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int | None, str]]:
-    """The ports inside the container, each as a number, or None where it is none, and as it is said in a note.
+    """Yield each port inside the container, as a number and as a note shows it.
 
-    The first is the one that people open: what says that it is HTTP, then what is published, then what is exposed.
+    The number is None if a web process cannot have it. The first port is the one that people open. Ports that declare
+    HTTP come first, then other published ports, then exposed ports.
     """
     published = sorted(spec.get("ports") or (), key=lambda each: not _speaks_http(each))
     for each in (*published, *(spec.get("expose") or ())):
@@ -159,12 +161,15 @@ def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int | None, str]]:
         first = port.partition("-")[0]
         number = int(first) if first.isascii() and first.isdecimal() and len(first) <= 9 else 0
         udp = "udp" in (protocol, long.get("protocol"))
-        said = f"{number}/udp" if udp else str(number) if number else "what is no number"
+        said = f"{number}/udp" if udp else str(number) if number else "a value that is not a number"
         web = 0 < number < 65536 and number not in NEVER_HTTP and not udp
         yield (number if web else None), said
 
 
 def _speaks_http(port: object) -> bool:
-    """Whether a port says so. https://github.com/compose-spec/compose-spec/blob/main/05-services.md#ports"""
+    """Return whether a port declares HTTP.
+
+    https://github.com/compose-spec/compose-spec/blob/main/05-services.md#ports
+    """
     said = port if isinstance(port, dict) else {}
     return str(said.get("app_protocol", "")).startswith("http") or str(said.get("name", "")).startswith(("http", "web"))

@@ -1,4 +1,4 @@
-"""What the keys that are read may hold. Whatever else a file says, it is not looked at."""
+"""Types that the keys of a Compose file and an app.json may have. Other keys are not checked."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from greenroom.errors import Mistake
 
-Scalar = str | int | float | bool | date | datetime  # YAML makes a date of 2026-01-31
+Scalar = str | int | float | bool | date | datetime  # YAML reads 2026-01-31 as a date
 Shapes = Mapping[str, tuple[TypeAdapter[Any], str]]
 
 
 class Health(BaseModel):
-    """How Compose asks a container whether it is well."""
+    """Health check of a container in Compose."""
 
     test: str | list[str] | None = None
 
 
 class Extends(BaseModel):
-    """Another service that one begins with."""
+    """Reference to the service that another one extends."""
 
     service: str
     file: str | None = None
 
 
 class Addon(BaseModel):
-    """A store of Heroku's, with the name that its variable begins with."""
+    """Heroku add-on, with the prefix of its variable's name."""
 
     plan: str
     name: str | None = Field(None, alias="as")
@@ -68,12 +68,12 @@ HEROKU: Shapes = {
 
 
 def mistakes(file: str, where: str, found: Mapping[str, Any], shapes: Shapes) -> list[Mistake]:
-    """One for each key that holds something else than its kind of file allows."""
+    """Return a mistake for each key whose value has a type that this kind of file does not allow."""
     made = []
     for key, (shape, words) in shapes.items():
         try:
             shape.validate_python(found.get(key))
         except ValidationError:
-            # what it holds may be a password: it is not repeated
-            made.append(Mistake(file, f"{where}{key}", "what it holds is not valid here.", f"Write {words}."))
+            # the value may be a password, so the mistake does not repeat it
+            made.append(Mistake(file, f"{where}{key}", "the value is not valid here.", f"Write {words}."))
     return made

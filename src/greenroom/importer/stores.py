@@ -1,4 +1,4 @@
-"""Report what a Compose file tells a database, queue or cache and the need that takes its place cannot be told."""
+"""Notes on the settings of a Compose file's database, queue or cache that the need in its place cannot take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from greenroom.importer import secrets
 from greenroom.importer.draft import Draft, was
 from greenroom.importer.services import Found
 
-# Names and passwords: a need makes its own.
+# Names and passwords: a need creates its own.
 _OWN = re.compile(r"(?:USER(?:NAME)?|PASS(?:WORD)?(?:_FILE)?|_DB|DATABASE|VHOST|PGDATA|ERLANG_COOKIE)$")
 INIT_SCRIPTS = "/docker-entrypoint-initdb.d"
 
@@ -19,28 +19,37 @@ def report(draft: Draft, store: Found) -> None:
     for key in ("command", "entrypoint"):
         if store.spec.get(key):
             draft.note(
-                f"`{key}` of {store.name} was left out: a need starts as its image does. If its options matter, bake "
-                "them into an image and name that under `image:` (docs/needs.md)."
+                f"`{key}` of {store.name} was left out,"
+                " because a need starts with the command of its image. If the options matter, bake "
+                "them into an image, and name it under `image:` (docs/needs.md)."
             )
     settings = [name for name in store.env if not _OWN.search(name.upper())]
     if settings:
         draft.note(
-            f"{', '.join(settings)} of {store.name} {was(settings)} left out: a need takes no settings. If they "
-            "matter, bake them into an image and name that under `image:` (docs/needs.md)."
+            f"{', '.join(settings)} of {store.name} {was(settings)} left out,"
+            " because a need does not accept settings. If they "
+            "matter, bake them into an image, and name it under `image:` (docs/needs.md)."
         )
-    for source in _init_scripts(store):
-        draft.note(
-            f"{source} of {store.name} was left out: init scripts do not run in a need. Put the data into a dump, "
-            "`seed:`, or into an image, `image:` (docs/needs.md)."
-        )
+    for source, target in _mounted(store):
+        if target.startswith(INIT_SCRIPTS):
+            dump = "a plain SQL dump in the service's repository (`seed:`, with `engine: local`) or "
+            where = f"{dump if store.kind == 'postgresql' else ''}an image (`image:`; see docs/needs.md)"
+            draft.note(
+                f"{source} of {store.name} was left out, because init scripts do not run here."
+                f" Put the data into {where}."
+            )
+        elif source.startswith((".", "/", "~")):
+            draft.note(
+                f"{source} of {store.name} was left out, because needs cannot mount files. If it matters, bake it into "
+                "an image and set `image:` to that image (docs/needs.md)."
+            )
 
 
-def _init_scripts(store: Found) -> Iterator[str]:
-    """Yield what is mounted where the official images look for init scripts. https://hub.docker.com/_/postgres"""
+def _mounted(store: Found) -> Iterator[tuple[str, str]]:
+    """Yield the source and target of each mount. https://hub.docker.com/_/postgres (initialization scripts)"""
     volumes = store.spec.get("volumes")
     for each in volumes if isinstance(volumes, list) else ():
         long = each if isinstance(each, dict) else {}
         source, _, target = str(each).partition(":")
         source, target = (str(long.get("source", "")), str(long.get("target", ""))) if long else (source, target)
-        if target.startswith(INIT_SCRIPTS):
-            yield source if source and not secrets.value(source) else "A volume"
+        yield source if source and not secrets.value(source) else "A volume", target

@@ -1,6 +1,6 @@
-"""As whom previews run, and where their files are. Root's previews run as `nobody`, in a folder that nobody owns.
+"""The account that previews run as, and the folder of their files. Root's previews run as `nobody`, which owns it.
 
-No account is made and no mode is changed outside that folder.
+Greenroom creates no account, and changes no mode outside that folder.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from typing import Any
 from greenroom.errors import Failed
 from greenroom.local.state import write_whole
 
-HOMES = Path("/var/tmp")  # noqa: S108 -- what is made in it has a name that nobody can guess
+HOMES = Path("/var/tmp")  # noqa: S108 -- folders in it get names that nobody can guess
 PREFIX, MARK = "greenroom-", ".state"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who runs previews: None means as ourselves. `home` is the folder for everything that runs."""
+    """An account that runs previews; a `user` of None is our own. `home` is the folder for everything that runs."""
 
     home: Path
     user: int | None = None
     group: int | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Arguments for a subprocess that runs as this account."""
+        """Return the arguments for a subprocess that runs as this account."""
         return {} if self.user is None else {"user": self.user, "group": self.group, "extra_groups": []}
 
     def own(self, path: Path) -> Path:
-        """Give a path to this account; returns it."""
+        """Make this account the owner of a path, and return the path."""
         if self.user is not None and self.group is not None:
             os.chown(path, self.user, self.group)
         return path
 
     def folder(self, *parts: str) -> Path:
-        """A folder below home that this account owns, made when missing."""
+        """Return a folder below home that this account owns. Create it if it is missing."""
         path = self.home
         for part in parts:
             path = path / part
@@ -53,7 +53,7 @@ class Account:
         return path
 
     def reads(self, path: Path) -> bool:
-        """Whether this account can reach and read (or enter) a path, by the modes of it and of its parents."""
+        """Return whether this account can reach and read (or enter) a path, by its mode and its parents' modes."""
         if self.user is None:
             return os.access(path, os.R_OK)
         try:
@@ -64,28 +64,37 @@ class Account:
 
 
 def account(state: Path) -> Account:
-    """The account for a state folder; the same each time."""
+    """Return the account for a state folder. It is the same each time."""
     if os.geteuid() != 0:
         home = state / "run"
         home.mkdir(parents=True, exist_ok=True)
         return Account(home.absolute())
-    nobody = pwd.getpwnam("nobody")
     note = state / "home.json"
     noted = _noted(note)
+    if noted and _is_of_original(noted, state):
+        noted = None
     known = noted or _marked(state)
     if known is None or not known.is_dir():
         known = Path(tempfile.mkdtemp(prefix=PREFIX, dir=HOMES))
-        (known / MARK).write_text(str(state.resolve()))  # now or never: nobody's own processes can make links in it
+        (known / MARK).write_text(str(state.resolve()))  # only root can write here yet, so this is not a link
     if known != noted:
         write_whole(note, json.dumps({"home": str(known)}))
     known.chmod(0o755)
-    made = Account(known, nobody.pw_uid, nobody.pw_gid)
+    made = whose(known)
     made.own(known)
     return made
 
 
+def whose(home: Path) -> Account:
+    """Return the account that owns the files in a folder. The folder does not have to exist."""
+    if os.geteuid() != 0:
+        return Account(home)
+    nobody = pwd.getpwnam("nobody")
+    return Account(home, nobody.pw_uid, nobody.pw_gid)
+
+
 def _noted(note: Path) -> Path | None:
-    """The folder that the state folder names; None where it names none, or was cut off in the middle of a write."""
+    """Return the folder that the state folder's note names; None if there is no complete note."""
     try:
         return Path(json.loads(note.read_text())["home"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -93,32 +102,47 @@ def _noted(note: Path) -> Path | None:
 
 
 def _marked(state: Path) -> Path | None:
-    """The folder that names this state folder itself: data of previews may be in it. Only root's own word counts."""
-    for mark in sorted(HOMES.glob(f"{PREFIX}*/{MARK}")):
-        with contextlib.suppress(OSError, ValueError):
-            if not mark.is_symlink() and mark.stat().st_uid == 0 and mark.read_text() == str(state.resolve()):
-                return mark.parent
-    return None
+    """Return the folder whose mark names this state folder. Data of previews may be in it."""
+    homes = (mark.parent for mark in sorted(HOMES.glob(f"{PREFIX}*/{MARK}")))
+    return next((home for home in homes if _mark(home) == str(state.resolve())), None)
+
+
+def _mark(home: Path) -> str:
+    """Return the state folder that a folder names; empty if it names none. Only a mark that root owns counts."""
+    mark = home / MARK
+    with contextlib.suppress(OSError, ValueError):
+        if not mark.is_symlink() and mark.stat().st_uid == 0:
+            return mark.read_text()
+    return ""
+
+
+def _is_of_original(home: Path, state: Path) -> bool:
+    """Return whether this state folder is a copy, and another one uses the folder that its note names.
+
+    The mark alone does not show that: after a state folder is moved, the mark still names its old path.
+    """
+    other = _mark(home)
+    return other not in ("", str(state.resolve())) and _noted(Path(other) / "home.json") == home
 
 
 def interpreter(run_as: Account) -> str:
-    """A Python that this account can run. Raises `Failed` when there is none."""
+    """Return a Python that this account can run. Raise `Failed` when there is none."""
     candidates = [sys.executable, getattr(sys, "_base_executable", ""), "/usr/bin/python3", "/usr/local/bin/python3"]
     for candidate in candidates:
         path = Path(candidate)
         if candidate and path.exists() and run_as.reads(path) and run_as.reads(_library(path)):
             return candidate
-    raise Failed("There is no Python that the user nobody can run. Install one for all users: apt-get install python3.")
+    raise Failed("The user nobody cannot run any installed Python. Install one for all users: apt-get install python3.")
 
 
 def _library(python: Path) -> Path:
-    """Where an interpreter's own library is: beside the real one."""
+    """Return the folder with an interpreter's own library, found from the real path of the interpreter."""
     real = python.resolve()
     return real.parent.parent
 
 
 def environment(run_as: Account, given: Mapping[str, str], home: Path) -> dict[str, str]:
-    """The environment of a service: what is listed here and what it was given, nothing else of ours."""
+    """Return the environment of a service: the variables listed here and those given, and no others of our own."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
@@ -131,5 +155,5 @@ def environment(run_as: Account, given: Mapping[str, str], home: Path) -> dict[s
 
 
 def forget(run_as: Account) -> None:
-    """Remove the folder of everything that ran; call it when nothing runs any more."""
+    """Remove the folder of everything that ran. Call this only when nothing runs anymore."""
     shutil.rmtree(run_as.home, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Redis (6.2 or newer) or Valkey of this machine, one process for each need; both speak the same protocol.
+"""Caches: one process of this machine's Redis (6.2 or newer) or Valkey for each need. Both use the same protocol.
 
 https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
@@ -10,31 +10,33 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from greenroom.core.catalogue import Need, Storage
+from greenroom.clock import wait_until
+from greenroom.core.model.catalog import Need, Storage
+from greenroom.core.model.kinds import KINDS
 from greenroom.errors import Failed
-from greenroom.local import processes
+from greenroom.local import processes, versions
 from greenroom.local.account import Account, environment
-from greenroom.local.machine import Lacks
+from greenroom.local.machine import MissingDependency
 from greenroom.local.processes import Command
 from greenroom.local.state import Process
 
-SERVERS = {"redis": ("redis-server", "valkey-server"), "valkey": ("valkey-server", "redis-server")}
 ANSWER_SECONDS = 10.0
 
 
 def server(kind: str) -> str:
-    """The program that offers this kind. Raises `Lacks` where there is none."""
-    for name in SERVERS[kind]:
+    """Return the program that provides a kind. Raise `MissingDependency` when there is none."""
+    for name in KINDS[kind].programs:
         if found := shutil.which(name):
             return found
-    names = " nor ".join(SERVERS[kind])
-    raise Lacks(f"There is neither {names} on PATH. Install one: apt-get install redis-server.")
+    names = " nor ".join(KINDS[kind].programs)
+    raise MissingDependency(f"Neither {names} is on PATH. Install one: apt-get install redis-server.")
 
 
 def start(need: Need, name: str, password: str, port: int, mark: str, where: tuple[Account, Path, Path]) -> Process:
-    """Start one on that port, its settings beside the folder of its data. `where`: account, that folder, the log."""
+    """Start a cache on a port. `where` is its account, data folder and log. Its settings are beside the data folder."""
     run_as, folder, log = where
     program = server(need.kind)
+    version = versions.of(program)  # before the process starts, so that a failure leaves none unrecorded
     keeps = "yes" if need.storage is Storage.PERSISTENT else "no"
     settings = run_as.own(_private(folder.with_suffix(".conf")))
     lines = (
@@ -44,27 +46,34 @@ def start(need: Need, name: str, password: str, port: int, mark: str, where: tup
         'save ""',
         f"appendonly {keeps}",
         f"requirepass {password}",
-        "set-proc-title no",  # its title would be written over the environment, which holds our mark
+        "set-proc-title no",  # its title would overwrite the environment, which holds our mark
     )
     settings.write_text("\n".join(lines) + "\n")
     given = environment(run_as, {processes.MARK: mark}, folder)
     pid, started = processes.start(Command([program, str(settings)], folder, given, log), run_as)
-    return Process("", name, pid, started, port, str(log))
+    return Process("", name, pid, started, port, str(log), version=version)
 
 
 async def answers(found: Process, password: str) -> None:
-    """Wait until it answers PING with PONG. Raises `Failed` when it does not in time."""
-    deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-    while not await _pong(found.port, password):
-        ended = not processes.alive(found.pid, found.started)
-        if ended or asyncio.get_running_loop().time() > deadline:
-            why = "ended while it started" if ended else f"does not answer PING after {ANSWER_SECONDS:.0f} s"
-            raise Failed(f"The cache {found.name} {why}.", log=processes.tail(Path(found.log)))
-        await asyncio.sleep(0.02)
+    """Wait until a cache answers PING with PONG. Raise `Failed` when it ends or takes too long."""
+
+    async def ponged() -> bool:
+        if await _pong(found.port, password):
+            return True
+        if not processes.alive(found.pid, found.started):
+            raise _failed(found, "exited during startup")
+        return False
+
+    if not await wait_until(ponged, ANSWER_SECONDS):
+        raise _failed(found, f"did not answer PING within {ANSWER_SECONDS:.0f} s")
+
+
+def _failed(cache: Process, why: str) -> Failed:
+    return Failed(f"The cache {cache.name} {why}.", log=processes.tail(Path(cache.log)))
 
 
 def parts(port: int, password: str) -> dict[str, str]:
-    """What a service may be given of its address, by the part's name."""
+    """Return the parts of a cache's address that a service may get, by name."""
     url = f"redis://default:{password}@127.0.0.1:{port}/0"
     known = {"host": "127.0.0.1", "port": str(port), "user": "default", "password": password, "database": "0"}
     return {"url": url, **known}

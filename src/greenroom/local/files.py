@@ -1,6 +1,6 @@
-"""Files that others had a hand in, opened as ourselves: what a commit or its processes put there leads nowhere else.
+"""Safe access to files that a commit or its processes can change: no link leads us out of the folder.
 
-Greenroom may run as root and previews as `nobody`; even where both are you, what is read may end up in a comment.
+Greenroom may run as root and previews as `nobody`. Even when both run as you, a comment may show what we read.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from greenroom.local.account import Account
 
 
 def of_commit(tree: Path, name: str) -> bytes:
-    """The content of a regular file of a commit. A link within its tree is followed, no other.
+    """Return the content of a regular file of a commit. Follow a link only within the commit's tree.
 
-    Raises `Failed` with a sentence that begins with the name.
+    Raise `Failed` with a sentence that begins with the name.
     """
     root = Path(os.path.realpath(tree))
     real = Path(os.path.realpath(root / name))
     if not real.is_relative_to(root):
-        raise Failed(f"{name} leads out of the commit. Commit the file itself, not a link.")
+        raise Failed(f"{name} points outside the commit. Commit the file itself, not a link.")
     parts = real.relative_to(root).parts
     if not parts:
-        raise Failed(f"{name} is no file of the commit.")
+        raise Failed(f"{name} is not a file in the commit.")
     with contextlib.ExitStack() as stack:
         try:
             folder = _descend(root, stack)
@@ -36,13 +36,13 @@ def of_commit(tree: Path, name: str) -> bytes:
             with regular(parts[-1], folder) as file:
                 return file.read()
         except IsADirectoryError:
-            raise Failed(f"{name} is no file of the commit.") from None
+            raise Failed(f"{name} is not a file in the commit.") from None
         except OSError as error:
             raise Failed(f"{name} cannot be read from the commit ({error.strerror}).") from None
 
 
 def regular(path: Path | str, folder: int | None = None) -> BinaryIO:
-    """Open a regular file for reading. `OSError` for anything else that stands there: a link, a pipe, a device."""
+    """Open a regular file for reading. Raise `OSError` for anything else: a link, a pipe, a device."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -51,10 +51,10 @@ def regular(path: Path | str, folder: int | None = None) -> BinaryIO:
 
 
 def ours(run_as: Account, *parts: str) -> Path:
-    """A folder below home in which we alone write, made when missing; who runs previews may look into it.
+    """Return a folder below home in which only we write and which previews can read. Create it if it is missing.
 
-    As root, each step is taken back from whoever has it: an earlier version gave such folders to `nobody`. Raises
-    `Failed` when there is a link.
+    As root, take the ownership of each folder on the way: an earlier version gave such folders to `nobody`. Raise
+    `Failed` when one of them is a link.
     """
     path = run_as.home
     for part in parts:
@@ -70,7 +70,7 @@ def _take(path: Path) -> None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        raise Failed(f"{path} is a link where a folder of ours should be. Remove it.") from None
+        raise Failed(f"{path} is a link, but Greenroom needs a folder there. Remove the link.") from None
     try:
         os.fchown(handle, os.geteuid(), os.getegid())
         os.fchmod(handle, 0o755)

@@ -43,7 +43,7 @@ class ForwardedRequest:
 
 
 def forwarded(scope: Scope, by_path: str) -> ForwardedRequest:
-    """Return a request as it is forwarded. Raises `Malformed`.
+    """Return a request as it is forwarded. Raise `Malformed` if it is not valid.
 
     In a request to the proxy itself, a path below `by_path` names the host. The whole Host header is compared, so that
     a page at `127.0.0.1.evil.example`, which may resolve to this machine, cannot reach a preview.

@@ -1,6 +1,6 @@
 """Failures that are this machine's fault, not the commit's: something is not installed, or the disk is full.
 
-No push fixes them. Greenroom retries after a `Trouble`; a missing program (`Lacks`) needs a restart.
+No push fixes them. Greenroom retries after a `Trouble`; a missing program (`MissingDependency`) needs a restart.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from greenroom.errors import Failed, GreenroomError
 
-AT_THE_NEXT_START = "No push is needed. Greenroom tries again when it restarts."
-SOON = "No push is needed. Greenroom tries again every few seconds."
+AT_THE_NEXT_START = "No push is needed. Greenroom retries when it restarts."
+ASKED_AGAIN = "No push is needed. Greenroom retries with increasing delays, up to about a minute."
+SOON = "No push is needed. Greenroom retries every few seconds."
 ENOUGH = 64 * 1024
 """Free bytes below which a failure is attributed to the full disk."""
 _DISK = {
@@ -27,13 +28,13 @@ _CAUSES = {
     **_DISK,
     errno.EMFILE: ("Greenroom has too many files open", "Raise its limit (ulimit -n)."),
     errno.ENFILE: ("This machine has too many files open", "Raise its limit (fs.file-max)."),
-    errno.ENOMEM: ("This machine is out of memory", "End some programs."),
+    errno.ENOMEM: ("This machine is out of memory", "Close some programs."),
     errno.EAGAIN: ("This machine cannot start another process", "Raise the limit (ulimit -u)."),
 }
 
 
-class Lacks(Failed):
-    """Something that a person installs or configures is missing here. The message says what, and how to get it."""
+class MissingDependency(Failed):
+    """A program or setting that a person has to provide is missing here. The message names it, and how to get it."""
 
 
 class Trouble(Failed):
@@ -46,7 +47,7 @@ def blames_machine(error: OSError) -> bool:
 
 
 def trouble(error: OSError) -> Trouble:
-    """Return a system error as a sentence: the cause, where, and what to do."""
+    """Return a system error as `Trouble` with a sentence: the cause, the place, and the remedy."""
     reason = error.strerror or type(error).__name__
     cause, remedy = _CAUSES.get(error.errno or 0, ("The operating system refused", ""))
     where = f"{os.fsdecode(error.filename)} could not be used" if error.filename else "an operation failed"
@@ -76,10 +77,11 @@ def errors_as_trouble() -> Iterator[None]:
 def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
     """Return the `Trouble` behind the failure of a program; None when this machine is not to blame.
 
-    Programs report disk errors only in their output. One that could not write its log is excused while a disk is full.
+    Programs report disk errors only in their output. While a disk is full, a program that could not write its log is
+    excused.
     """
     known = error if isinstance(error, Trouble) else None
-    if isinstance(error, Lacks) or any(str(error).startswith(cause) for cause, _ in _CAUSES.values()):
+    if isinstance(error, MissingDependency) or any(str(error).startswith(cause) for cause, _ in _CAUSES.values()):
         return known
     said = "\n".join((str(error), *error.log))
     found = next((number for number in _DISK if os.strerror(number) in said), None)

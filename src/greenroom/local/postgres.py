@@ -1,4 +1,4 @@
-"""One PostgreSQL for all previews: a database and a role of its own for each, cloned from a seeded template."""
+"""One PostgreSQL server for all previews. Each database is cloned from a seeded template and has its own role."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.account import Account, environment
 from greenroom.local.machine import Trouble
-from greenroom.local.postmaster import OURS, Postmaster
+from greenroom.local.postgres_server import OURS
+from greenroom.local.postmaster import Postmaster
 from greenroom.logs import hide
 
 SEEDER = "greenroom_seeder"
 
 
 class Postgres:
-    """The databases of one state folder, on the server that `postmaster` looks after."""
+    """The databases of one state folder, on the server that `postmaster` manages."""
 
     def __init__(self, state: Path, run_as: Account) -> None:
         self.postmaster = Postmaster(state, run_as)
@@ -29,7 +30,7 @@ class Postgres:
 
     @asynccontextmanager
     async def _connection(self, database: str = "postgres") -> AsyncIterator[Any]:
-        """Open a superuser session. Raises `Trouble` when the server fails: the commit wrote none of the statements."""
+        """Open a superuser session. Raise `Trouble` when the server fails: no statement comes from the commit."""
         import psycopg
 
         server = await self.postmaster.server()
@@ -39,11 +40,11 @@ class Postgres:
             ) as connection:
                 yield connection
         except psycopg.OperationalError as error:
-            why = (str(error).strip().splitlines() or ["it said nothing"])[0]
-            raise Trouble(f"PostgreSQL does not answer: {why.rstrip('.')}.") from None
+            why = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+            raise Trouble(f"PostgreSQL is not responding: {why.rstrip('.')}.") from None
 
     async def template(self, name: str, seed: str) -> None:
-        """Make the template database of a seed, whole or not at all. Raises `Failed` with the line that is wrong."""
+        """Create the template database of a seed atomically. Raise `Failed` with the line that is wrong."""
         async with self._templates:
             if await self.exists(name):
                 return
@@ -77,12 +78,12 @@ class Postgres:
         )
         _, wrong = await processes.finish(child, seed.encode())
         if child.returncode:
-            lines = wrong.decode(errors="replace").strip().splitlines() or ["psql said nothing"]
+            lines = wrong.decode(errors="replace").strip().splitlines() or ["psql gave no reason"]
             sentence = lines[0].removeprefix("psql:<stdin>:")
-            raise Failed(f"The seed does not restore: line {sentence}", log=tuple(lines[:5]))
+            raise Failed(f"The seed could not be restored: line {sentence}", log=tuple(lines[:5]))
 
     async def clone(self, database: str, template: str, password: str) -> None:
-        """A database for a preview, owned by a role of the same name that owns nothing else."""
+        """Create a database for a preview. Its owner is a role of the same name that owns nothing else."""
         await self._role(database, password)
         async with self._templates, self._connection() as connection:
             await connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{database}"')
@@ -93,24 +94,24 @@ class Postgres:
                 await connection.execute(f'REASSIGN OWNED BY {SEEDER} TO "{database}"')
 
     async def drop(self, database: str) -> None:
-        """Drop a preview's database and role; what is gone already is no error."""
+        """Drop a preview's database and role. Neither has to exist."""
         async with self._connection() as connection:
             await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
             await connection.execute(f'DROP ROLE IF EXISTS "{database}"')
 
     async def exists(self, database: str) -> bool:
-        """Whether there is such a database."""
+        """Return whether a database exists."""
         async with self._connection() as connection:
             found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
             return await found.fetchone() is not None
 
     async def named(self, prefix: str) -> list[str]:
-        """Databases and roles whose names begin so."""
+        """Return the databases and roles whose names begin with a prefix."""
         query = "SELECT datname FROM pg_database WHERE starts_with(datname::text, %s)"
         query += " UNION SELECT rolname FROM pg_roles WHERE starts_with(rolname::text, %s)"
         async with self._connection() as connection:
             found = await connection.execute(query, (prefix, prefix))
-            return [str(row[0]) for row in await found.fetchall()]
+            return [str(spec[0]) for spec in await found.fetchall()]
 
     async def _has_role(self, role: str) -> bool:
         async with self._connection() as connection:
@@ -118,7 +119,7 @@ class Postgres:
             return await found.fetchone() is not None
 
     async def _role(self, role: str, password: str) -> None:
-        hide(password)  # what fails in here is logged by the server, statement and all
+        hide(password)  # the server logs a failed statement in full
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")

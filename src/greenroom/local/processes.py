@@ -1,4 +1,4 @@
-"""Start, find and end processes. One is known by pid and start time, so that a reused pid is never ours."""
+"""Functions that start, find and end processes. Pid and start time identify a process, because pids are reused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from greenroom.clock import wait_until
+from greenroom.core.comment.log_excerpt import excerpt
 from greenroom.errors import Failed
 from greenroom.local import files, machine
 from greenroom.local.account import Account
 
 GRACE_SECONDS = 3.0
-BRIEF_SECONDS = 1.0  # for what nobody uses yet
+BRIEF_SECONDS = 1.0  # for processes that nobody uses yet
 MARK = "GREENROOM_PREVIEW"
+BEGINS = b"--- Greenroom starts this process ---\n"
+
+
+class NotStarted(Failed):
+    """A program that does not exist, or that may not be run. `fix` says what to do, once it is known what needs it."""
+
+    fix = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: arguments, folder, environment, and the file for its output."""
+    """A command to run: arguments, folder, environment, and the file for its output."""
 
     arguments: Sequence[str]
     folder: Path
@@ -35,21 +44,23 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def reap() -> None:
-    """Let go of children that ended while nobody looked, so that none stays a zombie."""
+    """Reap children that have ended, so that none stays a zombie."""
     for pid in tuple(_children):
         started(pid)
 
 
 def start(command: Command, run_as: Account) -> tuple[int, str]:
-    """Start a process in a session of its own; returns pid and start time.
+    """Start a process in its own session. Return its pid and start time.
 
-    Raises `Failed` with one sentence; `Trouble` when this machine is the cause.
+    Raise `Failed` with one sentence; `Trouble` when this machine is the cause.
     """
     reap()
     with machine.errors_as_trouble():
         output = open(command.log, "ab", opener=_private)  # noqa: SIM115 -- an error here is not the command's
     try:
         with output:
+            with contextlib.suppress(OSError):  # a full disk must not keep a process from starting again
+                os.write(output.fileno(), BEGINS)
             child = subprocess.Popen(
                 list(command.arguments),
                 cwd=command.folder,
@@ -64,7 +75,13 @@ def start(command: Command, run_as: Account) -> tuple[int, str]:
     except OSError as error:
         if machine.blames_machine(error):
             raise machine.trouble(error) from None
-        raise Failed(f"`{' '.join(command.arguments)}` could not be started: {error.strerror}.") from None
+        who = (
+            " as user nobody, which runs previews when Greenroom runs as root"
+            if isinstance(error, PermissionError) and run_as.user
+            else ""
+        )
+        why = f"`{' '.join(command.arguments)}` could not be started{who}: {error.strerror}."
+        raise NotStarted(why) from None
     _children[child.pid] = child
     return child.pid, started(child.pid) or ""
 
@@ -74,9 +91,9 @@ def _private(path: str, flags: int) -> int:
 
 
 def started(pid: int) -> str | None:
-    """The start time of a live process, in the system's own form; None when it does not run (or only as a zombie).
+    """Return the start time of a live process, in the system's own form; None when it does not run or is a zombie.
 
-    Raises `OSError` when it cannot be read: with too many open files, a live process must not count as dead.
+    Raise `OSError` when it cannot be read: with too many open files, a live process must not count as dead.
     """
     if (child := _children.get(pid)) and child.poll() is not None:
         del _children[pid]
@@ -92,13 +109,13 @@ def started(pid: int) -> str | None:
 
 
 def _started_by_ps(pid: int) -> str | None:
-    """Where there is no /proc."""
+    """Return the start time from ps, on systems without /proc."""
     done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
 
 
 def command(pid: int) -> str:
-    """The command line of a process, empty when it cannot be read."""
+    """Return the command line of a process; empty when it cannot be read."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -107,30 +124,36 @@ def command(pid: int) -> str:
 
 
 def alive(pid: int, start_time: str) -> bool:
-    """Whether that very process runs."""
+    """Return whether the process with this pid and start time runs."""
     return bool(start_time) and started(pid) == start_time
 
 
 async def end(pid: int, start_time: str, grace: float = GRACE_SECONDS) -> None:
-    """End that very process and its session: TERM, and KILL after the grace."""
+    """End the process with this pid and start time, and its session: TERM, then KILL after the grace period."""
     if not alive(pid, start_time):
         return
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
-        deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
-        while asyncio.get_running_loop().time() < deadline:
-            if not alive(pid, start_time):
-                return
-            await asyncio.sleep(0.02)
+        if await ended(pid, start_time, seconds):
+            return
+
+
+async def ended(pid: int, start_time: str, seconds: float) -> bool:
+    """Wait until a process ends. Return whether it ended within these seconds."""
+
+    async def is_gone() -> bool:
+        return not alive(pid, start_time)
+
+    return await wait_until(is_gone, seconds)
 
 
 def marked(mark: str, older: str = "", folder: Path | None = None) -> list[int]:
-    """Processes whose environment carries our mark of one preview; needs /proc.
+    """Return the pids of processes that have the mark of one preview in their environment. This needs /proc.
 
-    Raises `OSError` when the search fails: a process that was not seen may still run.
+    Raise `OSError` when the search fails: a process that was not seen may still run.
 
-    `older` is a mark that others may have written too: it counts only on what has its HOME below `folder`.
+    `older` is a mark that other instances may use too: it counts only for processes with a HOME below `folder`.
     """
     return [pid for pid, found in _environments() if _ours(found, mark, older, folder) and started(pid)]
 
@@ -154,15 +177,16 @@ def _ours(environment: frozenset[bytes], mark: str, older: str, folder: Path | N
 
 
 async def run(command: Command, run_as: Account, seconds: float | None) -> int | None:
-    """Run to the end; the exit code, or None when it took longer than it may. Ended in time, or with us."""
+    """Run a command. Return its exit code, or None if it took too long. End it then, and when we are canceled."""
     pid, start_time = start(command, run_as)
     child = _children[pid]
-    deadline = asyncio.get_running_loop().time() + seconds if seconds else math.inf
+
+    async def has_exited() -> bool:
+        return child.poll() is not None
+
     try:
-        while child.poll() is None:
-            if asyncio.get_running_loop().time() > deadline:
-                return None
-            await asyncio.sleep(0.02)
+        if not await wait_until(has_exited, seconds or math.inf):
+            return None
     finally:
         await end(pid, start_time, BRIEF_SECONDS)
     _children.pop(pid, None)
@@ -170,7 +194,7 @@ async def run(command: Command, run_as: Account, seconds: float | None) -> int |
 
 
 async def finish(child: asyncio.subprocess.Process, given: bytes | None = None) -> tuple[bytes, bytes]:
-    """Wait for a tool that leads a session of its own; what it said on stdout and stderr. Ended if we are cancelled."""
+    """Wait for a tool that leads its own session. Return its stdout and stderr. End it when we are canceled."""
     try:
         return await child.communicate(given)
     finally:
@@ -189,11 +213,12 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
 
 
 def tail(log: Path, lines: int = 15) -> tuple[str, ...]:
-    """The last lines of a log; empty when there is none."""
+    """Return the last lines of the latest start, with the line that names the cause of its end; empty if none."""
     try:
         with files.regular(log) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 16_384))
-            return tuple(file.read().decode(errors="replace").splitlines()[-lines:])
+            latest = file.read().rpartition(BEGINS)[2]
+            return excerpt(latest.decode(errors="replace").splitlines(), lines)
     except OSError:
         return ()

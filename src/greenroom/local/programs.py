@@ -6,24 +6,30 @@ import shutil
 from pathlib import Path
 
 from greenroom.local.account import Account
-from greenroom.local.machine import Lacks
+from greenroom.local.machine import MissingDependency
 
 
 def programs(run_as: Account) -> Path:
-    """The folder with initdb, postgres and psql that this account can run. Raises `Lacks` where there is none."""
+    """Return the folder with initdb, postgres and psql that this account can run.
+
+    Raise `MissingDependency` when there is none.
+    """
+    folder = found(run_as)
+    return folder if run_as.reads(folder / "postgres") else _copied(folder.parent, run_as)
+
+
+def found(run_as: Account) -> Path:
+    """Return the installed folder of those programs. This account may not be able to read the wheel's."""
     for folder in _installed():
         if all((folder / name).exists() for name in ("initdb", "postgres", "psql")) and run_as.reads(
             folder / "postgres"
         ):
             return folder
-    bundled = _bundled()
-    if bundled is None:
-        raise Lacks(
-            "There is no PostgreSQL. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
-        )
-    if run_as.reads(bundled / "bin" / "postgres"):
+    if bundled := _bundled():
         return bundled / "bin"
-    return _copied(bundled, run_as)
+    raise MissingDependency(
+        "PostgreSQL was not found. Install it (apt-get install postgresql), or pip install 'greenroom[demo]'."
+    )
 
 
 def _installed() -> list[Path]:
@@ -40,7 +46,7 @@ def _bundled() -> Path | None:
 
 
 def _copied(bundled: Path, run_as: Account) -> Path:
-    """The wheel's server copied, whole, to where the account can read it, with the libraries beside it."""
+    """Copy the wheel's server atomically to where the account can read it, with its libraries. Return its programs."""
     package = bundled.parent
     target = run_as.home / "programs"
     found = target / package.name / "pginstall" / "bin"

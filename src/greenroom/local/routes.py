@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from greenroom.core.model import Identity
+from greenroom.core.model.spec import Identity
 
 
 class Routes:
@@ -27,12 +27,16 @@ class Routes:
             self._claims.setdefault(host, {})[owner] = port
 
     def release(self, owner: Identity) -> None:
-        """End every route of a preview. Routes of others stay, for the same host too."""
+        """Remove every route of a preview. Routes of other previews stay, even for the same host."""
         self.claim(owner, {})
 
     def port(self, host: str) -> int | None:
         """Return the port for a host: 0 while nothing serves, None for an unknown host."""
         return next(iter(self._claims.get(host, {}).values()), None)
+
+    def holder(self, host: str) -> Identity | None:
+        """Return the preview that a host belongs to; None for an unknown host."""
+        return next(iter(self._claims.get(host, {})), None)
 
     def hosts(self, owner: Identity) -> tuple[str, ...]:
         """Return every host that a preview claims."""
@@ -41,7 +45,7 @@ class Routes:
     def taken(self, owner: Identity, hosts: Iterable[str]) -> tuple[str, Identity] | None:
         """Return the first of these hosts that another preview holds, and that preview."""
         for host in hosts:
-            holder = next(iter(self._claims.get(host, {})), owner)
+            holder = self.holder(host) or owner
             if holder != owner:
                 return host, holder
         return None

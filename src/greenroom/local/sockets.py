@@ -31,11 +31,11 @@ async def connect(
 ) -> Response | None:
     """Connect to a preview's process and forward messages until one side closes.
 
-    Returns the process's answer when it refuses the upgrade. Raises `httpx2.HTTPError` when it does not answer.
+    Return the process's answer when it refuses the upgrade. Raise `httpx2.HTTPError` when it does not answer.
     """
-    from httpx2.websockets import AsyncWebSocketSession  # imports wsproto, which only the extra `demo` brings
+    from httpx2.websockets import AsyncWebSocketSession  # imports wsproto, which only the extra `demo` installs
 
-    kept = ((k, v) for k, v in found.headers if k not in _REQUESTED)  # a second key is refused by many servers
+    kept = ((k, v) for k, v in found.headers if k not in _REQUESTED)  # many servers refuse a second key
     headers = [*kept, *_handshake(scope["subprotocols"])]
     url = f"http://127.0.0.1:{port}/"
     extensions = {"target": found.target}

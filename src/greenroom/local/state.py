@@ -1,6 +1,6 @@
-"""The state folder: one JSON file a preview, one a row set, written whole or not at all. A broken file is doubt.
+"""The state folder: one JSON file per preview and per preview set, written atomically. A broken file raises `Doubt`.
 
-Row sets hold the ledger of the hour and what people released, so they must survive anything; `fsync` before rename.
+Preview sets hold the ledger of the hour and what people released, so they must survive anything: `fsync` before rename.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from greenroom.core import codec
-from greenroom.core.model import Health, Identity, RowSet
-from greenroom.core.rows import Row
+from greenroom.core.model import codec
+from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.errors import Doubt, Failed
 from greenroom.local import machine
 
@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process that was started: pid with start time (a pid alone comes round again), port and log.
+    """One process that was started: its pid and start time (pids are reused), its port and its log.
 
-    `database` is the port of PostgreSQL that it was given; 0 when none, or not known.
+    `database` is the port of PostgreSQL that it was given; 0 if there is none or it is unknown. Only caches have a
+    `version`.
     """
 
     service: str
@@ -37,46 +38,51 @@ class Process:
     port: int
     log: str
     database: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One version of a preview that runs, or is being started. `key` names what of the row it was made from."""
+    """One version of a preview that runs, or is being started. `key` is the `key_of` of its spec."""
 
     key: str
-    row: Row
+    spec: PreviewSpec
     processes: tuple[Process, ...] = ()
     ready_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept of one preview. `serving` answers; `starting` is on its way. `failed_key` failed and is not retried
-    until the next start: it may not have been its fault.
+class PreviewRecord:
+    """The stored state of one preview. Only the owner of its file can read it.
 
-    `databases` are those that are whole, of this `incarnation`; `secrets` their passwords, which stay. `caches`
-    run beside the services, whatever their version. The file is readable by its owner only.
+    `serving` is the version that answers, and `starting` the one that is being started. The version with
+    `failed_key` failed. It is retried at the next start and not before, as it may not have been the cause. `failing` is
+    the service whose image failed.
+
+    `databases` are the complete ones of this `data generation`. `secrets` holds the passwords, which stay the same.
+    `caches` run beside the services, whatever their version.
     """
 
     identity: Identity
     uid: str
-    row: Row
+    spec: PreviewSpec
     since: datetime
     health: Health = Health.STARTING
     serving: Instance | None = None
     starting: Instance | None = None
-    incarnation: int = 0
+    data_generation: int = 0
     databases: tuple[str, ...] = ()
     failed_key: str = ""
     why: str = ""
     fix: str = ""
     log: tuple[str, ...] = ()
+    failing: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
     caches: tuple[Process, ...] = ()
 
 
 class State:
-    """The files of one instance. Use `lock` first."""
+    """The files of one instance. Call `lock` first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,37 +90,42 @@ class State:
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def lock(self) -> int:
-        """Take the one writer's place; returns what holds it. Raises `Failed` when another instance has it."""
+        """Lock the folder for its only writer. Return the lock's handle. Raise `Failed` if another instance has it."""
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise Failed(f"Another Greenroom runs on {self.folder}. Stop it, or set another `state:`.") from None
+            raise Failed(f"Another Greenroom is running on {self.folder}. Stop it, or set another `state:`.") from None
         return handle
 
-    def rows(self) -> dict[int, RowSet]:
-        """Every row set."""
-        return {r.repository_id: r for r in self._all("rows", RowSet)}
+    def is_locked_by(self, handle: int) -> bool:
+        """Return whether the lock with this handle is still the folder's."""
+        file = self.folder / "lock"
+        return file.exists() and os.path.samestat(os.fstat(handle), file.stat())
 
-    def previews(self) -> dict[Identity, Kept]:
-        """Every preview."""
-        return {k.identity: k for k in self._all("previews", Kept)}
+    def preview_sets(self) -> dict[int, PreviewSet]:
+        """Return every preview set, by repository id."""
+        return {r.repository_id: r for r in self._all("rows", PreviewSet)}
 
-    def write_rows(self, rows: RowSet) -> None:
-        """Keep a row set."""
-        self._write(self.folder / "rows" / f"{rows.repository_id}.json", rows)
+    def previews(self) -> dict[Identity, PreviewRecord]:
+        """Return every preview, by identity."""
+        return {k.identity: k for k in self._all("previews", PreviewRecord)}
 
-    def write_preview(self, kept: Kept) -> None:
-        """Keep a preview."""
+    def write_rows(self, preview_set: PreviewSet) -> None:
+        """Store a preview set."""
+        self._write(self.folder / "rows" / f"{preview_set.repository_id}.json", preview_set)
+
+    def write_preview(self, kept: PreviewRecord) -> None:
+        """Store a preview."""
         self._write(self._preview(kept.identity), kept)
 
     def forget_preview(self, identity: Identity) -> None:
-        """Forget a preview; the last step of its removal."""
+        """Delete the file of a preview. This is the last step of its removal."""
         self._preview(identity).unlink(missing_ok=True)
 
     def logs(self, identity: Identity, *, make: bool = False) -> Path:
-        """The folder of what a preview's processes said; they write there only through what was opened for them."""
+        """Return a preview's log folder. Its processes write there only through files that we open for them."""
         found = self.folder.absolute() / "logs" / f"{identity.repository_id}-{identity.number}"
         if make:
             found.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,7 +151,7 @@ class State:
 def write_whole(path: Path, text: str) -> None:
     """Write a file atomically, readable by its owner only.
 
-    Raises `Trouble` when this machine cannot; the old file then stays.
+    Raise `Trouble` when this machine cannot; the old file then stays.
     """
     temporary = path.with_suffix(".new")
     try:
@@ -161,6 +172,6 @@ def _read(path: Path, kind: type[T]) -> T:
         return codec.loaded(kind, json.loads(path.read_text()))
     except (OSError, ValueError) as error:
         raise Doubt(
-            f"{path} cannot be read ({error}); nothing is removed or started. Restore it, or move it away when what it"
-            " describes is gone."
+            f"{path} cannot be read ({error}). Greenroom will not start or remove anything. Restore the file, or"
+            " move it away once the previews that it describes no longer exist."
         ) from None

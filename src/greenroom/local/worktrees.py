@@ -1,105 +1,154 @@
-"""A git worktree of one commit, from a repository on this machine. Only full commit hashes reach git."""
+"""Git worktrees of single commits, from repositories on this machine. Only full commit hashes reach git.
+
+If the checkout lacks the commit, it is fetched from the checkout's remotes. Only the commit is fetched, so the owner's
+branches, tags and FETCH_HEAD stay as they are.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.errors import Failed
-from greenroom.local import files, machine, processes
-from greenroom.local.machine import Lacks
+from greenroom.local import files, git, machine, processes
+from greenroom.local.machine import MissingDependency
 
 _SHA = re.compile(r"[0-9a-f]{40}")
+_FETCH = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"]
+_NOT_THERE = re.compile("not our ref|unadvertised object|find remote ref")
+_PASSWORD = re.compile(r"could not read (Username|Password)|Authentication failed|Permission denied \(")
+CHECKOUT_SECONDS = 300.0  # the files of a partial clone are fetched meanwhile
+
+
+class NotFetched(Failed):
+    """A commit is not in the checkout, and could not be fetched. It may be there later.
+
+    The message may be published, so it names no folder, remote or host. The output of git is in `log`.
+    """
 
 
 class Worktrees:
     """Worktrees of the repositories in `checkouts` (owner/name to path)."""
 
-    def __init__(self, checkouts: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        checkouts: Mapping[str, Path],
+        fetch_seconds: float = 30.0,
+        checkout_seconds: float = CHECKOUT_SECONDS,
+    ) -> None:
         self._checkouts = checkouts
+        self._fetch_seconds = fetch_seconds
+        self._checkout_seconds = checkout_seconds
         self._lock = asyncio.Lock()
 
     async def add(self, slug: str, sha: str, path: Path, mark: str) -> Path:
-        """The tree of a commit at `path`; one that is there whole stays. Raises `Failed` with one sentence.
+        """Add a worktree of a commit at `path` unless it is complete. Return `path`. Raise `Failed` with a sentence.
 
-        git carries `mark`, so that one which outlives us is found with the preview's processes.
+        git runs with `mark`, so that a git process that outlives Greenroom is found with the preview's processes.
         """
-        if not _SHA.fullmatch(sha):
-            raise Failed(f"{sha!r} is no full commit hash.")
-        checkout = self._checkout(slug)
+        checkout = self._checkout(slug, sha)
         if _whole(path):
             return path
+        await self.fetch(slug, sha, mark)
         async with self._lock:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-            if await self._git(checkout, "cat-file", "-e", f"{sha}^{{commit}}"):
-                raise Failed(f"Commit {sha[:7]} is not in {checkout.name}; is it a fork's, or not fetched?")
-            anyway = ("--force", "--force")  # twice: also where one that was cut off is noted and locked
+            anyway = ("--force", "--force")  # twice: this also replaces an interrupted worktree that git has locked
             arguments = ("worktree", "add", *anyway, "--detach", str(path), sha)
-            if wrong := await self._git(checkout, *arguments, mark=mark):
+            # In a partial clone this fetches the files. No other call except `fetch` may do that.
+            if wrong := await git.run(checkout, *arguments, seconds=self._checkout_seconds, mark=mark, may_fetch=True):
                 # A partial tree would take up space on a full disk.
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-                raise Failed(f"git could not check {sha[:7]} of {slug} out: {wrong}")
+                raise Failed(f"git could not check out {sha[:7]} of {slug}.", log=(wrong,))
         return path
 
+    async def fetch(self, slug: str, sha: str, mark: str) -> None:
+        """Fetch a commit that is not in the checkout. Raise `NotFetched` if no remote provides it in time.
+
+        Try all remotes, those of that repository first, because `origin` may be a fork.
+        """
+        checkout = self._checkout(slug, sha)
+        if await self._has(checkout, sha):
+            return
+        kinds, said = [], []
+        for remote in await self._remotes(checkout, slug):
+            kind, line = await self._fetch(checkout, remote, sha, mark)
+            if not kind and await self._has(checkout, sha):
+                return
+            kinds.append(kind)
+            said.append(f"git fetch {remote}: {line or 'does not have it'}")
+        why = "; ".join(dict.fromkeys(filter(None, kinds))) or ("no remote has it" if kinds else "it has no remote")
+        raise NotFetched(
+            f"Commit {sha[:7]} of {slug} is not in the checkout: {why}. Run `git fetch` there.", log=tuple(said)
+        )
+
+    async def _has(self, checkout: Path, sha: str) -> bool:
+        return not await git.run(checkout, "cat-file", "-e", f"{sha}^{{commit}}", seconds=self._fetch_seconds)
+
+    async def _remotes(self, checkout: Path, slug: str) -> list[str]:
+        out, _ = await processes.finish(await git.start(checkout, "config", "--get-regexp", r"^remote\..*\.url$"))
+        keys = [line.partition(" ")[::2] for line in out.decode(errors="replace").splitlines()]
+        found = {key.removeprefix("remote.").removesuffix(".url"): url.lower() for key, url in keys}
+        return sorted(found, key=lambda name: slug.lower() not in found[name])
+
+    async def _fetch(self, checkout: Path, remote: str, sha: str, mark: str) -> tuple[str, str]:
+        """Fetch a commit from one remote. Return the kind of failure in plain words, and git's line.
+
+        Both are empty on success. The kind is also empty when the remote answers that it does not have the commit.
+        """
+        child = await git.start(checkout, *_FETCH, "--", remote, sha, mark=mark, may_fetch=True)
+        try:
+            async with asyncio.timeout(self._fetch_seconds):
+                _, wrong = await processes.finish(child)
+        except TimeoutError:
+            limit = f"{self._fetch_seconds:g} s"
+            return f"a remote could not be reached within {limit}", f"did not finish within {limit}"
+        if child.returncode == 0:
+            return "", ""
+        said = wrong.decode(errors="replace")
+        lines = [line for line in said.splitlines() if line and not line.lower().startswith("warning: ")]
+        line = machine.disk_error_or_last(lines[::-1] or [f"git exited with {child.returncode}"])
+        if _NOT_THERE.search(said):
+            return "", line
+        return "a remote asks for a password" if _PASSWORD.search(said) else "a remote could not be read", line
+
     async def remove(self, slug: str, path: Path) -> None:
-        """Remove a worktree, and git's note of it. Raises `Failed` when either stays."""
+        """Remove a worktree, and git's record of it. Raise `Failed` when either remains."""
         checkout = self._checkouts.get(slug)
         known = checkout if checkout and checkout.is_dir() else None
         if known and _locked(path):
-            await self._git(known, "worktree", "unlock", str(path))
+            await git.run(known, "worktree", "unlock", str(path), seconds=self._fetch_seconds)
         try:
             await asyncio.to_thread(shutil.rmtree, path)
         except OSError as error:
             if path.exists():
-                raise Failed(f"{error.filename} cannot be removed ({error.strerror}).") from None
+                name = Path(str(error.filename)).name  # comments may show this, so leave out the folder
+                raise Failed(f"{name} in a worktree of {slug} cannot be removed ({error.strerror}).") from None
         if known:
             async with self._lock:
-                if wrong := await self._git(known, "worktree", "prune"):
-                    raise Failed(f"git could not forget a worktree of {slug}: {wrong}")
+                if wrong := await git.run(known, "worktree", "prune", seconds=self._fetch_seconds):
+                    wrong = wrong.replace(str(known), "the checkout")
+                    raise Failed(f"git could not remove a worktree of {slug}: {wrong}")
 
     async def listed(self, slug: str) -> str:
-        """What git itself says of the repository's worktrees."""
+        """Return git's own list of the repository's worktrees."""
         checkout = self._checkouts.get(slug)
         if checkout is None or not checkout.is_dir():
             return ""
-        child = await self._start(checkout, "worktree", "list", "--porcelain")
+        child = await git.start(checkout, "worktree", "list", "--porcelain")
         out, _ = await processes.finish(child)
         return out.decode(errors="replace")
 
-    def _checkout(self, slug: str) -> Path:
+    def _checkout(self, slug: str, sha: str) -> Path:
+        if not _SHA.fullmatch(sha):
+            raise Failed(f"{sha!r} is not a full commit hash.")
         found = self._checkouts.get(slug)
         if found is None or not found.is_dir():
             how = "Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
-            raise Lacks(f"There is no checkout of {slug} here. {how}")
+            raise MissingDependency(f"There is no checkout of {slug} here. {how}")
         return found
-
-    async def _git(self, checkout: Path, *arguments: str, mark: str = "") -> str:
-        """Run git. Return an empty string on success, else the most useful line of its output."""
-        child = await self._start(checkout, *arguments, mark=mark)
-        _, wrong = await processes.finish(child)
-        lines = wrong.decode(errors="replace").strip().splitlines() or [f"git ended with {child.returncode}"]
-        return machine.disk_error_or_last(lines) if child.returncode else ""
-
-    @staticmethod
-    async def _start(checkout: Path, *arguments: str, mark: str = "") -> asyncio.subprocess.Process:
-        safe = ["-c", "core.hooksPath=/dev/null", "-c", f"safe.directory={checkout.resolve()}"]
-        return await asyncio.create_subprocess_exec(
-            "git",
-            *safe,
-            "-C",
-            str(checkout),
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            umask=0o022,
-            env={**os.environ, **({processes.MARK: mark} if mark else {})},
-        )
 
 
 def _whole(path: Path) -> bool:
@@ -107,7 +156,7 @@ def _whole(path: Path) -> bool:
 
 
 def _locked(path: Path) -> bool:
-    """Whether git locked it: as it does from before the first file of a worktree until after the last.
+    """Return whether git has locked a worktree. It does so from before the first file until after the last.
 
     https://git-scm.com/docs/git-worktree (DETAILS)
     """

@@ -1,1 +1,1 @@
-"""Does this image exist, and which digest? OCI distribution over HTTP, read only."""
+"""Image lookup: existence and digest, by the OCI distribution API over HTTP, read only."""

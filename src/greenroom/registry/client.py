@@ -1,7 +1,7 @@
-"""Look an image up. "Missing" needs a registry that said so, whole and understood; all else is "unknown".
+"""Image lookup. "Missing" needs a complete answer that the registry itself sent; everything else is "unknown".
 
-Credentials go to their own host, and to a token realm on that host or an allowed one, never elsewhere. No redirect is
-followed: a manifest is answered by the registry itself.
+Credentials are sent to their own host, and to a token realm on that host or an allowed one, never elsewhere. No
+redirect is followed, because the registry itself serves manifests.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from greenroom.core.model import ImageState, Missing, Present, Unknown
+from greenroom.core.model.facts import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
 from greenroom.registry.references import HUB, Challenge, Reference, asked, challenge, reference, written
 
-# A registry answers 404 for a tag that exists when its manifest's type is not accepted: all four, always.
+# Always send all four: a registry answers 404 for an existing tag if its manifest's type is not accepted.
 ACCEPT = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
@@ -35,18 +35,18 @@ MAX_MANIFEST = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user and password for one registry host. The password does not print itself."""
+    """A user and password for one registry host. The password is not in the repr."""
 
     user: str
     password: str = field(repr=False)
 
 
 class _Unknowable(Exception):
-    """The registry could not be asked; the text is one sentence."""
+    """The registry could not be queried. The text is one sentence."""
 
 
 class Registry:
-    """Registries by host. `insecure` hosts, and loopback, are spoken to over plain HTTP."""
+    """Registries by host. For `insecure` hosts and loopback, requests use plain HTTP."""
 
     def __init__(
         self,
@@ -62,16 +62,16 @@ class Registry:
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def look(self, text: str) -> ImageState:
-        """Whether the image exists, with its digest. Never raises for what a registry does."""
+        """Return whether the image exists, with its digest. Never raise because of a registry's behavior."""
         try:
             parsed = reference(text)
             return await self._look(parsed, text)
         except (FixConfiguration, _Unknowable) as error:
             return Unknown(str(error))
         except httpx2.HTTPError as error:
-            return Unknown(f"The registry is not reached for {text} ({type(error).__name__}).")
+            return Unknown(f"The registry could not be reached for {text} ({type(error).__name__}).")
         except (httpx2.InvalidURL, ValueError) as error:
-            return Unknown(f"What the registry answers for {text} is not understood ({type(error).__name__}).")
+            return Unknown(f"The registry's answer for {text} cannot be parsed ({type(error).__name__}).")
 
     async def _look(self, parsed: Reference, text: str) -> ImageState:
         answer = await self._ask("HEAD", parsed)
@@ -91,18 +91,18 @@ class Registry:
         computed = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
         claimed = answer.headers.get("docker-content-digest", computed)
         if claimed != computed or "json" not in answer.headers.get("content-type", ""):
-            return Unknown(f"The registry's manifest does not fit its digest ({claimed[:19]}).")
+            return Unknown(f"The registry's manifest does not match its digest ({claimed[:19]}).")
         return Present(computed)
 
     async def _ask(self, method: str, parsed: Reference) -> httpx2.Response:
-        """The registry's answer, after at most one challenge."""
+        """Return the registry's answer, after at most one challenge."""
         scope = f"repository:{parsed.repository}:pull"
         answer = await self._send(method, parsed, self._token(parsed.host, scope))
         if answer.status_code != 401:
             return answer
         wanted = challenge(answer.headers.get("www-authenticate", ""))
         if wanted is None:
-            raise _Unknowable(f"{written(parsed.host)} asks for a kind of login that Greenroom does not know.")
+            raise _Unknowable(f"{written(parsed.host)} requires a kind of login that Greenroom does not support.")
         return await self._send(method, parsed, await self._authorization(parsed, wanted, scope))
 
     async def _send(self, method: str, parsed: Reference, authorization: str) -> httpx2.Response:
@@ -133,7 +133,7 @@ class Registry:
         if wanted.scheme == "basic":
             if known is None:
                 raise _Unknowable(
-                    f"{written(parsed.host)} wants a login; add it under `registry.credentials` in greenroom.yaml."
+                    f"{written(parsed.host)} requires a login. Add it under `registry.credentials` in greenroom.yaml."
                 )
             return _basic(known)
         token, seconds = await self._bearer(parsed, wanted, known)
@@ -151,21 +151,21 @@ class Registry:
             return f"Bearer {token}", float(payload.get("expires_in", 60))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise _Unknowable(
-                f"{written(parsed.host)} gave no token ({answer.status_code}); is its login right?"
+                f"{written(parsed.host)} returned no token ({answer.status_code}). Check its login."
             ) from None
 
     def _check_realm(self, host: str, realm: str) -> None:
         try:
             parts = urlsplit(realm)
             realm_host = (parts.hostname or "") if parts.port != 0 else ""
-        except ValueError:  # a bracket that is not closed, a port that cannot be
+        except ValueError:  # an unclosed bracket, an invalid port
             parts, realm_host = urlsplit(""), ""
         same = realm_host == urlsplit(f"//{host}").hostname
         allowed = same or realm_host in self._realms or realm_host in KNOWN_REALMS.get(host, ())
         if not allowed or (parts.scheme != "https" and not self._plain(host)):
             raise _Unknowable(
-                f"{written(host)} sends us for a token to {realm_host or 'an odd address'}, which is not allowed;"
-                " if that is right, add it under `registry.realms` in greenroom.yaml."
+                f"{written(host)} refers Greenroom for a token to {realm_host or 'an invalid address'}, which is not"
+                " allowed. If that address is correct, add it under `registry.realms` in greenroom.yaml."
             )
 
 
@@ -178,7 +178,7 @@ def _basic(known: Credentials) -> str:
 
 
 def _plain_headers(answer: httpx2.Response) -> dict[str, str]:
-    """Headers of a body that was decoded and read."""
+    """Return the headers that fit a body that was decoded and read."""
     return {
         k: v
         for k, v in answer.headers.items()
@@ -187,7 +187,7 @@ def _plain_headers(answer: httpx2.Response) -> dict[str, str]:
 
 
 def _says_missing(answer: httpx2.Response) -> bool:
-    """A 404 of the registry itself: JSON with one of its error codes, not a proxy's page."""
+    """Return whether a 404 is from the registry itself: JSON with one of its error codes, not a proxy's page."""
     if "json" not in answer.headers.get("content-type", ""):
         return False
     try:
@@ -201,5 +201,5 @@ def _sentence(answer: httpx2.Response, parsed: Reference, text: str) -> str:
     status = answer.status_code
     if status in (401, 403):
         host = written(parsed.host)
-        return f"{host} does not let us look at {text} ({status}); see `registry.credentials` in greenroom.yaml."
-    return f"{written(parsed.host)} answered {status} when asked for {text}."
+        return f"{host} denies access to {text} ({status}). Check `registry.credentials` in greenroom.yaml."
+    return f"{written(parsed.host)} returned {status} for {text}."

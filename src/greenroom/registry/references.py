@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'([a-zA-Z_]+)=(?:"([^"]*)"|([^\s,]+))')
 
 
-HUB = "registry-1.docker.io"  # where Docker Hub's API answers; nobody writes it
+HUB = "registry-1.docker.io"  # where Docker Hub's API answers; people do not write it
 _HUB_NAMES = ("docker.io", "index.docker.io", HUB)
 
 
@@ -31,7 +31,7 @@ class Reference:
 
 
 def reference(text: str) -> Reference:
-    """`host/name:tag` or `host/name@sha256:...`. Docker Hub's short names are understood."""
+    """Parse `host/name:tag` or `host/name@sha256:...`. Accept Docker Hub's short names."""
     host, slash, rest = text.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, rest = "docker.io", text
@@ -40,7 +40,9 @@ def reference(text: str) -> Reference:
         name, _, tag = rest.partition(":")
     good_tag = _DIGEST.fullmatch(tag) if at else _TAG.fullmatch(tag)
     if not _NAME.fullmatch(name) or not good_tag:
-        raise FixConfiguration(f"{text!r} is no image reference. Write it as registry.example.com/shop/catalog:TAG.")
+        raise FixConfiguration(
+            f"{text!r} is not a valid image reference. Write it as registry.example.com/shop/catalog:TAG."
+        )
     host = asked(host)
     if host == HUB and "/" not in name:
         name = f"library/{name}"
@@ -48,18 +50,18 @@ def reference(text: str) -> Reference:
 
 
 def asked(host: str) -> str:
-    """The host that is asked for what people call so: Docker Hub has three names."""
+    """Return the host to query. Docker Hub has three names."""
     return HUB if host in _HUB_NAMES else host
 
 
 def written(host: str) -> str:
-    """A host as people write it."""
+    """Return a host as people write it."""
     return "docker.io" if host == HUB else host
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a registry asks for: `basic`, or `bearer` with a realm to get a token from."""
+    """A registry's authentication challenge: `basic`, or `bearer` with a realm that issues tokens."""
 
     scheme: str
     realm: str = ""
@@ -68,7 +70,7 @@ class Challenge:
 
 
 def challenge(header: str) -> Challenge | None:
-    """A WWW-Authenticate header, or None when it asks for something else."""
+    """Parse a WWW-Authenticate header. Return None if it asks for another scheme."""
     scheme, _, rest = header.strip().partition(" ")
     given = {k.lower(): quoted or bare for k, quoted, bare in _PARAMETER.findall(rest)}
     match scheme.lower():

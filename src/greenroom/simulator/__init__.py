@@ -1,5 +1,5 @@
-"""GitHub over HTTP, as far as Greenroom speaks to it: stateful, with its own clock, and with faults on demand.
+"""Simulation of the GitHub API that Greenroom uses: over HTTP, stateful, with its own clock and with faults on demand.
 
-It knows nothing of Greenroom's core: it is an independent opinion of how GitHub behaves, judged in the tests by
-GitHub's own OpenAPI and GraphQL schema and by clients that nobody here wrote. For the demo and the tests only.
+It does not use Greenroom's core: it is an independent model of how GitHub behaves. The tests check it against GitHub's
+own OpenAPI description and GraphQL schema, and with third-party clients. It is for the demo and the tests only.
 """

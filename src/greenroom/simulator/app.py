@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: who asks, what time it is, how much is left, and what goes wrong."""
+"""The simulator as an ASGI application: authentication, the clock, rate limits, and faults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDED = (
 
 
 class Dropped(Exception):
-    """The answer to a write is lost on the way."""
+    """The answer to a write was lost."""
 
 
 class Simulator:
@@ -46,7 +46,7 @@ class Simulator:
         self._replica: Replica | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Answer an ASGI request."""
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
@@ -103,7 +103,7 @@ class Simulator:
         return self._stale[0] if self.world.faults.fires("stale", path) else self._live
 
     def freeze(self) -> None:
-        """Take the snapshot that "stale" answers come from; switch the fault on first."""
+        """Take the snapshot for "stale" answers. Switch the fault on first."""
         self._reader("")
 
     async def _inner(self, request: Request, body: bytes, who: User, application: Starlette) -> Response:
@@ -115,7 +115,7 @@ class Simulator:
                 scope["raw_path"] = scope["path"].encode()
                 break
         self._count(scope)
-        return await _collected(application, scope, body, f"{request.base_url}api/v3")
+        return await _collected(application, scope, body, str(request.base_url).rstrip("/"))
 
     def _count(self, scope: Scope) -> None:
         for route in self._live.routes:
@@ -191,8 +191,8 @@ def _application(world: World) -> Starlette:
     return Starlette(routes=routes, exception_handlers={Wrong: wrong, 404: unknown, 405: unknown})
 
 
-async def _collected(application: ASGIApp, scope: Scope, body: bytes, api: str) -> Response:
-    """Run an inner application on a body that was read already; its whole answer, with links to where it is served."""
+async def _collected(application: ASGIApp, scope: Scope, body: bytes, here: str) -> Response:
+    """Run an inner application on a body that was already read. Return its whole answer, with links to `here`."""
     sent = False
 
     async def receive() -> dict[str, Any]:
@@ -209,7 +209,7 @@ async def _collected(application: ASGIApp, scope: Scope, body: bytes, api: str) 
             found["body"] += message.get("body", b"")
 
     await application(scope, receive, send)
-    ours, served = payloads.API.encode(), api.encode()
+    ours, served = payloads.WEB.encode(), here.encode()
     response = Response(found["body"].replace(ours, served), found["status"])
     kept = [(k, v.replace(ours, served)) for k, v in found["headers"] if k not in (b"date", b"content-length")]
     response.raw_headers = [h for h in response.raw_headers if h[0] == b"content-length"] + kept

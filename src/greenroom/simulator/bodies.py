@@ -1,4 +1,4 @@
-"""Bodies of webhooks, in the shapes of GitHub's own description: REST's objects with what only webhooks add to them.
+"""Bodies of webhooks, in the shapes of GitHub's own description: REST objects plus the fields that only webhooks have.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """

@@ -39,7 +39,7 @@ class Cost:
 
     @property
     def points(self) -> int:
-        """The points: one request for each connection and node above it; 100 requests are a point, the least is one."""
+        """Return the points: one per 100 requests, at least one. A connection costs one request per node above it."""
         return max(1, round(sum(p.requests for p in self.parts) / 100))
 
 

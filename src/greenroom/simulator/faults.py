@@ -1,4 +1,4 @@
-"""What goes wrong on demand. Each fault counts how often it fired, so that a test that meant one cannot miss it."""
+"""Faults on demand. Each one counts how often it fired, so that a test can check that its fault occurred."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REQUEST_FAULTS = (
     "html",  # a page with status 200
     "truncated",  # fewer items than there are, and no error
     "graphql-errors",  # a partial answer with `errors` and nulls
-    "empty-list",  # a well-formed list of nothing
+    "empty-list",  # a well-formed empty list
     "stale",  # the world as it was when the fault began
     "lagging-replica",  # every read shows the world as it was some seconds ago; see `Simulator.lag`
-    "dropped-write",  # the write is applied, the answer lost
+    "dropped-write",  # the write is applied, but its answer is lost
     "bad-gateway",  # 502: GitHub ended the query after ten seconds; `path` is a repository's slug
-    "gateway-timeout",  # 504: the same from another server
+    "gateway-timeout",  # 504: the same, from another server
     "resource-limits",  # 200 with RESOURCE_LIMITS_EXCEEDED for that repository
-    "ignored-write",  # the answer says that the write was applied, and it was not
+    "ignored-write",  # the write is not applied, but its answer reports success
     "wrong-date",  # a good answer from a server whose clock is a day ahead
 )
 WEBHOOK_FAULTS = ("webhook-lost", "webhook-duplicated", "webhook-late", "webhook-reordered")
@@ -30,9 +30,9 @@ ALL = REQUEST_FAULTS + WEBHOOK_FAULTS
 
 @dataclass(slots=True)
 class Active:
-    """A fault that is on: for `times` more requests (None = until cleared), on paths that contain `path`.
+    """An active fault: for `times` more requests (None = until cleared), on paths that contain `path`.
 
-    Only queries that ask for more than `nodes` of a repository are too heavy.
+    Faults of heavy queries apply only above `nodes` nodes of a repository.
     """
 
     times: int | None = None
@@ -42,24 +42,24 @@ class Active:
 
 @dataclass(slots=True)
 class Faults:
-    """The switchboard. `fired` counts by name, over the life of the simulator."""
+    """The faults of a simulator. `fired` counts them by name, over the life of the simulator."""
 
     active: dict[str, Active] = field(default_factory=dict)
     fired: Counter[str] = field(default_factory=Counter)
 
     def on(self, name: str, times: int | None = None, path: str = "", nodes: int = 0) -> None:
-        """Switch a fault on. An unknown name is a mistake of the caller."""
+        """Switch a fault on. Raise `ValueError` for an unknown name."""
         if name not in ALL:
-            raise ValueError(f"there is no fault {name!r}; known: {', '.join(ALL)}")
+            raise ValueError(f"{name!r} is not a known fault; known: {', '.join(ALL)}")
         self.active[name] = Active(times, path, nodes)
 
     def off(self, *names: str) -> None:
-        """Switch these faults off, or all."""
+        """Switch these faults off, or all faults if there are no names."""
         for name in names or tuple(self.active):
             self.active.pop(name, None)
 
     def fires(self, name: str, path: str = "", nodes: int = 1) -> bool:
-        """Whether this fault hits now; counts it, and uses one of its times up."""
+        """Return whether a fault applies now. If it does, count it and use up one of its times."""
         found = self.active.get(name)
         if found is None or found.path not in path or nodes <= found.nodes:
             return False

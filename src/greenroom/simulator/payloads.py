@@ -1,4 +1,4 @@
-"""The world as JSON, in the shapes of GitHub's REST description (every required key is there)."""
+"""The simulated world as JSON, in the shapes of GitHub's REST description, with every required key."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ EVENTS = {
 
 
 def when(at: datetime | None) -> str | None:
-    """GitHub's form of a time."""
+    """Return a time in GitHub's format."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
 def node(kind: str, number: int) -> str:
-    """An opaque global id."""
+    """Return an opaque global id."""
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
 def user(who: User) -> Json:
-    """A simple user."""
+    """Return a simple user."""
     url = f"{API}/users/{who.login}"
     links = ("followers", "following", "gists", "starred", "subscriptions", "organizations", "repos", "events")
     return {
@@ -93,7 +93,7 @@ _REPOSITORY_LINKS = [
 
 
 def repository(repo: Repository) -> Json:
-    """A full repository."""
+    """Return a full repository."""
     owner, _, name = repo.slug.partition("/")
     url = f"{API}/repos/{repo.slug}"
     counts = (
@@ -133,7 +133,7 @@ def repository(repo: Repository) -> Json:
 
 
 def label(repo: Repository, name: str) -> Json:
-    """A label of a repository."""
+    """Return a label of a repository."""
     number = repo.labels.get(name, 0)
     url = f"{API}/repos/{repo.slug}/labels/{name}"
     base = {"id": number, "node_id": node("Label", number), "url": url, "name": name}
@@ -141,7 +141,7 @@ def label(repo: Repository, name: str) -> Json:
 
 
 def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) -> Json:
-    """A pull request as lists show it, or `whole` as by number."""
+    """Return a pull request as in lists, or, if `whole`, as by number."""
     url = f"{API}/repos/{repo.slug}/pulls/{pull.number}"
     issue = f"{API}/repos/{repo.slug}/issues/{pull.number}"
     html = f"{WEB}/{repo.slug}/pull/{pull.number}"
@@ -185,7 +185,7 @@ def pull_request(repo: Repository, pull: PullRequest, *, whole: bool = False) ->
         "assignee": None,
         "draft": pull.draft,
         "head": _end(pull.head_repository, pull.head_ref, pull.head_sha, pull.author),
-        "base": _end(repo, pull.base_ref, repo.main_sha, pull.author),
+        "base": _end(repo, pull.base_ref, pull.base_seen, pull.author),
         "_links": {name: {"href": href} for name, href in links.items()},
         "author_association": "CONTRIBUTOR",
         "auto_merge": None,
@@ -225,7 +225,7 @@ def _end(repo: Repository | None, ref: str, sha: str, who: User) -> Json:
 
 
 def issue(repo: Repository, pull: PullRequest) -> Json:
-    """The issue that every pull request is."""
+    """Return a pull request as an issue, because every pull request is one."""
     url = f"{API}/repos/{repo.slug}/issues/{pull.number}"
     html = f"{WEB}/{repo.slug}/pull/{pull.number}"
     return {
@@ -257,7 +257,7 @@ def issue(repo: Repository, pull: PullRequest) -> Json:
 
 
 def comment(repo: Repository, number: int, found: Comment) -> Json:
-    """An issue comment."""
+    """Return an issue comment."""
     return {
         "id": found.id,
         "node_id": node("IssueComment", found.id),
@@ -273,7 +273,7 @@ def comment(repo: Repository, number: int, found: Comment) -> Json:
 
 
 def event(repo: Repository, item: Item) -> Json:
-    """A timeline item as an issue event."""
+    """Return a timeline item as an issue event."""
     answer: Json = {
         "id": item.id,
         "node_id": node("Event", item.id),
@@ -291,7 +291,7 @@ def event(repo: Repository, item: Item) -> Json:
 
 
 def deployment(repo: Repository, found: Deployment) -> Json:
-    """A deployment."""
+    """Return a deployment."""
     url = f"{API}/repos/{repo.slug}/deployments/{found.id}"
     return {
         "id": found.id,
@@ -315,7 +315,7 @@ def deployment(repo: Repository, found: Deployment) -> Json:
 
 
 def deployment_status(repo: Repository, found: Deployment, status: Json) -> Json:
-    """A status of a deployment."""
+    """Return a status of a deployment."""
     url = f"{API}/repos/{repo.slug}/deployments/{found.id}"
     return {
         "id": status["id"],
@@ -336,7 +336,7 @@ def deployment_status(repo: Repository, found: Deployment, status: Json) -> Json
 
 
 def environment(repo: Repository, name: str, number: int) -> Json:
-    """An environment, which GitHub makes with the first deployment to it."""
+    """Return an environment, which GitHub creates with the first deployment to it."""
     return {
         "id": number,
         "node_id": node("Environment", number),

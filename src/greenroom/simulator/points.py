@@ -1,7 +1,7 @@
 """The hourly budget of GraphQL points of each token.
 
-GitHub Enterprise Server has none until its administrator sets one, and then tells none: no numbers in the headers of a
-query, and `rateLimit` is null.
+GitHub Enterprise Server has no budget until its administrator sets one. Until then, the headers of a query have no
+numbers, and `rateLimit` is null.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Points:
-    """The budget. `word` is GitHub's name for the error: `RATE_LIMITED` as documented, `RATE_LIMIT` as seen since."""
+    """The budget. `word` is GitHub's name for the error: `RATE_LIMITED` as documented, `RATE_LIMIT` as observed."""
 
     limit: int | None = None
     word: str = "RATE_LIMITED"

@@ -1,4 +1,4 @@
-"""GitHub's GraphQL API over the world: executed by graphql-core on GitHub's own schema, cut to what is asked."""
+"""GitHub's GraphQL API for the simulated world, executed by graphql-core on an excerpt of GitHub's own schema."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ KINDS = {
 
 @cache
 def schema() -> GraphQLSchema:
-    """The schema, built once."""
+    """Return the schema, which is built once."""
     return build_schema(resources.files(__package__).joinpath("github.graphql").read_text(), assume_valid=True)
 
 
 def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
-    """The JSON answer to a query: `data`, and `errors` with their paths and types when something is wrong."""
+    """Return the JSON answer to a query: `data`, and `errors` with their paths and types when something is wrong."""
     document = _document(query)
     if not isinstance(document, DocumentNode):
         return {"errors": [{"message": message, "type": "INVALID"} for message in document]}
@@ -78,7 +78,7 @@ def heavy(world: World, fault: str, query: str, variables: Json) -> bool:
 
 @lru_cache(maxsize=64)
 def _document(query: str) -> DocumentNode | tuple[str, ...]:
-    """A query that fits the schema, or what is wrong with it; the same few queries come again and again."""
+    """Return a query that fits the schema, or its errors. The cache helps, because the same few queries recur."""
     try:
         document = parse(query)
     except GraphQLError as error:
@@ -102,7 +102,7 @@ def _without_deleted_labels(value: Any) -> Any:
 
 
 def _spoil(found: Json) -> None:
-    """A partial answer: the first repository has null nodes and an error, as when GitHub times out half way."""
+    """Make an answer partial: the first repository gets null nodes and an error, as when GitHub times out halfway."""
     for alias, value in (found.get("data") or {}).items():
         if isinstance(value, dict) and "pullRequests" in value:
             value["pullRequests"]["nodes"] = [None for _ in value["pullRequests"]["nodes"]]
@@ -116,7 +116,7 @@ def _type(value: Any, info: Any, abstract: Any) -> Any:
 
 
 class Root:
-    """Query: viewer, rateLimit, repository."""
+    """The root of a query: viewer, rateLimit, repository."""
 
     def __init__(self, world: World, viewer: User, price: Cost) -> None:
         self._world = world
@@ -125,7 +125,7 @@ class Root:
         self.nodes = {p.alias: p.nodes for p in price.parts}
 
     def viewer(self, info: Any) -> Json:
-        """Who asks; an App's login keeps its `[bot]` here."""
+        """Return the user who sent the query. An App's login keeps its `[bot]` here."""
         return {"login": self._viewer.login, "databaseId": self._viewer.id}
 
     def rateLimit(self, info: Any, **_: Any) -> Json | None:  # noqa: N802 -- GitHub's name
@@ -138,7 +138,7 @@ class Root:
         return {"cost": self._price.points, "resetAt": payloads.when(points.reset), **left}
 
     def repository(self, info: Any, owner: str, name: str, **_: Any) -> Json | None:
-        """A repository by its name, or by its old one; null and an error when there is none to see."""
+        """Return a repository by its name or its old name; null and an error if there is none, or if it is hidden."""
         slug = f"{owner}/{name}"
         renamed = self._world.renamed.get(slug.lower())
         repo = self._world.repositories.get(slug.lower()) or (self._world.by_id(renamed) if renamed else None)
@@ -149,7 +149,7 @@ class Root:
 
 
 class Shown:
-    """One repository as GraphQL shows it to somebody. Connections are functions of their arguments."""
+    """One repository as GraphQL shows it to a user. Connections are functions of their arguments."""
 
     def __init__(self, world: World, viewer: User, repo: Repository) -> None:
         self._world = world
@@ -157,7 +157,7 @@ class Shown:
         self._repo = repo
 
     def repository(self) -> Json:
-        """The repository."""
+        """Return the repository."""
         repo = self._repo
         return {
             "databaseId": repo.id,
@@ -195,7 +195,7 @@ class Shown:
         return self.pull_request(pull)
 
     def pull_request(self, pull: PullRequest) -> Json:
-        """One pull request."""
+        """Return one pull request."""
         head = pull.head_repository
         parents = [{"oid": pull.onto.split(" ")[0] or self._repo.main_sha}, {"oid": pull.head_sha}]
         merge = {
@@ -216,7 +216,8 @@ class Shown:
             "closedAt": payloads.when(pull.closed_at),
             "mergedAt": payloads.when(pull.merged_at),
             "baseRefName": pull.base_ref,
-            "baseRefOid": self._repo.main_sha,
+            "baseRefOid": pull.base_seen,
+            "baseRef": {"target": {"__typename": "Commit", "oid": self._repo.main_sha}},
             "changedFiles": len(pull.changed),
             "files": lambda info, **page: connected([_file(pull, p) for p in pull.changed], page),
             "mergeable": pull.mergeable,
@@ -277,7 +278,7 @@ class Shown:
 
 
 def actor(who: User) -> Json:
-    """An actor: GraphQL leaves `[bot]` off a bot's login."""
+    """Return an actor. GraphQL omits `[bot]` from a bot's login."""
     return {"__typename": who.type, "login": who.login.removesuffix("[bot]"), "databaseId": who.id}
 
 
@@ -291,7 +292,7 @@ def _state(pull: PullRequest) -> str:
 
 
 def connected(items: Sequence[Json], page: Json) -> Json:
-    """A connection's page. GitHub wants `first` or `last`, at most 100.
+    """Return a page of a connection. GitHub requires `first` or `last`, at most 100.
 
     https://docs.github.com/en/graphql/guides/using-pagination-in-the-graphql-api
     """

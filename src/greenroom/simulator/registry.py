@@ -1,4 +1,4 @@
-"""A small OCI registry: push a manifest, look it up. Enough to stand where a team's registry stands in the demo.
+"""A small OCI registry that accepts and returns manifests. In the demo it takes the place of a team's registry.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -21,7 +21,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 @dataclass(slots=True)
 class Images:
-    """What was pushed: repository and tag to digest, digest to manifest and its type. `login` demands a user."""
+    """The pushed images: repository and tag to digest, digest to manifest and type. `login` requires a user."""
 
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[bytes, str]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Images:
     away: bool = False
 
     def push(self, repository: str, tag: str, label: str = "") -> str:
-        """Push an image with an empty layer list under a tag; returns its digest. `label` makes it another image."""
+        """Push an image with an empty layer list under a tag. Return its digest. Each `label` makes another image."""
         config = hashlib.sha256(f"{repository}:{tag}:{label}".encode()).hexdigest()
         manifest = {
             "schemaVersion": 2,
@@ -46,7 +46,7 @@ class Images:
         return self.put(repository, tag, json.dumps(manifest).encode(), MANIFEST)
 
     def put(self, repository: str, reference: str, body: bytes, kind: str) -> str:
-        """Keep a manifest under a tag or its digest; returns the digest."""
+        """Store a manifest under a tag or its digest. Return the digest."""
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
         self.manifests[repository, digest] = (body, kind)
         if not reference.startswith("sha256:"):
@@ -54,14 +54,14 @@ class Images:
         return digest
 
     def find(self, repository: str, reference: str) -> tuple[str, bytes, str] | None:
-        """Digest, manifest and type, or None."""
+        """Return the digest, manifest and type, or None."""
         digest = self.tags.get((repository, reference), reference)
         found = self.manifests.get((repository, digest))
         return (digest, *found) if found else None
 
 
 def registry(images: Images) -> Starlette:
-    """The registry as an ASGI application."""
+    """Return the registry as an ASGI application."""
 
     async def base(request: Request) -> Response:
         return _refused(images, request) or JSONResponse({})

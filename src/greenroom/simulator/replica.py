@@ -1,7 +1,7 @@
 """Lagging replica: the world as it was some seconds ago, for lists and reads by number alike.
 
-GitHub answers reads from replicas of its database. They lag by seconds, under load by more, and nothing in an answer
-says so.
+GitHub answers reads from replicas of its database. They lag by seconds, or by more under load, and the answers do not
+show it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from greenroom.simulator.world import PullRequest, Repository, User, World
 class Replica:
     """Snapshots of a world since its creation; `behind` is how far the answers lag.
 
-    A state is kept when something happens and when the hand-moved clock moves, so the states of one second are one:
-    the last.
+    A snapshot is taken after each event and before each manual move of the clock. Only the last one of each second is
+    kept.
     """
 
     def __init__(self, world: World) -> None:

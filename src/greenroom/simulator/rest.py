@@ -1,4 +1,4 @@
-"""GitHub's REST API over the world: the operations that Greenroom and foreign clients call in a pull request's life."""
+"""GitHub's REST API for the simulated world: the operations on pull requests that Greenroom and other clients call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EFFECTIVE = {"triage": "read", "maintain": "write"}
 
 
 class Wrong(Exception):
-    """An answer that is an error: status and message as GitHub words them."""
+    """An error response, with status and message as on GitHub."""
 
     def __init__(self, status: int, message: str = "Not Found", **more: Any) -> None:
         super().__init__(message)
@@ -35,13 +35,13 @@ class Wrong(Exception):
 
 
 class Rest:
-    """The handlers. Who asks is in `request.state.user`."""
+    """The request handlers. `request.state.user` is the user who sent the request."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def routes(self) -> list[Route]:
-        """Every operation."""
+        """Return the routes of all operations."""
         repo = "/repos/{owner}/{repo}"
         pull, issue = f"{repo}/pulls/{{number:int}}", f"{repo}/issues/{{number:int}}"
         table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
@@ -111,7 +111,10 @@ class Rest:
         raise Wrong(404)
 
     def _list(self, request: Request, items: Sequence[Json]) -> Response:
-        """One page with its Link header. https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+        """Return one page with its Link header.
+
+        https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
+        """
         if self.world.faults.fires("empty-list", request.url.path):
             items = []
         per_page = min(int(request.query_params.get("per_page", 30)), 100)
@@ -131,7 +134,7 @@ class Rest:
     # --- reading ---
 
     async def me(self, request: Request) -> Response:
-        """GET /user."""
+        """Answer GET /user."""
         who = request.state.user
         counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
         texts = dict.fromkeys(("name", "company", "blog", "location", "email", "hireable", "bio"))
@@ -139,26 +142,26 @@ class Rest:
         return conditional(request, {**payloads.user(who), "user_view_type": "public", **counts, **texts, **times})
 
     async def rate_limit(self, request: Request) -> Response:
-        """GET /rate_limit."""
+        """Answer GET /rate_limit."""
         rate = {"limit": 5000, "used": 0, "remaining": 5000, "reset": int(self.world.now().timestamp()) + 3600}
         return JSONResponse({"resources": {"core": rate, "search": rate, "graphql": rate}, "rate": rate})
 
     async def repository(self, request: Request) -> Response:
-        """GET a repository."""
+        """Answer GET with a repository."""
         return conditional(request, payloads.repository(self._repo(request)))
 
     async def pulls(self, request: Request) -> Response:
-        """GET the list, by state, newest first."""
+        """Answer GET with the pull requests in a state, newest first."""
         repo, state = self._repo(request), request.query_params.get("state", "open")
         found = [p for p in reversed(repo.pull_requests.values()) if state in ("all", p.state) and not p.hidden]
         return self._list(request, [payloads.pull_request(repo, p) for p in found])
 
     async def pull(self, request: Request) -> Response:
-        """GET one pull request."""
+        """Answer GET with one pull request."""
         return conditional(request, payloads.pull_request(*self._pull(request), whole=True))
 
     async def files(self, request: Request) -> Response:
-        """GET the files that it changes, 3,000 at most.
+        """Answer GET with the files that a pull request changes, 3,000 at most.
 
         https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
         """
@@ -166,31 +169,31 @@ class Rest:
         return self._list(request, [payloads.file(repo, pull, path) for path in pull.changed[:3000]])
 
     async def issue(self, request: Request) -> Response:
-        """GET a pull request as an issue."""
+        """Answer GET with a pull request as an issue."""
         return conditional(request, payloads.issue(*self._pull(request)))
 
     async def events(self, request: Request) -> Response:
-        """GET its events, oldest first."""
+        """Answer GET with the events of a pull request, oldest first."""
         repo, pull = self._pull(request)
         items: list[Item] = [i for i in pull.timeline if i.type in payloads.EVENTS]
         return self._list(request, [payloads.event(repo, i) for i in items])
 
     async def comments(self, request: Request) -> Response:
-        """GET its comments, oldest first."""
+        """Answer GET with the comments of a pull request, oldest first."""
         repo, pull = self._pull(request)
         return self._list(request, [payloads.comment(repo, pull.number, c) for c in pull.comments])
 
     async def comment(self, request: Request) -> Response:
-        """GET one comment."""
+        """Answer GET with one comment."""
         return conditional(request, payloads.comment(*self._comment(request)))
 
     async def labels(self, request: Request) -> Response:
-        """GET its labels."""
+        """Answer GET with the labels of a pull request."""
         repo, pull = self._pull(request)
         return self._list(request, [payloads.label(repo, name) for name in pull.labels])
 
     async def permission(self, request: Request) -> Response:
-        """GET somebody's permission: triage counts as read and maintain as write in the old field."""
+        """Answer GET with a user's permission. The old field shows triage as read and maintain as write."""
         repo, login = self._repo(request), request.path_params["login"]
         if login not in self.world.users:
             raise Wrong(404)
@@ -201,7 +204,7 @@ class Rest:
         )
 
     async def deployments(self, request: Request) -> Response:
-        """GET deployments, newest first; filters: sha, ref, environment."""
+        """Answer GET with deployments, newest first. Filters are sha, ref and environment."""
         repo = self._repo(request)
         found = list(reversed(repo.deployments.values()))
         for key in ("sha", "ref", "environment"):
@@ -210,19 +213,19 @@ class Rest:
         return self._list(request, [payloads.deployment(repo, d) for d in found])
 
     async def statuses(self, request: Request) -> Response:
-        """GET the statuses of a deployment, newest first."""
+        """Answer GET with the statuses of a deployment, newest first."""
         repo, found = self._deployment(request)
         return self._list(request, [payloads.deployment_status(repo, found, s) for s in reversed(found.statuses)])
 
     async def environments(self, request: Request) -> Response:
-        """GET environments."""
+        """Answer GET with environments."""
         repo = self._repo(request)
         names = {d.environment: d.id for d in repo.deployments.values()}
         found = [payloads.environment(repo, name, number) for name, number in names.items()]
         return conditional(request, {"total_count": len(found), "environments": found})
 
     async def ref(self, request: Request) -> Response:
-        """GET a ref: heads/BRANCH, pull/N/head, pull/N/merge."""
+        """Answer GET with a ref: heads/BRANCH, pull/N/head or pull/N/merge."""
         repo, ref = self._repo(request), request.path_params["ref"]
         for pull in repo.pull_requests.values():
             names = {f"pull/{pull.number}/head": pull.head_sha, f"heads/{pull.head_ref}": pull.head_sha}
@@ -237,7 +240,7 @@ class Rest:
     # --- writing ---
 
     async def open(self, request: Request) -> Response:
-        """POST a pull request."""
+        """Answer POST: open a pull request."""
         repo, body = self._repo(request), await _body(request, "head", "base")
         sha = hashlib.sha1(str(body["head"]).encode(), usedforsecurity=False).hexdigest()
         made = self.world.open_pull_request(
@@ -251,7 +254,7 @@ class Rest:
         return JSONResponse(payloads.pull_request(repo, made, whole=True), 201)
 
     async def edit(self, request: Request) -> Response:
-        """PATCH: title, state."""
+        """Answer PATCH: change the title or the state of a pull request."""
         repo, pull = self._pull(request)
         body, who = await _body(request), request.state.user.login
         pull.title = body.get("title", pull.title)
@@ -262,7 +265,7 @@ class Rest:
         return JSONResponse(payloads.pull_request(repo, pull, whole=True))
 
     async def merge(self, request: Request) -> Response:
-        """PUT merge."""
+        """Answer PUT: merge a pull request."""
         repo, pull = self._pull(request)
         if pull.state != "open":
             raise Wrong(405, "Pull Request is not mergeable")
@@ -270,7 +273,7 @@ class Rest:
         return JSONResponse({"sha": pull.merge_sha, "merged": True, "message": "Pull Request successfully merged"})
 
     async def review(self, request: Request) -> Response:
-        """POST a review."""
+        """Answer POST: add a review."""
         repo, pull = self._pull(request)
         body = await _body(request)
         item = self.world.review(repo.slug, pull.number, request.state.user.login)
@@ -292,7 +295,7 @@ class Rest:
         return JSONResponse(answer)
 
     async def add_comment(self, request: Request) -> Response:
-        """POST a comment."""
+        """Answer POST: add a comment."""
         repo, pull = self._pull(request)
         body = await _body(request, "body")
         self._open_to(request, repo, pull.number)
@@ -301,7 +304,7 @@ class Rest:
         return JSONResponse(payloads.comment(repo, pull.number, made), 201)
 
     async def edit_comment(self, request: Request) -> Response:
-        """PATCH a comment."""
+        """Answer PATCH: edit a comment."""
         repo, number, comment = self._comment(request)
         body = await _body(request, "body")
         self._open_to(request, repo, number)
@@ -310,13 +313,13 @@ class Rest:
         return JSONResponse(payloads.comment(repo, number, comment))
 
     async def delete_comment(self, request: Request) -> Response:
-        """DELETE a comment."""
+        """Answer DELETE: delete a comment."""
         repo, _, comment = self._comment(request)
         self.world.delete_comment(repo.slug, comment.id)
         return Response(status_code=204)
 
     async def add_labels(self, request: Request) -> Response:
-        """POST labels: a list, or an object with `labels`."""
+        """Answer POST: add labels, given as a list or as an object with `labels`."""
         repo, pull = self._pull(request)
         body = await _body(request)
         names = body if isinstance(body, list) else body.get("labels", [])
@@ -327,14 +330,14 @@ class Rest:
         return JSONResponse([payloads.label(repo, n) for n in pull.labels])
 
     async def remove_label(self, request: Request) -> Response:
-        """DELETE a label."""
+        """Answer DELETE: remove a label from a pull request."""
         repo, pull = self._pull(request)
         if not self.world.unlabel(repo.slug, pull.number, request.path_params["name"], request.state.user.login):
             raise Wrong(404, "Label does not exist")
         return JSONResponse([payloads.label(repo, n) for n in pull.labels])
 
     async def deploy(self, request: Request) -> Response:
-        """POST a deployment; GitHub's default for `required_contexts` demands every status, so it must be empty."""
+        """Answer POST: add a deployment. `required_contexts` must be empty: GitHub's default requires every status."""
         repo, body = self._repo(request), await _body(request, "ref")
         if body.get("required_contexts") != []:
             raise Wrong(409, "Conflict: Commit status checks failed for " + str(body["ref"]))
@@ -352,7 +355,7 @@ class Rest:
         return JSONResponse(payloads.deployment(repo, self.world.deploy(repo.slug, made)), 201)
 
     async def add_status(self, request: Request) -> Response:
-        """POST a deployment status."""
+        """Answer POST: add a deployment status."""
         repo, found = self._deployment(request)
         body = await _body(request, "state")
         if body["state"] not in STATES or len(body.get("description") or "") > 140:
@@ -390,7 +393,7 @@ async def _body(request: Request, *needed: str) -> Any:
 
 
 def conditional(request: Request, answer: Any, headers: dict[str, str] | None = None) -> Response:
-    """JSON with an ETag, or 304 when the client has it. The ETag varies with who asks, as GitHub's does."""
+    """Return JSON with an ETag, or 304 when the client has it. As on GitHub, the ETag differs between users."""
     content = json.dumps(answer).encode()
     who: User = request.state.user
     etag = f'W/"{hashlib.sha256(content + who.login.encode()).hexdigest()}"'

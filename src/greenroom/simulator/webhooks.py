@@ -1,4 +1,4 @@
-"""Signed webhooks, as GitHub sends them: at most once, in no promised order, and not again by themselves.
+"""Signed webhooks, sent as GitHub sends them: at most once, in no guaranteed order, without automatic retries.
 
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 """
@@ -20,7 +20,7 @@ from greenroom.simulator.world import PullRequest, Repository, User, World
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One webhook on its way: event name, GUID, raw body."""
+    """One webhook to deliver: event name, GUID, raw body."""
 
     event: str
     id: str
@@ -28,12 +28,12 @@ class Delivery:
 
 
 def signature(secret: str, body: bytes) -> str:
-    """The value of X-Hub-Signature-256."""
+    """Return the value of X-Hub-Signature-256."""
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
 class Webhooks:
-    """Sends what happens in a world to one URL. `log` holds what was sent and the status that came back."""
+    """Sender of a world's events to one URL. `log` holds each delivery with the status of its response, if any."""
 
     def __init__(self, world: World, secret: str) -> None:
         self._world = world
@@ -69,7 +69,7 @@ class Webhooks:
             self._queue.put_nowait(swapped)
 
     def send_late(self) -> None:
-        """Let what was late, or held back for reordering, arrive now."""
+        """Queue the webhooks that were late or held back for reordering."""
         late = [*self._late, *([self._swapped] if self._swapped else [])]
         self._late, self._swapped = [], None
         for delivery in late:
@@ -80,7 +80,7 @@ class Webhooks:
         return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     async def run(self) -> None:
-        """Send for ever; a receiver that is away is noted and not tried again."""
+        """Send webhooks forever. If the receiver does not answer, log that and do not retry."""
         async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
             while True:
                 delivery = await self._queue.get()

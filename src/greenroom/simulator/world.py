@@ -1,7 +1,7 @@
-"""The state of a GitHub, and what people, bots and git do to it. No HTTP in here.
+"""The state of a simulated GitHub, and the actions of people, bots and git on it. This module has no HTTP.
 
-Times have whole seconds, as GitHub's have. Renaming a repository's label changes its pull requests without an event.
-Deleting it leaves an "unlabeled" event of the one who deleted it on each of them, and GraphQL then shows every event of
+Times have whole seconds, as on GitHub. Renaming a repository's label changes its pull requests without an event.
+Deleting it adds an "unlabeled" event, by the person who deleted it, to each of them. GraphQL then shows every event of
 that label without a label.
 """
 
@@ -17,12 +17,13 @@ from typing import Any
 from greenroom.simulator.faults import Faults
 from greenroom.simulator.points import Points
 
+_KEPT = ("_ids", "_small_ids", "users", "repositories", "renamed")
 RANKS = ("none", "read", "triage", "write", "maintain", "admin")
 
 
 @dataclass(slots=True)
 class User:
-    """Somebody; `type` is User or Bot, and a bot's login ends with `[bot]`."""
+    """A person or a bot. `type` is User or Bot, and a bot's login ends with `[bot]`."""
 
     id: int
     login: str
@@ -42,7 +43,7 @@ class Item:
 
 @dataclass(slots=True)
 class Comment:
-    """One comment; `editor` is who edited it last."""
+    """One comment; `editor` is the user who edited it last."""
 
     id: int
     body: str
@@ -72,7 +73,7 @@ class Deployment:
 class PullRequest:
     """One pull request. `head_repository` is None when the fork is gone.
 
-    `hidden` says that GitHub shows it to nobody, as when its author's account is flagged.
+    `hidden` means that GitHub shows it to nobody, for example because its author's account is flagged.
     """
 
     id: int
@@ -96,6 +97,7 @@ class PullRequest:
     changed: list[str] = field(default_factory=lambda: ["README.md"])
     renamed: dict[str, str] = field(default_factory=dict)  # new path -> old path
     mergeable: str = "MERGEABLE"
+    base_seen: str = ""  # the commit of the base branch at the last push; GitHub keeps showing it
     onto: str = ""  # the commit of the base branch that refs/pull/N/merge was made with; empty: its first one
     body: str = ""
     lock_reason: str | None = None
@@ -104,7 +106,7 @@ class PullRequest:
 
     @property
     def merge_sha(self) -> str:
-        """The commit of refs/pull/N/merge."""
+        """Return the commit of refs/pull/N/merge."""
         made_of = f"merge {self.head_sha}{self.onto}"
         return hashlib.sha1(made_of.encode(), usedforsecurity=False).hexdigest()
 
@@ -129,7 +131,7 @@ class Repository:
 
 
 class World:
-    """One GitHub. Its clock stands still until `advance` moves it, or runs on when `running` is set."""
+    """One simulated GitHub. Its clock moves only with `advance`, unless `running` is set."""
 
     def __init__(self, start: datetime | None = None, *, running: bool = False) -> None:
         self._start = (start or datetime(2026, 3, 2, 9, 0, tzinfo=UTC)).replace(microsecond=0)
@@ -145,21 +147,30 @@ class World:
         self.listeners: list[Callable[[str, str, Repository, PullRequest | None, User], None]] = []
         self.ticking: list[Callable[[], None]] = []  # called before the clock is moved by hand
 
+    def kept(self) -> dict[str, Any]:
+        """Return what survives a restart: the assigned numbers, people and repositories."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        """Restore what `kept` returned. The clock is not restored, because GitHub's clock does not stop."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
+
     # --- clock, people, repositories ---
 
     def now(self) -> datetime:
-        """GitHub's clock, in whole seconds."""
+        """Return the time on GitHub's clock, in whole seconds."""
         passed = time.monotonic() - self._since if self._since is not None else 0.0
         return (self._start + timedelta(seconds=passed)).replace(microsecond=0)
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         for listener in self.ticking:
             listener()
         self._start += by
 
     def id(self) -> int:
-        """A number that nothing else has."""
+        """Return an id that nothing else has."""
         self._ids += 1
         return self._ids
 
@@ -169,30 +180,30 @@ class World:
         return self._small_ids
 
     def user(self, login: str) -> User:
-        """Somebody by login, made when new; `[bot]` at the end makes a bot."""
+        """Return the user with a login. Create a new user if needed; `[bot]` at the end makes it a bot."""
         if login not in self.users:
             self.users[login] = User(self.small_id(), login, "Bot" if login.endswith("[bot]") else "User")
         return self.users[login]
 
     def token(self, value: str, login: str) -> None:
-        """Let a token act as somebody."""
+        """Let a token act as a user."""
         self.tokens[value] = self.user(login)
 
     def repository(self, slug: str, *, private: bool = True) -> Repository:
-        """Make a repository, or find it."""
+        """Return a repository. Create it if it does not exist."""
         if slug.lower() not in self.repositories:
             made = Repository(self.small_id(), slug, private, self.now())
             self.repositories[slug.lower()] = made
         return self.repositories[slug.lower()]
 
     def collaborator(self, slug: str, login: str, permission: str = "write") -> None:
-        """Give somebody a permission: none, read, triage, write, maintain or admin."""
+        """Give a user a permission: none, read, triage, write, maintain or admin."""
         if permission not in RANKS:
-            raise ValueError(f"{permission!r} is no permission; known: {', '.join(RANKS)}")
+            raise ValueError(f"{permission!r} is not a valid permission; known: {', '.join(RANKS)}")
         self.repository(slug).permissions[self.user(login).login] = permission
 
     def rename_repository(self, old: str, new: str) -> None:
-        """Rename: REST answers 301 from then on, GraphQL follows in silence."""
+        """Rename a repository. REST then answers 301 for the old name, and GraphQL follows it silently."""
         repository = self.repositories.pop(old.lower())
         self.renamed[old.lower()] = repository.id
         repository.slug = new
@@ -205,7 +216,7 @@ class World:
         self._tell("repository", "deleted", repository, None, self.user("admin"))
 
     def by_id(self, repository_id: int) -> Repository | None:
-        """A repository by its id."""
+        """Return a repository by its id; None if there is none."""
         return next((r for r in self.repositories.values() if r.id == repository_id), None)
 
     # --- pull requests ---
@@ -222,7 +233,7 @@ class World:
         fork: str | None = None,
         body: str = "",
     ) -> PullRequest:
-        """Open a pull request to main; `fork` is the slug of the repository that the head is in."""
+        """Open a pull request to main; `fork` is the slug of the repository that contains the head."""
         repository = self.repository(slug)
         now, author = self.now(), self.user(by)
         pull_request = PullRequest(
@@ -238,6 +249,7 @@ class World:
             updated_at=now,
             draft=draft,
             body=body,
+            base_seen=repository.main_sha,
         )
         repository.next_number += 1
         repository.pull_requests[pull_request.number] = pull_request
@@ -246,7 +258,7 @@ class World:
         return pull_request
 
     def pull_request(self, slug: str, number: int) -> PullRequest:
-        """One pull request; a `KeyError` when there is none."""
+        """Return one pull request. Raise `KeyError` when there is none."""
         return self.repository(slug).pull_requests[number]
 
     def push(
@@ -254,14 +266,14 @@ class World:
     ) -> None:
         """Push a commit to the head branch; `committed` is when it was made, if that was earlier."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
-        pull_request.head_sha = sha
+        pull_request.head_sha, pull_request.base_seen = sha, self.repository(slug).main_sha
         if force:
             self._item(pull_request, "HeadRefForcePushedEvent", who)
         self._item(pull_request, "PullRequestCommit", who, sha=sha, committed=committed or self.now())
         self._touch(slug, pull_request, "pull_request", "synchronize", who)
 
     def label(self, slug: str, number: int, label: str, by: str) -> None:
-        """Put a label on; one that is on already changes nothing."""
+        """Add a label to a pull request. If it has the label already, change nothing."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         label = self._spelling(slug, label)
         label_id = self.create_label(slug, label)
@@ -272,7 +284,7 @@ class World:
         self._touch(slug, pull_request, "pull_request", "labeled", who)
 
     def unlabel(self, slug: str, number: int, label: str, by: str) -> bool:
-        """Take a label off; False when it was not on."""
+        """Remove a label from a pull request. Return False if it does not have the label."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         label = self._spelling(slug, label)
         if label not in pull_request.labels:
@@ -284,13 +296,13 @@ class World:
         return True
 
     def rename_label(self, slug: str, old: str, new: str) -> None:
-        """Rename a label of the repository: no pull request shows an event. `ValueError` when the new name is taken.
+        """Rename a label of the repository, without an event. Raise `ValueError` when the new name is taken.
 
-        https://docs.github.com/en/rest/issues/labels#update-a-label answers 422 (`already_exists`) then.
+        https://docs.github.com/en/rest/issues/labels#update-a-label then answers 422 (`already_exists`).
         """
         repository, old = self.repository(slug), self._spelling(slug, old)
         if new.lower() != old.lower() and any(new.lower() == name.lower() for name in repository.labels):
-            raise ValueError(f"{slug} has a label {new!r} already.")
+            raise ValueError(f"{slug} already has a label {new!r}.")
         repository.labels[new] = repository.labels.pop(old)
         for pull_request in repository.pull_requests.values():
             pull_request.labels = [new if x == old else x for x in pull_request.labels]
@@ -306,7 +318,7 @@ class World:
     def delete_label(self, slug: str, label: str, by: str = "admin") -> None:
         """Delete a label of the repository. Each pull request with it gets an `unlabeled` event by that person.
 
-        The webhooks are without a label. https://github.com/octokit/webhooks/issues/639
+        GitHub's webhooks for this have no label. https://github.com/octokit/webhooks/issues/639
         """
         repository, label, who = self.repository(slug), self._spelling(slug, label), self.user(by)
         label_id = repository.labels.pop(label)
@@ -318,7 +330,7 @@ class World:
                 self._touch(slug, pull_request, "pull_request", "unlabeled", who)
 
     def comment(self, slug: str, number: int, body: str, by: str) -> Comment:
-        """Comment."""
+        """Add a comment to a pull request."""
         pull_request, who, now = self.pull_request(slug, number), self.user(by), self.now()
         comment = Comment(self.id(), body, who, now, now)
         pull_request.comments.append(comment)
@@ -327,7 +339,7 @@ class World:
         return comment
 
     def edit_comment(self, slug: str, comment_id: int, body: str, by: str) -> Comment | None:
-        """Edit a comment; None when there is none."""
+        """Edit a comment and return it; None when there is none."""
         for pull_request in self.repository(slug).pull_requests.values():
             for comment in pull_request.comments:
                 if comment.id == comment_id:
@@ -337,7 +349,7 @@ class World:
         return None
 
     def delete_comment(self, slug: str, comment_id: int) -> bool:
-        """Delete a comment; False when there is none."""
+        """Delete a comment. Return False when there is none."""
         for pull_request in self.repository(slug).pull_requests.values():
             kept = [c for c in pull_request.comments if c.id != comment_id]
             if len(kept) != len(pull_request.comments):
@@ -361,22 +373,22 @@ class World:
         self._tell("pull_request", "unlocked", self.repository(slug), pull_request, self.user(by))
 
     def may_comment(self, slug: str, number: int, who: User) -> bool:
-        """Return whether someone may comment: in a locked conversation only people with write access may.
+        """Return whether a user may comment. In a locked conversation, only people with write access may.
 
-        An App is not a collaborator, so its bot may not, whatever permissions it was given.
+        An App is not a collaborator, so its bot may not, whatever permissions it has.
         """
         rank = self.repository(slug).permissions.get(who.login, "none")
         return not self.pull_request(slug, number).locked or RANKS.index(rank) >= RANKS.index("write")
 
     def review(self, slug: str, number: int, by: str, begun: datetime | None = None) -> Item:
-        """Review with a comment. `begun` is when its first pending comment was written, if that was earlier."""
+        """Add a review with a comment. `begun` is when its first pending comment was written, if that was earlier."""
         item = self.begin_review(slug, number, by)
         item.at = begun or item.at
         self.submit_review(slug, number, item)
         return item
 
     def begin_review(self, slug: str, number: int, by: str) -> Item:
-        """Begin a review: it is pending, and GitHub keeps this time as its `createdAt`."""
+        """Begin a review, which is pending. GitHub keeps this time as its `createdAt`."""
         return self._item(self.pull_request(slug, number), "PullRequestReview", self.user(by), submitted=None)
 
     def submit_review(self, slug: str, number: int, review: Item) -> None:
@@ -398,14 +410,14 @@ class World:
         self._touch(slug, pull_request, "pull_request", "edited", self.user(by))
 
     def ready_for_review(self, slug: str, number: int, by: str) -> None:
-        """Turn a draft into a pull request that is ready."""
+        """Turn a draft into a pull request that is ready for review."""
         pull_request, who = self.pull_request(slug, number), self.user(by)
         pull_request.draft = False
         self._item(pull_request, "ReadyForReviewEvent", who)
         self._touch(slug, pull_request, "pull_request", "ready_for_review", who)
 
     def close(self, slug: str, number: int, by: str, *, merge: bool = False) -> None:
-        """Close, or merge."""
+        """Close a pull request, or merge it."""
         pull_request, who, now = self.pull_request(slug, number), self.user(by), self.now()
         pull_request.state, pull_request.closed_at = "closed", now
         if merge:
@@ -421,7 +433,7 @@ class World:
         self._touch(slug, pull_request, "pull_request", "reopened", who)
 
     def workflow_completed(self, slug: str) -> None:
-        """A workflow run ended: only a webhook, to say that an image may have been pushed."""
+        """Send the webhook for the end of a workflow run, which may have pushed an image. Nothing else changes."""
         self._tell("workflow_run", "completed", self.repository(slug), None, self.user("github-actions[bot]"))
 
     # --- deployments ---
@@ -448,7 +460,7 @@ class World:
         self._tell("deployment_status", "created", repository, None, by)
         return made
 
-    # --- within ---
+    # --- helpers ---
 
     def _spelling(self, slug: str, label: str) -> str:
         """Return a label in the repository's spelling: GitHub ignores case and keeps the first spelling."""

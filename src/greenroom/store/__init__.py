@@ -1,1 +1,1 @@
-"""History: what happened, append-only. Reports and people read it; no decision does."""
+"""History of previews, append-only. Reports and people read it; decisions never do."""

@@ -1,7 +1,7 @@
-"""Append to history and read it. No statement here changes or deletes a row, and the database refuses both.
+"""Append to history and read it. No statement here changes or deletes a row, and the database rejects both.
 
-SQLite: read-then-write in one transaction loses updates unless it begins IMMEDIATE, so writes do; reads have an engine
-of their own so that they never wait.
+In SQLite, a transaction that reads and then writes loses updates unless it begins IMMEDIATE, so writes do. Reads have
+an engine of their own so that they never wait.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from greenroom.core.model import Identity
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Failed
 from greenroom.store import tables
 from greenroom.store.rows import Deployment, Event
 
 BUSY_SECONDS = 5
-_WRONG = (SQLAlchemyError, OSError, ValueError, OverflowError)  # the last two of rows that are spoilt, or of no row
+_WRONG = (SQLAlchemyError, OSError, ValueError, OverflowError)  # the last two come from damaged or invalid rows
 
 
 def engine(url: str, *, writes: bool) -> AsyncEngine:
-    """An engine with the pragmas that history needs."""
+    """Return an engine with the pragmas that history needs."""
     made = create_async_engine(url)
     if made.dialect.name == "sqlite":
         _sqlite(made, writes=writes)
@@ -41,7 +41,7 @@ def _sqlite(made: AsyncEngine, *, writes: bool) -> None:
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}"):
                 cursor.execute(f"PRAGMA {pragma}")
         except Exception:
-            connection.close()  # nobody else does, and it has a thread
+            connection.close()  # no other code closes it, and it has a thread
             raise
         cursor.close()
 
@@ -65,21 +65,21 @@ class History:
         await self._reads.dispose()
 
     async def record(self, *found: Event) -> int:
-        """Append events; returns how many were new. Raises `Failed` when the database cannot take them."""
+        """Append events and return how many were new. Raise `Failed` when the database cannot store them."""
         return await self._append(tables.events, [asdict(e) for e in found])
 
     async def record_deployments(self, *found: Deployment) -> int:
-        """Append deployments; returns how many were new."""
+        """Append deployments and return how many were new."""
         return await self._append(tables.deployments, [asdict(d) for d in found])
 
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
-        """The latest events, newest first; of one preview, or of all."""
+        """Return the latest events of one preview, or of all, newest first."""
         known = tables.events.c
         wanted = (known.repository_id == identity.repository_id, known.number == identity.number) if identity else ()
         return await self._events(wanted, limit)
 
     async def named(self, repository: str, number: int, limit: int = 50) -> tuple[Event, ...]:
-        """The latest events of a preview by the name that people know, of one that nobody sees any more."""
+        """Return the latest events of a preview by the name that people know, for one that no longer exists."""
         return await self._events((tables.events.c.repository == repository, tables.events.c.number == number), limit)
 
     async def _events(self, wanted: Sequence[ColumnElement[bool]], limit: int) -> tuple[Event, ...]:
@@ -88,7 +88,7 @@ class History:
         return tuple(Event(**{k: v for k, v in row.items() if k != "id"}) for row in await self._all(query))
 
     async def deployments(self, limit: int = 1000) -> tuple[Deployment, ...]:
-        """The latest deployments, newest first."""
+        """Return the latest deployments, newest first."""
         query = select(tables.deployments).order_by(tables.deployments.c.at.desc()).limit(limit)
         return tuple(Deployment(**{k: v for k, v in row.items() if k != "id"}) for row in await self._all(query))
 
@@ -115,5 +115,5 @@ class History:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong in the database's own words, in one line; of what SQLAlchemy says, its first."""
+    """Return the database's own error message in one line. From SQLAlchemy's message, use the first line."""
     return " ".join(str(getattr(error, "orig", None) or error).splitlines()[:1]) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Bring a database to this version's tables. Alembic is slow to import and only needed here."""
+"""Migration of a database to this version's tables. Alembic is slow to import and only needed here."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from greenroom.store.history import engine
 
 
 async def migrate(url: str) -> str:
-    """Migrate; returns one line that says from where to where. Raises `Failed` with what to do."""
+    """Migrate, and return one line with the old and the new revision. Raise `Failed` with the fix."""
     try:
         parsed = make_url(url)
         made = engine(url, writes=True)
-    except (SQLAlchemyError, ImportError, ValueError):  # said without the URL, which may hold a password
+    except (SQLAlchemyError, ImportError, ValueError):  # without the URL, which may hold a password
         raise Failed(f"What `database:` says {' '.join(NO_HISTORY)}") from None
     file = parsed.database if parsed.get_backend_name() == "sqlite" else None
     try:
         if file:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
-            sqlite3.connect(file).close()  # one that cannot be opened would leave a thread behind, and its traceback
+            sqlite3.connect(file).close()  # a file that cannot be opened would leave a thread and its traceback
         async with made.begin() as connection:
             return await connection.run_sync(_upgrade)
     except DBAPIError as error:
@@ -37,7 +37,7 @@ async def migrate(url: str) -> str:
         sqlite3.Error,
         TypeError,
         ValueError,
-    ) as error:  # the last two of options that no driver knows
+    ) as error:  # the last two come from unknown driver options
         why = getattr(error, "strerror", None) or str(error)
         raise Failed(_sentence(file or parsed.render_as_string(), why)) from None
     finally:
@@ -47,7 +47,7 @@ async def migrate(url: str) -> str:
 def _sentence(where: str, why: str) -> str:
     where, why = logs.scrub(where), logs.scrub(" ".join(why.split()))
     if "not a database" in why or "malformed" in why:
-        return f"{where} is corrupt ({why}). Move it away and start again: it is history, previews do not depend on it."
+        return f"{where} is corrupt ({why}). Move it away and start again. Previews do not depend on the history."
     if "locked" in why:
         return f"{where} is locked by another program. Is another Greenroom running on it? Stop it, or set `database:`."
     return f"{where} cannot be used for the history ({why}). Make it writable, or set `database:` in greenroom.yaml."
@@ -66,6 +66,8 @@ def _upgrade(connection: Connection) -> str:
     scripts = ScriptDirectory.from_config(config)
     known = {s.revision for s in scripts.walk_revisions()}
     if before is not None and before not in known:
-        raise Failed(f"The history is of a newer Greenroom (revision {before}). Start that version, or move it away.")
+        raise Failed(
+            f"The history was written by a newer Greenroom (revision {before}). Start that version, or move it away."
+        )
     upgrade(config, "head")
     return f"history: {before or 'empty'} -> {scripts.get_current_head()}"

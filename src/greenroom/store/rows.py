@@ -1,4 +1,4 @@
-"""What history keeps, as frozen values."""
+"""Records of the history, as frozen values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a preview. The same `key` is kept once; `at` is GitHub's time."""
+    """An event of a preview. The same `key` is stored once; `at` is GitHub's time."""
 
     key: str
     at: datetime
@@ -23,7 +23,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A version that came to answer somewhere. `source` says who saw it: greenroom or github."""
+    """A version that started to answer at an address. `source` is the observer: greenroom or github."""
 
     key: str
     at: datetime

@@ -1,1 +1,1 @@
-"""What the command line says of a running instance: one call to its admin port, and plain text for 80 columns."""
+"""Client of a running instance for the command line: one call to its admin port, and plain text for 80 columns."""

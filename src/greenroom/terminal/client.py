@@ -1,4 +1,4 @@
-"""One call to the admin port of a running instance, with the standard library: a command must start fast."""
+"""One call to the admin port of a running instance, with the standard library only: a command must start fast."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ SECONDS = 30
 
 
 def ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """The object in the answer to a GET, or to a POST of `body`. Raises `Failed` with a sentence when there is none."""
+    """Return the object in the answer to a GET, or to a POST of `body`.
+
+    Raise `Failed` with a sentence when there is none, and `FixConfiguration` when `admin` is not an address.
+    """
     if not _is_address(admin):
-        raise FixConfiguration(f"{admin} is no address of an admin port; it looks like http://127.0.0.1:8083.")
+        raise FixConfiguration(
+            f"{admin} is not the address of an admin port. Use an address such as http://127.0.0.1:8083."
+        )
     data = json.dumps(body).encode() if body is not None else None
     headers = {"X-Greenroom": "cli", "Content-Type": "application/json"}
     url = admin.rstrip("/") + urllib.parse.quote(path)
@@ -29,13 +34,13 @@ def ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
     except urllib.error.HTTPError as error:
         raise Failed(_sentence(error)) from None
     except http.client.HTTPException:
-        raise _nobody(admin, "what answers there speaks no HTTP") from None
+        raise _nobody(admin, "the server there does not speak HTTP") from None
     except OSError as error:
         raise _nobody(admin, getattr(error, "reason", error)) from None
     except ValueError:
-        raise _nobody(admin, "what answers there is something else") from None
+        raise _nobody(admin, "the response is not from Greenroom") from None
     if not isinstance(found, dict):
-        raise _nobody(admin, "what answers there is something else")
+        raise _nobody(admin, "the response is not from Greenroom")
     return found
 
 
@@ -43,16 +48,16 @@ def _is_address(admin: str) -> bool:
     try:
         parts = urllib.parse.urlsplit(admin)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and admin.isascii()
-    except ValueError:  # a port or a bracket that cannot be
+    except ValueError:  # an invalid port or bracket
         return False
 
 
 def _nobody(admin: str, why: object) -> Failed:
-    return Failed(f"No Greenroom answers at {admin} ({why}). Is `greenroom serve` running there?")
+    return Failed(f"Greenroom is not responding at {admin} ({why}). Is `greenroom serve` running there?")
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.load(error)["error"])
     except (ValueError, KeyError, TypeError):
-        return f"The admin port answered {error.code} {error.reason}."
+        return f"The admin port returned {error.code} {error.reason}."

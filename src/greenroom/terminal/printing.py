@@ -1,60 +1,84 @@
-"""Answers of the admin port as text that fits 80 columns; in a pipe, where `width` is None, lines are whole."""
+"""Answers of the admin port as text for 80 columns. In a pipe, `width` is None and lines are not cut."""
 
 from __future__ import annotations
 
 import textwrap
+from datetime import timedelta
 from typing import Any
 
-from greenroom.core import reasons
+from greenroom.core import messages
 
 WIDTH = 80
 NO_PREVIEW = "no preview"
 
 
 def previews(answer: dict[str, Any], width: int | None, *, everything: bool = True) -> str:
-    """A line for every preview, in the order of the answer; before them the repositories that cannot be read.
+    """Return the repositories that cannot be read, and then a line for every preview, in the order of the answer.
 
-    Open pull requests that nobody labeled are counted only, unless `everything` is wanted.
+    Open pull requests that nobody labeled are only counted, unless `everything` is set.
     """
     found = [p for p in answer["previews"] if everything or p["stage"] != NO_PREVIEW]
     troubles = [f"{t['title']}: {t['text']}" for t in answer.get("troubles", ())]
+    unread = [r["name"] for r in answer.get("repositories", ()) if not (r["read_at"] or r["trouble"])]
+    troubles += [f"Greenroom has not read these repositories yet: {', '.join(unread)}."] if unread else []
     without = len(answer["previews"]) - len(found)
     rest = (
         [f"{without} open pull request{'s' * (without > 1)} without a preview: greenroom list --all"] if without else []
     )
     if not found and not troubles:
-        return "\n".join(["No pull request has asked for a preview yet.", *rest])
+        return "\n".join(["No pull request has requested a preview yet.", *_read(answer), *rest])
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
-    lines = [
-        f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_urls(p) or _placed(p) + p['reason']['text']}"
-        for p in found
-    ]
+    lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_what(p)}" for p in found]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines), *rest])
 
 
-def _placed(preview: dict[str, Any]) -> str:
-    return f"{reasons.place(preview['position'], overdue=preview['overdue'])} ".lstrip()
+def _read(answer: dict[str, Any]) -> list[str]:
+    """Return when GitHub was last read, and when a label that was added since then has an effect."""
+    times = [r["read_at"] for r in answer.get("repositories", ())]
+    if not times or not all(times) or "resync" not in answer:
+        return []
+    at = f"{min(times)[:10]} {min(times)[11:19]} UTC"
+    when = f"GitHub was last read at {at}." if len(times) == 1 else f"All repositories were read at {at} or later."
+    span = messages.span(timedelta(seconds=answer["resync"]))
+    return _wrapped(f"{when} A label that was added since then appears with the next webhook, or within {span}.")
+
+
+def _what(preview: dict[str, Any]) -> str:
+    """Return the addresses of a ready preview, and the reason of any other or of one that a person should look at."""
+    advice = preview["stage"] == "ready" and preview["reason"]["fix"]
+    return " ".join(filter(None, [_urls(preview), "" if _urls(preview) and not advice else _why(preview)]))
+
+
+def _why(preview: dict[str, Any]) -> str:
+    """Return the reason of a preview. The log line that names the cause comes first."""
+    place = messages.place(preview["position"], overdue=preview["overdue"])
+    cause = f"{preview['cause'].rstrip('.')}." if preview["cause"] else ""
+    return " ".join(part for part in (place, cause, preview["reason"]["text"]) if part)
 
 
 def explained(answer: dict[str, Any], width: int | None) -> str:
-    """A colleague's answer: state, why, since when, what would change it, the last events."""
+    """Explain a preview: its state, the reason, since when, what would change it, and the last events."""
     status = answer["status"]
-    lines = [f"{status['name']}: {status['stage']}", *_wrapped(_placed(status) + status["reason"]["text"])]
+    lines = [f"{status['name']}: {status['stage']}", *_wrapped(_why(status))]
     if answer["trouble"]:
-        lines += _wrapped(f"{status['repository']} cannot be read now: {answer['trouble']}")
+        lines += _wrapped(f"Changes in {status['repository']} are paused: {answer['trouble']}")
     if status["since"]:
         lines.append(f"  Since {_time(status['since'])}.")
     if status["reason"]["fix"]:
         lines += _wrapped(status["reason"]["fix"])
-    lines += [f"  {_runs(s)}" for s in status["services"]]
+    for service in status["services"]:
+        lines.append(f"  {_runs(service)}")
+        lines += _wrapped(f"  {service['note']}.") if service["note"] else []
     for link in status["links"]:
         why = "" if link["why"] in ("", link["name"], "same preview") else f": {link['why']}"
         lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}{why}.")
-    lines += [f"  Used by {u['name']}." for u in status["used_by"] if not u["misses"]]
+    lines += [
+        f"  Used by {u['name']}{' (by hand)' if u['by_hand'] else ''}." for u in status["used_by"] if not u["misses"]
+    ]
     if status["answer"]:
         lines += _wrapped(status["answer"])
     if status["by_hand"] and status["reason"]["code"] != "by-hand":
-        lines += _wrapped(f"Changed in Argo CD by hand: {', '.join(status['by_hand'])}.")
+        lines += _wrapped(f"Changed by hand in Argo CD: {', '.join(status['by_hand'])}.")
     if status["warning"]:
         lines += _wrapped(status["warning"])
     elif answer["expiry"]:
@@ -64,21 +88,21 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     if answer.get("history"):
         lines += ["", *_wrapped(answer["history"])]
     if answer["events"]:
-        lines += ["", "  What happened:"]
+        lines += ["", "  Events:"]
         lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}", width) for e in answer["events"]]
     return "\n".join(lines)
 
 
 def planned(answer: dict[str, Any]) -> str:
-    """The actions of the next pass, each with its reason."""
+    """Return the actions of the next pass, each with its reason."""
     actions = answer["actions"]
     if not actions:
-        return "Nothing to do: everything is as it should be."
+        return "Nothing to do. Everything is up to date."
     return "\n".join(f"{a['preview']}: {a['action']}. {a['reason']}" for a in actions)
 
 
 def held(answer: dict[str, Any]) -> str:
-    """What waits for a person, and the command for each."""
+    """Return the previews that wait for a person, and the command that releases them."""
     if not answer["held"]:
         return "Nothing is held."
     lines = [f"{p['name']}: {p['reason']['text']}" for p in answer["held"]]
@@ -87,26 +111,29 @@ def held(answer: dict[str, Any]) -> str:
 
 
 def released(answer: dict[str, Any]) -> str:
-    """Exactly what was released."""
+    """Return one line for each hold that was released."""
     return "\n".join(f"{r['preview']}: released ({r['code']})" for r in answer["released"])
 
 
-def rolled(answer: dict[str, Any]) -> str:
+def redeployed(answer: dict[str, Any]) -> str:
     """Return one line for each preview that redeploys."""
-    charts = (f"chart {r['chart']}, " if r["chart"] else "" for r in answer["rolled"])  # local previews have none
+    charts = (f"chart {r['chart']}, " if r["chart"] else "" for r in answer["redeployed"])  # local previews have none
     return "\n".join(
         f"{r['preview']}: redeploys with {chart}the current settings and images"
-        for r, chart in zip(answer["rolled"], charts, strict=True)
+        for r, chart in zip(answer["redeployed"], charts, strict=True)
     )
 
 
 def used(answer: dict[str, Any]) -> str:
-    """What is noted, or that it is not noted yet."""
+    """Return the sentence that says what is noted, or that it is not noted yet."""
     return str(answer["text"])
 
 
 def graph(answer: dict[str, Any]) -> str:
-    """A line for each link: who, what, from where and which commit of it, why; then the previews that stand alone."""
+    """Return a line for each link, and then the previews without links.
+
+    A line has the preview, the service that it uses, the source of that service with its commit, and the reason.
+    """
     links = [{**k, "name": f"{k['name']} {k['version'][:7]}".rstrip()} for k in answer["links"]]
     wide = [max((len(k[part]) for k in links), default=0) for part in ("preview", "service", "name")]
     lines = []
@@ -115,20 +142,20 @@ def graph(answer: dict[str, Any]) -> str:
         fits = len(ends) + 2 + len(link["why"]) <= WIDTH
         lines += [f"{ends}  {link['why']}".rstrip()] if fits else [ends.rstrip(), *_wrapped(link["why"])]
     if answer["apart"]:
-        text = f"Neither use another nor are used: {', '.join(answer['apart'])}."
+        text = f"Not linked to any other preview: {', '.join(answer['apart'])}."
         lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines) or "No preview runs."
+    return "\n".join(lines) or "No previews are running."
 
 
 def swept(answer: dict[str, Any]) -> str:
-    """What belongs to nothing, and what was deleted."""
+    """Return the objects that belong to nothing, and mark those that were deleted."""
     if not answer["orphans"]:
-        return "Nothing is left of any preview."
+        return "No orphaned objects found."
     return "\n".join(f"{o}{': deleted' if o in answer['deleted'] else ''}" for o in answer["orphans"])
 
 
 def _urls(preview: dict[str, Any]) -> str:
-    """Where a ready preview is; of any other people want to know why it is not."""
+    """Return the addresses of a ready preview; empty for any other, whose reason is shown instead."""
     return " ".join(s["url"] for s in preview["services"] if s["url"]) if preview["stage"] == "ready" else ""
 
 

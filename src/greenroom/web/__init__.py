@@ -1,1 +1,4 @@
-"""What listens: the webhook, the dashboard, the admin port, the metrics. ASGI applications only; sockets are wire's."""
+"""ASGI applications of the webhook, the dashboard, the admin port and the metrics.
+
+`greenroom.bootstrap` opens the sockets.
+"""

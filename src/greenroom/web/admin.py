@@ -1,6 +1,6 @@
-"""The admin port's JSON: what the command line asks of a running instance. Loopback only.
+"""JSON API of the admin port, through which the command line queries a running instance. Loopback only.
 
-Every request needs the header `X-Greenroom: cli`, which no page of another site can send without being asked first.
+Every request needs the header `X-Greenroom: cli`. A page of another site cannot send it without a CORS preflight.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from greenroom.controller.board import Board, RepositoryHealth
-from greenroom.core import graph as graphs
-from greenroom.core.status import Status
-from greenroom.core.text import plain
+from greenroom.controller.status_store import Board, RepositoryHealth
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.linking import graph as graphs
+from greenroom.core.model.catalog import Repository
+from greenroom.core.model.status import Status
 from greenroom.errors import GreenroomError
 from greenroom.store.rows import Event
-from greenroom.web import said
+from greenroom.web import messages
+from greenroom.web.history_view import Past, seen
 from greenroom.web.loopback import LoopbackOnly
-from greenroom.web.order import Trouble, expiry, problems_first, troubles
-from greenroom.web.past import Past, seen
+from greenroom.web.sorting import Trouble, expiry, problems_first, troubles
 
 log = structlog.get_logger(__name__)
 
@@ -37,115 +38,140 @@ SENT = {"previews": '["shop#42"]', "holds": '{"shop#42": "..."}', "preview": '"s
 
 
 class Control(Protocol):
-    """What may be asked of the running loop."""
+    """Operations of the running loop that the admin port calls."""
+
+    @property
+    def repositories(self) -> tuple[Repository, ...]:
+        """Return the repositories of the catalog."""
+
+    @property
+    def resync(self) -> float:
+        """Return the seconds between two full reads of GitHub."""
 
     async def plan(self) -> list[Json]:
-        """What the next pass would do."""
+        """Return the actions of the next pass."""
 
     async def release(self, names: list[str], by: str, seen: Mapping[str, str]) -> list[Json]:
         """Release exactly the holds that were seen, by the names of their previews."""
 
-    async def roll(self, names: list[str], by: str) -> list[Json]:
+    async def redeploy(self, names: list[str], by: str) -> list[Json]:
         """Redeploy these previews with the current chart, settings and images."""
 
     async def use(self, name: str, text: str, by: str) -> Json:
-        """Point a service that this preview uses elsewhere."""
+        """Point a service that this preview uses to another target."""
 
 
-class Swept(Protocol):
-    """What a sweep found; each prints itself."""
+class SweepResult(Protocol):
+    """The result of a sweep. Each object prints itself."""
 
     @property
     def orphans(self) -> Sequence[object]:
-        """What belongs to nothing."""
+        """Return the objects that belong to nothing."""
 
     @property
     def deleted(self) -> Sequence[object]:
-        """What of it was deleted."""
+        """Return the orphans that were deleted."""
 
 
-def admin(board: Board, past: Past, control: Control, sweep: Callable[[], Awaitable[Swept]] | None = None) -> Starlette:
-    """The application. `sweep` is None with an engine that has nothing to sweep."""
+Sweep = Callable[[], Awaitable[SweepResult]]
 
-    async def previews(request: Request) -> Response:
-        found = problems_first(board.statuses.values())
-        repositories = [health(r) for _, r in sorted(board.repositories.items())]
-        shared = [trouble(t) for t in troubles(board.repositories.values())]
-        return _answer({"previews": [status(s) for s in found], "repositories": repositories, "troubles": shared})
 
-    async def preview(request: Request) -> Response:
+def admin(board: Board, past: Past, control: Control, sweep: Sweep | None = None) -> Starlette:
+    """Return the application. `sweep` is None for an engine that has nothing to sweep."""
+    return _Admin(board, past, control, sweep).application()
+
+
+class _Admin:
+    """Endpoints of the admin port."""
+
+    def __init__(self, board: Board, past: Past, control: Control, sweep: Sweep | None) -> None:
+        self._board = board
+        self._past = past
+        self._control = control
+        self._sweep = sweep
+
+    def application(self) -> Starlette:
+        """Return the ASGI application with its routes."""
+        return Starlette(
+            routes=[
+                Route("/api/use", _asked(self.use), methods=["POST"]),
+                Route("/api/graph", _asked(self.graph)),
+                Route("/api/redeploy", _asked(self.redeploy), methods=["POST"]),
+                Route("/api/orphans", _asked(self.sweep), methods=["POST"]),
+                Route("/api/previews", _asked(self.previews)),
+                Route("/api/previews/{repository}/{number:int}", _asked(self.preview)),
+                Route("/api/plan", _asked(self.plan)),
+                Route("/api/release", _asked(self.release), methods=["POST"]),
+            ],
+            middleware=[Middleware(LoopbackOnly)],
+        )
+
+    async def previews(self, request: Request) -> Response:
+        """Answer with all previews, repositories and troubles."""
+        found = problems_first(self._board.statuses.values())
+        catalog = self._control.repositories
+        known = {r.name: RepositoryHealth(r.name, r.slug) for r in catalog} | self._board.repositories
+        services = {r.name: [s.name for s in r.services] for r in catalog}
+        repositories = [{**health(r), "services": services.get(n, [])} for n, r in sorted(known.items())]
+        shared = [trouble(t) for t in troubles(self._board.repositories.values())]
+        answer = {"previews": [status(s) for s in found], "repositories": repositories, "troubles": shared}
+        return _answer({**answer, "resync": self._control.resync})
+
+    async def preview(self, request: Request) -> Response:
+        """Answer with one preview and its latest events."""
         name, number = request.path_params["repository"], request.path_params["number"]
-        found = await seen(board, past, name, number, limit=5)
-        wrong = board.trouble(name)
+        found = await seen(self._board, self._past, name, number, limit=5)
+        wrong = self._board.trouble(name)
         if found.status is None:
-            now = f" {name} cannot be read now: {wrong}" if wrong else ""
-            return _wrong(404, f"{found.unknown}{now}")
+            now = f" Changes in {name} are paused: {wrong}" if wrong else ""
+            return _wrong(404, f"{found.name}: {found.unknown}{now}")
         return _answer(
             {
                 "status": status(found.status),
-                "expiry": expiry(found.status, board.now),
+                "expiry": expiry(found.status, self._board.now),
                 "trouble": wrong,
                 "events": [event(e) for e in found.events],
                 "history": found.wrong,
             }
         )
 
-    async def plan(request: Request) -> Response:
-        return _answer({"actions": await control.plan()})
+    async def plan(self, request: Request) -> Response:
+        """Answer with the actions of the next pass."""
+        return _answer({"actions": await self._control.plan()})
 
-    async def release(request: Request) -> Response:
+    async def release(self, request: Request) -> Response:
+        """Release the holds that were seen."""
         body = await _body(request, previews=list, holds=dict)
-        return _answer({"released": await control.release(body["previews"], _by(body), body["holds"])})
+        return _answer({"released": await self._control.release(body["previews"], _by(body), body["holds"])})
 
-    async def roll(request: Request) -> Response:
+    async def redeploy(self, request: Request) -> Response:
+        """Redeploy previews."""
         body = await _body(request, previews=list)
-        return _answer({"rolled": await control.roll(body["previews"], _by(body))})
+        return _answer({"redeployed": await self._control.redeploy(body["previews"], _by(body))})
 
-    async def use(request: Request) -> Response:
+    async def use(self, request: Request) -> Response:
+        """Change a link."""
         body = await _body(request, preview=str, target=str)
-        answer = await control.use(body["preview"], body["target"], _by(body))
-        return _answer({**answer, "text": said.linked(answer, board.statuses.values())})
+        answer = await self._control.use(body["preview"], body["target"], _by(body))
+        return _answer({**answer, "text": messages.linked(answer, self._board.statuses.values())})
 
-    async def graph(request: Request) -> Response:
-        found = graphs.graph(board.statuses.values())
-        links = [
-            {
-                "preview": e.source,
-                "service": e.target,
-                "name": e.name,
-                "why": e.why,
-                "url": e.url,
-                "version": e.version,
-            }
-            for e in found.edges
-        ]
-        return _answer({"links": links, "apart": list(found.apart)})
+    async def graph(self, request: Request) -> Response:
+        """Answer with the graph of links."""
+        found = graphs.graph(self._board.statuses.values())
+        return _answer({"links": [link(e) for e in found.edges], "apart": list(found.apart)})
 
-    async def swept(request: Request) -> Response:
-        if sweep is None:
-            return _wrong(409, "The local engine leaves nothing to sweep; each removal is proved by itself.")
-        done = await sweep()
+    async def sweep(self, request: Request) -> Response:
+        """Delete objects that belong to nothing."""
+        if self._sweep is None:
+            return _wrong(409, "The local engine has nothing to sweep because it verifies each removal.")
+        done = await self._sweep()
         return _answer({"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]})
-
-    return Starlette(
-        routes=[
-            Route("/api/use", _asked(use), methods=["POST"]),
-            Route("/api/graph", _asked(graph)),
-            Route("/api/roll", _asked(roll), methods=["POST"]),
-            Route("/api/sweep", _asked(swept), methods=["POST"]),
-            Route("/api/previews", _asked(previews)),
-            Route("/api/previews/{repository}/{number:int}", _asked(preview)),
-            Route("/api/plan", _asked(plan)),
-            Route("/api/release", _asked(release), methods=["POST"]),
-        ],
-        middleware=[Middleware(LoopbackOnly)],
-    )
 
 
 def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         if request.headers.get("x-greenroom") != "cli":
-            return _wrong(403, "This port is for the command line; send the header X-Greenroom: cli.")
+            return _wrong(403, "This port is for the command line. Send the header X-Greenroom: cli.")
         try:
             return await endpoint(request)
         except _NotUnderstood as error:
@@ -153,16 +179,16 @@ def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
         except GreenroomError as error:
             return _wrong(409, str(error))
         except Exception as error:
-            log.exception("an answer on the admin port failed in a way that Greenroom does not know")
+            log.exception("a request on the admin port failed with an unexpected error")
             return _wrong(
-                500, f"That failed in a way that Greenroom does not know ({type(error).__name__}); see its log."
+                500, f"The request failed with an unexpected error ({type(error).__name__}). See Greenroom's log."
             )
 
     return guarded
 
 
 class _NotUnderstood(Exception):
-    """A request that says nothing that can be done, with the code of HTTP for it."""
+    """A request that cannot be understood, with the HTTP status code of the answer."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -170,9 +196,9 @@ class _NotUnderstood(Exception):
 
 
 async def _body(request: Request, **wanted: type) -> Json:
-    """The object that was sent, with these keys of these types and who asks; a list is one of texts.
+    """Return the object in the request. It has the `wanted` keys with their types, and `by`. A list holds only strings.
 
-    Raises `_NotUnderstood`.
+    Raise `_NotUnderstood` when the request is too large or has another shape.
     """
     content = b""
     async for part in request.stream():
@@ -187,7 +213,7 @@ async def _body(request: Request, **wanted: type) -> Json:
         _is(found.get(key), kind) for key, kind in (*wanted.items(), ("by", str))
     ):
         example = ", ".join(f'"{key}": {SENT[key]}' for key in wanted)
-        raise _NotUnderstood(400, f'The request is not understood; send {{{example}, "by": "..."}}.')
+        raise _NotUnderstood(400, f'The request is not valid. Send {{{example}, "by": "..."}}.')
     return found
 
 
@@ -196,12 +222,12 @@ def _is(value: object, kind: type) -> bool:
 
 
 def _by(body: Json) -> str:
-    """Who asks: a line that fits into a sentence."""
+    """Return the name of the caller, as a line that fits into a sentence."""
     return plain(body["by"], 100)
 
 
 def _answer(body: Json) -> Response:
-    """An answer with the version of its format, which grows when a key is removed or changes its meaning."""
+    """Return an answer with the version of its format, which grows when a key is removed or changes its meaning."""
     return JSONResponse({"version": VERSION, **body})
 
 
@@ -210,7 +236,7 @@ def _wrong(code: int, sentence: str) -> Response:
 
 
 def status(found: Status) -> Json:
-    """A status as JSON: times in ISO 8601, UTC."""
+    """Return a status as JSON. Times are in ISO 8601, UTC."""
     return {
         "name": found.name,
         "repository": found.repository,
@@ -229,16 +255,19 @@ def status(found: Status) -> Json:
             {"service": k.service, "target": k.target, "name": k.name, "why": k.why, "url": k.url, "page": k.page}
             for k in found.links
         ],
-        "used_by": [{"name": u.name, "page": u.page, "misses": u.misses} for u in found.used_by],
+        "used_by": [
+            {"name": u.name, "page": u.page, "misses": u.misses, "by_hand": u.manual_overrides} for u in found.used_by
+        ],
         "answer": str(found.answer) if found.answer else "",
         "warning": str(found.warning) if found.warning else "",
-        "by_hand": list(found.by_hand),
+        "by_hand": list(found.manual_overrides),
         "since": _iso(found.since),
         "created": _iso(found.created),
         "expires": _iso(found.expires),
         "expires_why": found.expires_why,
         "kept": found.kept,
         "serving": found.serving,
+        "cause": found.cause,
         "log": list(found.log),
         "hold": found.hold,
         "position": found.position,
@@ -246,8 +275,20 @@ def status(found: Status) -> Json:
     }
 
 
+def link(found: graphs.Edge) -> Json:
+    """Return a link of the graph as JSON."""
+    return {
+        "preview": found.source,
+        "service": found.target,
+        "name": found.name,
+        "why": found.why,
+        "url": found.url,
+        "version": found.version,
+    }
+
+
 def event(found: Event) -> Json:
-    """An event as JSON."""
+    """Return an event as JSON."""
     return {"at": _iso(found.at), "kind": found.kind, "text": found.text, "data": dict(found.data)}
 
 
@@ -257,7 +298,7 @@ def trouble(found: Trouble) -> Json:
 
 
 def health(found: RepositoryHealth) -> Json:
-    """A repository's health as JSON."""
+    """Return a repository's health as JSON."""
     return {"name": found.name, "slug": found.slug, "read_at": _iso(found.read_at), "trouble": found.trouble}
 
 

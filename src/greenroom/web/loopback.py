@@ -1,7 +1,8 @@
-"""Applications that ask nobody who they are answer to loopback names only: a page elsewhere cannot rebind its name."""
+"""Host check for applications without a login: they answer to loopback names only, which prevents DNS rebinding."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -11,16 +12,17 @@ NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
 class LoopbackOnly:
-    """Refuses every other Host header with 403."""
+    """Middleware that answers 403 unless the Host header names loopback or one of `more`."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, more: Collection[str] = ()) -> None:
         self._application = application
+        self._names = NAMES.union(more)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Run the application if the Host header is allowed; answer 403 otherwise."""
         headers = dict(scope.get("headers", []))
-        if scope["type"] == "http" and _name(headers.get(b"host", b"").decode("latin-1")) not in NAMES:
-            refused = PlainTextResponse("Open this under 127.0.0.1 or localhost.\n", 403)
+        if scope["type"] == "http" and _name(headers.get(b"host", b"").decode("latin-1")) not in self._names:
+            refused = PlainTextResponse("Open this page at 127.0.0.1 or localhost.\n", 403)
             await refused(scope, receive, send)
             return
         await self._application(scope, receive, send)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from greenroom.controller.board import Board
+from greenroom.controller.status_store import Board
 from greenroom.github.budget import Budget
 from greenroom.github.content_budget import WINDOWS
 
@@ -23,7 +23,7 @@ TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics(Collector):
-    """What is counted as it happens, and what is read from the board when somebody scrapes."""
+    """Metrics that are counted as events happen, and metrics that are read from the board at each scrape."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class Metrics(Collector):
         )
 
     def delivered(self, outcome: str) -> None:
-        """A webhook was answered."""
+        """Count a webhook that was answered."""
         self.webhooks.labels(outcome).inc()
 
     @contextmanager
     def timed(self) -> Iterator[Callable[[str], None]]:
-        """Time a pass; call what is given with its outcome, or it counts as an error."""
+        """Time a pass. Call the yielded function with the outcome, or the pass counts as an error."""
         begun, outcome = time.perf_counter(), ["error"]
         try:
             yield lambda name: outcome.__setitem__(0, name)
@@ -59,7 +59,7 @@ class Metrics(Collector):
             self.passes.labels(outcome[0]).observe(time.perf_counter() - begun)
 
     def collect(self) -> Iterator[Metric]:
-        """What the board shows now."""
+        """Yield the current metrics of the board and of the requests to GitHub."""
         stages = GaugeMetricFamily("greenroom_previews", "Pull requests by stage.", labels=["repository", "stage"])
         counted = Tally((s.repository, s.stage.value) for s in self._board.statuses.values())
         for labels, count in counted.items():
@@ -74,7 +74,9 @@ class Metrics(Collector):
         for name in self._board.repositories:
             overdue.add_metric([name], late[name])
         yield overdue
-        trouble = GaugeMetricFamily("greenroom_repository_trouble", "1 while not readable.", labels=["repository"])
+        trouble = GaugeMetricFamily(
+            "greenroom_repository_trouble", "1 if the repository cannot be read.", labels=["repository"]
+        )
         for name, health in self._board.repositories.items():
             trouble.add_metric([name], float(bool(health.trouble)))
         yield trouble
@@ -107,7 +109,10 @@ class Metrics(Collector):
 
 
 def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
-    """/metrics, /healthz (the process answers) and /readyz (it leads and has read all that it answers with)."""
+    """Return the application for /metrics, /healthz and /readyz.
+
+    /healthz shows that the process answers; /readyz, that it leads and has read all that it answers with.
+    """
 
     async def scrape(request: Request) -> Response:
         return Response(generate_latest(found.registry), headers={"content-type": TYPE})
@@ -119,7 +124,7 @@ def metrics(found: Metrics, ready: Callable[[], bool]) -> Starlette:
         return (
             PlainTextResponse("ready\n")
             if ready()
-            else PlainTextResponse("another instance leads, or not everything was read yet\n", 503)
+            else PlainTextResponse("another instance is the leader, or this one has not finished its first read\n", 503)
         )
 
     return Starlette(routes=[Route("/metrics", scrape), Route("/healthz", healthz), Route("/readyz", readyz)])

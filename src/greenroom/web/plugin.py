@@ -1,6 +1,7 @@
-"""Where Argo CD asks for rows: the plugin generator's endpoint, on a port of its own.
+"""Endpoint of Argo CD's plugin generator, on a port of its own. Argo CD asks here for specs.
 
-Argo CD reads an empty 200, `null` or `{}` as "no rows"; so what is not certain is a 503, and what is unknown a 404.
+Argo CD reads an empty 200, `null` or `{}` as "no rows". An uncertain answer is therefore a 503, and an unknown name a
+404.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Plugin/
 """
 
@@ -25,7 +26,10 @@ Answer = Callable[[str], list[dict[str, Any]] | None]
 
 
 def plugin(token: str, answer: Answer) -> Starlette:
-    """`answer(name)` gives the rows of an ApplicationSet, None for one that is not ours; `Doubt` becomes a 503."""
+    """Return the application. `answer(name)` returns the specs of an ApplicationSet, or None for one that is not ours.
+
+    A `Doubt` becomes a 503.
+    """
     expected = f"Bearer {token}".encode()
 
     async def execute(request: Request) -> Response:
@@ -35,17 +39,17 @@ def plugin(token: str, answer: Answer) -> Starlette:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BYTES:
-                return _error(413, f"more than {MAX_BYTES} bytes")
+                return _error(413, f"the request is larger than {MAX_BYTES} bytes")
         name = _name(bytes(body))
         if not name:
-            return _error(400, "no applicationSetName")
+            return _error(400, "the request has no valid applicationSetName")
         try:
-            rows = answer(name)
+            parameters = answer(name)
         except Doubt as error:
             return _error(503, str(error))
-        if rows is None:
-            return _error(404, f"no ApplicationSet {name} is served here")
-        return JSONResponse({"output": {"parameters": rows}})
+        if parameters is None:
+            return _error(404, f"this instance does not serve an ApplicationSet {name}")
+        return JSONResponse({"output": {"parameters": parameters}})
 
     return Starlette(routes=[Route("/api/v1/getparams.execute", execute, methods=["POST"])])
 

@@ -1,6 +1,6 @@
 """The webhook endpoint: size cap, signature over the raw bytes, a hint for the loop, 202 within milliseconds.
 
-A webhook is a hint where to look, never a fact. Nothing that a sender can write makes this answer 500.
+A webhook is a hint where to look, never a fact. No input of a sender makes this answer 500.
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 """
 
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from greenroom.controller.instance import Hint
 from greenroom.errors import FixConfiguration
 
 MAX_BYTES = 5 * 1024 * 1024
@@ -45,20 +46,8 @@ EVENTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
-    """Where to look again. `updated_at` is a lower bound for the age of the next read, not a fact."""
-
-    repository_id: int
-    slug: str
-    event: str
-    action: str = ""
-    number: int | None = None
-    updated_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DeploymentSeen:
-    """A deployment status as GitHub told it, for the history."""
+    """A deployment status as GitHub reported it, for the history."""
 
     hint: Hint
     key: str
@@ -77,9 +66,14 @@ OnOutcome = Callable[[str], None]
 def webhook(
     secrets: Sequence[str], on_hint: OnHint, on_deployment: OnDeployment, on_outcome: OnOutcome = lambda outcome: None
 ) -> Starlette:
-    """The application for POST /webhook. One secret, or two while they rotate; an empty one is refused at once."""
+    """Return the application for POST /webhook. It takes one secret, or two while they rotate.
+
+    Raise `FixConfiguration` at once when a secret is empty.
+    """
     if not secrets or not all(secrets):
-        raise FixConfiguration("A webhook secret is empty: anybody could send hints. Set GREENROOM_WEBHOOK_SECRET.")
+        raise FixConfiguration(
+            "A webhook secret is empty, so anyone could send webhooks. Set GREENROOM_WEBHOOK_SECRET."
+        )
     keys = tuple(s.encode() for s in secrets)
 
     async def receive(request: Request) -> Response:
@@ -115,7 +109,7 @@ async def _received(
 
 
 async def _body(request: Request) -> bytes | None:
-    """The raw body, or None when it is larger than the cap; Content-Length is not believed."""
+    """Return the raw body, or None when it is larger than the cap. Content-Length is not trusted."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -130,14 +124,14 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _signed(body: bytes, header: str, keys: Sequence[bytes]) -> bool:
-    """Whether one of the secrets signed the body. SHA-256 only; compared in constant time, as bytes."""
+    """Return whether one of the secrets signed the body. Only SHA-256 counts; bytes are compared in constant time."""
     given = header.encode("latin-1", "replace")
     expected = [b"sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest().encode() for key in keys]
     return any(hmac.compare_digest(given, e) for e in expected)
 
 
 def hint_of(event: str, payload: object) -> Hint | None:
-    """What a payload hints at, or None when it concerns no repository of anybody."""
+    """Return the hint in a payload, or None when the event is unknown or concerns no repository."""
     if event not in EVENTS or not isinstance(payload, Mapping):
         return None
     repository = _mapping(payload, "repository")
@@ -158,7 +152,7 @@ def hint_of(event: str, payload: object) -> Hint | None:
 
 
 def deployment_of(hint: Hint, payload: Mapping[str, Any]) -> DeploymentSeen | None:
-    """A deployment status for the history, or None when it lacks what history needs."""
+    """Return a deployment status for the history, or None when it lacks a field that the history needs."""
     status, deployment = _mapping(payload, "deployment_status"), _mapping(payload, "deployment")
     at = _time(status.get("created_at"))
     if at is None or "id" not in status:

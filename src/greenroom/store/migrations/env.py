@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection is given by `greenroom.store.migrate`, inside its transaction."""
+"""Alembic's environment. `greenroom.store.migrate` provides the connection, inside its transaction."""
 
 from alembic import context
 

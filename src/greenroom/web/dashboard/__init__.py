@@ -1,4 +1,4 @@
-"""The dashboard: every preview as one line, one page for each. Server-rendered; reading works without JavaScript."""
+"""The dashboard: a line and a page for each preview. The server renders it; reading works without JavaScript."""
 
 from greenroom.web.dashboard.app import dashboard
 

@@ -1,17 +1,19 @@
-"""What the pages show, in the order in which a person wants it: problems first, then what runs, then the rest."""
+"""Content of the pages, in the order that people want: problems first, then running previews, then the rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from greenroom.controller.board import Board
-from greenroom.core import reasons
-from greenroom.core.model import Running
-from greenroom.core.status import Stage, Status
-from greenroom.web.order import Trouble, problems_first, troubles
+from greenroom.controller.status_store import Board
+from greenroom.core import messages
+from greenroom.core.comment.sanitize import markup
+from greenroom.core.linking.links import SAME, STAGING
+from greenroom.core.model.facts import Running
+from greenroom.core.model.status import Stage, Status, Used
+from greenroom.web.sorting import Trouble, problems_first, troubles
 
 TONES = {
     Stage.FAILED: "bad",
@@ -29,7 +31,7 @@ SHAPES = {"bad": "✕", "warn": "▲", "good": "●", "busy": "◐", "quiet": "�
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The first page: previews with something to say, pull requests without one, repositories in trouble."""
+    """The first page: previews with a state to show, pull requests without a preview, repositories in trouble."""
 
     previews: tuple[Status, ...]
     without: tuple[Status, ...]
@@ -38,7 +40,7 @@ class Listing:
 
 
 def listing(board: Board, query: str) -> Listing:
-    """Everything that matches the words of the filter."""
+    """Return the first page with the pull requests that match every word of the filter."""
     words = query.lower().split()
     found = problems_first(s for s in board.statuses.values() if all(w in _searched(s) for w in words))
     return Listing(
@@ -55,27 +57,27 @@ def _searched(status: Status) -> str:
 
 
 def tone(stage: Stage) -> str:
-    """The class of a stage: bad, warn, good, busy or quiet."""
+    """Return the class of a stage: bad, warn, good, busy or quiet."""
     return TONES.get(stage, "busy")
 
 
 def shape(stage: Stage) -> str:
-    """A stage's shape, so that colour is never the only sign."""
+    """Return the shape of a stage, so that color is never the only sign."""
     return SHAPES[tone(stage)]
 
 
 def minute(board: Board) -> int:
-    """The board's minute: relative times change with it."""
+    """Return the board's minute. Relative times change with it."""
     return int(board.now.timestamp() // 60) if board.now else 0
 
 
 def age(at: datetime | None, now: datetime | None) -> str:
-    """How long ago: `5 min`, `3 h`, `2 d`; the board's clock is GitHub's."""
+    """Return the time that has passed: `5 min`, `3 h`, `2 d`. The board's clock is GitHub's."""
     return _length(now - at) if at and now else ""
 
 
 def left(at: datetime, now: datetime | None) -> str:
-    """How long until then."""
+    """Return the time that is left."""
     return _length(at - now) if now else ""
 
 
@@ -88,50 +90,51 @@ def _length(span: timedelta) -> str:
 
 
 def utc(at: datetime | None) -> str:
-    """An absolute time."""
+    """Return an absolute time as text."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
 def marked(sentence: str) -> Markup:
-    """A sentence of ours as HTML: what stands in backticks is code, everything else is text."""
-    parts = sentence.split("`")
-    if len(parts) % 2 == 0:
-        return escape(sentence)
-    shown = (Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
-    return Markup("").join(shown)
+    """Return one of Greenroom's own sentences as HTML."""
+    return Markup(markup(sentence))  # noqa: S704 -- `markup` escapes
 
 
 def soon(at: datetime, now: datetime | None) -> bool:
-    """Whether that is within two days."""
+    """Return whether a time is within two days."""
     return bool(now and at - now < timedelta(days=2))
 
 
 def opens(status: Status) -> tuple[Running, ...]:
-    """The services of a preview that somebody can open now."""
+    """Return the services of a preview that people can open now."""
     return tuple(s for s in status.services if s.url and s.ready)
 
 
 def says_no_more(status: Status) -> bool:
-    """Whether the reason says no more than the state does."""
+    """Return whether the reason adds nothing to the state."""
     return status.reason.code == "ready"
 
 
 def place(status: Status) -> str:
     """Return the sentence about the preview's place in the queue or its lifetime; empty for most."""
-    return reasons.place(status.position, overdue=status.overdue)
+    return messages.place(status.position, overdue=status.overdue)
 
 
 def fix(status: Status) -> str:
-    """The next step, where somebody has to take one or would like to know that nobody has."""
+    """Return the next step, for the stages in which a person must act or wants to know that nobody must."""
     return status.reason.fix if status.stage in FIXED else ""
 
 
 def page(name: str) -> str:
-    """The page of `shop#42`; empty for what is no preview."""
+    """Return the path of the page of `shop#42`; empty if the name is not a preview's."""
     repository, found, number = name.partition("#")
     return f"/previews/{repository}/{number}" if found else ""
 
 
+def has_reason(link: Used) -> bool:
+    """Return whether the reason of a link says more than its target does."""
+    return link.why not in (STAGING, SAME)
+
+
 def users(status: Status) -> str:
-    """The services of a preview that use something: `web`, or `web and worker`."""
+    """Return the services of a preview that use another service: `web`, or `web and worker`."""
     return " and ".join(dict.fromkeys(link.service for link in status.links))

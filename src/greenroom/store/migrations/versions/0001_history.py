@@ -1,4 +1,4 @@
-"""Events and deployments, append-only: the database itself refuses to change or delete a row."""
+"""Events and deployments, append-only: the database itself rejects changes and deletions of rows."""
 
 from alembic import op
 
@@ -18,7 +18,7 @@ $$ BEGIN RAISE EXCEPTION 'history is append-only'; END $$
 
 
 def upgrade() -> None:
-    """Make both tables and their guards."""
+    """Create both tables and their guards."""
     connection = op.get_bind()
     metadata.create_all(connection)
     if connection.dialect.name == "postgresql":

@@ -1,0 +1,247 @@
+"""One ApplicationSet for each repository: its spec, and the preview set that it carries.
+
+The preview set (specs, ledger, generation) is an annotation of the ApplicationSet. So specs and ledger change together,
+in the one place that Argo CD and every restart of Greenroom see. A preview's own spec is an annotation of its
+Application, which shows the spec that Argo CD has actually taken over.
+https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenroom.argocd.client import Object
+from greenroom.argocd.packing import packed_set, unpacked
+from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.spec import Identity, PreviewSpec
+from greenroom.errors import Doubt, Full
+
+MANAGED = "app.kubernetes.io/managed-by"
+INSTALLATION = "greenroom.dev/installation"
+REPOSITORY = "greenroom.dev/repository"
+REPOSITORY_ID = "greenroom.dev/repository-id"
+NUMBER = "greenroom.dev/number"
+ROWS = "greenroom.dev/rows"
+ROW = "greenroom.dev/row"
+GENERATION = "greenroom.dev/generation"
+RENDERED = "greenroom.dev/rendered"
+REFRESH = "argocd.argoproj.io/application-set-refresh"
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+REQUEUE_SECONDS = 180
+MAX_ANNOTATION = 240_000  # Kubernetes allows 256 KiB for all annotations of an object together
+RESERVE = 10_000  # for the ledger of removals, when nothing else fits
+CANARY = "canary"
+RELEASE = "preview"
+"""Helm's release name of every preview. By default Argo CD uses the Application's name, which may have 63 characters;
+Helm rejects more than 53. https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-release-name"""
+SYNC = {"applicationsSync": "create-update"}
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationSpec:
+    """The settings that all ApplicationSets of an installation share.
+
+    `annotation_bytes` is the largest preview set that one of them may carry.
+    """
+
+    installation: str
+    prefix: str
+    namespace: str
+    project: str
+    destination: str
+    chart: str
+    plugin: str
+    annotation_bytes: int = MAX_ANNOTATION
+
+    def name(self, repository: str) -> str:
+        """Return the name of a repository's ApplicationSet."""
+        return f"{self.prefix}-{repository}"
+
+    @property
+    def canary(self) -> str:
+        """Return the name of the canary's ApplicationSet and Application, which no repository can have."""
+        return f"{self.prefix}--{CANARY}"
+
+    def labels(self) -> dict[str, str]:
+        """Return the labels that all our objects carry."""
+        return {MANAGED: "greenroom", INSTALLATION: self.installation}
+
+
+def source(chart: str) -> dict[str, str]:
+    """Return where Argo CD finds the preview chart: an OCI registry, or a path in git after `//`.
+
+    https://argo-cd.readthedocs.io/en/stable/user-guide/helm/
+    """
+    if chart.startswith("oci://"):
+        repository, _, name = chart.removeprefix("oci://").rpartition("/")
+        return {"repoURL": repository, "chart": name}
+    scheme, _, rest = chart.partition("://")
+    repository, _, path = rest.partition("//")
+    return {"repoURL": f"{scheme}://{repository}", "path": path}
+
+
+def application_set(frame: InstallationSpec, preview_set: PreviewSet, *, grows: bool = True) -> Object:
+    """Return the ApplicationSet of one repository, with its preview set and a refresh request.
+
+    Raise `Full` when the specs do not fit. A set that does not grow, because specs are only removed, may use the
+    reserve.
+    """
+    text = packed_set(preview_set)
+    if len(text) > frame.annotation_bytes + (0 if grows else RESERVE):
+        raise Full(
+            f"The specs of {preview_set.repository} take {len(text)} bytes, but an annotation holds at most"
+            f" {frame.annotation_bytes}. Lower `limits.perRepository`, or make the manifests of its services smaller."
+        )
+    labels = {**frame.labels(), REPOSITORY: preview_set.repository, REPOSITORY_ID: str(preview_set.repository_id)}
+    annotations = {ROWS: text, GENERATION: str(preview_set.generation), REFRESH: str(preview_set.generation)}
+    return _application_set(frame, frame.name(preview_set.repository), labels, annotations, _template(frame))
+
+
+def over(body: Object, version: str) -> Object:
+    """Return the object, to be written over this version of itself and no other."""
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+
+
+def canary_set(frame: InstallationSpec, generation: int) -> Object:
+    """Return the set whose one Application proves that Argo CD's own policy deletes nothing when a spec is
+    withdrawn.
+    """
+    template = _template(frame)
+    template["spec"] = {**template["spec"], "syncPolicy": {}}
+    annotations = {GENERATION: str(generation), REFRESH: str(generation)}
+    template["metadata"] = {"name": "{{ .name }}", "labels": frame.labels()}
+    return _application_set(frame, frame.canary, frame.labels(), annotations, template)
+
+
+def canary_spec(frame: InstallationSpec, version: str) -> Object:
+    """Return the canary's spec. Its Application is never synced, so nothing exists in the namespace that it names."""
+    name = frame.canary
+    return {"name": name, "namespace": name, "chartVersion": version or "0", "values": {}, "row": ""}
+
+
+def _application_set(
+    frame: InstallationSpec, name: str, labels: dict[str, str], annotations: dict[str, str], template: Object
+) -> Object:
+    plugin = {"configMapRef": {"name": frame.plugin}, "requeueAfterSeconds": REQUEUE_SECONDS}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "metadata": {"name": name, "namespace": frame.namespace, "labels": labels, "annotations": annotations},
+        "spec": {
+            "goTemplate": True,
+            "goTemplateOptions": ["missingkey=error"],
+            "generators": [{"plugin": plugin}],
+            # A missing spec deletes nothing: Greenroom removes Applications one by one.
+            "syncPolicy": SYNC,
+            # A link that a person changed in Argo CD stays.
+            "ignoreApplicationDifferences": [{"jsonPointers": ["/spec/source/helm/parameters"]}],
+            "template": template,
+        },
+    }
+
+
+def _template(frame: InstallationSpec) -> Object:
+    labels = {
+        **frame.labels(),
+        REPOSITORY: "{{ .repository }}",
+        REPOSITORY_ID: "{{ .repositoryId }}",
+        NUMBER: "{{ .number }}",
+    }
+    return {
+        "metadata": {
+            "name": "{{ .name }}",
+            "labels": labels,
+            "annotations": {ROW: "{{ .row }}"},
+            "finalizers": [FINALIZER],
+        },
+        "spec": application_spec(frame),
+    }
+
+
+def application_spec(frame: InstallationSpec) -> Object:
+    """Return the spec of a preview's Application, with the fields of a spec as template parameters."""
+    return {
+        "project": frame.project,
+        "source": {
+            **source(frame.chart),
+            "targetRevision": "{{ .chartVersion }}",
+            "helm": {"releaseName": RELEASE, "values": "{{ toJson .values }}"},
+        },
+        "destination": {"name": frame.destination, "namespace": "{{ .namespace }}"},
+        "syncPolicy": {
+            "automated": {"prune": True, "selfHeal": True},
+            # Argo CD's own retries repeat the old values while newer ones wait. a new retry number retries instead.
+            "retry": {"limit": 0},
+            "syncOptions": ["RespectIgnoreDifferences=true"],
+        },
+        "ignoreDifferences": [
+            # Passwords are created once in the cluster. Another rendering must not replace them.
+            {"group": "", "kind": "Secret", "jsonPointers": ["/data", "/stringData"]},
+            # A volume keeps the size and class that it was created with. Kubernetes rejects any change of this field.
+            {"group": "apps", "kind": "StatefulSet", "jsonPointers": ["/spec/volumeClaimTemplates"]},
+        ],
+        "revisionHistoryLimit": 2,
+    }
+
+
+def made_of(found: Object) -> str:
+    """Return the chart, the cluster and the project of a set's Applications as text for people. No spec holds them."""
+    spec = found["spec"]["template"]["spec"]
+    source = spec.get("source") or {}
+    chart = "/".join(source[key] for key in ("repoURL", "chart", "path") if source.get(key))
+    return f"{chart} in {(spec.get('destination') or {}).get('name', '')}, project {spec.get('project', '')}"
+
+
+def identity_of(found: Object) -> Identity | None:
+    """Return the preview that an object's labels name, or None when they name none."""
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    try:
+        return Identity(int(labels[REPOSITORY_ID]), int(labels[NUMBER]))
+    except (KeyError, ValueError):
+        return None
+
+
+def repository_id_of(found: Object) -> int:
+    """Return GitHub's id of the repository that an object's labels name; 0 when they name none."""
+    text = str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY_ID, ""))
+    return int(text) if text.isdecimal() else 0
+
+
+def repository_of(found: Object) -> str:
+    """Return the short name of the repository that an object's labels name; empty when they name none."""
+    return str(((found.get("metadata") or {}).get("labels") or {}).get(REPOSITORY, ""))
+
+
+def generation_of(found: Object) -> int:
+    """Return the generation that an ApplicationSet states beside its specs; 0 when it states none."""
+    text = str((found["metadata"].get("annotations") or {}).get(GENERATION, ""))
+    return int(text) if text.isdecimal() else 0
+
+
+def spec_of(application: Object) -> PreviewSpec:
+    """Return the spec that Argo CD has taken over for this Application. Raise `Unreadable` if it cannot be unpacked."""
+    metadata = application["metadata"]
+    text = (metadata.get("annotations") or {}).get(ROW, "")
+    fix = (
+        "Restore it, or delete the Application. If the preview is still wanted, Argo CD creates the Application again."
+    )
+    return unpacked(PreviewSpec, text, f"The annotation {ROW} of the Application {metadata['name']}", fix)
+
+
+def carries(found: Object, preview_set: PreviewSet) -> bool:
+    """Return whether an ApplicationSet holds these specs, and its sync policy still deletes nothing."""
+    try:
+        return set_of(found) == preview_set and found["spec"].get("syncPolicy") == SYNC
+    except Doubt:
+        return False
+
+
+def set_of(found: Object) -> PreviewSet:
+    """Return the preview set that our ApplicationSet carries. Raise `Unreadable` if it cannot be unpacked."""
+    metadata = found["metadata"]
+    text = (metadata.get("annotations") or {}).get(ROWS, "")
+    fix = (
+        "Restore it. If you cannot, delete the ApplicationSet with `--cascade=orphan`: previews keep running, and"
+        " Greenroom creates the specs again."
+    )
+    return unpacked(PreviewSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}", fix)

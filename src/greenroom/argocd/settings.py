@@ -1,0 +1,22 @@
+"""The settings of the Argo CD engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenroom.argocd.applicationset import InstallationSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ArgoSettings:
+    """The settings of this engine. `holder` names the process in the Lease; `probe` is as in the configuration."""
+
+    frame: InstallationSpec
+    chart_version: str
+    scheme: str
+    probe: str
+    kubeconfig: str
+    previews_kubeconfig: str
+    holder: str
+    logs: bool
+    delete_orphans: bool = False

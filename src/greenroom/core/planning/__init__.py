@@ -1,0 +1,1 @@
+"""From facts to what should exist, and the actions that lead there."""

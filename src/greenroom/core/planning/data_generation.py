@@ -1,0 +1,53 @@
+"""Changes to a spec without a push: new lives of the data, retries after a refusal, sleep. Pure.
+
+An ephemeral database starts from its seed again whenever its container, or the pod with its volume, starts again. That
+is a new data generation: the services restart and migrate.
+https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from greenroom.core.model.facts import ObservedPreview
+from greenroom.core.model.spec import Data, PreviewSpec
+from greenroom.core.planning import backoff
+
+_TRIES = (5, 10, 30, 60, 120, 300)
+
+
+def data(spec: PreviewSpec | None, preview: ObservedPreview | None, now: datetime) -> Data:
+    """Return the data's current life. A container seen for the first time does not start a new data generation, unless
+    services started before it did.
+    """
+    if spec is None:
+        return Data()
+    known = dict(spec.data.holders)
+    begun = False
+    for life in preview.lives if preview else ():
+        begun = begun or known.get(life.need, life.container) != life.container
+        begun = begun or (life.need not in known and life.overtaken)
+        known[life.need] = life.container
+    if begun:
+        return Data(spec.data.generation + 1, known, now)
+    return replace(spec.data, holders=known)
+
+
+def try_again_in(spec: PreviewSpec, preview: ObservedPreview | None) -> timedelta | None:
+    """Return the time until Argo CD should apply the same spec again; None when it did not refuse the spec.
+
+    Argo CD does not retry a failed sync of an unchanged source automatically.
+    https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automated-sync-semantics
+    """
+    if preview is None or preview.refused_for is None or preview.spec != spec:
+        return None
+    return timedelta(seconds=backoff.pause(_TRIES, spec.build.retry)) - preview.refused_for
+
+
+def retries(spec: PreviewSpec | None, preview: ObservedPreview | None, same_head: bool) -> int:
+    """Return the number of the try: one more when the next try is due, and zero after each push."""
+    if spec is None or not same_head:
+        return 0
+    wait = try_again_in(spec, preview)
+    return spec.build.retry + 1 if wait is not None and wait <= timedelta(0) else spec.build.retry

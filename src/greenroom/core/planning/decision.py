@@ -1,0 +1,122 @@
+"""One pass as a value, from facts to verdicts, actions and statuses. The loop performs it, and a dry run prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from greenroom.core import messages
+from greenroom.core.comment.context import StatusContext
+from greenroom.core.comment.statuses import statuses
+from greenroom.core.comment.updates import comments_to_write
+from greenroom.core.linking.links import LinkIndex, all_set_by_hand
+from greenroom.core.model.actions import Action, Change, DeleteComment, Start, VerifyRemoval
+from greenroom.core.model.catalog import Platform, Repository
+from greenroom.core.model.facts import EngineState, Facts, PreviewSet
+from greenroom.core.model.spec import Identity, same_pods
+from greenroom.core.model.status import Stage, Status
+from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
+from greenroom.core.planning.desired import at_least_private, desired
+from greenroom.core.planning.plan import Hold, Plan, plan
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The result of one pass. `actions` holds the plan's actions, then the comments to write and delete."""
+
+    desired: Desired
+    plan: Plan
+    actions: tuple[Action, ...]
+    statuses: dict[Identity, Status]
+
+
+def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> frozenset[Identity]:
+    """Return the previews that must wait when the specs of this decision do not all fit: half of those that start. If
+    none start, return half of those that change. If specs are only removed, return none, because removals must happen.
+    Previews in `waiting` are postponed already.
+    """
+    changes = [
+        (a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change) and a.identity not in waiting
+    ]
+    last = [i for i, kind in changes if kind is Start] or [i for i, _ in changes]
+    return frozenset(last[len(last) // 2 :])
+
+
+def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
+    """Return the verdicts on postponed previews. Each keeps its reason, or is reported as not fitting. Only `private`
+    still follows the repository, because it does not make the spec larger.
+    """
+    found = {}
+    for identity in waiting:
+        verdict, spec = wanted.verdicts[identity], at_least_private(identity, facts)
+        stays = verdict if isinstance(verdict, Stay) else Stay(Stage.HELD if spec else Stage.QUEUED, messages.no_room())
+        found[identity] = replace(stays, spec=spec)
+    return found
+
+
+def _as_it_is(wanted: Desired, observed: EngineState) -> dict[Identity, Verdict]:
+    """Return the verdicts while the engine cannot act. Previews that would start, change or be removed say why they do
+    not.
+    """
+    stays = Stay(Stage.HELD, messages.cannot_act(observed.unable))
+    waits = replace(stays, stage=Stage.WAITING)
+    found: dict[Identity, Verdict] = {}
+    for identity, verdict in wanted.verdicts.items():
+        spec = observed.spec(identity)
+        runs = identity in observed.previews
+        match verdict:
+            case Run(spec=wish):
+                same = spec is not None and runs and same_pods(wish, spec)
+                found[identity] = verdict if same else replace(stays, spec=spec) if spec or runs else waits
+            case Go():  # what exists no more waits for its verification only
+                found[identity] = replace(stays, spec=spec) if spec or runs else verdict
+            case Stay():
+                found[identity] = verdict
+    return found
+
+
+def set_of_repository(facts: Facts, repository: Repository) -> PreviewSet:
+    """Return the repository's preview set as the engine has it, or an empty one.
+
+    An empty one continues the generation of an earlier repository with the same name, because it may replace its set.
+    """
+    known = facts.observed.sets.get(facts.listing.repository_id)
+    before = (r.generation for r in facts.observed.sets.values() if r.repository == repository.name)
+    return known or PreviewSet(facts.listing.repository_id, repository.name, max(before, default=0))
+
+
+def decide(
+    facts: Facts,
+    platform: Platform,
+    repository: Repository,
+    now: datetime,
+    waiting: frozenset[Identity] = frozenset(),
+) -> Decision:
+    """Return what one pass over one repository should do and report. `now` is GitHub's clock.
+
+    `waiting` holds the previews whose new specs do not fit in the engine. They queue, or stay as they are.
+    """
+    wanted = desired(facts, platform, repository, now)
+    wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
+    if facts.observed.unable:
+        wanted = replace(wanted, verdicts=_as_it_is(wanted, facts.observed))
+        held = {i: Hold(v.hold, v.reason) for i, v in wanted.verdicts.items() if isinstance(v, Stay) and v.hold}
+        planned = Plan(holds=held)
+    else:
+        planned = plan(wanted, facts.observed, set_of_repository(facts, repository), now)
+    index = LinkIndex.of(facts.observed)
+    manual_overrides = all_set_by_hand(facts.observed, platform, index)
+    context = StatusContext(facts, platform, repository, wanted, planned, index, now, manual_overrides)
+    seen = statuses(context)
+    concluded = frozenset(a.identity for a in planned.actions if isinstance(a, VerifyRemoval) and a.final)
+    return Decision(
+        wanted, planned, (*planned.actions, *comments_to_write(context, seen, concluded), *_deletions(facts)), seen
+    )
+
+
+def _deletions(facts: Facts) -> tuple[DeleteComment, ...]:
+    """Return the deletions of duplicate comments. Skip stale reads, which may be older than our last write."""
+    fresh = ((n, ids) for n, ids in sorted(facts.duplicates.items()) if n not in facts.stale)
+    identities = ((Identity(facts.listing.repository_id, n), ids) for n, ids in fresh)
+    return tuple(DeleteComment(i, each, messages.duplicate_comment()) for i, ids in identities for each in ids)

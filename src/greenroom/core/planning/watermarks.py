@@ -1,0 +1,103 @@
+"""Watermarks: the newest state ever read of each pull request. An older answer is doubt, never a reason for a removal.
+
+GitHub answers from replicas that lag, and a lagging answer looks like any other. Only `updated_at` shows that it is
+older than an earlier one. The watermarks live in memory; the preview set keeps them across a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from greenroom.core.model.catalog import Platform
+from greenroom.core.model.facts import Confirmation, Facts, PreviewSet, PullRequest, State, Watermark
+from greenroom.core.planning.desired import held, label_of, served_spec
+from greenroom.core.policy import labels
+from greenroom.core.policy.gates import last_event
+
+AHEAD = timedelta(minutes=1)
+"""Maximum difference between the clocks of GitHub's servers."""
+
+
+def raised(old: Watermark | None, new: Watermark) -> Watermark:
+    """Return the higher of two watermarks."""
+    if old is None:
+        return new
+    asked = [at for at in (old.asked_at, new.asked_at) if at]
+    return Watermark(max(old.updated_at, new.updated_at), max(asked, default=None))
+
+
+def plausible(pull_request: PullRequest, now: datetime) -> bool:
+    """Return whether a read is not from the future. A watermark from the future would make all later reads stale."""
+    return pull_request.updated_at <= now + AHEAD
+
+
+def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
+    """Return the watermarks of all pull requests that this pass has read."""
+    found: dict[int, Watermark] = {}
+    for pull_request in _pull_requests(facts):
+        if plausible(pull_request, facts.listing.read_at):
+            number = pull_request.identity.number
+            mark = Watermark(pull_request.updated_at, _asked_at(pull_request, facts, platform))
+            found[number] = raised(found.get(number), mark)
+    return found
+
+
+def noted(preview_set: PreviewSet, facts: Facts, starts: Collection[int] = ()) -> PreviewSet:
+    """Return the preview set with the watermarks and comment ids of the pull requests that matter now, and no others.
+
+    `starts` holds those whose preview starts now. A pull request that only requests a preview has nothing to remove.
+    Thousands may request one, and their watermarks would fill the annotation that the specs need.
+    """
+    kept = {i.number for i in held(facts)}.union(starts)
+    marks = dict(preview_set.watermarks)
+    for number, mark in facts.watermarks.items():
+        marks[number] = raised(marks.get(number), mark)
+    ids = dict(preview_set.comments) | {p.identity.number: p.comment.id for p in _pull_requests(facts) if p.comment}
+    return replace(
+        preview_set,
+        watermarks={n: mark for n, mark in sorted(marks.items()) if n in kept},
+        comments={n: comment for n, comment in sorted(ids.items()) if n in kept},
+    )
+
+
+def due(before: PreviewSet, after: PreviewSet, facts: Facts) -> bool:
+    """Return whether the preview set must be written for its watermarks although no spec changes.
+
+    A removal needs a read that is not older than the last event that requested the preview: the label was added, or the
+    pull request was reopened. So the stored watermark must never be older than such an event, or a restart could accept
+    an outdated read. Comments and pushes raise watermarks too, but never request a preview, so they wait for the next
+    change of a spec. The id of our comment is written once, when the comment is created.
+    """
+    if any(before.comments.get(n) != after.comments.get(n) for n in before.specs):
+        return True
+    return any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))
+
+
+def _stored(preview_set: PreviewSet, number: int) -> datetime | None:
+    mark = preview_set.watermarks.get(number)
+    return mark.asked_at if mark else None
+
+
+def _asked_at(pull_request: PullRequest, facts: Facts, platform: Platform) -> datetime | None:
+    """Return when the preview was last requested, as far as GitHub shows it; None when it is not requested."""
+    if not _asks(pull_request, facts, platform):
+        return None
+    event = last_event(pull_request.label_events, _label(pull_request, facts, platform))
+    reopened = [a.at for a in pull_request.activities if a.kind == "reopened"]
+    return max([*reopened, *([event.at] if event and event.added else [])], default=None)
+
+
+def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
+    label = _label(pull_request, facts, platform)
+    return pull_request.state is State.OPEN and labels.carries(pull_request.labels, label)
+
+
+def _label(pull_request: PullRequest, facts: Facts, platform: Platform) -> str:
+    return label_of(pull_request, served_spec(facts, pull_request.identity), platform)
+
+
+def _pull_requests(facts: Facts) -> Iterable[PullRequest]:
+    by_number = (c.pull_request for c in facts.confirmed.values() if isinstance(c, Confirmation))
+    return (*facts.listing.pull_requests, *by_number)

@@ -1,0 +1,55 @@
+"""Conditions that hold a preview back, each with its reason.
+
+A label is an authorization only together with the write permission of the person who added it, because triage rights
+suffice to label.
+https://docs.github.com/en/organizations/managing-user-access-to-your-organizations-repositories
+"""
+
+from __future__ import annotations
+
+from greenroom.core import messages
+from greenroom.core.model.catalog import Platform
+from greenroom.core.model.facts import Kind, LabelEvent, Permission, Permissions, PullRequest
+from greenroom.core.model.status import Stage
+from greenroom.core.model.verdicts import Stay
+from greenroom.core.policy import labels
+
+
+def last_event(events: tuple[LabelEvent, ...], label: str) -> LabelEvent | None:
+    """Return the last addition or removal of this label, or None when GitHub shows neither."""
+    mine = [(e.at, i) for i, e in enumerate(events) if labels.same(e.label, label)]
+    return events[max(mine)[1]] if mine else None
+
+
+def gate(pull_request: PullRequest, label: str, platform: Platform, permissions: Permissions) -> Stay | LabelEvent:
+    """Return the first condition that holds a labeled pull request back, or the label event that lets it through."""
+    event = last_event(pull_request.label_events, label)
+    if event is None or not event.added:
+        return Stay(Stage.BLOCKED, messages.label_without_event(label))
+    if pull_request.fork:
+        return Stay(Stage.BLOCKED, messages.fork())
+    if pull_request.author.kind is Kind.BOT and not _listed(pull_request.author.login, platform):
+        return Stay(Stage.BLOCKED, messages.bot_author(pull_request.author.login))
+    if pull_request.draft and not platform.policy.drafts:
+        return Stay(Stage.BLOCKED, messages.draft())
+    return _labeller(event, label, platform, permissions) or event
+
+
+def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Permissions) -> Stay | None:
+    login = event.actor.login
+    if event.actor.kind is Kind.BOT:
+        return None if _listed(login, platform) else Stay(Stage.BLOCKED, messages.bot_labeled(login))
+    if event.actor.kind is Kind.NOBODY:
+        return Stay(Stage.BLOCKED, messages.labeller_gone(label))
+    match permissions.here(login):
+        case Permission.ADMIN | Permission.WRITE:
+            return None
+        case Permission.UNKNOWN:
+            return Stay(Stage.WAITING, messages.permission_unknown(login))
+        case _:
+            return Stay(Stage.BLOCKED, messages.may_not_label(login, label))
+
+
+def _listed(login: str, platform: Platform) -> bool:
+    """Return whether the configuration lists this bot. GitHub's logins are case-insensitive."""
+    return any(login.casefold() == bot.casefold() for bot in platform.policy.bots)

@@ -1,0 +1,33 @@
+"""The check of words finds what it is there for, and leaves plain English alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+_SPEC = importlib.util.spec_from_file_location("words", Path(__file__).parents[2] / "docs/words.py")
+assert _SPEC
+assert _SPEC.loader
+words = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("'256MB' is no quantity of bytes.", "is no quantity"),
+        ("The catalogue of services", "catalogue"),
+        ("its data began anew", "anew"),
+        ("def give(row: Row) -> None:", "Row"),
+        ("Everything answers.", "Everything answers"),
+    ],
+)
+def test_private_words_are_found(text: str, found: str) -> None:
+    assert [(line, said) for line, said, _ in words.findings(f"plain\n{text}")] == [(2, found)]
+
+
+@pytest.mark.parametrize("text", ["There is no preview.", "It is no longer there.", "the story *somebody edits it*"])
+def test_plain_words_are_not(text: str) -> None:
+    assert not list(words.findings(text))
