@@ -63,6 +63,7 @@ def listen(*comments: CommandComment, known: CommandResult = NOTHING_HEARD, may:
     ("text", "found"),
     [
         ("/preview use payments#17", [UseCommand("payments", "17")]),
+        ("/preview use payments#\u200b17", [UseCommand("payments", "17")]),
         ("  /preview   use  payments # 17 ", [UseCommand("payments", "17")]),
         ("/preview use Payments staging", [UseCommand("payments", "staging")]),
         ("/preview use stock-2 default", [UseCommand("stock-2", "default")]),

@@ -89,8 +89,18 @@ def test_an_exception_of_any_name_ends_a_traceback() -> None:
     )
 
 
-def test_a_long_line_is_cut() -> None:
-    assert len(telling_line([f"ValueError: {'x' * 1000}"])) == LENGTH
+@pytest.mark.parametrize(
+    ("line", "cut"),
+    [
+        (f"ValueError: {'x' * 1000}", f"ValueError: {'x' * (LENGTH - 14)} …"),
+        (f"ValueError: {'word ' * 100}", f"ValueError: {'word ' * 37}…"),
+        (f"ValueError: {'x' * (LENGTH - 12)}", f"ValueError: {'x' * (LENGTH - 12)}"),
+    ],
+    ids=["one long word", "words", "just short enough"],
+)
+def test_a_long_line_is_cut_at_a_word_and_shows_it(line: str, cut: str) -> None:
+    assert telling_line([line]) == cut
+    assert len(cut) <= LENGTH
 
 
 def crashed() -> Status:

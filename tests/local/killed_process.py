@@ -33,4 +33,5 @@ async def remove(settings: LocalSettings, preview_set: PreviewSet, none: Preview
 
 
 if __name__ == "__main__":
-    asyncio.run({"serve": serve, "remove": remove}[sys.argv[1]](*pickle.loads(Path(sys.argv[2]).read_bytes())))
+    given = pickle.loads(Path(sys.argv[2]).read_bytes())
+    asyncio.run(serve(*given) if sys.argv[1] == "serve" else remove(*given))

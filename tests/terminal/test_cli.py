@@ -162,6 +162,7 @@ def test_what_names_no_pull_request_is_answered_with_how_it_is_written(name: str
     "name",
     [
         "shop#2",
+        "shop#\u200b2",
         "SHOP#2",
         "acme/shop#2",
         "Acme/Shop#2",

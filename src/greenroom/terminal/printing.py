@@ -97,7 +97,7 @@ def planned(answer: dict[str, Any]) -> str:
     """Return the actions of the next pass, each with its reason."""
     actions = answer["actions"]
     if not actions:
-        return "Nothing to do. Everything is up to date."
+        return "Nothing to do. greenroom list shows the previews that failed or wait."
     return "\n".join(f"{a['preview']}: {a['action']}. {a['reason']}" for a in actions)
 
 
@@ -149,9 +149,8 @@ def graph(answer: dict[str, Any]) -> str:
 
 def swept(answer: dict[str, Any]) -> str:
     """Return the objects that belong to nothing, and mark those that were deleted."""
-    if not answer["orphans"]:
-        return "No orphaned objects found."
-    return "\n".join(f"{o}{': deleted' if o in answer['deleted'] else ''}" for o in answer["orphans"])
+    lines = [f"{o}{': deleted' if o in answer['deleted'] else ''}" for o in answer["orphans"]]
+    return "\n".join([*lines, answer["text"]] if answer["text"] else lines)
 
 
 def _urls(preview: dict[str, Any]) -> str:

@@ -21,7 +21,11 @@ class Reference:
 
 
 def parsed(text: str) -> Reference | None:
-    """Return the pull request that a text names, or None if it names none."""
+    """Return the pull request that a text names, or None if it names none.
+
+    A zero-width space is ignored. Comments contain it so that GitHub makes no link of a name, and people copy it along.
+    """
+    text = text.replace("\u200b", "")
     match = _ADDRESS.fullmatch(text) or _NAME.fullmatch(text)
     return Reference(match["repository"], int(match["number"])) if match else None
 

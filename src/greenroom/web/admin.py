@@ -163,9 +163,11 @@ class _Admin:
     async def sweep(self, request: Request) -> Response:
         """Delete objects that belong to nothing."""
         if self._sweep is None:
-            return _wrong(409, "The local engine has nothing to sweep because it verifies each removal.")
+            text = "The local engine leaves nothing to look for: it verifies each removal."
+            return _answer({"orphans": [], "deleted": [], "text": text})
         done = await self._sweep()
-        return _answer({"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]})
+        found = {"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]}
+        return _answer({**found, "text": "" if done.orphans else "No orphaned objects found."})
 
 
 def _asked(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

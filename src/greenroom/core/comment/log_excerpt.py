@@ -20,7 +20,7 @@ _PATTERNS = (
 
 
 def telling_line(lines: Sequence[str]) -> str:
-    """Return the line that names the cause, at most `LENGTH` characters; empty if no line does.
+    """Return the line that names the cause, or an empty text. More than `LENGTH` characters are cut at a word.
 
     An exception ranks above a line that contains the word error. Among equal matches, the last one counts: it ended the
     process, and Python prints the cause of an exception before the exception. If a line ends with a colon, as in Rust,
@@ -32,7 +32,7 @@ def telling_line(lines: Sequence[str]) -> str:
         return ""
     line = lines[at].strip()
     rest = lines[at + 1].strip() if line.endswith(":") and at + 1 < len(lines) else ""
-    return f"{line} {rest}".rstrip()[:LENGTH]
+    return _cut(f"{line} {rest}".rstrip())
 
 
 def excerpt(lines: Sequence[str], length: int) -> tuple[str, ...]:
@@ -42,6 +42,15 @@ def excerpt(lines: Sequence[str], length: int) -> tuple[str, ...]:
     last = tuple(lines[-length:])
     at = _telling(lines) if _telling(last) is None else None
     return last if at is None else (lines[at], "...", *last[2:])
+
+
+def _cut(line: str) -> str:
+    """Return the line, or its beginning with an ellipsis, so that nobody takes half a sentence for the whole."""
+    if len(line) <= LENGTH:
+        return line
+    head = line[: LENGTH - 2]
+    words = head.rpartition(" ")[0]
+    return f"{words if len(words) > LENGTH // 2 else head} …"
 
 
 def _telling(lines: Sequence[str]) -> int | None:

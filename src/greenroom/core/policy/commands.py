@@ -23,8 +23,10 @@ from greenroom.core.model.status import Reason
 _BLANK = " \t\r"  # str.strip() would also remove invisible control characters
 _LINE = re.compile(r"(?i)/preview(?:(?:[ \t]+|(?=\uFFFD))(.*))?", re.ASCII)
 _USE = re.compile(
-    r"(?i)use[ \t]+([a-z0-9][\w.-]*(?:/[\w.-]+)?)[ \t]*(?:#[ \t]*([1-9][0-9]{0,8})|[ \t](staging|default))", re.ASCII
+    r"(?i)use[ \t]+([a-z0-9][\w.-]*(?:/[\w.-]+)?)[ \t]*(?:#[ \t\u200b]*([1-9][0-9]{0,8})|[ \t](staging|default))",
+    re.ASCII,
 )
+"""A zero-width space after the `#` is in every name that was copied from a comment of Greenroom."""
 _ADDRESS = re.compile(r"(?i)use[ \t]+https?://[^/\s]+/([\w.-]+/[\w.-]+)/pull/([1-9][0-9]{0,8})(?:[/?#]\S*)?", re.ASCII)
 
 
