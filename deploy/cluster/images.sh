@@ -169,7 +169,7 @@ requirements() {
     hash=$(sha256sum <"$1" | cut -c1-12)
     if [ ! -e "$CACHE/layers/requirements-$hash.tar.gz" ]; then
         work=$(mktemp -d)
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
+        "$(pip_python)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
             --python-version 3.11 --implementation cp --platform "manylinux2014_$(uname -m)" --only-binary=:all: \
             --target "$work" -r "$1" >&2 || die "the packages of $1 could not be fetched."
         layer "requirements-$hash" "$work" --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=./bin \

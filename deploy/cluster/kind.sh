@@ -11,7 +11,7 @@ kind_up() {
     mkdir -p "$RUN" "$LOGS"
     docker network inspect greenroom >/dev/null 2>&1 ||
         docker network create --subnet 198.19.255.0/24 --gateway 198.19.255.254 greenroom >/dev/null
-    kind get clusters 2>/dev/null | grep -qx greenroom || kind_node
+    matches '^greenroom$' kind get clusters || kind_node
     [ -e /run/netns/$NETNS ] || ip netns attach $NETNS "$(docker inspect -f '{{.State.Pid}}' greenroom-control-plane)"
     [ -n "$(docker ps -q -f name='^greenroom-registry$')" ] ||
         docker run -d --rm --name greenroom-registry --network container:greenroom-control-plane registry:2 >/dev/null
@@ -42,7 +42,7 @@ YAML
         cat >/etc/containerd/certs.d/$REGISTRY/hosts.toml" <<TOML
 [host."http://$REGISTRY"]
 TOML
-    docker inspect -f '{{.NetworkSettings.Networks.greenroom.IPAddress}}' greenroom-control-plane | grep -qx $NODE ||
+    matches "^$NODE\$" docker inspect -f '{{.NetworkSettings.Networks.greenroom.IPAddress}}' greenroom-control-plane ||
         die "the node did not get the address $NODE; is something else in Docker's network greenroom?"
 }
 

@@ -20,6 +20,22 @@ export KUBECONFIG=$RUN/admin.kubeconfig
 say() { printf '%s\n' "$*"; }
 die() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
 
+# matches REGEX COMMAND...: whether the command prints a line like that. Not `COMMAND | grep -q`: grep ends at the first match,
+# so the command fails with SIGPIPE now and then, and with pipefail that counts as no match.
+matches() {
+    local regex=$1
+    shift
+    grep -qE -- "$regex" <<<"$("$@" 2>/dev/null)"
+}
+
+# A Python with pip. The first one on PATH may be that of a virtual environment without it.
+pip_python() {
+    local each
+    for each in $(type -ap python3) /usr/bin/python3; do
+        if "$each" -m pip --version >/dev/null 2>&1; then echo "$each" && return; fi
+    done
+}
+
 # nsenter and not `ip netns exec`: that one remounts /sys and hides the cgroups.
 inside() {
     [ -e /run/netns/$NETNS ] || die "the cluster is not up. Say: $0 up"

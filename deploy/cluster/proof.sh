@@ -19,7 +19,7 @@ proof() {
     for each in /var/lib/kubelet/device-plugins/kubelet.sock "$RUN"; do [ ! -e "$each" ] || found "$each"; done
     for each in $(find /var/log/containers -lname "$LOGS/*" 2>/dev/null); do found "$each"; done
     for each in $(ip -o address | grep -E ' 198\.1[89]\.' | cut -d' ' -f2 | sort -u); do found "interface $each"; done
-    if command -v iptables-save >/dev/null && iptables-save 2>/dev/null | grep -qE ' 198\.1[89]\.'; then
+    if command -v iptables-save >/dev/null && matches ' 198\.1[89]\.' iptables-save; then
         found "firewall rules; see iptables-save"
     fi
     [ $left = 1 ] || say "nothing is left: no process, mount, interface, namespace, cgroup or firewall rule"
@@ -46,7 +46,7 @@ networks() {
         *" $inode "*) ;;
         *)
             seen="$seen$inode "
-            if nsenter --net="$each/ns/net" ip -o address 2>/dev/null | grep -q " $NODE/"; then ours="$ours$inode "; fi
+            if matches " $NODE/" nsenter --net="$each/ns/net" ip -o address; then ours="$ours$inode "; fi
             ;;
         esac
         case $ours in *" $inode "*) echo "${each#/proc/}" ;; esac
