@@ -845,7 +845,7 @@ MUTATIONS = [
     Mutation(
         "5 a read before our own block is old",
         "core/planning/desired.py",
-        "facts.blocks[n].sequence < spec.choices.comment_version",
+        "blocks[n].sequence < spec.choices.comment_version",
         "False",
         "tests/core/test_comment.py::test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again",
     ),
@@ -1327,16 +1327,23 @@ MUTATIONS = [
     ),
     Mutation(
         "5 a choice outlives a pull request that cannot be read",
-        "controller/reconcile.py",
-        "        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)\n",
+        "controller/requested_choices.py",
+        "        asking |= {Identity(repository_id, n) for n in unsure} | _unlisted(read)\n",
         "",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
     ),
     Mutation(
+        "a dry run raises no watermark",
+        "controller/gather.py",
+        "    freshness = freshness.copy()\n",
+        "",
+        "tests/scenarios/test_queries.py::test_a_dry_run_changes_nothing_that_the_loop_remembers",
+    ),
+    Mutation(
         "5 a choice outlives an old read of its pull request",
-        "controller/reconcile.py",
-        "unsure = facts.listing.doubts.keys() | facts.stale",
-        "unsure = facts.listing.doubts.keys()",
+        "controller/requested_choices.py",
+        "unsure = read.listing.doubts.keys() | read.stale",
+        "unsure = read.listing.doubts.keys()",
         "tests/controller/test_asked.py"
         "::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
@@ -1371,7 +1378,7 @@ MUTATIONS = [
     Mutation(
         "2 a replica that lags is known after a restart",
         "controller/gather.py",
-        "freshness.keep(listing.repository_id, preview_set.watermarks if preview_set else {})",
+        "freshness.keep(repository_id, _set_of(listing, observed).watermarks)",
         "pass",
         "tests/scenarios/test_replicas.py::test_preview_unlabeled_and_labeled_survives_a_replica_that_still_shows_it_unlabeled",
     ),
@@ -1819,7 +1826,7 @@ MUTATIONS = [
     Mutation(
         "2 a pull request that the list shows in part is not decided by its number",
         "core/planning/required_reads.py",
-        "return tuple(sorted(found - facts.listing.doubts.keys()))",
+        "return tuple(sorted(found - listing.doubts.keys()))",
         "return tuple(sorted(found))",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no_other",
     ),
@@ -1945,7 +1952,7 @@ MUTATIONS = [
     Mutation(
         "7 a comment that promises a preview is looked for after its pull request is closed",
         "core/planning/required_reads.py",
-        "| (facts.promised - listed)",
+        "| (promised - listed)",
         "",
         "tests/core/test_promises.py::test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number",
     ),
@@ -2190,8 +2197,8 @@ MUTATIONS = [
     Mutation(
         "wrong commit: files that cannot be read change nothing",
         "controller/gather.py",
-        "facts = replace(facts, stale=facts.stale | unread)",
-        "pass",
+        "stale=stale | unread | overtaken",
+        "stale=stale | overtaken",
         "tests/scenarios/test_versions.py::test_files_that_cannot_be_read_change_nothing",
     ),
     Mutation(
@@ -2259,16 +2266,16 @@ MUTATIONS = [
     ),
     Mutation(
         "5 a choice outlives a list that leaves its pull request out",
-        "controller/reconcile.py",
-        "for n in unsure} | _unlisted(facts)",
+        "controller/requested_choices.py",
+        "for n in unsure} | _unlisted(read)",
         "for n in unsure}",
         "tests/controller/test_asked.py::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
     Mutation(
         "2 one old read of two is enough for doubt",
         "controller/gather.py",
-        "reads = (*listing.pull_requests, *by_number)",
-        "reads = {p.identity: p for p in (*listing.pull_requests, *by_number)}.values()",
+        "old = (p for p in reads if",
+        "old = (p for p in {r.identity: r for r in reads}.values() if",
         "tests/scenarios/test_split_replicas.py::test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_number",
     ),
     Mutation(

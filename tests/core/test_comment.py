@@ -108,7 +108,7 @@ def test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again
         holds=EngineState({}, {REPOSITORY_ID: preview_set}),
         blocks={1: SignedState(sequence, CommentState())},
     )
-    assert overtaken(found) == old
+    assert overtaken(found.listing.repository_id, found.blocks, found.observed) == old
 
 
 def test_a_comment_that_an_older_key_signed_is_written_again() -> None:

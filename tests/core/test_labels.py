@@ -106,7 +106,7 @@ def test_all_reads_are_made_for_a_label_in_capitals() -> None:
     found = facts(pull_request(1, labels=frozenset({"Preview"}), label_events=(event,)), holds=observed(1))
     assert required_reads.askers(found, ON, REPOSITORY) == ("ada",)
     assert required_reads.references(found, ON, REPOSITORY)
-    assert required_reads.numbers(found, ON) == ()
+    assert required_reads.numbers(found.listing, found.observed, ON) == ()
 
 
 def test_an_expired_label_is_taken_off_as_github_spells_it() -> None:

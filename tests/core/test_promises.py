@@ -15,6 +15,7 @@ from builders import (
     confirmation,
     facts,
     identity,
+    listing,
     observed,
     permissions,
     preview,
@@ -28,6 +29,7 @@ from greenroom.core.model.facts import (
     Actor,
     Comment,
     CommentState,
+    EngineState,
     Health,
     Kind,
     Permission,
@@ -141,8 +143,7 @@ def test_doubt_reports_no_pull_request_as_closed(more: dict[str, Any]) -> None:
 
 
 def test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number() -> None:
-    found = facts(pull_request(2), promised=frozenset({1, 2}))
-    assert required_reads.numbers(found, PLATFORM) == (1,)
+    assert required_reads.numbers(listing(pull_request(2)), EngineState(), PLATFORM, frozenset({1, 2})) == (1,)
 
 
 def test_choices_survive_when_a_pull_request_closes_before_its_preview_starts() -> None:

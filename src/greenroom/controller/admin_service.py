@@ -145,11 +145,11 @@ class Control:
             raise Failed(f"{name} has no preview because it is not open or does not have the label `{label}`.")
         known = choices(status.number, facts)
         last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
-        reconciler.ask(status.identity, LinkOverride(wish.service, wish.to, by, last))
+        reconciler.choices.add(status.identity, LinkOverride(wish.service, wish.to, by, last))
         self._loop.wake(repository.name)
 
         async def taken_up() -> bool:
-            return not reconciler.asks(status.identity)
+            return not reconciler.choices.waits(status.identity)
 
         done = await wait_until(taken_up, self._use_seconds, every=0.1)
         answer = {"preview": name, "service": wish.service, "to": wish.to, "done": done}

@@ -19,8 +19,9 @@ from greenroom.controller.backoff import Backoff
 from greenroom.controller.comment_rate_limit import Pace
 from greenroom.controller.engine import Engine
 from greenroom.controller.executor import ActionResult, Target, effect, removed_status, serve_set
-from greenroom.controller.gather import Lists, Sources, gather
+from greenroom.controller.gather import Lists, Sources, completed, learn, pull_request_facts
 from greenroom.controller.promises import Promises
+from greenroom.controller.requested_choices import RequestedChoices
 from greenroom.controller.status_store import Board
 from greenroom.core.comment.undelivered import undelivered, unremoved
 from greenroom.core.linking.links import neighbours
@@ -35,14 +36,13 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import Confirmation, EngineState, Facts, Listing, PreviewSet, State
-from greenroom.core.model.spec import Identity, LinkOverride, seen_by_others
+from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet, PullRequestFacts, State
+from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
 from greenroom.core.planning.data_generation import try_again_in
 from greenroom.core.planning.decision import Decision, decide, postponed, set_of_repository
-from greenroom.core.planning.desired import held, left, left_set, overtaken
-from greenroom.core.policy import labels
+from greenroom.core.planning.desired import left, left_set
 from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
@@ -102,7 +102,7 @@ class Reconciler:
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
     backoff: Backoff = field(default_factory=Backoff)
-    _asked: dict[Identity, dict[str, LinkOverride]] = field(default_factory=dict)
+    choices: RequestedChoices = field(default_factory=RequestedChoices)
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's id by `owner/name`; the id survives renames
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Reconciler:
         Raise `GreenroomError` on failure. Even then, only removals that the facts confirmed have happened.
         """
         await self._begin()
-        facts = await self.facts(repository)
+        facts = await self._learned(repository)
         facts, decision, preview_set = await self._serve(facts, repository)
         self._promises.seen(facts, decision)
         now = self.now()
@@ -143,21 +143,46 @@ class Reconciler:
         return min((wait for wait in (again, later) if wait is not None), default=None)
 
     async def facts(self, repository: Repository) -> Facts:
-        """Read the facts of one pass. For a repository that left the catalog, read nothing from GitHub."""
+        """Read the facts of one pass for a query. Passes remember nothing of it.
+
+        For a repository that left the catalog, read nothing from GitHub.
+        """
         if self.platform.repository(repository.name) is None:
-            observed = await self.parts.engine.observe()
-            known = left_set(observed, repository.name)
-            if known is None:
-                raise Doubt(f"The engine has no data about {repository.name}.")
-            observed = _sure(observed, known.repository_id)
-            return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        followed = required_reads.Followed.of(await self.parts.engine.observe(), self.platform)
-        listing = await self.parts.lists.read(repository.slug, followed)
+            return await self._facts_without_github(repository)
+        read = await self._read(repository, *await self._listed(repository))
+        return await self._completed(read, repository)
+
+    async def _learned(self, repository: Repository) -> Facts:
+        """Read the facts of one pass, as `facts` does, and remember what later passes need of them."""
+        if self.platform.repository(repository.name) is None:
+            return await self._facts_without_github(repository)
+        listing, observed = await self._listed(repository)
         self._ids[repository.slug.lower()] = listing.repository_id
-        observed = _sure(await self.parts.engine.observe(), listing.repository_id)
-        waits = self._promises.of(listing.repository_id)
-        facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
-        return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
+        read = await self._read(repository, listing, observed)
+        learn(self.parts.sources.freshness, read, self.platform)  # also when a later read fails
+        self.choices.keep(listing.repository_id, self.choices.still_open(read, self.platform.label))
+        return await self._completed(read, repository)
+
+    async def _facts_without_github(self, repository: Repository) -> Facts:
+        observed = await self.parts.engine.observe()
+        known = left_set(observed, repository.name)
+        if known is None:
+            raise Doubt(f"The engine has no data about {repository.name}.")
+        observed = _sure(observed, known.repository_id)
+        return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
+
+    async def _listed(self, repository: Repository) -> tuple[Listing, EngineState]:
+        observed = await self.parts.engine.observe()
+        followed = required_reads.Followed.of(observed, self.platform)
+        return await self.parts.lists.read(repository.slug, followed), observed
+
+    async def _read(self, repository: Repository, listing: Listing, observed: EngineState) -> PullRequestFacts:
+        promised, holds = self._promises.of(listing.repository_id), _sure(observed, listing.repository_id)
+        return await pull_request_facts(self.parts.sources, listing, holds, self.platform, repository, promised)
+
+    async def _completed(self, read: PullRequestFacts, repository: Repository) -> Facts:
+        asked = self.choices.still_open(read, self.platform.label)
+        return await completed(self.parts.sources, read, asked, self.platform, repository)
 
     def reconfigure(self, platform: Platform) -> None:
         """Use this platform from the next pass on."""
@@ -175,37 +200,6 @@ class Reconciler:
                 "history could not be read; comments on pull requests that closed during downtime may be out of date",
                 why=str(error),
             )
-
-    def ask(self, identity: Identity, choice: LinkOverride) -> None:
-        """Take a choice that was not made by a comment. Like all choices, it counts once our comment holds it."""
-        self._asked.setdefault(identity, {})[choice.service] = choice
-
-    def asks(self, identity: Identity) -> bool:
-        """Return whether a requested choice is not yet in our comment."""
-        return bool(self._asked.get(identity))
-
-    def _still_asked(self, facts: Facts) -> dict[int, tuple[LinkOverride, ...]]:
-        """Return the requested choices of this repository that are not in a block that was read back.
-
-        Drop the choices for a pull request that is closed or lost its label. Keep those for one that could not be read,
-        or whose read is stale, because the person was promised that Greenroom tries again.
-        """
-        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
-        unsure = facts.listing.doubts.keys() | facts.stale
-        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)
-        for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
-            del self._asked[gone]
-        for number, block in facts.blocks.items():
-            asked = self._asked.get(Identity(facts.listing.repository_id, number), {})
-            for choice in block.memory.choices:
-                wanted = asked.get(choice.service)
-                if wanted and (choice == wanted or choice.comment > wanted.comment):
-                    del asked[choice.service]
-        return {
-            i.number: tuple(asked.values())
-            for i, asked in self._asked.items()
-            if asked and i.repository_id == facts.listing.repository_id
-        }
 
     async def left(self) -> tuple[Repository, ...]:
         """Return the repositories that no loop reads any more although previews of them exist; these are held.
@@ -451,13 +445,6 @@ def _set_by_hand(observed: EngineState, repository_id: int) -> dict[Identity, ob
         for i, p in observed.previews.items()
         if i.repository_id == repository_id and p.manual_overrides
     }
-
-
-def _unlisted(facts: Facts) -> set[Identity]:
-    """Return the previews that the list leaves out and that no read by number shows as closed."""
-    listed = {p.identity for p in facts.listing.pull_requests}
-    answers = ((i, facts.confirmed.get(i.number)) for i in held(facts) - listed)
-    return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}
 
 
 def _tries(facts: Facts) -> float | None:

@@ -23,6 +23,8 @@ from greenroom.core.model.facts import (
     Health,
     PreviewSet,
     PullRequest,
+    PullRequestFacts,
+    SignedState,
 )
 from greenroom.core.model.spec import (
     Build,
@@ -79,13 +81,13 @@ def desired(facts: Facts, platform: Platform, repository: Repository, now: datet
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
-        spec = served_spec(facts, identity)
+        spec = facts.observed.last_spec(identity)
         verdicts[identity] = _verdict(pull_request, spec, context)
         if spec is not None and identity.number not in facts.stale:
             memory = remembered(identity.number, facts)
             expiries[identity] = expiry(pull_request, spec, platform.lifetime, memory, facts.listing.me, now)
     for identity in context.held - listed.keys():
-        spec = served_spec(facts, identity)
+        spec = facts.observed.last_spec(identity)
         found = removal(identity, spec.names.label if spec else platform.label, facts, None)
         verdicts[identity] = (
             replace(found, spec=at_least_private(identity, facts)) if isinstance(found, Stay) else found
@@ -108,26 +110,26 @@ def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Sta
     return found
 
 
-def remembered(number: int, facts: Facts) -> CommentState:
+def remembered(number: int, facts: PullRequestFacts) -> CommentState:
     """Return the state that our comment holds. While the comment is in doubt, return the choices that the preview runs
     with.
     """
     block = facts.blocks.get(number)
     if block is not None:
         return block.memory
-    spec = served_spec(facts, Identity(facts.listing.repository_id, number))
+    spec = facts.observed.last_spec(Identity(facts.listing.repository_id, number))
     return CommentState(choices=spec.choices.overrides if spec else ())
 
 
-def overtaken(facts: Facts) -> frozenset[int]:
+def overtaken(repository_id: int, blocks: Mapping[int, SignedState], observed: EngineState) -> frozenset[int]:
     """Return the pull requests to read again: their comment was read in a state before the choices that their preview
     follows.
     """
-    specs = {n: facts.observed.spec(Identity(facts.listing.repository_id, n)) for n in facts.blocks}
-    return frozenset(n for n, spec in specs.items() if spec and facts.blocks[n].sequence < spec.choices.comment_version)
+    specs = {n: observed.spec(Identity(repository_id, n)) for n in blocks}
+    return frozenset(n for n, spec in specs.items() if spec and blocks[n].sequence < spec.choices.comment_version)
 
 
-def choices(number: int, facts: Facts) -> tuple[LinkOverride, ...]:
+def choices(number: int, facts: PullRequestFacts) -> tuple[LinkOverride, ...]:
     """Return people's choices."""
     return remembered(number, facts).choices
 
@@ -139,10 +141,10 @@ def _heard(pull_request: PullRequest, facts: Facts, targets: commands.Targets) -
 
 
 def link_context(
-    pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository
+    pull_request: PullRequest, facts: PullRequestFacts, platform: Platform, repository: Repository
 ) -> links.LinkContext:
     """Return the inputs for the links of a pull request's preview."""
-    spec = served_spec(facts, pull_request.identity)
+    spec = facts.observed.last_spec(pull_request.identity)
     return links.LinkContext(
         platform,
         repository,
@@ -231,7 +233,7 @@ def _held(observed: EngineState, preview_set: PreviewSet) -> set[int]:
     return found | preview_set.specs.keys() | {w.identity.number for w in preview_set.ledger.withdrawals if not w.told}
 
 
-def held(facts: Facts) -> set[Identity]:
+def held(facts: PullRequestFacts) -> set[Identity]:
     """Return the identities that the engine still holds of this repository: previews, specs, and withdrawals not yet
     reported.
     """
@@ -242,13 +244,6 @@ def in_engine(observed: EngineState, repository_id: int) -> set[Identity]:
     """Return the previews, specs and open withdrawals of one repository."""
     preview_set = observed.sets.get(repository_id) or PreviewSet(repository_id, "")
     return {Identity(repository_id, number) for number in _held(observed, preview_set)}
-
-
-def served_spec(facts: Facts, identity: Identity) -> PreviewSpec | None:
-    """Return the spec that is served, or the one that a withdrawn preview was made from."""
-    served = facts.observed.spec(identity)
-    preview = facts.observed.previews.get(identity)
-    return served or (preview.spec if preview else None)
 
 
 def label_of(pull_request: PullRequest, spec: PreviewSpec | None, platform: Platform) -> str:
@@ -400,7 +395,7 @@ def _choices(pull_request: PullRequest, spec: PreviewSpec | None, context: PassC
     return Choices(chosen, version, asleep=sleepy and identity not in context.awake, sleep_requested=sleepy)
 
 
-def failing(identity: Identity, facts: Facts) -> str:
+def failing(identity: Identity, facts: PullRequestFacts) -> str:
     """Return the service that keeps a preview from running with the versions of its spec; empty when none does."""
     preview, spec = facts.observed.previews.get(identity), facts.observed.spec(identity)
     if (
@@ -413,7 +408,7 @@ def failing(identity: Identity, facts: Facts) -> str:
     return preview.failing
 
 
-def redeployed(identity: Identity, facts: Facts, platform: Platform) -> bool:
+def redeployed(identity: Identity, facts: PullRequestFacts, platform: Platform) -> bool:
     """Return whether a person asked to redeploy this preview before its next push."""
     preview_set = facts.observed.sets.get(identity.repository_id)
     return preview_set is not None and preview_sets.is_released(preview_set.ledger, identity, redeploy_key(platform))

@@ -6,17 +6,23 @@ from dataclasses import dataclass
 
 from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import UNKNOWN_LABEL, CommandComment, EngineState, Facts, Kind, PullRequest
+from greenroom.core.model.facts import (
+    UNKNOWN_LABEL,
+    CommandComment,
+    EngineState,
+    Kind,
+    Listing,
+    PullRequest,
+    PullRequestFacts,
+)
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning.desired import (
     failing,
-    held,
     in_engine,
     label_of,
     link_context,
     redeployed,
     remembered,
-    served_spec,
 )
 from greenroom.core.policy import images, labels
 from greenroom.core.policy.commands import Targets, UseCommand, pending
@@ -47,26 +53,27 @@ class Followed:
         return pull_request.identity in self.held or labels.carries(names, self.label) or UNKNOWN_LABEL in names
 
 
-def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
+def numbers(
+    listing: Listing, observed: EngineState, platform: Platform, promised: frozenset[int] = frozenset()
+) -> tuple[int, ...]:
     """Return the pull requests to read by number: those that the engine holds but that are not listed as open and
     labeled, and those whose comment promises a preview but that are not listed at all.
 
     Pull requests that are listed and could not be read stay in doubt, so they are left out.
     """
-    labeled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    listed = {p.identity.number for p in facts.listing.pull_requests}
-    found = {i.number for i in held(facts) - labeled} | (facts.promised - listed)
-    return tuple(sorted(found - facts.listing.doubts.keys()))
+    labeled = {p.identity for p in listing.pull_requests if _asks(p, observed, platform)}
+    listed = {p.identity.number for p in listing.pull_requests}
+    found = {i.number for i in in_engine(observed, listing.repository_id) - labeled} | (promised - listed)
+    return tuple(sorted(found - listing.doubts.keys()))
 
 
-def label(number: int, facts: Facts, platform: Platform) -> str:
+def label(identity: Identity, observed: EngineState, platform: Platform) -> str:
     """Return the label under which this preview was created; a removal looks for its events."""
-    identity = Identity(facts.listing.repository_id, number)
-    spec = served_spec(facts, identity)
+    spec = observed.last_spec(identity)
     return spec.names.label if spec else platform.label
 
 
-def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
+def askers(facts: PullRequestFacts, platform: Platform, repository: Repository) -> tuple[str, ...]:
     """Return the people whose permission decides whether a label or a command counts."""
     events = (
         last_event(p.label_events, platform.label)
@@ -77,7 +84,7 @@ def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[st
     return tuple(sorted(labellers | {one.by.login for one, _ in _pending(facts, platform, repository)}))
 
 
-def readers(facts: Facts, platform: Platform, repository: Repository) -> dict[tuple[str, str], str]:
+def readers(facts: PullRequestFacts, platform: Platform, repository: Repository) -> dict[tuple[str, str], str]:
     """Return the users of each service whose permission is needed: (service, login), with the `owner/name` of the
     service's repository.
     """
@@ -90,7 +97,7 @@ def readers(facts: Facts, platform: Platform, repository: Repository) -> dict[tu
     return found
 
 
-def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tuple[str, str], ...]:
+def rights(facts: PullRequestFacts, platform: Platform, repository: Repository) -> tuple[tuple[str, str], ...]:
     """Return the permissions that decide whether two pull requests belong together: (`owner/name`, login)."""
     index = links.LinkIndex.of(facts.observed)
     found: set[tuple[str, str]] = set()
@@ -106,7 +113,9 @@ def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tu
     return tuple(sorted(found))
 
 
-def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[tuple[CommandComment, UseCommand]]:
+def _pending(
+    facts: PullRequestFacts, platform: Platform, repository: Repository
+) -> list[tuple[CommandComment, UseCommand]]:
     targets = Targets.of(repository, platform)
     return [
         each
@@ -117,29 +126,34 @@ def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[t
     ]
 
 
-def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
+def references(facts: PullRequestFacts, platform: Platform, repository: Repository) -> tuple[str, ...]:
     """Return the images to look up: those of every labeled pull request that is not from a fork."""
     found: set[str] = set()
     for pull_request in facts.listing.pull_requests:
         if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
-            spec, renew = served_spec(facts, pull_request.identity), redeployed(pull_request.identity, facts, platform)
+            spec, renew = (
+                facts.observed.last_spec(pull_request.identity),
+                redeployed(pull_request.identity, facts, platform),
+            )
             broken = failing(pull_request.identity, facts)
             found.update(images.references(repository, pull_request, spec, renew=renew, failing=broken))
     return tuple(sorted(found))
 
 
-def files(facts: Facts, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
+def files(listing: Listing, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
     """Return the pull requests whose changed files the list lacks, if the files decide which image a service runs."""
     if not any(s.paths for s in repository.services):
         return ()
-    asked = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
+    asked = (p for p in listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
     return tuple(p for p in asked if p.changed is None and p.base_sha)
 
 
-def merge_references(facts: Facts, platform: Platform, repository: Repository, missing: set[str]) -> tuple[str, ...]:
+def merge_references(
+    listing: Listing, platform: Platform, repository: Repository, missing: set[str]
+) -> tuple[str, ...]:
     """Return the images that CI may have pushed instead of the missing ones: tags of GitHub's merge commit."""
     found: set[str] = set()
-    for pull_request in facts.listing.pull_requests:
+    for pull_request in listing.pull_requests:
         if not labels.carries(pull_request.labels, platform.label) or pull_request.fork:
             continue
         for service in repository.services:
@@ -150,6 +164,6 @@ def merge_references(facts: Facts, platform: Platform, repository: Repository, m
     return tuple(sorted(found))
 
 
-def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
-    spec = served_spec(facts, pull_request.identity)
+def _asks(pull_request: PullRequest, observed: EngineState, platform: Platform) -> bool:
+    spec = observed.last_spec(pull_request.identity)
     return labels.carries(pull_request.labels, label_of(pull_request, spec, platform))
