@@ -619,7 +619,7 @@ MUTATIONS = [
     Mutation(
         "images: the comment names the broken base branch instead of asking for a push",
         "core/comment/statuses.py",
-        "_unmigrated(spec, preview) or _base_broken(spec, preview, context)",
+        "_unmigrated(spec, preview) or _base_broken(spec, preview, decided)",
         "_unmigrated(spec, preview)",
         "tests/scenarios/test_versions.py::test_failed_image_of_the_base_branch_is_named_and_follows_the_branch",
     ),
@@ -1020,8 +1020,8 @@ MUTATIONS = [
     Mutation(
         "8 a preview of another installation gets no new row while it waits",
         "core/planning/desired.py",
-        " or identity.number in facts.stale or identity in facts.observed.other_installations:",
-        " or identity.number in facts.stale:",
+        "identity.number not in facts.stale and identity not in facts.observed.other_installations",
+        "identity.number not in facts.stale",
         "tests/core/test_gates.py::test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits",
     ),
     Mutation(
@@ -1333,6 +1333,20 @@ MUTATIONS = [
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
     ),
     Mutation(
+        "nothing is looked up for a pull request that a gate stops",
+        "core/planning/required_reads.py",
+        "if isinstance(admission(p, context), LabelEvent)]",
+        "]",
+        "tests/core/test_required_reads.py::test_no_fact_is_asked_for_that_no_decision_reads",
+    ),
+    Mutation(
+        "permissions decide the links of a preview that waits",
+        "core/planning/required_reads.py",
+        "pull_request.identity in asking or keeps_links(pull_request, context)",
+        "pull_request.identity in asking",
+        "tests/core/test_required_reads.py::test_decision_reads_no_fact_that_was_not_asked_for",
+    ),
+    Mutation(
         "a dry run raises no watermark",
         "controller/gather.py",
         "    freshness = freshness.copy()\n",
@@ -1385,7 +1399,7 @@ MUTATIONS = [
     Mutation(
         "2 a replica that lags: a reopening is kept at once",
         "core/planning/watermarks.py",
-        "any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))",
+        "any(_stored(before, i.number) != _stored(after, i.number) for i in held)",
         "False",
         "tests/scenarios/test_replicas.py::test_preview_closed_and_reopened_survives_a_replica_that_still_shows_it_closed",
     ),
@@ -1441,8 +1455,8 @@ MUTATIONS = [
     Mutation(
         "7 a duplicate of our comment is deleted",
         "core/planning/decision.py",
-        "*comments_to_write(context, seen, concluded), *_deletions(facts))",
-        "*comments_to_write(context, seen, concluded))",
+        "*comments, *_deletions(facts))",
+        "*comments)",
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
@@ -1741,14 +1755,14 @@ MUTATIONS = [
     ),
     Mutation(
         "8 a repository that is another one at GitHub is looked after",
-        "core/planning/desired.py",
+        "core/planning/former_repositories.py",
         "if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:",
         "if here is None:",
         "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
     ),
     Mutation(
         "8 without GitHub's id no repository is taken for another one",
-        "core/planning/desired.py",
+        "core/planning/former_repositories.py",
         "ids.get(here.slug.lower(), repository_id) != repository_id",
         "ids.get(here.slug.lower()) != repository_id",
         "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
@@ -2127,15 +2141,15 @@ MUTATIONS = [
     Mutation(
         "what the list leaves out becomes private with its repository",
         "core/planning/desired.py",
-        "replace(found, spec=at_least_private(identity, facts)) if isinstance(found, Stay) else found",
+        "replace(found, spec=at_least_private(identity, context.facts)) if isinstance(found, Stay) else found",
         "found",
         "tests/core/test_what_follows.py::test_a_preview_whose_pull_request_the_list_leaves_out_becomes_private_with_its_repository",
     ),
     Mutation(
         "what left the catalog counts as private",
         "core/planning/desired.py",
-        "{i: replace(stays, spec=at_least_private(i, facts)) for i in held(facts)}",
-        "{i: stays for i in held(facts)}",
+        "{i: replace(stays, spec=at_least_private(i, facts)) for i in context.held}",
+        "{i: stays for i in context.held}",
         "tests/core/test_what_follows.py::test_a_preview_of_a_repository_that_left_the_catalog_counts_as_private",
     ),
     Mutation(
@@ -2302,8 +2316,8 @@ MUTATIONS = [
     Mutation(
         "2 the watermark of a preview that starts is kept",
         "core/planning/watermarks.py",
-        "kept = {i.number for i in held(facts)}.union(starts)",
-        "kept = {i.number for i in held(facts)}",
+        "held(facts.listing.repository_id)}.union(starts)",
+        "held(facts.listing.repository_id)}",
         "tests/core/test_watermarks.py::test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept",
     ),
     Mutation(

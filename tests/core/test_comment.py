@@ -16,6 +16,7 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     REPOSITORY_ID,
+    decide,
     facts,
     identity,
     labeled,
@@ -45,7 +46,6 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status, Used, User
-from greenroom.core.planning.decision import decide
 from greenroom.core.planning.desired import overtaken
 
 SIGNER = Signer("github.com", "test", Key("new", b"new secret"), (Key("old", b"old secret"),))

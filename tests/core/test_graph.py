@@ -8,12 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request
+from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, pull_request
 from greenroom.core.linking.graph import graph
 from greenroom.core.linking.links import SAME
 from greenroom.core.model.facts import Running
 from greenroom.core.model.status import Stage, Status, Used, User
-from greenroom.core.planning.decision import decide
 from greenroom.web.dashboard.graph_layout import drawn
 
 READY = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]

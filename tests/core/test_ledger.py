@@ -7,14 +7,25 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, preview, pull_request, spec
+from builders import (
+    ADA,
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    REPOSITORY_ID,
+    SERVICE,
+    decide,
+    identity,
+    preview,
+    pull_request,
+    spec,
+)
 from greenroom.core.model.actions import Change, VerifyRemoval, Withdraw
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Release, State, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.planning import preview_sets
-from greenroom.core.planning.decision import decide
 from machine import Machine, settled
 
 OTHER = REPOSITORY_ID + 1

@@ -13,6 +13,7 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     confirmation,
+    decide,
     facts,
     identity,
     listing,
@@ -39,7 +40,7 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.planning import required_reads
-from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.planning.decision import Decision
 
 
 @pytest.mark.parametrize(

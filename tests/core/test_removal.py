@@ -16,6 +16,8 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     confirmation,
+    decide,
+    desired,
     facts,
     identity,
     labeled,
@@ -41,8 +43,6 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.verdicts import Go, Stay, Verdict
-from greenroom.core.planning.decision import decide
-from greenroom.core.planning.desired import desired
 
 BOT = Actor("stale[bot]", Kind.BOT)
 MYSELF = Actor(ME, Kind.BOT)

@@ -18,6 +18,7 @@ from builders import (
     SERVICE,
     changed,
     confirmation,
+    decide,
     facts,
     identity,
     labeled,
@@ -34,7 +35,6 @@ from greenroom.core.model.facts import Actor, EngineState, Facts, Kind, Ledger, 
 from greenroom.core.model.spec import Caller, Identity, Link, PreviewSpec, seen_by_others
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay
-from greenroom.core.planning.decision import decide
 
 PUBLIC = spec(1, private=False, mentions=("acme/old#1",))
 BOT = Actor("janitor[bot]", Kind.BOT)

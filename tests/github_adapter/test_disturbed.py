@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answers import ADA, connection, list_answer, node
-from builders import ME, NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, sha, spec
+from builders import ME, NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, preview, sha, spec
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
 from greenroom.core.model.facts import EngineState, Listing, PreviewSet
 from greenroom.core.planning import required_reads
-from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.planning.decision import Decision
 from greenroom.github import queries
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock

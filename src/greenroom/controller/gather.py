@@ -31,6 +31,7 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.planning import required_reads, watermarks
+from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import overtaken
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
@@ -142,35 +143,29 @@ async def pull_request_facts(
 
 
 async def completed(
-    sources: Sources,
-    read: PullRequestFacts,
-    asked: Mapping[int, tuple[LinkOverride, ...]],
-    platform: Platform,
-    repository: Repository,
-) -> Facts:
-    """Look up the permissions and images that these pull requests need, and return all facts of the pass.
+    sources: Sources, context: PassContext[PullRequestFacts], asked: Mapping[int, tuple[LinkOverride, ...]]
+) -> PassContext[Facts]:
+    """Look up the permissions and images that these pull requests need, and return the context with all facts.
 
     A permission elsewhere that cannot be read is unknown, whatever the reason: a stranger's comment that names another
     repository must not end the passes of this one.
     """
-    permissions = await _permissions(sources.github, read, platform, repository)
-    return read.completed(asked, permissions, await _images(sources.registry, read, platform, repository))
+    permissions = await _permissions(sources.github, context)
+    images = await _images(sources.registry, context)
+    return context.completed(context.facts.completed(asked, permissions, images))
 
 
-async def _permissions(
-    github: GitHub, read: PullRequestFacts, platform: Platform, repository: Repository
-) -> Permissions:
-    logins = required_reads.askers(read, platform, repository)
-    wanted = required_reads.readers(read, platform, repository)
+async def _permissions(github: GitHub, context: PassContext[PullRequestFacts]) -> Permissions:
+    here, wanted = context.repository.slug, required_reads.readers(context)
     pairs = {
-        *((repository.slug, login) for login in logins),
+        *((here, login) for login in required_reads.askers(context)),
         *((slug, login) for (_, login), slug in wanted.items()),
-        *required_reads.rights(read, platform, repository),
+        *required_reads.rights(context),
     }
     asked = sorted(pairs)
-    answered = await asyncio.gather(*(_permission(github, repository.slug, *each) for each in asked))
+    answered = await asyncio.gather(*(_permission(github, here, *each) for each in asked))
     owners = {service: slug for (service, _), slug in wanted.items()}
-    return Permissions(repository.slug, dict(zip(asked, answered, strict=True)), owners)
+    return Permissions(here, dict(zip(asked, answered, strict=True)), owners)
 
 
 def learn(freshness: Freshness, read: PullRequestFacts, platform: Platform) -> None:
@@ -269,12 +264,10 @@ async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permis
     return Permission.UNKNOWN
 
 
-async def _images(
-    registry: Registry, read: PullRequestFacts, platform: Platform, repository: Repository
-) -> dict[str, ImageState]:
-    images = await _look(registry, required_reads.references(read, platform, repository))
+async def _images(registry: Registry, context: PassContext[PullRequestFacts]) -> dict[str, ImageState]:
+    images = await _look(registry, required_reads.references(context))
     missing = {reference for reference, state in images.items() if isinstance(state, Missing)}
-    merges = required_reads.merge_references(read.listing, platform, repository, missing) if missing else ()
+    merges = required_reads.merge_references(context, missing) if missing else ()
     return images | await _look(registry, [m for m in merges if m not in images])
 
 

@@ -40,9 +40,10 @@ from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet, 
 from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
+from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
 from greenroom.core.planning.decision import Decision, decide, postponed, set_of_repository
-from greenroom.core.planning.desired import left, left_set
+from greenroom.core.planning.former_repositories import left, left_set
 from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
 from greenroom.store.rows import Deployment, Event
 
@@ -117,8 +118,7 @@ class Reconciler:
         Raise `GreenroomError` on failure. Even then, only removals that the facts confirmed have happened.
         """
         await self._begin()
-        facts = await self._learned(repository)
-        facts, decision, preview_set = await self._serve(facts, repository)
+        facts, decision, preview_set = await self._serve(await self._learned(repository))
         self._promises.seen(facts, decision)
         now = self.now()
         self.backoff.forget(facts.listing.repository_id, decision.actions)
@@ -143,19 +143,20 @@ class Reconciler:
         return min((wait for wait in (again, later) if wait is not None), default=None)
 
     async def facts(self, repository: Repository) -> Facts:
-        """Read the facts of one pass for a query. Passes remember nothing of it.
+        """Read the facts of one pass for a query. Passes remember nothing of them."""
+        return (await self._context(repository)).facts
 
-        For a repository that left the catalog, read nothing from GitHub.
-        """
+    async def _context(self, repository: Repository) -> PassContext[Facts]:
+        """Read the facts of a query. For a repository that left the catalog, read nothing from GitHub."""
         if self.platform.repository(repository.name) is None:
-            return await self._facts_without_github(repository)
+            return await self._without_github(repository)
         read = await self._read(repository, *await self._listed(repository))
         return await self._completed(read, repository)
 
-    async def _learned(self, repository: Repository) -> Facts:
-        """Read the facts of one pass, as `facts` does, and remember what later passes need of them."""
+    async def _learned(self, repository: Repository) -> PassContext[Facts]:
+        """Read the facts of one pass, as a query does, and remember what later passes need of them."""
         if self.platform.repository(repository.name) is None:
-            return await self._facts_without_github(repository)
+            return await self._without_github(repository)
         listing, observed = await self._listed(repository)
         self._ids[repository.slug.lower()] = listing.repository_id
         read = await self._read(repository, listing, observed)
@@ -163,13 +164,14 @@ class Reconciler:
         self.choices.keep(listing.repository_id, self.choices.still_open(read, self.platform.label))
         return await self._completed(read, repository)
 
-    async def _facts_without_github(self, repository: Repository) -> Facts:
+    async def _without_github(self, repository: Repository) -> PassContext[Facts]:
         observed = await self.parts.engine.observe()
         known = left_set(observed, repository.name)
         if known is None:
             raise Doubt(f"The engine has no data about {repository.name}.")
         observed = _sure(observed, known.repository_id)
-        return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
+        listing = Listing(known.repository_id, repository.slug, True, "", self.now(), ())
+        return pass_context(Facts(listing, observed), self.platform, repository, self.now())
 
     async def _listed(self, repository: Repository) -> tuple[Listing, EngineState]:
         observed = await self.parts.engine.observe()
@@ -180,9 +182,10 @@ class Reconciler:
         promised, holds = self._promises.of(listing.repository_id), _sure(observed, listing.repository_id)
         return await pull_request_facts(self.parts.sources, listing, holds, self.platform, repository, promised)
 
-    async def _completed(self, read: PullRequestFacts, repository: Repository) -> Facts:
+    async def _completed(self, read: PullRequestFacts, repository: Repository) -> PassContext[Facts]:
         asked = self.choices.still_open(read, self.platform.label)
-        return await completed(self.parts.sources, read, asked, self.platform, repository)
+        context = pass_context(read, self.platform, repository, self.now())
+        return await completed(self.parts.sources, context, asked)
 
     def reconfigure(self, platform: Platform) -> None:
         """Use this platform from the next pass on."""
@@ -214,7 +217,7 @@ class Reconciler:
 
     async def preview(self, repository: Repository) -> Decision:
         """Return what a pass would do now, as a dry run."""
-        return decide(await self.facts(repository), self.platform, repository, self.now())
+        return decide(await self._context(repository))
 
     async def amend(self, repository_id: int, change: Callable[[PreviewSet], PreviewSet]) -> None:
         """Change one preview set under the lock that all writers of specs use. Raise `Doubt` when the engine has no
@@ -230,38 +233,37 @@ class Reconciler:
         """Return GitHub's clock in whole seconds, as GitHub writes its own times."""
         return self.parts.sources.github.now().replace(microsecond=0)
 
-    async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, PreviewSet]:
+    async def _serve(self, read: PassContext[Facts]) -> tuple[Facts, Decision, PreviewSet]:
+        """Decide from what the engine holds now, and serve. Other repositories may have used limits since the read."""
         async with self._serving:
-            observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
-            facts = replace(facts, observed=observed)
-            before = set_of_repository(facts, repository)
+            observed = _sure(await self.parts.engine.observe(), read.facts.listing.repository_id)
+            context = read.at(observed, self.now())
+            before = set_of_repository(context.facts, context.repository)
             if observed.unable:
-                return facts, decide(facts, self.platform, repository, self.now()), before
-            decision, preview_set = await self._serve_what_fits(facts, repository, before)
+                return context.facts, decide(context), before
+            decision, preview_set = await self._serve_what_fits(context, before)
         known, manual_overrides = (
             self._by_hand.get(before.repository_id, {}),
             _set_by_hand(observed, before.repository_id),
         )
         self._by_hand[before.repository_id] = manual_overrides
         if _seen_by_others(before) != _seen_by_others(preview_set) or manual_overrides != known:
-            for other in neighbours(self.platform, repository):
+            for other in neighbours(self.platform, context.repository):
                 self.related(other)
-        return facts, decision, preview_set
+        return context.facts, decision, preview_set
 
-    async def _serve_what_fits(
-        self, facts: Facts, repository: Repository, before: PreviewSet
-    ) -> tuple[Decision, PreviewSet]:
+    async def _serve_what_fits(self, context: PassContext[Facts], before: PreviewSet) -> tuple[Decision, PreviewSet]:
         """Decide and serve. When not everything fits in the engine, start fewer and fewer previews, but never delay
         removals.
         """
-        now, waiting, marks = self.now(), frozenset[Identity](), True
+        facts, waiting, marks = context.facts, frozenset[Identity](), True
         while True:
-            decision = decide(facts, self.platform, repository, now, waiting)
+            decision = decide(context, waiting)
             starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
             noted = watermarks.noted(before, facts, starts) if marks else before
             due = marks and watermarks.due(before, noted, facts)
             try:
-                return decision, await serve_set(self.parts.engine, noted, decision.plan, now, due=due)
+                return decision, await serve_set(self.parts.engine, noted, decision.plan, context.now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
                 if not more and marks:  # neither a removal nor a push may fail because watermarks take up the space
@@ -271,7 +273,7 @@ class Reconciler:
                     raise
                 log.warning(
                     "the specs are too large for the engine",
-                    repository=repository.name,
+                    repository=context.repository.name,
                     wait=len(waiting | more),
                     why=str(error),
                 )

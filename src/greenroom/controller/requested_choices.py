@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from greenroom.core.model.facts import Confirmation, PullRequestFacts, SignedState, State
 from greenroom.core.model.spec import Identity, LinkOverride
-from greenroom.core.planning.desired import held
 from greenroom.core.policy import labels
 
 Asked = Mapping[int, tuple[LinkOverride, ...]]
@@ -66,6 +65,6 @@ def _unheld(block: SignedState | None, choices: Mapping[str, LinkOverride]) -> t
 
 def _unlisted(read: PullRequestFacts) -> set[Identity]:
     """Return the previews that the list leaves out and that no read by number shows as closed."""
-    listed = {p.identity for p in read.listing.pull_requests}
-    answers = ((i, read.confirmed.get(i.number)) for i in held(read) - listed)
+    listed, held = {p.identity for p in read.listing.pull_requests}, read.observed.held(read.listing.repository_id)
+    answers = ((i, read.confirmed.get(i.number)) for i in held - listed)
     return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}

@@ -131,11 +131,31 @@ def resolved(context: LinkContext, index: LinkIndex, permissions: Permissions) -
 
 def partners(context: LinkContext, index: LinkIndex) -> tuple[PreviewSpec, ...]:
     """Return the previews that belong together with this pull request, by branch or because a description names the
-    other. Only services that prefer such previews count.
+    other. Only links that would lead there count: both authors need write access then.
     """
-    wanted = {u.service for s in context.repository.services for u in s.uses if u.same_branch}
-    found = {_key(r): r for name in wanted for specs in _paired(name, context, index) for r in specs}
+    uses = [u for s in context.repository.services for u in s.uses if _may_pair(s.name, u, context, index)]
+    found = {_key(r): r for u in uses for specs in _paired(u.service, context, index) for r in specs}
     return tuple(found[key] for key in sorted(found))
+
+
+def _may_pair(service: str, use: Use, context: LinkContext, index: LinkIndex) -> bool:
+    """Return whether the link of one `uses` entry may lead to a preview that belongs together with this one."""
+    choice = _choice(use, context)
+    if choice is None or choice.to == DEFAULT:
+        return use.same_branch and _own(use, context) is None
+    if choice.to == STAGING or _chosen(service, use, choice, context, index):
+        return False
+    now = _now(service, use, context)
+    return now is not None and now.paired  # the pair stays until the chosen preview exists
+
+
+def _choice(use: Use, context: LinkContext) -> LinkOverride | None:
+    return next((c for c in context.choices if c.service == use.service), None)
+
+
+def _now(service: str, use: Use, context: LinkContext) -> Link | None:
+    """Return the link that the served spec has now."""
+    return next((k for k in context.known if (k.service, k.target) == (service, use.service)), None)
 
 
 def preview_name(service: str, number: int, platform: Platform) -> str:
@@ -173,7 +193,7 @@ def default(platform: Platform, repository: Repository, naming: Names) -> tuple[
 
 
 def _link(service: str, use: Use, context: LinkContext, index: LinkIndex, permissions: Permissions) -> Link:
-    choice = next((c for c in context.choices if c.service == use.service), None)
+    choice = _choice(use, context)
     if choice is not None and choice.to == STAGING:
         return _staging(service, use, context, f"{choice.by} chose it")
     if choice is not None and choice.to != DEFAULT:
@@ -205,7 +225,7 @@ def _unchanged(
     number = int(choice.to)
     why = f"until the preview that {choice.by} chose with /preview use {use.service}#{number} exists and may be used"
     wanted = 0 if choice.refused else number
-    now = next((k for k in context.known if (k.service, k.target) == (service, use.service)), None)
+    now = _now(service, use, context)
     if now is not None and now.paired:
         found = _pair(service, use, context, index, permissions)  # checks the permissions of both authors again
         if found.number:

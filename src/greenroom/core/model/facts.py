@@ -395,6 +395,15 @@ class EngineState:
         preview_set = self.sets.get(identity.repository_id)
         return preview_set.specs.get(identity.number) if preview_set else None
 
+    def held(self, repository_id: int) -> set[Identity]:
+        """Return the previews of one repository that the engine still holds: previews, specs, and withdrawals not yet
+        reported.
+        """
+        preview_set = self.sets.get(repository_id) or PreviewSet(repository_id, "")
+        entries = {w.identity.number for w in preview_set.ledger.withdrawals if not w.told}
+        running = {i.number for i in self.previews if i.repository_id == repository_id}
+        return {Identity(repository_id, number) for number in running | preview_set.specs.keys() | entries}
+
     def last_spec(self, identity: Identity) -> PreviewSpec | None:
         """Return the spec that is served, or the one that a withdrawn preview was made from."""
         preview = self.previews.get(identity)

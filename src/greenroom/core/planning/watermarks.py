@@ -21,7 +21,7 @@ from greenroom.core.model.facts import (
     State,
     Watermark,
 )
-from greenroom.core.planning.desired import held, label_of
+from greenroom.core.planning.desired import label_of
 from greenroom.core.policy import labels
 from greenroom.core.policy.gates import last_event
 
@@ -61,7 +61,7 @@ def noted(preview_set: PreviewSet, facts: Facts, starts: Collection[int] = ()) -
     `starts` holds those whose preview starts now. A pull request that only requests a preview has nothing to remove.
     Thousands may request one, and their watermarks would fill the annotation that the specs need.
     """
-    kept = {i.number for i in held(facts)}.union(starts)
+    kept = {i.number for i in facts.observed.held(facts.listing.repository_id)}.union(starts)
     marks = dict(preview_set.watermarks)
     for number, mark in facts.watermarks.items():
         marks[number] = raised(marks.get(number), mark)
@@ -84,7 +84,8 @@ def due(before: PreviewSet, after: PreviewSet, facts: Facts) -> bool:
     """
     if any(before.comments.get(n) != after.comments.get(n) for n in before.specs):
         return True
-    return any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))
+    held = facts.observed.held(facts.listing.repository_id)
+    return any(_stored(before, i.number) != _stored(after, i.number) for i in held)
 
 
 def _stored(preview_set: PreviewSet, number: int) -> datetime | None:

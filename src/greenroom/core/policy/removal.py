@@ -21,10 +21,10 @@ from greenroom.core.model.facts import (
     Cause,
     CommentState,
     Confirmation,
-    Facts,
     Kind,
     LabelEvent,
     PullRequest,
+    PullRequestFacts,
     State,
 )
 from greenroom.core.model.spec import Identity
@@ -37,7 +37,7 @@ SAME_SECOND = timedelta(hours=1)
 """Time for which a request for the preview takes precedence over a removal in the same second."""
 
 
-def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
+def removal(identity: Identity, label: str, facts: PullRequestFacts, listed: PullRequest | None) -> Go | Stay:
     """Return whether to remove the preview of a pull request that is not listed as open and labeled.
 
     `listed` is the pull request in the list, None when the list leaves it out.
@@ -62,13 +62,13 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     return found
 
 
-def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:
+def _newer_than_list(answer: Confirmation, facts: PullRequestFacts, listed: PullRequest | None) -> bool:
     pull_request = answer.pull_request
     fresh = listed is None or pull_request.updated_at >= listed.updated_at
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
 
 
-def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
+def _asked_since(found: Go, answer: Confirmation, facts: PullRequestFacts) -> bool:
     """Return whether an event that requested the preview is as late as the one that would remove it.
 
     GitHub's times are in whole seconds, and scripts close and reopen within one. The order is then unknown, so the
@@ -89,7 +89,7 @@ def _closed(answer: Confirmation) -> Go:
     return Go(Cause.CLOSED, messages.closed(by), by, since)
 
 
-def _unlabeled(answer: Confirmation, label: str, facts: Facts) -> Go | Stay:
+def _unlabeled(answer: Confirmation, label: str, facts: PullRequestFacts) -> Go | Stay:
     pull_request = answer.pull_request
     event = last_event(pull_request.label_events, label)
     if event is None or event.added:
