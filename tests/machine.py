@@ -103,7 +103,7 @@ class Machine:
         held = self.decision().statuses
         preview_set = self.holds.sets[REPOSITORY_ID]
         chosen = [s for s in held.values() if s.number in numbers]
-        releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen]
+        releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen if s.hold]
         released = preview_sets.released(preview_set, releases, self.now)
         self.holds = EngineState(self.holds.previews, {**self.holds.sets, REPOSITORY_ID: released})
 

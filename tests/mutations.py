@@ -220,7 +220,7 @@ MUTATIONS = [
     Mutation(
         "4 a release lets through what was read",
         "controller/admin_service.py",
-        "if held[n].hold != seen.get(n)",
+        "if str(held[n].hold) != seen.get(n)",
         "if False",
         "tests/scenarios/test_accidents.py::test_a_release_lets_through_what_was_read_and_nothing_else",
     ),
@@ -964,8 +964,8 @@ MUTATIONS = [
     Mutation(
         "4 a released restart applies to one configuration",
         "core/planning/plan.py",
-        'f"restart:{_digest(new.config, new.links.targets)}"',
-        '"restart:"',
+        "HoldKey(HoldKind.RESTART, _digest(new.config, new.links.targets))",
+        "HoldKey(HoldKind.RESTART)",
         "tests/core/test_ledger.py::test_a_released_restart_applies_to_that_configuration_only",
     ),
     Mutation(
@@ -1525,7 +1525,7 @@ MUTATIONS = [
     Mutation(
         "3 what GitHub hides goes only when a person says so",
         "core/policy/removal.py",
-        'return Stay(Stage.HELD, messages.not_shown(), hold="not-shown")',
+        "return Stay(Stage.HELD, messages.not_shown(), hold=HoldKey(HoldKind.NOT_SHOWN))",
         'return Go(Cause.CLOSED, messages.closed(""), "", facts.listing.read_at)',
         "tests/core/test_removal.py::test_pull_request_that_github_does_not_show_is_held_for_a_person",
     ),

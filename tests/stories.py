@@ -221,7 +221,7 @@ class Story:
         controller = self.controller()
         await controller.facts(self.platform.repositories[0])
         repository_id = self.world.repository(SLUG).id
-        holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held]
+        holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held if s.hold]
         await controller.amend(
             repository_id, lambda preview_set: preview_sets.released(preview_set, holds, controller.now())
         )

@@ -30,7 +30,6 @@ from greenroom.core import messages
 from greenroom.core.comment import sanitize
 from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.signed_block import Key, Signer, visible
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
 from greenroom.core.model.facts import (
@@ -169,9 +168,9 @@ def test_a_healthy_comment_is_short_and_does_not_tick() -> None:
     ("links", "service"),
     [
         ((), ""),
-        ((("api", "this preview", SAME),), "api"),
-        ((("api", "this preview", SAME), ("payments", "staging", "staging")), "payments"),
-        ((("payments", "an address set by hand", ""), ("api", "this preview", SAME)), "api"),
+        ((("api", "this preview", "same preview"),), "api"),
+        ((("api", "this preview", "same preview"), ("payments", "staging", "staging")), "payments"),
+        ((("payments", "an address set by hand", ""), ("api", "this preview", "same preview")), "api"),
         ((("payments", "an address set by hand", ""),), ""),
     ],
 )
@@ -179,7 +178,7 @@ def test_comment_names_the_command_for_a_link_that_it_can_move(
     links: tuple[tuple[str, str, str], ...], service: str
 ) -> None:
     one = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
-    used = tuple(Used("shop", target, name, why, "http://x") for target, name, why in links)
+    used = tuple(Used("shop", target, name, why, "http://x", own=name == "this preview") for target, name, why in links)
     said = comment_text(replace(one, links=used), PLATFORM, private=False)
     assert ("/preview use" in said) is bool(service)
     assert f"Comment `/preview use {service}#N` to try it with another pull request's {service}." in said or not service

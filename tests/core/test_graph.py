@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, pull_request
 from greenroom.core.linking.graph import graph
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.facts import Running
 from greenroom.core.model.status import Stage, Status, Used, User
 from greenroom.web.dashboard.graph_layout import drawn
@@ -22,8 +21,9 @@ USED = st.builds(
     st.just("web"),
     st.sampled_from(["a", "b", "pay"]),
     st.sampled_from(["a#1", "b#1", "staging", "by hand", "this preview"]),
-    st.sampled_from(["staging", SAME, "ada chose it"]),
+    st.sampled_from(["staging", "same preview", "ada chose it"]),
     st.just("http://x"),
+    own=st.booleans(),
 )
 STATUSES = st.lists(
     st.builds(
@@ -44,7 +44,7 @@ def test_every_link_is_an_edge_once_whatever_the_order(statuses: list[Status], r
     random.shuffle(shuffled)
     assert graph(shuffled) == found
     alive = [s for s in statuses if s.stage not in (Stage.NONE, Stage.REMOVED)]
-    wanted = {(s.name, k.target, k.name, k.why) for s in alive for k in s.links if k.why != SAME}
+    wanted = {(s.name, k.target, k.name, k.why) for s in alive for k in s.links if not k.own}
     assert [(e.source, e.target, e.name, e.why) for e in found.edges] == sorted(wanted)
     assert not {e.source for e in found.edges} & set(found.apart)
 

@@ -82,8 +82,9 @@ def of_status(status: Status, before: Status | None, known: Iterable[Event], now
     if before is None and last is not None and _of(last, status):
         return None
     sha = next((s.sha for s in status.services), "")
+    state = f"{status.stage.value}:{status.reason.code}:{sha}:{status.hold or ''}"
     return Event(
-        key=f"{status.name}:{status.identity}:{status.stage.value}:{status.reason.code}:{sha}:{status.hold}:{now}",
+        key=f"{status.name}:{status.identity}:{state}:{now}",
         at=now,
         repository_id=status.identity.repository_id,
         repository=status.repository,

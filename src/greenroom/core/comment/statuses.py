@@ -13,7 +13,7 @@ from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serving
 from greenroom.core.linking.links import SetByHand, source
 from greenroom.core.model.facts import CommentState, Health, ObservedPreview, PullRequest
-from greenroom.core.model.spec import Identity, PreviewSpec, same_pods
+from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
 from greenroom.core.policy import images, labels
@@ -61,7 +61,7 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         and labels.carries(pull_request.labels, decided.context.platform.lifetime.keep_label),
         serving=bool(preview and any(s.ready and s.url for s in preview.services)),
         log=preview.log if preview else (),
-        hold=hold.key if hold else "",
+        hold=hold.key if hold else None,
         warning=_warning(identity, decided) if serves and stage is not Stage.EXPIRING and not hold else None,
         manual_overrides=tuple(name for name, _ in preview.manual_overrides) if preview else (),
         position=verdict.position if isinstance(verdict, Stay) else 0,
@@ -81,13 +81,14 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
     found = []
     for link in spec.links.targets:
         target = decided.context.index.targets.get((link.target, link.number))
+        reason = messages.link_reason(link.target, link.why)
         url = manual_overrides.get(f"links.{link.target}.url")
         if url:  # the chart treats an empty one as unset
             missing = f"{_may_name(gone[link.target], spec)} does not exist" if link.target in gone else ""
             found.append(Used(link.service, link.target, BY_HAND, missing, origin(url)))
         elif target is not None:
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
-            why = f"{link.why}; it uses this preview too" if back else link.why
+            why = f"{reason}; it uses this preview too" if back else reason
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(
@@ -95,8 +96,9 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
                 )
             )
         else:
-            why = f"{link.why}; it no longer has a preview" if link.number else link.why
-            found.append(Used(link.service, link.target, source(link, decided.context.platform), why, link.url))
+            why = f"{reason}; it no longer has a preview" if link.number else reason
+            own, name = link.why == LinkReason(LinkCause.OWN), source(link, decided.context.platform)
+            found.append(Used(link.service, link.target, name, why, link.url, own=own))
     return tuple(found)
 
 

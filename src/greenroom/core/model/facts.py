@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec
 
 # --- pull requests and people ------------------------------------------------------------------------------------
@@ -332,7 +333,7 @@ class Release:
     """A person's release of exactly one hold of one preview, by its key."""
 
     identity: Identity
-    hold: str
+    hold: HoldKey
     by: str
     at: datetime
 

@@ -25,6 +25,7 @@ from greenroom.core.model.facts import (
     PullRequestFacts,
     SignedState,
 )
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import (
     Build,
     Chart,
@@ -220,7 +221,7 @@ def admission(pull_request: PullRequest, context: PassContext[PullRequestFacts])
     spec = facts.observed.last_spec(identity)
     label = label_of(pull_request, spec, platform)
     if not labels.same(label, platform.label):
-        hold = f"config-label:{platform.label}"
+        hold = HoldKey(HoldKind.CONFIG_LABEL, platform.label)
         return Stay(Stage.HELD, messages.config_label(label, platform.label), hold=hold)
     if owner := facts.observed.other_installations.get(identity):
         return Stay(Stage.BLOCKED, messages.engine_foreign(owner))
@@ -339,7 +340,7 @@ def redeployed(identity: Identity, facts: PullRequestFacts, platform: Platform) 
     return preview_set is not None and preview_sets.is_released(preview_set.ledger, identity, redeploy_key(platform))
 
 
-def redeploy_key(platform: Platform) -> str:
+def redeploy_key(platform: Platform) -> HoldKey:
     """Return the key that `greenroom redeploy` releases: this chart with these settings."""
     made_with = f"{platform.cluster.chart_version} {platform.cluster.settings}"
-    return f"{preview_sets.REDEPLOY}{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    return HoldKey(HoldKind.REDEPLOY, hashlib.sha256(made_with.encode()).hexdigest()[:12])

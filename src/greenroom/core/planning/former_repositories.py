@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from greenroom.core import messages
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.facts import EngineState, PreviewSet, PullRequestFacts
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay
 
@@ -64,8 +65,8 @@ def former(facts: PullRequestFacts, repository: Repository) -> tuple[str, ...]:
 def verdict_on_left(platform: Platform, repository: Repository) -> Stay:
     """Return the verdict on every preview of a repository that `left` found."""
     if _by_slug(platform, repository.slug):
-        return Stay(Stage.HELD, messages.replaced(repository.slug), hold="replaced")
-    return Stay(Stage.HELD, messages.not_in_catalog(repository.slug), hold="not-in-catalog")
+        return Stay(Stage.HELD, messages.replaced(repository.slug), hold=HoldKey(HoldKind.REPLACED))
+    return Stay(Stage.HELD, messages.not_in_catalog(repository.slug), hold=HoldKey(HoldKind.NOT_IN_CATALOG))
 
 
 def _by_slug(platform: Platform, slug: str) -> Repository | None:

@@ -27,6 +27,7 @@ from greenroom.core.model.facts import (
     PullRequestFacts,
     State,
 )
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Go, Stay
@@ -46,7 +47,7 @@ def removal(identity: Identity, label: str, facts: PullRequestFacts, listed: Pul
     if answer is None:
         return Stay(Stage.HELD, messages.unconfirmed("it has not been read yet."))
     if identity.number in facts.hidden:  # no event can confirm this removal, so a person decides
-        return Stay(Stage.HELD, messages.not_shown(), hold="not-shown")
+        return Stay(Stage.HELD, messages.not_shown(), hold=HoldKey(HoldKind.NOT_SHOWN))
     if isinstance(answer, str):
         return Stay(Stage.HELD, messages.unconfirmed(answer))
     if not _newer_than_list(answer, facts, listed):
@@ -93,17 +94,17 @@ def _unlabeled(answer: Confirmation, label: str, facts: PullRequestFacts) -> Go 
     pull_request = answer.pull_request
     event = last_event(pull_request.label_events, label)
     if event is None or event.added:
-        since = event.at.isoformat() if event else "never"
-        return Stay(Stage.HELD, messages.label_gone(label), hold=f"label-gone:{label}:{since}")
+        hold = HoldKey(HoldKind.LABEL_GONE, label, event.at if event else None)
+        return Stay(Stage.HELD, messages.label_gone(label), hold=hold)
     block = facts.blocks.get(pull_request.identity.number)
     if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
         return Go(Cause.EXPIRED, messages.expired(block.memory.why, label), "", event.at, block.memory.why)
     if event.actor.kind is Kind.PERSON:
         if not _same_label(event, answer) or _followed_by_unknown(event, pull_request):
-            hold = f"label-deleted:{label}:{event.at.isoformat()}"
+            hold = HoldKey(HoldKind.LABEL_DELETED, label, event.at)
             return Stay(Stage.HELD, messages.label_deleted(label), hold=hold)
         return Go(Cause.UNLABELED, messages.unlabeled(label, event.actor.login), event.actor.login, event.at)
-    hold = f"label-taken:{label}:{event.at.isoformat()}"
+    hold = HoldKey(HoldKind.LABEL_TAKEN, label, event.at)
     gone = event.actor.kind is Kind.NOBODY
     reason = messages.label_taken_by_ghost(label) if gone else messages.label_taken_by_bot(label, event.actor.login)
     return Stay(Stage.HELD, reason, hold=hold)
