@@ -248,7 +248,7 @@ MUTATIONS = [
     Mutation(
         "2 what a webhook overtook is not acted on",
         "controller/executor.py",
-        "            _still_so(sources, target, identity)\n            await engine.remove",
+        "            _still_so(sources, served, identity)\n            await engine.remove",
         "            await engine.remove",
         "tests/controller/test_freshness.py::test_what_github_spoke_of_since_the_read_is_not_acted_on",
     ),
@@ -1546,7 +1546,7 @@ MUTATIONS = [
     Mutation(
         "3 a removal in a former repository is not told on another one's pull request",
         "controller/executor.py",
-        "if not action.final or not target.platform.repository(target.name):",
+        "if not action.final or not here:",
         "if not action.final:",
         "tests/scenarios/test_replaced_repository.py::test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one",
     ),

@@ -32,9 +32,9 @@ async def everything(story: Story, count: int) -> list[str]:
 
 
 async def read(story: Story) -> Reconciler:
-    """A controller that knows the time and GitHub's ids."""
+    """Return a controller that knows the time and GitHub's ids, because it has run a pass."""
     controller = story.controller()
-    await controller.facts(story.platform.repositories[0])
+    await controller.reconcile(story.platform.repositories[0])
     return controller
 
 
