@@ -38,6 +38,14 @@ async def test_a_dry_run_changes_nothing_that_the_loop_remembers(story: Story) -
     assert memory(controller) == before
 
 
+async def test_engine_is_observed_once_for_the_reads_of_a_pass_and_once_under_the_lock(story: Story) -> None:
+    story.labeled("one")
+    await story.passes(3)
+    controller, before = story.controller(), story.engine.observed
+    await controller.reconcile(story.platform.repositories[0])
+    assert story.engine.observed == before + 2
+
+
 async def test_plan_of_the_admin_port_changes_nothing_that_the_loop_remembers(story: Story) -> None:
     story.labeled("one")
     await story.passes(3)

@@ -152,9 +152,8 @@ def _admitted(context: PassContext[PullRequestFacts]) -> list[PullRequest]:
 
 def _without_commit(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> bool:
     """Return whether a preview waits for GitHub's merge commit, whatever the registry has."""
-    facts, identity = context.facts, pull_request.identity
-    spec, renew = facts.observed.last_spec(identity), redeployed(identity, facts, context.platform)
-    return images.without_commit(context.repository, pull_request, spec, renew=renew) is not None
+    spec = context.facts.observed.last_spec(pull_request.identity)
+    return images.without_commit(context.repository, pull_request, spec) is not None
 
 
 def _pending(context: PassContext[PullRequestFacts]) -> list[tuple[CommandComment, UseCommand]]:

@@ -73,8 +73,9 @@ def references(
     nothing is looked up after it.
     """
     kept, found = _kept(repository, pull_request, spec), list[str]()
+    stuck = without_commit(repository, pull_request, spec)
     for service in repository.services:
-        if service is without_commit(repository, pull_request, spec, renew=renew):
+        if service is stuck:
             break
         known = kept.get(service.name)
         found += [known.reference] if known else []
@@ -87,13 +88,12 @@ def references(
     return tuple(dict.fromkeys(found))
 
 
-def without_commit(
-    repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None, *, renew: bool = False
-) -> Service | None:
+def without_commit(repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None) -> Service | None:
     """Return the first service that has no commit to run, because GitHub has no merge commit of this head; or None."""
+    if pull_request.merge_sha or all(s.image.built_from is not ImageFrom.MERGE for s in repository.services):
+        return None
     kept = _kept(repository, pull_request, spec)
-    missing = (s for s in repository.services if s.name not in kept)
-    return next((s for s in missing if not _wanted(s, pull_request, newest=renew)), None)
+    return next((s for s in repository.services if s.name not in kept and not commit(s, pull_request)), None)
 
 
 def _tip(service: Service, pull_request: PullRequest) -> str:
