@@ -27,6 +27,7 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import Build, Config, Identity, Origin, PreviewSpec, Times, Version
 from greenroom.core.planning import names
+from greenroom.core.planning.context import pass_context
 from greenroom.core.planning.decision import decide
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -102,7 +103,7 @@ def main(times: int = 5) -> None:
     actions = 0
     for _ in range(times):
         begun = time.perf_counter()
-        actions = len(decide(given, PLATFORM, REPOSITORY, NOW).actions)
+        actions = len(decide(pass_context(given, PLATFORM, REPOSITORY, NOW)).actions)
         taken.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"decide over {COUNT:,} pull requests: {median(taken):.2f} s (median of {times}), {actions:,} actions,")

@@ -38,7 +38,11 @@ from greenroom.core.model.spec import (
     Version,
     WaitingPush,
 )
-from greenroom.core.planning import names
+from greenroom.core.model.verdicts import Desired
+from greenroom.core.planning import decision, names
+from greenroom.core.planning import desired as verdicts
+from greenroom.core.planning.context import pass_context
+from greenroom.core.planning.decision import Decision
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 REPOSITORY_ID = 7
@@ -174,6 +178,16 @@ def facts(*pull_requests: PullRequest, holds: EngineState | None = None, **chang
         images=images,
     )
     return replace(base, **changes)
+
+
+def decide(
+    facts: Facts, platform: Platform, repository: Repository, now: datetime, waiting: frozenset[Identity] = frozenset()
+) -> Decision:
+    return decision.decide(pass_context(facts, platform, repository, now), waiting)
+
+
+def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
+    return verdicts.desired(pass_context(facts, platform, repository, now))
 
 
 OTHER: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, facts, preview, pull_request
+from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, confirmation, decide, facts, preview, pull_request
 from greenroom.core.comment.signed_block import Key, Signer
 from greenroom.core.model.actions import (
     Action,
@@ -20,7 +20,7 @@ from greenroom.core.model.actions import (
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import Actor, Comment, EngineState, Facts, Kind, LabelEvent, PullRequest, Release
 from greenroom.core.planning import preview_sets
-from greenroom.core.planning.decision import Decision, decide, set_of_repository
+from greenroom.core.planning.decision import Decision, set_of_repository
 
 SIGNER = Signer("github.example.com", "test", Key("k1", b"secret"))
 BOT = Actor("greenroom[bot]", Kind.BOT)
@@ -103,7 +103,7 @@ class Machine:
         held = self.decision().statuses
         preview_set = self.holds.sets[REPOSITORY_ID]
         chosen = [s for s in held.values() if s.number in numbers]
-        releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen]
+        releases = [Release(s.identity, s.hold, "grace", self.now) for s in chosen if s.hold]
         released = preview_sets.released(preview_set, releases, self.now)
         self.holds = EngineState(self.holds.previews, {**self.holds.sets, REPOSITORY_ID: released})
 

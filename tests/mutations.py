@@ -220,7 +220,7 @@ MUTATIONS = [
     Mutation(
         "4 a release lets through what was read",
         "controller/admin_service.py",
-        "if held[n].hold != seen.get(n)",
+        "if str(held[n].hold) != seen.get(n)",
         "if False",
         "tests/scenarios/test_accidents.py::test_a_release_lets_through_what_was_read_and_nothing_else",
     ),
@@ -248,7 +248,7 @@ MUTATIONS = [
     Mutation(
         "2 what a webhook overtook is not acted on",
         "controller/executor.py",
-        "            _still_so(sources, target, identity)\n            await engine.remove",
+        "            _still_so(sources, served, identity)\n            await engine.remove",
         "            await engine.remove",
         "tests/controller/test_freshness.py::test_what_github_spoke_of_since_the_read_is_not_acted_on",
     ),
@@ -619,7 +619,7 @@ MUTATIONS = [
     Mutation(
         "images: the comment names the broken base branch instead of asking for a push",
         "core/comment/statuses.py",
-        "_unmigrated(spec, preview) or _base_broken(spec, preview, context)",
+        "_unmigrated(spec, preview) or _base_broken(spec, preview, decided)",
         "_unmigrated(spec, preview)",
         "tests/scenarios/test_versions.py::test_failed_image_of_the_base_branch_is_named_and_follows_the_branch",
     ),
@@ -845,7 +845,7 @@ MUTATIONS = [
     Mutation(
         "5 a read before our own block is old",
         "core/planning/desired.py",
-        "facts.blocks[n].sequence < spec.choices.comment_version",
+        "blocks[n].sequence < spec.choices.comment_version",
         "False",
         "tests/core/test_comment.py::test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again",
     ),
@@ -964,8 +964,8 @@ MUTATIONS = [
     Mutation(
         "4 a released restart applies to one configuration",
         "core/planning/plan.py",
-        'f"restart:{_digest(new.config, new.links.targets)}"',
-        '"restart:"',
+        "HoldKey(HoldKind.RESTART, _digest(new.config, new.links.targets))",
+        "HoldKey(HoldKind.RESTART)",
         "tests/core/test_ledger.py::test_a_released_restart_applies_to_that_configuration_only",
     ),
     Mutation(
@@ -1020,8 +1020,8 @@ MUTATIONS = [
     Mutation(
         "8 a preview of another installation gets no new row while it waits",
         "core/planning/desired.py",
-        " or identity.number in facts.stale or identity in facts.observed.other_installations:",
-        " or identity.number in facts.stale:",
+        "identity.number not in facts.stale and identity not in facts.observed.other_installations",
+        "identity.number not in facts.stale",
         "tests/core/test_gates.py::test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits",
     ),
     Mutation(
@@ -1327,16 +1327,37 @@ MUTATIONS = [
     ),
     Mutation(
         "5 a choice outlives a pull request that cannot be read",
-        "controller/reconcile.py",
-        "        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)\n",
+        "controller/requested_choices.py",
+        "        asking |= {Identity(repository_id, n) for n in unsure} | _unlisted(read)\n",
         "",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_made",
     ),
     Mutation(
+        "nothing is looked up for a pull request that a gate stops",
+        "core/planning/required_reads.py",
+        "if isinstance(admission(p, context), LabelEvent)]",
+        "]",
+        "tests/core/test_required_reads.py::test_no_fact_is_asked_for_that_no_decision_reads",
+    ),
+    Mutation(
+        "permissions decide the links of a preview that waits",
+        "core/planning/required_reads.py",
+        "pull_request.identity in asking or keeps_links(pull_request, context)",
+        "pull_request.identity in asking",
+        "tests/core/test_required_reads.py::test_decision_reads_no_fact_that_was_not_asked_for",
+    ),
+    Mutation(
+        "a dry run raises no watermark",
+        "controller/gather.py",
+        "    freshness = freshness.copy()\n",
+        "",
+        "tests/scenarios/test_queries.py::test_a_dry_run_changes_nothing_that_the_loop_remembers",
+    ),
+    Mutation(
         "5 a choice outlives an old read of its pull request",
-        "controller/reconcile.py",
-        "unsure = facts.listing.doubts.keys() | facts.stale",
-        "unsure = facts.listing.doubts.keys()",
+        "controller/requested_choices.py",
+        "unsure = read.listing.doubts.keys() | read.stale",
+        "unsure = read.listing.doubts.keys()",
         "tests/controller/test_asked.py"
         "::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
@@ -1371,14 +1392,14 @@ MUTATIONS = [
     Mutation(
         "2 a replica that lags is known after a restart",
         "controller/gather.py",
-        "freshness.keep(listing.repository_id, preview_set.watermarks if preview_set else {})",
+        "freshness.keep(repository_id, _set_of(listing, observed).watermarks)",
         "pass",
         "tests/scenarios/test_replicas.py::test_preview_unlabeled_and_labeled_survives_a_replica_that_still_shows_it_unlabeled",
     ),
     Mutation(
         "2 a replica that lags: a reopening is kept at once",
         "core/planning/watermarks.py",
-        "any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))",
+        "any(_stored(before, i.number) != _stored(after, i.number) for i in held)",
         "False",
         "tests/scenarios/test_replicas.py::test_preview_closed_and_reopened_survives_a_replica_that_still_shows_it_closed",
     ),
@@ -1434,8 +1455,8 @@ MUTATIONS = [
     Mutation(
         "7 a duplicate of our comment is deleted",
         "core/planning/decision.py",
-        "*comments_to_write(context, seen, concluded), *_deletions(facts))",
-        "*comments_to_write(context, seen, concluded))",
+        "*comments, *_deletions(facts))",
+        "*comments)",
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
@@ -1504,7 +1525,7 @@ MUTATIONS = [
     Mutation(
         "3 what GitHub hides goes only when a person says so",
         "core/policy/removal.py",
-        'return Stay(Stage.HELD, messages.not_shown(), hold="not-shown")',
+        "return Stay(Stage.HELD, messages.not_shown(), hold=HoldKey(HoldKind.NOT_SHOWN))",
         'return Go(Cause.CLOSED, messages.closed(""), "", facts.listing.read_at)',
         "tests/core/test_removal.py::test_pull_request_that_github_does_not_show_is_held_for_a_person",
     ),
@@ -1525,7 +1546,7 @@ MUTATIONS = [
     Mutation(
         "3 a removal in a former repository is not told on another one's pull request",
         "controller/executor.py",
-        "if not action.final or not target.platform.repository(target.name):",
+        "if not action.final or not here:",
         "if not action.final:",
         "tests/scenarios/test_replaced_repository.py::test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one",
     ),
@@ -1734,14 +1755,14 @@ MUTATIONS = [
     ),
     Mutation(
         "8 a repository that is another one at GitHub is looked after",
-        "core/planning/desired.py",
+        "core/planning/former_repositories.py",
         "if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:",
         "if here is None:",
         "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
     ),
     Mutation(
         "8 without GitHub's id no repository is taken for another one",
-        "core/planning/desired.py",
+        "core/planning/former_repositories.py",
         "ids.get(here.slug.lower(), repository_id) != repository_id",
         "ids.get(here.slug.lower()) != repository_id",
         "tests/core/test_left.py::test_repository_that_is_another_one_at_github_is_called_by_its_id_too",
@@ -1819,7 +1840,7 @@ MUTATIONS = [
     Mutation(
         "2 a pull request that the list shows in part is not decided by its number",
         "core/planning/required_reads.py",
-        "return tuple(sorted(found - facts.listing.doubts.keys()))",
+        "return tuple(sorted(found - listing.doubts.keys()))",
         "return tuple(sorted(found))",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no_other",
     ),
@@ -1945,7 +1966,7 @@ MUTATIONS = [
     Mutation(
         "7 a comment that promises a preview is looked for after its pull request is closed",
         "core/planning/required_reads.py",
-        "| (facts.promised - listed)",
+        "| (promised - listed)",
         "",
         "tests/core/test_promises.py::test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number",
     ),
@@ -2120,15 +2141,15 @@ MUTATIONS = [
     Mutation(
         "what the list leaves out becomes private with its repository",
         "core/planning/desired.py",
-        "replace(found, spec=at_least_private(identity, facts)) if isinstance(found, Stay) else found",
+        "replace(found, spec=at_least_private(identity, context.facts)) if isinstance(found, Stay) else found",
         "found",
         "tests/core/test_what_follows.py::test_a_preview_whose_pull_request_the_list_leaves_out_becomes_private_with_its_repository",
     ),
     Mutation(
         "what left the catalog counts as private",
         "core/planning/desired.py",
-        "{i: replace(stays, spec=at_least_private(i, facts)) for i in held(facts)}",
-        "{i: stays for i in held(facts)}",
+        "{i: replace(stays, spec=at_least_private(i, facts)) for i in context.held}",
+        "{i: stays for i in context.held}",
         "tests/core/test_what_follows.py::test_a_preview_of_a_repository_that_left_the_catalog_counts_as_private",
     ),
     Mutation(
@@ -2190,8 +2211,8 @@ MUTATIONS = [
     Mutation(
         "wrong commit: files that cannot be read change nothing",
         "controller/gather.py",
-        "facts = replace(facts, stale=facts.stale | unread)",
-        "pass",
+        "stale=stale | unread | overtaken",
+        "stale=stale | overtaken",
         "tests/scenarios/test_versions.py::test_files_that_cannot_be_read_change_nothing",
     ),
     Mutation(
@@ -2259,16 +2280,16 @@ MUTATIONS = [
     ),
     Mutation(
         "5 a choice outlives a list that leaves its pull request out",
-        "controller/reconcile.py",
-        "for n in unsure} | _unlisted(facts)",
+        "controller/requested_choices.py",
+        "for n in unsure} | _unlisted(read)",
         "for n in unsure}",
         "tests/controller/test_asked.py::test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled",
     ),
     Mutation(
         "2 one old read of two is enough for doubt",
         "controller/gather.py",
-        "reads = (*listing.pull_requests, *by_number)",
-        "reads = {p.identity: p for p in (*listing.pull_requests, *by_number)}.values()",
+        "old = (p for p in reads if",
+        "old = (p for p in {r.identity: r for r in reads}.values() if",
         "tests/scenarios/test_split_replicas.py::test_preview_is_not_woken_by_a_list_that_lags_behind_the_read_by_number",
     ),
     Mutation(
@@ -2295,8 +2316,8 @@ MUTATIONS = [
     Mutation(
         "2 the watermark of a preview that starts is kept",
         "core/planning/watermarks.py",
-        "kept = {i.number for i in held(facts)}.union(starts)",
-        "kept = {i.number for i in held(facts)}",
+        "held(facts.listing.repository_id)}.union(starts)",
+        "held(facts.listing.repository_id)}",
         "tests/core/test_watermarks.py::test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept",
     ),
     Mutation(

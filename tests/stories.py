@@ -54,6 +54,7 @@ class MemoryEngine:
     previews: dict[Identity, ObservedPreview] = field(default_factory=dict)
     sets: dict[int, PreviewSet] = field(default_factory=dict)
     removed: list[Identity] = field(default_factory=list)
+    observed: int = 0  # how often
     left: tuple[str, ...] = ()
     broken: str = ""
     unable: str = ""
@@ -74,6 +75,7 @@ class MemoryEngine:
     async def observe(self) -> EngineState:
         if self.broken:
             raise Doubt(self.broken)
+        self.observed += 1
         return EngineState(dict(self.previews), dict(self.sets), doubts=dict(self.doubts), unable=self.unable)
 
     async def serve(self, preview_set: PreviewSet) -> None:
@@ -221,7 +223,7 @@ class Story:
         controller = self.controller()
         await controller.facts(self.platform.repositories[0])
         repository_id = self.world.repository(SLUG).id
-        holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held]
+        holds = [Release(s.identity, s.hold, "grace", controller.now()) for s in held if s.hold]
         await controller.amend(
             repository_id, lambda preview_set: preview_sets.released(preview_set, holds, controller.now())
         )

@@ -9,7 +9,7 @@ import pytest
 
 from argocd_engine.fake import FakeKube
 from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set, until
-from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, facts, identity, preview, pull_request, spec
+from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, decide, facts, identity, preview, pull_request, spec
 from greenroom import logs
 from greenroom.argocd.canary import Canary
 from greenroom.argocd.client import APPLICATION_SETS, Object
@@ -18,7 +18,6 @@ from greenroom.argocd.refusals import Refusals, error_of
 from greenroom.argocd.timing import Timing
 from greenroom.core.model.facts import EngineState, ObservedPreview, PreviewSet
 from greenroom.core.model.status import Stage
-from greenroom.core.planning.decision import decide
 from greenroom.errors import Doubt
 
 LOOKUP = (

@@ -22,7 +22,8 @@ from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.packing import Unreadable
 from greenroom.core.model.catalog import Manifest, Need, Process, ProcessKind, Service, SharedNeed, Storage, Use
 from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Release, Restart, Withdrawal
-from greenroom.core.model.spec import Caller, Identity, Injected, Link, LinkOverride, PreviewSpec
+from greenroom.core.model.holds import HoldKey, HoldKind
+from greenroom.core.model.spec import Caller, Identity, Injected, Link, LinkCause, LinkOverride, LinkReason, PreviewSpec
 from greenroom.core.planning.chart_values import parameters
 from greenroom.errors import Doubt, Full
 
@@ -44,7 +45,13 @@ STORED = PreviewSet(
         1: spec(1, services=(MAILPIT,), settings='{"a":1}', targets=(LINKED,), holders={"db": "a"}, reset_at=NOW),
         2: spec(2, services=(MAILPIT,), settings='{"a":1}', callers=(Caller("shop", "preview-till-1", 80),)),
     },
-    Ledger((Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW, "grace", "preview"),)),
+    Ledger(
+        (Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW, "grace", "preview"),),
+        releases=(
+            Release(Identity(REPOSITORY_ID, 2), HoldKey(HoldKind.LABEL_TAKEN, "preview", NOW), "grace", NOW),
+            Release(Identity(REPOSITORY_ID, 2), HoldKey(HoldKind.REDEPLOY, "0123456789ab"), "ada", NOW),
+        ),
+    ),
 )
 
 words = st.text(max_size=8)
@@ -74,13 +81,16 @@ services = st.builds(
     st.timedeltas(timedelta(0), timedelta(days=1)),
     st.lists(st.builds(Process, names, st.just(ProcessKind.CRON), schedule=words), max_size=1),
 )
+reasons = st.builds(
+    LinkReason, st.sampled_from(LinkCause), names, st.lists(words, max_size=2).map(tuple), st.booleans()
+)
 specs = st.builds(
     lambda number, **changes: spec(number, **changes),
     st.integers(1, 9999),
     author=words,
     services=st.lists(services, max_size=2).map(tuple),
     targets=st.lists(
-        st.builds(Link, names, names, pairs, words, words, words, numbers, names, numbers), max_size=2
+        st.builds(Link, names, names, pairs, words, words, reasons, numbers, names, numbers), max_size=2
     ).map(tuple),
     generation=st.integers(1, 9),
     retry=st.integers(0, 9),
@@ -95,11 +105,12 @@ specs = st.builds(
     head_since=moments,
     asleep=st.booleans(),
 )
+holds = st.builds(HoldKey, st.sampled_from(HoldKind), words, st.none() | moments)
 ledgers = st.builds(
     Ledger,
     st.lists(st.builds(Withdrawal, identities, st.sampled_from(Cause), moments, words, words, st.booleans()), max_size=2).map(tuple),
     st.lists(st.builds(Restart, identities, moments), max_size=2).map(tuple),
-    st.lists(st.builds(Release, identities, words, words, moments), max_size=2).map(tuple),
+    st.lists(st.builds(Release, identities, holds, words, moments), max_size=2).map(tuple),
 )  # fmt: skip
 preview_sets = st.builds(
     PreviewSet, st.integers(1, 2**40), names, st.integers(0, 2**40), st.dictionaries(st.integers(1, 99), specs, max_size=3), ledgers

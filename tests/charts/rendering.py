@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from builders import NOW, digest, facts, pull_request
+from builders import NOW, decide, desired, digest, facts, pull_request
 from greenroom.argocd.applicationset import RELEASE
 from greenroom.config import load
 from greenroom.core.model.actions import Start
@@ -23,8 +23,6 @@ from greenroom.core.model.facts import CommentState, EngineState, Present, Previ
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.model.verdicts import Run
 from greenroom.core.planning.chart_values import parameters
-from greenroom.core.planning.decision import decide
-from greenroom.core.planning.desired import desired
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
 from builders import PLATFORM, confirmation, facts, identity, observed, pull_request, without_label
-from greenroom.controller.reconcile import Parts, Reconciler
+from greenroom.controller.requested_choices import RequestedChoices
 from greenroom.core.model.facts import Facts, State
 from greenroom.core.model.spec import LinkOverride
 
@@ -41,8 +37,9 @@ CLOSED = confirmation(pull_request(1, state=State.CLOSED))
 def test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_unlabeled(
     read: Facts, kept: bool
 ) -> None:
-    reconciler = Reconciler(cast(Parts, SimpleNamespace()), PLATFORM)
-    reconciler.ask(identity(1), CHOICE)
-    asked = reconciler._still_asked(replace(read))
-    assert reconciler.asks(identity(1)) is kept
+    choices = RequestedChoices()
+    choices.add(identity(1), CHOICE)
+    asked = choices.still_open(read, PLATFORM.label)
     assert asked == ({1: (CHOICE,)} if kept else {})
+    choices.keep(read.listing.repository_id, asked)
+    assert choices.waits(identity(1)) is kept

@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request
+from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, pull_request
 from greenroom.controller import events
 from greenroom.core.model.status import Reason, Stage, Status
-from greenroom.core.planning.decision import decide
 from greenroom.store.rows import Event
 
 EARLIER = NOW - timedelta(hours=5)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from builders import NOW
-from greenroom.controller.reconcile import REJECTED, Reconciler
+from greenroom.controller.journal import REJECTED, Journal
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Failed
-from greenroom.store.rows import Event
+from greenroom.store.rows import Deployment, Event
 
 
 class History:
@@ -22,6 +19,12 @@ class History:
         self.calls = 0
         self._rejected = rejected
         self._fails = fails
+
+    async def record_deployments(self, *deployments: Deployment) -> int:
+        return len(deployments)
+
+    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
+        return ()
 
     async def record(self, *events: Event) -> int:
         self.calls += bool(events)
@@ -35,21 +38,18 @@ def event(key: str) -> Event:
     return Event(key, NOW, 1, "shop", 1, "waiting", key, {})
 
 
-async def recorded(history: History, *batches: list[str]) -> Any:
-    parts: Any = SimpleNamespace(history=history)
-    platform: Any = None
-    reconciler = Reconciler(parts, platform)
+async def recorded(history: History, *batches: list[str]) -> Journal:
+    journal = Journal(history)
     for batch in batches:
-        with contextlib.suppress(Failed):
-            await reconciler._record(event(key) for key in batch)
-    return reconciler
+        await journal.write([event(key) for key in batch], [])
+    return journal
 
 
 async def test_an_event_that_is_rejected_keeps_out_no_other_and_is_dropped() -> None:
     history = History(rejected="wrong")
-    reconciler = await recorded(history, ["wrong", "promise"], *([f"later {n}"] for n in range(REJECTED + 1)))
+    journal = await recorded(history, ["wrong", "promise"], *([f"later {n}"] for n in range(REJECTED + 1)))
     assert set(history.stored) == {"promise", *(f"later {n}" for n in range(REJECTED + 1))}
-    assert reconciler._unrecorded == []
+    assert journal.waiting == 0
 
 
 @pytest.mark.parametrize("fails", [(1,), (1, 3), (1, 2), (1, 3, 5)])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, pull_request
+from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, pull_request
 from greenroom.controller.promises import TRIES, UNREAD_TRIES, Promises
 from greenroom.core.model.facts import Facts
-from greenroom.core.planning.decision import decide
 from greenroom.store.rows import Event
 
 

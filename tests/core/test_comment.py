@@ -16,6 +16,7 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     REPOSITORY_ID,
+    decide,
     facts,
     identity,
     labeled,
@@ -29,7 +30,6 @@ from greenroom.core import messages
 from greenroom.core.comment import sanitize
 from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.signed_block import Key, Signer, visible
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
 from greenroom.core.model.facts import (
@@ -45,7 +45,6 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status, Used, User
-from greenroom.core.planning.decision import decide
 from greenroom.core.planning.desired import overtaken
 
 SIGNER = Signer("github.com", "test", Key("new", b"new secret"), (Key("old", b"old secret"),))
@@ -108,7 +107,7 @@ def test_a_comment_older_than_the_choices_that_its_preview_follows_is_read_again
         holds=EngineState({}, {REPOSITORY_ID: preview_set}),
         blocks={1: SignedState(sequence, CommentState())},
     )
-    assert overtaken(found) == old
+    assert overtaken(found.listing.repository_id, found.blocks, found.observed) == old
 
 
 def test_a_comment_that_an_older_key_signed_is_written_again() -> None:
@@ -169,9 +168,9 @@ def test_a_healthy_comment_is_short_and_does_not_tick() -> None:
     ("links", "service"),
     [
         ((), ""),
-        ((("api", "this preview", SAME),), "api"),
-        ((("api", "this preview", SAME), ("payments", "staging", "staging")), "payments"),
-        ((("payments", "an address set by hand", ""), ("api", "this preview", SAME)), "api"),
+        ((("api", "this preview", "same preview"),), "api"),
+        ((("api", "this preview", "same preview"), ("payments", "staging", "staging")), "payments"),
+        ((("payments", "an address set by hand", ""), ("api", "this preview", "same preview")), "api"),
         ((("payments", "an address set by hand", ""),), ""),
     ],
 )
@@ -179,7 +178,7 @@ def test_comment_names_the_command_for_a_link_that_it_can_move(
     links: tuple[tuple[str, str, str], ...], service: str
 ) -> None:
     one = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
-    used = tuple(Used("shop", target, name, why, "http://x") for target, name, why in links)
+    used = tuple(Used("shop", target, name, why, "http://x", own=name == "this preview") for target, name, why in links)
     said = comment_text(replace(one, links=used), PLATFORM, private=False)
     assert ("/preview use" in said) is bool(service)
     assert f"Comment `/preview use {service}#N` to try it with another pull request's {service}." in said or not service

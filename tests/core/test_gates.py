@@ -15,6 +15,8 @@ from builders import (
     REPOSITORY_ID,
     SERVICE,
     changed,
+    decide,
+    desired,
     digest,
     facts,
     identity,
@@ -47,8 +49,6 @@ from greenroom.core.model.facts import (
 from greenroom.core.model.spec import Identity, WaitingPush
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay
-from greenroom.core.planning.decision import decide
-from greenroom.core.planning.desired import desired
 
 RENOVATE = Actor("renovate[bot]", Kind.BOT)
 EVE = Actor("eve")

@@ -8,12 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request
+from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, pull_request
 from greenroom.core.linking.graph import graph
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.facts import Running
 from greenroom.core.model.status import Stage, Status, Used, User
-from greenroom.core.planning.decision import decide
 from greenroom.web.dashboard.graph_layout import drawn
 
 READY = decide(facts(pull_request(1), holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
@@ -23,8 +21,9 @@ USED = st.builds(
     st.just("web"),
     st.sampled_from(["a", "b", "pay"]),
     st.sampled_from(["a#1", "b#1", "staging", "by hand", "this preview"]),
-    st.sampled_from(["staging", SAME, "ada chose it"]),
+    st.sampled_from(["staging", "same preview", "ada chose it"]),
     st.just("http://x"),
+    own=st.booleans(),
 )
 STATUSES = st.lists(
     st.builds(
@@ -45,7 +44,7 @@ def test_every_link_is_an_edge_once_whatever_the_order(statuses: list[Status], r
     random.shuffle(shuffled)
     assert graph(shuffled) == found
     alive = [s for s in statuses if s.stage not in (Stage.NONE, Stage.REMOVED)]
-    wanted = {(s.name, k.target, k.name, k.why) for s in alive for k in s.links if k.why != SAME}
+    wanted = {(s.name, k.target, k.name, k.why) for s in alive for k in s.links if not k.own}
     assert [(e.source, e.target, e.name, e.why) for e in found.edges] == sorted(wanted)
     assert not {e.source for e in found.edges} & set(found.apart)
 

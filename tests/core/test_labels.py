@@ -18,6 +18,7 @@ from builders import (
     REPOSITORY,
     changed,
     confirmation,
+    decide,
     facts,
     identity,
     observed,
@@ -30,7 +31,8 @@ from greenroom.core.model.facts import Activity, Actor, CommentState, Facts, Kin
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Go
 from greenroom.core.planning import required_reads
-from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.planning.context import pass_context
+from greenroom.core.planning.decision import Decision
 from greenroom.core.policy import labels
 from greenroom.core.policy.expiry import expiry, last_activity
 from machine import Machine
@@ -104,9 +106,10 @@ def test_another_case_of_the_label_in_the_configuration_holds_nothing(configured
 def test_all_reads_are_made_for_a_label_in_capitals() -> None:
     event = LabelEvent("Preview", True, ADA, NOW)
     found = facts(pull_request(1, labels=frozenset({"Preview"}), label_events=(event,)), holds=observed(1))
-    assert required_reads.askers(found, ON, REPOSITORY) == ("ada",)
-    assert required_reads.references(found, ON, REPOSITORY)
-    assert required_reads.numbers(found, ON) == ()
+    context = pass_context(found, ON, REPOSITORY, NOW)
+    assert required_reads.askers(context) == ("ada",)
+    assert required_reads.references(context)
+    assert required_reads.numbers(found.listing, found.observed, ON) == ()
 
 
 def test_an_expired_label_is_taken_off_as_github_spells_it() -> None:

@@ -7,14 +7,26 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import ADA, NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, SERVICE, identity, preview, pull_request, spec
+from builders import (
+    ADA,
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    REPOSITORY_ID,
+    SERVICE,
+    decide,
+    identity,
+    preview,
+    pull_request,
+    spec,
+)
 from greenroom.core.model.actions import Change, VerifyRemoval, Withdraw
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Release, State, Withdrawal
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.planning import preview_sets
-from greenroom.core.planning.decision import decide
 from machine import Machine, settled
 
 OTHER = REPOSITORY_ID + 1
@@ -109,7 +121,7 @@ def test_a_release_that_could_not_be_used_ends_after_seven_days(days: int, livin
 
 @pytest.mark.parametrize(("age", "kept"), [(timedelta(days=6, hours=23), True), (timedelta(days=7, hours=1), False)])
 def test_releases_are_kept_for_seven_days(age: timedelta, kept: bool) -> None:
-    ledger = Ledger(releases=(Release(identity(), "hold", "grace", NOW - age),))
+    ledger = Ledger(releases=(Release(identity(), HoldKey(HoldKind.BREAKER), "grace", NOW - age),))
     assert bool(preview_sets.pruned(ledger, NOW).releases) is kept
 
 

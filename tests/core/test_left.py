@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import NOW, PLATFORM, REPOSITORY, changed, facts, identity, labeled, observed, preview, pull_request, spec
+from builders import (
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    changed,
+    decide,
+    facts,
+    identity,
+    labeled,
+    observed,
+    preview,
+    pull_request,
+    spec,
+)
 from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
-from greenroom.core.planning.decision import decide, set_of_repository
-from greenroom.core.planning.desired import former, left, left_set
+from greenroom.core.planning.decision import set_of_repository
+from greenroom.core.planning.former_repositories import former, left, left_set
 
 EMPTY_LEDGER = Ledger()
 EMPTY = replace(PLATFORM, repositories=())

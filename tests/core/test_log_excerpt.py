@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, PLATFORM, REPOSITORY, facts, identity, preview, pull_request, spec
+from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, preview, pull_request, spec
 from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.log_excerpt import LENGTH, excerpt, telling_line
 from greenroom.core.model.facts import EngineState, Health, PreviewSet
 from greenroom.core.model.status import Status
-from greenroom.core.planning.decision import decide
 
 PYTHON = """Traceback (most recent call last):
   File "/app/worker.py", line 3, in <module>

@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from builders import ADA, NOW, PLATFORM, changed, facts, observed, pull_request, spec
+from builders import ADA, NOW, PLATFORM, changed, decide, facts, observed, pull_request, spec
 from greenroom.core.model.actions import RemoveLabel, Withdraw
 from greenroom.core.model.catalog import Lifetime
 from greenroom.core.model.facts import Activity
 from greenroom.core.model.status import Status
-from greenroom.core.planning.decision import decide
 from greenroom.core.policy.expiry import overdue
 from machine import Machine
 

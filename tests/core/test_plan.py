@@ -16,6 +16,7 @@ from builders import (
     REPOSITORY,
     REPOSITORY_ID,
     SERVICE,
+    decide,
     digest,
     identity,
     labeled,
@@ -27,7 +28,6 @@ from greenroom.core.model.catalog import Limits, Need, Platform, Service, Storag
 from greenroom.core.model.facts import Activity, Cause, Ledger, Present, PreviewSet, State, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
-from greenroom.core.planning.decision import decide
 from greenroom.core.policy import breaker
 from machine import Machine
 

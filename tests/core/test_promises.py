@@ -13,8 +13,10 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     confirmation,
+    decide,
     facts,
     identity,
+    listing,
     observed,
     permissions,
     preview,
@@ -28,6 +30,7 @@ from greenroom.core.model.facts import (
     Actor,
     Comment,
     CommentState,
+    EngineState,
     Health,
     Kind,
     Permission,
@@ -37,7 +40,7 @@ from greenroom.core.model.facts import (
 )
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.planning import required_reads
-from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.planning.decision import Decision
 
 
 @pytest.mark.parametrize(
@@ -141,8 +144,7 @@ def test_doubt_reports_no_pull_request_as_closed(more: dict[str, Any]) -> None:
 
 
 def test_a_promised_pull_request_that_the_list_leaves_out_is_read_by_number() -> None:
-    found = facts(pull_request(2), promised=frozenset({1, 2}))
-    assert required_reads.numbers(found, PLATFORM) == (1,)
+    assert required_reads.numbers(listing(pull_request(2)), EngineState(), PLATFORM, frozenset({1, 2})) == (1,)
 
 
 def test_choices_survive_when_a_pull_request_closes_before_its_preview_starts() -> None:

@@ -16,6 +16,8 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     confirmation,
+    decide,
+    desired,
     facts,
     identity,
     labeled,
@@ -39,10 +41,9 @@ from greenroom.core.model.facts import (
     SignedState,
     State,
 )
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.verdicts import Go, Stay, Verdict
-from greenroom.core.planning.decision import decide
-from greenroom.core.planning.desired import desired
 
 BOT = Actor("stale[bot]", Kind.BOT)
 MYSELF = Actor(ME, Kind.BOT)
@@ -62,10 +63,10 @@ def closed(**changes: object) -> PullRequest:
 def test_pull_request_that_github_does_not_show_is_held_for_a_person() -> None:
     found = verdict(None, "GitHub does not show /pulls/1 (404).", hidden=frozenset({1}))
     assert isinstance(found, Stay)
-    assert (found.hold, found.reason.code) == ("not-shown", "not-shown")
+    assert (found.hold, found.reason.code) == (HoldKey(HoldKind.NOT_SHOWN), "not-shown")
     unsure = verdict(None, "GitHub does not show /pulls/1 (404).")
     assert isinstance(unsure, Stay)
-    assert (unsure.hold, unsure.reason.code) == ("", "unconfirmed")
+    assert (unsure.hold, unsure.reason.code) == (None, "unconfirmed")
 
 
 def test_an_answer_about_another_pull_request_confirms_nothing() -> None:
@@ -123,7 +124,7 @@ def test_unlabeled_counts_only_while_the_repository_has_that_very_label() -> Non
         found = verdict(without_label(), confirmation(without_label(), label_since=since))
         assert isinstance(found, Stay), since
         assert found.reason.code == "label-deleted"
-        assert found.hold == f"label-deleted:preview:{event.at.isoformat()}"
+        assert str(found.hold) == f"label-deleted:preview:{event.at.isoformat()}"
     assert isinstance(verdict(without_label(), confirmation(without_label(), label_since=event.at - timedelta(1))), Go)
 
 

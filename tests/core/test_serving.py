@@ -13,6 +13,7 @@ from builders import (
     REPOSITORY,
     SERVICE,
     changed,
+    decide,
     digest,
     facts,
     identity,
@@ -27,7 +28,6 @@ from greenroom.core.model.facts import EngineState, Health, Missing, ObservedPre
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import names
-from greenroom.core.planning.decision import decide
 
 SITE = replace(SERVICE, name="site")
 API = replace(SERVICE, name="api", image=replace(SERVICE.image, repository="registry.example.com/api"))

@@ -16,7 +16,17 @@ from greenroom.core import messages
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Need
 from greenroom.core.model.facts import Health, Ledger, PreviewSet, Restart
-from greenroom.core.model.spec import Injected, Link, PreviewSpec, Version, is_push, same_pods, seen_by_others
+from greenroom.core.model.spec import (
+    Injected,
+    Link,
+    LinkCause,
+    LinkReason,
+    PreviewSpec,
+    Version,
+    is_push,
+    same_pods,
+    seen_by_others,
+)
 from greenroom.core.model.status import Reason
 from greenroom.core.model.verdicts import Desired, Run
 from greenroom.core.planning.plan import Plan, plan
@@ -34,7 +44,15 @@ NEW: dict[str, Any] = OTHER | {
     "created": NOW + timedelta(hours=1),
     "versions": (Version("shop", sha(1, 2), "registry.example.com/shop:2", digest("2")),),
     "services": (replace(SERVICE, env=(("COLOR", "green"),)), SECOND),
-    "targets": (replace(LINK, url="http://other", public="https://other.example.com", number=17, why="ada chose it"),),
+    "targets": (
+        replace(
+            LINK,
+            url="http://other",
+            public="https://other.example.com",
+            number=17,
+            why=LinkReason(LinkCause.CHOSEN, "ada"),
+        ),
+    ),
     "generation": 2,
     "retry": 3,
     "injected": (Injected("shop", "ORIGINS", "https://a,https://b"),),
@@ -82,7 +100,13 @@ def test_a_field_is_a_push_or_it_is_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["why", "number", "wanted", "own", "paired"])
 def test_why_a_link_leads_somewhere_makes_no_other_pods(name: str) -> None:
-    values: dict[str, Any] = {"why": "same branch", "number": 17, "wanted": 17, "own": True, "paired": True}
+    values: dict[str, Any] = {
+        "why": LinkReason(LinkCause.SAME_BRANCH),
+        "number": 17,
+        "wanted": 17,
+        "own": True,
+        "paired": True,
+    }
     assert same_pods(OLD, changed(OLD, targets=(replace(LINK, **{name: values[name]}),)))
 
 

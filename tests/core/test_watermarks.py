@@ -36,11 +36,16 @@ def holding(marks: dict[int, Watermark], *numbers: int) -> tuple[EngineState, Pr
     return replace(holds, sets={REPOSITORY_ID: preview_set}), preview_set
 
 
+def read(found: Facts) -> dict[int, Watermark]:
+    reads = watermarks.all_read(found.listing, found.confirmed)
+    return watermarks.read(reads, found.listing.read_at, found.observed, PLATFORM)
+
+
 def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[bool, PreviewSet]:
     """Whether the preview set is written for its watermarks alone, and what it is then."""
     holds, preview_set = holding(marks, 1)
     found = facts(*pull_requests, holds=holds)
-    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    found = replace(found, watermarks=read(found))
     noted = watermarks.noted(preview_set, found)
     return watermarks.due(preview_set, noted, found), noted
 
@@ -95,7 +100,7 @@ def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> Non
     holds, preview_set = holding({1: Watermark(NOW), 9: Watermark(NOW)}, 1)
     others = (pull_request(2, labels=frozenset()), pull_request(3), pull_request(4))
     found = facts(pull_request(1), *others, holds=holds)
-    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    found = replace(found, watermarks=read(found))
     assert set(watermarks.noted(preview_set, found, starts=[3]).watermarks) == {1, 3}
 
 
@@ -103,14 +108,14 @@ def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_rows() -> Non
     holds, preview_set = holding({}, 1)
     queue = [pull_request(n, updated_at=NOW - n * SECOND, comment=Comment(2**40 + n, "")) for n in range(2, 3000)]
     found = facts(pull_request(1), *queue, holds=holds)
-    found = replace(found, watermarks=watermarks.read(found, PLATFORM))
+    found = replace(found, watermarks=read(found))
     alone, queued = packing.packed_set(preview_set), packing.packed_set(watermarks.noted(preview_set, found))
     assert len(queued) < len(alone) + 200
 
 
 def test_read_from_githubs_future_raises_no_watermark() -> None:
     found = facts(pull_request(1, updated_at=NOW + timedelta(days=1)), pull_request(2, updated_at=NOW + SECOND))
-    assert watermarks.read(found, PLATFORM) == {2: Watermark(NOW + SECOND, AT)}
+    assert read(found) == {2: Watermark(NOW + SECOND, AT)}
 
 
 def closed_with(mark: Watermark | None, at: datetime) -> Go | Stay:

@@ -18,6 +18,7 @@ from builders import (
     SERVICE,
     changed,
     confirmation,
+    decide,
     facts,
     identity,
     labeled,
@@ -34,7 +35,6 @@ from greenroom.core.model.facts import Actor, EngineState, Facts, Kind, Ledger, 
 from greenroom.core.model.spec import Caller, Identity, Link, PreviewSpec, seen_by_others
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay
-from greenroom.core.planning.decision import decide
 
 PUBLIC = spec(1, private=False, mentions=("acme/old#1",))
 BOT = Actor("janitor[bot]", Kind.BOT)
@@ -168,9 +168,7 @@ def test_other_repositories_look_again_when_one_becomes_private() -> None:
 def test_links_follow_while_the_label_is_in_doubt() -> None:
     """A held preview that others begin to use opens its port to them."""
     caller = changed(spec(9), repository_id=8, repository="till", slug="acme/till")
-    caller = changed(
-        caller, targets=(Link("till", "shop", (("url", "URL"),), "http://x", "", "ada chose it", 1, port=8080),)
-    )
+    caller = changed(caller, targets=(Link("till", "shop", (("url", "URL"),), "http://x", "", number=1, port=8080),))
     holds = served()
     holds = replace(holds, sets={**holds.sets, 8: PreviewSet(8, "till", 1, {9: caller})})
     found = pull_request(1, labels=frozenset(), label_events=(labeled(), unlabeled(by=BOT)))

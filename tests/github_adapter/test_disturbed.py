@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answers import ADA, connection, list_answer, node
-from builders import ME, NOW, PLATFORM, REPOSITORY, facts, identity, observed, preview, sha, spec
+from builders import ME, NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, preview, sha, spec
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet
+from greenroom.core.model.facts import EngineState, Listing, PreviewSet
 from greenroom.core.planning import required_reads
-from greenroom.core.planning.decision import Decision, decide
+from greenroom.core.planning.decision import Decision
 from greenroom.github import queries
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -227,12 +227,12 @@ async def decided(twin: Twin) -> Decision:
         github = GitHub(Transport(client, Token("t"), "https://github.example.com/api/v3", clock), clock, "<!-- g:1 ")
         listing = (await github.listings(["acme/shop"]))["acme/shop"]
         assert isinstance(listing, Listing), listing
-        base = Facts(listing, holds(twin.cases))
+        engine = holds(twin.cases)
         confirmed = {
-            n: await github.pull_request("acme/shop", n, required_reads.label(n, base, platform))
-            for n in required_reads.numbers(base, platform)
+            n: await github.pull_request("acme/shop", n, required_reads.label(identity(n), engine, platform))
+            for n in required_reads.numbers(listing, engine, platform)
         }
-    known = facts(*listing.pull_requests, holds=base.observed, confirmed=confirmed)
+    known = facts(*listing.pull_requests, holds=engine, confirmed=confirmed)
     return decide(replace(known, listing=listing), platform, REPOSITORY, NOW)
 
 

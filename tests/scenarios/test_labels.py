@@ -46,5 +46,5 @@ async def test_the_configured_label_in_another_case_holds_nothing(story: Story) 
     await story.passes()
     story.configure(label="PREVIEW")
     await story.passes()
-    assert story.status(number).hold == ""
+    assert story.status(number).hold is None
     assert "### Preview ready" in story.comment(number)

@@ -560,9 +560,10 @@ async def test_a_repository_that_leaves_the_catalog_keeps_its_previews_until_a_p
     assert planned == held
     two.story.configure(repositories=whole[1:])
     repository_id = two.world.repository(PAY).id
-    hold = [Release(found.identity, found.hold, "grace", controller.now())]
+    assert found.hold
+    releases = [Release(found.identity, found.hold, "grace", controller.now())]
     await controller.amend(
-        repository_id, lambda preview_set: preview_sets.released(preview_set, hold, controller.now())
+        repository_id, lambda preview_set: preview_sets.released(preview_set, releases, controller.now())
     )
     for _ in range(6):
         two.story.pass_time(seconds=4)  # the shop is not reconciled here, so its link does not move

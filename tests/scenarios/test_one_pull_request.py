@@ -232,7 +232,7 @@ async def test_pull_request_that_github_no_longer_shows_is_held_until_a_person_r
     running, loop = story.controller(), SimpleNamespace(wake=lambda name: None)
     await running.facts(story.platform.repositories[0])  # a new process knows no time before its first read
     waker: Any = loop
-    await Control(running, waker).release([shown.name], "grace", {shown.name: shown.hold})
+    await Control(running, waker).release([shown.name], "grace", {shown.name: str(shown.hold)})
     for _ in range(4):
         await story.passes(3)
         story.pass_time(seconds=61)
@@ -286,12 +286,12 @@ async def test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold(st
     story.world.faults.on("not-found", path="/repos/acme/shop")  # REST hides all of it; the list was read before
     await story.passes(3)
     assert story.world.faults.fired["not-found"] >= 1
-    assert (story.status(number).reason.code, story.status(number).hold) == ("unconfirmed", "")
+    assert (story.status(number).reason.code, story.status(number).hold) == ("unconfirmed", None)
     story.world.faults.off()
     story.world.repository(SLUG).hidden = True
     await story.passes(3)
     assert story.living == {number}
-    assert story.status(number).hold == ""
+    assert story.status(number).hold is None
 
 
 async def test_release_of_an_unknown_preview_says_that_it_is_unknown(story: Story) -> None:

@@ -60,9 +60,9 @@ async def test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_
     controller = story.controller()
     [identity] = story.engine.previews
     choice = LinkOverride("payments", "staging", "ada", 0)
-    controller.ask(identity, choice)
-    await controller.facts(story.platform.repositories[0])
-    assert controller.asks(identity)
+    controller.choices.add(identity, choice)
+    await controller.reconcile(story.platform.repositories[0])
+    assert controller.choices.waits(identity)
     proxy.changes = {}
     facts = await controller.facts(story.platform.repositories[0])
     assert facts.asked == {number: (choice,)}

@@ -32,9 +32,9 @@ async def everything(story: Story, count: int) -> list[str]:
 
 
 async def read(story: Story) -> Reconciler:
-    """A controller that knows the time and GitHub's ids."""
+    """Return a controller that knows the time and GitHub's ids, because it has run a pass."""
     controller = story.controller()
-    await controller.facts(story.platform.repositories[0])
+    await controller.reconcile(story.platform.repositories[0])
     return controller
 
 
@@ -73,12 +73,12 @@ async def test_previews_of_a_recreated_repository_are_held_and_can_be_released(s
     assert [line["preview"] for line in planned] == [f"shop@{old}#1", f"shop@{old}#2"]
 
     control = Control(await read(story), LOOP)
-    await control.release([held.name], "grace", {held.name: held.hold})
+    await control.release([held.name], "grace", {held.name: str(held.hold)})
     await everything(story, 4)
     assert set(story.engine.previews) == {Identity(old, 2)}
     assert f"`greenroom release shop@{old}#2`" in story.comment(first)
     last = shown(story, old, 2)
-    await Control(await read(story), LOOP).release([last.name], "grace", {last.name: last.hold})
+    await Control(await read(story), LOOP).release([last.name], "grace", {last.name: str(last.hold)})
     assert await everything(story, 6) == []
     assert set(story.engine.previews) == {Identity(new, first)}
     assert "### Preview ready" in story.comment(first)
@@ -92,7 +92,7 @@ async def test_removal_in_an_earlier_repository_writes_no_comment_in_the_new_one
     await everything(story, 2)
     held = shown(story, old, 1)
     assert held.number == first
-    await Control(await read(story), LOOP).release([held.name], "grace", {held.name: held.hold})
+    await Control(await read(story), LOOP).release([held.name], "grace", {held.name: str(held.hold)})
     await everything(story, 6)
     assert Identity(old, 1) not in story.engine.previews
     assert story.world.pull_request(SLUG, first).comments == []

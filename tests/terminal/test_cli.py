@@ -21,6 +21,7 @@ from greenroom.cli import main
 from greenroom.controller.status_store import Board, RepositoryHealth
 from greenroom.core import messages
 from greenroom.core.model.catalog import Repository
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.web.admin import admin
@@ -68,8 +69,9 @@ class Asked:
 
 
 def status(number: int, stage: Stage, hold: str = "") -> Status:
+    key = HoldKey(HoldKind.BREAKER, hold) if hold else None
     reason = messages.label_gone("preview")
-    return Status(Identity(7, number), f"shop#{number}", "shop", "acme/shop", "", "ada", "", stage, reason, hold=hold)
+    return Status(Identity(7, number), f"shop#{number}", "shop", "acme/shop", "", "ada", "", stage, reason, hold=key)
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, s
         assert "greenroom release shop#2 --yes" in found.stderr.replace("\n", " ")
     assert loop.by == []
     assert (await run(url, "release", "shop#2", "--yes")).stdout.endswith("shop#2: released (label-gone)\n")
-    assert loop.seen == [{"shop#2": "key"}], "what was shown is what is asked for"
+    assert loop.seen == [{"shop#2": "breaker:key"}], "what was shown is what is asked for"
 
 
 async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[Asked, str]) -> None:
@@ -175,7 +177,7 @@ async def test_preview_is_found_by_any_name_that_github_shows(name: str, asked: 
     loop, url = asked
     assert (await run(url, "explain", name)).stdout.startswith("shop#2: held")
     assert (await run(url, "release", name, "--yes")).exit_code == 0
-    assert loop.seen == [{"shop#2": "key"}]
+    assert loop.seen == [{"shop#2": "breaker:key"}]
 
 
 async def test_explain_takes_the_name_of_a_service_and_release_does_not(asked: tuple[Asked, str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING, Serving
 from greenroom.core.model.facts import Running
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.terminal import printing
@@ -129,7 +130,7 @@ def test_a_link_says_why_once(name: str, why: str, line: str) -> None:
     [
         (shown(expires=NOW + timedelta(days=1)), True),
         (shown(expires=NOW - timedelta(days=1)), False),
-        (shown(Stage.HELD, hold="key", expires=NOW + timedelta(days=1)), False),
+        (shown(Stage.HELD, hold=HoldKey(HoldKind.NOT_SHOWN), expires=NOW + timedelta(days=1)), False),
         (shown(Stage.EXPIRING, expires=NOW + timedelta(days=1)), False),
     ],
 )

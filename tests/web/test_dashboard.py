@@ -19,6 +19,7 @@ from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.facts import Running
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.errors import Failed
@@ -35,6 +36,7 @@ from greenroom.web.sorting import problems_first, troubles
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PAGE = "/previews/shop/1"
 HOSTILE = "<script>alert(1)</script> `code` \"'"
+HOLD = HoldKey(HoldKind.LABEL_GONE, "preview")
 
 
 class Past:
@@ -182,7 +184,7 @@ async def test_page_and_terminal_show_the_place_in_the_queue_that_comments_leave
 
 
 async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() -> None:
-    late = replace(status(2, Stage.HELD), reason=messages.label_gone("preview"), hold="label-gone", overdue=True)
+    late = replace(status(2, Stage.HELD), reason=messages.label_gone("preview"), hold=HOLD, overdue=True)
     board = board_of(status(1, Stage.FAILED), status(3, Stage.HELD), late)
     assert [s.number for s in problems_first(board.statuses.values())] == [2, 1, 3]
     text = generate_latest(Metrics(board, dict).registry).decode()
@@ -205,17 +207,17 @@ SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)
 @pytest.mark.parametrize(
     ("stage", "hold", "expires", "shown"),
     [
-        (Stage.READY, "", SOON, True),
-        (Stage.READY, "", PAST, False),
-        (Stage.HELD, "key", SOON, False),
-        (Stage.HELD, "", SOON, False),
-        (Stage.EXPIRING, "", SOON, False),
-        (Stage.REMOVED, "", SOON, False),
-        (Stage.READY, "", None, False),
+        (Stage.READY, None, SOON, True),
+        (Stage.READY, None, PAST, False),
+        (Stage.HELD, HOLD, SOON, False),
+        (Stage.HELD, None, SOON, False),
+        (Stage.EXPIRING, None, SOON, False),
+        (Stage.REMOVED, None, SOON, False),
+        (Stage.READY, None, None, False),
     ],
 )
 async def test_only_what_will_go_by_itself_is_said_to_go(
-    stage: Stage, hold: str, expires: datetime | None, shown: bool
+    stage: Stage, hold: HoldKey | None, expires: datetime | None, shown: bool
 ) -> None:
     one = client(replace(status(1, stage), hold=hold, expires=expires))
     assert ("expires in <time" in (await one.get("/")).text) is shown
@@ -317,7 +319,7 @@ async def test_trouble_is_on_top() -> None:
 
 
 async def test_one_preview_with_its_story() -> None:
-    held = replace(status(1, Stage.HELD, HOSTILE), hold="x", reason=messages.label_gone("preview"), log=(HOSTILE,))
+    held = replace(status(1, Stage.HELD, HOSTILE), hold=HOLD, reason=messages.label_gone("preview"), log=(HOSTILE,))
     page = (await client(held).get("/previews/shop/1")).text
     assert "<script>alert" not in page
     assert "<code>preview</code>" in page

@@ -12,6 +12,7 @@ from greenroom.controller.reconcile import Reconciler
 from greenroom.core.linking.links import LinkIndex, preview_name, source
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.facts import EngineState, PreviewSet, Release
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets
@@ -85,7 +86,7 @@ class Control:
             raise Failed(f"{', '.join(unknown)}: no such preview, so nothing was released. Held now: {_listed(held)}.")
         if free := [n for n in names if n not in held]:
             raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {_listed(held)}.")
-        if others := [n for n in names if held[n].hold != seen.get(n)]:
+        if others := [n for n in names if str(held[n].hold) != seen.get(n)]:
             raise Failed(
                 f"{', '.join(others)}: the reason for the hold has changed, so nothing was released."
                 " Run `greenroom release` again to see the current holds."
@@ -95,7 +96,9 @@ class Control:
             await self._release(repository_id, [s for s in chosen if s.identity.repository_id == repository_id], by)
         for status in chosen:
             self._loop.wake(status.repository)
-        return [{"preview": s.name, "released": s.hold, "code": s.reason.code, "reason": s.reason.text} for s in chosen]
+        return [
+            {"preview": s.name, "released": str(s.hold), "code": s.reason.code, "reason": s.reason.text} for s in chosen
+        ]
 
     async def redeploy(self, names: list[str], by: str) -> list[dict[str, Any]]:
         """Redeploy these previews with the current chart, settings and images, without waiting for their next push."""
@@ -145,20 +148,20 @@ class Control:
             raise Failed(f"{name} has no preview because it is not open or does not have the label `{label}`.")
         known = choices(status.number, facts)
         last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
-        reconciler.ask(status.identity, LinkOverride(wish.service, wish.to, by, last))
+        reconciler.choices.add(status.identity, LinkOverride(wish.service, wish.to, by, last))
         self._loop.wake(repository.name)
 
         async def taken_up() -> bool:
-            return not reconciler.asks(status.identity)
+            return not reconciler.choices.waits(status.identity)
 
         done = await wait_until(taken_up, self._use_seconds, every=0.1)
         answer = {"preview": name, "service": wish.service, "to": wish.to, "done": done}
         return {**answer, **_missing(wish, status.identity, facts.observed, reconciler.platform)}
 
     async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
-        await self._let(repository_id, [(s.identity, s.hold) for s in chosen], by)
+        await self._let(repository_id, [(s.identity, s.hold) for s in chosen if s.hold], by)
 
-    async def _let(self, repository_id: int, chosen: list[tuple[Identity, str]], by: str) -> None:
+    async def _let(self, repository_id: int, chosen: list[tuple[Identity, HoldKey]], by: str) -> None:
         now = self._reconciler.now()
         releases = [Release(identity, hold, by, now) for identity, hold in chosen]
 

@@ -5,8 +5,8 @@ Effects come first, then history. An event that is recorded twice is stored once
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.core.model.actions import (
@@ -21,6 +21,7 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.facts import PreviewSet, Receipt
+from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.store.rows import Deployment, Event
 
@@ -35,6 +36,23 @@ KINDS: dict[type[Action], str] = {
     DeleteComment: "comment-deleted",
 }
 STAGES = frozenset(stage.name.lower() for stage in Stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What people saw before a pass at `now`: the last statuses, and the history of previews that had none."""
+
+    before: Mapping[Identity, Status]
+    known: Mapping[Identity, tuple[Event, ...]]
+    now: datetime
+
+    def dated(self, status: Status) -> Status:
+        """Return a status with the time since when it lasts."""
+        return dated(status, self.before.get(status.identity), self.known.get(status.identity, ()), self.now)
+
+    def event(self, status: Status) -> Event | None:
+        """Return the event of a status that has changed, or None."""
+        return of_status(status, self.before.get(status.identity), self.known.get(status.identity, ()), self.now)
 
 
 def of_action(action: Action, preview_set: PreviewSet, now: datetime) -> Event | None:
@@ -82,8 +100,9 @@ def of_status(status: Status, before: Status | None, known: Iterable[Event], now
     if before is None and last is not None and _of(last, status):
         return None
     sha = next((s.sha for s in status.services), "")
+    state = f"{status.stage.value}:{status.reason.code}:{sha}:{status.hold or ''}"
     return Event(
-        key=f"{status.name}:{status.identity}:{status.stage.value}:{status.reason.code}:{sha}:{status.hold}:{now}",
+        key=f"{status.name}:{status.identity}:{state}:{now}",
         at=now,
         repository_id=status.identity.repository_id,
         repository=status.repository,

@@ -5,6 +5,7 @@ A failed effect is reported and does not stop the others. The next pass decides 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -27,7 +28,7 @@ from greenroom.core.model.actions import (
     VerifyRemoval,
     Withdraw,
 )
-from greenroom.core.model.catalog import Platform
+from greenroom.core.model.catalog import Repository
 from greenroom.core.model.facts import (
     Comment,
     CommentState,
@@ -41,6 +42,7 @@ from greenroom.core.model.facts import (
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import preview_sets
+from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import remembered
 from greenroom.core.planning.plan import Plan
 from greenroom.errors import Doubt, FixCredentials, GreenroomError, Refused
@@ -52,16 +54,22 @@ HIDDEN_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The repository that a pass works on, with that pass's facts and statuses. `name` is its name in the catalog."""
+class ServedPass:
+    """A pass whose specs are served: its context, the preview set, and the statuses to report."""
 
-    slug: str
-    platform: Platform
-    facts: Facts
+    context: PassContext[Facts]
     preview_set: PreviewSet
-    now: datetime
-    statuses: dict[Identity, Status]
-    name: str
+    statuses: Mapping[Identity, Status]
+
+    @property
+    def repository(self) -> Repository:
+        """Return the repository that the pass works on."""
+        return self.context.repository
+
+    @property
+    def facts(self) -> Facts:
+        """Return the facts of the pass."""
+        return self.context.facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,67 +101,67 @@ async def serve_set(
     return new
 
 
-async def effect(engine: Engine, sources: Sources, target: Target, action: Action) -> ActionResult:
+async def effect(engine: Engine, sources: Sources, served: ServedPass, action: Action) -> ActionResult:
     """Perform one action that is not about specs, as the only writer. Return a `GreenroomError`, never raise it."""
     try:
         async with engine.writing():
             try:
-                return await _effect(engine, sources, target, action)
+                return await _effect(engine, sources, served, action)
             except GreenroomError as error:
                 return ActionResult(action, error=error)
     except GreenroomError as error:
         return ActionResult(action, error=error, shared=True)
 
 
-async def _effect(engine: Engine, sources: Sources, target: Target, action: Action) -> ActionResult:
+async def _effect(engine: Engine, sources: Sources, served: ServedPass, action: Action) -> ActionResult:
     match action:
         case Remove(identity=identity, uid=uid):
-            _still_so(sources, target, identity)
+            _still_so(sources, served, identity)
             await engine.remove(identity, uid)
         case RemoveLabel():
-            await _take_label_off(sources, target, action)
+            await _take_label_off(sources, served, action)
         case UpdateComment():
-            await _tell(sources, target, action)
+            await _tell(sources, served, action)
         case DeleteComment(comment_id=comment_id):
             sources.freshness.deletes_comment(comment_id)
             try:
-                await sources.github.delete_comment(target.slug, comment_id)
+                await sources.github.delete_comment(served.repository.slug, comment_id)
             except FixCredentials as error:  # the other comment is right, so nothing else fails
                 raise Refused(str(error)) from None
         case VerifyRemoval():
-            return await _conclude(engine, sources, target, action)
+            return await _conclude(engine, sources, served, action)
         case _:
             raise AssertionError(f"{type(action).__name__} changes specs and is served with them")
     return ActionResult(action)
 
 
-def _still_so(sources: Sources, target: Target, identity: Identity) -> None:
+def _still_so(sources: Sources, served: ServedPass, identity: Identity) -> None:
     """Raise `Doubt` when a webhook named this pull request since it was read, because time passes within a pass."""
-    answer = target.facts.confirmed.get(identity.number)
-    read = [p for p in target.facts.listing.pull_requests if p.identity == identity]
+    answer = served.facts.confirmed.get(identity.number)
+    read = [p for p in served.facts.listing.pull_requests if p.identity == identity]
     read += [answer.pull_request] if isinstance(answer, Confirmation) else []
     if read and all(sources.freshness.overtaken(p) for p in read):
         raise Doubt(f"GitHub reported a change of {identity} after it was read. Greenroom will read it again first.")
 
 
-async def _take_label_off(sources: Sources, target: Target, action: RemoveLabel) -> None:
-    _still_so(sources, target, action.identity)
-    await sources.github.remove_label(target.slug, action.identity.number, action.label)
-    sources.freshness.took_label_off(action.identity, action.label, target.now)
+async def _take_label_off(sources: Sources, served: ServedPass, action: RemoveLabel) -> None:
+    _still_so(sources, served, action.identity)
+    await sources.github.remove_label(served.repository.slug, action.identity.number, action.label)
+    sources.freshness.took_label_off(action.identity, action.label, served.context.now)
 
 
-async def _tell(sources: Sources, target: Target, action: UpdateComment) -> None:
-    read = next((p for p in target.facts.listing.pull_requests if p.identity == action.identity), None)
-    answer = target.facts.confirmed.get(action.identity.number)
+async def _tell(sources: Sources, served: ServedPass, action: UpdateComment) -> None:
+    read = next((p for p in served.facts.listing.pull_requests if p.identity == action.identity), None)
+    answer = served.facts.confirmed.get(action.identity.number)
     if read is None and isinstance(answer, Confirmation):
         read = answer.pull_request  # the list contains only open pull requests
     if read is None:
         raise Doubt(f"Greenroom has not read {action.identity}, so it does not write its comment.")
-    await _write(sources, target, action.identity, read.comment, (action.text, action.memory))
+    await _write(sources, served, action.identity, read.comment, (action.text, action.memory))
 
 
 async def _write(
-    sources: Sources, target: Target, identity: Identity, comment: Comment | None, said: tuple[str, CommentState]
+    sources: Sources, served: ServedPass, identity: Identity, comment: Comment | None, said: tuple[str, CommentState]
 ) -> None:
     """Write the comment with its signed block. Find a new one by its marker first, then sign it with its own id."""
     text, memory = said
@@ -162,59 +170,61 @@ async def _write(
     comment_id = comment.id if comment else None
     if comment_id is None:  # the list may lag behind a comment that exists, or a person deleted it
         body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
-        comment_id = await github.write_comment(target.slug, identity.number, known, body, marker)
+        comment_id = await github.write_comment(served.repository.slug, identity.number, known, body, marker)
         sources.freshness.wrote_comment(identity, comment_id, body)  # before the second write, which may fail
-    old = target.facts.blocks.get(identity.number)
-    spec = target.preview_set.specs.get(identity.number)
+    old = served.facts.blocks.get(identity.number)
+    spec = served.preview_set.specs.get(identity.number)
     block = SignedState(
         sequence=max(old.sequence if old else 0, spec.choices.comment_version if spec else 0) + 1, memory=memory
     )
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # it was written like this already, so another write would not help
         raise Doubt(
-            f"GitHub returns our comment on {target.slug}#{identity.number} differently than Greenroom wrote it."
+            f"GitHub returns our comment on {served.repository.slug}#{identity.number} differently than Greenroom"
+            " wrote it."
         )
-    comment_id = await github.write_comment(target.slug, identity.number, comment_id, body, marker)
+    comment_id = await github.write_comment(served.repository.slug, identity.number, comment_id, body, marker)
     sources.freshness.wrote_comment(identity, comment_id, body)
     sources.readback.wrote(identity, said)
 
 
-async def _conclude(engine: Engine, sources: Sources, target: Target, action: VerifyRemoval) -> ActionResult:
+async def _conclude(engine: Engine, sources: Sources, served: ServedPass, action: VerifyRemoval) -> ActionResult:
     receipt = await engine.receipt(action.identity)
     if not receipt.clean:
         return ActionResult(action, receipt)
-    if not action.final or not target.platform.repository(target.name):  # do not write outside the catalog
+    here = served.context.platform.repository(served.repository.name)
+    if not action.final or not here:  # do not write outside the catalog
         return ActionResult(action, receipt)
     try:
-        return ActionResult(action, receipt, unread=await _tell_removal(sources, target, action))
+        return ActionResult(action, receipt, unread=await _tell_removal(sources, served, action))
     except Refused as error:  # the preview is gone; a rejected comment must not keep its removal open
         log.warning("the comment on a removal could not be written", of=str(action.identity), why=str(error))
         sources.readback.read([action.identity])
         return ActionResult(action, replace(receipt, comment_error=str(error)))
 
 
-async def _tell_removal(sources: Sources, target: Target, action: VerifyRemoval) -> float | None:
+async def _tell_removal(sources: Sources, served: ServedPass, action: VerifyRemoval) -> float | None:
     """Write the comment on a removal. Return None once it reads back, else the seconds until the next check.
 
     The ledger entry is closed only after the comment was read back, because nothing checks it afterwards. Raise
     `Refused` when GitHub rejects the comment.
     """
     identity, readback = action.identity, sources.readback
-    status = removed_status(target.statuses[identity], action)
-    text = comment_text(status, target.platform, target.facts.listing.private)
-    known = remembered(identity.number, target.facts)
+    status = removed_status(served.statuses[identity], action)
+    text = comment_text(status, served.context.platform, served.facts.listing.private)
+    known = remembered(identity.number, served.facts)
     memory = replace(known, warned_at=None, expired_at=None, why="")  # a new preview uses people's choices again
     said = (text, memory)
-    if identity.number in target.facts.hidden:  # often only for a moment
+    if identity.number in served.facts.hidden:  # often only for a moment
         unseen = ("", memory)  # counted apart from the writes of the comment
         if readback.exhausted(identity, unseen, HIDDEN_TRIES):
             raise Refused("GitHub no longer shows the pull request.")
         if not (wait := readback.wait(identity, unseen)):
             readback.wrote(identity, unseen)
         return wait or readback.wait(identity, unseen)
-    answer = target.facts.confirmed.get(identity.number)
+    answer = served.facts.confirmed.get(identity.number)
     if not isinstance(answer, Confirmation):
-        answer = await confirmed(sources, target.slug, identity)
+        answer = await confirmed(sources, served.repository.slug, identity)
     if _reads(sources, answer.pull_request, said):
         readback.read([identity])
         return None
@@ -223,7 +233,7 @@ async def _tell_removal(sources: Sources, target: Target, action: VerifyRemoval)
     if readback.exhausted(identity, said):
         readback.read([identity])
         raise Refused("GitHub accepted the comment several times but did not save it.")
-    await _write(sources, target, identity, answer.pull_request.comment, said)
+    await _write(sources, served, identity, answer.pull_request.comment, said)
     return readback.wait(identity, said)
 
 

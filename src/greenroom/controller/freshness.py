@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from greenroom.core.model.facts import PullRequest, Watermark
@@ -39,6 +39,14 @@ class Freshness:
     _deleted: dict[int, tuple[int, float]] = field(default_factory=dict)
     _tries: dict[int, int] = field(default_factory=dict)
     _unseen: dict[Identity, int] = field(default_factory=dict)
+
+    def copy(self) -> Freshness:
+        """Return an independent copy, so that a query can learn from its reads without a trace here."""
+        twin = Freshness(self.monotonic)
+        for each in fields(self):
+            if each.name != "monotonic":
+                getattr(twin, each.name).update(getattr(self, each.name))
+        return twin
 
     def hinted(self, identity: Identity, updated_at: datetime) -> None:
         """Remember that a webhook showed this pull request in its state at that time."""
@@ -75,7 +83,7 @@ class Freshness:
 
     def stale(self, pull_request: PullRequest) -> bool:
         """Return whether this read is older than events that we know of."""
-        self._forget()
+        self.forget()
         if self.overtaken(pull_request):
             return True
         return self._comment_lags(pull_request) or self._label_lags(pull_request)
@@ -149,7 +157,8 @@ class Freshness:
         event = last_event(pull_request.label_events, taken[0])
         return event is None or event.at <= taken[1]
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop the bounds that are too old to matter."""
         now = self.monotonic()
         self._hints = {i: h for i, h in self._hints.items() if now - h[1] < HINT_KEPT}
         self._unseen = {i: n for i, n in self._unseen.items() if i in self._hints}

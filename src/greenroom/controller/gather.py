@@ -6,7 +6,7 @@ Reads of the whole repository come first, then by-number reads, so that a confir
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -24,10 +24,15 @@ from greenroom.core.model.facts import (
     Missing,
     Permission,
     Permissions,
+    PreviewSet,
     PullRequest,
+    PullRequestFacts,
+    Watermark,
 )
-from greenroom.core.model.spec import Identity
+from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.planning import required_reads, watermarks
+from greenroom.core.planning.context import PassContext
+from greenroom.core.planning.desired import overtaken
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError
 from greenroom.github.client import GitHub
 from greenroom.github.transport import Limited, NotFound
@@ -99,72 +104,95 @@ class Sources:
     readback: Readback = field(default_factory=Readback)
 
 
-async def gather(
+async def pull_request_facts(
     sources: Sources,
     listing: Listing,
     observed: EngineState,
     platform: Platform,
     repository: Repository,
     promised: frozenset[int] = frozenset(),
-) -> Facts:
-    """Return all facts of one pass. Raise `FixCredentials` and `FixConfiguration` if they concern this repository.
+) -> PullRequestFacts:
+    """Read what the list lacks of the pull requests of one repository, by number.
 
-    A by-number read that fails is a fact. A permission elsewhere that cannot be read is unknown, whatever the reason: a
-    stranger's comment that names another repository must not end the passes of this one. Only a rate limit of GitHub
-    ends the pass wherever it occurs: it applies to the token, and more requests would prolong it.
+    Raise `FixCredentials` and `FixConfiguration` if they concern this repository. A by-number read that fails is a
+    fact. Only a rate limit of GitHub ends the pass wherever it occurs: it applies to the token, and more requests would
+    prolong it. The freshness of the sources stays as it is; see `learn`.
     """
-    preview_set = observed.sets.get(listing.repository_id)
-    sources.freshness.keep_comments(listing.repository_id, preview_set.comments if preview_set else {})
-    listed = tuple(_with_our_comment(sources, p) for p in listing.pull_requests)
-    listing = replace(listing, pull_requests=listed)
-    listing, unread = await _with_files(sources.github, Facts(listing, observed), platform, repository)
-    facts = Facts(listing, observed, promised=promised)
-    numbers = required_reads.numbers(facts, platform)
-    asked_of = [(n, required_reads.label(n, facts, platform)) for n in numbers]
-    answers = await asyncio.gather(*(_confirm(sources, listing, *each) for each in asked_of))
-    by_number = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
-    hidden = frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides)
-    known = {p.identity.number: p for p in listing.pull_requests}
-    known |= {n: c.pull_request for n, c in by_number.items() if isinstance(c, Confirmation)}
-    facts = replace(
-        facts,
-        confirmed=by_number,
-        blocks={n: block for n, p in known.items() if (block := sources.signer.block(p.identity, p))},
+    stored = replace(sources, freshness=sources.freshness.copy())
+    stored.freshness.keep_comments(listing.repository_id, _set_of(listing, observed).comments)
+    listed = tuple(_with_our_comment(stored, p) for p in listing.pull_requests)
+    listing, unread = await _with_files(sources.github, replace(listing, pull_requests=listed), platform, repository)
+    numbers = required_reads.numbers(listing, observed, platform, promised)
+    asked_of = [(i, required_reads.label(i, observed, platform)) for i in _identities(listing, numbers)]
+    answers = await asyncio.gather(*(_confirm(stored, listing, *each) for each in asked_of))
+    confirmed = {**listing.doubts, **{n: answer for n, (answer, _) in zip(numbers, answers, strict=True)}}
+    known = {p.identity.number: p for p in watermarks.all_read(listing, confirmed)}
+    blocks = {n: block for n, p in known.items() if (block := sources.signer.block(p.identity, p))}
+    stale, marks = _dated(sources.freshness, listing, observed, confirmed, platform)
+    return PullRequestFacts(
+        listing,
+        observed,
+        confirmed,
+        blocks,
+        stale=stale | unread | overtaken(listing.repository_id, blocks, observed),
+        promised=promised,
         duplicates={n: ids for n, p in known.items() if (ids := _duplicates(sources, p))},
-        hidden=hidden,
+        watermarks=marks,
+        hidden=frozenset(n for n, (_, hides) in zip(numbers, answers, strict=True) if hides),
     )
-    facts = _dated(sources.freshness, facts, platform)
-    facts = replace(facts, stale=facts.stale | unread)
-    logins = required_reads.askers(facts, platform, repository)
-    wanted = required_reads.readers(facts, platform, repository)
+
+
+async def completed(
+    sources: Sources, context: PassContext[PullRequestFacts], asked: Mapping[int, tuple[LinkOverride, ...]]
+) -> PassContext[Facts]:
+    """Look up the permissions and images that these pull requests need, and return the context with all facts.
+
+    A permission elsewhere that cannot be read is unknown, whatever the reason: a stranger's comment that names another
+    repository must not end the passes of this one.
+    """
+    permissions = await _permissions(sources.github, context)
+    images = await _images(sources.registry, context)
+    return context.completed(context.facts.completed(asked, permissions, images))
+
+
+async def _permissions(github: GitHub, context: PassContext[PullRequestFacts]) -> Permissions:
+    here, wanted = context.repository.slug, required_reads.readers(context)
     pairs = {
-        *((repository.slug, login) for login in logins),
+        *((here, login) for login in required_reads.askers(context)),
         *((slug, login) for (_, login), slug in wanted.items()),
-        *required_reads.rights(facts, platform, repository),
+        *required_reads.rights(context),
     }
     asked = sorted(pairs)
-    answered = await asyncio.gather(*(_permission(sources.github, repository.slug, *each) for each in asked))
-    return replace(
-        facts,
-        permissions=Permissions(
-            repository.slug,
-            dict(zip(asked, answered, strict=True)),
-            {service: slug for (service, _), slug in wanted.items()},
-        ),
-        images=await _images(sources.registry, facts, platform, repository),
-    )
+    answered = await asyncio.gather(*(_permission(github, here, *each) for each in asked))
+    owners = {service: slug for (service, _), slug in wanted.items()}
+    return Permissions(here, dict(zip(asked, answered, strict=True)), owners)
+
+
+def learn(freshness: Freshness, read: PullRequestFacts, platform: Platform) -> None:
+    """Remember how new these reads are, so that older ones are noticed. A query does not call this."""
+    freshness.keep_comments(read.listing.repository_id, _set_of(read.listing, read.observed).comments)
+    _learn(freshness, read.listing, read.observed, read.confirmed, platform)
+    freshness.forget()
+
+
+def _set_of(listing: Listing, observed: EngineState) -> PreviewSet:
+    return observed.sets.get(listing.repository_id) or PreviewSet(listing.repository_id, "")
+
+
+def _identities(listing: Listing, numbers: Iterable[int]) -> list[Identity]:
+    return [Identity(listing.repository_id, n) for n in numbers]
 
 
 async def _with_files(
-    github: GitHub, facts: Facts, platform: Platform, repository: Repository
+    github: GitHub, listing: Listing, platform: Platform, repository: Repository
 ) -> tuple[Listing, frozenset[int]]:
     """Return the list with the changed files it lacked, and the pull requests whose files could not be read."""
-    wanted = required_reads.files(facts, platform, repository)
+    wanted = required_reads.files(listing, platform, repository)
     answers = await asyncio.gather(*(_files(github, repository.slug, p) for p in wanted))
     found = {p.identity: a for p, a in zip(wanted, answers, strict=True) if not isinstance(a, Doubt)}
-    whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in facts.listing.pull_requests)
+    whole = (replace(p, changed=found[p.identity]) if p.identity in found else p for p in listing.pull_requests)
     unread = frozenset(p.identity.number for p in wanted if p.identity not in found)
-    return replace(facts.listing, pull_requests=tuple(whole)), unread
+    return replace(listing, pull_requests=tuple(whole)), unread
 
 
 async def _files(github: GitHub, slug: str, pull_request: PullRequest) -> frozenset[str] | Doubt | None:
@@ -199,16 +227,17 @@ async def confirmed(sources: Sources, slug: str, identity: Identity, label: str 
     return replace(answer, pull_request=_with_our_comment(sources, answer.pull_request))
 
 
-async def _confirm(sources: Sources, listing: Listing, number: int, label: str) -> tuple[Confirmation | str, bool]:
+async def _confirm(
+    sources: Sources, listing: Listing, identity: Identity, label: str
+) -> tuple[Confirmation | str, bool]:
     """Read a pull request by its number. Return the answer, or why there is none, and whether GitHub hides only this
     one.
     """
     try:
         try:
-            identity = Identity(listing.repository_id, number)
             return await confirmed(sources, listing.slug, identity, label), False
         except NotFound as error:
-            return str(error), await sources.github.hides(listing.slug, listing.repository_id, number)
+            return str(error), await sources.github.hides(listing.slug, listing.repository_id, identity.number)
     except (FixCredentials, FixConfiguration, Limited):
         raise
     except GreenroomError as error:
@@ -235,12 +264,10 @@ async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permis
     return Permission.UNKNOWN
 
 
-async def _images(
-    registry: Registry, facts: Facts, platform: Platform, repository: Repository
-) -> dict[str, ImageState]:
-    images = await _look(registry, required_reads.references(facts, platform, repository))
+async def _images(registry: Registry, context: PassContext[PullRequestFacts]) -> dict[str, ImageState]:
+    images = await _look(registry, required_reads.references(context))
     missing = {reference for reference, state in images.items() if isinstance(state, Missing)}
-    merges = required_reads.merge_references(facts, platform, repository, missing) if missing else ()
+    merges = required_reads.merge_references(context, missing) if missing else ()
     return images | await _look(registry, [m for m in merges if m not in images])
 
 
@@ -249,18 +276,33 @@ async def _look(registry: Registry, references: Sequence[str]) -> dict[str, Imag
     return dict(zip(references, states, strict=True))
 
 
-def _dated(freshness: Freshness, facts: Facts, platform: Platform) -> Facts:
-    """Return the facts with their watermarks and with the numbers of the stale pull requests.
+def _dated(
+    freshness: Freshness,
+    listing: Listing,
+    observed: EngineState,
+    confirmed: Mapping[int, Confirmation | str],
+    platform: Platform,
+) -> tuple[frozenset[int], Mapping[int, Watermark]]:
+    """Return the numbers of the stale pull requests, and the watermarks of all.
 
     The list and a read by number may come from different replicas, and both can change a preview, so one stale read is
     enough.
     """
-    listing, preview_set = facts.listing, facts.observed.sets.get(facts.listing.repository_id)
-    freshness.cap(listing.repository_id, listing.read_at)
-    freshness.keep(listing.repository_id, preview_set.watermarks if preview_set else {})
-    freshness.keep(listing.repository_id, watermarks.read(facts, platform))
-    by_number = (c.pull_request for c in facts.confirmed.values() if isinstance(c, Confirmation))
-    reads = (*listing.pull_requests, *by_number)
+    freshness = freshness.copy()
+    _learn(freshness, listing, observed, confirmed, platform)
+    reads = watermarks.all_read(listing, confirmed)
     old = (p for p in reads if freshness.stale(p) or not watermarks.plausible(p, listing.read_at))
-    stale = {p.identity.number for p in old}
-    return replace(facts, stale=frozenset(stale), watermarks=freshness.marks(listing.repository_id))
+    return frozenset(p.identity.number for p in old), freshness.marks(listing.repository_id)
+
+
+def _learn(
+    freshness: Freshness,
+    listing: Listing,
+    observed: EngineState,
+    confirmed: Mapping[int, Confirmation | str],
+    platform: Platform,
+) -> None:
+    repository_id, reads = listing.repository_id, watermarks.all_read(listing, confirmed)
+    freshness.cap(repository_id, listing.read_at)
+    freshness.keep(repository_id, _set_of(listing, observed).watermarks)
+    freshness.keep(repository_id, watermarks.read(reads, listing.read_at, observed, platform))

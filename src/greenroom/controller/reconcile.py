@@ -7,10 +7,9 @@ passes therefore cannot both take the last place under a limit, nor both spend t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
@@ -18,9 +17,12 @@ from greenroom.controller import events
 from greenroom.controller.backoff import Backoff
 from greenroom.controller.comment_rate_limit import Pace
 from greenroom.controller.engine import Engine
-from greenroom.controller.executor import ActionResult, Target, effect, removed_status, serve_set
-from greenroom.controller.gather import Lists, Sources, gather
+from greenroom.controller.events import Past
+from greenroom.controller.executor import ActionResult, ServedPass, effect, removed_status, serve_set
+from greenroom.controller.gather import Lists, Sources, completed, learn, pull_request_facts
+from greenroom.controller.journal import Journal, Record
 from greenroom.controller.promises import Promises
+from greenroom.controller.requested_choices import RequestedChoices
 from greenroom.controller.status_store import Board
 from greenroom.core.comment.undelivered import undelivered, unremoved
 from greenroom.core.linking.links import neighbours
@@ -35,40 +37,23 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import Confirmation, EngineState, Facts, Listing, PreviewSet, State
-from greenroom.core.model.spec import Identity, LinkOverride, seen_by_others
+from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet, PullRequestFacts, State
+from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
+from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
 from greenroom.core.planning.decision import Decision, decide, postponed, set_of_repository
-from greenroom.core.planning.desired import held, left, left_set, overtaken
-from greenroom.core.policy import labels
-from greenroom.errors import Doubt, Failed, Full, GreenroomError, RetryLater
-from greenroom.store.rows import Deployment, Event
+from greenroom.core.planning.former_repositories import left, left_set
+from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
+from greenroom.store.rows import Event
 
 log = structlog.get_logger(__name__)
 
 AGAIN = 0.05
-HISTORY = 500
-REJECTED = 3
 PATIENCE = 5
 MOVING = 2.0  # poll: the rollout of a user in another repository does not wake this one
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
-
-class Record(Protocol):
-    """Destination of the history. Losing it costs reports, never a preview."""
-
-    async def record(self, *events: Event) -> int:
-        """Append events. Store known ones only once."""
-
-    async def record_deployments(self, *deployments: Deployment) -> int:
-        """Append deployments. Store known ones only once."""
-
-    async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Event, ...]:
-        """Return the latest events of one preview, newest first. After a start, they show since when its status has
-        lasted.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +65,6 @@ class Parts:
     lists: Lists
     history: Record
     board: Board
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The state before a pass: the statuses of the last one, and the history of previews that had none."""
-
-    before: Mapping[Identity, Status]
-    known: Mapping[Identity, tuple[Event, ...]]
 
 
 @dataclass(slots=True)
@@ -102,110 +79,139 @@ class Reconciler:
     related: Callable[[str], None] = lambda name: None
     pace: Pace = field(default_factory=Pace)
     backoff: Backoff = field(default_factory=Backoff)
-    _asked: dict[Identity, dict[str, LinkOverride]] = field(default_factory=dict)
+    choices: RequestedChoices = field(default_factory=RequestedChoices)
     _ids: dict[str, int] = field(default_factory=dict)  # GitHub's id by `owner/name`; the id survives renames
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _polls: dict[str, int] = field(default_factory=dict)
     _promises: Promises = field(default_factory=Promises)
     _begun: bool = False
-    _unrecorded: list[tuple[Event, int]] = field(default_factory=list)  # with how often each was rejected
     _by_hand: dict[int, dict[Identity, object]] = field(default_factory=dict)
+    _journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.parts.history)
 
     async def reconcile(self, repository: Repository) -> float | None:
         """Run one pass. Return the seconds until the next one should run, or None when only the resync is due.
 
         Raise `GreenroomError` on failure. Even then, only removals that the facts confirmed have happened.
         """
-        await self._begin()
-        facts = await self.facts(repository)
-        facts, decision, preview_set = await self._serve(facts, repository)
-        self._promises.seen(facts, decision)
-        now = self.now()
-        self.backoff.forget(facts.listing.repository_id, decision.actions)
-        decision, later = self._paced(decision, facts, now)
-        decision = replace(decision, statuses=self._delivered(decision, decision.statuses))
-        before = dict(self.parts.board.statuses)
-        known = await self._known(decision, before)
-        dated = {i: events.dated(s, before.get(i), known.get(i, ()), now) for i, s in decision.statuses.items()}
-        target = Target(repository.slug, self.platform, facts, preview_set, now, dated, repository.name)
-        self._show(repository, dated, target)  # before the comment is written, so that both agree
-        done = [await effect(self.parts.engine, self.parts.sources, target, a) for a in _effects(decision)]
-        everybody = self.backoff.record(done, now)
-        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
-        if concluded := [d.action.identity for d in closed]:
-            await self.amend(
-                facts.listing.repository_id, lambda preview_set: preview_sets.all_told(preview_set, concluded)
-            )
-            if preview_set.repository != repository.name:  # a newer repository with its name may wait for this
-                self.related(preview_set.repository)
-        await self._note(repository, decision, target, done, Seen(before, known))
-        again = self._next(repository, facts, decision, done, everybody)
+        if not self._begun:
+            self._begun = True
+            self._promises.begin(await self._journal.latest())
+        context, decision, preview_set = await self._serve(await self._learned(repository))
+        self._promises.seen(context.facts, decision)
+        repository_id = preview_set.repository_id
+        self.backoff.forget(repository_id, decision.actions)
+        decision, later = self._paced(decision, context)
+        past = await self._past(decision, context.now)
+        statuses = {i: past.dated(s) for i, s in self._delivered(decision, decision.statuses).items()}
+        served = ServedPass(context, preview_set, statuses)
+        self._show(served, statuses)  # before the comment is written, so that both agree
+        done = [await effect(self.parts.engine, self.parts.sources, served, a) for a in _effects(decision)]
+        everybody = self.backoff.record(done, context.now)
+        await self._close(done, served)
+        await self._note(decision, served, done, past)
+        again = self._next(context, decision, done, everybody)
         return min((wait for wait in (again, later) if wait is not None), default=None)
 
+    async def _past(self, decision: Decision, now: datetime) -> Past:
+        """Return what was shown before, and the history of the previews that were not shown since the start."""
+        before = dict(self.parts.board.statuses)
+        new = [i for i, s in decision.statuses.items() if i not in before and s.stage is not Stage.NONE]
+        return Past(before, await self._journal.of(new), now)
+
+    async def _close(self, done: Sequence[ActionResult], served: ServedPass) -> None:
+        """Close the ledger entries of the removals that are verified and reported."""
+        closed = [d for d in done if d.receipt and d.receipt.clean and d.error is None and d.unread is None]
+        if not (concluded := [d.action.identity for d in closed]):
+            return
+        await self.amend(
+            served.preview_set.repository_id, lambda preview_set: preview_sets.all_told(preview_set, concluded)
+        )
+        if served.preview_set.repository != served.repository.name:  # a newer repository with its name may wait
+            self.related(served.preview_set.repository)
+
+    async def _note(self, decision: Decision, served: ServedPass, done: Sequence[ActionResult], past: Past) -> None:
+        """Record actions and statuses in the log, the board and the history."""
+        specs = [ActionResult(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
+        for each in (*specs, *done):
+            _log(each, served.repository)
+        statuses = self._after(decision, served, done, past)
+        self._show(served, statuses)
+        found = [*_events([*specs, *done], served), *(past.event(s) for s in statuses.values())]
+        deployments = events.deployments(statuses.values(), past.now)
+        await self._journal.write((e for e in found if e is not None), deployments)
+
+    def _after(
+        self, decision: Decision, served: ServedPass, done: Sequence[ActionResult], past: Past
+    ) -> dict[Identity, Status]:
+        """Return the statuses after the effects. Those that the effects did not change keep their dates."""
+        statuses = self._delivered(decision, served.statuses)
+        for each in done:
+            if isinstance(each.action, VerifyRemoval) and each.receipt:
+                identity, receipt = each.action.identity, each.receipt
+                if receipt.clean and each.action.final and each.error is None:
+                    removed = removed_status(statuses[identity], each.action)
+                    statuses[identity] = undelivered(removed, None, receipt.comment_error, "")
+        return {i: s if s == served.statuses[i] else past.dated(s) for i, s in statuses.items()}
+
+    def _show(self, served: ServedPass, statuses: Mapping[Identity, Status]) -> None:
+        board, facts, repository = self.parts.board, served.context.facts, served.repository
+        board.show(facts.listing.repository_id, statuses)
+        board.now = served.context.now
+        board.report(repository.name, repository.slug, facts.observed.unable, facts.listing.read_at)
+
     async def facts(self, repository: Repository) -> Facts:
-        """Read the facts of one pass. For a repository that left the catalog, read nothing from GitHub."""
+        """Read the facts of one pass for a query. Passes remember nothing of them."""
+        return (await self._context(repository)).facts
+
+    async def _context(self, repository: Repository) -> PassContext[Facts]:
+        """Read the facts of a query. For a repository that left the catalog, read nothing from GitHub."""
         if self.platform.repository(repository.name) is None:
-            observed = await self.parts.engine.observe()
-            known = left_set(observed, repository.name)
-            if known is None:
-                raise Doubt(f"The engine has no data about {repository.name}.")
-            observed = _sure(observed, known.repository_id)
-            return Facts(Listing(known.repository_id, repository.slug, True, "", self.now(), ()), observed)
-        followed = required_reads.Followed.of(await self.parts.engine.observe(), self.platform)
-        listing = await self.parts.lists.read(repository.slug, followed)
+            return await self._without_github(repository)
+        read = await self._read(repository, *await self._listed(repository))
+        return await self._completed(read, repository)
+
+    async def _learned(self, repository: Repository) -> PassContext[Facts]:
+        """Read the facts of one pass, as a query does, and remember what later passes need of them."""
+        if self.platform.repository(repository.name) is None:
+            return await self._without_github(repository)
+        listing, observed = await self._listed(repository)
         self._ids[repository.slug.lower()] = listing.repository_id
-        observed = _sure(await self.parts.engine.observe(), listing.repository_id)
-        waits = self._promises.of(listing.repository_id)
-        facts = await gather(self.parts.sources, listing, observed, self.platform, repository, waits)
-        return replace(facts, asked=self._still_asked(facts), stale=facts.stale | overtaken(facts))
+        read = await self._read(repository, listing, observed)
+        learn(self.parts.sources.freshness, read, self.platform)  # also when a later read fails
+        self.choices.keep(listing.repository_id, self.choices.still_open(read, self.platform.label))
+        return await self._completed(read, repository)
+
+    async def _without_github(self, repository: Repository) -> PassContext[Facts]:
+        observed = await self.parts.engine.observe()
+        known = left_set(observed, repository.name)
+        if known is None:
+            raise Doubt(f"The engine has no data about {repository.name}.")
+        observed = _sure(observed, known.repository_id)
+        now = self.now()
+        listing = Listing(known.repository_id, repository.slug, True, "", now, ())
+        return pass_context(Facts(listing, observed), self.platform, repository, now)
+
+    async def _listed(self, repository: Repository) -> tuple[Listing, EngineState]:
+        """Return the list, and what the engine holds: the state that all reads of this pass are planned from."""
+        observed = await self.parts.engine.observe()
+        followed = required_reads.Followed.of(observed, self.platform)
+        return await self.parts.lists.read(repository.slug, followed), observed
+
+    async def _read(self, repository: Repository, listing: Listing, observed: EngineState) -> PullRequestFacts:
+        promised, holds = self._promises.of(listing.repository_id), _sure(observed, listing.repository_id)
+        return await pull_request_facts(self.parts.sources, listing, holds, self.platform, repository, promised)
+
+    async def _completed(self, read: PullRequestFacts, repository: Repository) -> PassContext[Facts]:
+        asked = self.choices.still_open(read, self.platform.label)
+        context = pass_context(read, self.platform, repository, self.now())
+        return await completed(self.parts.sources, context, asked)
 
     def reconfigure(self, platform: Platform) -> None:
         """Use this platform from the next pass on."""
         self.platform = platform
-
-    async def _begin(self) -> None:
-        """Load the promises from the history after a start. Without it, only pull requests that wait now are known."""
-        if self._begun:
-            return
-        self._begun = True
-        try:
-            self._promises.begin(await self.parts.history.events(limit=HISTORY))
-        except Failed as error:
-            log.warning(
-                "history could not be read; comments on pull requests that closed during downtime may be out of date",
-                why=str(error),
-            )
-
-    def ask(self, identity: Identity, choice: LinkOverride) -> None:
-        """Take a choice that was not made by a comment. Like all choices, it counts once our comment holds it."""
-        self._asked.setdefault(identity, {})[choice.service] = choice
-
-    def asks(self, identity: Identity) -> bool:
-        """Return whether a requested choice is not yet in our comment."""
-        return bool(self._asked.get(identity))
-
-    def _still_asked(self, facts: Facts) -> dict[int, tuple[LinkOverride, ...]]:
-        """Return the requested choices of this repository that are not in a block that was read back.
-
-        Drop the choices for a pull request that is closed or lost its label. Keep those for one that could not be read,
-        or whose read is stale, because the person was promised that Greenroom tries again.
-        """
-        asking = {p.identity for p in facts.listing.pull_requests if labels.carries(p.labels, self.platform.label)}
-        unsure = facts.listing.doubts.keys() | facts.stale
-        asking |= {Identity(facts.listing.repository_id, n) for n in unsure} | _unlisted(facts)
-        for gone in [i for i in self._asked if i.repository_id == facts.listing.repository_id and i not in asking]:
-            del self._asked[gone]
-        for number, block in facts.blocks.items():
-            asked = self._asked.get(Identity(facts.listing.repository_id, number), {})
-            for choice in block.memory.choices:
-                wanted = asked.get(choice.service)
-                if wanted and (choice == wanted or choice.comment > wanted.comment):
-                    del asked[choice.service]
-        return {
-            i.number: tuple(asked.values())
-            for i, asked in self._asked.items()
-            if asked and i.repository_id == facts.listing.repository_id
-        }
 
     async def left(self) -> tuple[Repository, ...]:
         """Return the repositories that no loop reads any more although previews of them exist; these are held.
@@ -220,7 +226,7 @@ class Reconciler:
 
     async def preview(self, repository: Repository) -> Decision:
         """Return what a pass would do now, as a dry run."""
-        return decide(await self.facts(repository), self.platform, repository, self.now())
+        return decide(await self._context(repository))
 
     async def amend(self, repository_id: int, change: Callable[[PreviewSet], PreviewSet]) -> None:
         """Change one preview set under the lock that all writers of specs use. Raise `Doubt` when the engine has no
@@ -236,38 +242,37 @@ class Reconciler:
         """Return GitHub's clock in whole seconds, as GitHub writes its own times."""
         return self.parts.sources.github.now().replace(microsecond=0)
 
-    async def _serve(self, facts: Facts, repository: Repository) -> tuple[Facts, Decision, PreviewSet]:
+    async def _serve(self, read: PassContext[Facts]) -> tuple[PassContext[Facts], Decision, PreviewSet]:
+        """Decide from what the engine holds now, and serve. Other repositories may have used limits since the read."""
         async with self._serving:
-            observed = _sure(await self.parts.engine.observe(), facts.listing.repository_id)
-            facts = replace(facts, observed=observed)
-            before = set_of_repository(facts, repository)
+            observed = _sure(await self.parts.engine.observe(), read.facts.listing.repository_id)
+            context = read.at(observed, self.now())
+            before = set_of_repository(context.facts, context.repository)
             if observed.unable:
-                return facts, decide(facts, self.platform, repository, self.now()), before
-            decision, preview_set = await self._serve_what_fits(facts, repository, before)
+                return context, decide(context), before
+            decision, preview_set = await self._serve_what_fits(context, before)
         known, manual_overrides = (
             self._by_hand.get(before.repository_id, {}),
             _set_by_hand(observed, before.repository_id),
         )
         self._by_hand[before.repository_id] = manual_overrides
         if _seen_by_others(before) != _seen_by_others(preview_set) or manual_overrides != known:
-            for other in neighbours(self.platform, repository):
+            for other in neighbours(self.platform, context.repository):
                 self.related(other)
-        return facts, decision, preview_set
+        return context, decision, preview_set
 
-    async def _serve_what_fits(
-        self, facts: Facts, repository: Repository, before: PreviewSet
-    ) -> tuple[Decision, PreviewSet]:
+    async def _serve_what_fits(self, context: PassContext[Facts], before: PreviewSet) -> tuple[Decision, PreviewSet]:
         """Decide and serve. When not everything fits in the engine, start fewer and fewer previews, but never delay
         removals.
         """
-        now, waiting, marks = self.now(), frozenset[Identity](), True
+        facts, waiting, marks = context.facts, frozenset[Identity](), True
         while True:
-            decision = decide(facts, self.platform, repository, now, waiting)
+            decision = decide(context, waiting)
             starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
             noted = watermarks.noted(before, facts, starts) if marks else before
             due = marks and watermarks.due(before, noted, facts)
             try:
-                return decision, await serve_set(self.parts.engine, noted, decision.plan, now, due=due)
+                return decision, await serve_set(self.parts.engine, noted, decision.plan, context.now, due=due)
             except Full as error:
                 more = postponed(decision, waiting)
                 if not more and marks:  # neither a removal nor a push may fail because watermarks take up the space
@@ -277,7 +282,7 @@ class Reconciler:
                     raise
                 log.warning(
                     "the specs are too large for the engine",
-                    repository=repository.name,
+                    repository=context.repository.name,
                     wait=len(waiting | more),
                     why=str(error),
                 )
@@ -292,13 +297,13 @@ class Reconciler:
             found[i] = unremoved(told, self.backoff.left(i), slow)
         return found
 
-    def _paced(self, decision: Decision, facts: Facts, now: datetime) -> tuple[Decision, float | None]:
+    def _paced(self, decision: Decision, context: PassContext[Facts]) -> tuple[Decision, float | None]:
         """Return the decision without the actions that must wait, and the seconds until the first of them is due.
 
         A failed effect waits for its retry, and so does a comment that was not read back. Otherwise only rewording
         waits: changes to the signed state and the comment on a removal are written at once, however low the budget is.
         """
-        readback, budget = self.parts.sources.readback, self.parts.sources.github.content
+        facts, readback, budget = context.facts, self.parts.sources.readback, self.parts.sources.github.content
         told = {a.identity for a in decision.actions if isinstance(a, UpdateComment)}
         listed = {p.identity for p in facts.listing.pull_requests if p.identity.number not in facts.stale}
         readback.read(listed - told)
@@ -308,7 +313,7 @@ class Reconciler:
             for a in decision.actions
         )
         for action in decision.actions:
-            wait = self.backoff.wait(action, now)
+            wait = self.backoff.wait(action, context.now)
             if isinstance(action, UpdateComment):
                 wait = max(wait, readback.wait(action.identity, (action.text, action.memory)))
             if _words(action, facts):
@@ -321,85 +326,9 @@ class Reconciler:
         actions = tuple(a for a in decision.actions if a not in waiting)
         return replace(decision, actions=actions), min(waiting.values(), default=None)
 
-    async def _note(
-        self,
-        repository: Repository,
-        decision: Decision,
-        target: Target,
-        done: Sequence[ActionResult],
-        seen: Seen,
-    ) -> None:
-        """Record actions and statuses in the log, the board and the history."""
-        parts = self.parts
-        served = [ActionResult(a) for a in decision.actions if isinstance(a, Start | Change | Withdraw)]
-        found: list[Event | None] = []
-        for each in (*served, *done):
-            _log(each, repository)
-            if each.error is None:
-                found.append(events.of_action(each.action, target.preview_set, target.now))
-            if each.receipt:
-                found.append(
-                    events.of_receipt(each.receipt, repository.name, target.preview_set.generation, target.now)
-                )
-        statuses = self._delivered(decision, target.statuses)
-        for each in done:
-            if isinstance(each.action, VerifyRemoval) and each.receipt:
-                identity, receipt = each.action.identity, each.receipt
-                if receipt.clean and each.action.final and each.error is None:
-                    removed = removed_status(statuses[identity], each.action)
-                    statuses[identity] = undelivered(removed, None, receipt.comment_error, "")
-        for identity, status in statuses.items():
-            before, known = seen.before.get(identity), seen.known.get(identity, ())
-            statuses[identity] = events.dated(status, before, known, target.now)
-            found.append(events.of_status(status, before, known, target.now))
-        self._show(repository, statuses, target)
-        try:
-            await self._record(e for e in found if e is not None)
-            await parts.history.record_deployments(*events.deployments(statuses.values(), target.now))
-        except Failed as error:
-            log.warning("history could not be written; previews are not affected", why=str(error))
-
-    async def _record(self, found: Iterable[Event]) -> None:
-        """Append events to the history, then those that it could not store before: promises are rebuilt from them.
-
-        Drop an old event that it rejects `REJECTED` times although it stores others.
-        """
-        new = tuple(found)
-        try:
-            await self.parts.history.record(*new)
-        except Failed:
-            self._unrecorded = [*self._unrecorded, *((event, 0) for event in new)][-HISTORY:]
-            raise
-        waiting, self._unrecorded = self._unrecorded, []
-        for place, (event, rejected) in enumerate(waiting):
-            try:
-                await self.parts.history.record(event)
-            except Failed:
-                rejected += bool(new or place)  # it stored others, so this event may be at fault
-                again = [(event, rejected)] if rejected < REJECTED else []
-                self._unrecorded = [*self._unrecorded, *waiting[place + 1 :], *again][-HISTORY:]
-                raise
-
-    async def _known(self, decision: Decision, before: Mapping[Identity, Status]) -> dict[Identity, tuple[Event, ...]]:
-        """Return the history of the previews that were not seen since the start; empty if it cannot be read."""
-        new = [i for i, s in decision.statuses.items() if i not in before and s.stage is not Stage.NONE]
-        try:
-            return {i: await self.parts.history.events(i, limit=20) for i in new}
-        except Failed as error:
-            log.warning("history could not be read; the start times of states are missing", why=str(error))
-            return {}
-
-    def _show(self, repository: Repository, statuses: Mapping[Identity, Status], target: Target) -> None:
-        board = self.parts.board
-        board.show(target.facts.listing.repository_id, statuses)
-        board.now = target.now
-        facts = target.facts
-        board.report(repository.name, repository.slug, facts.observed.unable, facts.listing.read_at)
-
     def _next(
         self,
-        repository: Repository,
-        facts: Facts,
+        context: PassContext[Facts],
         decision: Decision,
         done: Sequence[ActionResult],
         everybody: Sequence[GreenroomError],
@@ -409,6 +338,7 @@ class Reconciler:
 
         A failure of one preview never raises, because an error slows down and alarms the whole repository.
         """
+        facts, repository = context.facts, context.repository
         freshness = self.parts.sources.freshness
         failed = [d for d in done if d.error or (d.receipt and not d.receipt.clean)]
         unread = [d.unread for d in done if d.unread is not None]
@@ -453,13 +383,6 @@ def _set_by_hand(observed: EngineState, repository_id: int) -> dict[Identity, ob
     }
 
 
-def _unlisted(facts: Facts) -> set[Identity]:
-    """Return the previews that the list leaves out and that no read by number shows as closed."""
-    listed = {p.identity for p in facts.listing.pull_requests}
-    answers = ((i, facts.confirmed.get(i.number)) for i in held(facts) - listed)
-    return {i for i, c in answers if not isinstance(c, Confirmation) or c.pull_request.state is State.OPEN}
-
-
 def _tries(facts: Facts) -> float | None:
     """Return the seconds until the engine should retry a spec that it refused; None if there is none."""
     observed = facts.observed
@@ -490,6 +413,16 @@ def _words(action: Action, facts: Facts) -> bool:
 
 def _effects(decision: Decision) -> tuple[Action, ...]:
     return tuple(a for a in decision.actions if not isinstance(a, Start | Change | Withdraw))
+
+
+def _events(done: Sequence[ActionResult], served: ServedPass) -> Iterator[Event | None]:
+    """Yield the events of the actions that succeeded, and of all receipts."""
+    preview_set, now = served.preview_set, served.context.now
+    for each in done:
+        if each.error is None:
+            yield events.of_action(each.action, preview_set, now)
+        if each.receipt:
+            yield events.of_receipt(each.receipt, served.repository.name, preview_set.generation, now)
 
 
 def _log(done: ActionResult, repository: Repository) -> None:

@@ -271,7 +271,7 @@ def status(found: Status) -> Json:
         "serving": found.serving,
         "cause": found.cause,
         "log": list(found.log),
-        "hold": found.hold,
+        "hold": str(found.hold or ""),
         "position": found.position,
         "overdue": found.overdue,
     }

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from greenroom.core import messages
 from greenroom.core.comment.sanitize import code, fence, inline, markdown, plain
 from greenroom.core.comment.statuses import BY_HAND
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import Running
 from greenroom.core.model.status import Stage, Status, User
@@ -55,10 +54,10 @@ def _uses(status: Status, private: bool) -> str:
     """Return a sentence on the services used from elsewhere. A public comment neither links to a private repository
     nor names it.
     """
-    links = {link.target: link for link in status.links if link.why != SAME}
+    links = {link.target: link for link in status.links if not link.own}
     said = []
     for link in links.values():
-        why = f" ({inline(link.why)})" if link.why not in ("", link.name) else ""
+        why = f" ({inline(link.why)})" if link.explained else ""
         hidden = link.private and not private
         name = "another preview" if hidden and not link.name.startswith(f"{link.target}#") else link.name
         said.append(f"{inline(link.target)} from **{_named(name, link.page, hidden)}**{why}")
@@ -95,7 +94,7 @@ def _named(name: str, page: str, hidden: bool) -> str:
 def _ways(platform: Platform, status: Status) -> str:
     life = platform.lifetime
     free = [link for link in status.links if link.name != BY_HAND]  # a command does not move the others
-    used = next((link.target for link in sorted(free, key=lambda link: link.why == SAME)), "")
+    used = next((link.target for link in sorted(free, key=lambda link: link.own)), "")
     other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
     gone = f" {messages.lifespan(life, kept=status.kept)}".rstrip()
     off = f"Remove the label `{plain(platform.label)}` to remove the preview." if status.stage is not Stage.HELD else ""

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core import messages
-from greenroom.core.comment.context import StatusContext
+from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serving
 from greenroom.core.linking.links import SetByHand, source
 from greenroom.core.model.facts import CommentState, Health, ObservedPreview, PullRequest
-from greenroom.core.model.spec import Identity, PreviewSpec, same_pods
+from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
 from greenroom.core.policy import images, labels
@@ -24,69 +24,71 @@ NEWS = timedelta(days=1)
 """Time for which a comment reports that a preview's data started from its seed again."""
 
 
-def statuses(context: StatusContext) -> dict[Identity, Status]:
+def statuses(decided: DecidedPass) -> dict[Identity, Status]:
     """Return one status for every pull request that is listed or whose preview exists."""
-    return {identity: _status(identity, verdict, context) for identity, verdict in context.desired.verdicts.items()}
+    return {identity: _status(identity, verdict, decided) for identity, verdict in decided.desired.verdicts.items()}
 
 
-def _status(identity: Identity, verdict: Verdict, context: StatusContext) -> Status:
-    preview = context.facts.observed.previews.get(identity)
-    spec = context.facts.observed.spec(identity) or (preview.spec if preview else None)
-    stage, reason = _stage(identity, verdict, preview, context)
-    hold = context.plan.holds.get(identity)
+def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Status:
+    preview = decided.context.facts.observed.previews.get(identity)
+    spec = decided.context.facts.observed.spec(identity) or (preview.spec if preview else None)
+    stage, reason = _stage(identity, verdict, preview, decided)
+    hold = decided.plan.holds.get(identity)
     if hold:
         stage, reason = Stage.HELD, reason if isinstance(verdict, Stay) else hold.reason
         if hold.key:
-            reason = messages.with_release(reason, f"{context.repository.name}#{identity.number}")
-    pull_request = context.desired.pull_requests.get(identity) or confirmed(identity, context)
+            reason = messages.with_release(reason, f"{decided.context.repository.name}#{identity.number}")
+    pull_request = decided.desired.pull_requests.get(identity) or confirmed(identity, decided)
     serves = spec is not None and not isinstance(verdict, Go)
     return Status(
         identity=identity,
-        name=f"{context.repository.name}#{identity.number}",
-        repository=context.repository.name,
-        slug=context.repository.slug,
+        name=f"{decided.context.repository.name}#{identity.number}",
+        repository=decided.context.repository.name,
+        slug=decided.context.repository.slug,
         title=plain(pull_request.title) if pull_request else "",
         author=pull_request.author.login if pull_request else (spec.pull_request.author if spec else ""),
         url=pull_request.url if pull_request else "",
         stage=stage,
         reason=reason,
         services=preview.services if preview else (),
-        links=_links(spec, preview, context) if spec else (),
-        used_by=_users(identity, spec, context),
-        answer=context.desired.answers.get(identity),
+        links=_links(spec, preview, decided) if spec else (),
+        used_by=_users(identity, spec, decided),
+        answer=decided.desired.answers.get(identity),
         created=spec.times.created if spec else None,
-        expires=context.desired.expiry(identity).at if spec else None,
-        expires_why=context.desired.expiry(identity).why if spec else "",
-        kept=pull_request is not None and labels.carries(pull_request.labels, context.platform.lifetime.keep_label),
+        expires=decided.desired.expiry(identity).at if spec else None,
+        expires_why=decided.desired.expiry(identity).why if spec else "",
+        kept=pull_request is not None
+        and labels.carries(pull_request.labels, decided.context.platform.lifetime.keep_label),
         serving=bool(preview and any(s.ready and s.url for s in preview.services)),
         log=preview.log if preview else (),
-        hold=hold.key if hold else "",
-        warning=_warning(identity, context) if serves and stage is not Stage.EXPIRING and not hold else None,
+        hold=hold.key if hold else None,
+        warning=_warning(identity, decided) if serves and stage is not Stage.EXPIRING and not hold else None,
         manual_overrides=tuple(name for name, _ in preview.manual_overrides) if preview else (),
         position=verdict.position if isinstance(verdict, Stay) else 0,
-        overdue=bool(hold and hold.key and spec and _overdue(identity, spec, context)),
+        overdue=bool(hold and hold.key and spec and _overdue(identity, spec, decided)),
     )
 
 
-def _overdue(identity: Identity, spec: PreviewSpec, context: StatusContext) -> bool:
-    expires = context.desired.expiry(identity).at
-    return overdue(spec, context.platform.lifetime, expires, context.now)
+def _overdue(identity: Identity, spec: PreviewSpec, decided: DecidedPass) -> bool:
+    expires = decided.desired.expiry(identity).at
+    return overdue(spec, decided.context.platform.lifetime, expires, decided.context.now)
 
 
-def _links(spec: PreviewSpec, preview: ObservedPreview | None, context: StatusContext) -> tuple[Used, ...]:
+def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedPass) -> tuple[Used, ...]:
     """Return the targets of the links. A person's change in Argo CD overrides them there, and here too."""
     manual_overrides = dict(preview.manual_overrides) if preview else {}
-    gone = {k.target: k.preview for k in _set_by_hand(preview, context) if k.spec is None}
+    gone = {k.target: k.preview for k in _set_by_hand(preview, decided) if k.spec is None}
     found = []
     for link in spec.links.targets:
-        target = context.index.targets.get((link.target, link.number))
+        target = decided.context.index.targets.get((link.target, link.number))
+        reason = messages.link_reason(link.target, link.why)
         url = manual_overrides.get(f"links.{link.target}.url")
         if url:  # the chart treats an empty one as unset
             missing = f"{_may_name(gone[link.target], spec)} does not exist" if link.target in gone else ""
             found.append(Used(link.service, link.target, BY_HAND, missing, origin(url)))
         elif target is not None:
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
-            why = f"{link.why}; it uses this preview too" if back else link.why
+            why = f"{reason}; it uses this preview too" if back else reason
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(
@@ -94,8 +96,9 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, context: StatusCo
                 )
             )
         else:
-            why = f"{link.why}; it no longer has a preview" if link.number else link.why
-            found.append(Used(link.service, link.target, source(link, context.platform), why, link.url))
+            why = f"{reason}; it no longer has a preview" if link.number else reason
+            own, name = link.why == LinkReason(LinkCause.OWN), source(link, decided.context.platform)
+            found.append(Used(link.service, link.target, name, why, link.url, own=own))
     return tuple(found)
 
 
@@ -108,23 +111,23 @@ def _names(spec: PreviewSpec) -> set[str]:
     return {s.name for s in spec.services}
 
 
-def _users(identity: Identity, spec: PreviewSpec | None, context: StatusContext) -> tuple[User, ...]:
-    using = {r.names.name: r for r, _ in context.index.users(spec)} if spec else {}
-    missing = {r.names.name: r for r in context.index.missed_by(context.repository, identity.number)}
+def _users(identity: Identity, spec: PreviewSpec | None, decided: DecidedPass) -> tuple[User, ...]:
+    using = {r.names.name: r for r, _ in decided.context.index.users(spec)} if spec else {}
+    missing = {r.names.name: r for r in decided.context.index.missed_by(decided.context.repository, identity.number)}
     found = [(r, False) for r in using.values()] + [(r, True) for n, r in missing.items() if n not in using]
     users = [
         User(f"{r.names.repository}#{r.id.number}", r.pull_request.url, r.pull_request.private, misses)
         for r, misses in found
     ]
     known = {u.name for u in users}
-    return tuple(users + [u for u in _linked_by_hand(identity, context) if u.name not in known])
+    return tuple(users + [u for u in _linked_by_hand(identity, decided) if u.name not in known])
 
 
-def _linked_by_hand(identity: Identity, context: StatusContext) -> list[User]:
+def _linked_by_hand(identity: Identity, decided: DecidedPass) -> list[User]:
     """Return the previews that people linked to this one in Argo CD."""
-    name, found = f"{context.repository.name}#{identity.number}", []
-    for other, set_links in sorted(context.manual_overrides.items()):
-        spec = context.facts.observed.spec(other)
+    name, found = f"{decided.context.repository.name}#{identity.number}", []
+    for other, set_links in sorted(decided.manual_overrides.items()):
+        spec = decided.context.facts.observed.spec(other)
         if spec and other != identity and any(k.preview == name for k in set_links):
             found.append(
                 User(
@@ -137,48 +140,48 @@ def _linked_by_hand(identity: Identity, context: StatusContext) -> list[User]:
     return found
 
 
-def _set_by_hand(preview: ObservedPreview | None, context: StatusContext) -> Sequence[SetByHand]:
-    return context.manual_overrides.get(preview.identity, ()) if preview else ()
+def _set_by_hand(preview: ObservedPreview | None, decided: DecidedPass) -> Sequence[SetByHand]:
+    return decided.manual_overrides.get(preview.identity, ()) if preview else ()
 
 
-def confirmed(identity: Identity, context: StatusContext) -> PullRequest | None:
+def confirmed(identity: Identity, decided: DecidedPass) -> PullRequest | None:
     """Return the pull request as a read by number found it, or None."""
-    answer = context.facts.confirmed.get(identity.number)
+    answer = decided.context.facts.confirmed.get(identity.number)
     return None if answer is None or isinstance(answer, str) else answer.pull_request
 
 
 def _stage(
-    identity: Identity, verdict: Verdict, preview: ObservedPreview | None, context: StatusContext
+    identity: Identity, verdict: Verdict, preview: ObservedPreview | None, decided: DecidedPass
 ) -> tuple[Stage, Reason]:
     match verdict:
         case Go(reason=reason):
-            reason = context.plan.leaving.get(identity, reason)
+            reason = decided.plan.leaving.get(identity, reason)
             why = stuck(preview)
             return Stage.REMOVING, messages.does_not_go(reason, why) if why else reason
         case Stay(stage=stage, reason=reason):
-            return stage, _while_it_runs(verdict, preview, context)
+            return stage, _while_it_runs(verdict, preview, decided)
         case Run(spec=spec, note=note):
-            refusal = context.facts.observed.refusals.get(spec.id.repository_id, "")
+            refusal = decided.context.facts.observed.refusals.get(spec.id.repository_id, "")
             if refusal and not spec.asleep and (preview is None or not same_pods(preview.spec, spec)):
                 why = messages.not_taken_over(refusal)
                 return Stage.FAILED, messages.failed(why, serving(spec, preview), messages.PLATFORM)
             if preview and not preview.fix:
-                preview = replace(preview, fix=_unmigrated(spec, preview) or _base_broken(spec, preview, context))
-            sleep_label, now = context.platform.lifetime.sleep_label, context.facts.listing.read_at
+                preview = replace(preview, fix=_unmigrated(spec, preview) or _base_broken(spec, preview, decided))
+            sleep_label, now = decided.context.platform.lifetime.sleep_label, decided.context.facts.listing.read_at
             stage, reason = while_wanted(spec, preview, sleep_label, now)
             if (
                 spec.choices.sleep_requested
                 and reason.code == "ready"
-                and any(not user.asleep for user, _ in context.index.users(spec))
+                and any(not user.asleep for user, _ in decided.context.index.users(spec))
             ):
                 reason = messages.kept_awake(sleep_label)
-            gone = (k for k in _set_by_hand(preview, context) if k.spec is None)
+            gone = (k for k in _set_by_hand(preview, decided) if k.spec is None)
             named = ((k.target, _may_name(k.preview, spec)) for k in gone)
             note = next((messages.by_hand_gone(*each, spec.names.name) for each in named), note)
-            warning = _warning(identity, context) if stage is Stage.READY else None
+            warning = _warning(identity, decided) if stage is Stage.READY else None
             if warning:
                 return Stage.EXPIRING, warning
-            return stage, _with_note(identity, stage, reason, note, context)
+            return stage, _with_note(identity, stage, reason, note, decided)
 
 
 def stuck(preview: ObservedPreview | None) -> str:
@@ -186,32 +189,32 @@ def stuck(preview: ObservedPreview | None) -> str:
     return preview.why if preview and preview.health is Health.REMOVING else ""
 
 
-def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | None, context: StatusContext) -> Reason:
+def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | None, decided: DecidedPass) -> Reason:
     """Return the note on the versions in place of `ready`, or appended to a failure, where it may be the fix."""
     if note and note.code == "tag-moved":
-        note = messages.with_redeploy(note, f"{context.repository.name}#{identity.number}")
+        note = messages.with_redeploy(note, f"{decided.context.repository.name}#{identity.number}")
     if note and stage is Stage.FAILED:
         return replace(reason, text=f"{reason.text} {note.text}", fix=f"{reason.fix} {note.fix}".rstrip())
     return note if note and stage is Stage.READY else reason
 
 
-def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, context: StatusContext) -> Reason:
+def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, decided: DecidedPass) -> Reason:
     """Return the reason of a verdict; if it keeps new commits from a preview, add what keeps running."""
     waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
-    spec = context.facts.observed.spec(preview.identity) if preview else None
+    spec = decided.context.facts.observed.spec(preview.identity) if preview else None
     if spec is None or not waits:
         return verdict.reason
     return messages.meanwhile(verdict.reason, serving(spec, preview))
 
 
-def _warning(identity: Identity, context: StatusContext) -> Reason | None:
+def _warning(identity: Identity, decided: DecidedPass) -> Reason | None:
     """Return when a preview expires, once its warning period has started; None before that."""
-    expiry = context.desired.expiry(identity)
+    expiry = decided.desired.expiry(identity)
     if expiry.at is None or not (expiry.warned or expiry.warn):
         return None
-    warned = context.plan.memories.get(identity, CommentState()).warned_at
-    at = max(expiry.at, warned + context.platform.lifetime.warn_before) if warned else expiry.at
-    return messages.expiring(at, expiry.why, context.platform.lifetime)
+    warned = decided.plan.memories.get(identity, CommentState()).warned_at
+    at = max(expiry.at, warned + decided.context.platform.lifetime.warn_before) if warned else expiry.at
+    return messages.expiring(at, expiry.why, decided.context.platform.lifetime)
 
 
 def while_wanted(
@@ -250,9 +253,9 @@ def _unmigrated(spec: PreviewSpec, preview: ObservedPreview) -> str:
     return "" if migrates else messages.migration_missing(owner)
 
 
-def _base_broken(spec: PreviewSpec, preview: ObservedPreview, context: StatusContext) -> str:
+def _base_broken(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:
     """Return what to do if the failing service runs the base branch's image; empty if it runs its own."""
-    pull_request = context.desired.pull_requests.get(preview.identity)
+    pull_request = decided.desired.pull_requests.get(preview.identity)
     service = next((s for s in spec.services if s.name == preview.failing), None)
     if pull_request is None or service is None or not images.runs_base(service, pull_request, spec):
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenroom.core.comment.body import comment_text, heading
-from greenroom.core.comment.context import StatusContext
+from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.signed_block import visible
 from greenroom.core.comment.statuses import confirmed, stuck
 from greenroom.core.model.actions import UpdateComment
@@ -16,7 +16,7 @@ from greenroom.core.planning.desired import remembered
 
 
 def comments_to_write(
-    context: StatusContext, all_statuses: Mapping[Identity, Status], concluded: frozenset[Identity]
+    decided: DecidedPass, all_statuses: Mapping[Identity, Status], concluded: frozenset[Identity]
 ) -> tuple[UpdateComment, ...]:
     """Return the comments to write: those whose text, memory or signature is out of date.
 
@@ -25,16 +25,16 @@ def comments_to_write(
     """
     found = []
     for identity, status in sorted(all_statuses.items()):
-        pull_request = context.desired.pull_requests.get(identity)
-        leaves = identity in context.plan.leaving or stuck(context.facts.observed.previews.get(identity))
+        pull_request = decided.desired.pull_requests.get(identity)
+        leaves = identity in decided.plan.leaving or stuck(decided.context.facts.observed.previews.get(identity))
         if pull_request is None and leaves:  # GitHub's list has open pull requests only
-            pull_request = confirmed(identity, context)
+            pull_request = confirmed(identity, decided)
         if pull_request is None or identity in concluded or (status.stage is Stage.NONE and not _waits(pull_request)):
             continue
-        text = comment_text(status, context.platform, context.facts.listing.private)
-        known = context.desired.memories.get(identity) or remembered(identity.number, context.facts)
-        memory = context.plan.memories.get(identity, known)
-        if identity.number not in context.facts.stale and not _says(pull_request, text, memory, context):
+        text = comment_text(status, decided.context.platform, decided.context.facts.listing.private)
+        known = decided.desired.memories.get(identity) or remembered(identity.number, decided.context.facts)
+        memory = decided.plan.memories.get(identity, known)
+        if identity.number not in decided.context.facts.stale and not _says(pull_request, text, memory, decided):
             found.append(UpdateComment(identity, text, memory, status.reason))
     return tuple(found)
 
@@ -46,12 +46,12 @@ def _waits(pull_request: PullRequest) -> bool:
         return False
     if not comment.trusted:
         return not any(heading in comment.body for heading in settled)
-    context = visible(comment.body)
-    return bool(context) and not context.startswith(settled)
+    shown = visible(comment.body)
+    return bool(shown) and not shown.startswith(settled)
 
 
-def _says(pull_request: PullRequest, text: str, memory: CommentState, context: StatusContext) -> bool:
-    block = context.facts.blocks.get(pull_request.identity.number)
+def _says(pull_request: PullRequest, text: str, memory: CommentState, decided: DecidedPass) -> bool:
+    block = decided.context.facts.blocks.get(pull_request.identity.number)
     return (
         pull_request.comment is not None
         and block is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from greenroom.core.linking.links import SAME
 from greenroom.core.model.status import Stage, Status
 
 _NOT_THERE = (Stage.NONE, Stage.REMOVED)
@@ -50,7 +49,7 @@ def graph(statuses: Iterable[Status]) -> Graph:
         Edge(s.name, k.target, k.name, k.why, k.url, *answers.get((k.target, k.name), ("", "")))
         for s in alive
         for k in s.links
-        if k.why != SAME
+        if not k.own
     }
     linked = {e.source for e in edges} | {s.name for s in alive if any(not u.misses for u in s.used_by)}
     return Graph(tuple(sorted(edges)), tuple(sorted(s.name for s in alive if s.services and s.name not in linked)))

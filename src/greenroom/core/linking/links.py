@@ -15,12 +15,21 @@ from greenroom.core import messages
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Platform, Repository, Service, Use
 from greenroom.core.model.facts import EngineState, Permission, Permissions
-from greenroom.core.model.spec import Caller, Identity, Injected, Link, LinkOverride, Names, PreviewSpec
+from greenroom.core.model.spec import (
+    Caller,
+    Identity,
+    Injected,
+    Link,
+    LinkCause,
+    LinkOverride,
+    LinkReason,
+    Names,
+    PreviewSpec,
+)
 from greenroom.core.model.status import Reason
 from greenroom.core.planning import names
 
 STAGING, DEFAULT = "staging", "default"
-SAME = "same preview"
 WRITERS = (Permission.ADMIN, Permission.WRITE)
 
 
@@ -131,11 +140,31 @@ def resolved(context: LinkContext, index: LinkIndex, permissions: Permissions) -
 
 def partners(context: LinkContext, index: LinkIndex) -> tuple[PreviewSpec, ...]:
     """Return the previews that belong together with this pull request, by branch or because a description names the
-    other. Only services that prefer such previews count.
+    other. Only links that would lead there count: both authors need write access then.
     """
-    wanted = {u.service for s in context.repository.services for u in s.uses if u.same_branch}
-    found = {_key(r): r for name in wanted for specs in _paired(name, context, index) for r in specs}
+    uses = [u for s in context.repository.services for u in s.uses if _may_pair(s.name, u, context, index)]
+    found = {_key(r): r for u in uses for specs in _paired(u.service, context, index) for r in specs}
     return tuple(found[key] for key in sorted(found))
+
+
+def _may_pair(service: str, use: Use, context: LinkContext, index: LinkIndex) -> bool:
+    """Return whether the link of one `uses` entry may lead to a preview that belongs together with this one."""
+    choice = _choice(use, context)
+    if choice is None or choice.to == DEFAULT:
+        return use.same_branch and _own(use, context) is None
+    if choice.to == STAGING or _chosen(service, use, choice, context, index):
+        return False
+    now = _now(service, use, context)
+    return now is not None and now.paired  # the pair stays until the chosen preview exists
+
+
+def _choice(use: Use, context: LinkContext) -> LinkOverride | None:
+    return next((c for c in context.choices if c.service == use.service), None)
+
+
+def _now(service: str, use: Use, context: LinkContext) -> Link | None:
+    """Return the link that the served spec has now."""
+    return next((k for k in context.known if (k.service, k.target) == (service, use.service)), None)
 
 
 def preview_name(service: str, number: int, platform: Platform) -> str:
@@ -173,9 +202,9 @@ def default(platform: Platform, repository: Repository, naming: Names) -> tuple[
 
 
 def _link(service: str, use: Use, context: LinkContext, index: LinkIndex, permissions: Permissions) -> Link:
-    choice = next((c for c in context.choices if c.service == use.service), None)
+    choice = _choice(use, context)
     if choice is not None and choice.to == STAGING:
-        return _staging(service, use, context, f"{choice.by} chose it")
+        return _staging(service, use, context, LinkReason(LinkCause.CHOSEN, choice.by))
     if choice is not None and choice.to != DEFAULT:
         return _chosen(service, use, choice, context, index) or _unchanged(
             service, use, choice, context, index, permissions
@@ -191,7 +220,7 @@ def _chosen(service: str, use: Use, choice: LinkOverride, context: LinkContext, 
     if _own(use, context) is not None and number == context.number:
         return _fallback(service, use, context)
     target = None if choice.refused else index.targets.get((use.service, number))
-    return _to(service, use, target, context, f"{choice.by} chose it") if target else None
+    return _to(service, use, target, context, LinkReason(LinkCause.CHOSEN, choice.by)) if target else None
 
 
 def _unchanged(
@@ -203,9 +232,9 @@ def _unchanged(
     is treated as missing, and its own comment does not mention the choice.
     """
     number = int(choice.to)
-    why = f"until the preview that {choice.by} chose with /preview use {use.service}#{number} exists and may be used"
+    why = LinkReason(LinkCause.UNTIL_CHOSEN, choice.by, (f"{use.service}#{number}",))
     wanted = 0 if choice.refused else number
-    now = next((k for k in context.known if (k.service, k.target) == (service, use.service)), None)
+    now = _now(service, use, context)
     if now is not None and now.paired:
         found = _pair(service, use, context, index, permissions)  # checks the permissions of both authors again
         if found.number:
@@ -231,20 +260,20 @@ def _pair(service: str, use: Use, context: LinkContext, index: LinkIndex, permis
         if before and not allowed and [r.id.number for r in unsure] == [before.number]:
             allowed = unsure  # unknown permissions do not break an existing link
         if len(allowed) > 1:
-            listed = " or ".join(f"/preview use {use.service}#{r.id.number}" for r in allowed)
-            return _fallback(service, use, context, f"several belong to this pull request: choose one with {listed}")
+            several = tuple(f"{use.service}#{r.id.number}" for r in allowed)
+            return _fallback(service, use, context, LinkReason(LinkCause.AMBIGUOUS, previews=several))
         if allowed:
-            why = "same branch" if allowed[0].pull_request.branch == context.branch else "they name each other"
+            same = allowed[0].pull_request.branch == context.branch
+            why = LinkReason(LinkCause.SAME_BRANCH if same else LinkCause.NAMED)
             return replace(_to(service, use, allowed[0], context, why), paired=True)
         if unsure:
-            return _fallback(service, use, context, "until GitHub confirms who has write access")
+            return _fallback(service, use, context, LinkReason(LinkCause.UNTIL_CONFIRMED))
     named = _named_in_description(use.service, context)
     if named:
-        why = f"until {named}, which the description names, has a preview that may be used"
-        return _fallback(service, use, context, why)
+        return _fallback(service, use, context, LinkReason(LinkCause.UNTIL_NAMED, previews=(named,)))
     gone = (before.number or before.wanted) if before else 0
     if gone and (use.service, gone) not in index.targets:
-        why = f"pull request {gone}, which belongs to this one, has no preview of {use.service} now"
+        why = LinkReason(LinkCause.PAIR_GONE, previews=(f"{use.service}#{gone}",))
         return replace(_fallback(service, use, context, why, gone), paired=True)
     return _fallback(service, use, context)
 
@@ -281,7 +310,7 @@ def _named_in_description(service: str, context: LinkContext) -> str:
     return next((m for m in context.mentions if m.partition("#")[0] == slug), "")
 
 
-def _to(service: str, use: Use, target: PreviewSpec, context: LinkContext, why: str) -> Link:
+def _to(service: str, use: Use, target: PreviewSpec, context: LinkContext, why: LinkReason) -> Link:
     made = next(s for s in target.services if s.name == use.service)
     host = target.names.host(made.name)
     public = names.url(context.platform, host) if host else ""
@@ -299,7 +328,7 @@ def _to(service: str, use: Use, target: PreviewSpec, context: LinkContext, why: 
     )
 
 
-def _fallback(service: str, use: Use, context: LinkContext, why: str = "", wanted: int = 0) -> Link:
+def _fallback(service: str, use: Use, context: LinkContext, why: LinkReason | None = None, wanted: int = 0) -> Link:
     """Return the link to the preview's own service, or to staging."""
     own = _own(use, context)
     if own is None:
@@ -307,15 +336,16 @@ def _fallback(service: str, use: Use, context: LinkContext, why: str = "", wante
     host = context.naming.host(own.name)
     public = names.url(context.platform, host) if host else ""
     url = names.inside(context.platform, own, context.naming)
-    return Link(service, use.service, use.variables, url, public, why or SAME, wanted=wanted, own=True)
+    why = why or LinkReason(LinkCause.OWN)
+    return Link(service, use.service, use.variables, url, public, why, wanted=wanted, own=True)
 
 
-def _staging(service: str, use: Use, context: LinkContext, why: str = "", wanted: int = 0) -> Link:
+def _staging(service: str, use: Use, context: LinkContext, why: LinkReason | None = None, wanted: int = 0) -> Link:
     found = dict(context.platform.staging).get(use.service)
     if found is None and _own(use, context) is not None:
-        return _fallback(service, use, context, f"{why}, but {use.service} has no staging", wanted)
+        return _fallback(service, use, context, replace(why or LinkReason(), no_staging=True), wanted)
     url, public = (found.url, found.public) if found else ("", "")
-    return Link(service, use.service, use.variables, url, public, why or "staging", wanted=wanted)
+    return Link(service, use.service, use.variables, url, public, why or LinkReason(), wanted=wanted)
 
 
 def _own(use: Use, context: LinkContext) -> Service | None:

@@ -6,10 +6,11 @@ All are frozen. Times are aware UTC datetimes read from GitHub's clock. Nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec
 
 # --- pull requests and people ------------------------------------------------------------------------------------
@@ -332,7 +333,7 @@ class Release:
     """A person's release of exactly one hold of one preview, by its key."""
 
     identity: Identity
-    hold: str
+    hold: HoldKey
     by: str
     at: datetime
 
@@ -395,6 +396,20 @@ class EngineState:
         preview_set = self.sets.get(identity.repository_id)
         return preview_set.specs.get(identity.number) if preview_set else None
 
+    def held(self, repository_id: int) -> set[Identity]:
+        """Return the previews of one repository that the engine still holds: previews, specs, and withdrawals not yet
+        reported.
+        """
+        preview_set = self.sets.get(repository_id) or PreviewSet(repository_id, "")
+        entries = {w.identity.number for w in preview_set.ledger.withdrawals if not w.told}
+        running = {i.number for i in self.previews if i.repository_id == repository_id}
+        return {Identity(repository_id, number) for number in running | preview_set.specs.keys() | entries}
+
+    def last_spec(self, identity: Identity) -> PreviewSpec | None:
+        """Return the spec that is served, or the one that a withdrawn preview was made from."""
+        preview = self.previews.get(identity)
+        return self.spec(identity) or (preview.spec if preview else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -442,26 +457,45 @@ class Permissions:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The facts that one pass over one repository has read.
+class PullRequestFacts:
+    """The pull requests of one repository as a pass has read them, and what the engine holds of them.
 
     `confirmed` holds by-number reads, or the sentence why one failed. `blocks` holds the verified blocks by number; a
-    missing entry is doubt. `stale` holds the numbers whose read is older than a hint, an earlier read or our own last
-    write. `asked` holds choices made without a comment, by number. `watermarks` holds the newest reads of each pull
-    request, from this pass or earlier ones. `promised` holds the numbers whose comment promised a preview when it was
-    last read. `duplicates` holds, by number, the ids of our comments other than the one that we keep. `hidden` holds
-    the numbers that GitHub hides although it shows the repository.
+    missing entry is doubt. `stale` holds the numbers whose read is older than a hint, an earlier read, our own last
+    write or the served choices. `watermarks` holds the newest reads of each pull request, from this pass or earlier
+    ones. `promised` holds the numbers whose comment promised a preview when it was last read. `duplicates` holds, by
+    number, the ids of our comments other than the one that we keep. `hidden` holds the numbers that GitHub hides
+    although it shows the repository.
     """
 
     listing: Listing
     observed: EngineState
     confirmed: Mapping[int, Confirmation | str] = field(default_factory=dict)
-    permissions: Permissions = Permissions()
-    images: Mapping[str, ImageState] = field(default_factory=dict)
     blocks: Mapping[int, SignedState] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
-    asked: Mapping[int, tuple[LinkOverride, ...]] = field(default_factory=dict)
     promised: frozenset[int] = frozenset()
     duplicates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     watermarks: Mapping[int, Watermark] = field(default_factory=dict)
     hidden: frozenset[int] = frozenset()
+
+    def completed(
+        self,
+        asked: Mapping[int, tuple[LinkOverride, ...]],
+        permissions: Permissions,
+        images: Mapping[str, ImageState],
+    ) -> Facts:
+        """Return all facts of the pass, once everything that these pull requests need was looked up."""
+        read = {f.name: getattr(self, f.name) for f in fields(PullRequestFacts)}
+        return Facts(**read, asked=asked, permissions=permissions, images=images)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts(PullRequestFacts):
+    """All facts of one pass over one repository. Only these can be decided on.
+
+    `asked` holds choices made without a comment, by number. `images` holds the answers of the registry by reference.
+    """
+
+    asked: Mapping[int, tuple[LinkOverride, ...]] = field(default_factory=dict)
+    permissions: Permissions = Permissions()
+    images: Mapping[str, ImageState] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
 from greenroom.core.model.catalog import Service
 
@@ -106,6 +107,35 @@ class Data:
     reset_at: datetime | None = None
 
 
+class LinkCause(StrEnum):
+    """Cause of a link's target. `messages.link_reason` has the words."""
+
+    STAGING = "staging"
+    OWN = "own"
+    CHOSEN = "chosen"
+    SAME_BRANCH = "same-branch"
+    NAMED = "named"
+    UNTIL_CHOSEN = "until-chosen"
+    UNTIL_NAMED = "until-named"
+    UNTIL_CONFIRMED = "until-confirmed"
+    AMBIGUOUS = "ambiguous"
+    PAIR_GONE = "pair-gone"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReason:
+    """The reason for a link's target. `by` is the person who chose it.
+
+    `previews` holds the previews that it is about: the one that is missing, or those between which a person has to
+    choose. `no_staging` means that the link should lead to staging, which the service does not have.
+    """
+
+    cause: LinkCause = LinkCause.STAGING
+    by: str = ""
+    previews: tuple[str, ...] = ()
+    no_staging: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The target of one `uses` entry of `service`, and the reason for it.
@@ -121,7 +151,7 @@ class Link:
     variables: tuple[tuple[str, str], ...]
     url: str
     public: str
-    why: str = "staging"
+    why: LinkReason = LinkReason()
     number: int = 0
     namespace: str = ""
     port: int = 0
@@ -132,7 +162,7 @@ class Link:
     @property
     def destination(self) -> Link:
         """Return the link without the reason for it: what the pods of the service receive."""
-        return replace(self, why="", number=0, wanted=0, own=False, paired=False)
+        return replace(self, why=LinkReason(), number=0, wanted=0, own=False, paired=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

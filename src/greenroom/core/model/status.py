@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from greenroom.core.comment.log_excerpt import telling_line
 from greenroom.core.model.facts import Running
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity
 
 
@@ -53,7 +54,8 @@ class Used:
     """The target of one link, as people see it.
 
     `name` is the preview's own name (`shop#17`), `staging`, `this preview` or `an address set by hand`. `page` is the
-    pull request's address, empty if the target has none. `private` means that its repository is private.
+    pull request's address, empty if the target has none. `private` means that its repository is private. `own` means
+    that this preview itself answers, and nothing else has to be said about the link.
     """
 
     service: str
@@ -63,6 +65,12 @@ class Used:
     url: str
     page: str = ""
     private: bool = False
+    own: bool = False
+
+    @property
+    def explained(self) -> bool:
+        """Return whether the reason says more than the target does."""
+        return self.why not in ("", self.name) and not self.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ class Status:
     kept: bool = False
     serving: bool = False
     log: tuple[str, ...] = ()
-    hold: str = ""
+    hold: HoldKey | None = None
     warning: Reason | None = None
     manual_overrides: tuple[str, ...] = ()
     position: int = 0

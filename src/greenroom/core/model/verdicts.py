@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from greenroom.core.model.facts import Cause, CommentState, PullRequest
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.policy.expiry import NEVER, Expiry
@@ -27,7 +28,7 @@ class Stay:
     """Nothing changes: an existing preview stays as it is, and a missing one does not start, because of a gate or
     doubt.
 
-    `hold` is the key of exactly this hold when a person may release the preview, and empty otherwise. `spec` is the
+    `hold` is the key of exactly this hold when a person may release the preview, and None otherwise. `spec` is the
     served spec with current links, sleep, data life and pull request, but without a new version or configuration. In
     doubt it is the served spec, made private if the repository is. It is None when no spec is served. `position` is the
     place in the queue of its repository.
@@ -35,7 +36,7 @@ class Stay:
 
     stage: Stage
     reason: Reason
-    hold: str = ""
+    hold: HoldKey | None = None
     spec: PreviewSpec | None = None
     position: int = 0
 

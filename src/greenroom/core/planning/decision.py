@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from greenroom.core import messages
-from greenroom.core.comment.context import StatusContext
+from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.statuses import statuses
 from greenroom.core.comment.updates import comments_to_write
-from greenroom.core.linking.links import LinkIndex, all_set_by_hand
+from greenroom.core.linking.links import all_set_by_hand
 from greenroom.core.model.actions import Action, Change, DeleteComment, Start, VerifyRemoval
-from greenroom.core.model.catalog import Platform, Repository
+from greenroom.core.model.catalog import Repository
 from greenroom.core.model.facts import EngineState, Facts, PreviewSet
 from greenroom.core.model.spec import Identity, same_pods
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
+from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import at_least_private, desired
 from greenroom.core.planning.plan import Hold, Plan, plan
 
@@ -86,33 +86,24 @@ def set_of_repository(facts: Facts, repository: Repository) -> PreviewSet:
     return known or PreviewSet(facts.listing.repository_id, repository.name, max(before, default=0))
 
 
-def decide(
-    facts: Facts,
-    platform: Platform,
-    repository: Repository,
-    now: datetime,
-    waiting: frozenset[Identity] = frozenset(),
-) -> Decision:
-    """Return what one pass over one repository should do and report. `now` is GitHub's clock.
+def decide(context: PassContext[Facts], waiting: frozenset[Identity] = frozenset()) -> Decision:
+    """Return what one pass over one repository should do and report.
 
     `waiting` holds the previews whose new specs do not fit in the engine. They queue, or stay as they are.
     """
-    wanted = desired(facts, platform, repository, now)
+    facts, wanted = context.facts, desired(context)
     wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
     if facts.observed.unable:
         wanted = replace(wanted, verdicts=_as_it_is(wanted, facts.observed))
         held = {i: Hold(v.hold, v.reason) for i, v in wanted.verdicts.items() if isinstance(v, Stay) and v.hold}
         planned = Plan(holds=held)
     else:
-        planned = plan(wanted, facts.observed, set_of_repository(facts, repository), now)
-    index = LinkIndex.of(facts.observed)
-    manual_overrides = all_set_by_hand(facts.observed, platform, index)
-    context = StatusContext(facts, platform, repository, wanted, planned, index, now, manual_overrides)
-    seen = statuses(context)
+        planned = plan(wanted, facts.observed, set_of_repository(facts, context.repository), context.now)
+    decided = DecidedPass(context, wanted, planned, all_set_by_hand(facts.observed, context.platform, context.index))
+    seen = statuses(decided)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, VerifyRemoval) and a.final)
-    return Decision(
-        wanted, planned, (*planned.actions, *comments_to_write(context, seen, concluded), *_deletions(facts)), seen
-    )
+    comments = comments_to_write(decided, seen, concluded)
+    return Decision(wanted, planned, (*planned.actions, *comments, *_deletions(facts)), seen)
 
 
 def _deletions(facts: Facts) -> tuple[DeleteComment, ...]:

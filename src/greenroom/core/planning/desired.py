@@ -6,14 +6,12 @@ Previews that the engine holds but no list mentions get a verdict too, so that n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Container, Mapping
+from dataclasses import replace
 
 from greenroom.core import messages
 from greenroom.core.linking import links
-from greenroom.core.linking.links import LinkIndex
-from greenroom.core.model.catalog import Platform, Repository
+from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import (
     Cause,
     CommentState,
@@ -21,9 +19,13 @@ from greenroom.core.model.facts import (
     EngineState,
     Facts,
     Health,
-    PreviewSet,
+    LabelEvent,
+    Permissions,
     PullRequest,
+    PullRequestFacts,
+    SignedState,
 )
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import (
     Build,
     Chart,
@@ -42,107 +44,100 @@ from greenroom.core.model.spec import (
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
 from greenroom.core.planning import data_generation, names, preview_sets
+from greenroom.core.planning.context import PassContext
+from greenroom.core.planning.former_repositories import verdict_on_left
 from greenroom.core.policy import commands, gates, images, labels, quotas
 from greenroom.core.policy.expiry import Expiry, expiry
 from greenroom.core.policy.removal import removal
 
 
-@dataclass(frozen=True, slots=True)
-class PassContext:
-    """The inputs that all verdicts of one pass share."""
-
-    facts: Facts
-    platform: Platform
-    repository: Repository
-    now: datetime
-    held: frozenset[Identity]
-    index: LinkIndex
-    awake: Set[Identity]
-    former: tuple[str, ...] = ()
-
-
-def desired(facts: Facts, platform: Platform, repository: Repository, now: datetime) -> Desired:
-    """Return the desired state of one repository: the verdicts and what its comments should hold. `now` is GitHub's
-    clock.
-    """
+def desired(context: PassContext[Facts]) -> Desired:
+    """Return the desired state of one repository: the verdicts and what its comments should hold."""
+    facts, platform, repository = context.facts, context.platform, context.repository
     if platform.repository(repository.name) is None:
-        stays = _left(platform, repository)
-        return Desired({i: replace(stays, spec=at_least_private(i, facts)) for i in held(facts)})
-    index = LinkIndex.of(facts.observed)
-    before = former(facts, repository)
-    context = PassContext(facts, platform, repository, now, frozenset(held(facts)), index, index.awake(), before)
+        stays = verdict_on_left(platform, repository)
+        return Desired({i: replace(stays, spec=at_least_private(i, facts)) for i in context.held})
     listed = {p.identity: p for p in facts.listing.pull_requests}
     targets = commands.Targets.of(repository, platform)
-    told = {i: _heard(p, facts, targets) for i, p in listed.items()}
+    told = {i: _heard(p, context, targets) for i, p in listed.items()}
     memories = {i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last) for i in listed}
     answers = {i: h.answer for i, h in told.items() if h.answer}
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
-        spec = served_spec(facts, identity)
+        spec = facts.observed.last_spec(identity)
         verdicts[identity] = _verdict(pull_request, spec, context)
         if spec is not None and identity.number not in facts.stale:
             memory = remembered(identity.number, facts)
-            expiries[identity] = expiry(pull_request, spec, platform.lifetime, memory, facts.listing.me, now)
+            expiries[identity] = expiry(pull_request, spec, platform.lifetime, memory, facts.listing.me, context.now)
     for identity in context.held - listed.keys():
-        spec = served_spec(facts, identity)
-        found = removal(identity, spec.names.label if spec else platform.label, facts, None)
-        verdicts[identity] = (
-            replace(found, spec=at_least_private(identity, facts)) if isinstance(found, Stay) else found
-        )
-    for identity, (stays, pull_request) in _never_started(facts, platform).items():
-        if identity not in verdicts:
-            verdicts[identity], listed[identity] = stays, pull_request
-            memories[identity] = remembered(identity.number, facts)
+        verdicts[identity] = _unlisted(identity, context)
+    for identity, (stays, pull_request) in _never_started(context, verdicts).items():
+        verdicts[identity], listed[identity] = stays, pull_request
+        memories[identity] = remembered(identity.number, facts)
     return Desired(quotas.admitted(verdicts, facts, platform), listed, expiries, memories, answers)
 
 
-def _never_started(facts: Facts, platform: Platform) -> dict[Identity, tuple[Stay, PullRequest]]:
-    """Return the closed pull requests whose comment promises a preview, confirmed by a read newer than the list."""
-    found = {}
-    for number in facts.promised:
-        identity, answer = Identity(facts.listing.repository_id, number), facts.confirmed.get(number)
-        gone = removal(identity, platform.label, facts, None)
+def _unlisted(identity: Identity, context: PassContext[Facts]) -> Go | Stay:
+    """Return the verdict on a preview whose pull request the list leaves out."""
+    spec = context.facts.observed.last_spec(identity)
+    found = removal(identity, spec.names.label if spec else context.platform.label, context.facts, None)
+    return replace(found, spec=at_least_private(identity, context.facts)) if isinstance(found, Stay) else found
+
+
+def _never_started(context: PassContext[Facts], known: Container[Identity]) -> dict[Identity, tuple[Stay, PullRequest]]:
+    """Return the closed pull requests whose comment promises a preview, confirmed by a read newer than the list.
+
+    Leave out those that are `known` to have a verdict already.
+    """
+    found, facts = {}, context.facts
+    for identity in (Identity(facts.listing.repository_id, number) for number in facts.promised):
+        if identity in known:
+            continue
+        answer = facts.confirmed.get(identity.number)
+        gone = removal(identity, context.platform.label, facts, None)
         if isinstance(answer, Confirmation) and isinstance(gone, Go) and gone.cause in (Cause.CLOSED, Cause.MERGED):
             found[identity] = Stay(Stage.NONE, messages.never_started(gone.reason)), answer.pull_request
     return found
 
 
-def remembered(number: int, facts: Facts) -> CommentState:
+def remembered(number: int, facts: PullRequestFacts) -> CommentState:
     """Return the state that our comment holds. While the comment is in doubt, return the choices that the preview runs
     with.
     """
     block = facts.blocks.get(number)
     if block is not None:
         return block.memory
-    spec = served_spec(facts, Identity(facts.listing.repository_id, number))
+    spec = facts.observed.last_spec(Identity(facts.listing.repository_id, number))
     return CommentState(choices=spec.choices.overrides if spec else ())
 
 
-def overtaken(facts: Facts) -> frozenset[int]:
+def overtaken(repository_id: int, blocks: Mapping[int, SignedState], observed: EngineState) -> frozenset[int]:
     """Return the pull requests to read again: their comment was read in a state before the choices that their preview
     follows.
     """
-    specs = {n: facts.observed.spec(Identity(facts.listing.repository_id, n)) for n in facts.blocks}
-    return frozenset(n for n, spec in specs.items() if spec and facts.blocks[n].sequence < spec.choices.comment_version)
+    specs = {n: observed.spec(Identity(repository_id, n)) for n in blocks}
+    return frozenset(n for n, spec in specs.items() if spec and blocks[n].sequence < spec.choices.comment_version)
 
 
-def choices(number: int, facts: Facts) -> tuple[LinkOverride, ...]:
+def choices(number: int, facts: PullRequestFacts) -> tuple[LinkOverride, ...]:
     """Return people's choices."""
     return remembered(number, facts).choices
 
 
-def _heard(pull_request: PullRequest, facts: Facts, targets: commands.Targets) -> commands.CommandResult:
-    known = remembered(pull_request.identity.number, facts)
-    found = commands.heard(pull_request.said, known, targets, facts.permissions)
+def _heard(pull_request: PullRequest, context: PassContext[Facts], targets: commands.Targets) -> commands.CommandResult:
+    """Return the choices after the commands of a pull request. Without the label, its commands wait undecided."""
+    facts = context.facts
+    asks = labels.carries(pull_request.labels, context.platform.label)
+    known, permissions = remembered(pull_request.identity.number, facts), facts.permissions if asks else Permissions()
+    found = commands.heard(pull_request.said, known, targets, permissions)
     return replace(found, choices=commands.later(found.choices, facts.asked.get(pull_request.identity.number, ())))
 
 
-def link_context(
-    pull_request: PullRequest, facts: Facts, platform: Platform, repository: Repository
-) -> links.LinkContext:
+def link_context(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> links.LinkContext:
     """Return the inputs for the links of a pull request's preview."""
-    spec = served_spec(facts, pull_request.identity)
+    facts, platform, repository = context.facts, context.platform, context.repository
+    spec = facts.observed.last_spec(pull_request.identity)
     return links.LinkContext(
         platform,
         repository,
@@ -154,101 +149,6 @@ def link_context(
         choices(pull_request.identity.number, facts),
         spec.links.targets if spec else (),
     )
-
-
-def left(observed: EngineState, platform: Platform, ids: Mapping[str, int]) -> tuple[Repository, ...]:
-    """Return the repositories that no loop reads any more although the engine still holds previews of them.
-
-    They left the catalog, or GitHub shows another repository under their name. They have no services. `ids` maps
-    `owner/name` in lower case to GitHub's id, for each repository of the catalog that was read. Without an id, a
-    repository counts as the same one.
-    """
-    found = []
-    for repository_id, preview_set in sorted(observed.sets.items()):
-        if not _held(observed, preview_set):
-            continue
-        slug = _slug(observed, preview_set)
-        here = platform.repository(preview_set.repository) or _by_slug(platform, slug)
-        if here is None or ids.get(here.slug.lower(), repository_id) != repository_id:
-            found.append((preview_set, slug))
-    names = [preview_set.repository for preview_set, _ in found] + [r.name for r in platform.repositories]
-    return tuple(
-        Repository(r.repository if names.count(r.repository) == 1 else former_name(r), slug, ()) for r, slug in found
-    )
-
-
-def left_set(observed: EngineState, name: str) -> PreviewSet | None:
-    """Return the preview set of a repository that `left` gave this name, or None when the engine holds none."""
-    found = sorted(observed.sets.items())
-    exact = [preview_set for _, preview_set in found if former_name(preview_set) == name]
-    return next(iter([*exact, *(preview_set for _, preview_set in found if preview_set.repository == name)]), None)
-
-
-def former_name(preview_set: PreviewSet) -> str:
-    """Return the name of a repository whose own name another one has taken: `shop@1296269`, with GitHub's id.
-
-    Names in the catalog cannot contain an `@`.
-    """
-    return f"{preview_set.repository}@{preview_set.repository_id}"
-
-
-def former(facts: Facts, repository: Repository) -> tuple[str, ...]:
-    """Return the previews of earlier repositories with this one's name, which still use its names and addresses.
-
-    The repository was deleted and created again, another one took its name on GitHub, or the configuration gave the
-    name to another repository.
-    """
-    observed = facts.observed
-    found: list[str] = []
-    for repository_id, preview_set in sorted(observed.sets.items()):
-        if repository_id != facts.listing.repository_id and preview_set.repository == repository.name:
-            numbers = sorted(_held(observed, preview_set))
-            found += [f"{former_name(preview_set)}#{n}" for n in numbers]
-    return tuple(found)
-
-
-def _left(platform: Platform, repository: Repository) -> Stay:
-    """Return the verdict on every preview of a repository that `left` found."""
-    if _by_slug(platform, repository.slug):
-        return Stay(Stage.HELD, messages.replaced(repository.slug), hold="replaced")
-    return Stay(Stage.HELD, messages.not_in_catalog(repository.slug), hold="not-in-catalog")
-
-
-def _by_slug(platform: Platform, slug: str) -> Repository | None:
-    return next((r for r in platform.repositories if r.slug.lower() == slug.lower()), None)
-
-
-def _slug(observed: EngineState, preview_set: PreviewSet) -> str:
-    """Return the repository's `owner/name` as its previews know it."""
-    alive = [p.spec for i, p in observed.previews.items() if i.repository_id == preview_set.repository_id]
-    spec = next(iter([*preview_set.specs.values(), *alive]), None)
-    return spec.pull_request.slug if spec else preview_set.repository
-
-
-def _held(observed: EngineState, preview_set: PreviewSet) -> set[int]:
-    """Return the numbers of the previews that the engine still holds for the repository of a preview set."""
-    found = {i.number for i in observed.previews if i.repository_id == preview_set.repository_id}
-    return found | preview_set.specs.keys() | {w.identity.number for w in preview_set.ledger.withdrawals if not w.told}
-
-
-def held(facts: Facts) -> set[Identity]:
-    """Return the identities that the engine still holds of this repository: previews, specs, and withdrawals not yet
-    reported.
-    """
-    return in_engine(facts.observed, facts.listing.repository_id)
-
-
-def in_engine(observed: EngineState, repository_id: int) -> set[Identity]:
-    """Return the previews, specs and open withdrawals of one repository."""
-    preview_set = observed.sets.get(repository_id) or PreviewSet(repository_id, "")
-    return {Identity(repository_id, number) for number in _held(observed, preview_set)}
-
-
-def served_spec(facts: Facts, identity: Identity) -> PreviewSpec | None:
-    """Return the spec that is served, or the one that a withdrawn preview was made from."""
-    served = facts.observed.spec(identity)
-    preview = facts.observed.previews.get(identity)
-    return served or (preview.spec if preview else None)
 
 
 def label_of(pull_request: PullRequest, spec: PreviewSpec | None, platform: Platform) -> str:
@@ -270,20 +170,19 @@ def at_least_private(identity: Identity, facts: Facts) -> PreviewSpec | None:
     return with_privacy(served, served.pull_request.private or facts.listing.private) if served else None
 
 
-def _verdict(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext) -> Verdict:
+def _verdict(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts]) -> Verdict:
     found, identity, facts = _judged(pull_request, spec, context), pull_request.identity, context.facts
     if not isinstance(found, Stay):
         return found
     served = facts.observed.spec(identity)
-    if served is None or identity.number in facts.stale or identity in facts.observed.other_installations:
+    if served is None or not _follows_links(identity, facts):
         return replace(found, spec=at_least_private(identity, facts))
     return replace(found, spec=_meanwhile(pull_request, served, context))
 
 
-def _judged(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext) -> Verdict:
-    facts, platform = context.facts, context.platform
-    identity = pull_request.identity
-    label = label_of(pull_request, spec, platform)
+def _judged(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts]) -> Verdict:
+    facts, identity = context.facts, pull_request.identity
+    label = label_of(pull_request, spec, context.platform)
     if identity.number in facts.stale:
         return Stay(Stage.HELD if spec else Stage.WAITING, messages.stale())
     if not labels.carries(pull_request.labels, label):
@@ -293,36 +192,47 @@ def _judged(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCo
     return _asked(pull_request, spec, context, label)
 
 
-def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext, label: str) -> Run | Stay:
+def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts], label: str) -> Run | Stay:
     """Return the verdict on a pull request that carries the label."""
     facts, platform, identity = context.facts, context.platform, pull_request.identity
-    if not labels.same(label, platform.label):
-        hold = f"config-label:{platform.label}"
-        return Stay(Stage.HELD, messages.config_label(label, platform.label), hold=hold)
-    if owner := facts.observed.other_installations.get(identity):
-        return Stay(Stage.BLOCKED, messages.engine_foreign(owner))
-    if spec is None and context.former:
-        return Stay(Stage.BLOCKED, messages.name_in_use(context.former))
-    if isinstance(taken := _namespace_taken(identity, spec, context), Stay):
-        return taken
-    event = gates.gate(pull_request, label, platform, facts.permissions)
+    event = admission(pull_request, context)
     if isinstance(event, Stay):
         return event
+    if refused := gates.labeler(event, label, facts.permissions):
+        return refused
     renew = redeployed(identity, facts, platform)
     broken = failing(identity, facts)
     found = images.versions(context.repository, pull_request, facts.images, spec, renew=renew, failing=broken)
     if isinstance(found, Stay):
         return found
-    linked = links.resolved(
-        link_context(pull_request, facts, platform, context.repository), context.index, facts.permissions
-    )
+    linked = links.resolved(link_context(pull_request, context), context.index, facts.permissions)
     if isinstance(linked, Reason):
         return Stay(Stage.BLOCKED, linked)
     new = _new_spec(pull_request, spec, context, found, linked)
     return Run(new, messages.wanted(label, event.actor.login), event.at, found.note)
 
 
-def _namespace_taken(identity: Identity, spec: PreviewSpec | None, context: PassContext) -> Stay | None:
+def admission(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> Stay | LabelEvent:
+    """Return the event that requests a preview for a labeled pull request, or the first gate that needs no look-up.
+
+    Permissions, images and links are looked up only for what passes here.
+    """
+    facts, platform, identity = context.facts, context.platform, pull_request.identity
+    spec = facts.observed.last_spec(identity)
+    label = label_of(pull_request, spec, platform)
+    if not labels.same(label, platform.label):
+        hold = HoldKey(HoldKind.CONFIG_LABEL, platform.label)
+        return Stay(Stage.HELD, messages.config_label(label, platform.label), hold=hold)
+    if owner := facts.observed.other_installations.get(identity):
+        return Stay(Stage.BLOCKED, messages.engine_foreign(owner))
+    if spec is None and context.former:
+        return Stay(Stage.BLOCKED, messages.name_in_use(context.former))
+    return _namespace_taken(identity, spec, context) or gates.gate(pull_request, label, platform)
+
+
+def _namespace_taken(
+    identity: Identity, spec: PreviewSpec | None, context: PassContext[PullRequestFacts]
+) -> Stay | None:
     """Return the verdict if the namespace exists and belongs to something else. Such a namespace is never adopted."""
     name = (
         spec.names.namespace if spec else names.naming(context.platform, context.repository, identity.number).namespace
@@ -333,13 +243,24 @@ def _namespace_taken(identity: Identity, spec: PreviewSpec | None, context: Pass
     return Stay(Stage.BLOCKED, messages.namespace_taken(name))
 
 
-def _meanwhile(pull_request: PullRequest, spec: PreviewSpec, context: PassContext) -> PreviewSpec:
+def keeps_links(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> bool:
+    """Return whether links are resolved for a served spec, also while its preview has to wait for something else."""
+    facts, identity = context.facts, pull_request.identity
+    spec = facts.observed.spec(identity)
+    if spec is None or not _follows_links(identity, facts):
+        return False
+    label = label_of(pull_request, spec, context.platform)
+    asks = labels.carries(pull_request.labels, label)
+    return asks or isinstance(removal(identity, label, facts, pull_request), Stay)
+
+
+def _follows_links(identity: Identity, facts: PullRequestFacts) -> bool:
+    return identity.number not in facts.stale and identity not in facts.observed.other_installations
+
+
+def _meanwhile(pull_request: PullRequest, spec: PreviewSpec, context: PassContext[Facts]) -> PreviewSpec:
     """Return the spec to serve while the requested version waits: the running version, with current links and sleep."""
-    linked = links.resolved(
-        link_context(pull_request, context.facts, context.platform, context.repository),
-        context.index,
-        context.facts.permissions,
-    )
+    linked = links.resolved(link_context(pull_request, context), context.index, context.facts.permissions)
     stands = replace(pull_request, head_sha=spec.build.head_sha)
     kept = spec.links.targets if isinstance(linked, Reason) else linked
     stays = _new_spec(stands, spec, context, images.Versions(spec.build.versions), kept)
@@ -354,7 +275,7 @@ def _meanwhile(pull_request: PullRequest, spec: PreviewSpec, context: PassContex
 def _new_spec(
     pull_request: PullRequest,
     spec: PreviewSpec | None,
-    context: PassContext,
+    context: PassContext[Facts],
     found: images.Versions,
     linked: tuple[Link, ...],
 ) -> PreviewSpec:
@@ -390,7 +311,7 @@ def _new_spec(
     return replace(new, config=config, links=Links(linked, links.callers(new, context.index)))
 
 
-def _choices(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext) -> Choices:
+def _choices(pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts]) -> Choices:
     identity = pull_request.identity
     sleepy = labels.carries(pull_request.labels, context.platform.lifetime.sleep_label)
     chosen, block = choices(identity.number, context.facts), context.facts.blocks.get(identity.number)
@@ -400,7 +321,7 @@ def _choices(pull_request: PullRequest, spec: PreviewSpec | None, context: PassC
     return Choices(chosen, version, asleep=sleepy and identity not in context.awake, sleep_requested=sleepy)
 
 
-def failing(identity: Identity, facts: Facts) -> str:
+def failing(identity: Identity, facts: PullRequestFacts) -> str:
     """Return the service that keeps a preview from running with the versions of its spec; empty when none does."""
     preview, spec = facts.observed.previews.get(identity), facts.observed.spec(identity)
     if (
@@ -413,13 +334,13 @@ def failing(identity: Identity, facts: Facts) -> str:
     return preview.failing
 
 
-def redeployed(identity: Identity, facts: Facts, platform: Platform) -> bool:
+def redeployed(identity: Identity, facts: PullRequestFacts, platform: Platform) -> bool:
     """Return whether a person asked to redeploy this preview before its next push."""
     preview_set = facts.observed.sets.get(identity.repository_id)
     return preview_set is not None and preview_sets.is_released(preview_set.ledger, identity, redeploy_key(platform))
 
 
-def redeploy_key(platform: Platform) -> str:
+def redeploy_key(platform: Platform) -> HoldKey:
     """Return the key that `greenroom redeploy` releases: this chart with these settings."""
     made_with = f"{platform.cluster.chart_version} {platform.cluster.settings}"
-    return f"{preview_sets.REDEPLOY}{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    return HoldKey(HoldKind.REDEPLOY, hashlib.sha256(made_with.encode()).hexdigest()[:12])

@@ -17,6 +17,7 @@ from greenroom.core.linking import handover
 from greenroom.core.linking.links import different, served_source
 from greenroom.core.model.actions import Action, Change, Remove, RemoveLabel, Start, VerifyRemoval, Withdraw
 from greenroom.core.model.facts import Cause, CommentState, EngineState, Health, ObservedPreview, PreviewSet, Release
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity, Link, Links, Names, PreviewSpec, is_push
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
@@ -26,11 +27,11 @@ from greenroom.core.policy import breaker, labels
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold that waits for a person. `key` identifies exactly this hold; it is empty when the hold ends without a
+    """A hold that waits for a person. `key` identifies exactly this hold; it is None when the hold ends without a
     person.
     """
 
-    key: str
+    key: HoldKey | None
     reason: Reason
 
 
@@ -86,7 +87,7 @@ class _Draft:
     actions: list[Action] = field(default_factory=list)
     holds: dict[Identity, Hold] = field(default_factory=dict)
     memories: dict[Identity, CommentState] = field(default_factory=dict)
-    needed: set[tuple[Identity, str]] = field(default_factory=set)
+    needed: set[tuple[Identity, HoldKey]] = field(default_factory=set)
     waiting: set[Identity] = field(default_factory=set)
     leaving: dict[Identity, Reason] = field(default_factory=dict)
 
@@ -104,7 +105,7 @@ class _Draft:
             breaker.restarts(observed, held, repository_id, now),
         )
 
-    def released(self, identity: Identity, key: str) -> Release | None:
+    def released(self, identity: Identity, key: HoldKey) -> Release | None:
         """Return the release of this hold by a person, or None. Note that the hold exists now."""
         self.needed.add((identity, key))
         return preview_sets.release(self.preview_set.ledger, identity, key)
@@ -118,7 +119,7 @@ class _Draft:
             verdict = desired.verdicts.get(release.identity)
             if preview_sets.withdrawal(self.preview_set.ledger, release.identity) or isinstance(verdict, Stay | None):
                 return False
-            if release.hold.startswith(preview_sets.REDEPLOY) and isinstance(verdict, Run):
+            if release.hold.kind is HoldKind.REDEPLOY and isinstance(verdict, Run):
                 old = self.preview_set.specs.get(release.identity.number)
                 return old is not None and old.chart == verdict.spec.chart
             return (release.identity, release.hold) not in self.needed
@@ -217,7 +218,7 @@ class _Draft:
         if self._never_ran(identity, old, new):  # nobody loses anything, and the change may be the fix that it needs
             self.actions.append(Change(identity, new, messages.new_settings(), restart=True))
             return
-        key = f"restart:{_digest(new.config, new.links.targets)}"
+        key = HoldKey(HoldKind.RESTART, _digest(new.config, new.links.targets))
         scope = "" if self.released(identity, key) else self.restarts.take(identity)
         if scope:
             self.holds.setdefault(identity, Hold(key, messages.restart_breaker(self.restarts.limit(scope), scope)))
@@ -276,14 +277,14 @@ class _Draft:
             self.actions.append(Remove(identity, preview.uid, why))
 
     def _may_go(self, identity: Identity, verdict: Go) -> bool:
-        key = f"breaker:{verdict.since.isoformat()}"
+        key = HoldKey(HoldKind.BREAKER, since=verdict.since)
         if verdict.cause is Cause.UNLABELED and not self.released(identity, key):
             if scope := self.unlabeled.take(identity):
                 count = self._waiting_for_breaker() + self.unlabeled.limit(scope)
                 self.holds[identity] = Hold(key, messages.breaker(count, self.unlabeled.limit(scope), scope))
                 return False
         elif verdict.cause is Cause.EXPIRED and (scope := self.expired.take(identity)):
-            self.holds[identity] = Hold("", messages.its_turn(self.expired.limit(scope)))
+            self.holds[identity] = Hold(None, messages.its_turn(self.expired.limit(scope)))
             return False
         return True
 
@@ -292,7 +293,7 @@ class _Draft:
         return spec.names.label
 
     def _waiting_for_breaker(self) -> int:
-        return 1 + sum(h.key.startswith("breaker:") for h in self.holds.values())
+        return 1 + sum(h.key is not None and h.key.kind is HoldKind.BREAKER for h in self.holds.values())
 
     def expire(self, identity: Identity, verdict: Verdict, desired: Desired) -> None:
         """Warn, then decide, then take the label off. The comment must remember each step before the next."""
@@ -320,7 +321,7 @@ class _Draft:
 
     def _take_label_off(self, identity: Identity, why: str, on: Set[str]) -> None:
         if scope := self.expired.take(identity):
-            self.holds[identity] = Hold("", messages.its_turn(self.expired.limit(scope)))
+            self.holds[identity] = Hold(None, messages.its_turn(self.expired.limit(scope)))
             return
         label = self._label(identity)
         self.actions.append(RemoveLabel(identity, labels.spelling(on, label), messages.expired(why, label)))
@@ -432,9 +433,10 @@ def _shared(spec: PreviewSpec, other: PreviewSpec) -> list[tuple[str, str]]:
     return sorted((service, host) for service, host in spec.names.hosts.items() if service in both)
 
 
-def _names_key(old: PreviewSpec, new: PreviewSpec) -> str:
+def _names_key(old: PreviewSpec, new: PreviewSpec) -> HoldKey:
     gone, lost = sorted(_services_gone(old, new)), sorted(_data_gone(old, new))
-    return f"config-names:{_digest(replace(new.names, label=''), gone, *((lost,) if lost else ()))}"
+    names = replace(new.names, label="")
+    return HoldKey(HoldKind.CONFIG_NAMES, _digest(names, gone, *((lost,) if lost else ())))
 
 
 def _digest(*values: object) -> str:

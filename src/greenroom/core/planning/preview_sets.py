@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from greenroom.core.model.actions import SetAction, Start, Withdraw
 from greenroom.core.model.facts import Ledger, PreviewSet, Release, Restart, Withdrawal
+from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity
 from greenroom.core.policy.breaker import HOUR
 
 RELEASES_KEPT = timedelta(days=7)
-REDEPLOY = "redeploy:"
-"""Prefix of the keys that `greenroom redeploy` releases. Such a key is the current chart and settings, not a hold."""
 
 
 def applied(
@@ -77,12 +76,12 @@ def pruned(ledger: Ledger, now: datetime) -> Ledger:
     )
 
 
-def is_released(ledger: Ledger, identity: Identity, hold: str) -> bool:
+def is_released(ledger: Ledger, identity: Identity, hold: HoldKey) -> bool:
     """Return whether a person released exactly this hold of this preview."""
     return release(ledger, identity, hold) is not None
 
 
-def release(ledger: Ledger, identity: Identity, hold: str) -> Release | None:
+def release(ledger: Ledger, identity: Identity, hold: HoldKey) -> Release | None:
     """Return the release of exactly this hold of this preview, or None."""
     return next((r for r in ledger.releases if (r.identity, r.hold) == (identity, hold)), None)
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import UNKNOWN_LABEL, CommandComment, EngineState, Facts, Kind, PullRequest
+from greenroom.core.model.facts import (
+    UNKNOWN_LABEL,
+    CommandComment,
+    EngineState,
+    Kind,
+    LabelEvent,
+    Listing,
+    PullRequest,
+    PullRequestFacts,
+)
 from greenroom.core.model.spec import Identity
+from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import (
+    admission,
     failing,
-    held,
-    in_engine,
+    keeps_links,
     label_of,
     link_context,
     redeployed,
     remembered,
-    served_spec,
 )
 from greenroom.core.policy import images, labels
 from greenroom.core.policy.commands import Targets, UseCommand, pending
-from greenroom.core.policy.gates import last_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Followed:
     def of(cls, observed: EngineState, platform: Platform) -> Followed:
         """Return the filter for all repositories, from what the engine holds."""
         ids = {*observed.sets, *(i.repository_id for i in observed.previews)}
-        return cls(platform.label, frozenset(i for r in ids for i in in_engine(observed, r)))
+        return cls(platform.label, frozenset(i for r in ids for i in observed.held(r)))
 
     def __call__(self, pull_request: PullRequest) -> bool:
         """Return whether to read all comments of this pull request."""
@@ -47,109 +57,117 @@ class Followed:
         return pull_request.identity in self.held or labels.carries(names, self.label) or UNKNOWN_LABEL in names
 
 
-def numbers(facts: Facts, platform: Platform) -> tuple[int, ...]:
+def numbers(
+    listing: Listing, observed: EngineState, platform: Platform, promised: frozenset[int] = frozenset()
+) -> tuple[int, ...]:
     """Return the pull requests to read by number: those that the engine holds but that are not listed as open and
     labeled, and those whose comment promises a preview but that are not listed at all.
 
     Pull requests that are listed and could not be read stay in doubt, so they are left out.
     """
-    labeled = {p.identity for p in facts.listing.pull_requests if _asks(p, facts, platform)}
-    listed = {p.identity.number for p in facts.listing.pull_requests}
-    found = {i.number for i in held(facts) - labeled} | (facts.promised - listed)
-    return tuple(sorted(found - facts.listing.doubts.keys()))
+    labeled = {p.identity for p in listing.pull_requests if _asks(p, observed, platform)}
+    listed = {p.identity.number for p in listing.pull_requests}
+    found = {i.number for i in observed.held(listing.repository_id) - labeled} | (promised - listed)
+    return tuple(sorted(found - listing.doubts.keys()))
 
 
-def label(number: int, facts: Facts, platform: Platform) -> str:
+def label(identity: Identity, observed: EngineState, platform: Platform) -> str:
     """Return the label under which this preview was created; a removal looks for its events."""
-    identity = Identity(facts.listing.repository_id, number)
-    spec = served_spec(facts, identity)
+    spec = observed.last_spec(identity)
     return spec.names.label if spec else platform.label
 
 
-def askers(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
+def askers(context: PassContext[PullRequestFacts]) -> tuple[str, ...]:
     """Return the people whose permission decides whether a label or a command counts."""
-    events = (
-        last_event(p.label_events, platform.label)
-        for p in facts.listing.pull_requests
-        if labels.carries(p.labels, platform.label) and not p.fork
-    )
-    labellers = {e.actor.login for e in events if e and e.added and e.actor.kind is Kind.PERSON}
-    return tuple(sorted(labellers | {one.by.login for one, _ in _pending(facts, platform, repository)}))
+    events = (admission(p, context) for p in _labeled(context))
+    labelers = {e.actor.login for e in events if isinstance(e, LabelEvent) and e.actor.kind is Kind.PERSON}
+    return tuple(sorted(labelers | {one.by.login for one, _ in _pending(context)}))
 
 
-def readers(facts: Facts, platform: Platform, repository: Repository) -> dict[tuple[str, str], str]:
+def readers(context: PassContext[PullRequestFacts]) -> dict[tuple[str, str], str]:
     """Return the users of each service whose permission is needed: (service, login), with the `owner/name` of the
     service's repository.
     """
     found = {}
-    for one, wish in _pending(facts, platform, repository):
-        service = platform.service(wish.service)
-        target = platform.repository(service.repository) if service else None
+    for one, wish in _pending(context):
+        service = context.platform.service(wish.service)
+        target = context.platform.repository(service.repository) if service else None
         if target is not None and wish.to not in (links.STAGING, links.DEFAULT):
             found[wish.service, one.by.login] = target.slug
     return found
 
 
-def rights(facts: Facts, platform: Platform, repository: Repository) -> tuple[tuple[str, str], ...]:
+def rights(context: PassContext[PullRequestFacts]) -> tuple[tuple[str, str], ...]:
     """Return the permissions that decide whether two pull requests belong together: (`owner/name`, login)."""
-    index = links.LinkIndex.of(facts.observed)
     found: set[tuple[str, str]] = set()
-    for pull_request in facts.listing.pull_requests:
-        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
-            mine = link_context(pull_request, facts, platform, repository)
-            for spec in links.partners(mine, index):
-                found |= {
-                    (s, p)
-                    for s in (repository.slug, spec.pull_request.slug)
-                    for p in (mine.author, spec.pull_request.author)
-                }
+    asking = {p.identity for p in _admitted(context) if not _without_commit(p, context)}
+    for pull_request in context.facts.listing.pull_requests:
+        if pull_request.identity in asking or keeps_links(pull_request, context):
+            mine = link_context(pull_request, context)
+            for spec in links.partners(mine, context.index):
+                slugs, people = (mine.repository.slug, spec.pull_request.slug), (mine.author, spec.pull_request.author)
+                found |= set(product(slugs, people))
     return tuple(sorted(found))
 
 
-def _pending(facts: Facts, platform: Platform, repository: Repository) -> list[tuple[CommandComment, UseCommand]]:
-    targets = Targets.of(repository, platform)
+def references(context: PassContext[PullRequestFacts]) -> tuple[str, ...]:
+    """Return the images to look up first: those that the requested previews run or should run."""
+    found: set[str] = set()
+    for pull_request in _admitted(context):
+        identity, facts = pull_request.identity, context.facts
+        spec, renew = facts.observed.last_spec(identity), redeployed(identity, facts, context.platform)
+        broken = failing(identity, facts)
+        found.update(images.references(context.repository, pull_request, spec, renew=renew, failing=broken))
+    return tuple(sorted(found))
+
+
+def merge_references(context: PassContext[PullRequestFacts], missing: Container[str]) -> tuple[str, ...]:
+    """Return the images that CI may have pushed instead of the missing ones: tags of GitHub's merge commit."""
+    found: set[str] = set()
+    for pull_request in (p for p in _admitted(context) if not _without_commit(p, context)):
+        spec = context.facts.observed.last_spec(pull_request.identity)
+        found.update(images.merge_references(context.repository, pull_request, spec, missing))
+    return tuple(sorted(found))
+
+
+def files(listing: Listing, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
+    """Return the pull requests whose changed files the list lacks, if the files decide which image a service runs."""
+    if not any(s.paths for s in repository.services):
+        return ()
+    asked = (p for p in listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
+    return tuple(p for p in asked if p.changed is None and p.base_sha)
+
+
+def _labeled(context: PassContext[PullRequestFacts]) -> Iterator[PullRequest]:
+    """Return the pull requests that carry the label. A stale read is not acted on, so nothing is looked up for it."""
+    facts = context.facts
+    fresh = (p for p in facts.listing.pull_requests if p.identity.number not in facts.stale)
+    return (p for p in fresh if labels.carries(p.labels, context.platform.label))
+
+
+def _admitted(context: PassContext[PullRequestFacts]) -> list[PullRequest]:
+    """Return the labeled pull requests that no gate stops before the look-ups."""
+    return [p for p in _labeled(context) if isinstance(admission(p, context), LabelEvent)]
+
+
+def _without_commit(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> bool:
+    """Return whether a preview waits for GitHub's merge commit, whatever the registry has."""
+    spec = context.facts.observed.last_spec(pull_request.identity)
+    return images.without_commit(context.repository, pull_request, spec) is not None
+
+
+def _pending(context: PassContext[PullRequestFacts]) -> list[tuple[CommandComment, UseCommand]]:
+    """Return the commands to decide. They are decided once, also on a pull request that a gate stops."""
+    targets = Targets.of(context.repository, context.platform)
     return [
         each
-        for p in facts.listing.pull_requests
-        if labels.carries(p.labels, platform.label)
-        for known in [remembered(p.identity.number, facts)]
+        for p in context.facts.listing.pull_requests
+        if labels.carries(p.labels, context.platform.label)
+        for known in [remembered(p.identity.number, context.facts)]
         for each in pending(p.said, known.choices, targets, known.heard)
     ]
 
 
-def references(facts: Facts, platform: Platform, repository: Repository) -> tuple[str, ...]:
-    """Return the images to look up: those of every labeled pull request that is not from a fork."""
-    found: set[str] = set()
-    for pull_request in facts.listing.pull_requests:
-        if labels.carries(pull_request.labels, platform.label) and not pull_request.fork:
-            spec, renew = served_spec(facts, pull_request.identity), redeployed(pull_request.identity, facts, platform)
-            broken = failing(pull_request.identity, facts)
-            found.update(images.references(repository, pull_request, spec, renew=renew, failing=broken))
-    return tuple(sorted(found))
-
-
-def files(facts: Facts, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
-    """Return the pull requests whose changed files the list lacks, if the files decide which image a service runs."""
-    if not any(s.paths for s in repository.services):
-        return ()
-    asked = (p for p in facts.listing.pull_requests if labels.carries(p.labels, platform.label) and not p.fork)
-    return tuple(p for p in asked if p.changed is None and p.base_sha)
-
-
-def merge_references(facts: Facts, platform: Platform, repository: Repository, missing: set[str]) -> tuple[str, ...]:
-    """Return the images that CI may have pushed instead of the missing ones: tags of GitHub's merge commit."""
-    found: set[str] = set()
-    for pull_request in facts.listing.pull_requests:
-        if not labels.carries(pull_request.labels, platform.label) or pull_request.fork:
-            continue
-        for service in repository.services:
-            wanted = service.image.reference(pull_request.head_sha, pull_request.identity.number)
-            merge = images.merge_reference(service, pull_request)
-            if merge and wanted in missing:
-                found.add(merge)
-    return tuple(sorted(found))
-
-
-def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
-    spec = served_spec(facts, pull_request.identity)
+def _asks(pull_request: PullRequest, observed: EngineState, platform: Platform) -> bool:
+    spec = observed.last_spec(pull_request.identity)
     return labels.carries(pull_request.labels, label_of(pull_request, spec, platform))

@@ -6,13 +6,22 @@ older than an earlier one. The watermarks live in memory; the preview set keeps 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import Confirmation, Facts, PreviewSet, PullRequest, State, Watermark
-from greenroom.core.planning.desired import held, label_of, served_spec
+from greenroom.core.model.facts import (
+    Confirmation,
+    EngineState,
+    Facts,
+    Listing,
+    PreviewSet,
+    PullRequest,
+    State,
+    Watermark,
+)
+from greenroom.core.planning.desired import label_of
 from greenroom.core.policy import labels
 from greenroom.core.policy.gates import last_event
 
@@ -33,13 +42,15 @@ def plausible(pull_request: PullRequest, now: datetime) -> bool:
     return pull_request.updated_at <= now + AHEAD
 
 
-def read(facts: Facts, platform: Platform) -> dict[int, Watermark]:
-    """Return the watermarks of all pull requests that this pass has read."""
+def read(
+    pull_requests: Iterable[PullRequest], read_at: datetime, observed: EngineState, platform: Platform
+) -> dict[int, Watermark]:
+    """Return the watermarks of these pull requests, which were listed at `read_at` or read by number after it."""
     found: dict[int, Watermark] = {}
-    for pull_request in _pull_requests(facts):
-        if plausible(pull_request, facts.listing.read_at):
+    for pull_request in pull_requests:
+        if plausible(pull_request, read_at):
             number = pull_request.identity.number
-            mark = Watermark(pull_request.updated_at, _asked_at(pull_request, facts, platform))
+            mark = Watermark(pull_request.updated_at, _asked_at(pull_request, observed, platform))
             found[number] = raised(found.get(number), mark)
     return found
 
@@ -50,11 +61,12 @@ def noted(preview_set: PreviewSet, facts: Facts, starts: Collection[int] = ()) -
     `starts` holds those whose preview starts now. A pull request that only requests a preview has nothing to remove.
     Thousands may request one, and their watermarks would fill the annotation that the specs need.
     """
-    kept = {i.number for i in held(facts)}.union(starts)
+    kept = {i.number for i in facts.observed.held(facts.listing.repository_id)}.union(starts)
     marks = dict(preview_set.watermarks)
     for number, mark in facts.watermarks.items():
         marks[number] = raised(marks.get(number), mark)
-    ids = dict(preview_set.comments) | {p.identity.number: p.comment.id for p in _pull_requests(facts) if p.comment}
+    read = all_read(facts.listing, facts.confirmed)
+    ids = dict(preview_set.comments) | {p.identity.number: p.comment.id for p in read if p.comment}
     return replace(
         preview_set,
         watermarks={n: mark for n, mark in sorted(marks.items()) if n in kept},
@@ -72,7 +84,8 @@ def due(before: PreviewSet, after: PreviewSet, facts: Facts) -> bool:
     """
     if any(before.comments.get(n) != after.comments.get(n) for n in before.specs):
         return True
-    return any(_stored(before, i.number) != _stored(after, i.number) for i in held(facts))
+    held = facts.observed.held(facts.listing.repository_id)
+    return any(_stored(before, i.number) != _stored(after, i.number) for i in held)
 
 
 def _stored(preview_set: PreviewSet, number: int) -> datetime | None:
@@ -80,24 +93,17 @@ def _stored(preview_set: PreviewSet, number: int) -> datetime | None:
     return mark.asked_at if mark else None
 
 
-def _asked_at(pull_request: PullRequest, facts: Facts, platform: Platform) -> datetime | None:
+def _asked_at(pull_request: PullRequest, observed: EngineState, platform: Platform) -> datetime | None:
     """Return when the preview was last requested, as far as GitHub shows it; None when it is not requested."""
-    if not _asks(pull_request, facts, platform):
+    label = label_of(pull_request, observed.last_spec(pull_request.identity), platform)
+    if pull_request.state is not State.OPEN or not labels.carries(pull_request.labels, label):
         return None
-    event = last_event(pull_request.label_events, _label(pull_request, facts, platform))
+    event = last_event(pull_request.label_events, label)
     reopened = [a.at for a in pull_request.activities if a.kind == "reopened"]
     return max([*reopened, *([event.at] if event and event.added else [])], default=None)
 
 
-def _asks(pull_request: PullRequest, facts: Facts, platform: Platform) -> bool:
-    label = _label(pull_request, facts, platform)
-    return pull_request.state is State.OPEN and labels.carries(pull_request.labels, label)
-
-
-def _label(pull_request: PullRequest, facts: Facts, platform: Platform) -> str:
-    return label_of(pull_request, served_spec(facts, pull_request.identity), platform)
-
-
-def _pull_requests(facts: Facts) -> Iterable[PullRequest]:
-    by_number = (c.pull_request for c in facts.confirmed.values() if isinstance(c, Confirmation))
-    return (*facts.listing.pull_requests, *by_number)
+def all_read(listing: Listing, confirmed: Mapping[int, Confirmation | str]) -> tuple[PullRequest, ...]:
+    """Return every read of a pull request in a pass: those of the list, then those by number."""
+    by_number = (c.pull_request for c in confirmed.values() if isinstance(c, Confirmation))
+    return (*listing.pull_requests, *by_number)

@@ -21,8 +21,8 @@ def last_event(events: tuple[LabelEvent, ...], label: str) -> LabelEvent | None:
     return events[max(mine)[1]] if mine else None
 
 
-def gate(pull_request: PullRequest, label: str, platform: Platform, permissions: Permissions) -> Stay | LabelEvent:
-    """Return the first condition that holds a labeled pull request back, or the label event that lets it through."""
+def gate(pull_request: PullRequest, label: str, platform: Platform) -> Stay | LabelEvent:
+    """Return the first condition that holds a labeled pull request back, or the label event to check its author of."""
     event = last_event(pull_request.label_events, label)
     if event is None or not event.added:
         return Stay(Stage.BLOCKED, messages.label_without_event(label))
@@ -32,15 +32,22 @@ def gate(pull_request: PullRequest, label: str, platform: Platform, permissions:
         return Stay(Stage.BLOCKED, messages.bot_author(pull_request.author.login))
     if pull_request.draft and not platform.policy.drafts:
         return Stay(Stage.BLOCKED, messages.draft())
-    return _labeller(event, label, platform, permissions) or event
+    return _no_person(event, label, platform) or event
 
 
-def _labeller(event: LabelEvent, label: str, platform: Platform, permissions: Permissions) -> Stay | None:
+def _no_person(event: LabelEvent, label: str, platform: Platform) -> Stay | None:
+    """Return the condition that holds a label of a bot or of a deleted account back."""
     login = event.actor.login
     if event.actor.kind is Kind.BOT:
         return None if _listed(login, platform) else Stay(Stage.BLOCKED, messages.bot_labeled(login))
-    if event.actor.kind is Kind.NOBODY:
-        return Stay(Stage.BLOCKED, messages.labeller_gone(label))
+    return Stay(Stage.BLOCKED, messages.labeller_gone(label)) if event.actor.kind is Kind.NOBODY else None
+
+
+def labeler(event: LabelEvent, label: str, permissions: Permissions) -> Stay | None:
+    """Return why the person who added the label may not request a preview; None for one who may, or a listed bot."""
+    login = event.actor.login
+    if event.actor.kind is Kind.BOT:
+        return None
     match permissions.here(login):
         case Permission.ADMIN | Permission.WRITE:
             return None

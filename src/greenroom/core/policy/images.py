@@ -7,7 +7,7 @@ it only at the next push. A retargeted pull request touches other services. The 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -69,17 +69,36 @@ def references(
     """Return the image references to look up for one pull request, in the order of the services.
 
     Kept versions are looked up to notice a tag that was pushed again. Newer references are added with `renew`, and for
-    the `failing` service if it runs the base branch's image.
+    the `failing` service if it runs the base branch's image. A service without a commit ends the choice of versions, so
+    nothing is looked up after it.
     """
-    kept = _kept(repository, pull_request, spec)
-    found: list[str] = []
+    kept, found = _kept(repository, pull_request, spec), list[str]()
+    stuck = without_commit(repository, pull_request, spec)
     for service in repository.services:
-        known, newest = kept.get(service.name), renew or service.name == failing
+        if service is stuck:
+            break
+        known = kept.get(service.name)
         found += [known.reference] if known else []
-        if known is None or renew or (newest and not touched(service, pull_request)):
-            shas = _wanted(service, pull_request, newest=newest)
-            found += [service.image.reference(sha, pull_request.identity.number) for sha in shas]
+        shas: tuple[str, ...] = ()
+        if known is None or renew:
+            shas = _wanted(service, pull_request, newest=renew)
+        elif service.name == failing and (tip := _tip(service, pull_request)):
+            shas = (tip,)
+        found += [service.image.reference(sha, pull_request.identity.number) for sha in shas]
     return tuple(dict.fromkeys(found))
+
+
+def without_commit(repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None) -> Service | None:
+    """Return the first service that has no commit to run, because GitHub has no merge commit of this head; or None."""
+    if pull_request.merge_sha or all(s.image.built_from is not ImageFrom.MERGE for s in repository.services):
+        return None
+    kept = _kept(repository, pull_request, spec)
+    return next((s for s in repository.services if s.name not in kept and not commit(s, pull_request)), None)
+
+
+def _tip(service: Service, pull_request: PullRequest) -> str:
+    """Return the newest commit of the base branch for a service that the pull request does not touch; else empty."""
+    return "" if touched(service, pull_request) else pull_request.base_tip
 
 
 def _wanted(service: Service, pull_request: PullRequest, *, newest: bool) -> tuple[str, ...]:
@@ -88,7 +107,7 @@ def _wanted(service: Service, pull_request: PullRequest, *, newest: bool) -> tup
     With `newest`, that is the tip of the base branch for a service that the pull request does not touch. Otherwise the
     tip is not used: it may move faster than CI builds its images.
     """
-    tip = pull_request.base_tip if newest and not touched(service, pull_request) else ""
+    tip = _tip(service, pull_request) if newest else ""
     return tuple(dict.fromkeys(sha for sha in (tip, commit(service, pull_request)) if sha))
 
 
@@ -97,6 +116,18 @@ def merge_reference(service: Service, pull_request: PullRequest) -> str | None:
     if service.image.built_from is ImageFrom.MERGE or not pull_request.merge_sha or not touched(service, pull_request):
         return None
     return service.image.reference(pull_request.merge_sha, pull_request.identity.number)
+
+
+def merge_references(
+    repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None, missing: Container[str]
+) -> tuple[str, ...]:
+    """Return what to look up because these references of the head do not exist, for services without a version."""
+    kept, found = _kept(repository, pull_request, spec), list[str]()
+    for service in (s for s in repository.services if s.name not in kept):
+        wanted = service.image.reference(pull_request.head_sha, pull_request.identity.number)
+        merge = merge_reference(service, pull_request)
+        found += [merge] if merge and wanted in missing else []
+    return tuple(found)
 
 
 def versions(
@@ -141,13 +172,14 @@ def _of_base(
     service: Service, pull_request: PullRequest, images: Mapping[str, ImageState], known: Version
 ) -> Version | None:
     """Return the base branch's newest image of a service that the pull request does not touch; None if it runs it."""
-    if touched(service, pull_request) or not pull_request.base_tip:
+    tip = _tip(service, pull_request)
+    if not tip:
         return None
-    reference = service.image.reference(pull_request.base_tip, pull_request.identity.number)
+    reference = service.image.reference(tip, pull_request.identity.number)
     state = images.get(reference)
     if not isinstance(state, Present) or state.digest == known.digest:
         return None
-    return Version(service.name, pull_request.base_tip, reference, state.digest)
+    return Version(service.name, tip, reference, state.digest)
 
 
 def _kept(repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None) -> dict[str, Version]:

@@ -21,12 +21,13 @@ from greenroom.core.model.facts import (
     Cause,
     CommentState,
     Confirmation,
-    Facts,
     Kind,
     LabelEvent,
     PullRequest,
+    PullRequestFacts,
     State,
 )
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Go, Stay
@@ -37,7 +38,7 @@ SAME_SECOND = timedelta(hours=1)
 """Time for which a request for the preview takes precedence over a removal in the same second."""
 
 
-def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | None) -> Go | Stay:
+def removal(identity: Identity, label: str, facts: PullRequestFacts, listed: PullRequest | None) -> Go | Stay:
     """Return whether to remove the preview of a pull request that is not listed as open and labeled.
 
     `listed` is the pull request in the list, None when the list leaves it out.
@@ -46,7 +47,7 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     if answer is None:
         return Stay(Stage.HELD, messages.unconfirmed("it has not been read yet."))
     if identity.number in facts.hidden:  # no event can confirm this removal, so a person decides
-        return Stay(Stage.HELD, messages.not_shown(), hold="not-shown")
+        return Stay(Stage.HELD, messages.not_shown(), hold=HoldKey(HoldKind.NOT_SHOWN))
     if isinstance(answer, str):
         return Stay(Stage.HELD, messages.unconfirmed(answer))
     if not _newer_than_list(answer, facts, listed):
@@ -62,13 +63,13 @@ def removal(identity: Identity, label: str, facts: Facts, listed: PullRequest | 
     return found
 
 
-def _newer_than_list(answer: Confirmation, facts: Facts, listed: PullRequest | None) -> bool:
+def _newer_than_list(answer: Confirmation, facts: PullRequestFacts, listed: PullRequest | None) -> bool:
     pull_request = answer.pull_request
     fresh = listed is None or pull_request.updated_at >= listed.updated_at
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
 
 
-def _asked_since(found: Go, answer: Confirmation, facts: Facts) -> bool:
+def _asked_since(found: Go, answer: Confirmation, facts: PullRequestFacts) -> bool:
     """Return whether an event that requested the preview is as late as the one that would remove it.
 
     GitHub's times are in whole seconds, and scripts close and reopen within one. The order is then unknown, so the
@@ -89,21 +90,21 @@ def _closed(answer: Confirmation) -> Go:
     return Go(Cause.CLOSED, messages.closed(by), by, since)
 
 
-def _unlabeled(answer: Confirmation, label: str, facts: Facts) -> Go | Stay:
+def _unlabeled(answer: Confirmation, label: str, facts: PullRequestFacts) -> Go | Stay:
     pull_request = answer.pull_request
     event = last_event(pull_request.label_events, label)
     if event is None or event.added:
-        since = event.at.isoformat() if event else "never"
-        return Stay(Stage.HELD, messages.label_gone(label), hold=f"label-gone:{label}:{since}")
+        hold = HoldKey(HoldKind.LABEL_GONE, label, event.at if event else None)
+        return Stay(Stage.HELD, messages.label_gone(label), hold=hold)
     block = facts.blocks.get(pull_request.identity.number)
     if event.actor.login == facts.listing.me and block and _ours(event, block.memory):
         return Go(Cause.EXPIRED, messages.expired(block.memory.why, label), "", event.at, block.memory.why)
     if event.actor.kind is Kind.PERSON:
         if not _same_label(event, answer) or _followed_by_unknown(event, pull_request):
-            hold = f"label-deleted:{label}:{event.at.isoformat()}"
+            hold = HoldKey(HoldKind.LABEL_DELETED, label, event.at)
             return Stay(Stage.HELD, messages.label_deleted(label), hold=hold)
         return Go(Cause.UNLABELED, messages.unlabeled(label, event.actor.login), event.actor.login, event.at)
-    hold = f"label-taken:{label}:{event.at.isoformat()}"
+    hold = HoldKey(HoldKind.LABEL_TAKEN, label, event.at)
     gone = event.actor.kind is Kind.NOBODY
     reason = messages.label_taken_by_ghost(label) if gone else messages.label_taken_by_bot(label, event.actor.login)
     return Stay(Stage.HELD, reason, hold=hold)

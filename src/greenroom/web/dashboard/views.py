@@ -10,9 +10,8 @@ from markupsafe import Markup
 from greenroom.controller.status_store import Board
 from greenroom.core import messages
 from greenroom.core.comment.sanitize import markup
-from greenroom.core.linking.links import SAME, STAGING
 from greenroom.core.model.facts import Running
-from greenroom.core.model.status import Stage, Status, Used
+from greenroom.core.model.status import Stage, Status
 from greenroom.web.sorting import Trouble, problems_first, troubles
 
 TONES = {
@@ -128,11 +127,6 @@ def page(name: str) -> str:
     """Return the path of the page of `shop#42`; empty if the name is not a preview's."""
     repository, found, number = name.partition("#")
     return f"/previews/{repository}/{number}" if found else ""
-
-
-def has_reason(link: Used) -> bool:
-    """Return whether the reason of a link says more than its target does."""
-    return link.why not in (STAGING, SAME)
 
 
 def users(status: Status) -> str:
