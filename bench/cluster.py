@@ -70,7 +70,7 @@ class ArgoHooks(Webhooks):
     def __init__(self, world: World, base: str) -> None:
         super().__init__(world, "unused")
         self._base = base
-        self.url = ARGO_HOOK
+        self.send_to(ARGO_HOOK)
 
     def _fate(self, delivery: Delivery) -> None:
         body = delivery.body.replace(payloads.WEB.encode(), self._base.encode())

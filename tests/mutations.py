@@ -1770,8 +1770,8 @@ MUTATIONS = [
     Mutation(
         "the loop outlives what its reports raise",
         "controller/loop.py",
-        "supervised(",
-        "(lambda name, work: work())(",
+        'self._tasks.keep(f"passes over {new}", running)',
+        'self._tasks.start(f"passes over {new}", running())',
         "tests/controller/test_loop.py::test_loop_goes_on_when_reporting_a_trouble_fails",
     ),
     Mutation(
@@ -2239,8 +2239,8 @@ MUTATIONS = [
     Mutation(
         "local: a task that fails in any way is started again",
         "local/preview.py",
-        "create_task(supervised(name, self._drive), name=name)",
-        "create_task(self._drive(), name=name)",
+        'self._tasks.keep(f"preview {self.kept.identity}", self._drive)',
+        'self._tasks.start("preview", self._drive())',
         "tests/local/test_machine.py::test_a_task_that_fails_in_any_way_is_started_again",
     ),
     Mutation(

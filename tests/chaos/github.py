@@ -320,7 +320,7 @@ class GitHub:
             case "repository":
                 return world.repository(given["slug"], private=given["private"]).id
             case "hooks":
-                self.hooks.url = given["url"]
+                self.hooks.send_to(given["url"])
                 return None
             case "draft":
                 pull = world.pull_request(given["slug"], given["number"])

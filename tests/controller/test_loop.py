@@ -159,7 +159,7 @@ async def test_another_resync_of_the_configuration_is_taken_over() -> None:
     async with asyncio.timeout(3):
         while not passes.ended:
             await asyncio.sleep(0.01)
-        passes.loop.resync = 0.05
+        passes.loop.resync_every(0.05)
         passes.loop.wake("shop")
         while passes.ended < 4:
             await asyncio.sleep(0.01)

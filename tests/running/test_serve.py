@@ -89,7 +89,8 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
     await asyncio.to_thread(scene.stop)
     path = scene.platform / "greenroom.yaml"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"resync": "1h"}))
-    hooks, scene.hooks.url = scene.hooks.url, ""
+    hooks = scene.hooks.url
+    scene.hooks.send_to("")
     await scene.start()
 
     async def everything_read() -> str:
@@ -107,7 +108,7 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
         assert told.startswith(f"payments#{number}: told. The preview is starting.")
     assert f"payments#{number}" not in await asked(scene, "list")
     assert eyes.comments("payments", number) == []
-    scene.hooks.url = hooks
+    scene.hooks.send_to(hooks)
     scene.world.comment("shop/payments", number, "Shall we?", "ada")  # a webhook
     await until(lambda: eyes.says("payments", number, "ready"))
 

@@ -81,9 +81,8 @@ class Simulator:
 
     def lag(self, behind: timedelta) -> None:
         """Make every read show the world as it was that long ago. Call this before the change to hide."""
-        if self._replica is None:
-            self._replica = Replica(self.world)
-        self._replica.behind = behind
+        self._replica = self._replica or Replica(self.world)
+        self._replica.lag(behind)
         self.world.faults.on("lagging-replica")
 
     def _writer(self, path: str) -> Starlette:

@@ -257,7 +257,7 @@ class Rest:
         """Answer PATCH: change the title or the state of a pull request."""
         repo, pull = self._pull(request)
         body, who = await _body(request), request.state.user.login
-        pull.title = body.get("title", pull.title)
+        self.world.retitle(repo.slug, pull.number, body.get("title", pull.title))
         if body.get("state") == "closed" and pull.state == "open":
             self.world.close(repo.slug, pull.number, who)
         elif body.get("state") == "open" and pull.state == "closed":
