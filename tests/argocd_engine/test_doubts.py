@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube, namespace_of
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set
 from builders import PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from greenroom.core.model.facts import Health, PreviewSet
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed
+from waiting import until
 
 OTHER = Identity(8, 1)
 OTHERS = PreviewSet(8, "other", 1, {1: changed(spec(1), repository_id=8, repository="other", names=replace(spec(1).names, name="preview-other-1", namespace="preview-other-1"))})  # fmt: skip
@@ -25,8 +26,7 @@ async def kept() -> FakeKube:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         await played.engine.serve(OTHERS)
-        for name in ("preview-shop-1", "preview-shop-2", "preview-other-1"):
-            await until(lambda name=name: played.seen(name))
+        await until(lambda: all(map(played.seen, ("preview-shop-1", "preview-shop-2", "preview-other-1"))))
         return played.kube
 
 
@@ -61,7 +61,7 @@ async def test_what_cannot_be_read_any_more_is_told_and_then_is_no_news() -> Non
         assert (await played.engine.observe()).previews[ONE].why == ""
         played.argo.asleep = True
         break_row(played.kube)
-        await until(lambda: played.engine._parts.watchers.known["preview-shop-1"].broken)
+        await until(lambda: played.parts.watchers.known["preview-shop-1"].broken)
         assert "does not hold what" in (await played.engine.observe()).previews[ONE].why
 
 
@@ -123,11 +123,11 @@ async def test_a_set_that_a_person_put_back_is_read_without_a_restart() -> None:
     kube = await kept()
     text = the_set(kube)["metadata"]["annotations"].pop(applicationset.ROWS)
     async with play(kube) as played:
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert (await played.engine.observe()).doubts
         the_set(kube)["metadata"]["annotations"][applicationset.ROWS] = text
         played.woken.clear()
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert REPOSITORY_ID in played.woken
         observed = await played.engine.observe()
         assert (observed.doubts, observed.sets[REPOSITORY_ID]) == ({}, preview_set(1, 2))
@@ -139,7 +139,7 @@ async def test_the_rows_of_a_set_that_a_person_took_away_are_made_anew() -> None
     del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
     async with play(kube) as played:
         kube.remove(APPLICATION_SETS.plural, "argocd", "preview-shop")
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         observed = await played.engine.observe()
         assert observed.doubts == {}
         assert REPOSITORY_ID not in observed.sets
@@ -173,7 +173,7 @@ async def test_previews_of_another_chart_cluster_or_project_are_doubt(what: str)
         assert "were created from" in (await played.engine.observe()).doubts[REPOSITORY_ID]
         with pytest.raises(Doubt, match="Restore `argocd:`"):
             await played.engine.serve(replace(preview_set(1), generation=9))
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
     assert the_set(kube)["spec"] == before
 
 

@@ -17,12 +17,13 @@ from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from greenroom.argocd.clusters import Connect
 from greenroom.argocd.engine import ArgoEngine
-from greenroom.argocd.parts import EVERY
+from greenroom.argocd.parts import EVERY, Parts
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.argocd.timing import Timing
 from greenroom.core.model.facts import Cause, Health, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed, RetryLater
+from waiting import idle, until
 
 FRAME = InstallationSpec(
     "test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
@@ -39,12 +40,17 @@ class Played:
     argo: FakeArgo
     woken: list[int]
 
+    @property
+    def parts(self) -> Parts:
+        """The parts of the engine: what runs once a minute is called by the test, and what takes a while is seen."""
+        return self.engine._parts
+
     def application(self, name: str = "preview-shop-1") -> dict[str, Any] | None:
         return self.kube.objects.get((APPLICATIONS.plural, "argocd", name))
 
     def seen(self, name: str = "preview-shop-1") -> bool:
         """Whether the engine's own copy has the Application too."""
-        return ("argocd", name) in self.engine._parts.copies.applications.items
+        return ("argocd", name) in self.parts.copies.applications.items
 
 
 def connecting(kube: Any) -> Connect:
@@ -78,12 +84,6 @@ async def play(
 
 def preview_set(*numbers: int, generation: int = 1, ledger: Ledger | None = None) -> PreviewSet:
     return PreviewSet(REPOSITORY_ID, "shop", generation, {n: spec(n) for n in numbers}, ledger or Ledger())
-
-
-async def until(check: Any, seconds: float = 3) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)
 
 
 async def test_what_is_only_remembered_with_a_row_is_no_update() -> None:
@@ -194,7 +194,7 @@ async def test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it()
             await engine.remove(ONE, "another uid")
         await engine.remove(ONE, uid)
         assert played.kube.deleted == [("applications", "preview-shop-1")]
-        await until(lambda: not engine._parts.watchers.known and not played.application())
+        await until(lambda: not played.parts.watchers.known and not played.application())
         assert (await engine.receipt(ONE)).clean
 
 
@@ -227,7 +227,7 @@ async def test_the_receipt_finds_what_ran_under_another_name() -> None:
         await played.engine.serve(preview_set(generation=1))
         labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: str(REPOSITORY_ID), applicationset.NUMBER: "1"}
         played.kube.put(NAMESPACES.plural, namespace_of("preview-store-1", labels))
-        await until(lambda: ("", "preview-store-1") in played.engine._parts.copies.namespaces.items)
+        await until(lambda: ("", "preview-store-1") in played.parts.copies.namespaces.items)
         assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
 
 
@@ -241,7 +241,7 @@ async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> Non
         uid = (await engine.observe()).previews[ONE].uid
         gone = Withdrawal(ONE, Cause.CLOSED, NOW)
         await engine.serve(preview_set(generation=2, ledger=Ledger(withdrawals=(gone,))))
-        await until(lambda: engine._parts.refreshes.named("preview-shop").fetched == 2)
+        await until(lambda: played.parts.refreshes.named("preview-shop").fetched == 2)
         await engine.remove(ONE, uid)
         await engine.serve(preview_set(2, generation=3, ledger=Ledger(withdrawals=(gone,))))
         assert "ClusterRole wide" in (await engine.receipt(ONE)).unverified
@@ -271,7 +271,7 @@ async def test_a_standby_waits_until_the_lease_is_given_up() -> None:
         follower = replace(SETTINGS, holder="pod-2")
         async with ArgoEngine(follower, lambda repository_id: None, QUICK, connecting(kube)) as second:
             waiting = asyncio.create_task(second.lead())
-            await asyncio.sleep(0.3)
+            await idle()
             assert not waiting.done()
             assert not second.answers
             with pytest.raises(Doubt):

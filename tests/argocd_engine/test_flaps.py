@@ -27,6 +27,7 @@ from greenroom.core.model.facts import Health
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.planning.chart_values import revision
 from greenroom.errors import RetryLater
+from waiting import idle
 
 RUNC = 'failed to create containerd task: runc create failed: exec: "nope": executable file not found in $PATH'
 POD_NAME = 'Error creating: pods "shop-web-5d9f8-{}" is forbidden: violates PodSecurity "restricted:latest": privileged'
@@ -207,7 +208,7 @@ async def test_an_api_that_comes_and_goes_is_no_news() -> None:
             cluster.errors.append(RetryLater(f"read tcp 10.0.0.1:{port}: connection reset"))
             while cluster.errors:
                 await asyncio.sleep(0.005)
-            await asyncio.sleep(0.02)
+            await idle()
         assert cluster.told == 1
         cluster.there = False
         await task

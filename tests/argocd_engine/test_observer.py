@@ -26,6 +26,7 @@ from greenroom.clock import SystemClock
 from greenroom.core.model.catalog import Process
 from greenroom.core.model.facts import Health
 from greenroom.core.model.spec import Identity
+from waiting import until
 
 ROW_NOW = spec(1)
 
@@ -206,7 +207,7 @@ async def test_an_accident_in_a_look_stays_with_its_preview() -> None:
     broken["spec"] = None
     one = watcher()
     running = asyncio.create_task(one.run(lambda: broken, lambda: None))
-    await asyncio.sleep(0.05)
+    await until(lambda: one.doubt)
     assert not running.done()
     assert "could not be observed" in one.doubt
     running.cancel()

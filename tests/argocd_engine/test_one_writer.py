@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import Connection, FakeKube
-from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set
 from builders import NOW, PLATFORM, changed
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES
@@ -19,6 +19,7 @@ from greenroom.argocd.engine import ArgoEngine
 from greenroom.argocd.lease import Lease
 from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.errors import Doubt, RetryLater
+from waiting import idle, until
 
 SHORT = replace(QUICK, lease_duration=1.2, lease_renewal=0.05)
 
@@ -139,7 +140,7 @@ async def test_instance_without_the_lease_says_that_another_one_runs_only_when_t
     with pytest.raises(Doubt, match=alone):
         second.check()
     waiting = asyncio.create_task(second.acquire())
-    await until(lambda: second._seen[0])
+    await idle()
     with pytest.raises(Doubt, match=other):
         second.check()
     await first.release()
@@ -186,7 +187,7 @@ async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
         await engine.serve(preview_set(1))
         other = applicationset.application_set(FRAME, preview_set(1, 2, generation=5))
         played.kube.put(APPLICATION_SETS.plural, other)
-        await engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
         with pytest.raises(Doubt, match="Another instance wrote"):
             await engine.serve(preview_set(generation=2))
@@ -258,8 +259,8 @@ async def test_argo_cd_telling_something_meanwhile_is_no_conflict() -> None:
         with pytest.raises(RetryLater, match="keeps changing"):
             await played.engine.serve(preview_set(generation=3))
         kube.times = 0
-        played.engine._parts.refreshes.named("preview-shop").push(2)
-        await until(lambda: played.engine._parts.refreshes.named("preview-shop").fetched == 2)
+        played.parts.refreshes.named("preview-shop").push(2)
+        await until(lambda: played.parts.refreshes.named("preview-shop").fetched == 2)
         kube.times = 2
         await played.engine.remove(ONE, uid)
         assert kube.deleted == [("applications", "preview-shop-1")]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set
 from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, facts, identity, preview, pull_request, spec
 from greenroom import logs
 from greenroom.argocd.canary import Canary
@@ -20,6 +20,7 @@ from greenroom.core.model.facts import EngineState, ObservedPreview, PreviewSet
 from greenroom.core.model.status import Stage
 from greenroom.core.planning.decision import decide
 from greenroom.errors import Doubt
+from waiting import until
 
 LOOKUP = (
     'Post "http://greenroom-plugin.greenroom.svc:8081/x": dial tcp: lookup greenroom-plugin.greenroom.svc: no such host'
@@ -108,13 +109,13 @@ async def test_argo_cd_error_is_observed_when_it_cannot_request_rows() -> None:
         made = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
         played.kube.put(APPLICATION_SETS.plural, {**made, **failing()})
         played.woken.clear()
-        await played.engine._parts.upkeep.hear()
+        await played.parts.upkeep.hear()
         assert (await played.engine.observe()).refusals == {REPOSITORY_ID: LOOKUP}
         assert played.woken == [REPOSITORY_ID]
         played.argo.asleep = False
         await until(played.seen)
-        await until(lambda: played.engine._parts.watchers.known["preview-shop-1"].look)
-        await played.engine._parts.upkeep.hear()
+        await until(lambda: played.parts.watchers.known["preview-shop-1"].look)
+        await played.parts.upkeep.hear()
         observed = await played.engine.observe()
         assert (observed.refusals, set(observed.previews)) == ({}, {ONE}), "what was taken over waits for nothing"
 

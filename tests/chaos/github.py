@@ -27,7 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chaos.cluster import ended_with
 from chaos.judge import BOT
 from greenroom.asgi_server import running
-from greenroom.simulator.app import PAGE, Simulator, _application
+from greenroom.simulator.app import PAGE, Simulator, api
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.webhooks import Webhooks
 from greenroom.simulator.world import PullRequest, Repository, User, World
@@ -54,7 +54,7 @@ class Lagging(Simulator):
         """Keep the world as it is now."""
         past = copy.copy(self.world)
         past.repositories = copy.deepcopy(self.world.repositories)
-        self._past.append((time.monotonic(), _application(past)))
+        self._past.append((time.monotonic(), api(past)))
 
     def _reader(self, path: str) -> Starlette:
         if self._past and self.behind:

@@ -8,6 +8,7 @@ import pytest
 
 from greenroom.controller.loop import LONGEST_DISTANCE, STEPS, Loop, back_off, spaced
 from greenroom.errors import Doubt, FixCredentials, RetryLater
+from waiting import idle, until
 
 
 @pytest.mark.parametrize(
@@ -49,9 +50,7 @@ class Passes:
         return outcome
 
     async def seen(self, count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.begun) < count:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.begun) >= count)
 
 
 async def test_hints_during_a_pass_make_one_more_pass() -> None:
@@ -63,7 +62,7 @@ async def test_hints_during_a_pass_make_one_more_pass() -> None:
         passes.loop.wake("shop")
     passes.gate.set()
     await passes.seen(2)
-    await asyncio.sleep(0.05)
+    await idle()
     assert passes.begun == ["shop", "shop"]
     await passes.loop.stop()
 
@@ -107,7 +106,7 @@ async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
     await passes.seen(1)
     passes.loop.wake("shop")
     stopping = asyncio.create_task(passes.loop.stop())
-    await asyncio.sleep(0.02)
+    await idle()
     assert not stopping.done()
     passes.gate.set()
     await stopping
@@ -119,7 +118,7 @@ async def test_a_repository_that_left_the_catalog_is_not_looked_at_again() -> No
     passes.loop.keep({"shop", "web"})
     await passes.seen(2)
     passes.loop.keep({"web"})
-    await asyncio.sleep(0.02)
+    await idle()
     count = passes.begun.count("shop")
     passes.loop.wake("shop")
     passes.loop.wake_all()

@@ -108,7 +108,7 @@ async def test_a_rename_while_a_version_starts_does_not_fail_it(shop: Workshop) 
 
         await until(starts)
         await engine.serve(shop.preview_set(renamed(shop.spec(sha), "store"), 2))
-        home = engine._ground.run_as.home / "previews" / "7-1" / "home"
+        home = shop.run_as.home / "previews" / "7-1" / "home"
         (home / "go").touch()
         found = await wait(engine, Health.READY)
         assert found.why == ""

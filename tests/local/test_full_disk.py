@@ -335,7 +335,7 @@ async def test_a_database_server_that_died_of_a_full_disk_comes_back() -> None:
             await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
             await wait(engine, Health.READY, seconds=90)
             url = (await get(engine)).json()["environment"]["DATABASE_URL"]
-            server = await engine._ground.postgres.postmaster.server()
+            server = shop.server()
             disk.fill(0)
             with contextlib.suppress(psycopg.Error):
                 await write_much(server.url("postgres"))

@@ -128,7 +128,7 @@ async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, 
 async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: dict[str, Any]) -> None:
     first = shop.commit("1")
     async with hanging(shop, first, hangs) as engine:
-        serving = engine._previews[IDENTITY].kept.serving
+        serving = shop.record().serving
         assert serving is not None
         await engine.serve(shop.preview_set(shop.spec(first), 3))
         found = await wait(engine, Health.READY, first)
@@ -185,7 +185,7 @@ async def test_a_push_mends_at_once_what_crashes_again_and_again(shop: Workshop)
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
-        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+        (shop.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
         async def waits_ten_seconds() -> bool:
             return engine._previews[IDENTITY]._watch._crashes._counts["web"] == RESTARTS.index(10.0) + 1
@@ -207,7 +207,7 @@ async def test_what_came_back_late_is_ready_once_it_answers(shop: Workshop) -> N
     async with LocalEngine(replace(shop.settings, probe_seconds=1), quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
-        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+        (shop.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
         async def too_late() -> bool:
             return "is not healthy after 1 s" in (await seen(engine)).why

@@ -41,7 +41,7 @@ class Simulator:
         self.world = world
         self.requests: Counter[str] = Counter()
         self.unknown: list[str] = []
-        self._live = _application(world)
+        self._live = api(world)
         self._stale: tuple[Starlette, World] | None = None
         self._replica: Replica | None = None
 
@@ -88,17 +88,17 @@ class Simulator:
     def _writer(self, path: str) -> Starlette:
         if not self.world.faults.fires("ignored-write", path):
             return self._live
-        return _application(_copied(self.world))
+        return api(_copied(self.world))
 
     def _reader(self, path: str) -> Starlette:
         if self._replica is not None and self.world.faults.fires("lagging-replica", path):
-            return _application(self._replica.world())
+            return api(self._replica.world())
         if "stale" not in self.world.faults.active:
             self._stale = None
             return self._live
         if self._stale is None:
             frozen = _copied(self.world)
-            self._stale = _application(frozen), frozen
+            self._stale = api(frozen), frozen
         return self._stale[0] if self.world.faults.fires("stale", path) else self._live
 
     def freeze(self) -> None:
@@ -169,7 +169,9 @@ def _copied(world: World) -> World:
     return frozen
 
 
-def _application(world: World) -> Starlette:
+def api(world: World) -> Starlette:
+    """Return the API of GitHub over a world, without faults."""
+
     async def graphql(request: Request) -> Response:
         body: dict[str, Any] = json.loads(await request.body())
         query, variables = body["query"], body.get("variables") or {}
