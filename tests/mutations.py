@@ -303,7 +303,7 @@ MUTATIONS = [
     ),
     Mutation(
         "7 our marker is searched for before a comment is made",
-        "github/client.py",
+        "github/writes.py",
         "found = comment_id or await self._ours(slug, number, marker)",
         "found = comment_id",
         "tests/scenarios/test_accidents.py::test_a_list_that_lacks_our_new_comment_makes_no_second_one",
@@ -886,7 +886,7 @@ MUTATIONS = [
     ),
     Mutation(
         "2 labels behind the first hundred are doubt",
-        "github/client.py",
+        "github/listings.py",
         'if node["labels"]["pageInfo"]["hasNextPage"]:',
         "if False:",
         "tests/github_adapter/test_client.py::test_more_labels_than_github_shows_at_once_are_doubt_about_that_pull_request",
@@ -1306,21 +1306,21 @@ MUTATIONS = [
     ),
     Mutation(
         "2 the shape of every pull request is checked",
-        "github/client.py",
+        "github/listings.py",
         "        shapes.check(node, shapes.PULL_REQUEST, what, times=True)\n",
         "",
         "tests/github_adapter/test_shapes.py::test_the_sentence_says_what_is_wrong_and_where",
     ),
     Mutation(
         "2 an error inside one pull request is doubt about it",
-        "github/client.py",
+        "github/listings.py",
         "for number in [n for n in nodes if n not in doubts]:",
         "for number in nodes:",
         "tests/github_adapter/test_shapes.py::test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone",
     ),
     Mutation(
         "2 doubt about one pull request does not end the pass",
-        "github/client.py",
+        "github/listings.py",
         "                doubts[number] = str(error)\n",
         "                raise\n",
         "tests/scenarios/test_reading.py::test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no_other",
@@ -1342,7 +1342,7 @@ MUTATIONS = [
     ),
     Mutation(
         "7 a comment whose making was answered oddly is not made twice",
-        "github/client.py",
+        "github/writes.py",
         "return isinstance(error, OutcomeUnknown) or not isinstance(error, RetryLater | NotFound)",
         "return isinstance(error, OutcomeUnknown)",
         "tests/github_adapter/test_shapes.py::test_a_comment_whose_making_was_answered_oddly_is_found_and_not_made_twice",
@@ -1356,7 +1356,7 @@ MUTATIONS = [
     ),
     Mutation(
         "2 ids of any size make no fork of our own branch",
-        "github/client.py",
+        "github/listings.py",
         'if node["headRepository"] is not None and not node["isCrossRepository"]:',
         "if False:",
         "tests/github_adapter/test_client.py::test_ids_of_any_size_are_the_same_everywhere",
@@ -1405,7 +1405,7 @@ MUTATIONS = [
     ),
     Mutation(
         "7 our comment is not made again after one 404",
-        "github/client.py",
+        "github/writes.py",
         "if await self._ours(slug, number, marker, found) or await self._exists(slug, found):",
         "if False:",
         "tests/scenarios/test_our_comment.py::test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one",
@@ -1496,7 +1496,7 @@ MUTATIONS = [
     ),
     Mutation(
         "2 what another repository under this name does not show is doubt",
-        "github/client.py",
+        "github/pull_requests.py",
         'if shown["id"] != repository_id:',
         "if False:",
         "tests/github_adapter/test_refused.py::test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one",
@@ -1671,7 +1671,7 @@ MUTATIONS = [
     ),
     Mutation(
         "3 a replica that lags shows no label",
-        "github/client.py",
+        "github/pull_requests.py",
         "if known < found.updated_at:",
         "if False:",
         "tests/github_adapter/test_changes.py::test_label_that_a_lagging_replica_still_shows_confirms_nothing",
@@ -1685,14 +1685,14 @@ MUTATIONS = [
     ),
     Mutation(
         "wrong commit: files of another head",
-        "github/client.py",
+        "github/changed_files.py",
         "        if not same:\n",
         "        if False:\n",
         "tests/github_adapter/test_changes.py::test_files_of_a_pull_request_that_changed_meanwhile_are_doubt",
     ),
     Mutation(
         "wrong commit: files that GitHub leaves out",
-        "github/client.py",
+        "github/changed_files.py",
         "return found if len(files) == listed.changed_files else None",
         "return found",
         "tests/github_adapter/test_changes.py::test_files_that_github_leaves_out_make_every_path_possible",
@@ -1923,7 +1923,7 @@ MUTATIONS = [
     ),
     Mutation(
         "2 a hidden repository hides no single pull request",
-        "github/client.py",
+        "github/pull_requests.py",
         '        shown = await self._transport.get(f"/repos/{slug}")\n        shapes.check(shown, {"id": shapes.number}, slug)\n        if shown["id"] != repository_id:\n            return False\n',
         "",
         "tests/scenarios/test_one_pull_request.py::test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold",
