@@ -261,7 +261,7 @@ MUTATIONS = [
     ),
     Mutation(
         "6 values set by hand are not shown",
-        "core/messages.py",
+        "core/messages/running.py",
         "{listed(n for n, _ in parameters)}",
         "{listed(v for _, v in parameters)}",
         "tests/core/test_comment.py::test_what_was_set_by_hand_is_named_and_its_value_is_not",
@@ -1033,7 +1033,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a ready preview says so",
-        "core/messages.py",
+        "core/messages/running.py",
         'return Reason("ready", "All services are up.")',
         'return Reason("ready", "Nothing answers.")',
         "tests/core/test_gates.py::test_a_ready_preview_says_that_it_answers",
@@ -1412,14 +1412,14 @@ MUTATIONS = [
     ),
     Mutation(
         "sentences: the version that keeps running is one that runs",
-        "core/messages.py",
+        "core/messages/running.py",
         "{next(iter(now.versions))[:7]}, keeps running",
         "{(*now.starting, *now.versions)[0][:7]}, keeps running",
         "tests/core/test_sentences.py::test_sentences_name_only_running_versions_valid_expiries_and_possible_steps",
     ),
     Mutation(
         "sentences: a kept preview is not said to expire without activity",
-        "core/messages.py",
+        "core/messages/lifetime.py",
         "    if kept:\n        label",
         "    if False:\n        label",
         "tests/core/test_sentences.py::test_sentences_name_only_running_versions_valid_expiries_and_possible_steps",
