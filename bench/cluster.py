@@ -123,13 +123,13 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]
     begun = time.perf_counter()
     pull.unlabel(maker.label)
     gone = wait(lambda: not api.exists(namespace) and not api.exists(application), begun)
-    verified = (told(pull, begun),) if maker is GREENROOM else ()
+    verified = (reported_after(pull, begun),) if maker is GREENROOM else ()
     scene.github.do(lambda w: w.close("shop/payments", pull.number, "ada"))
     hour(scene)
     return made, served, gone, *verified
 
 
-def told(pull: Pull, since: float) -> float:
+def reported_after(pull: Pull, since: float) -> float:
     """Return the seconds until the comment says that nothing is left, which Greenroom checks first."""
     return wait(lambda: "All of its resources are deleted" in pull.comment, since)
 

@@ -159,7 +159,7 @@ MUTATIONS = [
         "core/planning/plan.py",
         "if served or (preview and not entry):",
         "if served and not preview:",
-        "tests/core/test_plan.py::test_a_preview_starts_and_goes_in_steps",
+        "tests/core/test_plan.py::test_a_preview_starts_and_is_removed_in_steps",
     ),
     Mutation(
         "4 unlabeled needs an event after the last labeling",
@@ -194,14 +194,14 @@ MUTATIONS = [
         "core/planning/plan.py",
         "        key = _names_key(old, new)\n        if self",
         "        return new\n        key = _names_key(old, new)\n        if self",
-        "tests/core/test_plan.py::test_a_configuration_change_never_removes_or_renames_by_itself",
+        "tests/core/test_plan.py::test_a_configuration_change_never_removes_or_renames_automatically",
     ),
     Mutation(
         "4 a changed label waits",
         "core/planning/desired.py",
         "    if not labels.same(label, platform.label):\n",
         "    if False:\n",
-        "tests/core/test_plan.py::test_a_configuration_change_never_removes_or_renames_by_itself",
+        "tests/core/test_plan.py::test_a_configuration_change_never_removes_or_renames_automatically",
     ),
     Mutation(
         "4 restarts are bounded",
@@ -229,7 +229,7 @@ MUTATIONS = [
         "core/planning/plan.py",
         "        if release:  # under other names",
         "        if False:  # under other names",
-        "tests/core/test_plan.py::test_a_preview_under_another_name_is_another_one_and_the_first_goes_before",
+        "tests/core/test_plan.py::test_a_preview_under_another_name_is_another_one_and_the_first_is_removed_before",
     ),
     Mutation(
         "3 each preview counts once",
@@ -348,7 +348,7 @@ MUTATIONS = [
         "core/policy/images.py",
         " if missing else Versions",
         " if False else Versions",
-        "tests/core/test_gates.py::test_a_push_without_its_image_keeps_the_last_good_row",
+        "tests/core/test_gates.py::test_a_push_without_its_image_keeps_the_last_good_spec",
     ),
     Mutation(
         "gate: forks",
@@ -369,28 +369,28 @@ MUTATIONS = [
         "argocd/removal.py",
         "if preview_set and identity.number in preview_set.specs:",
         "if False:",
-        "tests/argocd_engine/test_engine.py::test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it",
+        "tests/argocd_engine/test_engine.py::test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it",
     ),
     Mutation(
         "3 Argo CD: it has worked without the row first",
         "argocd/removal.py",
         'if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(f"',
         'if False:\n            raise RetryLater(f"',
-        "tests/argocd_engine/test_engine.py::test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it",
+        "tests/argocd_engine/test_engine.py::test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it",
     ),
     Mutation(
         "3 Argo CD: nothing is left, said only once it works without the row",
         "argocd/removal.py",
         "if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(\n",
         "if False:\n            raise RetryLater(\n",
-        "tests/argocd_engine/test_engine.py::test_nothing_is_said_to_be_left_while_argo_cd_may_make_it_again",
+        "tests/argocd_engine/test_engine.py::test_nothing_is_reported_as_left_while_argo_cd_may_make_it_again",
     ),
     Mutation(
         "3 Argo CD: that Application and no other",
         "argocd/removal.py",
         'metadata["uid"] != uid',
         "False",
-        "tests/argocd_engine/test_engine.py::test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it",
+        "tests/argocd_engine/test_engine.py::test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it",
     ),
     Mutation(
         "3 Argo CD: a policy that deletes stops everything",
@@ -425,7 +425,7 @@ MUTATIONS = [
         "argocd/engine_state.py",
         "doubts.setdefault(identity.repository_id, str(error))",
         "pass",
-        "tests/argocd_engine/test_doubts.py::test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone",
+        "tests/argocd_engine/test_doubts.py::test_a_spec_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone",
     ),
     Mutation(
         "2 Argo CD: a set that cannot be read is not a set without rows",
@@ -453,7 +453,7 @@ MUTATIONS = [
         "argocd/set_writer.py",
         "if found and not receipts.ours(found, self._frame.installation):",
         "if False:",
-        "tests/argocd_engine/test_engine.py::test_another_installations_objects_are_foreign",
+        "tests/argocd_engine/test_engine.py::test_objects_of_another_installation_are_recognized",
     ),
     Mutation(
         "8 a comment of another installation is not ours",
@@ -474,7 +474,7 @@ MUTATIONS = [
         "argocd/set_writer.py",
         "applicationset.over(body, version)",
         "body",
-        "tests/argocd_engine/test_one_writer.py::test_rows_that_arrive_late_do_not_go_over_newer_ones",
+        "tests/argocd_engine/test_one_writer.py::test_specs_that_arrive_late_do_not_go_over_newer_ones",
     ),
     Mutation(
         "8 Argo CD: what another instance wrote is not written over",
@@ -488,28 +488,28 @@ MUTATIONS = [
         "controller/executor.py",
         "async with engine.writing():",
         "if True:",
-        "tests/scenarios/test_accidents.py::test_without_the_place_of_the_one_writer_nothing_is_told_any_more",
+        "tests/scenarios/test_accidents.py::test_without_the_place_of_the_one_writer_nothing_is_reported_any_more",
     ),
     Mutation(
         "8 a namespace of somebody else is a gate",
         "core/planning/desired.py",
         "    if name not in owners or owners[name] == identity:\n        return None\n",
         "    return None\n",
-        "tests/core/test_gates.py::test_a_namespace_that_is_somebody_elses_is_not_adopted",
+        "tests/core/test_gates.py::test_a_namespace_that_belongs_to_someone_else_is_not_adopted",
     ),
     Mutation(
         "5 choices stay while the block is in doubt",
         "core/planning/desired.py",
         "return CommentState(choices=spec.choices.overrides if spec else ())",
         "return CommentState()",
-        "tests/scenarios/test_links.py::test_a_comment_that_somebody_spoils_loses_no_choice",
+        "tests/scenarios/test_links.py::test_a_comment_that_a_person_damages_loses_no_choice",
     ),
     Mutation(
         "6 a later command counts",
         "core/policy/commands.py",
         "one.comment > known.get(each.service, 0)",
         "True",
-        "tests/core/test_commands.py::test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_anew",
+        "tests/core/test_commands.py::test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_again",
     ),
     Mutation(
         "6 an edited comment commands nothing",
@@ -530,7 +530,7 @@ MUTATIONS = [
         "github/markdown.py",
         '.enable(["table", "strikethrough"])',
         '.enable(["table", "strikethrough"]).disable("fence")',
-        "tests/github_adapter/test_said.py::test_what_is_code_or_hidden_commands_nothing",
+        "tests/github_adapter/test_commands_in_comments.py::test_what_is_code_or_hidden_commands_nothing",
     ),
     Mutation(
         "6 a quote commands nothing",
@@ -551,7 +551,7 @@ MUTATIONS = [
         "github/translate.py",
         'else f"{line[: LENGTH - 1]}…"',
         "else line[:LENGTH]",
-        "tests/github_adapter/test_said.py::test_a_command_that_is_too_long_is_none_and_not_half_of_one",
+        "tests/github_adapter/test_commands_in_comments.py::test_a_command_that_is_too_long_is_none_and_not_half_of_one",
     ),
     Mutation(
         "6 a command needs write access",
@@ -607,7 +607,7 @@ MUTATIONS = [
         "core/linking/links.py",
         "if not spec.choices.sleep_requested]",
         "]",
-        "tests/core/test_links.py::test_who_is_used_by_somebody_awake_stays_awake_however_far",
+        "tests/core/test_links.py::test_a_preview_that_is_used_by_an_awake_preview_stays_awake_however_far",
     ),
     Mutation(
         "images: a failed image of the base branch follows the branch",
@@ -629,14 +629,14 @@ MUTATIONS = [
         'return str(target["oid"]) if target else ""',
         'return str(node["baseRefOid"])',
         "tests/scenarios/test_versions.py::"
-        "test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_rolls_it",
+        "test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_redeploys_it",
     ),
     Mutation(
         "links: a removal waits for users that still call the preview",
         "core/planning/plan.py",
         "if found.waited_for and not removing:",
         "if False:",
-        "tests/scenarios/test_links.py::test_links_move_and_their_users_roll_out_before_the_target_is_removed",
+        "tests/scenarios/test_links.py::test_links_move_and_their_users_are_updated_before_the_target_is_removed",
     ),
     Mutation(
         "links: a removal waits for a minute at most",
@@ -685,7 +685,7 @@ MUTATIONS = [
         "argocd/troubles.py",
         "return found.rank != START, depends, found.rank",
         "return found.rank != START, False, 0",
-        "tests/argocd_engine/test_pods.py::test_of_several_troubles_the_one_behind_the_others_is_told",
+        "tests/argocd_engine/test_pods.py::test_of_several_troubles_the_one_behind_the_others_is_reported",
     ),
     Mutation(
         "Argo CD: a process that crash-loops is not ready between two crashes",
@@ -728,7 +728,7 @@ MUTATIONS = [
         "github/client.py",
         '            await self._transport.get(f"/repos/{slug}")\n',
         "            return Permission.NONE\n",
-        "tests/github_adapter/test_client.py::test_a_repository_that_is_hidden_from_us_tells_of_nobody",
+        "tests/github_adapter/test_client.py::test_a_repository_that_is_hidden_from_us_says_nothing_about_permissions",
     ),
     Mutation(
         "2 a permission elsewhere ends no pass here",
@@ -749,7 +749,7 @@ MUTATIONS = [
         "core/planning/decision.py",
         "return frozenset(last[len(last) // 2 :])",
         "return frozenset()",
-        "tests/scenarios/test_accidents.py::test_rows_that_do_not_all_fit_keep_nothing_from_going",
+        "tests/scenarios/test_accidents.py::test_specs_that_do_not_all_fit_keep_nothing_from_going",
     ),
     Mutation(
         "links: an own service is a preview",
@@ -854,7 +854,7 @@ MUTATIONS = [
         "core/policy/commands.py",
         " and one.comment > last\n",
         "\n",
-        "tests/core/test_commands.py::test_who_may_write_later_said_nothing_before",
+        "tests/core/test_commands.py::test_commands_from_before_a_person_may_write_do_not_count",
     ),
     Mutation(
         "5 strangers open no second block",
@@ -868,14 +868,14 @@ MUTATIONS = [
         "core/comment/body.py",
         '        lines += ["", markdown(str(status.warning))]\n',
         "        pass\n",
-        "tests/core/test_comment.py::test_whoever_looks_is_warned_before_a_preview_goes",
+        "tests/core/test_comment.py::test_comment_warns_before_a_preview_is_removed",
     ),
     Mutation(
         "6 what waits still follows its data",
         "core/planning/plan.py",
         "        if old is None or verdict.spec is None:\n",
         "        if True:\n",
-        "tests/core/test_gates.py::test_what_waits_still_sleeps_and_its_data_still_begins_anew",
+        "tests/core/test_gates.py::test_what_waits_still_sleeps_and_its_data_still_starts_over",
     ),
     Mutation(
         "gate: a label that was taken off",
@@ -1022,14 +1022,14 @@ MUTATIONS = [
         "core/planning/desired.py",
         " or identity.number in facts.stale or identity in facts.observed.other_installations:",
         " or identity.number in facts.stale:",
-        "tests/core/test_gates.py::test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits",
+        "tests/core/test_gates.py::test_a_preview_that_another_installation_has_too_gets_no_new_spec_while_it_waits",
     ),
     Mutation(
         "8 Argo CD: who lost the Lease answers nothing",
         "argocd/answer.py",
         "        self.lead.lease.check()\n        if name == self.frame.canary:\n",
         "        if name == self.frame.canary:\n",
-        "tests/argocd_engine/test_one_writer.py::test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows",
+        "tests/argocd_engine/test_one_writer.py::test_an_instance_that_lost_the_lease_gives_argo_cd_no_specs",
     ),
     Mutation(
         "a ready preview says so",
@@ -1401,14 +1401,14 @@ MUTATIONS = [
         "core/comment/signed_block.py",
         "return by_id or max(signed, key=lambda c: self._sequence(identity, c), default=pull_request.comment)",
         "return pull_request.comment",
-        "tests/scenarios/test_our_comment.py::test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_is_made",
+        "tests/scenarios/test_our_comment.py::test_comment_that_a_person_damaged_is_written_again_and_no_second_one_is_made",
     ),
     Mutation(
         "7 our comment is not made again after one 404",
         "github/writes.py",
         "if await self._ours(slug, number, marker, found) or await self._exists(slug, found):",
         "if False:",
-        "tests/scenarios/test_our_comment.py::test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one",
+        "tests/scenarios/test_our_comment.py::test_damaged_comment_whose_edit_got_a_404_once_stays_the_only_one",
     ),
     Mutation(
         "sentences: the version that keeps running is one that runs",
@@ -1520,7 +1520,7 @@ MUTATIONS = [
         "argocd/known_sets.py",
         "if over and preview_set.generation > other.generation:",
         "if True:",
-        "tests/argocd_engine/test_races.py::test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows",
+        "tests/argocd_engine/test_races.py::test_a_repository_created_again_under_its_old_name_does_not_take_the_old_ones_specs",
     ),
     Mutation(
         "3 a removal in a former repository is not told on another one's pull request",
@@ -1546,16 +1546,16 @@ MUTATIONS = [
     Mutation(
         "30 a row set that cannot be kept is not believed",
         "local/preview_sets.py",
-        "self._state.write_rows(preview_set)\n        self._sets[preview_set.repository_id] = preview_set",
-        "self._sets[preview_set.repository_id] = preview_set\n        self._state.write_rows(preview_set)",
-        "tests/local/test_full_disk.py::test_a_row_set_that_cannot_be_kept_is_not_believed",
+        "self._state.write_specs(preview_set)\n        self._sets[preview_set.repository_id] = preview_set",
+        "self._sets[preview_set.repository_id] = preview_set\n        self._state.write_specs(preview_set)",
+        "tests/local/test_full_disk.py::test_a_preview_set_that_cannot_be_kept_is_not_believed",
     ),
     Mutation(
         "30 a full disk is not the commit's fault",
         "local/failed_version.py",
         "if excused := machine.excuse(error, self._disks):",
         "if excused := None:",
-        "tests/local/test_full_disk.py::test_a_push_on_a_full_disk_leaves_the_old_version_and_goes_on_when_there_is_room",
+        "tests/local/test_full_disk.py::test_a_push_on_a_full_disk_leaves_the_old_version_and_continues_when_there_is_room",
     ),
     Mutation(
         "30 a process that cannot be looked at is not dead",
@@ -1730,7 +1730,7 @@ MUTATIONS = [
         "core/planning/decision.py",
         "max(before, default=0)",
         "0",
-        "tests/core/test_left.py::test_new_repository_goes_on_from_the_generation_of_the_former_one",
+        "tests/core/test_left.py::test_new_repository_continues_from_the_generation_of_the_former_one",
     ),
     Mutation(
         "8 a repository that is another one at GitHub is looked after",
@@ -1772,7 +1772,7 @@ MUTATIONS = [
         "controller/loop.py",
         'self._tasks.keep(f"passes over {new}", running)',
         'self._tasks.start(f"passes over {new}", running())',
-        "tests/controller/test_loop.py::test_loop_goes_on_when_reporting_a_trouble_fails",
+        "tests/controller/test_loop.py::test_loop_continues_when_reporting_a_trouble_fails",
     ),
     Mutation(
         "a small file does not expand without end",
@@ -2234,7 +2234,7 @@ MUTATIONS = [
         "local/removal.py",
         "        # A spec that was served and withdrawn during the removal has claimed the routes again.\n        self._addresses.release()\n",
         "",
-        "tests/local/test_addresses.py::test_a_label_that_comes_and_goes_while_a_preview_is_removed_leaves_no_route",
+        "tests/local/test_addresses.py::test_a_label_that_flaps_while_a_preview_is_removed_leaves_no_route",
     ),
     Mutation(
         "local: a task that fails in any way is started again",
@@ -2318,7 +2318,7 @@ MUTATIONS = [
         "argocd/known_sets.py",
         "{number: with_privacy(spec, True) for number, spec in theirs}",
         "dict(theirs)",
-        "tests/argocd_engine/test_doubts.py::test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them",
+        "tests/argocd_engine/test_doubts.py::test_specs_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them",
     ),
     Mutation(
         "the last comment on a public pull request links to no other repository",

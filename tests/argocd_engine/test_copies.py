@@ -63,7 +63,7 @@ def names(mirror: Mirror) -> set[str]:
     return {name for _, name in mirror.items}
 
 
-async def test_a_copy_follows_events_and_tells_each_change_once() -> None:
+async def test_a_copy_follows_events_and_reports_each_change_once() -> None:
     events: list[Object | Exception] = [
         {"type": "ADDED", "object": pod("two", "101")},
         {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "150"}}},
@@ -76,7 +76,7 @@ async def test_a_copy_follows_events_and_tells_each_change_once() -> None:
     await ended(task)
 
 
-async def test_what_went_while_nobody_watched_is_told_after_the_next_list() -> None:
+async def test_what_went_while_nobody_watched_is_reported_after_the_next_list() -> None:
     kube = Scripted([[pod("one", "1"), pod("two", "2")], [pod("two", "2"), pod("three", "3")]], [[Expired("too old")]])
     mirror, changed, task = await copied(kube)
     await until(lambda: names(mirror) == {"two", "three"})
@@ -84,7 +84,7 @@ async def test_what_went_while_nobody_watched_is_told_after_the_next_list() -> N
     await ended(task)
 
 
-async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
+async def test_a_watch_that_the_server_ends_continues_where_it_was() -> None:
     first: list[Object | Exception] = [{"type": "ADDED", "object": pod("two", "123")}]
     kube = Scripted([[pod("one", "1")]], [first, []])
     mirror, _, task = await copied(kube)

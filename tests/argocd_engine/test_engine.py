@@ -86,7 +86,7 @@ def preview_set(*numbers: int, generation: int = 1, ledger: Ledger | None = None
     return PreviewSet(REPOSITORY_ID, "shop", generation, {n: spec(n) for n in numbers}, ledger or Ledger())
 
 
-async def test_what_is_only_remembered_with_a_row_is_no_update() -> None:
+async def test_what_is_only_remembered_with_a_spec_is_no_update() -> None:
     async with play() as played:
         old = changed(spec(1), asleep=True)  # ready without a pod
         await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: old}))
@@ -132,7 +132,7 @@ async def test_until_the_policy_is_proved_it_says_that_it_cannot_act_why_and_wha
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_is_served_becomes_applications_and_is_observed_with_its_row() -> None:
+async def test_what_is_served_becomes_applications_and_is_observed_with_its_spec() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         await until(lambda: played.seen("preview-shop-2"))
@@ -166,7 +166,7 @@ async def test_a_set_that_could_not_be_written_is_not_served() -> None:
         await played.engine.serve(preview_set(1, 2, generation=2))
 
 
-async def test_a_row_that_is_missing_deletes_nothing() -> None:
+async def test_a_spec_that_is_missing_deletes_nothing() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
@@ -176,7 +176,7 @@ async def test_a_row_that_is_missing_deletes_nothing() -> None:
         assert played.kube.deleted == []
 
 
-async def test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it() -> None:
+async def test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it() -> None:
     async with play() as played:
         engine = played.engine
         await engine.serve(preview_set(1))
@@ -210,7 +210,7 @@ async def test_the_receipt_names_what_is_left() -> None:
         assert found.unverified
 
 
-async def test_nothing_is_said_to_be_left_while_argo_cd_may_make_it_again() -> None:
+async def test_nothing_is_reported_as_left_while_argo_cd_may_make_it_again() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
@@ -231,7 +231,7 @@ async def test_the_receipt_finds_what_ran_under_another_name() -> None:
         assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
 
 
-async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> None:
+async def test_what_was_removed_is_remembered_until_its_removal_is_reported() -> None:
     async with play() as played:
         engine = played.engine
         await engine.serve(preview_set(1))
@@ -249,7 +249,7 @@ async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> Non
         assert "ClusterRole wide" not in (await engine.receipt(ONE)).unverified
 
 
-async def test_a_restart_finds_rows_ledger_and_generation_and_changes_nothing() -> None:
+async def test_a_restart_finds_specs_ledger_and_generation_and_changes_nothing() -> None:
     kube = FakeKube()
     ledger = Ledger(withdrawals=(Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW),))
     async with play(kube) as played:
@@ -289,21 +289,21 @@ async def test_argo_cds_policy_that_deletes_stops_everything() -> None:
             played.engine.answer("preview-shop", PLATFORM)
 
 
-async def test_rows_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now() -> None:
+async def test_specs_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         before = played.engine.answer("preview-shop", PLATFORM)
         assert played.engine.answer("preview-shop", replace(PLATFORM, installation="prod")) == before
 
 
-async def test_an_unknown_set_is_told_apart_from_an_empty_one() -> None:
+async def test_an_unknown_set_is_distinguished_from_an_empty_one() -> None:
     async with play() as played:
         assert played.engine.answer("preview-other", PLATFORM) is None
         await played.engine.serve(preview_set())
         assert played.engine.answer("preview-shop", PLATFORM) == []
 
 
-async def test_another_installations_objects_are_foreign() -> None:
+async def test_objects_of_another_installation_are_recognized() -> None:
     kube = FakeKube()
     for name, number in (("preview-shop-1", "1"), ("staging-shop-2", "2")):
         labels = {
@@ -324,7 +324,7 @@ async def test_another_installations_objects_are_foreign() -> None:
             await played.engine.serve(preview_set(1))
 
 
-async def test_namespaces_that_previews_could_want_are_told_with_their_owners() -> None:
+async def test_namespaces_that_previews_could_want_are_reported_with_their_owners() -> None:
     kube = FakeKube()
     labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: "7", applicationset.NUMBER: "3"}
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-3", labels))

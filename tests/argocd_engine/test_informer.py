@@ -120,7 +120,7 @@ async def copied(*names: str, timing: Timing = DEFAULT) -> AsyncIterator[Copied]
                 queue.put_nowait(None)
 
 
-async def test_what_comes_changes_and_goes_is_copied_and_told() -> None:
+async def test_what_comes_changes_and_disappears_is_copied_and_reported() -> None:
     async with copied("one") as made:
         made.server.set("two")
         await made.until("one", "two")
@@ -130,7 +130,7 @@ async def test_what_comes_changes_and_goes_is_copied_and_told() -> None:
         assert made.mirror.whole().keys() == {("a", "two")}
 
 
-async def test_what_went_while_the_server_was_away_is_told_when_it_is_back() -> None:
+async def test_what_went_while_the_server_was_away_is_reported_when_it_is_back() -> None:
     async with copied("one", "two", timing=Timing(copy_fresh=0.2)) as made:
         made.server.refuses = True
         made.server.say(None)

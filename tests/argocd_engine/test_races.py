@@ -112,7 +112,7 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
         assert set((await played.engine.observe()).previews) == {ONE}
 
 
-async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows() -> None:
+async def test_a_repository_created_again_under_its_old_name_does_not_take_the_old_ones_specs() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         with pytest.raises(Failed, match=r"GitHub's id 7, now 8"):
@@ -176,7 +176,7 @@ async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stay
         assert numbers(played) == [], "what goes has a reserve"
 
 
-async def test_a_set_that_somebody_deleted_or_changed_is_written_again() -> None:
+async def test_a_set_that_a_person_deleted_or_changed_is_written_again() -> None:
     async with play(timing=replace(QUICK, repair_every=0.02)) as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)

@@ -62,7 +62,7 @@ def test_error_is_argo_cds_message_from_the_conditions_without_secrets() -> None
         ("refused, TraceID=ab{n}", "refused, TraceID=..."),
     ],
 )
-def test_error_that_differs_by_a_port_or_the_id_of_a_request_is_told_once(message: str, told: str) -> None:
+def test_error_that_differs_by_a_port_or_the_id_of_a_request_is_reported_once(message: str, told: str) -> None:
     found, news = Refusals(), 0
     for turn in range(20):
         said = {1: error_of(failing(message.format(n=40001 + turn)))}
@@ -102,7 +102,7 @@ def test_error_is_reported_only_while_it_lasts() -> None:
     assert found.heard({1: LOOKUP}, 125.0) == set(), "it has to last again"
 
 
-async def test_argo_cd_error_is_observed_when_it_cannot_request_rows() -> None:
+async def test_argo_cd_error_is_observed_when_it_cannot_request_specs() -> None:
     async with play(timing=replace(QUICK, error_lasts=0.0)) as played:
         played.argo.asleep = True
         await played.engine.serve(preview_set(1))

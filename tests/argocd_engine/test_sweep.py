@@ -34,7 +34,7 @@ def test_only_a_namespace_that_every_sweep_of_a_while_saw_lasts() -> None:
     assert seen.lasting([replace(ONE, uid="uid-3"), TWO], 100.0 + 2 * SEEN_FOR) == (TWO,), "another one of that name"
 
 
-def test_applications_and_volumes_are_told_and_never_deleted() -> None:
+def test_applications_and_volumes_are_reported_and_never_deleted() -> None:
     seen = OrphanTracker()
     others = [Orphan("Application", "preview-shop-1", "a"), Orphan("PersistentVolume", "disk", "b")]
     seen.lasting(others, 0.0)
@@ -80,7 +80,7 @@ class Served(FakeKube):
         await super().delete(*given)
 
 
-async def test_what_a_row_explains_again_in_the_middle_of_a_sweep_stays() -> None:
+async def test_what_a_spec_explains_again_in_the_middle_of_a_sweep_stays() -> None:
     kube = Served(objects=orphaned(7).objects | orphaned(8).objects)
     async with play(kube, settings=DELETES, timing=AT_ONCE) as played:
         kube.played = played

@@ -169,13 +169,13 @@ class Door:
                         if node:
                             labels = [n["name"] for n in node["labels"]["nodes"]]
                             state, updated = node["state"], node["updatedAt"]
-                            self._told(repository["databaseId"], node["number"], updated, state, labels, whole)
+                            self._answered(repository["databaseId"], node["number"], updated, state, labels, whole)
         elif method == "GET" and "merged_at" in answer and "base" in answer:
             labels = [n["name"] for n in answer["labels"]]
             repository_id = answer["base"]["repo"]["id"]
-            self._told(repository_id, answer["number"], answer["updated_at"], answer["state"], labels, whole)
+            self._answered(repository_id, answer["number"], answer["updated_at"], answer["state"], labels, whole)
 
-    def _told(self, repository: int, number: int, updated: str, state: str, labels: list[str], whole: bool) -> None:
+    def _answered(self, repository: int, number: int, updated: str, state: str, labels: list[str], whole: bool) -> None:
         now = time.monotonic()
         said = {"updated": updated, "open": state.lower() == "open", "labels": sorted(labels), "whole": whole}
         last = self._last.get((repository, number))

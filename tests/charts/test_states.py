@@ -44,7 +44,7 @@ def test_helm_renders_the_longest_name_of_a_preview_under_the_release_name_of_th
     assert objects(template(helm, given))
 
 
-def test_a_nonce_changes_no_object(render: Render, everything: Values) -> None:
+def test_a_retry_number_changes_no_object(render: Render, everything: Values) -> None:
     assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"retry": 7}}))
 
 
@@ -196,7 +196,7 @@ def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everythi
     assert [c["image"] for c in web if c["name"] == "wait-shop-postgresql"] == ["registry.example.com/seed:1"]
 
 
-def test_persistent_data_is_on_a_claim_that_goes_with_the_preview(render: Render, everything: Values) -> None:
+def test_persistent_data_is_on_a_claim_that_is_deleted_with_the_preview(render: Render, everything: Values) -> None:
     spec = named(render(everything), "StatefulSet", "shop-reports")["spec"]
     (claim,) = spec["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "1Gi"

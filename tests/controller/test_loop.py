@@ -67,7 +67,7 @@ async def test_hints_during_a_pass_make_one_more_pass() -> None:
     await passes.loop.stop()
 
 
-async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
+async def test_a_pass_that_fails_is_reported_and_the_others_go_on() -> None:
     passes = Passes(Doubt("not whole"), ValueError("unknown"))
     passes.loop.keep({"shop"})
     await passes.seen(1)
@@ -82,7 +82,7 @@ async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
     assert passes.ended == 3
 
 
-async def test_loop_goes_on_when_reporting_a_trouble_fails() -> None:
+async def test_loop_continues_when_reporting_a_trouble_fails() -> None:
     passes = Passes(Doubt("not whole"))
     told: list[str] = []
 
@@ -177,7 +177,7 @@ async def test_no_wake_comes_before_what_github_asked_to_wait_for() -> None:
     await passes.loop.stop()
 
 
-async def test_wait_that_github_asked_for_ends_by_itself_and_then_wakes_count_again() -> None:
+async def test_wait_that_github_asked_for_ends_automatically_and_then_wakes_count_again() -> None:
     passes = Passes(RetryLater("slow down", after=0.01), RetryLater("no wish"))
     passes.loop.keep({"shop"})
     await passes.seen(2)

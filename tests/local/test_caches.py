@@ -55,7 +55,7 @@ def ask(url: str, *commands: str) -> list[str]:
 
 
 @needs_server
-async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_preview(shop: Workshop) -> None:
+async def test_a_cache_lives_beside_versions_comes_back_empty_and_is_removed_with_the_preview(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(first, needs=(CACHE,)), 1))
@@ -181,7 +181,7 @@ def test_the_password_file_is_private(tmp_path: Path) -> None:
 
 
 @needs_server
-async def test_a_cache_that_cannot_come_back_is_said_and_forgiven_when_it_can(shop: Workshop) -> None:
+async def test_a_cache_that_cannot_come_back_is_reported_and_forgiven_when_it_can(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         await wait(engine, Health.READY)

@@ -322,7 +322,7 @@ async def test_killed_in_the_middle_it_converges_without_a_duplicate(shop: Works
         assert (await engine.receipt(IDENTITY)).clean
 
 
-async def test_removal_needs_the_row_out_and_the_right_uid(shop: Workshop) -> None:
+async def test_removal_needs_the_spec_out_and_the_right_uid(shop: Workshop) -> None:
     sha = shop.commit("1")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
@@ -349,7 +349,7 @@ def next_steps(observed: EngineState) -> list[str]:
 
 
 @pytest.mark.parametrize("wanted_again", [False, True], ids=["as it was", "its label came back meanwhile"])
-async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Workshop, wanted_again: bool) -> None:
+async def test_a_removal_that_was_killed_continues_with_the_next_process(shop: Workshop, wanted_again: bool) -> None:
     import pickle
 
     sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", seed__sql=SEED)
@@ -367,7 +367,7 @@ async def test_a_removal_that_was_killed_goes_on_with_the_next_process(shop: Wor
     [pid] = shop.pids()
     started = processes.started(pid) or ""
     if wanted_again:  # the set was written, and then it was killed
-        State(shop.settings.state).write_rows(shop.preview_set(spec, 3))
+        State(shop.settings.state).write_specs(shop.preview_set(spec, 3))
     async with LocalEngine(shop.settings, quiet) as engine:
         assert (await seen(engine)).health is Health.REMOVING
 

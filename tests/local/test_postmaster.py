@@ -69,7 +69,7 @@ async def test_a_server_that_dies_alone_comes_back_where_services_know_it(shop: 
         assert (await seen(engine)).health is Health.READY
 
 
-async def test_a_port_that_somebody_took_meanwhile_restarts_what_used_it(shop: Workshop) -> None:
+async def test_a_port_that_was_taken_meanwhile_restarts_what_used_it(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         address, before = await with_a_change(shop, engine), shop.pids()
     await end_server(shop.settings.state)

@@ -41,7 +41,7 @@ async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(sho
         assert not set(before) & set(shop.pids())
 
 
-async def test_a_version_that_once_gives_no_answer_at_the_switch_is_asked_again(shop: Workshop) -> None:
+async def test_a_version_that_once_gives_no_answer_at_the_switch_is_probed_again(shop: Workshop) -> None:
     sha = shop.commit(
         "1", extra="import itertools; asked = itertools.count()", status="200 if next(asked) != 1 else 1 / 0"
     )
@@ -77,7 +77,7 @@ async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(
         assert (found.why, found.fix) == ("", "")
 
 
-async def test_what_a_push_mends_says_nothing_of_the_machine(shop: Workshop) -> None:
+async def test_what_a_push_fixes_says_nothing_of_the_machine(shop: Workshop) -> None:
     sha = shop.commit("1", extra="raise SystemExit('boom')")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
@@ -180,7 +180,7 @@ threading.Thread(target=die).start()
 """
 
 
-async def test_a_push_mends_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
+async def test_a_push_fixes_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
     first, second = shop.commit("1", extra=FALLS), shop.commit("2")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(first), 1))

@@ -137,7 +137,7 @@ def orphans(admin: str, as_json: bool) -> None:
     """Look now for objects that belong to no preview. `argocd.sweep: delete` deletes those seen for half an hour."""
     from greenroom.terminal import printing
 
-    _print(_ask(admin, "/api/orphans", {}), as_json, printing.swept)
+    _print(_ask(admin, "/api/orphans", {}), as_json, printing.orphans)
 
 
 def _names(
