@@ -52,7 +52,7 @@ def page(scene: Scene, host: str, path: str) -> str:
     return answer.text if answer.status_code == 200 else ""
 
 
-def told(what: str, found: list[float]) -> float:
+def reported(what: str, found: list[float]) -> float:
     middle = statistics.median(found)
     print(f"{what}: {middle:.2f} s (median of {len(found)}, {min(found):.2f} to {max(found):.2f})", flush=True)
     return middle
@@ -125,7 +125,7 @@ def backends(scene: Scene, what: str, rounds: int) -> tuple[float, Kept]:
         kept = Kept.of([pull])
         pull.close()
         pull.gone(90)
-    return told(f"label -> HTTP 200: {what}", found), kept
+    return reported(f"label -> HTTP 200: {what}", found), kept
 
 
 def floor(scene: Scene, what: str, kept: Kept, rounds: int, answers: Callable[[str], bool]) -> float:
@@ -141,7 +141,7 @@ def floor(scene: Scene, what: str, kept: Kept, rounds: int, answers: Callable[[s
         written = time.perf_counter() - begun
         found.append(written + wait(lambda n=name: answers(n)))  # type: ignore[misc]
         kubectl("delete", "namespace", *made)
-    return told(f"the same objects with kubectl apply: {what}", found)
+    return reported(f"the same objects with kubectl apply: {what}", found)
 
 
 def pairs(scene: Scene) -> tuple[float, Kept]:
@@ -158,7 +158,7 @@ def pairs(scene: Scene) -> tuple[float, Kept]:
             pull.close()
         for pull in both:
             pull.gone(90)
-    return told("label -> the storefront shows the catalog of its branch", found), kept
+    return reported("label -> the storefront shows the catalog of its branch", found), kept
 
 
 def shows(scene: Scene, host: str, product: str = "Espresso beans") -> bool:
@@ -180,7 +180,7 @@ def uses(scene: Scene) -> None:
         shop.say(f"/preview use {catalog.name}")
         found.append(wait(lambda: shows(scene, host, ONLY_THERE)))
         shop.say("/preview use catalog staging")
-    told("/preview use -> the first page from the new target", found)
+    reported("/preview use -> the first page from the new target", found)
 
 
 def ratio(ours: float, least: float) -> None:

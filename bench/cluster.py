@@ -70,7 +70,7 @@ class ArgoHooks(Webhooks):
     def __init__(self, world: World, base: str) -> None:
         super().__init__(world, "unused")
         self._base = base
-        self.url = ARGO_HOOK
+        self.send_to(ARGO_HOOK)
 
     def _fate(self, delivery: Delivery) -> None:
         body = delivery.body.replace(payloads.WEB.encode(), self._base.encode())
@@ -123,13 +123,13 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]
     begun = time.perf_counter()
     pull.unlabel(maker.label)
     gone = wait(lambda: not api.exists(namespace) and not api.exists(application), begun)
-    verified = (told(pull, begun),) if maker is GREENROOM else ()
+    verified = (reported_after(pull, begun),) if maker is GREENROOM else ()
     scene.github.do(lambda w: w.close("shop/payments", pull.number, "ada"))
     hour(scene)
     return made, served, gone, *verified
 
 
-def told(pull: Pull, since: float) -> float:
+def reported_after(pull: Pull, since: float) -> float:
     """Return the seconds until the comment says that nothing is left, which Greenroom checks first."""
     return wait(lambda: "All of its resources are deleted" in pull.comment, since)
 

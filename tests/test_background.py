@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from greenroom.background import BACKOFF_SECONDS, SETTLED_SECONDS, Tasks, supervised
+from waiting import until
 
 
 class Work:
@@ -65,7 +66,7 @@ async def test_tasks_end_together_and_an_error_is_reported_once() -> None:
 
     tasks.start("broken", broken())
     tasks.keep("forever", forever)
-    await asyncio.sleep(0.01)
+    await until(lambda: errors)
     assert [type(e) for e in errors] == [KeyError]
     running = [tasks.running]
     await tasks.aclose()

@@ -70,7 +70,7 @@ async def test_everybody_else_is_asked_through_the_proxy(proxy: Asked) -> None:
         ("ftp://ada:pa55word@proxy.example.com", "Unknown scheme for proxy URL"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_said_without_its_password(
+def test_a_proxy_that_cannot_be_used_is_reported_without_its_password(
     value: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("no_proxy", "NO_PROXY", "all_proxy"):

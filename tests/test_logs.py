@@ -92,6 +92,6 @@ def test_a_line_of_any_length_is_scrubbed(word: str) -> None:
     assert "hunter22" not in logs.scrub(f"{word * (64_000 // len(word))} password: hunter22")
 
 
-def test_a_very_short_secret_does_not_spoil_all_text() -> None:
+def test_a_very_short_secret_does_not_hide_all_text() -> None:
     logs.hide("a")
     assert logs.scrub("a cat") == "a cat"

@@ -56,15 +56,20 @@ class Tasks:
         """Return whether any task has not ended yet."""
         return any(not task.done() for task in self._running)  # a callback removes ended ones a moment later
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run this in the background until it returns or `aclose` cancels it."""
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run this in the background until it returns or `aclose` cancels it. Return its task, to wait for its end."""
         task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._ended)
+        return task
 
-    def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run this in the background as `supervised` does: it starts again after an error."""
-        self.start(name, supervised(name, work))
+    def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Run this in the background as `supervised` does: it starts again after an error. Return its task."""
+        return self.start(name, supervised(name, work))
+
+    async def join(self) -> None:
+        """Wait until all tasks have returned."""
+        await asyncio.gather(*self._running)
 
     async def aclose(self) -> None:
         """Cancel all tasks and wait until they have ended."""

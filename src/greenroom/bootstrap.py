@@ -26,7 +26,7 @@ from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.engine import ArgoEngine
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.asgi_server import running
-from greenroom.background import supervised
+from greenroom.background import Tasks
 from greenroom.config import Configuration, SecretSource, Settings
 from greenroom.controller.engine import RunnableEngine
 from greenroom.controller.freshness import Freshness
@@ -86,10 +86,11 @@ async def serve(folder: Path) -> int:
             loop.add_signal_handler(number, stop.set)
     async with opened(folder) as (instance, addresses):
         log.info("greenroom runs", **addresses)
-        told = asyncio.create_task(stop.wait())
-        ends: list[asyncio.Future[Any]] = [told, instance.lost]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        async with asyncio.TaskGroup() as group:
+            stopped = group.create_task(stop.wait())
+            ends: list[asyncio.Future[Any]] = [stopped, instance.lost]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
         if instance.lost.done():
             log.error("greenroom stops", why=instance.lost.result())
             return 1
@@ -161,8 +162,9 @@ async def _listen(stack: AsyncExitStack, settings: Settings, what: _Listening) -
     from greenroom.web.dashboard import dashboard
 
     seen: asyncio.Queue[Deployment] = asyncio.Queue()
-    noting = asyncio.create_task(supervised("history of deployments", lambda: _note_deployments(seen, what.history)))
-    stack.push_async_callback(_ended, noting)
+    tasks = Tasks()
+    stack.push_async_callback(tasks.aclose)
+    tasks.keep("history of deployments", lambda: _note_deployments(seen, what.history))
     instance, board, history, listen = what.instance, what.board, what.history, settings.listen
     title, control = instance.platform.installation, instance.control
     hooks = webhook(
@@ -352,8 +354,3 @@ async def _note_deployments(seen: asyncio.Queue[Deployment], history: History) -
             await history.record_deployments(deployment)
         except Failed as error:
             log.warning("a deployment could not be recorded", why=str(error))
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -34,6 +34,7 @@ class FakeKube:
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     deleted: list[tuple[str, str]] = field(default_factory=list)
     broken: GreenroomError | None = None
+    reads: int = 0
     _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
     _watchers: list[tuple[str, asyncio.Queue[Object]]] = field(default_factory=list)
     on_change: Callable[[str, Object], None] = lambda plural, found: None
@@ -45,9 +46,11 @@ class FakeKube:
         return Connection(self, writing)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        self.reads += 1
         return copy.deepcopy(self.objects.get((kind.plural, namespace, name)))
 
     async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+        self.reads += 1
         found = [
             copy.deepcopy(o)
             for (plural, where, _), o in self.objects.items()
@@ -215,7 +218,7 @@ class FakeArgo:
             return
         where = found["metadata"]["namespace"]
         for spec in entries:
-            self._application(where, found, spec)
+            self.application(where, found, spec)
         if self.deletes:
             kept = {r["name"] for r in entries}
             for plural, namespace, other in list(self.kube.objects):
@@ -225,7 +228,7 @@ class FakeArgo:
         del current["metadata"]["annotations"][REFRESH]
         self.kube.put(APPLICATION_SETS.plural, current)
 
-    def _application(self, where: str, found: Object, spec: dict[str, Any]) -> None:
+    def application(self, where: str, found: Object, spec: dict[str, Any]) -> None:
         template = found["spec"]["template"]
         filled = {"{{ .repository }}": spec.get("repository"), "{{ .repositoryId }}": spec.get("repositoryId")}
         filled["{{ .number }}"] = spec.get("number")

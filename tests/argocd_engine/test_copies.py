@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -17,12 +16,7 @@ from greenroom.argocd.lease import Lease
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.errors import Doubt, RetryLater
-
-
-async def until(check: Any, seconds: float = 3) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.005)
+from waiting import HandClock, idle, until
 
 
 def pod(name: str, version: str) -> Object:
@@ -50,7 +44,7 @@ class Scripted:
                 raise event
             yield event
         if not self.watches:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
 
 async def copied(kube: Scripted, timing: Timing = DEFAULT) -> tuple[Mirror, list[str], asyncio.Task[None]]:
@@ -69,7 +63,7 @@ def names(mirror: Mirror) -> set[str]:
     return {name for _, name in mirror.items}
 
 
-async def test_a_copy_follows_events_and_tells_each_change_once() -> None:
+async def test_a_copy_follows_events_and_reports_each_change_once() -> None:
     events: list[Object | Exception] = [
         {"type": "ADDED", "object": pod("two", "101")},
         {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "150"}}},
@@ -82,7 +76,7 @@ async def test_a_copy_follows_events_and_tells_each_change_once() -> None:
     await ended(task)
 
 
-async def test_what_went_while_nobody_watched_is_told_after_the_next_list() -> None:
+async def test_what_went_while_nobody_watched_is_reported_after_the_next_list() -> None:
     kube = Scripted([[pod("one", "1"), pod("two", "2")], [pod("two", "2"), pod("three", "3")]], [[Expired("too old")]])
     mirror, changed, task = await copied(kube)
     await until(lambda: names(mirror) == {"two", "three"})
@@ -90,7 +84,7 @@ async def test_what_went_while_nobody_watched_is_told_after_the_next_list() -> N
     await ended(task)
 
 
-async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
+async def test_a_watch_that_the_server_ends_continues_where_it_was() -> None:
     first: list[Object | Exception] = [{"type": "ADDED", "object": pod("two", "123")}]
     kube = Scripted([[pod("one", "1")]], [first, []])
     mirror, _, task = await copied(kube)
@@ -102,14 +96,15 @@ async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
 
 async def test_a_copy_that_stands_still_is_doubt() -> None:
     mirror, _, task = await copied(Scripted([RetryLater("refused")], []))
-    await asyncio.sleep(0.05)
+    await idle()
     with pytest.raises(Doubt, match="out of date"):
         mirror.whole()
     await ended(task)
     kube = Scripted([[pod("one", "1")], RetryLater("refused")], [[RetryLater("cut")]])
-    mirror, _, task = await copied(kube, Timing(copy_fresh=0.05))
+    clock = HandClock()
+    mirror, _, task = await copied(kube, clock.timing())
     await until(mirror.ready.is_set)
-    await asyncio.sleep(0.2)
+    await clock.move(46)
     with pytest.raises(Doubt, match="out of date"):
         mirror.whole()
     assert names(mirror) == {"one"}, "nothing is gone because nobody answers"
@@ -145,18 +140,22 @@ async def test_the_lease_is_taken_kept_and_given_up() -> None:
 
 async def test_a_holder_that_does_not_renew_loses_it_after_its_time() -> None:
     kube = FakeKube()
-    one, two = a_lease(kube, "one", SHORT), a_lease(kube, "two", SHORT)
+    clock = HandClock()
+    one, two = (a_lease(kube, holder, clock.timing()) for holder in ("one", "two"))
     await one.acquire()
-    found = kube.objects["leases", "greenroom", "greenroom-test"]
-    found["spec"]["leaseDurationSeconds"] = 0.3
     waiting = asyncio.create_task(two.acquire())
-    await asyncio.sleep(0.1)
+    await idle()
+    await clock.move(15)
     assert not waiting.done()
+    await clock.move(1)
     await asyncio.wait_for(waiting, 5)
     with pytest.raises(Doubt):
         one.check()
     assert kube.objects["leases", "greenroom", "greenroom-test"]["spec"]["holderIdentity"] == "two"
-    assert "Another instance took" in await asyncio.wait_for(one.keep(), 5)
+    keeping = asyncio.create_task(one.keep())
+    await idle()
+    await clock.move(2)
+    assert "Another instance took" in await asyncio.wait_for(keeping, 5)
 
 
 async def test_a_lease_that_cannot_be_renewed_is_given_up_in_time() -> None:
@@ -184,10 +183,10 @@ def wish(kube: FakeKube) -> str:
 
 async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again() -> None:
     kube = FakeKube()
-    refresh = a_set(kube, 0.1)
+    refresh = a_set(kube, 0.0)
     refresh.push(1)
     refresh.asked()
-    await asyncio.sleep(0.3)
+    await idle()
     assert wish(kube) == ""
     assert await refresh.taken_over(0.5)
     await refresh.aclose()

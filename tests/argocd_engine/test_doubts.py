@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube, namespace_of
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set
 from builders import PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from greenroom.core.model.facts import Health, PreviewSet
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed
+from waiting import until
 
 OTHER = Identity(8, 1)
 OTHERS = PreviewSet(8, "other", 1, {1: changed(spec(1), repository_id=8, repository="other", names=replace(spec(1).names, name="preview-other-1", namespace="preview-other-1"))})  # fmt: skip
@@ -25,8 +26,7 @@ async def kept() -> FakeKube:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         await played.engine.serve(OTHERS)
-        for name in ("preview-shop-1", "preview-shop-2", "preview-other-1"):
-            await until(lambda name=name: played.seen(name))
+        await until(lambda: all(map(played.seen, ("preview-shop-1", "preview-shop-2", "preview-other-1"))))
         return played.kube
 
 
@@ -34,15 +34,15 @@ def the_set(kube: FakeKube, name: str = "preview-shop") -> dict[str, Any]:
     return kube.objects[APPLICATION_SETS.plural, "argocd", name]
 
 
-def break_row(kube: FakeKube, name: str = "preview-shop-1") -> None:
+def break_spec(kube: FakeKube, name: str = "preview-shop-1") -> None:
     found = kube.objects[APPLICATIONS.plural, "argocd", name]
     found["metadata"]["annotations"][applicationset.ROW] = "broken"
     kube.put(APPLICATIONS.plural, found)
 
 
-async def test_a_row_that_cannot_be_read_is_doubt_about_its_preview_alone() -> None:
+async def test_a_spec_that_cannot_be_read_is_doubt_about_its_preview_alone() -> None:
     kube = await kept()
-    break_row(kube)
+    break_spec(kube)
     async with play(kube) as played:
         played.argo.asleep = True
         observed = await played.engine.observe()
@@ -54,22 +54,22 @@ async def test_a_row_that_cannot_be_read_is_doubt_about_its_preview_alone() -> N
         assert observed.doubts == {}
 
 
-async def test_what_cannot_be_read_any_more_is_told_and_then_is_no_news() -> None:
+async def test_what_can_no_longer_be_read_is_reported_once() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
         assert (await played.engine.observe()).previews[ONE].why == ""
         played.argo.asleep = True
-        break_row(played.kube)
-        await until(lambda: played.engine._parts.watchers.known["preview-shop-1"].broken)
+        break_spec(played.kube)
+        await until(lambda: played.parts.watchers.known["preview-shop-1"].broken)
         assert "does not hold what" in (await played.engine.observe()).previews[ONE].why
 
 
-async def test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone() -> None:
+async def test_a_spec_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone() -> None:
     kube = await kept()
     async with play(kube) as played:
         await played.engine.serve(preview_set(2, generation=2))
-    break_row(kube)
+    break_spec(kube)
     async with play(kube) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID}
@@ -77,7 +77,7 @@ async def test_a_row_that_cannot_be_read_and_is_not_served_is_doubt_about_its_re
         assert OTHER in observed.previews
 
 
-async def test_rows_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them() -> None:
+async def test_specs_of_a_set_that_cannot_be_read_are_private_to_those_that_link_to_them() -> None:
     async with play() as played:
         await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1, private=False)}))
         await until(lambda: played.seen("preview-shop-1"))
@@ -123,23 +123,23 @@ async def test_a_set_that_a_person_put_back_is_read_without_a_restart() -> None:
     kube = await kept()
     text = the_set(kube)["metadata"]["annotations"].pop(applicationset.ROWS)
     async with play(kube) as played:
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert (await played.engine.observe()).doubts
         the_set(kube)["metadata"]["annotations"][applicationset.ROWS] = text
         played.woken.clear()
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert REPOSITORY_ID in played.woken
         observed = await played.engine.observe()
         assert (observed.doubts, observed.sets[REPOSITORY_ID]) == ({}, preview_set(1, 2))
         await played.engine.serve(preview_set(1, generation=2))
 
 
-async def test_the_rows_of_a_set_that_a_person_took_away_are_made_anew() -> None:
+async def test_the_specs_of_a_set_that_a_person_took_away_are_created_again() -> None:
     kube = await kept()
     del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
     async with play(kube) as played:
         kube.remove(APPLICATION_SETS.plural, "argocd", "preview-shop")
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         observed = await played.engine.observe()
         assert observed.doubts == {}
         assert REPOSITORY_ID not in observed.sets
@@ -173,7 +173,7 @@ async def test_previews_of_another_chart_cluster_or_project_are_doubt(what: str)
         assert "were created from" in (await played.engine.observe()).doubts[REPOSITORY_ID]
         with pytest.raises(Doubt, match="Restore `argocd:`"):
             await played.engine.serve(replace(preview_set(1), generation=9))
-        await played.engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
     assert the_set(kube)["spec"] == before
 
 
@@ -186,7 +186,7 @@ async def test_a_set_that_render_made_says_what_to_do_first() -> None:
             await played.engine.serve(preview_set(1))
 
 
-async def test_without_all_rows_nothing_can_be_called_an_orphan() -> None:
+async def test_without_all_specs_nothing_can_be_called_an_orphan() -> None:
     kube = await kept()
     del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
     labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: str(REPOSITORY_ID), applicationset.NUMBER: "3"}

@@ -17,12 +17,13 @@ from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from greenroom.argocd.clusters import Connect
 from greenroom.argocd.engine import ArgoEngine
-from greenroom.argocd.parts import EVERY
+from greenroom.argocd.parts import EVERY, Parts
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.argocd.timing import Timing
 from greenroom.core.model.facts import Cause, Health, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed, RetryLater
+from waiting import idle, until
 
 FRAME = InstallationSpec(
     "test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.example.com/charts/preview", "p"
@@ -39,12 +40,17 @@ class Played:
     argo: FakeArgo
     woken: list[int]
 
+    @property
+    def parts(self) -> Parts:
+        """The parts of the engine: what runs once a minute is called by the test, and what takes a while is seen."""
+        return self.engine._parts
+
     def application(self, name: str = "preview-shop-1") -> dict[str, Any] | None:
         return self.kube.objects.get((APPLICATIONS.plural, "argocd", name))
 
     def seen(self, name: str = "preview-shop-1") -> bool:
         """Whether the engine's own copy has the Application too."""
-        return ("argocd", name) in self.engine._parts.copies.applications.items
+        return ("argocd", name) in self.parts.copies.applications.items
 
 
 def connecting(kube: Any) -> Connect:
@@ -80,13 +86,7 @@ def preview_set(*numbers: int, generation: int = 1, ledger: Ledger | None = None
     return PreviewSet(REPOSITORY_ID, "shop", generation, {n: spec(n) for n in numbers}, ledger or Ledger())
 
 
-async def until(check: Any, seconds: float = 3) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)
-
-
-async def test_what_is_only_remembered_with_a_row_is_no_update() -> None:
+async def test_what_is_only_remembered_with_a_spec_is_no_update() -> None:
     async with play() as played:
         old = changed(spec(1), asleep=True)  # ready without a pod
         await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: old}))
@@ -132,7 +132,7 @@ async def test_until_the_policy_is_proved_it_says_that_it_cannot_act_why_and_wha
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_is_served_becomes_applications_and_is_observed_with_its_row() -> None:
+async def test_what_is_served_becomes_applications_and_is_observed_with_its_spec() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         await until(lambda: played.seen("preview-shop-2"))
@@ -166,7 +166,7 @@ async def test_a_set_that_could_not_be_written_is_not_served() -> None:
         await played.engine.serve(preview_set(1, 2, generation=2))
 
 
-async def test_a_row_that_is_missing_deletes_nothing() -> None:
+async def test_a_spec_that_is_missing_deletes_nothing() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
@@ -176,7 +176,7 @@ async def test_a_row_that_is_missing_deletes_nothing() -> None:
         assert played.kube.deleted == []
 
 
-async def test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it() -> None:
+async def test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it() -> None:
     async with play() as played:
         engine = played.engine
         await engine.serve(preview_set(1))
@@ -194,7 +194,7 @@ async def test_removal_wants_the_row_out_and_argo_cd_to_have_worked_without_it()
             await engine.remove(ONE, "another uid")
         await engine.remove(ONE, uid)
         assert played.kube.deleted == [("applications", "preview-shop-1")]
-        await until(lambda: not engine._parts.watchers.known and not played.application())
+        await until(lambda: not played.parts.watchers.known and not played.application())
         assert (await engine.receipt(ONE)).clean
 
 
@@ -210,7 +210,7 @@ async def test_the_receipt_names_what_is_left() -> None:
         assert found.unverified
 
 
-async def test_nothing_is_said_to_be_left_while_argo_cd_may_make_it_again() -> None:
+async def test_nothing_is_reported_as_left_while_argo_cd_may_make_it_again() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
@@ -227,11 +227,11 @@ async def test_the_receipt_finds_what_ran_under_another_name() -> None:
         await played.engine.serve(preview_set(generation=1))
         labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: str(REPOSITORY_ID), applicationset.NUMBER: "1"}
         played.kube.put(NAMESPACES.plural, namespace_of("preview-store-1", labels))
-        await until(lambda: ("", "preview-store-1") in played.engine._parts.copies.namespaces.items)
+        await until(lambda: ("", "preview-store-1") in played.parts.copies.namespaces.items)
         assert (await played.engine.receipt(ONE)).left == ("namespace preview-store-1",)
 
 
-async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> None:
+async def test_what_was_removed_is_remembered_until_its_removal_is_reported() -> None:
     async with play() as played:
         engine = played.engine
         await engine.serve(preview_set(1))
@@ -241,7 +241,7 @@ async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> Non
         uid = (await engine.observe()).previews[ONE].uid
         gone = Withdrawal(ONE, Cause.CLOSED, NOW)
         await engine.serve(preview_set(generation=2, ledger=Ledger(withdrawals=(gone,))))
-        await until(lambda: engine._parts.refreshes.named("preview-shop").fetched == 2)
+        await until(lambda: played.parts.refreshes.named("preview-shop").fetched == 2)
         await engine.remove(ONE, uid)
         await engine.serve(preview_set(2, generation=3, ledger=Ledger(withdrawals=(gone,))))
         assert "ClusterRole wide" in (await engine.receipt(ONE)).unverified
@@ -249,7 +249,7 @@ async def test_what_was_removed_is_remembered_until_its_removal_is_told() -> Non
         assert "ClusterRole wide" not in (await engine.receipt(ONE)).unverified
 
 
-async def test_a_restart_finds_rows_ledger_and_generation_and_changes_nothing() -> None:
+async def test_a_restart_finds_specs_ledger_and_generation_and_changes_nothing() -> None:
     kube = FakeKube()
     ledger = Ledger(withdrawals=(Withdrawal(Identity(REPOSITORY_ID, 9), Cause.CLOSED, NOW),))
     async with play(kube) as played:
@@ -271,7 +271,7 @@ async def test_a_standby_waits_until_the_lease_is_given_up() -> None:
         follower = replace(SETTINGS, holder="pod-2")
         async with ArgoEngine(follower, lambda repository_id: None, QUICK, connecting(kube)) as second:
             waiting = asyncio.create_task(second.lead())
-            await asyncio.sleep(0.3)
+            await idle()
             assert not waiting.done()
             assert not second.answers
             with pytest.raises(Doubt):
@@ -289,21 +289,21 @@ async def test_argo_cds_policy_that_deletes_stops_everything() -> None:
             played.engine.answer("preview-shop", PLATFORM)
 
 
-async def test_rows_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now() -> None:
+async def test_specs_carry_the_installation_that_made_them_whatever_the_configuration_says_by_now() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1, 2))
         before = played.engine.answer("preview-shop", PLATFORM)
         assert played.engine.answer("preview-shop", replace(PLATFORM, installation="prod")) == before
 
 
-async def test_an_unknown_set_is_told_apart_from_an_empty_one() -> None:
+async def test_an_unknown_set_is_distinguished_from_an_empty_one() -> None:
     async with play() as played:
         assert played.engine.answer("preview-other", PLATFORM) is None
         await played.engine.serve(preview_set())
         assert played.engine.answer("preview-shop", PLATFORM) == []
 
 
-async def test_another_installations_objects_are_foreign() -> None:
+async def test_objects_of_another_installation_are_recognized() -> None:
     kube = FakeKube()
     for name, number in (("preview-shop-1", "1"), ("staging-shop-2", "2")):
         labels = {
@@ -324,7 +324,7 @@ async def test_another_installations_objects_are_foreign() -> None:
             await played.engine.serve(preview_set(1))
 
 
-async def test_namespaces_that_previews_could_want_are_told_with_their_owners() -> None:
+async def test_namespaces_that_previews_could_want_are_reported_with_their_owners() -> None:
     kube = FakeKube()
     labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: "7", applicationset.NUMBER: "3"}
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-3", labels))

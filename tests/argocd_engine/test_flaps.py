@@ -27,6 +27,7 @@ from greenroom.core.model.facts import Health
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.planning.chart_values import revision
 from greenroom.errors import RetryLater
+from waiting import idle
 
 RUNC = 'failed to create containerd task: runc create failed: exec: "nope": executable file not found in $PATH'
 POD_NAME = 'Error creating: pods "shop-web-5d9f8-{}" is forbidden: violates PodSecurity "restricted:latest": privileged'
@@ -88,7 +89,7 @@ def test_one_trouble_is_one_sentence_however_often_it_is_looked_at(times: list[d
         assert found.why == sentence
 
 
-def test_a_pod_without_a_node_is_told_only_when_it_stays_so() -> None:
+def test_a_pod_without_a_node_is_reported_only_when_it_stays_so() -> None:
     """A volume is bound, a node is added: for a moment every such pod is unschedulable."""
     new = pod(conditions=({**UNSCHEDULABLE, "lastTransitionTime": ago(seconds=3)},))
     assert troubles.trouble([new], ROW, NOW) is None
@@ -196,7 +197,7 @@ class Cluster:
         return await one.observe(application)
 
 
-async def test_an_api_that_comes_and_goes_is_no_news() -> None:
+async def test_an_api_that_flaps_is_no_news() -> None:
     cluster = Cluster()
     one = cluster.watcher(Timing(look_pauses=(0.01,), no_pod_patience=0.0))
     task = asyncio.create_task(one.run(lambda: cluster.application(one.name), cluster.changed))
@@ -207,13 +208,13 @@ async def test_an_api_that_comes_and_goes_is_no_news() -> None:
             cluster.errors.append(RetryLater(f"read tcp 10.0.0.1:{port}: connection reset"))
             while cluster.errors:
                 await asyncio.sleep(0.005)
-            await asyncio.sleep(0.02)
+            await idle()
         assert cluster.told == 1
         cluster.there = False
         await task
 
 
-async def test_worker_that_crash_loops_is_told_once_and_ready_once_it_has_run_for_a_minute() -> None:
+async def test_worker_that_crash_loops_is_reported_once_and_ready_once_it_has_run_for_a_minute() -> None:
     cluster = Cluster()
     one, told = cluster.watcher(), []
 
@@ -239,7 +240,7 @@ def serving(of: PreviewSpec) -> Object:
     return pod(serving=True, made_from=revision(of.services[0], of), main=running("web", ago(minutes=1), ready=True))
 
 
-async def test_a_preview_made_anew_or_woken_is_asked_at_its_address_again() -> None:
+async def test_a_preview_created_again_or_woken_is_asked_at_its_address_again() -> None:
     cluster = Cluster()
     cluster.pods = [serving(ROW)]
     one = cluster.watcher()
@@ -256,7 +257,7 @@ async def test_a_preview_made_anew_or_woken_is_asked_at_its_address_again() -> N
     assert (await cluster.look(one)).health is not Health.READY
 
 
-async def test_an_address_that_does_not_answer_for_long_is_told() -> None:
+async def test_an_address_that_does_not_answer_for_long_is_reported() -> None:
     cluster = Cluster()
     cluster.pods, cluster.answers = [serving(ROW)], 503
     clock = Hand()
@@ -287,7 +288,7 @@ async def test_ending_an_operation_is_tried_again_when_the_api_was_away() -> Non
     assert cluster.patches == 2
 
 
-async def test_a_chart_that_cannot_be_rendered_is_told_without_the_command_and_its_temporary_files() -> None:
+async def test_a_chart_that_cannot_be_rendered_is_reported_without_the_command_and_its_temporary_files() -> None:
     whys = set()
     for cached, file in (("", "0ba1f1ee"), (" (cached)", "7c11d2aa")):
         message = (

@@ -21,6 +21,7 @@ from greenroom.argocd.client import PODS, Kube
 from greenroom.argocd.informer import Mirror
 from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.errors import Doubt
+from waiting import HandClock, until
 
 
 @dataclass
@@ -83,14 +84,17 @@ class Copied:
     changed: list[str]
 
     async def until(self, *names: str) -> None:
-        async with asyncio.timeout(5):
-            while {n for _, n in self.mirror.items} != set(names):
-                await asyncio.sleep(0.005)
+        await until(lambda: {n for _, n in self.mirror.items} == set(names))
 
     async def watched(self, times: int = 1) -> None:
-        async with asyncio.timeout(5):
-            while len(self.server.watches) < times:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(self.server.watches) >= times)
+
+    async def outdated(self) -> None:
+        def check() -> bool:
+            return not self.mirror.whole()
+
+        with pytest.raises(Doubt, match="out of date"):
+            await until(check)
 
 
 @asynccontextmanager
@@ -116,7 +120,7 @@ async def copied(*names: str, timing: Timing = DEFAULT) -> AsyncIterator[Copied]
                 queue.put_nowait(None)
 
 
-async def test_what_comes_changes_and_goes_is_copied_and_told() -> None:
+async def test_what_comes_changes_and_disappears_is_copied_and_reported() -> None:
     async with copied("one") as made:
         made.server.set("two")
         await made.until("one", "two")
@@ -126,15 +130,13 @@ async def test_what_comes_changes_and_goes_is_copied_and_told() -> None:
         assert made.mirror.whole().keys() == {("a", "two")}
 
 
-async def test_what_went_while_the_server_was_away_is_told_when_it_is_back() -> None:
+async def test_what_went_while_the_server_was_away_is_reported_when_it_is_back() -> None:
     async with copied("one", "two", timing=Timing(copy_fresh=0.2)) as made:
         made.server.refuses = True
         made.server.say(None)
-        await asyncio.sleep(0.5)
         made.server.gone("one", told=False)
         made.server.set("three", told=False)
-        with pytest.raises(Doubt, match="out of date"):
-            made.mirror.whole()
+        await made.outdated()
         assert len(made.mirror.items) == 2, "nothing is gone because nobody answers"
         made.server.refuses = False
         await made.until("two", "three")
@@ -143,14 +145,15 @@ async def test_what_went_while_the_server_was_away_is_told_when_it_is_back() -> 
 
 
 async def test_a_connection_that_is_silent_for_too_long_is_given_up_and_its_copy_was_not_current() -> None:
-    async with copied("one", timing=Timing(watch_idle=0.3, copy_fresh=0.2)) as made:
+    clock = HandClock()
+    async with copied("one", timing=clock.timing(watch_idle=0.3)) as made:
         made.mirror.whole()
         made.server.refuses = True  # half open: the watch stands, nothing comes, and nobody else answers
         made.server.gone("one", told=False)
-        await asyncio.sleep(0.4)
-        with pytest.raises(Doubt, match="out of date"):
-            made.mirror.whole()
+        await clock.move(46)
+        await made.outdated()
         made.server.refuses = False
+        await clock.move(60)
         await made.until()
 
 

@@ -26,6 +26,7 @@ from greenroom.clock import SystemClock
 from greenroom.core.model.catalog import Process
 from greenroom.core.model.facts import Health
 from greenroom.core.model.spec import Identity
+from waiting import until
 
 ROW_NOW = spec(1)
 
@@ -91,7 +92,7 @@ async def look(found: Object, kubes: Kubes | None = None, timing: Timing = DEFAU
     return await watcher(kubes, timing).observe(found)
 
 
-async def test_a_failed_sync_of_the_present_values_is_told_with_what_was_refused() -> None:
+async def test_a_failed_sync_of_the_present_values_is_reported_with_what_was_refused() -> None:
     refused = {"kind": "Ingress", "name": "shop", "status": "SyncFailed", "message": "No Ingress today."}
     found = await look(application(operation("Failed", resources=[refused, {"kind": "Service", "status": "Synced"}])))
     assert (found.health, found.refused) == (Health.FAILED, True)
@@ -116,13 +117,13 @@ CLEAN = "Get https://[hidden]@charts.example.com/index.yaml?token=[hidden] [hidd
     ],
     ids=["rendering", "the operation", "one of its resources"],
 )
-async def test_what_argo_cd_says_is_told_without_secrets(status: dict[str, Any]) -> None:
+async def test_what_argo_cd_says_is_reported_without_secrets(status: dict[str, Any]) -> None:
     logs.hide("the-password")
     found = await look(application(status), timing=Timing(render_patience=0.0))
     assert found.why.endswith(f"{CLEAN}.")
 
 
-async def test_what_a_namespace_that_stays_says_is_told_without_secrets() -> None:
+async def test_what_a_namespace_that_stays_says_is_reported_without_secrets() -> None:
     condition = {"type": "NamespaceDeletionContentFailure", "status": "True", "message": TOLD}
     namespace = {"metadata": {"name": "preview-shop-1"}, "status": {"conditions": [condition]}}
     going = application(deletionTimestamp="2026-11-20T11:00:00Z")
@@ -130,7 +131,7 @@ async def test_what_a_namespace_that_stays_says_is_told_without_secrets() -> Non
     assert found.why.endswith(f"{CLEAN}.")
 
 
-async def test_what_cannot_be_rendered_is_told_once_it_lasts() -> None:
+async def test_what_cannot_be_rendered_is_reported_once_it_lasts() -> None:
     condition = {"conditions": [{"type": "ComparisonError", "message": "values don't meet the schema"}]}
     assert (await look(application(condition))).health is Health.STARTING, "a restart of Argo CD looks so for a moment"
     found = await look(application(condition), timing=Timing(render_patience=0.0))
@@ -206,7 +207,7 @@ async def test_an_accident_in_a_look_stays_with_its_preview() -> None:
     broken["spec"] = None
     one = watcher()
     running = asyncio.create_task(one.run(lambda: broken, lambda: None))
-    await asyncio.sleep(0.05)
+    await until(lambda: one.doubt)
     assert not running.done()
     assert "could not be observed" in one.doubt
     running.cancel()
@@ -230,7 +231,7 @@ async def test_ready_is_an_answer_through_the_public_host(status: int, answers: 
     assert len(asked) == (1 if answers else 2), "an answer counts for its version"
 
 
-async def test_each_try_of_what_is_refused_is_waited_for_anew() -> None:
+async def test_each_try_of_what_is_refused_is_waited_for_again() -> None:
     clock = Hand()
     status = {"conditions": [{"type": "ComparisonError", "message": "registry: connection refused"}]}
     made = observer(timing=clock.timing())

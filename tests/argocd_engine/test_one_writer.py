@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import Connection, FakeKube
-from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set
 from builders import NOW, PLATFORM, changed
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES
@@ -19,6 +19,7 @@ from greenroom.argocd.engine import ArgoEngine
 from greenroom.argocd.lease import Lease
 from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.errors import Doubt, RetryLater
+from waiting import idle, until
 
 SHORT = replace(QUICK, lease_duration=1.2, lease_renewal=0.05)
 
@@ -92,7 +93,7 @@ async def test_a_deletion_that_arrives_late_does_not_find_what_it_was_meant_for(
         assert both.first.kube.deleted == []
 
 
-async def test_rows_that_arrive_late_do_not_go_over_newer_ones() -> None:
+async def test_specs_that_arrive_late_do_not_go_over_newer_ones() -> None:
     async with two() as both:
         engine = both.first.engine
         await engine.serve(preview_set(1, 2))
@@ -107,7 +108,7 @@ async def test_rows_that_arrive_late_do_not_go_over_newer_ones() -> None:
         assert both.kept == preview_set(2, generation=3, ledger=ledger)
 
 
-async def test_the_first_rows_of_a_repository_do_not_go_over_anothers_first_rows() -> None:
+async def test_the_first_specs_of_a_repository_do_not_go_over_anothers_first_specs() -> None:
     async with two() as both:
         both.line.late, both.line.arrives = asyncio.Event(), True
         serving = asyncio.create_task(both.first.engine.serve(preview_set(1, 2)))
@@ -139,7 +140,7 @@ async def test_instance_without_the_lease_says_that_another_one_runs_only_when_t
     with pytest.raises(Doubt, match=alone):
         second.check()
     waiting = asyncio.create_task(second.acquire())
-    await until(lambda: second._seen[0])
+    await idle()
     with pytest.raises(Doubt, match=other):
         second.check()
     await first.release()
@@ -152,7 +153,7 @@ async def test_instance_without_the_lease_says_that_another_one_runs_only_when_t
         first.check()
 
 
-async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows() -> None:
+async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_specs() -> None:
     async with two() as both:
         old = both.first.engine
         await old.serve(preview_set(1))
@@ -165,14 +166,14 @@ async def test_an_instance_that_lost_the_lease_gives_argo_cd_no_rows() -> None:
         assert len(both.second.answer("preview-shop", PLATFORM) or ()) == 2
 
 
-async def test_what_is_being_written_goes_on_as_long_as_the_lease_is_renewed() -> None:
+async def test_what_is_being_written_continues_as_long_as_the_lease_is_renewed() -> None:
     async with two() as both:
         began = asyncio.get_running_loop().time()
         async with both.first.engine.writing():
             await until(lambda: asyncio.get_running_loop().time() > began + 2 * SHORT.lease_duration, 10)
 
 
-async def test_the_lease_is_beside_the_sets_whoever_asks_from_where() -> None:
+async def test_the_lease_is_beside_the_sets_wherever_it_is_requested() -> None:
     async with play() as played:
         assert [key for key in played.kube.objects if key[0] == LEASES.plural] == [
             (LEASES.plural, FRAME.namespace, f"greenroom-{FRAME.installation}")
@@ -186,7 +187,7 @@ async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
         await engine.serve(preview_set(1))
         other = applicationset.application_set(FRAME, preview_set(1, 2, generation=5))
         played.kube.put(APPLICATION_SETS.plural, other)
-        await engine._parts.upkeep.repair()
+        await played.parts.upkeep.repair()
         assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
         with pytest.raises(Doubt, match="Another instance wrote"):
             await engine.serve(preview_set(generation=2))
@@ -194,7 +195,7 @@ async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
         assert applicationset.set_of(found) == preview_set(1, 2, generation=5)
 
 
-async def test_rows_of_a_newer_version_are_not_taken_for_a_change_by_hand() -> None:
+async def test_specs_of_a_newer_version_are_not_taken_for_a_change_by_hand() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         newer = applicationset.application_set(FRAME, preview_set(1, generation=5))
@@ -258,8 +259,8 @@ async def test_argo_cd_telling_something_meanwhile_is_no_conflict() -> None:
         with pytest.raises(RetryLater, match="keeps changing"):
             await played.engine.serve(preview_set(generation=3))
         kube.times = 0
-        played.engine._parts.refreshes.named("preview-shop").push(2)
-        await until(lambda: played.engine._parts.refreshes.named("preview-shop").fetched == 2)
+        played.parts.refreshes.named("preview-shop").push(2)
+        await until(lambda: played.parts.refreshes.named("preview-shop").fetched == 2)
         kube.times = 2
         await played.engine.remove(ONE, uid)
         assert kube.deleted == [("applications", "preview-shop-1")]

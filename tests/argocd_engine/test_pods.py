@@ -257,7 +257,7 @@ def test_what_is_only_on_its_way_is_no_trouble(given: dict[str, Any]) -> None:
     assert troubles.trouble([pod(**given)], ROW, NOW) is None
 
 
-def test_settled_is_when_the_rows_version_alone_is_in_service() -> None:
+def test_settled_is_when_the_specs_version_alone_is_in_service() -> None:
     assert not reading.settled([], ROW, NOW)
     assert not reading.settled([pod()], ROW, NOW)
     assert reading.settled([pod(serving=True)], ROW, NOW)
@@ -392,7 +392,7 @@ def test_what_others_put_beside_a_database_has_no_data() -> None:
     assert [life.container for life in reading.lives([beside], WITH_DATA)] == ["ab" * 6]
 
 
-def test_a_quota_that_is_too_small_is_told_with_its_numbers() -> None:
+def test_a_quota_that_is_too_small_is_reported_with_its_numbers() -> None:
     message = (
         'Error creating: pods "shop-web-1" is forbidden: exceeded quota: preview, requested: requests.cpu=50m,'
         " used: requests.cpu=0, limited: requests.cpu=10m"
@@ -411,7 +411,7 @@ def test_a_quota_that_is_too_small_is_told_with_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "shop-postgresql"), ("ReplicaSet", "shop-postgresql-5d9f")])
-def test_a_need_without_a_pod_is_told_by_what_kept_it_from_being_made(kind: str, name: str) -> None:
+def test_a_need_without_a_pod_is_reported_by_what_kept_it_from_being_made(kind: str, name: str) -> None:
     waits = pod(init=(running("wait-shop-postgresql", ago(seconds=5)),))
     assert reading.missing([waits], ROW) == "shop-postgresql"
     assert reading.missing([waits, database("ab", ago(minutes=1))], ROW) == ""
@@ -476,7 +476,7 @@ def serves(of: PreviewSpec, seconds: float, *, migrated: float = 0) -> dict[str,
         (BOTH, BROKEN, LOOPS, "The migration of site-web"),
     ],
 )
-def test_of_several_troubles_the_one_behind_the_others_is_told(
+def test_of_several_troubles_the_one_behind_the_others_is_reported(
     of: PreviewSpec, site: dict[str, Any], api: dict[str, Any], behind: str
 ) -> None:
     found = troubles.trouble([made(of, SITE, **site), made(of, API, **api)], of, NOW)
@@ -522,7 +522,7 @@ def test_version_before_says_nothing_about_how_long_the_new_one_takes() -> None:
     assert troubles.trouble(pods, BOTH, NOW) is None
 
 
-def test_two_that_use_each_other_and_crash_are_told() -> None:
+def test_two_that_use_each_other_and_crash_are_reported() -> None:
     both = (*BOTH.links.targets, Link("api", "site", (("url", "SITE_URL"),), "http://site", "", own=True))
     cycle = changed(BOTH, targets=both)
     assert troubles.trouble([made(cycle, SITE, **LOOPS), made(cycle, API, **LOOPS)], cycle, NOW)

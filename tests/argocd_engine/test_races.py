@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, Played, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, SETTINGS, Played, play, preview_set
 from argocd_engine.test_engine import QUICK as ENGINE_QUICK
 from builders import NOW, PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset, packing
@@ -19,6 +19,7 @@ from greenroom.argocd.timing import Timing
 from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed, Full, RetryLater
+from waiting import idle, until
 
 QUICK = replace(ENGINE_QUICK, taken_over=0.3)
 
@@ -54,7 +55,7 @@ async def test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_no
         with pytest.raises(RetryLater, match="has not yet processed the removal"):
             await engine.remove(ONE, uid)
         played.argo.asleep = False
-        await until(lambda: engine._parts.refreshes.named("preview-shop").fetched == 2)
+        await until(lambda: played.parts.refreshes.named("preview-shop").fetched == 2)
         await engine.remove(ONE, uid)
 
 
@@ -89,7 +90,7 @@ async def test_a_change_is_not_held_up_by_a_push_that_waits_long() -> None:
     refresh = Refresh(kube, "a", "s", Timing(refresh_pauses=(0.02, 30.0)))  # type: ignore[arg-type]
     refresh.push(1)
     await until(lambda: annotation(kube) == "1.1")
-    await asyncio.sleep(0.05)
+    await idle()
     refresh.push(2)
     await until(lambda: annotation(kube) == "2.1", 1)
     await refresh.aclose()
@@ -111,7 +112,7 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
         assert set((await played.engine.observe()).previews) == {ONE}
 
 
-async def test_a_repository_made_anew_under_its_old_name_does_not_take_the_old_ones_rows() -> None:
+async def test_a_repository_created_again_under_its_old_name_does_not_take_the_old_ones_specs() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
         with pytest.raises(Failed, match=r"GitHub's id 7, now 8"):
@@ -141,13 +142,13 @@ async def test_previews_that_come_while_one_is_looked_at_are_no_accident() -> No
         played.argo.asleep = True
         await played.engine.serve(preview_set(1, 2, 3))
         found = played.engine.answer("preview-shop", PLATFORM) or []
-        played.argo._application("argocd", kept(played.kube), found[0])
+        played.argo.application("argocd", kept(played.kube), found[0])
         observing = asyncio.create_task(played.engine.observe())
         for each in found[1:]:
-            played.argo._application("argocd", kept(played.kube), each)
+            played.argo.application("argocd", kept(played.kube), each)
             await asyncio.sleep(0)
         await observing
-        await until(lambda: len(played.engine._parts.watchers.known) == 3)
+        await until(lambda: len(played.parts.watchers.known) == 3)
         assert set((await played.engine.observe()).previews) == {Identity(REPOSITORY_ID, n) for n in (1, 2, 3)}
 
 
@@ -155,7 +156,7 @@ async def test_who_stops_gives_the_lease_up_for_good() -> None:
     kube = FakeKube()
     async with play(kube, timing=replace(QUICK, lease_renewal=0.0)):
         pass
-    await asyncio.sleep(0.05)
+    await idle()
     lease = kube.objects[LEASES.plural, "argocd", "greenroom-test"]
     assert lease["spec"]["holderIdentity"] == ""
 
@@ -175,7 +176,7 @@ async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stay
         assert numbers(played) == [], "what goes has a reserve"
 
 
-async def test_a_set_that_somebody_deleted_or_changed_is_written_again() -> None:
+async def test_a_set_that_a_person_deleted_or_changed_is_written_again() -> None:
     async with play(timing=replace(QUICK, repair_every=0.02)) as played:
         await played.engine.serve(preview_set(1))
         await until(played.seen)
@@ -193,7 +194,8 @@ async def test_a_set_that_somebody_deleted_or_changed_is_written_again() -> None
         kept(played.kube)["spec"]["syncPolicy"] = {"applicationsSync": "sync"}
         await until(whole)
         kept(played.kube)["metadata"]["labels"][applicationset.INSTALLATION] = "other"
-        await asyncio.sleep(0.1)
+        read = played.kube.reads
+        await until(lambda: played.kube.reads > read + 5)
         assert kept(played.kube)["metadata"]["labels"][applicationset.INSTALLATION] == "other", (
             "what is another's stays theirs"
         )
@@ -208,7 +210,7 @@ async def test_a_preview_asked_for_again_while_its_removal_waits_is_not_removed(
         played.argo.asleep = True
         await engine.serve(preview_set(generation=2))
         removing = asyncio.create_task(engine.remove(ONE, uid))
-        await asyncio.sleep(0.05)
+        await idle()
         await engine.serve(preview_set(1, generation=3))
         played.argo.asleep = False
         with pytest.raises(Doubt, match="still served"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set, until
+from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set
 from builders import NOW, PLATFORM, REPOSITORY, REPOSITORY_ID, decide, facts, identity, preview, pull_request, spec
 from greenroom import logs
 from greenroom.argocd.canary import Canary
@@ -19,6 +19,7 @@ from greenroom.argocd.timing import Timing
 from greenroom.core.model.facts import EngineState, ObservedPreview, PreviewSet
 from greenroom.core.model.status import Stage
 from greenroom.errors import Doubt
+from waiting import until
 
 LOOKUP = (
     'Post "http://greenroom-plugin.greenroom.svc:8081/x": dial tcp: lookup greenroom-plugin.greenroom.svc: no such host'
@@ -60,7 +61,7 @@ def test_error_is_argo_cds_message_from_the_conditions_without_secrets() -> None
         ("refused, TraceID=ab{n}", "refused, TraceID=..."),
     ],
 )
-def test_error_that_differs_by_a_port_or_the_id_of_a_request_is_told_once(message: str, told: str) -> None:
+def test_error_that_differs_by_a_port_or_the_id_of_a_request_is_reported_once(message: str, told: str) -> None:
     found, news = Refusals(), 0
     for turn in range(20):
         said = {1: error_of(failing(message.format(n=40001 + turn)))}
@@ -100,20 +101,20 @@ def test_error_is_reported_only_while_it_lasts() -> None:
     assert found.heard({1: LOOKUP}, 125.0) == set(), "it has to last again"
 
 
-async def test_argo_cd_error_is_observed_when_it_cannot_request_rows() -> None:
+async def test_argo_cd_error_is_observed_when_it_cannot_request_specs() -> None:
     async with play(timing=replace(QUICK, error_lasts=0.0)) as played:
         played.argo.asleep = True
         await played.engine.serve(preview_set(1))
         made = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
         played.kube.put(APPLICATION_SETS.plural, {**made, **failing()})
         played.woken.clear()
-        await played.engine._parts.upkeep.hear()
+        await played.parts.upkeep.hear()
         assert (await played.engine.observe()).refusals == {REPOSITORY_ID: LOOKUP}
         assert played.woken == [REPOSITORY_ID]
         played.argo.asleep = False
         await until(played.seen)
-        await until(lambda: played.engine._parts.watchers.known["preview-shop-1"].look)
-        await played.engine._parts.upkeep.hear()
+        await until(lambda: played.parts.watchers.known["preview-shop-1"].look)
+        await played.parts.upkeep.hear()
         observed = await played.engine.observe()
         assert (observed.refusals, set(observed.previews)) == ({}, {ONE}), "what was taken over waits for nothing"
 

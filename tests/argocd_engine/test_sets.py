@@ -118,14 +118,14 @@ preview_sets = st.builds(
 
 
 @given(specs)
-def test_a_row_comes_back_as_it_went_in(found: PreviewSpec) -> None:
+def test_a_spec_comes_back_as_it_went_in(found: PreviewSpec) -> None:
     text = packing.packed(found)
     assert text.isascii()
     assert packing.unpacked(PreviewSpec, text, "it") == found
 
 
 @given(preview_sets)
-def test_rows_ledger_and_generation_come_back_as_they_went_in(found: PreviewSet) -> None:
+def test_specs_ledger_and_generation_come_back_as_they_went_in(found: PreviewSet) -> None:
     assert applicationset.set_of(applicationset.application_set(FRAME, found)) == found
 
 
@@ -164,7 +164,7 @@ def test_a_share_that_is_missing_is_doubt() -> None:
             packing.unpacked(PreviewSet, broken, "it")
 
 
-def test_the_same_row_is_the_same_text_and_another_row_another_one() -> None:
+def test_the_same_spec_is_the_same_text_and_another_spec_another_one() -> None:
     assert packing.packed(spec(1)) == packing.packed(spec(1))
     assert packing.packed(spec(1)) != packing.packed(spec(2))
 
@@ -286,7 +286,7 @@ def wanted(template: object) -> set[str]:
     return set(re.findall(r"\{\{[^}]*?\.(\w+)[^}]*\}\}", json.dumps(template)))
 
 
-def test_every_field_that_a_template_wants_is_in_every_row() -> None:
+def test_every_field_that_a_template_wants_is_in_every_spec() -> None:
     """`missingkey=error`: one field that is missing would freeze a whole set."""
     given = parameters(spec(1), PLATFORM) | {"row": packing.packed(spec(1))}
     assert wanted(applicationset.application_set(FRAME, PreviewSet(7, "shop"))["spec"]["template"]) <= given.keys()

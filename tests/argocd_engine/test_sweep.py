@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from argocd_engine.fake import FakeKube, namespace_of
-from argocd_engine.test_engine import FRAME, QUICK, SETTINGS, play, preview_set, until
+from argocd_engine.test_engine import FRAME, QUICK, SETTINGS, play, preview_set
 from builders import NOW, REPOSITORY_ID
 from greenroom.argocd import applicationset
 from greenroom.argocd import sweep as sweeps
@@ -17,6 +17,7 @@ from greenroom.argocd.settings import ArgoSettings
 from greenroom.argocd.sweep import Orphan, OrphanTracker
 from greenroom.core.model.facts import Cause, Ledger, Withdrawal
 from greenroom.core.model.spec import Identity
+from waiting import until
 
 ONE, TWO = Orphan("namespace", "preview-shop-1", "uid-1"), Orphan("namespace", "preview-shop-2", "uid-2")
 SEEN_FOR = QUICK.orphan_age
@@ -33,7 +34,7 @@ def test_only_a_namespace_that_every_sweep_of_a_while_saw_lasts() -> None:
     assert seen.lasting([replace(ONE, uid="uid-3"), TWO], 100.0 + 2 * SEEN_FOR) == (TWO,), "another one of that name"
 
 
-def test_applications_and_volumes_are_told_and_never_deleted() -> None:
+def test_applications_and_volumes_are_reported_and_never_deleted() -> None:
     seen = OrphanTracker()
     others = [Orphan("Application", "preview-shop-1", "a"), Orphan("PersistentVolume", "disk", "b")]
     seen.lasting(others, 0.0)
@@ -49,7 +50,7 @@ def orphaned(number: int) -> FakeKube:
 
 async def test_two_sweeps_in_a_moment_delete_nothing() -> None:
     async with play(orphaned(9), settings=DELETES) as played:
-        await until(lambda: ("", "preview-shop-9") in played.engine._parts.copies.namespaces.items)
+        await until(lambda: ("", "preview-shop-9") in played.parts.copies.namespaces.items)
         for _ in range(3):
             done = await played.engine.sweep()
             assert ([str(o) for o in done.orphans], done.deleted) == (["namespace preview-shop-9"], ())
@@ -63,7 +64,7 @@ async def test_what_has_belonged_to_nothing_for_long_is_deleted_where_the_team_a
     settings: ArgoSettings, gone: list[str]
 ) -> None:
     async with play(orphaned(9), settings=settings, timing=AT_ONCE) as played:
-        await until(lambda: ("", "preview-shop-9") in played.engine._parts.copies.namespaces.items)
+        await until(lambda: ("", "preview-shop-9") in played.parts.copies.namespaces.items)
         done = await played.engine.sweep()
         assert [o.name for o in done.deleted] == gone
         assert played.kube.deleted == [("namespaces", name) for name in gone]
@@ -79,11 +80,11 @@ class Served(FakeKube):
         await super().delete(*given)
 
 
-async def test_what_a_row_explains_again_in_the_middle_of_a_sweep_stays() -> None:
+async def test_what_a_spec_explains_again_in_the_middle_of_a_sweep_stays() -> None:
     kube = Served(objects=orphaned(7).objects | orphaned(8).objects)
     async with play(kube, settings=DELETES, timing=AT_ONCE) as played:
         kube.played = played
-        await until(lambda: ("", "preview-shop-8") in played.engine._parts.copies.namespaces.items)
+        await until(lambda: ("", "preview-shop-8") in played.parts.copies.namespaces.items)
         await played.engine.sweep()
         assert kube.deleted == [("namespaces", "preview-shop-7")]
 

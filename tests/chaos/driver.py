@@ -13,7 +13,7 @@ import httpx2
 
 from chaos import judge
 from chaos.eyes import Eyes
-from chaos.judge import BOT, HOST, Intent, Key, Sightings, Violation
+from chaos.judge import BOT, HOST, Intent, Key, Observations, Violation
 from chaos.people import Life
 from chaos.scene import SECRETS, SERVICES, Scene, scene
 from chaos.weather import Weather
@@ -53,7 +53,7 @@ class World:
     def __init__(self, found: Scene, seed: str, lives: int, first: int, only: frozenset[str]) -> None:
         self.scene = found
         self.eyes = Eyes(found)
-        self.sightings = Sightings()
+        self.sightings = Observations()
         self.lives: list[Life] = []
         self._expiring = False
         self.weather = Weather(found, self.lives, seed, only)

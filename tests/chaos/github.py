@@ -27,7 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chaos.cluster import ended_with
 from chaos.judge import BOT
 from greenroom.asgi_server import running
-from greenroom.simulator.app import PAGE, Simulator, _application
+from greenroom.simulator.app import PAGE, Simulator, api
 from greenroom.simulator.registry import Images, registry
 from greenroom.simulator.webhooks import Webhooks
 from greenroom.simulator.world import PullRequest, Repository, User, World
@@ -54,7 +54,7 @@ class Lagging(Simulator):
         """Keep the world as it is now."""
         past = copy.copy(self.world)
         past.repositories = copy.deepcopy(self.world.repositories)
-        self._past.append((time.monotonic(), _application(past)))
+        self._past.append((time.monotonic(), api(past)))
 
     def _reader(self, path: str) -> Starlette:
         if self._past and self.behind:
@@ -169,13 +169,13 @@ class Door:
                         if node:
                             labels = [n["name"] for n in node["labels"]["nodes"]]
                             state, updated = node["state"], node["updatedAt"]
-                            self._told(repository["databaseId"], node["number"], updated, state, labels, whole)
+                            self._answered(repository["databaseId"], node["number"], updated, state, labels, whole)
         elif method == "GET" and "merged_at" in answer and "base" in answer:
             labels = [n["name"] for n in answer["labels"]]
             repository_id = answer["base"]["repo"]["id"]
-            self._told(repository_id, answer["number"], answer["updated_at"], answer["state"], labels, whole)
+            self._answered(repository_id, answer["number"], answer["updated_at"], answer["state"], labels, whole)
 
-    def _told(self, repository: int, number: int, updated: str, state: str, labels: list[str], whole: bool) -> None:
+    def _answered(self, repository: int, number: int, updated: str, state: str, labels: list[str], whole: bool) -> None:
         now = time.monotonic()
         said = {"updated": updated, "open": state.lower() == "open", "labels": sorted(labels), "whole": whole}
         last = self._last.get((repository, number))
@@ -320,7 +320,7 @@ class GitHub:
             case "repository":
                 return world.repository(given["slug"], private=given["private"]).id
             case "hooks":
-                self.hooks.url = given["url"]
+                self.hooks.send_to(given["url"])
                 return None
             case "draft":
                 pull = world.pull_request(given["slug"], given["number"])

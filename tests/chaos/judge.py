@@ -103,7 +103,7 @@ class Sighting:
 
 
 @dataclass(slots=True)
-class Sightings:
+class Observations:
     """Which previews were seen when. A preview is the same as long as its uid is."""
 
     seen: list[Sighting] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Sightings:
 
 
 def removals(
-    sightings: Sightings, answers: Iterable[Json], journal: Iterable[Json], released: Iterable[tuple[float, Key]]
+    sightings: Observations, answers: Iterable[Json], journal: Iterable[Json], released: Iterable[tuple[float, Key]]
 ) -> list[Violation]:
     """The previews that went although nothing that GitHub said was a reason."""
     said: dict[Key, list[Json]] = defaultdict(list)

@@ -88,7 +88,7 @@ class Life:
             (self.flap, 2),
             (self.sleep, 2),
             (self.use, 3),
-            (self.spoil, 2),
+            (self.damage, 2),
             (self.move_tag, 1),
             (self.write, 4 if self.service.database else 0),
             (self.storm, 1),
@@ -216,7 +216,7 @@ class Life:
             await self.do("comment", body=f"/preview use {target} staging", by=self.who)
             self.intent.use.pop(target, None)
 
-    async def spoil(self) -> None:
+    async def damage(self) -> None:
         """Edit our comment, or delete it."""
         truth = await self.scene.truth(10**9, 10**9, 10**9)
         mine = next(p for p in truth["pulls"] if (p["repo"], p["number"]) == self.intent.key)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.judge import BOT, Intent, Key, Look, Sightings, complaints, leaks, removals, tied
+from chaos.judge import BOT, Intent, Key, Look, Observations, complaints, leaks, removals, tied
 
 KEY: Key = (7, 1)
 SHA, OTHER = "a" * 40, "b" * 40
@@ -22,7 +22,7 @@ def moment(event: str, who: str = "ada", t: float = 0, at: str = "2026-03-02T09:
     return {**made, "labels": ["preview"], **more}
 
 
-def told(t: float, updated: str, *, until: float = 0, **more: Any) -> Json:
+def answer(t: float, updated: str, *, until: float = 0, **more: Any) -> Json:
     made = {
         "t": t,
         "until": until or t,
@@ -37,34 +37,34 @@ def told(t: float, updated: str, *, until: float = 0, **more: Any) -> Json:
 
 
 def judged(answers: list[Json], journal: list[Json], released: list[tuple[float, Key]] | None = None) -> list[str]:
-    seen = Sightings()
+    seen = Observations()
     for at, previews in ((1.0, NONE), (2.0, ONE), (9.0, NONE)):
         seen.add(at, previews)
     return [v.text for v in removals(seen, answers, journal, released or [])]
 
 
-CLOSED = told(6, "2026-03-02T09:00:06Z", open=False)
-UNLABELED = told(6, "2026-03-02T09:00:06Z", labels=[])
+CLOSED = answer(6, "2026-03-02T09:00:06Z", open=False)
+UNLABELED = answer(6, "2026-03-02T09:00:06Z", labels=[])
 
 
 def test_removal_without_any_reason_is_a_violation() -> None:
-    [text] = judged([told(3, "2026-03-02T09:00:00Z")], [moment("pull_request labeled")])
+    [text] = judged([answer(3, "2026-03-02T09:00:00Z")], [moment("pull_request labeled")])
     assert "no answer of GitHub's said" in text
 
 
 def test_removal_after_closing_is_not_a_violation() -> None:
-    assert judged([told(3, "2026-03-02T09:00:00Z"), CLOSED], [moment("pull_request closed", open=False)]) == []
+    assert judged([answer(3, "2026-03-02T09:00:00Z"), CLOSED], [moment("pull_request closed", open=False)]) == []
 
 
 def test_removal_for_an_answer_older_than_one_before_is_a_violation() -> None:
-    [text] = judged([told(5, "2026-03-02T09:00:08Z"), CLOSED], [moment("pull_request closed", open=False)])
+    [text] = judged([answer(5, "2026-03-02T09:00:08Z"), CLOSED], [moment("pull_request closed", open=False)])
     assert "was older than one before" in text
 
 
 def test_an_answer_that_was_not_whole_is_a_reason_and_proves_nothing_against_another() -> None:
-    broken = told(6, "2026-03-02T09:00:06Z", open=False, whole=False)
-    assert judged([told(3, "2026-03-02T09:00:00Z"), broken], [moment("pull_request closed", open=False)]) == []
-    newer = told(5, "2026-03-02T09:00:08Z", whole=False)
+    broken = answer(6, "2026-03-02T09:00:06Z", open=False, whole=False)
+    assert judged([answer(3, "2026-03-02T09:00:00Z"), broken], [moment("pull_request closed", open=False)]) == []
+    newer = answer(5, "2026-03-02T09:00:08Z", whole=False)
     assert judged([newer, CLOSED], [moment("pull_request closed", open=False)]) == []
 
 
@@ -75,8 +75,8 @@ def test_a_preview_is_kept_for_an_hour_only_if_it_was_asked_for_and_ended_in_one
 
 
 def test_removal_for_the_reason_of_an_earlier_preview_is_a_violation() -> None:
-    early = told(0.5, "2026-03-02T09:00:00Z", open=False)
-    [text] = judged([early, told(3, "2026-03-02T09:00:05Z")], [])
+    early = answer(0.5, "2026-03-02T09:00:00Z", open=False)
+    [text] = judged([early, answer(3, "2026-03-02T09:00:05Z")], [])
     assert "no answer of GitHub's said" in text
 
 
@@ -181,7 +181,7 @@ def test_each_thing_that_is_wrong_is_a_complaint(rule: int, world: Json, look: L
         ("http://back-pr-33.preview.localhost", [7]),
     ],
 )
-def test_a_choice_must_lead_where_the_person_said(leads: str, rules: list[int]) -> None:
+def test_a_choice_must_lead_where_the_person_chose(leads: str, rules: list[int]) -> None:
     chosen = {**truth(READY)["pulls"][0], "repo": 8, "number": 3}
     world = {"pulls": [*truth(READY)["pulls"], chosen]}
     wishes = [intent(use={"back": "3"}), Intent("life-1", 8, 3, "back")]

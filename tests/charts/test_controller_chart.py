@@ -148,7 +148,7 @@ def test_a_policy_lets_greenroom_delete_namespaces_of_its_own_previews_only(swee
     assert binding == {"policyName": name, "validationActions": ["Deny"]}
 
 
-def test_what_previews_lean_on_stays_when_the_release_goes(controller: Render) -> None:
+def test_what_previews_lean_on_stays_when_the_release_is_uninstalled(controller: Render) -> None:
     kept = {
         o["kind"]
         for o in controller(MINIMAL)

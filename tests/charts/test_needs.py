@@ -280,7 +280,7 @@ def run(script: str, folder: Path, *arguments: str, **variables: str) -> subproc
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-def test_a_check_asks_with_the_password_and_tells_it_nobody(kind: str, tmp_path: Path) -> None:
+def test_a_check_asks_with_the_password_and_does_not_print_it(kind: str, tmp_path: Path) -> None:
     client, variable = CLIENTS[kind]
     program(
         tmp_path, client, f'echo "$@" >{tmp_path}/arguments; printf %s "${variable}" >{tmp_path}/password; echo PONG'

@@ -79,7 +79,7 @@ def test_each_object_says_whose_it_is(rendered: list[Object]) -> None:
             assert LABEL.fullmatch(value), value
 
 
-def test_the_labels_have_the_rows_values(render: Render, everything: Values) -> None:
+def test_the_labels_have_the_specs_values(render: Render, everything: Values) -> None:
     for labels in _labels(render(everything)):
         assert {k: labels[f"greenroom.dev/{k}"] for k in OURS} == OURS
 

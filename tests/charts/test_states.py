@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +44,7 @@ def test_helm_renders_the_longest_name_of_a_preview_under_the_release_name_of_th
     assert objects(template(helm, given))
 
 
-def test_a_nonce_changes_no_object(render: Render, everything: Values) -> None:
+def test_a_retry_number_changes_no_object(render: Render, everything: Values) -> None:
     assert without_chance(render(everything)) == without_chance(render(everything, {"preview": {"retry": 7}}))
 
 
@@ -115,6 +118,12 @@ def _run(command: list[str], *more: str) -> tuple[int, float]:
     return code, time.monotonic() - begun
 
 
+def _catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for this signal: before that, its shell just ends."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.findall(r"SigCgt:\s*(\w+)", status)[0], 16) & 1 << (number - 1))
+
+
 def test_a_migration_that_hangs_is_ended_and_others_end_as_they_do(render: Render, catalog: Values) -> None:
     """The rendered command itself, run here."""
     web = named(render(catalog, limited(1)), "Deployment", "catalog-web")["spec"]["template"]["spec"]
@@ -126,7 +135,8 @@ def test_a_migration_that_hangs_is_ended_and_others_end_as_they_do(render: Rende
     assert code == 124
     assert seconds < 10
     with subprocess.Popen([*command[:3], "60", "sleep", "50"]) as first:
-        time.sleep(0.3)
+        while not _catches(first.pid, signal.SIGTERM):
+            time.sleep(0.01)
         first.terminate()
         assert first.wait(5) != 0, "and who ends the pod ends it"
 
@@ -186,7 +196,7 @@ def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everythi
     assert [c["image"] for c in web if c["name"] == "wait-shop-postgresql"] == ["registry.example.com/seed:1"]
 
 
-def test_persistent_data_is_on_a_claim_that_goes_with_the_preview(render: Render, everything: Values) -> None:
+def test_persistent_data_is_on_a_claim_that_is_deleted_with_the_preview(render: Render, everything: Values) -> None:
     spec = named(render(everything), "StatefulSet", "shop-reports")["spec"]
     (claim,) = spec["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "1Gi"

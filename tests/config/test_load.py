@@ -246,7 +246,7 @@ def test_a_secret_does_not_print_itself(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize("url", ["postgres://me:hunter2@db/x", "mysql://db/x", "nonsense", "postgresql+psycopg://h:x/"])
-def test_a_secret_that_is_no_url_of_a_history_is_said_without_it(
+def test_a_secret_that_is_no_url_of_a_history_is_reported_without_it(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HISTORY_URL", url)

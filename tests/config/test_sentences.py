@@ -363,12 +363,12 @@ FIXES = {
 
 
 @pytest.mark.parametrize(("text", "sentence"), SERVICES, ids=[s[0][:40] for s in SERVICES])
-def test_what_is_wrong_with_a_service_is_said_once(text: str, sentence: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_service_is_reported_once(text: str, sentence: str, tmp_path: Path) -> None:
     assert about_service(tmp_path, text) == [sentence]
 
 
 @pytest.mark.parametrize(("text", "sentence"), PLATFORMS, ids=[s[0][:40] for s in PLATFORMS])
-def test_what_is_wrong_with_the_platform_is_said_once(text: str, sentence: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_platform_is_reported_once(text: str, sentence: str, tmp_path: Path) -> None:
     assert about_platform(tmp_path, text) == [f"{sentence} {FIXES[text]}" if text in FIXES else sentence]
 
 
@@ -426,7 +426,7 @@ def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Pa
     ]
 
 
-def test_a_tag_that_is_no_yaml_is_told_to_be_quoted(tmp_path: Path) -> None:
+def test_a_tag_that_is_not_yaml_must_be_quoted(tmp_path: Path) -> None:
     text = "repository: acme/web\nimage: { repository: registry.example.com/acme/web, tag: pr-{sha} }\nport: 1"
     [said] = found(tmp_path, {"web": text})
     assert said.endswith("""but got '{'. Put the text with `{` in quotes, such as "pr-{sha}".""")

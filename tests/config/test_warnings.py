@@ -31,7 +31,7 @@ def folder(path: Path, service: dict[str, Any] | None = None, **platform: Any) -
     return path
 
 
-def told(path: Path) -> list[str]:
+def warnings_of(path: Path) -> list[str]:
     return [str(w) for w in config.load(path).warnings]
 
 
@@ -69,7 +69,7 @@ QUIET: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(("service", "sentence"), SERVICES, ids=[s[1][:30] for s in SERVICES])
-def test_what_is_probably_not_meant_is_said_and_let_through(
+def test_what_is_probably_not_meant_is_reported_and_let_through(
     service: dict[str, Any], sentence: str, tmp_path: Path
 ) -> None:
     result = CliRunner().invoke(main, ["check", str(folder(tmp_path, service))])
@@ -79,16 +79,16 @@ def test_what_is_probably_not_meant_is_said_and_let_through(
 
 @pytest.mark.parametrize("service", QUIET, ids=[json.dumps(q)[:40] for q in QUIET])
 def test_what_is_meant_is_not_remarked_on(service: dict[str, Any], tmp_path: Path) -> None:
-    assert told(folder(tmp_path, service)) == []
+    assert warnings_of(folder(tmp_path, service)) == []
 
 
 def test_the_local_engine_reads_seeds(tmp_path: Path) -> None:
-    assert told(folder(tmp_path, {"needs": [SEED]}, engine="local")) == []
+    assert warnings_of(folder(tmp_path, {"needs": [SEED]}, engine="local")) == []
 
 
 def test_the_local_engine_sets_no_secrets(tmp_path: Path) -> None:
-    assert told(folder(tmp_path, {"envFrom": ["keys"]})) == []
-    [said] = told(folder(tmp_path, {"envFrom": ["keys"]}, engine="local"))
+    assert warnings_of(folder(tmp_path, {"envFrom": ["keys"]})) == []
+    [said] = warnings_of(folder(tmp_path, {"envFrom": ["keys"]}, engine="local"))
     assert "envFrom: refers to Secrets in a cluster, so it has no effect with the local engine." in said
 
 
@@ -112,12 +112,12 @@ def of_namespace(name: str) -> dict[str, Any]:
     ],
 )
 def test_staging_where_previews_are_not_let(url: str, fix: str, tmp_path: Path) -> None:
-    [found] = told(folder(tmp_path, staging={"web": url}))
+    [found] = warnings_of(folder(tmp_path, staging={"web": url}))
     what = "a private address" if "/" in fix else "a name inside the cluster"
     assert found.startswith(f"greenroom.yaml: staging.web: `{url}` is {what}, which previews cannot reach by default.")
     opens = yaml.safe_load(found.partition("`network: ")[2].removesuffix("`."))
     assert fix in repr(opens)
-    assert told(folder(tmp_path, staging={"web": url}, network=opens)) == [], "what it says mends it"
+    assert warnings_of(folder(tmp_path, staging={"web": url}, network=opens)) == [], "what it says mends it"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_staging_where_previews_are_not_let(url: str, fix: str, tmp_path: Path) 
     ],
 )
 def test_staging_that_previews_reach(url: str, more: dict[str, Any], tmp_path: Path) -> None:
-    assert told(folder(tmp_path, staging={"web": url}, **more)) == []
+    assert warnings_of(folder(tmp_path, staging={"web": url}, **more)) == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_staging_that_previews_reach(url: str, more: dict[str, Any], tmp_path: P
     ],
 )
 def test_another_opening_does_not_let_them(more: dict[str, Any], tmp_path: Path) -> None:
-    assert len(told(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
+    assert len(warnings_of(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
 
 
 def test_the_example_of_the_shop_is_for_both_engines_and_says_so() -> None:

@@ -68,7 +68,7 @@ def test_a_label_that_we_took_off_is_off(fresh: Freshness) -> None:
     assert not fresh.stale(replace(read, label_events=again))
 
 
-def test_waits_grow_and_begin_anew(fresh: Freshness) -> None:
+def test_waits_grow_and_start_over(fresh: Freshness) -> None:
     assert [fresh.wait(7, stale=True) for _ in range(4)] == [2.0, 10.0, 60.0, 60.0]
     assert fresh.wait(7, stale=False) is None
     assert fresh.wait(7, stale=True) == 2.0

@@ -8,6 +8,7 @@ import pytest
 
 from greenroom.controller.loop import LONGEST_DISTANCE, STEPS, Loop, back_off, spaced
 from greenroom.errors import Doubt, FixCredentials, RetryLater
+from waiting import idle, until
 
 
 @pytest.mark.parametrize(
@@ -49,9 +50,7 @@ class Passes:
         return outcome
 
     async def seen(self, count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.begun) < count:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.begun) >= count)
 
 
 async def test_hints_during_a_pass_make_one_more_pass() -> None:
@@ -63,12 +62,12 @@ async def test_hints_during_a_pass_make_one_more_pass() -> None:
         passes.loop.wake("shop")
     passes.gate.set()
     await passes.seen(2)
-    await asyncio.sleep(0.05)
+    await idle()
     assert passes.begun == ["shop", "shop"]
     await passes.loop.stop()
 
 
-async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
+async def test_a_pass_that_fails_is_reported_and_the_others_go_on() -> None:
     passes = Passes(Doubt("not whole"), ValueError("unknown"))
     passes.loop.keep({"shop"})
     await passes.seen(1)
@@ -83,7 +82,7 @@ async def test_a_pass_that_fails_is_told_and_the_others_go_on() -> None:
     assert passes.ended == 3
 
 
-async def test_loop_goes_on_when_reporting_a_trouble_fails() -> None:
+async def test_loop_continues_when_reporting_a_trouble_fails() -> None:
     passes = Passes(Doubt("not whole"))
     told: list[str] = []
 
@@ -107,7 +106,7 @@ async def test_stopping_waits_for_the_pass_that_runs_and_starts_none() -> None:
     await passes.seen(1)
     passes.loop.wake("shop")
     stopping = asyncio.create_task(passes.loop.stop())
-    await asyncio.sleep(0.02)
+    await idle()
     assert not stopping.done()
     passes.gate.set()
     await stopping
@@ -119,7 +118,7 @@ async def test_a_repository_that_left_the_catalog_is_not_looked_at_again() -> No
     passes.loop.keep({"shop", "web"})
     await passes.seen(2)
     passes.loop.keep({"web"})
-    await asyncio.sleep(0.02)
+    await idle()
     count = passes.begun.count("shop")
     passes.loop.wake("shop")
     passes.loop.wake_all()
@@ -159,7 +158,7 @@ async def test_another_resync_of_the_configuration_is_taken_over() -> None:
     async with asyncio.timeout(3):
         while not passes.ended:
             await asyncio.sleep(0.01)
-        passes.loop.resync = 0.05
+        passes.loop.resync_every(0.05)
         passes.loop.wake("shop")
         while passes.ended < 4:
             await asyncio.sleep(0.01)
@@ -178,7 +177,7 @@ async def test_no_wake_comes_before_what_github_asked_to_wait_for() -> None:
     await passes.loop.stop()
 
 
-async def test_wait_that_github_asked_for_ends_by_itself_and_then_wakes_count_again() -> None:
+async def test_wait_that_github_asked_for_ends_automatically_and_then_wakes_count_again() -> None:
     passes = Passes(RetryLater("slow down", after=0.01), RetryLater("no wish"))
     passes.loop.keep({"shop"})
     await passes.seen(2)

@@ -41,7 +41,7 @@ def test_a_removal_stays_in_sight_for_a_day_of_githubs_clock() -> None:
         assert seen(board) == shown
 
 
-def test_a_removal_of_a_repository_that_is_looked_at_no_more_goes_too() -> None:
+def test_a_removal_of_a_repository_that_is_no_longer_looked_at_is_dropped_too() -> None:
     board = Board()  # nothing was read yet: the day begins with the first time that is known
     board.show(8, statuses(Stage.REMOVED, 2, repository=8))
     board.now = NOW

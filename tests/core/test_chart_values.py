@@ -57,7 +57,7 @@ CATALOG = Service(
 )
 
 
-def test_the_row_of_a_service_with_everything() -> None:
+def test_the_spec_of_a_service_with_everything() -> None:
     made = spec(
         42,
         names=Names(
@@ -144,7 +144,7 @@ def test_the_row_of_a_service_with_everything() -> None:
     }
 
 
-def test_rows_that_differ_in_memory_alone_make_the_same_preview() -> None:
+def test_specs_that_differ_in_memory_alone_make_the_same_preview() -> None:
     old = spec(1)
     new = changed(old, holders={"db": "c1"}, reset_at=NOW, head_since=NOW, created=NOW, author="grace")
     assert old != new
@@ -184,7 +184,7 @@ def test_the_number_of_a_user_reaches_the_chart_and_makes_new_pods() -> None:
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [(None, 0), (timedelta(minutes=5), 300), (timedelta(milliseconds=1), 1)])
-def test_no_limit_of_a_migration_is_a_zero_in_the_row(limit: timedelta | None, seconds: int) -> None:
+def test_no_limit_of_a_migration_is_a_zero_in_the_spec(limit: timedelta | None, seconds: int) -> None:
     made = spec(42, services=(replace(CATALOG, migrate_timeout=limit),))
     assert _values_of(made)["migrate"]["timeoutSeconds"] == seconds
     assert codec.loaded(PreviewSpec, codec.dumped(made)) == made

@@ -48,7 +48,7 @@ def permissions(logins: Mapping[str, Permission] = LOGINS, reads: Permission = P
 MAY = permissions()
 
 
-def said(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
+def commented(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
     return CommandComment(comment, by, text, edited)
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_wish(text: str) -> None:
 
 
 def test_the_later_comment_counts_in_whatever_order_they_are_read() -> None:
-    both = (said("/preview use payments#1", 10), said("/preview use payments staging", 11))
+    both = (commented("/preview use payments#1", 10), commented("/preview use payments staging", 11))
     assert (
         listen(*both)
         == listen(*reversed(both))
@@ -121,7 +121,7 @@ def test_the_later_comment_counts_in_whatever_order_they_are_read() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["1", "2", "staging"])), unique_by=lambda c: c[0]))
 def test_hearing_twice_changes_nothing(comments: list[tuple[int, str]]) -> None:
-    spoken = [said(f"/preview use payments{'#' if t.isdigit() else ' '}{t}", n) for n, t in comments]
+    spoken = [commented(f"/preview use payments{'#' if t.isdigit() else ' '}{t}", n) for n, t in comments]
     once = listen(*spoken)
     assert listen(*spoken, known=once) == once
     half = listen(*spoken[: len(spoken) // 2])
@@ -131,11 +131,11 @@ def test_hearing_twice_changes_nothing(comments: list[tuple[int, str]]) -> None:
 @pytest.mark.parametrize(
     ("comment", "code"),
     [
-        (said("/preview use payments#1", edited=True), "command-edited"),
-        (said("/preview dance"), "command-unknown"),
-        (said("/preview use paymnts#1"), "command-no-service"),
-        (said("/preview use payments#1", by=EVE), "command-not-allowed"),
-        (said("/preview use payments#1", by=BOT), ""),
+        (commented("/preview use payments#1", edited=True), "command-edited"),
+        (commented("/preview dance"), "command-unknown"),
+        (commented("/preview use paymnts#1"), "command-no-service"),
+        (commented("/preview use payments#1", by=EVE), "command-not-allowed"),
+        (commented("/preview use payments#1", by=BOT), ""),
     ],
 )
 def test_what_commands_nothing_is_answered(comment: CommandComment, code: str) -> None:
@@ -149,25 +149,25 @@ def test_what_commands_nothing_is_answered(comment: CommandComment, code: str) -
 )
 def test_command_accepts_the_name_of_a_service_or_of_its_repository(written: str) -> None:
     target = f"{written}17" if written.endswith("/") else f"{written}#17"
-    assert listen(said(f"/preview use {target}")).choices == (LinkOverride("payments", "17", "ada", 10),)
+    assert listen(commented(f"/preview use {target}")).choices == (LinkOverride("payments", "17", "ada", 10),)
 
 
 def test_answer_lists_services_when_the_named_repository_has_several() -> None:
     shop = replace(SHOP, services=(replace(SHOP.services[0], uses=(Use("stock-1", ()), Use("stock-2", ()))),))
     targets = Targets.of(shop, replace(PLATFORM, repositories=(shop, STORE)))
-    found = heard([said("/preview use acme/store#3")], CommentState(), targets, MAY)
+    found = heard([commented("/preview use acme/store#3")], CommentState(), targets, MAY)
     assert found.choices == ()
     assert found.answer is not None
     assert found.answer.fix == "Write `/preview use stock-2#3` or `/preview use stock-1#3`."
 
 
 def test_answer_lists_used_services_when_the_named_repository_has_none() -> None:
-    answer = listen(said("/preview use acme/other#3")).answer
+    answer = listen(commented("/preview use acme/other#3")).answer
     assert str(answer) == "ada named `acme/other`, which this preview does not use. It uses payments, stock-2."
 
 
 def test_answer_names_an_invisible_character() -> None:
-    answer = listen(said("/preview use pay\u200bments#17")).answer
+    answer = listen(commented("/preview use pay\u200bments#17")).answer
     assert answer is not None
     assert answer.text.endswith("which is not a command: it contains ZERO WIDTH SPACE.")
 
@@ -177,57 +177,60 @@ def test_answer_names_an_invisible_character() -> None:
     [("\u0440ayments", "CYRILLIC SMALL LETTER ER"), ("\u201cpayments\u201d", "LEFT DOUBLE QUOTATION MARK")],
 )
 def test_answer_names_a_character_that_looks_like_another(word: str, name: str) -> None:
-    answer = listen(said(f"/preview use {word}#17")).answer
+    answer = listen(commented(f"/preview use {word}#17")).answer
     assert answer is not None
     assert answer.text.endswith(f"which is not a command: it contains {name}.")
 
 
 def test_answer_does_not_blame_a_letter_that_everybody_sees() -> None:
-    answer = listen(said("/preview please add café")).answer
+    answer = listen(commented("/preview please add café")).answer
     assert answer is not None
     assert answer.text.endswith("which is not a command.")
 
 
-def test_an_unknown_service_is_told_the_nearest_one() -> None:
-    answer = listen(said("/preview use paymnts#1")).answer
+def test_answer_to_an_unknown_service_names_the_nearest_one() -> None:
+    answer = listen(commented("/preview use paymnts#1")).answer
     assert answer
     assert answer.fix == "Did you mean `payments`?"
-    answer = listen(said("/preview use x`y#1")).answer
+    answer = listen(commented("/preview use x`y#1")).answer
     assert answer
     assert "x`y" not in answer.text, "nobody leaves the code span"
 
 
 def test_an_old_mistake_is_forgotten_once_a_command_worked() -> None:
-    wrong, right = said("/preview dance", 10), said("/preview use payments#1", 11)
+    wrong, right = commented("/preview dance", 10), commented("/preview use payments#1", 11)
     assert listen(wrong, right).answer is None
-    assert listen(right, said("/preview dance", 12)).answer
+    assert listen(right, commented("/preview dance", 12)).answer
 
 
-def test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_anew() -> None:
+def test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_again() -> None:
     asked = LinkOverride("payments", "17", "the platform team", 10)
-    assert listen(said("/preview use payments staging", 10), known=CommandResult((asked,))).choices == (asked,)
+    assert listen(commented("/preview use payments staging", 10), known=CommandResult((asked,))).choices == (asked,)
 
 
-def test_who_may_write_later_said_nothing_before() -> None:
-    command = said("/preview use payments#1", by=EVE)
+def test_commands_from_before_a_person_may_write_do_not_count() -> None:
+    command = commented("/preview use payments#1", by=EVE)
     refused = listen(command)
     promoted = listen(command, known=refused, may=permissions({**LOGINS, "eve": Permission.WRITE}))
     assert (promoted.choices, promoted.answer) == ((), refused.answer), "and is told the same"
     again = listen(
-        command, said("/preview use payments#1", 11, EVE), known=promoted, may=permissions({"eve": Permission.WRITE})
+        command,
+        commented("/preview use payments#1", 11, EVE),
+        known=promoted,
+        may=permissions({"eve": Permission.WRITE}),
     )
     assert [c.to for c in again.choices] == ["1"]
 
 
 def test_a_mistake_beside_a_command_is_answered() -> None:
-    found = listen(said("/preview use payments#1\n/preview keep"))
+    found = listen(commented("/preview use payments#1\n/preview keep"))
     assert [c.to for c in found.choices] == ["1"]
     assert found.answer
     assert "`/preview keep`, which is not a command" in found.answer.text
 
 
 def test_who_may_not_read_the_target_chooses_it_in_vain() -> None:
-    found = listen(said("/preview use payments#1"), may=permissions(reads=Permission.NONE))
+    found = listen(commented("/preview use payments#1"), may=permissions(reads=Permission.NONE))
     assert found.choices == (LinkOverride("payments", "1", "ada", 10, refused=True),), (
         "told as if there were no such preview"
     )
@@ -238,7 +241,7 @@ def test_while_github_does_not_say_who_may_the_command_waits(unread: str) -> Non
     of_ada = {("acme/shop", "ada")} if unread == "own" else {("Acme/Billing", "ada")}
     may = replace(MAY, people={key: permission for key, permission in MAY.people.items() if key not in of_ada})
     before = CommandResult((LinkOverride("payments", "staging", "grace", 3),))
-    comments = [said("/preview use payments#1"), said("/preview use payments#2", 11, Actor("grace"))]
+    comments = [commented("/preview use payments#1"), commented("/preview use payments#2", 11, Actor("grace"))]
     found = listen(comments[0], known=before, may=may)
     assert found == CommandResult(before.choices, None, 9)
     found = listen(*comments, known=before, may=may)

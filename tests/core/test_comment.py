@@ -200,7 +200,7 @@ def test_public_comment_names_no_private_repository(name: str, private: bool, sa
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_log_lines_are_told_in_private_repositories_only(private: bool) -> None:
+def test_log_lines_are_reported_in_private_repositories_only(private: bool) -> None:
     failed = replace(preview(1, health=Health.FAILED), why="It broke.", log=("Traceback: boom",))
     holds = replace(observed(1), previews={identity(1): failed})
     status = decide(facts(pull_request(1), holds=holds), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
@@ -217,12 +217,12 @@ def test_the_same_comment_is_not_written_twice() -> None:
     assert decide(replace(again, blocks={}), PLATFORM, REPOSITORY, NOW).actions != ()
 
 
-def test_nobody_asked_and_nobody_is_told() -> None:
+def test_without_a_request_there_is_no_comment() -> None:
     silent = facts(pull_request(1, labels=frozenset(), label_events=()), holds=EngineState())
     assert decide(silent, PLATFORM, REPOSITORY, NOW).actions == ()
 
 
-def told(view: EngineState, **changes: object) -> Status:
+def status_of(view: EngineState, **changes: object) -> Status:
     return decide(facts(pull_request(1, **changes), holds=view), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
 
 
@@ -236,7 +236,7 @@ BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), (
 
 @pytest.mark.parametrize("health", [Health.READY, Health.FAILED])
 def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> None:
-    status = told(seen(replace(preview(1, health=health), manual_overrides=BY_HAND, why="It broke.")))
+    status = status_of(seen(replace(preview(1, health=health), manual_overrides=BY_HAND, why="It broke.")))
     said = comment_text(status, PLATFORM, private=False)
     assert "Changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
     assert not [word for word in ("payments-17", "sk_live") if word in said]
@@ -253,12 +253,12 @@ def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> N
         ("", ""),
     ],
 )
-def test_of_an_address_that_somebody_set_only_where_it_leads_is_shown(url: str, shown: str) -> None:
+def test_of_an_address_that_a_person_set_only_where_it_leads_is_shown(url: str, shown: str) -> None:
     assert sanitize.origin(url) == shown
 
 
 @pytest.mark.parametrize("state", ["ready", "failed", "asleep", "draft"])
-def test_whoever_looks_is_warned_before_a_preview_goes(state: str) -> None:
+def test_comment_warns_before_a_preview_is_removed(state: str) -> None:
     """The text that is written with the warning carries it, whatever else it says."""
     quiet = NOW - timedelta(days=2, hours=12)
     made = spec(1, head_since=quiet, created=quiet, asleep=state == "asleep", sleep_requested=state == "asleep")
@@ -274,14 +274,14 @@ def test_whoever_looks_is_warned_before_a_preview_goes(state: str) -> None:
     )
 
 
-def test_that_data_began_anew_is_news_for_a_day() -> None:
+def test_that_data_was_reset_is_news_for_a_day() -> None:
     for age, shown in ((timedelta(hours=1), True), (timedelta(days=2), False)):
         made = spec(1, generation=2, reset_at=NOW - age)
-        assert ("its data was reset" in told(seen(preview(1, made), made)).reason.text) is shown
+        assert ("its data was reset" in status_of(seen(preview(1, made), made)).reason.text) is shown
 
 
 @pytest.mark.parametrize(("before", "told_so"), [("waiting", True), ("removed", False)])
-def test_a_wish_that_is_taken_back_is_told_and_a_removal_stays_told(before: str, told_so: bool) -> None:
+def test_a_withdrawn_request_is_reported_and_a_removal_stays_reported(before: str, told_so: bool) -> None:
     body = f"{SIGNER.line(identity(1), 5, SignedState(1, CommentState()))}\n### Preview {before}\n\nA sentence."
     pull = without_label(1)
     found = decide(facts(replace(pull, comment=Comment(5, body))), PLATFORM, REPOSITORY, NOW)
@@ -296,13 +296,13 @@ def test_the_line_that_matters_is_above_the_fold_and_the_log_is_indented() -> No
         why="It broke.",
         log=("Traceback (most recent call last):", '  File "a.py"', "Boom: `x`"),
     )
-    said = comment_text(told(seen(failed)), PLATFORM, private=True)
+    said = comment_text(status_of(seen(failed)), PLATFORM, private=True)
     assert "\n`Boom: 'x'`\n" in said
     assert '\n  File "a.py"\n' in said
 
 
 @pytest.mark.parametrize("blocked", [{"draft": True}, {"head_repository_id": 99}])
-def test_who_has_no_preview_is_not_told_how_to_remove_it(blocked: dict[str, object]) -> None:
+def test_comment_without_a_preview_does_not_say_how_to_remove_it(blocked: dict[str, object]) -> None:
     platform = replace(PLATFORM, policy=replace(PLATFORM.policy, drafts=False))
     found = decide(facts(pull_request(1, **blocked)), platform, REPOSITORY, NOW).statuses[identity(1)]
     assert "to remove the preview" not in comment_text(found, platform, private=True)
@@ -310,7 +310,7 @@ def test_who_has_no_preview_is_not_told_how_to_remove_it(blocked: dict[str, obje
 
 def test_the_account_that_labeled_may_be_gone() -> None:
     ghost = labeled(by=Actor("ghost", Kind.NOBODY))
-    reason = told(EngineState(), label_events=(ghost,)).reason
+    reason = status_of(EngineState(), label_events=(ghost,)).reason
     assert reason.text == "The account that added the label `preview` no longer exists."
 
 

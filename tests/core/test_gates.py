@@ -113,7 +113,9 @@ MERGE = SERVICE.image.reference(sha(1, 99), 1)
         ({}, "registry-unknown", "has not been queried"),
     ],
 )
-def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, ImageState], code: str, words: str) -> None:
+def test_a_push_without_its_image_keeps_the_last_good_spec(
+    images: dict[str, ImageState], code: str, words: str
+) -> None:
     pushed = pull_request(1, head_sha=sha(1, 2))
     given = facts(pushed, holds=observed(1), images=images)
     decision = decide(given, PLATFORM, REPOSITORY, NOW)
@@ -128,7 +130,7 @@ def test_a_push_without_its_image_keeps_the_last_good_row(images: dict[str, Imag
 
 
 @pytest.mark.parametrize("why", ["image", "draft"])
-def test_what_waits_still_sleeps_and_its_data_still_begins_anew(why: str) -> None:
+def test_what_waits_still_sleeps_and_its_data_still_starts_over(why: str) -> None:
     """The version that runs follows people and its own data while another one cannot come."""
     pushed = pull_request(1, head_sha=sha(1, 2), labels=frozenset({"preview", "preview-sleep"}), draft=why == "draft")
     made = spec(1, holders={"db": "first"})
@@ -141,7 +143,7 @@ def test_what_waits_still_sleeps_and_its_data_still_begins_anew(why: str) -> Non
     assert (change.spec.build.head_sha, change.spec.build.versions) == (made.build.head_sha, made.build.versions)
 
 
-def test_a_tag_that_moves_is_told_and_not_followed() -> None:
+def test_a_tag_that_moves_is_reported_and_not_followed() -> None:
     reference = SERVICE.image.reference(sha(1), 1)
     given = facts(pull_request(1), holds=observed(1), images={reference: Present(digest("another"))})
     decision = decide(given, PLATFORM, REPOSITORY, NOW)
@@ -205,7 +207,7 @@ def test_another_installations_preview_is_a_gate_and_nothing_of_ours() -> None:
     assert decision.statuses[identity(2)].stage is Stage.NONE, "nobody asked us"
 
 
-def test_a_preview_that_another_installation_has_too_gets_no_new_row_while_it_waits() -> None:
+def test_a_preview_that_another_installation_has_too_gets_no_new_spec_while_it_waits() -> None:
     made = observed(1)
     asks_for_sleep = pull_request(1, labels=frozenset({"preview", "preview-sleep"}), head_ref="renamed")
     given = facts(asks_for_sleep, holds=replace(made, other_installations={identity(1): "another"}))
@@ -220,7 +222,7 @@ def test_a_ready_preview_says_that_it_answers() -> None:
 
 
 @pytest.mark.parametrize(("owner", "held"), [(None, True), (identity(2), True), (identity(1), False)])
-def test_a_namespace_that_is_somebody_elses_is_not_adopted(owner: Identity | None, held: bool) -> None:
+def test_a_namespace_that_belongs_to_someone_else_is_not_adopted(owner: Identity | None, held: bool) -> None:
     given = facts(pull_request(1))
     taken = replace(given, observed=replace(given.observed, namespaces={"preview-shop-1": owner}))
     verdict = desired(taken, PLATFORM, REPOSITORY, NOW).verdicts[identity(1)]

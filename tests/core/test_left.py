@@ -68,7 +68,7 @@ def test_new_repository_waits_for_every_trace_of_the_former_one() -> None:
     assert former(facts(holds=of(3)), REPOSITORY) == ()
 
 
-def test_new_repository_goes_on_from_the_generation_of_the_former_one() -> None:
+def test_new_repository_continues_from_the_generation_of_the_former_one() -> None:
     assert set_of_repository(facts(holds=of(3, generation=12)), REPOSITORY).generation == 12
     assert set_of_repository(facts(holds=observed(1)), REPOSITORY).generation == 1
 

@@ -164,7 +164,7 @@ def test_what_does_not_exist_and_what_is_forbidden_get_the_same_answer(
 
 
 @pytest.mark.parametrize("to", ["staging", "default"])
-def test_a_person_goes_back_to_staging(to: str) -> None:
+def test_a_person_returns_to_staging(to: str) -> None:
     assert name(found(context_of(choices=(LinkOverride("payments", to, "ada", 9),)), spec("payments", 17))) == "staging"
 
 
@@ -244,7 +244,7 @@ def test_the_same_branch_needs_no_command() -> None:
     assert name(found(context_of(platform(use())), PAIR)) == "staging", "only where the service prefers it"
 
 
-def test_a_choice_goes_before_a_pair() -> None:
+def test_a_choice_precedes_a_pair() -> None:
     chosen = context_of(PAIRED, choices=(LinkOverride("payments", "staging", "ada", 1),))
     assert name(found(chosen, PAIR)) == "staging"
     assert name(found(replace(chosen, choices=(LinkOverride("payments", "default", "ada", 2),)), PAIR)) == "payments#17"
@@ -274,7 +274,7 @@ def test_both_authors_must_write_in_both_repositories(slug: str, login: str, rig
     assert (name(found(linked, PAIR, access=rights)) == "payments#17") is stays, "doubt moves nothing"
 
 
-def test_a_pair_that_goes_is_remembered_by_the_one_that_stays() -> None:
+def test_a_pair_that_is_removed_is_remembered_by_the_one_that_stays() -> None:
     before = found(context_of(PAIRED), PAIR)
     gone = found(context_of(PAIRED, known=(before,)))
     assert (name(gone), gone.wanted) == ("staging", 17)
@@ -340,7 +340,7 @@ STRANGER = changed(PAIR, number=18, author="mallory")
 
 
 @pytest.mark.parametrize("more", [{}, {"branch": "zzz", "mentions": ("acme/shop#2",)}], ids=["branch", "word"])
-def test_a_pull_request_of_somebody_who_may_not_write_here_disturbs_no_pair(more: Any) -> None:
+def test_a_pull_request_of_someone_who_may_not_write_here_disturbs_no_pair(more: Any) -> None:
     rights = {**ALL, ("acme/shop", "mallory"): Permission.NONE, ("acme/payments", "mallory"): Permission.WRITE}
     link = found(context_of(PAIRED), PAIR, changed(STRANGER, **more), access=rights)
     assert (name(link), why(link)) == ("payments#17", "same branch")
@@ -391,7 +391,7 @@ def test_a_chain_and_a_cycle_are_links_like_others() -> None:
     assert links.callers(one, both) == (Caller("shop", "preview-payments-17", 8080),)
 
 
-def test_who_is_used_by_somebody_awake_stays_awake_however_far() -> None:
+def test_a_preview_that_is_used_by_an_awake_preview_stays_awake_however_far() -> None:
     def linked(number: int, to: int, sleepy: bool) -> PreviewSpec:
         link = Link("shop", "shop", URL, "http://x", "", number=to)
         return spec("shop", number, targets=(link,) if to else (), sleep_requested=sleepy)

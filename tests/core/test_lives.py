@@ -48,11 +48,11 @@ def test_a_data_life(known: dict[str, str], seen: tuple[Life, ...], expected: Da
     assert data(spec(1, holders=known), replace(preview(1), lives=seen), LATER) == expected
 
 
-def test_a_preview_without_a_row_begins_with_its_first_life() -> None:
+def test_a_preview_without_a_spec_begins_with_its_first_life() -> None:
     assert data(None, replace(preview(1), lives=(Life("db", "a"),)), NOW) == Data()
 
 
-def test_a_refused_row_is_tried_again_less_and_less_often_and_a_push_begins_anew() -> None:
+def test_a_refused_spec_is_tried_again_less_and_less_often_and_a_push_starts_over() -> None:
     waits = []
     for tries in range(8):
         served = spec(1, retry=tries)

@@ -38,7 +38,7 @@ def machine(count: int, platform: Platform = PLATFORM) -> Machine:
     return made
 
 
-def test_a_preview_starts_and_goes_in_steps() -> None:
+def test_a_preview_starts_and_is_removed_in_steps() -> None:
     made = Machine({1: pull_request(1)})
     assert next(type(a) for a in made.settle()) is Start
     made.unlabel(1, ADA)
@@ -72,7 +72,7 @@ def test_the_breaker_lets_three_or_a_fifth_go_in_an_hour(count: int, gone: int) 
     assert all(f"greenroom release shop#{s.number}" in s.reason.fix for s in held)
 
 
-def test_the_ledger_lives_with_the_rows_and_the_hour_passes() -> None:
+def test_the_ledger_lives_with_the_specs_and_the_hour_passes() -> None:
     made = machine(6)
     for number in list(made.living):
         made.unlabel(number, ADA)
@@ -119,7 +119,7 @@ RENAMED = {
 
 
 @pytest.mark.parametrize("platform", RENAMED.values(), ids=RENAMED)
-def test_a_configuration_change_never_removes_or_renames_by_itself(platform: Platform) -> None:
+def test_a_configuration_change_never_removes_or_renames_automatically(platform: Platform) -> None:
     made = machine(2)
     names = {n: r.names for n, r in made.holds.sets[7].specs.items()}
     made.platform = platform
@@ -142,7 +142,7 @@ def test_a_push_while_names_are_held_still_arrives() -> None:
     assert spec.names.hosts["shop"].endswith("preview.example.com")
 
 
-def test_a_released_rename_goes_through() -> None:
+def test_a_released_rename_is_applied() -> None:
     made = machine(1)
     made.platform = RENAMED["domain"]
     made.settle()
@@ -196,7 +196,7 @@ def test_inactivity_warns_then_decides_then_takes_the_label_off() -> None:
     ]
 
 
-def test_an_old_preview_that_people_work_on_goes_for_its_age_and_says_so() -> None:
+def test_an_old_preview_that_people_work_on_is_removed_for_its_age_and_says_so() -> None:
     life = replace(PLATFORM.lifetime, max_age=timedelta(days=5))
     made = machine(1, replace(PLATFORM, lifetime=life))
     done = []
@@ -314,7 +314,7 @@ def test_a_release_of_a_label_that_came_back_is_over() -> None:
     assert made.living == {1}, "renamed again, it is asked again"
 
 
-def test_a_release_of_a_service_that_goes_lets_it_go_once() -> None:
+def test_a_release_of_a_removed_service_applies_once() -> None:
     two = with_services(SERVICE, replace(SERVICE, name="admin", public=False))
     made = machine(1, two)
 
@@ -420,14 +420,14 @@ def test_data_that_a_change_of_the_configuration_would_take_waits_for_a_person(a
     assert made.holds.sets[7].specs[1].services[0].needs == after
 
 
-def test_a_cache_goes_with_the_configuration() -> None:
+def test_a_cache_is_removed_with_the_configuration() -> None:
     made = machine(1, with_services(replace(SERVICE, needs=(CACHE,))))
     made.platform = PLATFORM
     made.settle()
     assert made.holds.sets[7].specs[1].services[0].needs == ()
 
 
-def test_a_preview_under_another_name_is_another_one_and_the_first_goes_before() -> None:
+def test_a_preview_under_another_name_is_another_one_and_the_first_is_removed_before() -> None:
     made = machine(1)
     before = made.holds.sets[7].specs[1].names.name
     made.platform = RENAMED["prefix"]

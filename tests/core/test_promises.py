@@ -97,7 +97,7 @@ def without_start(found: PullRequest, **more: Any) -> Decision:
     return decide(replace(waits, **more), PLATFORM, REPOSITORY, NOW)
 
 
-def said(decision: Decision) -> str:
+def comment_of(decision: Decision) -> str:
     [told] = [a.text for a in decision.actions]  # type: ignore[union-attr]
     return told.replace("\u200b", "")
 
@@ -116,14 +116,14 @@ CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
     ],
 )
 def test_the_comment_on_a_pull_request_closed_before_its_preview_started_says_so(state: State, sentence: str) -> None:
-    text = said(without_start(replace(CLOSED, state=state)))
+    text = comment_of(without_start(replace(CLOSED, state=state)))
     assert text.startswith(f"### No preview\n\n{sentence}")
     assert "starts automatically" not in text
 
 
 def test_a_comment_that_says_so_already_is_not_written_again() -> None:
     told = without_start(CLOSED)
-    after = replace(CLOSED, comment=Comment(5, f"<!-- greenroom:1 -->\n{said(told)}"))
+    after = replace(CLOSED, comment=Comment(5, f"<!-- greenroom:1 -->\n{comment_of(told)}"))
     assert without_start(after).actions == ()
 
 
@@ -158,7 +158,7 @@ def test_a_comment_that_was_edited_promises_nothing_once_the_label_is_off(body: 
     off = without_label(1)
     spoiled = replace(off, comment=Comment(5, body, trusted=False))
     decision = decide(facts(spoiled), PLATFORM, REPOSITORY, NOW)
-    assert said(decision).startswith("### No preview")
+    assert comment_of(decision).startswith("### No preview")
 
 
 def test_a_comment_that_says_removed_stays_as_it_is_though_it_was_edited() -> None:

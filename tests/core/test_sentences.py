@@ -48,7 +48,7 @@ def _run(service: Running, how: str, number: int) -> Running:
     return replace(service, outdated=how == "outdated")
 
 
-def said(made: Machine, status: Status) -> str:
+def shown(made: Machine, status: Status) -> str:
     """Return the comment and what pages and terminal add to it."""
     return f"{comment_text(status, made.platform, private=True)}\n{status.reason}\n{expiry(status, made.now)}"
 
@@ -66,7 +66,7 @@ def test_sentences_name_only_running_versions_valid_expiries_and_possible_steps(
         made.settle()
         disturbed(made, states)
         for status in made.decision().statuses.values():
-            text, pull_request = said(made, status), made.pull_requests[status.number]
+            text, pull_request = shown(made, status), made.pull_requests[status.number]
             only_what_runs(status, text)
             only_the_expiry_that_applies(made, status, pull_request, text)
             only_possible_steps(made, status, pull_request, text)

@@ -75,7 +75,7 @@ def written(marks: dict[int, Watermark], *pull_requests: PullRequest) -> tuple[b
         "another label",
     ],
 )
-def test_rows_are_written_for_a_watermark_when_an_event_that_asks_is_newer(
+def test_specs_are_written_for_a_watermark_when_an_event_that_asks_is_newer(
     kept: Watermark | None, changes: dict[str, object], due: bool
 ) -> None:
     assert written({1: kept} if kept else {}, pull_request(1, **changes))[0] is due
@@ -104,7 +104,7 @@ def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> Non
     assert set(watermarks.noted(preview_set, found, starts=[3]).watermarks) == {1, 3}
 
 
-def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_rows() -> None:
+def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_specs() -> None:
     holds, preview_set = holding({}, 1)
     queue = [pull_request(n, updated_at=NOW - n * SECOND, comment=Comment(2**40 + n, "")) for n in range(2, 3000)]
     found = facts(pull_request(1), *queue, holds=holds)
@@ -142,14 +142,14 @@ def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
     assert isinstance(closed_with(mark, at), Go) is goes
 
 
-def test_row_sets_keep_watermarks_and_comments_in_both_engines() -> None:
+def test_preview_sets_keep_watermarks_and_comments_in_both_engines() -> None:
     _, preview_set = holding({1: Watermark(NOW, AT)}, 1)
     preview_set = replace(preview_set, comments={1: 2**40})
     assert codec.loaded(PreviewSet, json.loads(json.dumps(codec.dumped(preview_set)))) == preview_set
     assert packing.unpacked(PreviewSet, packing.packed_set(preview_set), "it") == preview_set
 
 
-def test_row_set_of_an_older_version_knows_no_watermark() -> None:
+def test_preview_set_of_an_older_version_knows_no_watermark() -> None:
     old = codec.dumped(observed(1).sets[REPOSITORY_ID])
     del old["watermarks"], old["comments"]
     assert codec.loaded(PreviewSet, old) == observed(1).sets[REPOSITORY_ID]

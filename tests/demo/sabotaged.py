@@ -73,7 +73,7 @@ def link_stays() -> None:
     Deployment.wants = wants  # type: ignore[method-assign]
 
 
-def nobody_is_told() -> None:
+def nobody_is_informed() -> None:
     """The comment of what used a preview that went is never written again."""
     real = updates.comments_to_write
 
@@ -124,7 +124,7 @@ SABOTAGES = {
     "processes-unmarked": processes_unmarked,
     "database-stays": database_stays,
     "link-stays": link_stays,
-    "nobody-is-told": nobody_is_told,
+    "nobody-is-told": nobody_is_informed,
     "proxy-stopped": proxy_stopped,
     "seed-row-altered": seed_row_altered,
     "removal-is-nothing": removal_is_nothing,

@@ -80,7 +80,7 @@ def alone(demo: subprocess.Popen[str], number: signal.Signals) -> None:
     ],
     ids=["Ctrl-C", "the terminal is closed", "SIGTERM", "Ctrl-C at the start"],
 )
-def test_whoever_ends_it_and_is_impatient_leaves_nothing_behind(
+def test_an_impatient_interrupt_leaves_nothing_behind(
     moment: Callable[[subprocess.Popen[str], Path], None],
     told: Callable[[subprocess.Popen[str], signal.Signals], None],
     numbers: list[signal.Signals],

@@ -34,7 +34,7 @@ async def eyes(tmp_path: Path) -> AsyncIterator[Eyes]:
 
 
 @pytest.mark.parametrize("text", [SEEN, "### Preview waiting", ""], ids=["whole", "short", "only signed"])
-async def test_a_failed_step_tells_of_the_comment_what_people_see(text: str, eyes: Eyes) -> None:
+async def test_a_failed_step_shows_the_comment_as_people_see_it(text: str, eyes: Eyes) -> None:
     world = eyes.stage.world
     number = world.open_pull_request("shop/catalog", head="idea", sha="a" * 40, by="ada").number
     identity = Identity(world.repository("shop/catalog").id, number)

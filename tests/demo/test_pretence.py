@@ -61,7 +61,7 @@ async def test_the_demo_stops_at_the_step_that_was_not_seen(sabotage: str, step:
         ("nobody-is-told", "the comment on storefront#1 does not say"),
     ],
 )
-async def test_the_last_step_notices_what_is_left_and_who_is_not_told(sabotage: str, words: str) -> None:
+async def test_the_last_step_notices_what_is_left_and_who_is_not_informed(sabotage: str, words: str) -> None:
     only = ("label", "ready", "push", "second", "linked", "close")
     code, lines = await played(sabotage, only)
     *steps, summary = lines

@@ -28,7 +28,7 @@ def played(*, terminal: bool, ok: bool = True) -> str:
     return out.getvalue()
 
 
-def test_what_was_seen_is_said_once_in_a_table_at_the_end() -> None:
+def test_what_was_seen_is_reported_once_in_a_table_at_the_end() -> None:
     text = played(terminal=False)
     assert text.splitlines() == [
         "The stage is set (2.7 s): a shop of three repositories, 1 step.",
@@ -49,14 +49,14 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     assert "1.6" in text
 
 
-def test_what_was_not_seen_is_told_in_the_table() -> None:
+def test_what_was_not_seen_is_reported_in_the_table() -> None:
     text = played(terminal=False, ok=False)
     assert "✗ A comment points" in text
     assert f"linked  NOT SEEN: {SEEN}" in text
     assert "The story stopped" in text
 
 
-def test_what_is_kept_is_told_so_that_it_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_kept_is_reported_so_that_it_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
     kept = Kept("http://127.0.0.1:1", "http://127.0.0.1:2", "/tmp/demo", "greenroom")
     People(Console(file=out, width=40, highlight=False)).keep(kept)
@@ -68,7 +68,7 @@ def test_what_is_kept_is_told_so_that_it_can_be_used(capsys: pytest.CaptureFixtu
     assert told == {"dashboard": "http://127.0.0.1:1", "admin": "http://127.0.0.1:2", "folder": "/tmp/demo"}
 
 
-def test_whoever_ends_it_is_told_that_it_takes_a_moment_and_has_the_cursor_again(
+def test_an_interrupt_shows_that_the_end_takes_a_moment_and_restores_the_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = io.StringIO()

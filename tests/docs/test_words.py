@@ -31,3 +31,15 @@ def test_private_words_are_found(text: str, found: str) -> None:
 @pytest.mark.parametrize("text", ["There is no preview.", "It is no longer there.", "the story *somebody edits it*"])
 def test_plain_words_are_not(text: str) -> None:
     assert not list(words.findings(text))
+
+
+@pytest.mark.parametrize(
+    "name", ["test_a_comment_that_is_mended", "tells", "_said_of_names", "break_row", "Row", "open_to"]
+)
+def test_private_words_in_names_are_found(name: str) -> None:
+    assert [found for _, found, _ in words.misnamed(f"x = 1\n\n\ndef {name}() -> None: ...")] == [name]
+
+
+@pytest.mark.parametrize("name", ["test_many_pages_in_a_row", "roll_out", "borrowed", "soldiers", "PreviewSpec"])
+def test_plain_names_are_not(name: str) -> None:
+    assert not list(words.misnamed(f"    async def {name}(self) -> None: ..."))

@@ -471,7 +471,7 @@ class Scene:
     def find_webhook(self) -> None:
         service = next(s for s in objects("service", HOME) if s["metadata"]["name"].endswith("webhook"))
         url = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}/webhook"
-        self.github.hooks.url = url
+        self.github.hooks.send_to(url)
 
     @contextlib.contextmanager
     def configured(self, **changes: Any) -> Iterator[None]:

@@ -84,7 +84,7 @@ def test_argo_cd_restarted_in_the_middle(scene: Scene) -> None:
     assert pull.uid == uid
 
 
-def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_told(scene: Scene) -> None:
+def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_reported(scene: Scene) -> None:
     pull = scene.storefront.pull_request("byhand", "2")
     pull.ready("2")
     patch = {
@@ -126,7 +126,7 @@ def test_a_new_chart_touches_no_pod_until_the_next_push(scene: Scene) -> None:
         until(lambda: period() == 6, 30, "the new chart")
 
 
-def test_rolled_a_preview_takes_the_new_chart_without_a_push(scene: Scene) -> None:
+def test_a_redeployed_preview_takes_the_new_chart_without_a_push(scene: Scene) -> None:
     pull = scene.payments.pull_request("redeploy", "2")
     other = scene.payments.pull_request("stay", "2")
     pull.ready("2")

@@ -193,7 +193,7 @@ def test_an_impostor_behind_the_plugin_service_removes_nothing(scene: Scene) -> 
     assert HOME
 
 
-def test_two_refreshes_that_race_never_lose_a_row(scene: Scene) -> None:
+def test_two_refreshes_that_race_never_lose_a_spec(scene: Scene) -> None:
     pulls = [scene.payments.pull_request("race-0", "2")]
     pulls[0].ready("2")
     stop = threading.Event()

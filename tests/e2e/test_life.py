@@ -61,7 +61,7 @@ def test_a_migration_that_hangs_is_replaced_by_the_next_push(scene: Scene) -> No
     pull.answers("4", 15)
 
 
-def test_a_migration_that_takes_too_long_is_ended_and_told(scene: Scene) -> None:
+def test_a_migration_that_takes_too_long_is_ended_and_reported(scene: Scene) -> None:
     with scene.serving(catalog={**scene.services["catalog"], "migrateTimeout": "5s"}):
         pull = scene.catalog.pull_request("slow", "2", files={"migrations/002_hang.sql": HANG})
         pull.says("The migration of catalog-web took longer than 5 s and was stopped.", 90)

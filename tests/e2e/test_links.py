@@ -99,7 +99,7 @@ def calls(pull: Pull) -> set[str]:
 
 
 @pytest.mark.usefixtures("staging")
-def test_a_link_moves_and_its_user_has_rolled_out_before_the_target_is_removed(scene: Scene) -> None:
+def test_a_link_moves_and_its_user_has_been_updated_before_the_target_is_removed(scene: Scene) -> None:
     catalog = scene.catalog.pull_request("leaves", "2")
     shop = scene.storefront.pull_request("stays", "2")
     catalog.ready("2")

@@ -30,7 +30,7 @@ def test_only_the_merge_commit_was_built(scene: Scene) -> None:
     assert not pull.exists()
 
 
-def test_a_tag_that_moves_is_told_and_not_followed(scene: Scene) -> None:
+def test_a_tag_that_moves_is_reported_and_not_followed(scene: Scene) -> None:
     pull = scene.payments.pull_request("moves", "2")
     pull.ready("2")
     head = scene.github.do(lambda w: w.pull_request("shop/payments", pull.number).head_sha)
@@ -67,7 +67,7 @@ def test_unschedulable(scene: Scene) -> None:
         pull.says("No node can run payments", 90)
 
 
-def test_a_failed_sync_whose_cause_is_mended_recovers_without_a_push(scene: Scene) -> None:
+def test_a_failed_sync_whose_cause_is_fixed_recovers_without_a_push(scene: Scene) -> None:
     """A policy of the cluster refuses the Ingress; Argo CD would never try the same commit again by itself."""
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -133,7 +133,7 @@ def test_a_namespace_held_by_a_finalizer_and_a_volume_left_are_named(scene: Scen
     pull.says("All of its resources are deleted", 60)
 
 
-def test_a_namespace_that_is_somebody_elses_is_not_adopted(scene: Scene) -> None:
+def test_a_namespace_that_belongs_to_someone_else_is_not_adopted(scene: Scene) -> None:
     number = scene.github.do(lambda w: max([0, *w.repository("shop/payments").pull_requests])) + 1
     taken = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"preview-payments-{number}"}}
     kubectl("apply", "-f", "-", given=json.dumps(taken))

@@ -112,7 +112,7 @@ async def test_an_event_behind_a_full_page_is_not_hidden_by_a_304(before: int) -
         assert (len(events), events[-1].label) == (before + 1, "another")
 
 
-async def test_a_comment_that_was_deleted_is_made_anew_and_only_once() -> None:
+async def test_a_comment_that_was_deleted_is_created_again_and_only_once() -> None:
     async with adapter() as (world, github):
         world.open_pull_request("acme/shop", head="b", sha=SHA, by="ada")
         marker = f"{PREFIX}demo -->"
@@ -123,14 +123,14 @@ async def test_a_comment_that_was_deleted_is_made_anew_and_only_once() -> None:
         assert [c.body for c in world.pull_request("acme/shop", 1).comments] == [f"{marker}\nthree"]
 
 
-async def test_somebody_whom_github_does_not_know_has_no_permission() -> None:
+async def test_someone_whom_github_does_not_know_has_no_permission() -> None:
     async with adapter() as (world, github):
         world.collaborator("acme/shop", "ada", "write")
         assert await github.permission("acme/shop", "ada") is Permission.WRITE
         assert await github.permission("acme/shop", "deleted-long-ago") is Permission.NONE
 
 
-async def test_a_repository_that_is_hidden_from_us_tells_of_nobody() -> None:
+async def test_a_repository_that_is_hidden_from_us_says_nothing_about_permissions() -> None:
     async with adapter() as (world, github):
         world.collaborator("acme/shop", "ada", "write")
         world.repository("acme/shop").hidden = True
@@ -138,7 +138,7 @@ async def test_a_repository_that_is_hidden_from_us_tells_of_nobody() -> None:
             await github.permission("acme/shop", "ada")
 
 
-async def test_a_repository_that_was_hidden_for_a_moment_only_is_asked_again() -> None:
+async def test_a_repository_that_was_hidden_for_a_moment_only_is_read_again() -> None:
     answers = [httpx2.Response(404, json={}), httpx2.Response(200, json={}), httpx2.Response(200, json=WRITES)]
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: answers.pop(0)))
     clock = Clock()

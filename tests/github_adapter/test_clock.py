@@ -26,7 +26,7 @@ class Time:
         self.clock.seen(at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
 
 
-def test_it_runs_on_by_itself_and_does_not_go_back_by_the_seconds_in_which_servers_differ() -> None:
+def test_it_keeps_running_and_does_not_go_back_by_the_seconds_in_which_servers_differ() -> None:
     time = Time()
     time.monotonic += 30
     time.tell(NOON + timedelta(seconds=10))

@@ -152,7 +152,7 @@ async def test_any_page_size_gives_the_same_list(count: int) -> None:
             assert found.pull_requests == canonical.pull_requests
 
 
-async def test_a_query_that_nobody_answers_in_time_is_asked_again_for_less() -> None:
+async def test_a_query_that_nobody_answers_in_time_is_repeated_for_less() -> None:
     asked: list[int] = []
 
     def never(request: httpx2.Request) -> httpx2.Response:
@@ -166,7 +166,7 @@ async def test_a_query_that_nobody_answers_in_time_is_asked_again_for_less() -> 
     assert asked == [50, 25, 12, 6]
 
 
-async def test_an_outage_is_not_asked_again_at_once() -> None:
+async def test_an_outage_is_not_repeated_at_once() -> None:
     async with adapter(3) as (world, github):
         world.faults.on("bad-gateway")
         assert isinstance(await read(github), RetryLater)

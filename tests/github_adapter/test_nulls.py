@@ -15,7 +15,7 @@ from greenroom.errors import Doubt
 from greenroom.github import translate
 
 
-def spoiled(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+def damaged(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     made = copy.deepcopy(node(1))
     change(made)
     return made
@@ -47,7 +47,7 @@ HIDES: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
 async def test_null_node_that_says_nothing_is_skipped(change: Callable[[dict[str, Any]], object]) -> None:
-    found = await read(list_answer(spoiled(change), node(2)))
+    found = await read(list_answer(damaged(change), node(2)))
     assert isinstance(found, Listing)
     assert found.doubts == {}
     one, two = found.pull_requests
@@ -58,7 +58,7 @@ async def test_null_node_that_says_nothing_is_skipped(change: Callable[[dict[str
 async def test_null_node_that_hides_something_is_doubt_about_one_pull_request(
     change: Callable[[dict[str, Any]], object],
 ) -> None:
-    found = await read(list_answer(spoiled(change), node(2)))
+    found = await read(list_answer(damaged(change), node(2)))
     assert isinstance(found, Listing)
     assert [p.identity.number for p in found.pull_requests] == [2]
     assert "acme/shop#1" in found.doubts[1]

@@ -7,7 +7,7 @@ import pytest
 
 from github_adapter.test_client import adapter
 from greenroom.errors import Doubt, FixCredentials, Refused
-from greenroom.github.transport import NotFound, _check
+from greenroom.github.transport import NotFound, check
 
 SHA = "a" * 40
 
@@ -50,7 +50,7 @@ async def test_comment_that_is_too_long_is_refused_with_githubs_reason() -> None
 def test_write_to_what_is_gone_is_refused_whatever_the_answer_looks_like(body: bytes, words: str) -> None:
     answer = httpx2.Response(410, content=body, headers={"content-type": "application/json"})
     with pytest.raises(Refused, match=words):
-        _check("POST", "https://api.github.com/repos/acme/shop/issues/1/comments", answer)
+        check("POST", "https://api.github.com/repos/acme/shop/issues/1/comments", answer)
 
 
 async def test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one() -> None:

@@ -76,7 +76,7 @@ async def test_the_last_points_of_an_hour_still_buy_an_answer() -> None:
     assert await answering(200, RESET | USED_UP, body).query("{ viewer { login } }", {}) == body
 
 
-async def test_the_budget_of_queries_is_what_the_last_answer_said() -> None:
+async def test_the_budget_of_queries_is_that_of_the_last_answer() -> None:
     headers = {"x-ratelimit-limit": "12500", "x-ratelimit-remaining": "9000"}
     paid = answering(200, headers, {"data": {"rateLimit": {"cost": 3, "limit": 5000, "remaining": 4997}}})
     before = paid.budget

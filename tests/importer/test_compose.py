@@ -24,7 +24,7 @@ def drafted(tmp_path: Path, *services: str) -> dict[str, Draft]:
     return {draft.name: draft for draft in made}
 
 
-def said(*drafts: Draft) -> str:
+def notes_of(*drafts: Draft) -> str:
     return "\n".join(note for draft in drafts for note in draft.notes)
 
 
@@ -34,7 +34,7 @@ def said(*drafts: Draft) -> str:
 def test_services_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
     made = drafted(tmp_path, "my_app: { build: a, ports: [80] }", "my-app: { build: b, ports: [81] }")
     assert {name: d.data["processes"]["web"]["port"] for name, d in made.items()} == {"my-app": 80, "my-app-2": 81}
-    assert "my-app is called my-app-2 here" in said(made["my-app-2"])
+    assert "my-app is called my-app-2 here" in notes_of(made["my-app-2"])
 
 
 def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
@@ -44,14 +44,14 @@ def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: 
         "a-b": ["one"],
         "a-b-2": ["two"],
     }
-    assert "The process a-b is called a-b-2 here" in said(made["web"])
+    assert "The process a-b is called a-b-2 here" in notes_of(made["web"])
 
 
-def test_a_name_that_is_too_long_is_cut_and_said(tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
     made = drafted(tmp_path, f"{'a' * 70}: {{ build: ., ports: [80] }}", f"{'b' * 70}: {{ build: . }}")
     assert [*made] == ["a" * 40]
     assert [*made["a" * 40].data["processes"]] == ["a" * 40, "b" * 40]
-    assert f"{'a' * 70} is called {'a' * 40} here" in said(*made.values())
+    assert f"{'a' * 70} is called {'a' * 40} here" in notes_of(*made.values())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_process_that_loads_and_what_was_changed(
     assert bool(notes) == bool(note)
 
 
-def test_a_command_in_place_of_an_entrypoint_is_said_once_where_the_image_is_not_built_here(tmp_path: Path) -> None:
+def test_a_command_in_place_of_an_entrypoint_is_reported_once_where_the_image_is_not_built_here(tmp_path: Path) -> None:
     image = "image: gitea/gitea, depends_on: [db]"
     made = drafted(
         tmp_path,
@@ -118,7 +118,9 @@ def test_a_command_in_place_of_an_entrypoint_is_said_once_where_the_image_is_not
         "`command` of web, worker replaces the image's ENTRYPOINT here, but its CMD in Compose. "
         "If gitea/gitea has an entrypoint, put it in front."
     ]
-    assert "ENTRYPOINT" not in said(*drafted(tmp_path, "web: { build: ., command: bin/serve, ports: [80] }").values())
+    assert "ENTRYPOINT" not in notes_of(
+        *drafted(tmp_path, "web: { build: ., command: bin/serve, ports: [80] }").values()
+    )
 
 
 # What is one code, what extends another, what is a job
@@ -150,11 +152,11 @@ def test_a_service_is_what_it_extends_and_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "extends", ["{ service: base, file: common.yml }", "nobody", "reports", "{ service: reports, file: common.yml }"]
 )
-def test_a_service_that_extends_what_is_not_here_is_said(extends: str, tmp_path: Path) -> None:
+def test_a_service_that_extends_what_is_not_here_is_reported(extends: str, tmp_path: Path) -> None:
     made = drafted(tmp_path, WEB, f"reports: {{ extends: {extends}, command: report }}")
-    assert "reports was left out, because it extends" in said(made["web"])
+    assert "reports was left out, because it extends" in notes_of(made["web"])
     made = drafted(tmp_path, f"web: {{ build: ., ports: [80], extends: {extends} }}")
-    assert "`extends` of web was left out. What it extends is not in this file" in said(made["web"])
+    assert "`extends` of web was left out. What it extends is not in this file" in notes_of(made["web"])
 
 
 def test_where_everything_extends_another_file_the_refusal_says_so(tmp_path: Path) -> None:
@@ -163,9 +165,9 @@ def test_where_everything_extends_another_file_the_refusal_says_so(tmp_path: Pat
     assert "docker compose config" in str(found.value)
 
 
-def test_services_that_extend_each_other_are_said(tmp_path: Path) -> None:
+def test_services_that_extend_each_other_are_reported(tmp_path: Path) -> None:
     made = drafted(tmp_path, WEB, "a: { extends: b, build: a }", "b: { extends: a, build: b }")
-    assert "`extends` of a was left out" in said(*made.values())
+    assert "`extends` of a was left out" in notes_of(*made.values())
 
 
 JOB = "build: ., command: rake db:migrate"
@@ -181,9 +183,9 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
     )
     assert [*made["web"].data["processes"]] == ["web"]
     assert made["web"].data["migrate"] == ["rake", "db:migrate"]
-    assert "safe to run more than once" in said(made["web"])
-    assert "ONCE: not set for web in the file" in said(made["web"])
-    assert "api waits for job" in said(made["api"])
+    assert "safe to run more than once" in notes_of(made["web"])
+    assert "ONCE: not set for web in the file" in notes_of(made["web"])
+    assert "api waits for job" in notes_of(made["api"])
 
 
 @pytest.mark.parametrize(
@@ -206,18 +208,18 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
         ),
     ],
 )
-def test_a_job_that_cannot_be_the_migration_is_said(services: list[str], note: str, tmp_path: Path) -> None:
+def test_a_job_that_cannot_be_the_migration_is_reported(services: list[str], note: str, tmp_path: Path) -> None:
     made = drafted(tmp_path, *services)
     assert [*made] == ["web"]
     assert [*made["web"].data["processes"]] == ["web"]
-    assert note in said(made["web"])
+    assert note in notes_of(made["web"])
 
 
 # One `env:` for all processes
 
 
 @pytest.mark.parametrize("order", [("web", "worker"), ("worker", "web")])
-def test_where_processes_have_other_values_the_web_process_has_its_own_and_it_is_said(
+def test_where_processes_have_other_values_the_web_process_has_its_own_and_it_is_reported(
     order: tuple[str, str], tmp_path: Path
 ) -> None:
     lines = {
@@ -244,7 +246,7 @@ def test_stores_that_no_variable_names_have_distinct_variables(tmp_path: Path) -
         {"kind": "postgresql", "version": "15", "name": "reports", "as": "REPORTS_URL"},
         {"kind": "mysql", "version": "8.4", "as": "MYSQL_URL"},
     ]
-    assert "reports gives its address in REPORTS_URL, because DATABASE_URL is taken" in said(made["web"])
+    assert "reports gives its address in REPORTS_URL, because DATABASE_URL is taken" in notes_of(made["web"])
 
 
 def test_a_store_takes_no_name_that_the_file_uses_otherwise(tmp_path: Path) -> None:
@@ -362,7 +364,7 @@ FILE = (
         ("PUBLIC: 'http://localhost:3000'", {"env": {"PUBLIC": "http://localhost:3000"}}, "points to `localhost`"),
     ],
 )
-def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_said(
+def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_reported(
     env: str, expected: dict[str, Any], note: str, tmp_path: Path
 ) -> None:
     web = drafted(tmp_path, f"web: {{ build: ., ports: [80], environment: {{ {env} }} }}", *FILE)["web"]

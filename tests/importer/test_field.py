@@ -18,7 +18,7 @@ def compose(tmp_path: Path, text: str) -> dict[str, Draft]:
     return {draft.name: draft for draft in made}
 
 
-def said(draft: Draft, words: str) -> bool:
+def has_note(draft: Draft, words: str) -> bool:
     return any(words in note for note in draft.notes)
 
 
@@ -32,8 +32,8 @@ services:
 def test_address_with_another_port_than_the_web_process_is_no_link(tmp_path: Path) -> None:
     site = compose(tmp_path, APP % 5679)["site"]
     assert "uses" not in site.data
-    assert said(site, "APP_URL was left out")
-    assert said(site, "port 5679 of app")
+    assert has_note(site, "APP_URL was left out")
+    assert has_note(site, "port 5679 of app")
 
 
 def test_address_with_the_port_of_the_web_process_is_a_link(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_host_and_port_that_lead_to_another_port_are_no_link(tmp_path: Path) -> 
     text = APP.replace('APP_URL: "http://app:%s"', "APP_HOST: app, APP_PORT: 5679")
     site = compose(tmp_path, text)["site"]
     assert "uses" not in site.data
-    assert said(site, "port 5679 of app")
+    assert has_note(site, "port 5679 of app")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_port_of_the_web_process_is_the_published_http_one(ports: str, port: int
 def test_ports_of_ssh_mail_and_dns_make_no_web_process(tmp_path: Path) -> None:
     web = compose(tmp_path, 'services: { web: { build: ., ports: ["22:22", "25:25", "53:53"] } }\n')["web"]
     assert web.data["processes"] == {"worker": {"kind": "worker"}}
-    assert said(web, "22, 25, 53 were left out")
+    assert has_note(web, "22, 25, 53 were left out")
 
 
 STORE = """
@@ -84,17 +84,17 @@ services:
 """
 
 
-def test_what_a_store_was_told_and_a_need_is_not_is_reported(tmp_path: Path) -> None:
+def test_settings_of_a_store_that_a_need_lacks_are_reported(tmp_path: Path) -> None:
     web = compose(tmp_path, STORE)["web"]
-    assert said(web, "`command` of db was left out")
-    assert said(web, "POSTGRES_INITDB_ARGS, TZ of db were left out")
+    assert has_note(web, "`command` of db was left out")
+    assert has_note(web, "POSTGRES_INITDB_ARGS, TZ of db were left out")
     for dump in ("./init.sql", "./more.sql"):
-        assert said(
+        assert has_note(
             web, f"{dump} of db was left out, because init scripts do not run here. Put the data into a plain SQL dump"
         )
-    assert said(web, "./postgresql.conf of db was left out, because needs cannot mount files")
-    assert not said(web, "data of db")
-    assert not said(web, "POSTGRES_DB")
+    assert has_note(web, "./postgresql.conf of db was left out, because needs cannot mount files")
+    assert not has_note(web, "data of db")
+    assert not has_note(web, "POSTGRES_DB")
 
 
 def test_dependency_on_an_own_service_without_a_variable_is_reported(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ services:
   site: { build: ./site, ports: ["8080:8080"], depends_on: [api] }
 """,
     )
-    assert said(made["site"], "site depends on api in the file, but no variable contains its address")
+    assert has_note(made["site"], "site depends on api in the file, but no variable contains its address")
 
 
 @pytest.mark.parametrize("tag", ["!override", "!reset"])
@@ -130,12 +130,14 @@ def test_herokus_own_address_becomes_the_address_of_the_preview(value: str, tmp_
     assert made[0].data["address"] == {"public": "PUBLIC_URL"}
     assert "PUBLIC_URL" not in made[0].data.get("env", {})
     assert "CALLBACK" not in made[0].data.get("env", {})
-    assert said(made[0], "CALLBACK was left out")
+    assert has_note(made[0], "CALLBACK was left out")
 
 
 def test_note_on_a_mounted_mysql_seed_does_not_suggest_a_dump_that_check_rejects(tmp_path: Path) -> None:
     web = compose(tmp_path, STORE.replace("postgres:16", "mysql:8.4"))["web"]
-    assert said(web, "./init.sql of db was left out, because init scripts do not run here. Put the data into an image")
+    assert has_note(
+        web, "./init.sql of db was left out, because init scripts do not run here. Put the data into an image"
+    )
 
 
 JOB = """
@@ -150,15 +152,15 @@ services:
 
 def test_note_on_a_job_called_migrate_does_not_repeat_its_name(tmp_path: Path) -> None:
     web = compose(tmp_path, JOB % "[rake, db:migrate]")["web"]
-    assert not said(web, "`migrate` is migrate")
-    assert said(web, "`migrate:` is the command of migrate, because others wait for it.")
+    assert not has_note(web, "`migrate` is migrate")
+    assert has_note(web, "`migrate:` is the command of migrate, because others wait for it.")
 
 
 def test_command_of_only_options_is_not_used_as_a_program(tmp_path: Path) -> None:
     """Compose passes them to the image's ENTRYPOINT, which is not in the file."""
     web = compose(tmp_path, JOB % "[--queue, mail]")["web"]
     assert web.data["migrate"] == ["--queue", "mail"]
-    assert said(web, "The command of migrate is `--queue mail`, which has options but no program. Put")
+    assert has_note(web, "The command of migrate is `--queue mail`, which has options but no program. Put")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_command_of_only_options_is_not_used_as_a_program(tmp_path: Path) -> Non
 )
 def test_a_command_of_one_word_may_be_an_argument(command: str, doubtful: bool, tmp_path: Path) -> None:
     web = compose(tmp_path, JOB % command)["web"]
-    assert said(web, "runs as a program. If it is an argument of the image's ENTRYPOINT") == doubtful
+    assert has_note(web, "runs as a program. If it is an argument of the image's ENTRYPOINT") == doubtful
     with_entrypoint = compose(tmp_path, JOB % f"{command}, entrypoint: [/entry]")["web"]
     assert with_entrypoint.data["migrate"][0] == "/entry"
-    assert not said(with_entrypoint, "as a program")
+    assert not has_note(with_entrypoint, "as a program")

@@ -52,7 +52,7 @@ from importer.drafted import load, read
         ({"name": "shop" * 30}, "release: migrate", {"migrate": ["migrate"]}, "safe to run again"),
     ],
 )
-def test_it_loads_and_the_difference_is_said(
+def test_it_loads_and_the_difference_is_reported(
     app: dict[str, Any], procfile: str, expected: dict[str, Any], note: str, tmp_path: Path
 ) -> None:
     [made] = read(tmp_path, "app.json", json.dumps(app), Procfile=procfile)

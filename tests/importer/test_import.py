@@ -80,7 +80,7 @@ def test_a_compose_file_becomes_services_with_needs_and_uses(tmp_path: Path) -> 
     load(tmp_path, [web, api])
 
 
-def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
+def test_everything_that_was_left_out_is_reported(tmp_path: Path) -> None:
     web, _ = read(tmp_path, "docker-compose.yml", COMPOSE)
     said = " ".join(web.notes)
     for words in ("SECRET_KEY_BASE", "REGION", "no.name", "`volumes` of web", "search (elasticsearch:8.1)", "migrate"):
@@ -88,7 +88,7 @@ def test_everything_that_was_left_out_is_said(tmp_path: Path) -> None:
     assert "abc" not in written(web), "no secret's value, not even a default"
 
 
-def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path: Path) -> None:
+def test_a_store_that_nobody_names_and_a_variable_from_outside_are_reported(tmp_path: Path) -> None:
     stores = 'db: { image: "postgres:16" }\n  queue: { image: "rabbitmq:3" }'
     web = "web: { build: ., depends_on: [db], environment: [KEY, DEBUG=1] }"
     worker = "worker: { build: ., environment: { TOKEN: , SINCE: 2026-01-31 } }"
@@ -107,7 +107,7 @@ def test_a_store_that_nobody_names_and_a_variable_from_outside_are_said(tmp_path
         ('"celery --concurrency=${JOBS:-2}"', ["celery", "--concurrency=2"], ""),
     ],
 )
-def test_what_a_command_takes_from_outside_the_file_is_said(
+def test_what_a_command_takes_from_outside_the_file_is_reported(
     command: str, written: list[str], missing: str, tmp_path: Path
 ) -> None:
     [draft] = read(
@@ -123,7 +123,7 @@ def test_what_a_command_takes_from_outside_the_file_is_said(
     )
 
 
-def test_a_value_with_a_hole_is_left_out_and_said_an_empty_one_is_carried_over(tmp_path: Path) -> None:
+def test_a_value_with_a_hole_is_left_out_and_reported_an_empty_one_is_carried_over(tmp_path: Path) -> None:
     env = '{ URL: "https://${HOST}/x", EMPTY: "", NONE: "${A:-}", REGION: "${REGION:?set it}" }'
     [draft] = read(tmp_path, "compose.yml", f"services: {{ web: {{ build: ., ports: [80], environment: {env} }} }}")
     assert draft.data["env"] == {"EMPTY": "", "NONE": ""}
@@ -164,7 +164,7 @@ def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, 
     load(tmp_path, [made])
 
 
-def test_addons_without_a_need_of_their_kind_are_told(tmp_path: Path) -> None:
+def test_addons_without_a_need_of_their_kind_are_reported(tmp_path: Path) -> None:
     [made] = read(tmp_path, "app.json", json.dumps({k: v for k, v in APP.items() if k != "environments"}))
     assert made.data["needs"][1] == {"kind": "rabbitmq", "version": "4", "as": "AMQP_URL"}
     assert any("papertrail" in note for note in made.notes)
@@ -203,7 +203,7 @@ def test_a_command_has_a_shell_where_it_needs_one(line: str, command: list[str],
     assert made.data["processes"]["clock"]["command"] == command
 
 
-def test_scripts_that_have_no_place_are_said(tmp_path: Path) -> None:
+def test_scripts_that_have_no_place_are_reported(tmp_path: Path) -> None:
     app = {"scripts": {"postdeploy": "rake seed", "pr-predestroy": "rake bye"}}
     [made] = read(tmp_path, "app.json", json.dumps(app), Procfile="web: run\nrelease: rake migrate")
     assert made.data["migrate"] == ["rake", "migrate"]
@@ -277,7 +277,7 @@ def test_an_option_that_check_would_refuse_in_the_draft_is_refused(
     assert sentence in done.stderr
 
 
-def test_other_files_that_a_compose_file_includes_are_said(tmp_path: Path) -> None:
+def test_other_files_that_a_compose_file_includes_are_reported(tmp_path: Path) -> None:
     [made] = read(tmp_path, "compose.yml", "include: [other.yml]\nservices: { web: { build: ., ports: [80] } }")
     assert (
         "`include` was left out, because other files are not read. `docker compose config` prints everything."
@@ -285,7 +285,7 @@ def test_other_files_that_a_compose_file_includes_are_said(tmp_path: Path) -> No
     )
 
 
-def test_one_name_and_one_image_for_several_services_are_said(tmp_path: Path) -> None:
+def test_one_name_and_one_image_for_several_services_are_reported(tmp_path: Path) -> None:
     (tmp_path / "compose.yml").write_text("services: { web: { build: . }, api: { build: api } }")
     made = drafts(tmp_path / "compose.yml", Options("shop", "acme/shop", "registry.example.com/acme/shop"))
     assert [draft.name for draft in made] == ["web", "api"]

@@ -57,7 +57,7 @@ PLAIN_NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_tells_that_its_value_is_secret(name: str) -> None:
+def test_a_name_shows_that_its_value_is_secret(name: str) -> None:
     assert secrets.name(name)
 
 
@@ -109,7 +109,7 @@ PLAIN_VALUES = (
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_value_tells_by_itself_that_it_is_secret(value: str) -> None:
+def test_a_value_alone_shows_that_it_is_secret(value: str) -> None:
     assert secrets.value(value)
 
 
@@ -182,7 +182,7 @@ APP = {
         ("Procfile", "web: serve --password hunter2\n", ("command of web",)),
     ],
 )
-def test_neither_draft_nor_notes_hold_a_secret_and_what_was_left_out_is_said(
+def test_neither_draft_nor_notes_hold_a_secret_and_what_was_left_out_is_reported(
     name: str, text: str, said: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(text)

@@ -13,10 +13,10 @@ from greenroom.local.settings import LocalSettings
 
 
 async def serve(settings: LocalSettings, preview_set: PreviewSet) -> None:
-    """Serve a set for a minute."""
+    """Serve a set until the test kills this process."""
     async with LocalEngine(settings, lambda i: None) as engine:
         await engine.serve(preview_set)
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
 
 async def remove(settings: LocalSettings, preview_set: PreviewSet, none: PreviewSet) -> None:

@@ -35,10 +35,10 @@ async def test_a_second_preview_of_one_host_waits_and_takes_no_route(shop: Works
         uid = (await wait(engine, Health.READY)).uid
         await engine.serve(of_newer(shop, second))
 
-        async def told() -> bool:
+        async def reported() -> bool:
             return "another preview" in (await engine.observe()).previews[NEWER].why
 
-        await until(told)
+        await until(reported)
         found = (await engine.observe()).previews[NEWER]
         assert found.health is Health.FAILED
         assert "web-pr-1.preview.localhost" in found.why
@@ -108,7 +108,7 @@ async def test_a_rename_while_a_version_starts_does_not_fail_it(shop: Workshop) 
 
         await until(starts)
         await engine.serve(shop.preview_set(renamed(shop.spec(sha), "store"), 2))
-        home = engine._ground.run_as.home / "previews" / "7-1" / "home"
+        home = shop.run_as.home / "previews" / "7-1" / "home"
         (home / "go").touch()
         found = await wait(engine, Health.READY)
         assert found.why == ""
@@ -133,7 +133,7 @@ async def test_the_receipt_looks_at_routes(shop: Workshop) -> None:
         assert (await engine.receipt(IDENTITY)).left == ("route http://web-pr-1.preview.localhost",)
 
 
-async def test_a_label_that_comes_and_goes_while_a_preview_is_removed_leaves_no_route(shop: Workshop) -> None:
+async def test_a_label_that_flaps_while_a_preview_is_removed_leaves_no_route(shop: Workshop) -> None:
     sha = shop.commit("1", extra="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))

@@ -55,7 +55,7 @@ def ask(url: str, *commands: str) -> list[str]:
 
 
 @needs_server
-async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_preview(shop: Workshop) -> None:
+async def test_a_cache_lives_beside_versions_comes_back_empty_and_is_removed_with_the_preview(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2")
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(first, needs=(CACHE,)), 1))
@@ -67,18 +67,18 @@ async def test_a_cache_lives_beside_versions_comes_back_empty_and_goes_with_the_
         await wait(engine, Health.READY, second)
         assert (await given(engine))["REDIS_URL"] == url
         assert ask(url, "GET a") == ["1"], "a push keeps it"
-        [cache] = engine._previews[IDENTITY].kept.caches
+        [cache] = shop.record().caches
         os.kill(cache.pid, signal.SIGKILL)
 
         async def back() -> bool:
-            [now] = engine._previews[IDENTITY].kept.caches
-            return now.pid != cache.pid and await caches._pong(now.port, urlsplit(url).password or "")
+            [now] = shop.record().caches
+            return now.pid != cache.pid and await caches.pong(now.port, urlsplit(url).password or "")
 
         await until(back)
         assert ask(url, "GET a") == ["$-1"], "the same address, and empty"
     async with LocalEngine(replace(shop.settings, proxy_port=0), lambda i: None) as engine:
         await wait(engine, Health.READY, second)
-        [after] = engine._previews[IDENTITY].kept.caches
+        [after] = shop.record().caches
         assert processes.alive(after.pid, after.started), "a restart of Greenroom finds it again"
         uid = (await seen(engine)).uid
         await engine.serve(shop.preview_set(None, 3))
@@ -93,12 +93,12 @@ async def test_a_version_without_it_ends_it(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(first, needs=(CACHE,)), 1))
         await wait(engine, Health.READY, first)
-        [cache] = engine._previews[IDENTITY].kept.caches
+        [cache] = shop.record().caches
         await engine.serve(shop.preview_set(shop.spec(second), 2))
         await wait(engine, Health.READY, second)
 
         async def gone() -> bool:
-            return not engine._previews[IDENTITY].kept.caches
+            return not shop.record().caches
 
         await until(gone)
         assert not processes.alive(cache.pid, cache.started)
@@ -110,8 +110,8 @@ async def test_nobody_without_the_password_is_answered(shop: Workshop) -> None:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         await wait(engine, Health.READY)
         parsed = urlsplit((await given(engine))["REDIS_URL"])
-        assert not await caches._pong(parsed.port or 0, "wrong")
-        [running] = engine._previews[IDENTITY].kept.caches
+        assert not await caches.pong(parsed.port or 0, "wrong")
+        [running] = shop.record().caches
         assert running.pid in shop.pids(), "it is found if it is forgotten"
         assert ask(f"redis://x:wrong@127.0.0.1:{parsed.port}/0", "GET a")[0].startswith("-NOAUTH")
         state = json.loads(next((shop.settings.state / "previews").glob("*.json")).read_text())
@@ -131,12 +131,12 @@ async def test_what_persists_outlives_its_process(shop: Workshop) -> None:
         await wait(engine, Health.READY)
         url = (await given(engine))["REDIS_URL"]
         assert ask(url, "SET a 1") == ["+OK"]
-        [cache] = engine._previews[IDENTITY].kept.caches
+        [cache] = shop.record().caches
         await processes.end(cache.pid, cache.started)
 
         async def back() -> bool:
-            [now] = engine._previews[IDENTITY].kept.caches
-            return now.pid != cache.pid and await caches._pong(now.port, urlsplit(url).password or "")
+            [now] = shop.record().caches
+            return now.pid != cache.pid and await caches.pong(now.port, urlsplit(url).password or "")
 
         await until(back)
         assert ask(url, "GET a") == ["1"]
@@ -177,15 +177,15 @@ def test_each_kind_takes_its_own_server_first(
 
 
 def test_the_password_file_is_private(tmp_path: Path) -> None:
-    assert caches._private(tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    assert caches.private(tmp_path / "x").stat().st_mode & 0o777 == 0o600
 
 
 @needs_server
-async def test_a_cache_that_cannot_come_back_is_said_and_forgiven_when_it_can(shop: Workshop) -> None:
+async def test_a_cache_that_cannot_come_back_is_reported_and_forgiven_when_it_can(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda i: None) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(CACHE,)), 1))
         await wait(engine, Health.READY)
-        [cache] = engine._previews[IDENTITY].kept.caches
+        [cache] = shop.record().caches
         os.kill(cache.pid, signal.SIGKILL)
         with taken(cache.port):
             found = await wait(engine, Health.FAILED)

@@ -127,18 +127,18 @@ async def test_previews_own_their_home_and_nothing_that_we_work_in(shop: Worksho
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1", seed__sql=SEED), needs=NEED), 1))
         await wait(engine, Health.READY)
-        run_as = engine._ground.run_as
+        run_as = shop.run_as
         folder = folder_of(run_as, IDENTITY)
         ours = [folder.parent, folder, *(p for p in folder.iterdir() if p.name != "home")]
         assert {p.name for p in ours} >= {"previews", "7-1", "trees"}
         assert {p.stat().st_uid for p in ours} == {os.geteuid()}
         assert (folder / "home").stat().st_uid == (run_as.user if run_as.user is not None else os.geteuid())
-        [process] = [p for i in [engine._previews[IDENTITY].kept.serving] if i for p in i.processes]
+        [process] = [p for i in [shop.record().serving] if i for p in i.processes]
         assert Path(process.log).is_relative_to(shop.settings.state)
         assert Path(process.log).parent.stat().st_mode & 0o077 == 0
         assert not Path(process.log).is_relative_to(run_as.home)
         await engine.serve(shop.preview_set(None, 2))
-        await engine.remove(IDENTITY, engine._previews[IDENTITY].kept.uid)
+        await engine.remove(IDENTITY, shop.record().uid)
         assert not Path(process.log).exists()
 
 

@@ -124,15 +124,15 @@ class Loop:
 
 
 async def in_trouble(engine: LocalEngine) -> str:
-    async def told() -> bool:
+    async def reported() -> bool:
         return (await seen(engine)).health is Health.FAILED
 
-    await until(told)
+    await until(reported)
     return (await seen(engine)).why
 
 
 @pytest.mark.parametrize("free", [0, 4096, 8192, 16384, 24576])
-async def test_a_push_on_a_full_disk_leaves_the_old_version_and_goes_on_when_there_is_room(
+async def test_a_push_on_a_full_disk_leaves_the_old_version_and_continues_when_there_is_room(
     small: tuple[Workshop, Disk], free: int
 ) -> None:
     shop, disk = small
@@ -174,7 +174,7 @@ async def test_a_preview_that_begins_on_a_full_disk_says_so_and_starts_when_ther
         assert State(shop.settings.state).previews()[IDENTITY] == engine._previews[IDENTITY].kept
 
 
-async def test_a_removal_on_a_full_disk_goes_on_when_there_is_room(small: tuple[Workshop, Disk]) -> None:
+async def test_a_removal_on_a_full_disk_continues_when_there_is_room(small: tuple[Workshop, Disk]) -> None:
     shop, disk = small
     sha = shop.commit("1", extra=QUIET)
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
@@ -220,7 +220,7 @@ async def test_a_crash_on_a_full_disk_is_fixed_once_there_is_space(small: tuple[
         assert len(shop.pids()) == 1
 
 
-async def test_a_row_set_that_cannot_be_kept_is_not_believed(small: tuple[Workshop, Disk]) -> None:
+async def test_a_preview_set_that_cannot_be_kept_is_not_believed(small: tuple[Workshop, Disk]) -> None:
     shop, disk = small
     spec = shop.spec(shop.commit("1", extra=QUIET))
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
@@ -242,7 +242,7 @@ async def test_a_start_on_a_full_disk_says_so(small: tuple[Workshop, Disk]) -> N
             raise AssertionError("started")
 
 
-async def test_the_history_goes_on_after_a_full_disk(small: tuple[Workshop, Disk]) -> None:
+async def test_the_history_continues_after_a_full_disk(small: tuple[Workshop, Disk]) -> None:
     _, disk = small
     url = f"sqlite+aiosqlite:///{disk.folder}/history.db"
     await migrate(url)
@@ -335,7 +335,7 @@ async def test_a_database_server_that_died_of_a_full_disk_comes_back() -> None:
             await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
             await wait(engine, Health.READY, seconds=90)
             url = (await get(engine)).json()["environment"]["DATABASE_URL"]
-            server = await engine._ground.postgres.postmaster.server()
+            server = shop.server()
             disk.fill(0)
             with contextlib.suppress(psycopg.Error):
                 await write_much(server.url("postgres"))

@@ -51,7 +51,7 @@ def test_the_word_of_a_preview_itself_does_not_count(state: Path) -> None:
     shutil.rmtree(home)
 
 
-def test_a_folder_that_is_gone_is_made_anew(state: Path) -> None:
+def test_a_folder_that_is_gone_is_created_again(state: Path) -> None:
     home = account(state).home
     shutil.rmtree(home)
     assert account(state).home.is_dir()

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from greenroom.core.model.facts import Health
-from greenroom.local import account, processes
+from greenroom.local import account, postgres_note, processes
 from greenroom.local.engine import LocalEngine
 from greenroom.local.postgres_server import Server
 from greenroom.local.postmaster import Postmaster
@@ -69,7 +69,7 @@ async def test_a_server_that_dies_alone_comes_back_where_services_know_it(shop: 
         assert (await seen(engine)).health is Health.READY
 
 
-async def test_a_port_that_somebody_took_meanwhile_restarts_what_used_it(shop: Workshop) -> None:
+async def test_a_port_that_was_taken_meanwhile_restarts_what_used_it(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         address, before = await with_a_change(shop, engine), shop.pids()
     await end_server(shop.settings.state)
@@ -113,11 +113,12 @@ async def test_a_note_that_is_damaged_costs_no_data(shop: Workshop, note: str, r
 
         await until(back)
         await wait(engine, Health.READY)
-        server = (
-            await engine._ground.postgres.postmaster.server()
-        )  # services may be ready before the engine finds the server again
-        noted = json.loads((shop.settings.state / "postgres.json").read_text())
-        assert noted["port"] == server.port
+
+        async def noted() -> bool:  # services may be ready before the engine finds the server again
+            found = shop.postmaster().found()
+            return found is not None and postgres_note.read(shop.settings.state / "postgres.json")[1] == found.port
+
+        await until(noted)
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from greenroom.local.names import database_prefix
 from local.workshop import IDENTITY, NEED, SEED, Workshop, quiet, seen, until, wait
 
 
-async def died(engine: LocalEngine) -> None:
+async def died(shop: Workshop) -> None:
     """PostgreSQL ends, as in a reboot."""
-    server = engine._ground.postgres.postmaster.found()
-    assert server is not None
+    server = shop.server()
     os.kill(server.pid, signal.SIGKILL)
 
     async def gone() -> bool:
@@ -46,7 +45,7 @@ async def withdrawn(shop: Workshop, engine: LocalEngine) -> str:
 async def test_databases_are_removed_though_the_server_had_died(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         uid = await withdrawn(shop, engine)
-        await died(engine)
+        await died(shop)
         await engine.remove(IDENTITY, uid)
         assert (await engine.receipt(IDENTITY)).clean
         assert await engine._ground.postgres.named(database_prefix(IDENTITY)) == []
@@ -58,7 +57,7 @@ async def test_databases_are_looked_for_though_the_server_had_died(shop: Worksho
         await engine.remove(IDENTITY, uid)
         left = f"{database_prefix(IDENTITY)}left"
         await engine._ground.postgres.clone(left, "template0", "a" * 12)
-        await died(engine)
+        await died(shop)
         receipt = await engine.receipt(IDENTITY)
         assert "databases" in receipt.checked
         assert receipt.left == (f"database {left}",)
@@ -69,8 +68,8 @@ async def test_databases_are_looked_for_though_the_server_had_died(shop: Worksho
 async def test_a_server_that_does_not_start_is_no_receipt(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet) as engine:
         uid = await withdrawn(shop, engine)
-        await died(engine)
-        control = engine._ground.run_as.home / "postgres" / "global" / "pg_control"
+        await died(shop)
+        control = shop.run_as.home / "postgres" / "global" / "pg_control"
         control.rename(control.with_suffix(".away"))
         receipt = await engine.receipt(IDENTITY)
         assert "databases" not in receipt.checked

@@ -6,7 +6,7 @@ from greenroom import logs
 from greenroom.core.model.catalog import Need
 from greenroom.core.model.facts import Health
 from greenroom.local.engine import LocalEngine
-from local.workshop import IDENTITY, Workshop, get, quiet, wait
+from local.workshop import Workshop, get, quiet, wait
 
 DIES = """
 import threading
@@ -27,10 +27,10 @@ async def test_a_crash_shows_no_password_though_the_process_printed_it(shop: Wor
         await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
         password = (await get(engine)).json()["environment"]["SECRET_WORD"]
-        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+        (shop.run_as.home / "previews" / "7-1" / "home" / "die").touch()
         shown = await wait(engine, Health.FAILED)
-        port = (await engine._ground.postgres.postmaster.server()).port
-        name = engine._previews[IDENTITY].kept.databases[0]
+        port = (shop.server()).port
+        name = shop.record().databases[0]
         assert f"connecting to postgresql://[hidden]@127.0.0.1:{port}/{name}" in shown.log
         assert "with [hidden]" in shown.log
         assert password not in repr(shown)
@@ -41,7 +41,7 @@ async def test_a_password_of_an_earlier_run_is_known_too(shop: Workshop) -> None
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha, needs=NEED), 1))
         await wait(engine, Health.READY)
-        [password] = engine._previews[IDENTITY].kept.secrets.values()
+        [password] = shop.record().secrets.values()
     logs._secrets.discard(password)  # as in another process
     async with LocalEngine(shop.settings, quiet) as engine:
         await wait(engine, Health.READY)

@@ -176,7 +176,7 @@ async def test_preview_reports_that_its_database_has_another_version(shop: Works
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha, needs=(replace(NEED[0], version="1"),)), 1))
         await wait(engine, Health.READY)
-        version = engine._ground.postgres.postmaster.version()
+        version = shop.postmaster().version()
         assert version.removeprefix("PostgreSQL ").isdecimal()
         assert await note(engine) == f"db is this machine's {version}; on a cluster it is PostgreSQL 1"
     async with LocalEngine(

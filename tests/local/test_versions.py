@@ -41,7 +41,7 @@ async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(sho
         assert not set(before) & set(shop.pids())
 
 
-async def test_a_version_that_once_gives_no_answer_at_the_switch_is_asked_again(shop: Workshop) -> None:
+async def test_a_version_that_once_gives_no_answer_at_the_switch_is_probed_again(shop: Workshop) -> None:
     sha = shop.commit(
         "1", extra="import itertools; asked = itertools.count()", status="200 if next(asked) != 1 else 1 / 0"
     )
@@ -77,7 +77,7 @@ async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(
         assert (found.why, found.fix) == ("", "")
 
 
-async def test_what_a_push_mends_says_nothing_of_the_machine(shop: Workshop) -> None:
+async def test_what_a_push_fixes_says_nothing_of_the_machine(shop: Workshop) -> None:
     sha = shop.commit("1", extra="raise SystemExit('boom')")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
@@ -128,7 +128,7 @@ async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, 
 async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: dict[str, Any]) -> None:
     first = shop.commit("1")
     async with hanging(shop, first, hangs) as engine:
-        serving = engine._previews[IDENTITY].kept.serving
+        serving = shop.record().serving
         assert serving is not None
         await engine.serve(shop.preview_set(shop.spec(first), 3))
         found = await wait(engine, Health.READY, first)
@@ -180,12 +180,12 @@ threading.Thread(target=die).start()
 """
 
 
-async def test_a_push_mends_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
+async def test_a_push_fixes_at_once_what_crashes_again_and_again(shop: Workshop) -> None:
     first, second = shop.commit("1", extra=FALLS), shop.commit("2")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(first), 1))
         await wait(engine, Health.READY)
-        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+        (shop.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
         async def waits_ten_seconds() -> bool:
             return engine._previews[IDENTITY]._watch._crashes._counts["web"] == RESTARTS.index(10.0) + 1
@@ -207,7 +207,7 @@ async def test_what_came_back_late_is_ready_once_it_answers(shop: Workshop) -> N
     async with LocalEngine(replace(shop.settings, probe_seconds=1), quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
         await wait(engine, Health.READY)
-        (engine._ground.run_as.home / "previews" / "7-1" / "home" / "die").touch()
+        (shop.run_as.home / "previews" / "7-1" / "home" / "die").touch()
 
         async def too_late() -> bool:
             return "is not healthy after 1 s" in (await seen(engine)).why

@@ -29,7 +29,7 @@ async def test_one_that_is_there_already_stays(shop: Workshop) -> None:
     assert (tree / "made").exists()
 
 
-async def test_one_that_was_cut_off_is_made_anew(shop: Workshop) -> None:
+async def test_one_that_was_cut_off_is_created_again(shop: Workshop) -> None:
     sha, trees = shop.commit("1"), Worktrees(shop.settings.checkouts)
     tree = await trees.add("acme/shop", sha, shop.folder / "tree", MARK)
     cut_off(shop.repository, tree)

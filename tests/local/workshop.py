@@ -19,10 +19,14 @@ from builders import PARTS, changed
 from greenroom.core.model.catalog import Image, Need, Process, Service
 from greenroom.core.model.facts import Health, Ledger, ObservedPreview, PreviewSet
 from greenroom.core.model.spec import Build, Config, Identity, Names, Origin, PreviewSpec, Times, Version
-from greenroom.local import processes
+from greenroom.local import account, processes
+from greenroom.local.account import Account
 from greenroom.local.engine import LocalEngine
 from greenroom.local.names import mark_of
+from greenroom.local.postgres_server import Server
+from greenroom.local.postmaster import Postmaster
 from greenroom.local.settings import LocalSettings
+from greenroom.local.state import PreviewRecord, State
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SERVER = """
@@ -90,6 +94,25 @@ class Workshop:
     def pids(self) -> list[int]:
         """Live processes of the preview."""
         return sorted(processes.marked(mark_of("test", self.settings.state, IDENTITY)))
+
+    @property
+    def run_as(self) -> Account:
+        """The account that previews run as."""
+        return account.account(self.settings.state)
+
+    def record(self) -> PreviewRecord:
+        """The state file of the preview."""
+        return State(self.settings.state).previews()[IDENTITY]
+
+    def postmaster(self) -> Postmaster:
+        """Another view of the PostgreSQL of the state folder."""
+        return Postmaster(self.settings.state, self.run_as)
+
+    def server(self) -> Server:
+        """The PostgreSQL server that runs."""
+        found = self.postmaster().found()
+        assert found is not None
+        return found
 
     @staticmethod
     def preview_set(spec: PreviewSpec | None, generation: int) -> PreviewSet:

@@ -66,12 +66,12 @@ async def test_what_was_renamed_on_github_is_held_for_its_names_alone(
     await until(lambda: eyes.says("payments", number, "ready"))
     scene.world.rename_repository("shop/payments", "shop/billing")
 
-    async def told() -> str:
+    async def reported() -> str:
         _, text = await scene.command("list")
         demand("payments: shop/payments is now called shop/billing on GitHub. Change `repository:`" in text, text)
         return text
 
-    await until(told)
+    await until(reported)
     if restarted:
         await asyncio.to_thread(scene.stop)
     calls(scene, "shop/billing")

@@ -89,7 +89,8 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
     await asyncio.to_thread(scene.stop)
     path = scene.platform / "greenroom.yaml"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"resync": "1h"}))
-    hooks, scene.hooks.url = scene.hooks.url, ""
+    hooks = scene.hooks.url
+    scene.hooks.send_to("")
     await scene.start()
 
     async def everything_read() -> str:
@@ -107,7 +108,7 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
         assert told.startswith(f"payments#{number}: told. The preview is starting.")
     assert f"payments#{number}" not in await asked(scene, "list")
     assert eyes.comments("payments", number) == []
-    scene.hooks.url = hooks
+    scene.hooks.send_to(hooks)
     scene.world.comment("shop/payments", number, "Shall we?", "ada")  # a webhook
     await until(lambda: eyes.says("payments", number, "ready"))
 
@@ -121,7 +122,9 @@ async def test_plan_says_what_will_be_done_and_why_and_does_nothing(played: tupl
     assert [place for place in ("explain", "page") if "ready All services are up." not in said[place]] == []
 
 
-async def test_what_is_held_and_what_cannot_be_read_is_said_alike_in_every_place(played: tuple[Stage, Eyes]) -> None:
+async def test_what_is_held_and_what_cannot_be_read_is_reported_alike_in_every_place(
+    played: tuple[Stage, Eyes],
+) -> None:
     scene, eyes = played
     number = requested(scene)
     await until(lambda: eyes.says("payments", number, "ready"))
@@ -197,12 +200,12 @@ async def test_what_every_object_carries_does_not_change_while_it_runs(played: t
     changed = json.loads(path.read_text()) | {"installation": "prod", "namePrefix": "review", "label": "demo"}
     path.write_text(json.dumps(changed))
 
-    async def told() -> str:
+    async def reported() -> str:
         text = (scene.folder / "greenroom.log").read_text()
         demand("the configuration was reloaded" in text, text[-500:])
         return text
 
-    log = await until(told)
+    log = await until(reported)
     for name in ("`installation: prod`", "`namePrefix: review`"):
         assert f"{name} requires a restart" in log
     sha = scene.shop.commit("payments", "idea", "2")
@@ -274,7 +277,7 @@ async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(pla
     def logged() -> list[dict[str, str]]:
         return [json.loads(x) for x in (scene.folder / "greenroom.log").read_text().splitlines() if x.startswith("{")]
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         found = [x["what"].partition(": looks")[0] for x in logged() if "probably a mistake" in x["event"]]
         return [x for x in found if x.startswith("services/payments.yaml")]
 
@@ -286,12 +289,12 @@ async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(pla
     await asyncio.to_thread(scene.stop)
     write(DB_PASSWORD="hunter2")
     await scene.start()
-    assert told() == ["services/payments.yaml: env.DB_PASSWORD"]
+    assert reported() == ["services/payments.yaml: env.DB_PASSWORD"]
     write(COLOUR="red")
     await until(lambda: read_again(1))
     write(API_TOKEN="hunter2")
     await until(lambda: read_again(2))
-    assert told() == ["services/payments.yaml: env.DB_PASSWORD", "services/payments.yaml: env.API_TOKEN"]
+    assert reported() == ["services/payments.yaml: env.DB_PASSWORD", "services/payments.yaml: env.API_TOKEN"]
 
 
 async def refused(folder: Path, lines: list[str], environment: dict[str, str]) -> tuple[int, list[str]]:
@@ -313,7 +316,7 @@ async def refused(folder: Path, lines: list[str], environment: dict[str, str]) -
 
 
 @pytest.mark.parametrize("state", ["file", "file/below", "/proc/nowhere"])
-async def test_a_state_folder_that_cannot_be_is_said(state: str, tmp_path: Path) -> None:
+async def test_a_state_folder_that_cannot_be_is_reported(state: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, [told] = await refused(tmp_path, ["engine: local", f"state: {state}"], {**os.environ, **SECRETS})
     assert code == 2
@@ -426,7 +429,7 @@ async def test_every_secret_that_is_missing_is_named_at_once(text: str, missing:
     assert len(sentences) == len(missing), "and nothing else is said"
 
 
-async def test_a_second_instance_is_told_of_the_first(played: tuple[Stage, Eyes], tmp_path: Path) -> None:
+async def test_a_second_instance_names_the_first(played: tuple[Stage, Eyes], tmp_path: Path) -> None:
     scene, _ = played
     done = await asyncio.to_thread(
         subprocess.run,

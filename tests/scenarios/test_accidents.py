@@ -123,7 +123,7 @@ async def test_a_preview_that_waits_for_a_person_keeps_its_hold_while_the_engine
     assert f"`greenroom release shop#{number}`" in story.comment(number)
 
 
-async def test_a_row_without_its_preview_is_not_blamed_on_argo_cd_while_greenroom_refuses_it(story: Story) -> None:
+async def test_a_spec_without_its_preview_is_not_blamed_on_argo_cd_while_greenroom_refuses_it(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     story.engine.previews.clear()
@@ -279,7 +279,7 @@ async def test_a_comment_whose_answer_was_lost_is_not_made_twice(story: Story) -
     assert len(story.comments(number)) == 1
 
 
-async def test_a_comment_that_somebody_edited_is_mended(story: Story) -> None:
+async def test_a_comment_that_a_person_edited_is_restored(story: Story) -> None:
     number = story.labeled()
     await story.passes(3)
     comment = next(c for c in story.world.pull_request(SLUG, number).comments)
@@ -334,7 +334,7 @@ async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: S
     assert story.living == {running, new}
 
 
-async def test_a_tag_that_moves_is_told(story: Story) -> None:
+async def test_a_tag_that_moves_is_reported(story: Story) -> None:
     number = story.labeled()
     await story.passes(3)
     [before] = story.engine.previews.values()
@@ -367,7 +367,7 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
-async def test_rows_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
+async def test_specs_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
     one, two = story.labeled("one"), story.labeled("two")
     await story.passes(4)
     story.engine.room = 3
@@ -423,7 +423,7 @@ async def test_a_repository_of_which_the_engine_cannot_read_something_stands_sti
     assert story.comments(new) == []
 
 
-async def test_without_the_place_of_the_one_writer_nothing_is_told_any_more(story: Story) -> None:
+async def test_without_the_place_of_the_one_writer_nothing_is_reported_any_more(story: Story) -> None:
     numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)
     for number in numbers:
@@ -472,7 +472,7 @@ async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Stor
     assert len(story.comments(number)) == 1
 
 
-async def test_what_flaps_is_told_a_few_times_and_not_each_time(story: Story) -> None:
+async def test_what_flaps_is_reported_a_few_times_and_not_each_time(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote; the one process must")
     number = story.labeled()

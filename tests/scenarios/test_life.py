@@ -228,7 +228,7 @@ async def test_closed_while_greenroom_was_down_promises_no_start_either(story: S
     assert "The pull request was closed by grace. No preview was started." in story.comment(number)
 
 
-async def test_a_comment_that_was_spoiled_before_anything_ran_promises_nothing(story: Story) -> None:
+async def test_a_comment_that_was_damaged_before_anything_ran_promises_nothing(story: Story) -> None:
     number = story.labeled(image=False)
     await story.passes(3)
     [ours] = [c for c in story.world.pull_request(SLUG, number).comments if c.author.login == BOT]

@@ -146,7 +146,7 @@ class Closing:
         return self.two.comment(PAY, self.pay)
 
 
-async def test_links_move_and_their_users_roll_out_before_the_target_is_removed(two: Two) -> None:
+async def test_links_move_and_their_users_are_updated_before_the_target_is_removed(two: Two) -> None:
     closing = Closing(two)
     await closing.begin()
     assert two.url(closing.shop) == "http://payments.staging", "the link has moved"
@@ -270,7 +270,7 @@ async def test_a_choice_takes_effect_only_once_our_comment_holds_it(two: Two) ->
     assert two.url(shop) != "http://payments.staging"
 
 
-async def test_a_comment_that_somebody_spoils_loses_no_choice(two: Two) -> None:
+async def test_a_comment_that_a_person_damages_loses_no_choice(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
@@ -304,7 +304,7 @@ async def test_a_read_that_lags_behind_our_own_block_loses_no_choice(two: Two) -
     assert "ada chose it" in two.comment(SLUG, shop)
 
 
-async def test_a_command_that_holds_our_own_mark_spoils_nothing(two: Two) -> None:
+async def test_a_command_that_holds_our_own_mark_damages_nothing(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
@@ -464,7 +464,7 @@ async def test_a_mistyped_number_keeps_the_link_and_says_so_until_its_preview_ap
     assert "(ada chose it)" in two.comment(SLUG, shop)
 
 
-async def test_who_may_not_command_is_told_so(two: Two) -> None:
+async def test_a_person_who_may_not_command_gets_an_answer(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
     await two.passes()
@@ -714,7 +714,7 @@ async def test_public_comment_names_no_private_repository_that_a_link_by_hand_le
     assert "project-titan" not in text, text
 
 
-async def test_a_preview_that_still_runs_is_not_said_to_exist_no_longer(two: Two) -> None:
+async def test_a_preview_that_still_runs_is_not_reported_as_missing(two: Two) -> None:
     shop, pay = two.shop(), two.payments()
     await two.passes()
     mine = Identity(two.world.repository(SLUG).id, shop)

@@ -76,7 +76,7 @@ async def test_removal_that_cannot_be_commented_is_completed(story: Story) -> No
     assert nobody_is_alarmed(story)
 
 
-async def test_token_with_write_access_goes_on_commenting_a_locked_conversation(story: Story) -> None:
+async def test_token_with_write_access_continues_commenting_a_locked_conversation(story: Story) -> None:
     story.world.collaborator(SLUG, BOT, "write")
     number = story.labeled()
     await story.passes(3)

@@ -26,7 +26,7 @@ def written_by(story: Story, login: str, number: int) -> list[str]:
 
 @pytest.mark.parametrize("login", [BOT, "robin"], ids=["an App's bot", "a person's token"])
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED)
-async def test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_is_made(
+async def test_comment_that_a_person_damaged_is_written_again_and_no_second_one_is_made(
     story: Story, login: str, spoiled: Callable[[str], str]
 ) -> None:
     story.world.token("t0ken-of-the-bot", login)
@@ -42,7 +42,7 @@ async def test_comment_that_somebody_spoiled_is_written_again_and_no_second_one_
     assert "### Preview ready" in second
 
 
-async def test_spoiled_comment_whose_edit_got_a_404_once_stays_the_only_one(story: Story) -> None:
+async def test_damaged_comment_whose_edit_got_a_404_once_stays_the_only_one(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[0]
@@ -88,7 +88,7 @@ async def test_comment_of_ours_that_another_person_edited_is_never_deleted(story
     assert len(story.comments(number)) == 2
 
 
-async def test_comment_that_somebody_deleted_is_made_again(story: Story) -> None:
+async def test_comment_that_a_person_deleted_is_made_again(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     ours = story.world.pull_request(SLUG, number).comments[0]

@@ -57,7 +57,7 @@ async def test_a_stranger_who_names_a_repository_that_cannot_be_asked_stops_noth
     assert two.url(1) == "http://payments.staging"
 
 
-async def test_a_permission_that_our_token_lacks_here_is_said(two: Two) -> None:
+async def test_a_permission_that_our_token_lacks_here_is_reported(two: Two) -> None:
     two.shop()
     await two.passes()
     two.world.faults.on("forbidden", path=f"/repos/{SLUG}/collaborators")

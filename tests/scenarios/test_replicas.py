@@ -143,7 +143,7 @@ async def test_pull_request_closed_for_good_is_removed_once_the_replica_has_caug
     assert alive(story) == set()
 
 
-async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
+async def test_comments_of_people_do_not_write_the_specs(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     [preview_set] = story.engine.sets.values()
@@ -155,7 +155,7 @@ async def test_comments_of_people_do_not_write_the_rows(story: Story) -> None:
     assert after.generation == preview_set.generation
 
 
-async def test_push_goes_out_where_rows_fit_and_their_watermarks_do_not(story: Story) -> None:
+async def test_push_is_deployed_where_specs_fit_and_their_watermarks_do_not(story: Story) -> None:
     number = story.labeled()
 
     def without_marks(preview_set: PreviewSet) -> bool:

@@ -292,7 +292,7 @@ async def test_failure_of_the_pull_requests_own_service_moves_no_image_of_the_ba
     assert "Push a fix and the preview redeploys." in story.comment(number)
 
 
-async def test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_rolls_it(story: Story) -> None:
+async def test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_redeploys_it(story: Story) -> None:
     number = await front_only(story)
     main_is_fixed(story)
     await story.passes(3)

@@ -226,7 +226,7 @@ async def hooked() -> AsyncIterator[tuple[World, Webhooks, Receiver]]:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(running(receiver.application))
         hooks = Webhooks(world, "secret")
-        hooks.url = f"{url}/webhook"
+        hooks.send_to(f"{url}/webhook")
         sending = asyncio.create_task(hooks.run())
         yield world, hooks, receiver
         sending.cancel()

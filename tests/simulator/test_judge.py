@@ -86,7 +86,7 @@ def sent() -> dict[str, Delivery]:
     """Return one webhook of each kind that the simulator sends, by event and action."""
     world = World()
     hooks = Webhooks(world, "secret")
-    hooks.url = "http://127.0.0.1/webhook"
+    hooks.send_to("http://127.0.0.1/webhook")
     shop, number = "acme/shop", 1
     world.open_pull_request(shop, head="idea", sha="a" * 40, by="ada", draft=True)
     world.ready_for_review(shop, number, "ada")

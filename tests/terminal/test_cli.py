@@ -135,7 +135,7 @@ async def test_where_nobody_can_answer_nothing_is_released(asked: tuple[Asked, s
     assert loop.seen == [{"shop#2": "breaker:key"}], "what was shown is what is asked for"
 
 
-async def test_what_is_not_held_is_said_before_anything_is_asked(asked: tuple[Asked, str]) -> None:
+async def test_what_is_not_held_is_reported_before_anything_is_asked(asked: tuple[Asked, str]) -> None:
     loop, url = asked
     for more in ([], ["--yes"]):
         found = await run(url, "release", "shop#1", "shop#2", *more)
@@ -201,7 +201,7 @@ async def test_list_counts_pull_requests_without_a_preview_and_shows_them_with_a
     "admin",
     ["127.0.0.1:8083", "http://", "http://127.0.0.1:notaport", "http://127.0.0.1:70000", "http://[::1", "http://größe"],
 )
-def test_what_is_no_address_of_an_admin_port_is_said(admin: str) -> None:
+def test_what_is_no_address_of_an_admin_port_is_reported(admin: str) -> None:
     found = RUNNER.invoke(main, ["list", "--admin", admin])
     assert found.exit_code == 2
     assert (
@@ -223,7 +223,7 @@ HTTP = b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n"
         (b"", "the server there does not speak HTTP"),
     ],
 )
-async def test_what_is_no_greenroom_is_said_in_one_sentence(answer: bytes, why: str) -> None:
+async def test_what_is_no_greenroom_is_reported_in_one_sentence(answer: bytes, why: str) -> None:
     async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)

@@ -108,7 +108,7 @@ def test_a_line_is_cut_on_a_terminal_only() -> None:
         (Running("worker", "", "4f2c1a9" + "0" * 33, "", True), "  worker: no address (4f2c1a9)"),
     ],
 )
-def test_what_runs_is_told_without_empty_brackets(running: Running, line: str) -> None:
+def test_what_runs_is_reported_without_empty_brackets(running: Running, line: str) -> None:
     assert line in explained(shown(services=(running,))).splitlines()
 
 
@@ -134,12 +134,12 @@ def test_a_link_says_why_once(name: str, why: str, line: str) -> None:
         (shown(Stage.EXPIRING, expires=NOW + timedelta(days=1)), False),
     ],
 )
-def test_only_what_will_go_by_itself_is_said_to_go(status: Status, said: bool) -> None:
+def test_only_what_is_removed_automatically_is_shown_with_a_date(status: Status, said: bool) -> None:
     assert ("Expires 2026-03-03 12:00 UTC unless there is activity." in explained(status)) is said
     assert ("Expires" in explained(status)) is said
 
 
-def test_what_was_changed_by_hand_and_when_it_goes_is_told_whatever_else_goes_on() -> None:
+def test_what_was_changed_by_hand_and_when_it_is_removed_is_reported_whatever_else_continues() -> None:
     warning = Reason("expiring", "The preview will be removed at 2026-03-03 12:00 UTC.", "A push keeps it.")
     failed = shown(
         Stage.FAILED,

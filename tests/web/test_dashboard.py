@@ -137,7 +137,7 @@ async def test_the_list_shows_problems_first_and_titles_as_text() -> None:
     assert "1 open pull request without a preview" in page
 
 
-async def test_what_goes_by_itself_stands_above_what_waits() -> None:
+async def test_what_is_removed_automatically_stands_above_what_waits() -> None:
     stages = (Stage.READY, Stage.BLOCKED, Stage.EXPIRING, Stage.WAITING, Stage.HELD, Stage.FAILED)
     page = (await client(*(status(n, s) for n, s in enumerate(stages))).get("/")).text
     order = [stages[int(n)] for n in re.findall(r'<a class="title" href="/previews/shop/(\d+)"', page)]
@@ -216,7 +216,7 @@ SOON, PAST = NOW + timedelta(hours=20), NOW - timedelta(minutes=8)
         (Stage.READY, None, None, False),
     ],
 )
-async def test_only_what_will_go_by_itself_is_said_to_go(
+async def test_only_what_is_removed_automatically_is_shown_with_a_date(
     stage: Stage, hold: HoldKey | None, expires: datetime | None, shown: bool
 ) -> None:
     one = client(replace(status(1, stage), hold=hold, expires=expires))
@@ -225,7 +225,7 @@ async def test_only_what_will_go_by_itself_is_said_to_go(
     assert ("Expires 2026-03-03 08:00 UTC unless there is activity." in (await one.get(PAGE)).text) is shown
 
 
-async def test_a_preview_page_tells_when_it_goes_and_what_was_changed_by_hand_whatever_else_goes_on() -> None:
+async def test_a_preview_page_shows_when_it_is_removed_and_what_was_changed_by_hand_whatever_else_continues() -> None:
     warning = Reason("expiring", "The preview will be removed at 2026-03-03 08:00 UTC.", "A push keeps it.")
     failed = replace(status(1, Stage.FAILED), warning=warning, expires=SOON, manual_overrides=("links.payments.url",))
     page = (await client(failed).get(PAGE)).text
@@ -345,7 +345,7 @@ async def test_a_history_that_breaks_takes_nothing_else_along() -> None:
 
 
 @pytest.mark.usefixtures("logging_restored")
-async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_tells_no_secret(
+async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_shows_no_secret(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure()
@@ -384,7 +384,7 @@ async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: s
     assert [e["text"] for e in answer["events"]] == [text], "the step of deleting is no other thing that happened"
 
 
-async def test_what_was_not_removed_and_is_not_seen_is_told_with_the_last_that_is_known() -> None:
+async def test_what_was_not_removed_and_is_not_seen_is_reported_with_the_last_known_state() -> None:
     noted = Event("b", NOW, 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"})
     ready = Event("a", NOW, 7, "shop", 9, "ready", "All services are up.", {"code": "ready"})
     sentence = (
@@ -402,7 +402,7 @@ async def test_what_was_not_removed_and_is_not_seen_is_told_with_the_last_that_i
         assert "Changes in <strong>shop</strong> are paused: GitHub could not be reached." in page.text
 
 
-async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_explain_does() -> None:
+async def test_the_page_of_a_preview_shows_the_trouble_of_its_repository_as_explain_does() -> None:
     trouble = "GitHub answered 500 to POST /graphql."
     page = (await client(status(1), trouble=trouble).get(PAGE)).text
     assert f"Changes in <strong>shop</strong> are paused: {trouble}" in page
@@ -432,7 +432,7 @@ async def test_the_page_of_a_preview_tells_the_trouble_of_its_repository_as_expl
         ),
     ],
 )
-async def test_what_is_no_request_is_told_how_it_is_written(path: str, sent: bytes, example: str) -> None:
+async def test_an_invalid_request_is_answered_with_the_right_form(path: str, sent: bytes, example: str) -> None:
     answer = await asking(status(1)).post(f"/api/{path}", content=sent)
     assert (answer.status_code, answer.json()["error"]) == (400, f"The request is not valid. Send {example}.")
 
@@ -482,7 +482,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["text", "quiet", "accent", "bad", "warn", "busy"])
 @pytest.mark.parametrize("ground", ["page", "soft"])
-def test_every_colour_can_be_read(theme: dict[str, str], name: str, ground: str) -> None:
+def test_every_color_can_be_read(theme: dict[str, str], name: str, ground: str) -> None:
     assert contrast(theme[name], theme[ground]) >= 4.5
 
 
@@ -661,7 +661,7 @@ async def test_the_address_of_a_form_leads_to_its_page() -> None:
         ("POST", "/previews/shop/9/use", 404),
     ],
 )
-async def test_what_is_not_there_is_said_on_a_page_of_ours(method: str, path: str, code: int) -> None:
+async def test_what_is_not_there_is_reported_on_a_page_of_ours(method: str, path: str, code: int) -> None:
     answer = await linked_client().request(method, path)
     assert answer.status_code == code
     assert '<header><a class="brand" href="/">' in answer.text
@@ -731,7 +731,7 @@ async def test_the_page_of_links_leads_to_every_preview_by_keyboard() -> None:
     assert '<td>payments<td><a href="/previews/pay/17">pay#17</a> <code>bbbbbbb</code>' in table
 
 
-async def test_the_graph_is_drawn_and_told_in_a_table() -> None:
+async def test_the_graph_is_drawn_and_reported_in_a_table() -> None:
     page = (await linked_client().get("/graph")).text
     assert page.count("<path") == 1
     assert "shop#1 uses payments from payments#17: ada chose it" in page
@@ -759,6 +759,6 @@ async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(pat
         assert {k for k in keys(answer) if f"`{k}`" not in page} == set()
 
 
-async def test_date_that_is_the_maximum_age_is_not_said_to_move_with_activity() -> None:
+async def test_date_that_is_the_maximum_age_does_not_move_with_activity() -> None:
     old = replace(status(1), expires=SOON, expires_why="age")
     assert "Expires 2026-03-03 08:00 UTC, when it reaches its maximum age." in (await client(old).get(PAGE)).text

@@ -31,7 +31,7 @@ def client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(plugin("right", answer)), base_url="http://plugin")
 
 
-async def test_rows_in_the_shape_that_argo_cd_reads() -> None:
+async def test_specs_in_the_shape_that_argo_cd_reads() -> None:
     async with client() as one:
         found = await one.post(PATH, json=ASKED, headers=TOKEN)
         assert (found.status_code, found.json()) == (200, {"output": {"parameters": [{"name": "preview-shop-1"}]}})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from greenroom.background import Tasks
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.readback import Readback
 from greenroom.core.comment.signed_block import Signer
@@ -50,6 +51,7 @@ class Lists:
         self._github = github
         self._waiting: dict[str, asyncio.Future[Listing]] = {}
         self._followed = required_reads.Followed("")
+        self._tasks = Tasks()
 
     async def read(self, slug: str, followed: required_reads.Followed) -> Listing:
         """Return the whole list of one repository. Raise the error that GitHub's answer means."""
@@ -58,7 +60,7 @@ class Lists:
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
             if len(self._waiting) == 1:
-                self._batch = asyncio.create_task(self._read_waiting())
+                self._tasks.start("lists of pull requests", self._read_waiting())
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:

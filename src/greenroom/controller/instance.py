@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from greenroom import config, logs
-from greenroom.background import supervised
+from greenroom.background import Tasks
 from greenroom.config import Configuration
 from greenroom.controller.admin_service import Control
 from greenroom.controller.engine import RunnableEngine
@@ -85,16 +85,13 @@ class Instance:
 
         Then wait for the running pass to end.
         """
-        beside = [
-            asyncio.create_task(self._lead()),
-            asyncio.create_task(supervised("reload of the configuration", self._reload)),
-        ]
+        tasks = Tasks()
+        tasks.start("lead", self._lead())
+        tasks.keep("reload of the configuration", self._reload)
         try:
             yield
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await tasks.aclose()
             await self._loop.stop()
 
     async def _lead(self) -> None:
@@ -227,7 +224,7 @@ class Instance:
             log.warning(sentence)
         kept = replace(loaded.platform, installation=before.installation, prefix=before.prefix)
         self._reconciler.reconfigure(self._engine.adapted(kept))
-        self._loop.resync = loaded.settings.resync.total_seconds()
+        self._loop.resync_every(loaded.settings.resync.total_seconds())
         if self._leads:
             await self._keep()
             self._loop.wake_all()

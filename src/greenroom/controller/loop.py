@@ -17,7 +17,7 @@ from functools import partial
 
 import structlog
 
-from greenroom.background import supervised
+from greenroom.background import Tasks
 from greenroom.core.planning import backoff
 from greenroom.errors import FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
@@ -71,7 +71,7 @@ def spaced(remaining: int, limit: int) -> float:
 class Loop:
     """Runs `one_pass(key)` for each key when it is due. Calls `trouble(key, sentence)` after each failed pass.
 
-    `resync` is in seconds and may be changed at any time. `distance` returns the seconds between two passes of a key.
+    `resync` is in seconds. `distance` returns the seconds between two passes of a key.
     """
 
     def __init__(
@@ -80,9 +80,10 @@ class Loop:
         self._pass = one_pass
         self._trouble = trouble
         self._distance = distance
-        self.resync = resync
+        self._resync = resync
         self._keys: dict[str, _Key] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks = Tasks()
+        self._last: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
 
     def keep(self, keys: set[str]) -> None:
@@ -92,8 +93,8 @@ class Loop:
             del self._keys[gone]
         for new in keys - self._keys.keys():
             self._keys[new] = _Key(due=time.monotonic())
-            running = partial(self._run, new, self._keys[new], self._tasks.get(new))
-            self._tasks[new] = asyncio.create_task(supervised(f"passes over {new}", running), name=f"loop {new}")
+            running = partial(self._run, new, self._keys[new], self._last.get(new))
+            self._last[new] = self._tasks.keep(f"passes over {new}", running)
 
     def hint(self, key: str) -> None:
         """Schedule a pass because of a webhook, at a distance from the last pass. Ignore unknown keys."""
@@ -115,6 +116,15 @@ class Loop:
             self.wake(key)
 
     @property
+    def resync(self) -> float:
+        """Return the seconds between two passes that nothing else triggers."""
+        return self._resync
+
+    def resync_every(self, seconds: float) -> None:
+        """Use another resync period from the next pass on."""
+        self._resync = seconds
+
+    @property
     def waiting(self) -> int:
         """Return how many keys are due now."""
         now = time.monotonic()
@@ -125,7 +135,7 @@ class Loop:
         self._stopping = True
         for key in self._keys.values():
             key.woken.set()
-        await asyncio.gather(*self._tasks.values())
+        await self._tasks.join()
 
     async def _run(self, name: str, key: _Key, after: asyncio.Task[None] | None) -> None:
         if after is not None:
@@ -167,12 +177,12 @@ class Loop:
             )
             return back_off(error, key.failures)
         key.failures = 0
-        return self.resync if again is None else again
+        return self._resync if again is None else again
 
     def _next_resync(self) -> float:
         """Return the next multiple of the resync period, so that repositories resync together and share queries."""
         now = time.monotonic()
-        return now + self.resync - now % self.resync
+        return now + self._resync - now % self._resync
 
 
 async def _sleep(woken: asyncio.Event, seconds: float) -> None:

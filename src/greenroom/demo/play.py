@@ -88,14 +88,14 @@ def _first_signal_ends(playing: asyncio.Task[int] | None, tell: Callable[[], Non
         with contextlib.suppress(OSError):  # the terminal may be gone
             tell()
 
-    def told(number: int, frame: object) -> None:
+    def interrupted(number: int, frame: object) -> None:
         if not over and playing:
             deaf()
             loop.call_soon_threadsafe(end, playing)
 
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, told)
+            signal.signal(number, interrupted)
     return deaf
 
 

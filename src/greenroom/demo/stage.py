@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from greenroom.asgi_server import running
+from greenroom.background import Tasks
 from greenroom.demo.shop import SERVICES, Shop
 from greenroom.errors import Failed
 from greenroom.simulator.app import Simulator
@@ -64,8 +65,8 @@ class Stage:
     ports: dict[str, int]
     registry_host: str = ""
     api_url: str = ""
-    simulator: Simulator | None = None
     hooks: Webhooks | None = None
+    simulator: Simulator | None = None
     process: subprocess.Popen[bytes] | None = None
     noted: dict[str, Any] = field(default_factory=dict)
 
@@ -126,7 +127,7 @@ class Stage:
         for tries_left in (2, 1, 0):
             self.ports |= free_ports(PORTS)
             if self.hooks:
-                self.hooks.url = f"http://127.0.0.1:{self.ports['webhook']}/webhook"
+                self.hooks.send_to(f"http://127.0.0.1:{self.ports['webhook']}/webhook")
             self.configure()
             try:
                 await self.start()
@@ -218,14 +219,17 @@ async def stage(
         made.chmod(0o755)
         world = World(start or datetime.now(UTC), running=True)
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=5, trust_env=False))
-        found = Stage(made, world, Images(), Shop(made / "git"), client, serve, {})
-        found.simulator = Simulator(world)
-        found.api_url = f"{await stack.enter_async_context(running(found.simulator))}/api/v3"
-        found.registry_host = (await stack.enter_async_context(running(registry(found.images)))).removeprefix("http://")
+        images, hooks = Images(), Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
+        simulator = Simulator(world)
+        github = await stack.enter_async_context(running(simulator))
+        host = (await stack.enter_async_context(running(registry(images)))).removeprefix("http://")
         catalog = await stack.enter_async_context(running(_staging_catalog()))
-        found.ports["catalog"] = int(catalog.rpartition(":")[2])
-        found.hooks = Webhooks(world, SECRETS["GREENROOM_WEBHOOK_SECRET"])
-        stack.push_async_callback(_ended, asyncio.create_task(found.hooks.run()))
+        ports = {"catalog": int(catalog.rpartition(":")[2])}
+        shop = Shop(made / "git")
+        found = Stage(made, world, images, shop, client, serve, ports, host, f"{github}/api/v3", hooks, simulator)
+        tasks = Tasks()
+        stack.push_async_callback(tasks.aclose)
+        tasks.start("webhooks", hooks.run())
         await _to_its_end(found.shop.make)
         await _to_its_end(_drivers, made / "drivers")
         _people(world)
@@ -256,16 +260,11 @@ def _is_free(port: int) -> bool:
 
 async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
     """Run work in a thread and wait for it, even if canceled: files that it writes after the cleanup would stay."""
-    doing = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    doing = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
     try:
         await asyncio.shield(doing)
     finally:
         await asyncio.gather(doing, return_exceptions=True)  # git receives a Ctrl-C, too
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _stopped(found: Stage) -> None:
@@ -282,7 +281,7 @@ async def _stopped(found: Stage) -> None:
 async def _staging(found: Stage, stack: AsyncExitStack) -> None:
     """Start the shared payments service that previews use: the main branch, as a local process."""
     for _ in range(3):
-        found.ports |= free_ports(["payments"])
+        found.ports.update(free_ports(["payments"]))
         environment = {"PATH": os.environ["PATH"], "PORT": str(found.ports["payments"])}
         with (found.folder / "staging.log").open("ab") as log:
             where = found.shop.folder / "payments"

@@ -43,7 +43,7 @@ def pull_request(
 async def label(stage: Stage, eyes: Eyes) -> str:
     """Label a pull request without an image. Check that it waits and that its comment reports this."""
     number, sha = pull_request(stage, "catalog", "faster-search", "2")
-    stage.noted |= {"catalog": number, "catalog sha": sha}
+    stage.noted.update({"catalog": number, "catalog sha": sha})
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
     await until(lambda: eyes.says("catalog", number, "waiting", sha[:7]))
     demand(not eyes.processes("catalog", number), "something runs although no image exists")

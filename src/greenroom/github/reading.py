@@ -57,6 +57,10 @@ class Reading:
         self.repository, self.cursor = repository, cursor
         return last
 
+    def settle(self, answer: Listing | GreenroomError) -> None:
+        """End this reading with its list, or with the error that ended it."""
+        self.answer = answer
+
     def whole(self) -> dict[int, Payload]:
         """Return every pull request by its number.
 

@@ -95,7 +95,7 @@ def pull_request(
         merge_sha=_merge_commit(node),
         comment=comment(comments, me, prefix),
         mine=mine(comments, me),
-        said=_said(comments, me),
+        said=_command_comments(comments, me),
         mentions=_mentions(str(node["body"] or "")),
     )
 
@@ -110,7 +110,7 @@ def _tip(node: Payload) -> str:
     return str(target["oid"]) if target else ""
 
 
-def _said(nodes: Iterable[Payload], me: str) -> tuple[CommandComment, ...]:
+def _command_comments(nodes: Iterable[Payload], me: str) -> tuple[CommandComment, ...]:
     """Return the comments of others that hold a command, reduced to the last `LINES` lines that begin with one.
 
     A line is taken whole or not at all: half of `payments#178` would be another command.

@@ -191,7 +191,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         if url == self.graphql_url:
             self.budget = budget(self.budget, response.headers)
             self._wait = _wished(response.headers) or _reset_in(response.headers)
-        _check(method, url, response)
+        check(method, url, response)
         self._clock.seen(response.headers.get("date"))
         # We read the rate limits ourselves. gidgethub would fail on a malformed number in an otherwise good answer.
         headers = {k.lower(): v for k, v in response.headers.items() if not k.lower().startswith("x-ratelimit-")}
@@ -201,7 +201,7 @@ class Transport(gidgethub.abc.GitHubAPI):
 _ACCEPT = "application/vnd.github+json"
 
 
-def _check(method: str, url: str, response: httpx2.Response) -> None:
+def check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise the matching error for an answer that is not a success."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:

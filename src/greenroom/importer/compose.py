@@ -61,12 +61,12 @@ def drafts(given: Mapping[str, dict[str, Any]], options: Options) -> list[Draft]
         if members:
             called = options.name if options.name and len(running) == 1 else _first(members).name
             made[code] = begun(names.distinct(names.slug(called), {d.name for d in made.values()}), options)
-            _said_of_names(made[code], called, options, len(running))
+            _notes_on_names(made[code], called, options, len(running))
     file = _file(services, running, groups, made)
     for code, draft in made.items():
         _fill(draft, running[code], [m for m in groups[code] if m.name in jobs], file)
     if made:
-        _said_of_others(next(iter(made.values())), services, file)
+        _notes_on_others(next(iter(made.values())), services, file)
     return [*made.values()]
 
 
@@ -117,10 +117,10 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     if uses:
         draft.data["uses"] = uses
     links.leftovers(draft, variables, file)
-    _said_of_dependencies(draft, members, file, {str(use["service"]) for use in uses})
-    _said_of_jobs(draft, members, file)
+    _notes_on_dependencies(draft, members, file, {str(use["service"]) for use in uses})
+    _notes_on_jobs(draft, members, file)
     settings(draft, variables.left)
-    _said_of_keys(draft, [*members, *jobs])
+    _notes_on_keys(draft, [*members, *jobs])
     if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
         draft.note("Add the command that migrates its database: `migrate: [...]`. It runs before each start.")
 
@@ -144,7 +144,7 @@ def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
     return env
 
 
-def _said_of_names(draft: Draft, called: str, options: Options, count: int) -> None:
+def _notes_on_names(draft: Draft, called: str, options: Options, count: int) -> None:
     if draft.name != names.slug(called) or len(called) > names.LONGEST:
         draft.note(f"{called} is called {draft.name} here, because the name is taken or too long.")
     if count > 1 and options.name:
@@ -153,7 +153,7 @@ def _said_of_names(draft: Draft, called: str, options: Options, count: int) -> N
         draft.note("All services in the file got the image of `--image`. Name the image that CI pushes for this one.")
 
 
-def _said_of_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
+def _notes_on_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
     """Report the team's own services that the file starts first but that nothing in the draft leads to."""
     for member in members:
         for name, how in member.depends().items():
@@ -166,14 +166,14 @@ def _said_of_dependencies(draft: Draft, members: list[Found], file: links.File, 
                 )
 
 
-def _said_of_jobs(draft: Draft, members: list[Found], file: links.File) -> None:
+def _notes_on_jobs(draft: Draft, members: list[Found], file: links.File) -> None:
     for member in members:
         for name, how in member.depends().items():
             if how == _DONE and file.drafted.get(name, draft.name) != draft.name:
                 draft.note(f"{member.name} waits for {name} in the file. Here, only {file.drafted[name]} waits for it.")
 
 
-def _said_of_keys(draft: Draft, everybody: list[Found]) -> None:
+def _notes_on_keys(draft: Draft, everybody: list[Found]) -> None:
     for key, why in IGNORED.items():
         if who := [m.name for m in everybody if m.spec.get(key)]:
             draft.note(f"`{key}` of {', '.join(who)} was left out. {why}")
@@ -184,7 +184,7 @@ def _said_of_keys(draft: Draft, everybody: list[Found]) -> None:
         draft.note(NAMELESS)
 
 
-def _said_of_others(draft: Draft, services: Mapping[str, Found], file: links.File) -> None:
+def _notes_on_others(draft: Draft, services: Mapping[str, Found], file: links.File) -> None:
     """Report the services of the file that are not in any draft."""
     for each in services.values():
         if each.name in file.drafted or each.name in file.shared:

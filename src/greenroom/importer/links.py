@@ -70,7 +70,7 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
         if not store.kind or not (naming or store.name in depends):
             continue
         parts = _parts(store, variables)
-        _said_of_url(draft, store, variables.left.get(parts.get("url", "")), parts.get("url", ""))
+        _notes_on_url(draft, store, variables.left.get(parts.get("url", "")), parts.get("url", ""))
         default = "" if parts else _default(draft, store, variables)
         given = [*parts.values()] or [default]
         variables.give([*given, *naming])
@@ -156,7 +156,7 @@ def _parts(store: Found, variables: Variables) -> dict[str, str]:
     return found
 
 
-def _said_of_url(draft: Draft, store: Found, value: Interpolated | None, name: str) -> None:
+def _notes_on_url(draft: Draft, store: Found, value: Interpolated | None, name: str) -> None:
     address, kind = parsed(value.text) if value else None, KINDS[store.kind]
     if address and (address.scheme not in (kind.chart.scheme, *kind.schemes) or address.query):
         begins = f"starts with `{kind.chart.scheme}://`" if kind.chart.scheme else "is `host:port`"

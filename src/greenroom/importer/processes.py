@@ -37,7 +37,7 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     process: dict[str, Any] = {"port": member.ports[0]} if member.ports else {"kind": "worker"}
     if words := _command(member, draft, f"The command of {member.name}", file):
         process["command"] = words
-    _said_of_ports(draft, member)
+    _notes_on_ports(draft, member)
     test = (member.spec.get("healthcheck") or {}).get("test")
     asked = " ".join(test) if isinstance(test, list) else test or ""
     if member.ports and (path := _PROBE.search(interpolated(asked).text)):
@@ -78,7 +78,7 @@ def _command(member: Found, draft: Draft, what: str, file: File) -> list[str]:
             " Greenroom waits for needs anyway, and an address is in the variable of the need or the link."
         )
     if kept and "entrypoint" not in member.spec:
-        _said_of_arguments(draft, what, kept, built=_built(member, file))
+        _notes_on_arguments(draft, what, kept, built=_built(member, file))
     return kept
 
 
@@ -86,7 +86,7 @@ def _built(member: Found, file: File) -> bool:
     return any(m.built for m in file.services.values() if m.code == member.code)
 
 
-def _said_of_arguments(draft: Draft, what: str, words: list[str], *, built: bool) -> None:
+def _notes_on_arguments(draft: Draft, what: str, words: list[str], *, built: bool) -> None:
     """Report a command that may be arguments of the image's ENTRYPOINT, which Compose keeps and a preview does not."""
     said = f"{what} is `{shlex.join(words)}`"
     if words[0].startswith("-"):
@@ -114,7 +114,7 @@ def migrate(draft: Draft, jobs: list[Found], file: File) -> None:
             draft.note(f"{job.name} was left out. Others wait until it has ended. Write its command under `migrate:`.")
 
 
-def _said_of_ports(draft: Draft, member: Found) -> None:
+def _notes_on_ports(draft: Draft, member: Found) -> None:
     if no := member.no_ports:
         draft.note(
             f"`ports` of {member.name}: {', '.join(no)} {was(no)} left out,"

@@ -38,7 +38,7 @@ def start(need: Need, name: str, password: str, port: int, mark: str, where: tup
     program = server(need.kind)
     version = versions.of(program)  # before the process starts, so that a failure leaves none unrecorded
     keeps = "yes" if need.storage is Storage.PERSISTENT else "no"
-    settings = run_as.own(_private(folder.with_suffix(".conf")))
+    settings = run_as.own(private(folder.with_suffix(".conf")))
     lines = (
         "bind 127.0.0.1",
         f"port {port}",
@@ -58,7 +58,7 @@ async def answers(found: Process, password: str) -> None:
     """Wait until a cache answers PING with PONG. Raise `Failed` when it ends or takes too long."""
 
     async def ponged() -> bool:
-        if await _pong(found.port, password):
+        if await pong(found.port, password):
             return True
         if not processes.alive(found.pid, found.started):
             raise _failed(found, "exited during startup")
@@ -79,7 +79,8 @@ def parts(port: int, password: str) -> dict[str, str]:
     return {"url": url, **known}
 
 
-async def _pong(port: int, password: str) -> bool:
+async def pong(port: int, password: str) -> bool:
+    """Return whether a server on this port answers a PING with this password."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -97,7 +98,8 @@ async def _pong(port: int, password: str) -> bool:
             await writer.wait_closed()
 
 
-def _private(path: Path) -> Path:
+def private(path: Path) -> Path:
+    """Create a file that only its owner can read, or close one that exists. Return its path."""
     path.touch(mode=0o600)
     path.chmod(0o600)
     return path

@@ -16,6 +16,7 @@ from typing import Self
 
 import structlog
 
+from greenroom.background import Tasks
 from greenroom.core.comment import statuses
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import EngineState, Health, ObservedPreview, PreviewSet, Receipt
@@ -43,6 +44,7 @@ class LocalEngine:
         self._wake = wake
         self._stack = AsyncExitStack()
         self._previews: dict[Identity, Preview] = {}
+        self._tasks = Tasks()
         self._resumed: dict[Identity, asyncio.Task[None]] = {}
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -68,9 +70,7 @@ class LocalEngine:
             self._start_new(preview_set)
 
     async def __aexit__(self, *error: object) -> None:
-        for task in self._resumed.values():
-            task.cancel()
-        await asyncio.gather(*self._resumed.values(), return_exceptions=True)
+        await self._tasks.aclose()
         await asyncio.gather(*(p.leave() for p in self._previews.values()))
         try:
             if not self._previews:  # nothing else would stop it
@@ -163,7 +163,8 @@ class LocalEngine:
         preview = self._previews[kept.identity] = Preview(self._ground, kept, None)
         if spec := self._specs.spec(kept.identity):
             preview.serve(spec)
-        self._resumed[kept.identity] = asyncio.create_task(self._go_on(kept.identity, preview))
+        resumed = self._go_on(kept.identity, preview)
+        self._resumed[kept.identity] = self._tasks.start(f"removal of {kept.identity}", resumed)
 
     async def _go_on(self, identity: Identity, preview: Preview) -> None:
         try:

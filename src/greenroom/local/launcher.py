@@ -90,8 +90,7 @@ def _named(setting: str, service: Service) -> Iterator[None]:
     try:
         yield
     except processes.NotStarted as error:
-        error.fix = messages.command_not_found(setting, service.name)
-        raise
+        raise processes.NotStarted(str(error), messages.command_not_found(setting, service.name)) from None
 
 
 def _interpreter(run_as: Account) -> str:

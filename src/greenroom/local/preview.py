@@ -6,10 +6,9 @@ driver finds the leftover processes by their mark, and ends them before it start
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
-from greenroom.background import supervised
+from greenroom.background import Tasks
 from greenroom.core.model.catalog import Service
 from greenroom.core.model.facts import Health
 from greenroom.core.model.spec import PreviewSpec
@@ -64,7 +63,7 @@ class Preview:
         self._retirement = Retirement(record, ground.proxy, trees, datastores)
         self._watch = Watch(record, datastores, restarts, probes, crashes, ground.disks)
         self._removal = Removal(record, workspace, process_set, addresses, trees, datastores, troubles)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._begun = False
         self._tidy = False
 
@@ -89,8 +88,7 @@ class Preview:
 
     def begin(self) -> None:
         """Start the task that drives the preview."""
-        name = f"preview {self.kept.identity}"
-        self._task = asyncio.create_task(supervised(name, self._drive), name=name)
+        self._tasks.keep(f"preview {self.kept.identity}", self._drive)
 
     def serve(self, spec: PreviewSpec | None) -> None:
         """Adopt another spec, or adopt it later if it cannot be written. If it is None, the running version stays."""
@@ -103,9 +101,7 @@ class Preview:
 
     async def leave(self) -> None:
         """Stop the task that drives the preview. Its processes keep running."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.aclose()
 
     async def stop(self) -> None:
         """Stop the task and end all processes. The recorded state stays."""

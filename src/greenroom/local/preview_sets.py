@@ -34,5 +34,5 @@ class PreviewSets:
             raise Doubt(
                 f"Generation {preview_set.generation} of {preview_set.repository} is not newer than {known.generation}."
             )
-        self._state.write_rows(preview_set)
+        self._state.write_specs(preview_set)
         self._sets[preview_set.repository_id] = preview_set

@@ -27,7 +27,9 @@ BEGINS = b"--- Greenroom starts this process ---\n"
 class NotStarted(Failed):
     """A program that does not exist, or that may not be run. `fix` says what to do, once it is known what needs it."""
 
-    fix = ""
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)

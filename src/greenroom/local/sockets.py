@@ -97,15 +97,11 @@ async def _pass_on(session: AsyncWebSocketSession, receive: Receive, send: Send)
 
 
 async def _until_one_closes(*ways: Coroutine[Any, Any, None]) -> None:
-    tasks = [asyncio.create_task(way) for way in ways]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(way) for way in ways]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
-    for task in done:
-        task.result()
 
 
 async def _to_process(session: AsyncWebSocketSession, receive: Receive) -> None:

@@ -112,7 +112,7 @@ class State:
         """Return every preview, by identity."""
         return {k.identity: k for k in self._all("previews", PreviewRecord)}
 
-    def write_rows(self, preview_set: PreviewSet) -> None:
+    def write_specs(self, preview_set: PreviewSet) -> None:
         """Store a preview set."""
         self._write(self.folder / "rows" / f"{preview_set.repository_id}.json", preview_set)
 

@@ -50,9 +50,10 @@ class Wanted:
         try:
             while not doing.done() and not self.superseded(spec):
                 self._changed.clear()
-                changed = asyncio.create_task(self._changed.wait())
-                await asyncio.wait((doing, changed), return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                async with asyncio.TaskGroup() as group:
+                    changed = group.create_task(self._changed.wait())
+                    await asyncio.wait((doing, changed), return_when=asyncio.FIRST_COMPLETED)
+                    changed.cancel()
         finally:
             doing.cancel()
             await asyncio.wait((doing,))

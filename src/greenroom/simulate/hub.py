@@ -71,10 +71,16 @@ class Hub:
             changed = await asyncio.to_thread(checkout.changed, base, head.sha)
             number = self.world.repository(slug).next_number
             self._push_images(self.repositories[slug], number, head.sha, base)
-            made = self.world.open_pull_request(
-                slug, head=branch, sha=head.sha, by=self.who, title=head.subject, body=body
+            self.world.open_pull_request(
+                slug,
+                head=branch,
+                sha=head.sha,
+                by=self.who,
+                title=head.subject,
+                body=body,
+                base=base,
+                changed=changed,
             )
-            made.onto, made.changed = base, changed
             return number
 
     def open_pull_requests(self, slug: str) -> list[PullRequest]:
@@ -106,7 +112,8 @@ class Hub:
         checkout = self.checkouts[slug]
         self._push_images(repository, pull_request.number, head, base)
         if head != pull_request.head_sha:
-            pull_request.changed = await asyncio.to_thread(checkout.changed, base, head)
+            changed = await asyncio.to_thread(checkout.changed, base, head)
+            self.world.change(slug, pull_request.number, changed)
             forced = not await asyncio.to_thread(checkout.contains, head, pull_request.head_sha)
             self.world.push(slug, pull_request.number, head, self.who, force=forced)
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from greenroom import config, logs
 from greenroom.asgi_server import running
+from greenroom.background import Tasks
 from greenroom.config import Configuration, SecretSource
 from greenroom.config.settings import GitHubSettings
 from greenroom.core.comment.sanitize import counted
@@ -55,9 +56,7 @@ async def simulate(folder: Path, echo: Callable[[str], None]) -> None:
     world, images, kept = World(datetime.now(UTC), running=True), Images(), Kept(settings.state / "simulated.pickle")
     kept.resume(world)
     world.token(given[0], BOT)
-    hooks = Webhooks(world, given[1])
-    if settings.engine == "local":
-        hooks.url = f"http://{settings.listen.webhook}/webhook"
+    hooks = Webhooks(world, given[1], f"http://{settings.listen.webhook}/webhook" if settings.engine == "local" else "")
     hub = Hub(loaded.platform, checkouts, world, images if settings.engine == "local" else None, _who())
     await hub.look()
     stop = asyncio.Event()
@@ -77,20 +76,18 @@ async def simulate(folder: Path, echo: Callable[[str], None]) -> None:
             if error.errno == errno.EADDRNOTAVAIL:
                 how = "Set `github.apiUrl` to an address of this machine."
             raise Failed(f"{address.netloc} cannot be used ({why}). {how}") from None
-        sending = asyncio.create_task(hooks.run())
+        tasks = Tasks()
+        stack.push_async_callback(tasks.aclose)
+        tasks.start("webhooks", hooks.run())
         echo(_begin(checkouts, f"http://{address.netloc}"))
         echo(_local(folder, exports) if settings.engine == "local" else _cluster(settings.github))
         echo(f"Then open a pull request at http://{address.netloc}.")
         echo("Ctrl-C stops the simulation. Pull requests and comments are kept for the next start.")
-        try:
-            while not stop.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), SECONDS)
-                await hub.look()
-                kept.keep(world)
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SECONDS)
+            await hub.look()
+            kept.keep(world)
 
 
 def one_address(github: ASGIApp, images: ASGIApp, people: ASGIApp, host: str = "127.0.0.1") -> ASGIApp:

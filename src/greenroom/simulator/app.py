@@ -41,7 +41,7 @@ class Simulator:
         self.world = world
         self.requests: Counter[str] = Counter()
         self.unknown: list[str] = []
-        self._live = _application(world)
+        self._live = api(world)
         self._stale: tuple[Starlette, World] | None = None
         self._replica: Replica | None = None
 
@@ -81,25 +81,24 @@ class Simulator:
 
     def lag(self, behind: timedelta) -> None:
         """Make every read show the world as it was that long ago. Call this before the change to hide."""
-        if self._replica is None:
-            self._replica = Replica(self.world)
-        self._replica.behind = behind
+        self._replica = self._replica or Replica(self.world)
+        self._replica.lag(behind)
         self.world.faults.on("lagging-replica")
 
     def _writer(self, path: str) -> Starlette:
         if not self.world.faults.fires("ignored-write", path):
             return self._live
-        return _application(_copied(self.world))
+        return api(_copied(self.world))
 
     def _reader(self, path: str) -> Starlette:
         if self._replica is not None and self.world.faults.fires("lagging-replica", path):
-            return _application(self._replica.world())
+            return api(self._replica.world())
         if "stale" not in self.world.faults.active:
             self._stale = None
             return self._live
         if self._stale is None:
             frozen = _copied(self.world)
-            self._stale = _application(frozen), frozen
+            self._stale = api(frozen), frozen
         return self._stale[0] if self.world.faults.fires("stale", path) else self._live
 
     def freeze(self) -> None:
@@ -170,7 +169,9 @@ def _copied(world: World) -> World:
     return frozen
 
 
-def _application(world: World) -> Starlette:
+def api(world: World) -> Starlette:
+    """Return the API of GitHub over a world, without faults."""
+
     async def graphql(request: Request) -> Response:
         body: dict[str, Any] = json.loads(await request.body())
         query, variables = body["query"], body.get("variables") or {}

@@ -62,7 +62,7 @@ def answer(world: World, viewer: User, query: str, variables: Json) -> Json:
         found["errors"] = [_error(e) for e in result.errors]
     found["data"] = _without_deleted_labels(found["data"])
     if world.faults.fires("graphql-errors", "/graphql"):
-        _spoil(found)
+        _damage(found)
     return found
 
 
@@ -101,7 +101,7 @@ def _without_deleted_labels(value: Any) -> Any:
     return [_without_deleted_labels(v) for v in value] if isinstance(value, list) else value
 
 
-def _spoil(found: Json) -> None:
+def _damage(found: Json) -> None:
     """Make an answer partial: the first repository gets null nodes and an error, as when GitHub times out halfway."""
     for alias, value in (found.get("data") or {}).items():
         if isinstance(value, dict) and "pullRequests" in value:

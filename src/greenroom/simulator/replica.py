@@ -13,23 +13,27 @@ from greenroom.simulator.world import PullRequest, Repository, User, World
 
 
 class Replica:
-    """Snapshots of a world since its creation; `behind` is how far the answers lag.
+    """Snapshots of a world since its creation.
 
     A snapshot is taken after each event and before each manual move of the clock. Only the last one of each second is
     kept.
     """
 
     def __init__(self, world: World) -> None:
-        self.behind = timedelta()
+        self._behind = timedelta()
         self._world = world
         self._states: list[tuple[datetime, dict[str, Repository]]] = []
         self._remember()
         world.listeners.append(self._happened)
         world.ticking.append(self._remember)
 
+    def lag(self, behind: timedelta) -> None:
+        """Show the world as it was that long ago from now on."""
+        self._behind = behind
+
     def world(self) -> World:
-        """Return the world as it was `behind` ago, or as it began if that is later."""
-        until = self._world.now() - self.behind
+        """Return the world as it was when the lag began, or as it began if that is later."""
+        until = self._world.now() - self._behind
         _, repositories = next((s for s in reversed(self._states) if s[0] <= until), self._states[0])
         shown = copy.copy(self._world)
         shown.repositories, shown.listeners = repositories, []

@@ -97,7 +97,7 @@ class Rest:
             raise Wrong(404)
         return repo, pull
 
-    def _open_to(self, request: Request, repo: Repository, number: int) -> None:
+    def _permits(self, request: Request, repo: Repository, number: int) -> None:
         """Refuse a new or edited comment by someone who may not write in a locked conversation."""
         if not self.world.may_comment(repo.slug, number, request.state.user):
             raise Wrong(403, "Unable to create comment because issue is locked.")
@@ -257,7 +257,7 @@ class Rest:
         """Answer PATCH: change the title or the state of a pull request."""
         repo, pull = self._pull(request)
         body, who = await _body(request), request.state.user.login
-        pull.title = body.get("title", pull.title)
+        self.world.retitle(repo.slug, pull.number, body.get("title", pull.title))
         if body.get("state") == "closed" and pull.state == "open":
             self.world.close(repo.slug, pull.number, who)
         elif body.get("state") == "open" and pull.state == "closed":
@@ -298,7 +298,7 @@ class Rest:
         """Answer POST: add a comment."""
         repo, pull = self._pull(request)
         body = await _body(request, "body")
-        self._open_to(request, repo, pull.number)
+        self._permits(request, repo, pull.number)
         _short_enough(body["body"])
         made = self.world.comment(repo.slug, pull.number, body["body"], request.state.user.login)
         return JSONResponse(payloads.comment(repo, pull.number, made), 201)
@@ -307,7 +307,7 @@ class Rest:
         """Answer PATCH: edit a comment."""
         repo, number, comment = self._comment(request)
         body = await _body(request, "body")
-        self._open_to(request, repo, number)
+        self._permits(request, repo, number)
         _short_enough(body["body"])
         self.world.edit_comment(repo.slug, comment.id, body["body"], request.state.user.login)
         return JSONResponse(payloads.comment(repo, number, comment))

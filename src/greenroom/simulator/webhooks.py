@@ -35,18 +35,27 @@ def signature(secret: str, body: bytes) -> str:
 class Webhooks:
     """Sender of a world's events to one URL. `log` holds each delivery with the status of its response, if any."""
 
-    def __init__(self, world: World, secret: str) -> None:
+    def __init__(self, world: World, secret: str, url: str = "") -> None:
         self._world = world
         self._secret = secret
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._late: list[Delivery] = []
         self._swapped: Delivery | None = None
-        self.url = ""
+        self._url = url
         self.log: list[tuple[Delivery, int | None]] = []
         world.listeners.append(self._happened)
 
+    @property
+    def url(self) -> str:
+        """Return the URL that events are sent to; empty while they are sent to none."""
+        return self._url
+
+    def send_to(self, url: str) -> None:
+        """Send events to this URL from now on; to none if it is empty."""
+        self._url = url
+
     def _happened(self, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> None:
-        if not self.url:
+        if not self._url:
             return
         payload = bodies.body(self._world, event, action, repo, pull, who)
         self._fate(Delivery(event, str(uuid.uuid4()), json.dumps(payload).encode()))

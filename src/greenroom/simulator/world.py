@@ -232,8 +232,13 @@ class World:
         draft: bool = False,
         fork: str | None = None,
         body: str = "",
+        base: str = "",
+        changed: list[str] | None = None,
     ) -> PullRequest:
-        """Open a pull request to main; `fork` is the slug of the repository that contains the head."""
+        """Open a pull request to main; `fork` is the slug of the repository that contains the head.
+
+        `base` is the commit that it is merged onto, and `changed` has the paths of its files.
+        """
         repository = self.repository(slug)
         now, author = self.now(), self.user(by)
         pull_request = PullRequest(
@@ -250,6 +255,8 @@ class World:
             draft=draft,
             body=body,
             base_seen=repository.main_sha,
+            onto=base,
+            changed=["README.md"] if changed is None else changed,
         )
         repository.next_number += 1
         repository.pull_requests[pull_request.number] = pull_request
@@ -402,6 +409,14 @@ class World:
         repository.main_sha = sha
         for pull_request in repository.pull_requests.values():
             pull_request.onto = sha
+
+    def retitle(self, slug: str, number: int, title: str) -> None:
+        """Change the title of a pull request."""
+        self.pull_request(slug, number).title = title
+
+    def change(self, slug: str, number: int, paths: list[str]) -> None:
+        """Replace the paths of the files that a pull request changes."""
+        self.pull_request(slug, number).changed = paths
 
     def retarget(self, slug: str, number: int, base: str, by: str) -> None:
         """Change the base branch of a pull request, as when the one below it in a stack was merged."""

@@ -147,7 +147,7 @@ def graph(answer: dict[str, Any]) -> str:
     return "\n".join(lines) or "No previews are running."
 
 
-def swept(answer: dict[str, Any]) -> str:
+def orphans(answer: dict[str, Any]) -> str:
     """Return the objects that belong to nothing, and mark those that were deleted."""
     lines = [f"{o}{': deleted' if o in answer['deleted'] else ''}" for o in answer["orphans"]]
     return "\n".join([*lines, answer["text"]] if answer["text"] else lines)

@@ -54,7 +54,7 @@ def read(*comments: str, body: str = "") -> PullRequest:
     return translate.pull_request(7, node, said, "greenroom[bot]", "<!-- greenroom:1 test ", now)
 
 
-def said(text: str) -> str:
+def commands_in(text: str) -> str:
     """What is kept of one comment."""
     return "|".join(one.text for one in read(text).said)
 
@@ -96,32 +96,32 @@ SAYS_NOTHING = {
 
 @pytest.mark.parametrize("text", COUNTS.values(), ids=COUNTS)
 def test_a_line_that_everybody_reads_commands(text: str) -> None:
-    assert wishes(said(text)) == [UseCommand("payments", "17")]
+    assert wishes(commands_in(text)) == [UseCommand("payments", "17")]
 
 
 @pytest.mark.parametrize("text", SAYS_NOTHING.values(), ids=SAYS_NOTHING)
 def test_what_is_code_or_hidden_commands_nothing(text: str) -> None:
-    assert said(text) == ""
+    assert commands_in(text) == ""
 
 
 @pytest.mark.parametrize("prefix", ["/preview", "/Preview", "/PREVIEW"])
 def test_the_command_is_kept_in_any_case(prefix: str) -> None:
-    assert said(f"{prefix} use payments#17") == f"{prefix} use payments#17"
+    assert commands_in(f"{prefix} use payments#17") == f"{prefix} use payments#17"
 
 
 @pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
 def test_only_a_newline_ends_a_line(end: str) -> None:
-    assert said(f"Look{end}{COMMAND}") == ""
-    assert "\n" not in said(f"{COMMAND}{end}/preview use payments#99")
-    assert len(said(f"{COMMAND}{end}/preview use payments#99").splitlines()) == 1
+    assert commands_in(f"Look{end}{COMMAND}") == ""
+    assert "\n" not in commands_in(f"{COMMAND}{end}/preview use payments#99")
+    assert len(commands_in(f"{COMMAND}{end}/preview use payments#99").splitlines()) == 1
 
 
 @pytest.mark.parametrize("odd", ["\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
 def test_control_characters_and_line_separators_do_not_separate_words_of_a_command(odd: str) -> None:
     """Nobody sees them, so nobody meant them: such a line is answered as an unknown command and does nothing."""
-    assert said(f"{odd}{COMMAND}") == ""
+    assert commands_in(f"{odd}{COMMAND}") == ""
     for line in (f"/preview{odd}use payments#17", f"/preview use{odd}payments#17", f"{COMMAND}{odd}"):
-        (found,) = wishes(said(line))
+        (found,) = wishes(commands_in(line))
         assert isinstance(found, str), line
         assert "\N{REPLACEMENT CHARACTER}" in found, "the answer shows where it stands"
 
@@ -129,23 +129,23 @@ def test_control_characters_and_line_separators_do_not_separate_words_of_a_comma
 @pytest.mark.parametrize("before", range(0, 60))
 def test_no_command_is_cut_in_the_middle_after_others(before: int) -> None:
     text = "/preview use payments staging\n" * 15 + f"/preview{' ' * before} use payments#17"
-    assert wishes(said(text))[-1] == UseCommand("payments", "17")
+    assert wishes(commands_in(text))[-1] == UseCommand("payments", "17")
 
 
 @pytest.mark.parametrize("length", range(translate.LENGTH - 5, translate.LENGTH + 5))
 def test_a_command_that_is_too_long_is_none_and_not_half_of_one(length: int) -> None:
     line = f"/preview {'use payments#17'.rjust(length - 9)}"
-    [found] = wishes(said(line))
+    [found] = wishes(commands_in(line))
     assert found == UseCommand("payments", "17") if len(line) <= translate.LENGTH else isinstance(found, str)
 
 
 @pytest.mark.parametrize("hidden", ["<!-- 8 -->", "<!-- 8", "<!---->9"])
 def test_what_is_hidden_changes_no_number(hidden: str) -> None:
-    assert wishes(said(f"{COMMAND}{hidden}"))[0] in (UseCommand("payments", "17"), "/preview use payments#17 9")
+    assert wishes(commands_in(f"{COMMAND}{hidden}"))[0] in (UseCommand("payments", "17"), "/preview use payments#17 9")
 
 
 def test_of_many_commands_the_last_ones_count() -> None:
-    kept = said("\n".join(f"/preview use payments#{n}" for n in range(1, 71))).split("\n")
+    kept = commands_in("\n".join(f"/preview use payments#{n}" for n in range(1, 71))).split("\n")
     assert (len(kept), kept[-1]) == (translate.LINES, "/preview use payments#70")
 
 

@@ -1,0 +1,194 @@
+"""Commands that ask the running Greenroom, over its admin port."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from greenroom.cli.options import ADMIN, AS_JSON, BY
+from greenroom.errors import Failed
+
+
+@click.command(name="list", short_help="List every preview, and the reason for its state.")
+@click.option("--all", "everything", is_flag=True, help="Include open pull requests without a preview.")
+@ADMIN
+@AS_JSON
+def list_previews(everything: bool, admin: str, as_json: bool) -> None:
+    """List every preview, and every pull request that waits for one, with the reason. JSON always lists all."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/previews"), as_json, partial(printing.previews, width=_width(), everything=everything))
+
+
+@click.command(short_help="Explain a preview's state, and what would change it.")
+@click.argument("preview", metavar="REPO#N")
+@ADMIN
+@AS_JSON
+def explain(preview: str, admin: str, as_json: bool) -> None:
+    """Explain why this preview is in its state, since when, and what would change it."""
+    from greenroom.terminal import printing
+
+    [name] = _names((preview,), admin, services=True)
+    repository, _, number = name.rpartition("#")
+    answer = _ask(admin, f"/api/previews/{repository}/{number}")
+    _print(answer, as_json, partial(printing.explained, width=_width()))
+
+
+@click.command(short_help="Show what would happen next, without changing anything.")
+@ADMIN
+@AS_JSON
+def plan(admin: str, as_json: bool) -> None:
+    """Show what the next pass would do, each action with its reason. Change nothing."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/plan"), as_json, printing.planned)
+
+
+@click.command(short_help="Release held changes, or list them.")
+@click.argument("previews", nargs=-1, metavar="REPO#N...")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@BY
+@ADMIN
+@AS_JSON
+def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: bool) -> None:
+    """Release exactly the held changes that are named. Without names, list the held changes."""
+    from greenroom.terminal import printing
+
+    answer = _ask(admin, "/api/previews")
+    found = answer["previews"]
+    held = {p["name"]: p for p in found if p["hold"]}
+    if not previews:
+        _print({"version": answer["version"], "held": list(held.values())}, as_json, printing.held)
+        return
+    names = _names(previews, admin, answer)
+    now = ", ".join(sorted(held)) or "nothing"
+    if unknown := [n for n in names if n not in {p["name"] for p in found}]:
+        missing = f"{', '.join(unknown)}: no such preview, so nothing was released."
+        raise Failed(f"{missing} Held now: {now}.")
+    if free := [n for n in names if n not in held]:
+        raise Failed(f"{', '.join(free)}: not held, so nothing was released. Held now: {now}.")
+    for name in [] if as_json else names:
+        click.echo(f"{name}: {held[name]['reason']['text']}")
+    if not yes:
+        if not sys.stdin.isatty():
+            command = f"greenroom release {' '.join(names)} --yes"
+            raise click.UsageError(f"Confirmation needs a terminal. To release without one, run: {command}")
+        click.confirm(f"Release {', '.join(names)}?", abort=True, err=True)
+    seen = {name: held[name]["hold"] for name in names}  # release exactly what was read
+    answer = _ask(admin, "/api/release", {"previews": names, "holds": seen, "by": _who(by)})
+    _print(answer, as_json, printing.released)
+
+
+@click.command(short_help="Redeploy with the current chart, settings and images.")
+@click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
+@BY
+@ADMIN
+@AS_JSON
+def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
+    """Redeploy these previews with the current chart, settings and images without waiting for their next push.
+
+    Their pods may restart.
+    """
+    from greenroom.terminal import printing
+
+    answer = _ask(admin, "/api/redeploy", {"previews": _names(previews, admin), "by": _who(by)})
+    _print(answer, as_json, printing.redeployed)
+
+
+@click.command(short_help="Point a preview to the preview of another pull request.")
+@click.argument("preview", metavar="REPO#N")
+@click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
+@BY
+@ADMIN
+@AS_JSON
+def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
+    """Point a service that this preview uses to another preview, to staging, or back, as `/preview use` does.
+
+    Exit with 1 if the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
+    """
+    from greenroom.terminal import printing
+
+    [name] = _names((preview,), admin)
+    answer = _ask(admin, "/api/use", {"preview": name, "target": " ".join(target), "by": _who(by)})
+    _print(answer, as_json, printing.used)
+    if not answer["done"] or answer["waits"]:
+        sys.exit(1)
+
+
+@click.command(short_help="Show which previews use which services, and why.")
+@ADMIN
+@AS_JSON
+def graph(admin: str, as_json: bool) -> None:
+    """Show which previews use each other or staging, and the reason for each link."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/graph"), as_json, printing.graph)
+
+
+@click.command(short_help="Find labeled objects that belong to no preview.")
+@ADMIN
+@AS_JSON
+def orphans(admin: str, as_json: bool) -> None:
+    """Look now for objects that belong to no preview. `argocd.sweep: delete` deletes those seen for half an hour."""
+    from greenroom.terminal import printing
+
+    _print(_ask(admin, "/api/orphans", {}), as_json, printing.orphans)
+
+
+def _names(
+    previews: tuple[str, ...], admin: str, answer: dict[str, Any] | None = None, *, services: bool = False
+) -> list[str]:
+    """Return the names of these previews without duplicates. Raise a usage error for an invalid name.
+
+    `answer` is the admin port's list of previews, if it has already been read.
+    """
+    from greenroom.terminal import references
+
+    found = {preview: references.parsed(preview) for preview in previews}
+    for preview, reference in found.items():
+        if reference is None:
+            raise click.UsageError(
+                f"{preview!r} does not name a pull request. Write shop#42, owner/shop#42 or the pull request's address."
+            )
+    known = (answer or _ask(admin, "/api/previews"))["repositories"]
+    return list(dict.fromkeys(references.resolved(r, known, services=services) for r in found.values() if r))
+
+
+def _who(by: str) -> str:
+    """Return who asks, for the record. The comment shows it to people, and a pod's name means nothing to them."""
+    import getpass
+    import os
+
+    if by:
+        return by
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "the platform team"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "an unknown user"
+
+
+def _width() -> int | None:
+    """Return the width to which lines are cut; None in a pipe, where they stay whole."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    click.echo(json.dumps(answer, indent=2) if as_json else text(answer))
+
+
+def _ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    from greenroom.terminal import client
+
+    return client.ask(admin, path, body)
+
+
+COMMANDS = (list_previews, explain, plan, release, redeploy, use, graph, orphans)

@@ -1,0 +1,24 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+ADMIN = click.option(
+    "--admin",
+    default="http://127.0.0.1:8083",
+    envvar="GREENROOM_ADMIN",
+    show_default=True,
+    show_envvar=True,
+    help="The admin address of the running instance.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+BY = click.option(
+    "--by",
+    default="",
+    metavar="NAME",
+    help="Your name for the record. Default: your login name, or `the platform team` in a pod.",
+)
+FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path())

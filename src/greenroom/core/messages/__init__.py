@@ -1,0 +1,107 @@
+"""All sentences that people read about a preview, so that the comment, `explain`, dashboard and log use the same words.
+
+Each function is named for the situation and returns a `Reason`: the situation and its cause, then the next step. The
+modules are the subjects; this list is what everything else uses.
+"""
+
+from __future__ import annotations
+
+from greenroom.core.messages.changes import (
+    data_reset,
+    falls_asleep,
+    image_of,
+    new_image,
+    new_settings,
+    new_version,
+    redeployed,
+    same_version,
+    tried_again,
+    wakes,
+)
+from greenroom.core.messages.commands import (
+    command_edited,
+    command_no_service,
+    command_not_allowed,
+    command_several_services,
+    command_unknown,
+)
+from greenroom.core.messages.comment import comment_undelivered, duplicate_comment
+from greenroom.core.messages.holds import (
+    RELEASE,
+    breaker,
+    config_label,
+    config_names,
+    its_turn,
+    label_deleted,
+    label_gone,
+    label_taken_by_bot,
+    label_taken_by_ghost,
+    list_disagrees,
+    not_in_catalog,
+    not_shown,
+    replaced,
+    restart_breaker,
+    stale,
+    unconfirmed,
+    with_release,
+)
+from greenroom.core.messages.images import (
+    base_broken,
+    every_service,
+    merge_image_only,
+    no_merge_commit,
+    registry_unknown,
+    tag_moved,
+    waiting_for_image,
+    with_redeploy,
+)
+from greenroom.core.messages.lifetime import expired, expires, expiring, expiry_refused, lifespan, warning_undelivered
+from greenroom.core.messages.links import link_reason, link_required, opened, relinked
+from greenroom.core.messages.removal import (
+    closed,
+    does_not_go,
+    gone,
+    left,
+    merged,
+    never_started,
+    released,
+    removed,
+    unlabeled,
+    users_move,
+    users_stay,
+)
+from greenroom.core.messages.requests import (
+    bot_author,
+    bot_labeled,
+    draft,
+    fork,
+    label_without_event,
+    labeller_gone,
+    may_not_label,
+    not_asked,
+    permission_unknown,
+    wanted,
+)
+from greenroom.core.messages.room import engine_foreign, name_in_use, namespace_taken, no_room, place, queued
+from greenroom.core.messages.running import (
+    NEED_IMAGE,
+    PLATFORM,
+    PUSH,
+    asleep,
+    by_hand_gone,
+    cannot_act,
+    changed_by_hand,
+    command_not_found,
+    data_renewed,
+    failed,
+    kept_awake,
+    meanwhile,
+    migration_missing,
+    not_taken_over,
+    ready,
+    starting,
+    still_running,
+    unreachable,
+    updating,
+)
+from greenroom.core.messages.words import day, listed, span

@@ -1,0 +1,47 @@
+"""What the next version of a preview changes."""
+
+from __future__ import annotations
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.model.status import Reason
+
+
+def falls_asleep() -> Reason:
+    return Reason("sleep", "A person put the preview to sleep.")
+
+
+def wakes() -> Reason:
+    return Reason("wake", "A person woke the preview.")
+
+
+def data_reset() -> Reason:
+    return Reason("data-reset", "The database was reset. Services restart and run their migrations again.")
+
+
+def tried_again(retry: int) -> Reason:
+    return Reason("tried-again", f"Argo CD could not apply the change. This is attempt {retry + 1}.")
+
+
+def redeployed(version: str) -> Reason:
+    return Reason("redeployed", f"The preview switches to chart {plain(version)} and the current settings.")
+
+
+def new_version(sha: str) -> Reason:
+    return Reason("new-version", f"Commit {sha[:7]} was pushed and its images are available.")
+
+
+def new_image(sha: str) -> Reason:
+    return Reason("new-image", f"The preview deploys different images of commit {sha[:7]}.")
+
+
+def image_of(service: str, sha: str) -> Reason:
+    """Return why a service gets the image of a commit that is not the head: the base branch's, or a merge commit."""
+    return Reason("new-image", f"The preview deploys the image of {plain(service)} from commit {sha[:7]}.")
+
+
+def new_settings() -> Reason:
+    return Reason("new-settings", "The configuration of the service changed.")
+
+
+def same_version() -> Reason:
+    return Reason("refreshed", "The details of the pull request changed. Nothing restarts.")

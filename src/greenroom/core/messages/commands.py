@@ -1,0 +1,65 @@
+"""Why a command in a comment is not followed."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from greenroom.core.comment.sanitize import code
+from greenroom.core.model.status import Reason
+
+
+def command_edited(login: str) -> Reason:
+    return Reason(
+        "command-edited",
+        f"{login}'s last command was edited, so Greenroom ignores it.",
+        "Post the command again in a new comment.",
+    )
+
+
+def command_unknown(login: str, line: str) -> Reason:
+    fix = (
+        "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`,"
+        " which undoes a choice. To keep a preview or put it to sleep, use a label."
+    )
+    odd = next((c for c in line if _looks_otherwise(c)), "")
+    why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""
+    return Reason("command-unknown", f"{login} wrote `{code(line)}`, which is not a command{why}.", fix)
+
+
+def _looks_otherwise(character: str) -> bool:
+    """Return whether people take a character for another one, or do not see it."""
+    if character.isascii():
+        return character != " " and unicodedata.category(character)[0] in "CZ"
+    category, name = unicodedata.category(character), unicodedata.name(character, "")
+    other_installations = category[0] == "L" and not name.startswith("LATIN")  # Cyrillic letters look like Latin ones
+    return (
+        other_installations
+        or category[0] in "CZ"
+        or category in ("Pd", "Pi", "Pf")
+        or character == "\N{REPLACEMENT CHARACTER}"
+        or unicodedata.normalize("NFKC", character) != character
+    )
+
+
+def command_several_services(login: str, repository: str, services: Sequence[str], to: str) -> Reason:
+    target = f"#{to}" if to.isdecimal() else f" {to}"
+    return Reason(
+        "command-several-services",
+        f"{login} named the repository `{code(repository)}`, but this preview uses {len(services)} services from it.",
+        f"Write {' or '.join(f'`/preview use {s}{target}`' for s in services)}.",
+    )
+
+
+def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
+    known = f"It uses {', '.join(used)}." if used else "It uses no other service."
+    fix = f"Did you mean `{near}`?" if near else known
+    return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
+
+
+def command_not_allowed(login: str) -> Reason:
+    return Reason(
+        "command-not-allowed",
+        f"Greenroom ignores {login}'s command because it requires write access.",
+        "Ask someone with write access to post the same command.",
+    )

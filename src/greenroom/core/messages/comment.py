@@ -1,0 +1,14 @@
+"""What the record says about our comment."""
+
+from __future__ import annotations
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.model.status import Reason
+
+
+def duplicate_comment() -> Reason:
+    return Reason("duplicate-comment", "Greenroom had posted a duplicate comment on the pull request.")
+
+
+def comment_undelivered(why: str) -> Reason:
+    return Reason("comment-undelivered", f"The comment on the pull request is out of date: {plain(why, 300)}")

@@ -1,0 +1,153 @@
+"""Why nothing changes until GitHub is clear or a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.model.status import Reason
+
+
+def stale() -> Reason:
+    return Reason(
+        "stale",
+        "GitHub returned older data than before.",
+        "Greenroom will read it again shortly. Nothing changes until then.",
+    )
+
+
+def unconfirmed(why: str) -> Reason:
+    return Reason(
+        "unconfirmed",
+        f"Greenroom could not read the pull request by its number: {plain(why, 300)}",
+        "Nothing is removed until GitHub returns a complete response.",
+    )
+
+
+def not_shown() -> Reason:
+    return Reason(
+        "not-shown",
+        "GitHub no longer shows this pull request, only its repository. Its author's account may be hidden.",
+        "The preview keeps running.",
+    )
+
+
+def list_disagrees() -> Reason:
+    return Reason(
+        "list-disagrees",
+        "GitHub's list omits this pull request, but a read by its number shows that it is open and labeled.",
+        "Nothing is removed. Greenroom will read the list again shortly.",
+    )
+
+
+def label_gone(label: str) -> Reason:
+    return Reason(
+        "label-gone",
+        f"The label `{plain(label)}` is gone, but no person removed it. It may have been renamed or deleted on GitHub.",
+        "Add the label again to keep the preview.",
+    )
+
+
+def label_deleted(label: str) -> Reason:
+    return Reason(
+        "label-deleted",
+        f"The label `{plain(label)}` was deleted in the repository, which removed it from this pull request.",
+        "To keep the preview, create the label again and add it to the pull request.",
+    )
+
+
+def label_taken_by_ghost(label: str) -> Reason:
+    return Reason(
+        "label-taken-by-ghost",
+        f"An account that no longer exists removed the label `{plain(label)}`.",
+        "Add the label again to keep the preview.",
+    )
+
+
+def label_taken_by_bot(label: str, login: str) -> Reason:
+    return Reason(
+        "label-taken-by-bot",
+        f"{login}, which is not a person, removed the label `{plain(label)}`.",
+        "Add the label again to keep the preview.",
+    )
+
+
+def config_label(old: str, new: str) -> Reason:
+    return Reason(
+        "config-label",
+        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and this pull request has the old"
+        " one.",
+        f"Add the label `{plain(new)}` to keep the preview.",
+    )
+
+
+def config_names(services: Sequence[str], data: Sequence[str]) -> Reason:
+    """Return the effect that a configuration change would have on a preview: it loses services or data, or else is
+    renamed.
+    """
+    if services:
+        what, pushes = f"lose {', '.join(services)}", " New commits are not deployed."
+    elif data:
+        what, pushes = f"lose the data of {', '.join(data)}", ""
+    else:
+        what, pushes = "change its names or addresses", ""
+    return Reason(
+        "config-names",
+        f"The new configuration would make this preview {what}, so it is not applied.{pushes}",
+        "Ask the platform team to change the configuration back.",
+    )
+
+
+def not_in_catalog(slug: str) -> Reason:
+    return Reason(
+        "not-in-catalog",
+        f"The repository {plain(slug)} is no longer in the catalog.",
+        "Ask the platform team to add it back.",
+    )
+
+
+def replaced(slug: str) -> Reason:
+    return Reason(
+        "replaced",
+        f"{plain(slug)} is now a different repository on GitHub. This preview's repository was deleted or renamed.",
+        "The preview keeps running.",
+    )
+
+
+def breaker(count: int, limit: int, scope: str) -> Reason:
+    return Reason(
+        "breaker",
+        f"{count} previews {scope} lost their label within an hour. Greenroom removes at most {limit} of them without"
+        " confirmation, so this one waits.",
+        "Add the label again to keep the preview.",
+    )
+
+
+def restart_breaker(limit: int, scope: str) -> Reason:
+    return Reason(
+        "restart-breaker",
+        f"A configuration change would restart more than {limit} previews {scope} within an hour, so this one waits.",
+        "Greenroom will apply the change later, as the hourly limit allows. The next push also applies it.",
+    )
+
+
+def its_turn(limit: int) -> Reason:
+    return Reason(
+        "its-turn",
+        f"The preview expired. Greenroom removes at most {limit} expired previews within an hour, so this one waits.",
+        "A push, comment or review keeps it.",
+    )
+
+
+RELEASE = {
+    "breaker": "If the removal was intended",
+    "config-names": "To apply the change",
+    "restart-breaker": "To apply it now",
+}
+
+
+def with_release(why: Reason, name: str) -> Reason:
+    """Return the reason of a hold, with the command that ends it."""
+    step = f"{RELEASE.get(why.code, 'To remove the preview')}, the platform team can run `greenroom release {name}`."
+    return replace(why, fix=f"{why.fix} {step}".lstrip())

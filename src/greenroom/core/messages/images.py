@@ -1,0 +1,94 @@
+"""Why a preview waits for an image, and what is known about the images of its services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.messages.words import shortened
+from greenroom.core.model.status import Reason
+
+
+def waiting_for_image(missing: Sequence[str], *, merged: bool = False, branch: str = "") -> Reason:
+    """Return why a preview waits for images.
+
+    With `merged`, CI builds the merge commit of each push, and a re-run of CI builds the same merge commit again.
+    `branch` is the base branch if all of the images are its images, because the pull request does not change them.
+    """
+    names = ", ".join(shortened(m) for m in missing)
+    moved = (
+        " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
+    )
+    whole = " The tag is the full commit hash." if names != ", ".join(missing) else ""
+    checks = (
+        f"It comes from `{plain(branch)}`, because this pull request does not change that service."
+        f" See the checks on `{plain(branch)}`."
+        if branch and len(missing) == 1
+        else f"They come from `{plain(branch)}`, because this pull request does not change those services."
+        f" See the checks on `{plain(branch)}`."
+        if branch
+        else "See the checks on this pull request."
+    )
+    return Reason(
+        "image-missing",
+        f"Waiting for image {names}.",
+        f"Greenroom deploys it once CI pushes the image.{whole} {checks}{moved if merged else ''}",
+    )
+
+
+def merge_image_only(missing: str, merge: str) -> Reason:
+    return Reason(
+        "merge-image-only",
+        f"Image {shortened(missing)} is missing, but {shortened(merge)} exists:"
+        " CI builds GitHub's merge commit, not the head commit.",
+        "Set `image.from: merge` for this service, or check out `github.event.pull_request.head.sha` in the workflow.",
+    )
+
+
+def no_merge_commit(*, conflicts: bool) -> Reason:
+    if not conflicts:
+        return Reason(
+            "merge-commit-pending",
+            "`image.from: merge` needs a merge commit, which GitHub is still computing.",
+            "Greenroom will check again shortly.",
+        )
+    return Reason(
+        "no-merge-commit",
+        "`image.from: merge` needs a merge commit, but the branch has conflicts with its base branch.",
+        "Resolve the conflicts.",
+    )
+
+
+def every_service(files: int) -> Reason:
+    return Reason(
+        "every-service",
+        f"GitHub does not list all {files:,} files that this pull request changes, so every service counts as changed.",
+    )
+
+
+def registry_unknown(why: str) -> Reason:
+    return Reason("registry-unknown", plain(why, 300), "Greenroom will check again shortly.")
+
+
+def tag_moved(reference: str) -> Reason:
+    return Reason(
+        "tag-moved",
+        f"The tag {plain(reference)} now points to a different image than the one that is running.",
+        "Push a new commit to get a new version.",
+    )
+
+
+def with_redeploy(note: Reason, name: str) -> Reason:
+    """Return the note on a moved tag, with the command that deploys the image."""
+    step = f"To deploy the image now, the platform team can run `greenroom redeploy {name}`."
+    return replace(note, fix=f"{note.fix} {step}")
+
+
+def base_broken(service: str, branch: str) -> str:
+    """Return what to do if the failing image belongs to a service that the pull request does not change."""
+    return (
+        f"This pull request does not change `{plain(service)}`, so the preview runs its image from `{plain(branch)}`,"
+        f" and a push here does not help. Fix `{plain(branch)}`: the preview deploys its next image of"
+        f" `{plain(service)}` automatically."
+    )

@@ -1,0 +1,67 @@
+"""When a preview expires, and why it has not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.messages.words import day, span
+from greenroom.core.model.catalog import Lifetime
+from greenroom.core.model.status import Reason
+
+
+def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
+    """Return when a preview expires, and how to keep it."""
+    if why == "inactive":
+        cause = f"there has been no activity for {span(lifetime.inactive_after)}" if lifetime.inactive_after else ""
+        fix = f"A push, comment or review keeps it, and so does the label `{plain(lifetime.keep_label)}`."
+    else:
+        cause = f"it reaches its maximum age of {span(lifetime.max_age)}" if lifetime.max_age else ""
+        fix = "To get a new preview, remove the label and add it again."
+    return Reason("expiring", f"The preview will be removed at {day(at)} because {cause}.", fix)
+
+
+def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
+    """Return the sentence about the lifetime for the comment. It has no date, because each activity would change it.
+
+    `kept` means that the keep label is on, which disables the expiry by inactivity but not the one by age.
+    """
+    aged = f"{span(lifetime.max_age)} after it was created" if lifetime.max_age else ""
+    if kept:
+        label = f"the label `{plain(lifetime.keep_label)}`"
+        return f"Removed {aged}, even with {label}." if aged else f"Stays until {label} is removed."
+    if lifetime.inactive_after:
+        return f"Removed after {span(lifetime.inactive_after)} without activity{f', or {aged}' if aged else ''}."
+    return f"Removed {aged}." if aged else ""
+
+
+def expires(at: datetime, why: str) -> str:
+    """Return when a preview expires, in the words of pages and the command line."""
+    if why == "age":
+        return f"Expires {day(at)}, when it reaches its maximum age."
+    return f"Expires {day(at)} unless there is activity."
+
+
+def expired(why: str, label: str) -> Reason:
+    cause = "it reached its maximum age" if why == "age" else "there was no activity"
+    return Reason(
+        "expired",
+        f"The preview expired because {cause}.",
+        f"Add the label `{plain(label)}` again to bring it back.",
+    )
+
+
+def warning_undelivered(why: str) -> Reason:
+    return Reason(
+        "warning-undelivered",
+        f"The preview is due to expire, but the warning could not be posted: {plain(why, 300)}",
+        "It keeps running until the warning is posted. To remove it now, remove the label.",
+    )
+
+
+def expiry_refused(why: str) -> Reason:
+    return Reason(
+        "expiry-refused",
+        f"The preview expired, but Greenroom could not update the pull request: {plain(why, 300)}",
+        "It keeps running until the update succeeds. To remove it now, remove the label.",
+    )

@@ -1,0 +1,63 @@
+"""Why a preview waits for room, for its name or for another installation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.model.status import Reason
+
+
+def place(position: int, *, overdue: bool) -> str:
+    """Return the sentence about the place in the queue, or about a held preview past its lifetime; else empty."""
+    if overdue:
+        return "The preview is past its lifetime and needs a decision."
+    return f"Number {position} in the queue." if position else ""
+
+
+def queued(limit: int, scope: str) -> Reason:
+    """Return why a preview is queued, without its place: every removal would otherwise edit the comments of all."""
+    return Reason(
+        "queued",
+        f"The limit of {limit} preview{'s' * (limit != 1)} {scope} has been reached.",
+        "It starts automatically when another preview is removed. To free up a slot, remove the label from a preview"
+        " that you no longer need.",
+    )
+
+
+def no_room() -> Reason:
+    return Reason(
+        "no-room",
+        "This repository's previews use all of the space that the engine has for their specs, so this preview waits.",
+        "It continues automatically when another preview of this repository is removed. Smaller manifests also free"
+        " up space.",
+    )
+
+
+def engine_foreign(installation: str) -> Reason:
+    return Reason(
+        "foreign",
+        f"The resources with this preview's name belong to another Greenroom installation, {plain(installation)}.",
+        "Give each installation its own `namePrefix:`.",
+    )
+
+
+def name_in_use(previews: Sequence[str]) -> Reason:
+    """Return why a preview waits for previews of an earlier repository, which are named as `greenroom release` takes
+    them.
+    """
+    shown = " ".join(previews[:10])
+    more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
+    return Reason(
+        "name-in-use",
+        f"Previews of an earlier repository with the same name still use these names and addresses: {shown}{more}.",
+        f"It will start once they are removed. The platform team can remove them with `greenroom release {shown}`.",
+    )
+
+
+def namespace_taken(name: str) -> Reason:
+    return Reason(
+        "namespace-taken",
+        f"The namespace {plain(name)} already exists and does not belong to this preview.",
+        "Ask the platform team to remove or rename it, or to set another `namePrefix:`.",
+    )

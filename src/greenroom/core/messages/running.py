@@ -1,0 +1,141 @@
+"""What a preview that exists is doing: starting, ready, asleep, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.comment.serving import NOTHING, Serving
+from greenroom.core.messages.words import day, each, listed
+from greenroom.core.model.status import Reason
+
+
+def still_running(now: Serving, adjective: str = "current") -> str:
+    """Return the sentence about the running services; empty if none run.
+
+    If all services run one version, the sentence names it with `adjective`. Otherwise it lists the services.
+    """
+    if not now.versions:
+        return ""
+    if len(now.versions) == 1 and not now.down:
+        return f"The {adjective} version, {next(iter(now.versions))[:7]}, keeps running."
+    said = [f"{each(names, 'keeps', 'keep')} running version {sha[:7]}" for sha, names in now.versions.items()]
+    said += [f"{each(now.down, 'is', 'are')} not running"] if now.down else []
+    return f"{'; '.join(said)}."
+
+
+def meanwhile(why: Reason, now: Serving) -> Reason:
+    """Return why new commits wait, and what keeps running until then."""
+    keeps = still_running(now)
+    if why.code == "image-missing":  # its fix already says that new commits wait
+        return replace(why, text=f"{why.text} {keeps}".rstrip())
+    fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
+    return Reason(why.code, f"{why.text} {keeps or 'The preview does not change.'} New commits are not deployed.", fix)
+
+
+def starting(now: Serving = NOTHING) -> Reason:
+    """Return that a preview is starting. `now` holds the services that already run, all at the wanted version."""
+    said = "The preview is starting."
+    if now.current and now.down:
+        names = [s.service for s in now.current]
+        said = f"{each(now.down, 'is', 'are')} starting; {each(names, 'is', 'are')} running."
+    elif now.current:
+        said = "All services are running, but some processes or addresses are not ready yet."
+    return Reason("starting", said, "The address will work once the preview is ready.")
+
+
+def unreachable(why: str) -> Reason:
+    return Reason(
+        "unreachable",
+        plain(why, 300),
+        "If the service has no page at that path, ask the platform team to set `probe:`. Otherwise, check the ingress"
+        " and DNS.",
+    )
+
+
+def ready() -> Reason:
+    return Reason("ready", "All services are up.")
+
+
+def asleep(label: str) -> Reason:
+    return Reason(
+        "asleep", f"The preview is asleep because of the label `{plain(label)}`.", "Remove the label to wake it."
+    )
+
+
+def kept_awake(label: str) -> Reason:
+    return Reason(
+        "kept-awake",
+        f"All services are up. An awake preview uses this one, so it stays awake despite the label `{plain(label)}`.",
+        "It goes to sleep once no awake preview uses it.",
+    )
+
+
+def data_renewed(at: datetime) -> Reason:
+    return Reason(
+        "data-renewed",
+        f"All services are up. The database restarted at {day(at)}, so its data was reset. Migrations ran again.",
+    )
+
+
+def cannot_act(why: str) -> Reason:
+    return Reason("cannot-act", plain(why, 600), PLATFORM)
+
+
+def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
+    """Return which parameters were changed. Leave out their values, which may be secret or name private things."""
+    return Reason("by-hand", f"All services are up. Changed by hand in Argo CD: {listed(n for n, _ in parameters)}.")
+
+
+def by_hand_gone(target: str, preview: str, application: str) -> Reason:
+    return Reason(
+        "by-hand-gone",
+        f"The link to {plain(target)}, set by hand in Argo CD, points to {plain(preview)}, which does not exist.",
+        f"Remove the parameter with `argocd app unset {plain(application)} -p links.{plain(target)}.url`.",
+    )
+
+
+def updating(now: Serving) -> Reason:
+    """Return that a preview is updating, and what keeps running until then."""
+    if now.starting:
+        shas = [sha[:7] for sha in now.starting]
+        new = f"Version {shas[0]} is starting." if len(shas) == 1 else f"Versions {' and '.join(shas)} are starting."
+        return Reason("updating", f"{new} {still_running(now, 'previous')}")
+    return Reason("updating", f"Changes to links, settings or data are being applied. {still_running(now)}")
+
+
+PUSH = "Push a fix and the preview redeploys."
+PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
+NEED_IMAGE = (
+    "The platform team needs to fix this: the nodes must be able to pull the image. `images:` in greenroom.yaml"
+    " replaces a stock image, and `greenroom redeploy` applies it to this preview."
+)
+
+
+def command_not_found(setting: str, service: str) -> str:
+    """Return what to do if a command of the configuration does not run in the service's image."""
+    return (
+        f"Push a version that contains the command, or correct `{setting}` in the configuration of"
+        f" `{plain(service)}` (services/{plain(service)}.yaml)."
+    )
+
+
+def migration_missing(service: str) -> str:
+    """Return what to do if the log complains about missing tables and the service has no migration."""
+    return (
+        f"`{plain(service)}` has no `migrate` in Greenroom's configuration, so nothing creates its tables. Set"
+        f" `migrate` in services/{plain(service)}.yaml, or push a version that creates them when it starts."
+    )
+
+
+def failed(why: str, now: Serving, fix: str = "") -> Reason:
+    """Return why a preview failed, and what still runs. `fix` replaces the advice to push a fix."""
+    keeps = still_running(now, "previous" if now.starting else "current")
+    return Reason("failed", f"{plain(why, 300)} {keeps or 'No version is running.'}", fix or PUSH)
+
+
+def not_taken_over(error: str) -> str:
+    """Return the sentence about specs that the engine could not apply. `error` is Argo CD's own message."""
+    return f"Argo CD could not create or update the preview: {error}."
