@@ -311,6 +311,7 @@ def _argocd(loaded: Configuration, secrets: _Secrets, wake: Callable[[int], None
         holder=os.environ.get("POD_NAME", "") or f"{socket.gethostname()}-{os.getpid()}",
         logs=True,
         delete_orphans=argocd.sweep == "delete",
+        object_namespace=argocd.object_namespace,
     )
     engine = ArgoEngine(settings, wake)
 

@@ -60,6 +60,9 @@ class FakeKube:
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
         self._fail()
+        name, _, subresource = name.partition("/")
+        if subresource:  # only that part of the object may change
+            return self.put(kind.plural, {**self.objects[(kind.plural, namespace, name)], "status": body["status"]})
         old = self.objects.get((kind.plural, namespace, name), {})
         wanted = body["metadata"].get("resourceVersion")
         if old and wanted not in (None, old["metadata"]["resourceVersion"]):

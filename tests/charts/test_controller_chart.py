@@ -98,8 +98,13 @@ def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(contr
         ("applicationsets", "patch"),
         ("applications", "delete"),
         ("applications", "patch"),
+        ("events", "create"),
         ("leases", "create"),
         ("leases", "update"),
+        ("previews", "create"),
+        ("previews", "delete"),
+        ("previews", "patch"),
+        ("previews/status", "patch"),
     }
 
 
@@ -119,9 +124,14 @@ def test_the_lease_is_beside_the_sets_and_no_other_lease_is_ours(controller: Ren
 def test_only_a_sweep_that_deletes_may_delete_namespaces(controller: Render) -> None:
     values: Any = json.loads(json.dumps(MINIMAL))
     values["configuration"]["greenroom"]["argocd"]["sweep"] = "delete"
-    rules = one(controller(values), "ClusterRole")["rules"]
+    rules = everywhere(controller(values))
     assert {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["delete"]} in rules
-    assert not any("delete" in r["verbs"] for r in one(controller(MINIMAL), "ClusterRole")["rules"])
+    assert not any("delete" in r["verbs"] for r in everywhere(controller(MINIMAL)))
+
+
+def everywhere(found: list[Object]) -> list[Object]:
+    """The rules of all ClusterRoles."""
+    return [rule for o in found if o["kind"] == "ClusterRole" for rule in o["rules"]]
 
 
 @pytest.mark.parametrize("sweep", ["report", "delete"])

@@ -369,6 +369,11 @@ class Scene:
         except KeyError:
             raise AttributeError(name) from None
 
+    @property
+    def chart(self) -> Path:
+        """The chart of the controller."""
+        return ROOT / "charts" / "greenroom"
+
     # --- the parts ---
 
     def make_repositories(self) -> None:
@@ -463,7 +468,7 @@ class Scene:
         """Write the configuration; a running controller takes it over by itself."""
         values = self.folder / "values.yaml"
         values.write_text(json.dumps(self.values()))
-        run("helm", "upgrade", "--install", HOME, str(ROOT / "charts" / "greenroom"), "-n", HOME, "-f", str(values))
+        run("helm", "upgrade", "--install", HOME, str(self.chart), "-n", HOME, "-f", str(values))
 
     def redeployed(self) -> None:
         kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
@@ -572,6 +577,7 @@ class Scene:
         kubectl("delete", "applicationset,application", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", *ours, check=False)
         run("helm", "uninstall", HOME, "-n", HOME, "--wait", check=False)
+        kubectl("delete", "previews", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", HOME, "--ignore-not-found", "--timeout=90s")
 
     # --- between stories ---

@@ -118,6 +118,25 @@ def test_a_set_that_is_not_ours_is_not_touched(scene: Scene, our_set: dict[str, 
         kubectl("delete", "applicationset", "theirs", "-n", ARGO)
 
 
+def test_preview_objects_of_other_installations_are_not_greenrooms_to_write(scene: Scene) -> None:
+    pull = scene.payments.pull_request("objects", "2")
+    pull.ready("2")
+    found = until(lambda: thing("preview", f"payments-{pull.number}", ARGO) or {}, 20, "the object")
+    labels = {"app.kubernetes.io/managed-by": "greenroom", "greenroom.dev/installation": "other"}
+    metadata = {"name": "other-1", "namespace": ARGO, "labels": labels}
+    other = {k: found[k] for k in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
+    taken, said = as_greenroom("create", "-f", "-", given=other)
+    assert (taken, "only Preview objects that carry its own installation" in said) == (False, True), said
+    kubectl("create", "-f", "-", given=json.dumps(other))
+    try:
+        taken, said = as_greenroom(
+            "patch", "preview", "-n", ARGO, "other-1", "--type=merge", "-p", '{"spec":{"number":7}}'
+        )
+        assert (taken, "only Preview objects that carry its own installation" in said) == (False, True), said
+    finally:
+        kubectl("delete", "preview", "-n", ARGO, "other-1")
+
+
 def test_of_an_application_only_the_operations_state_may_change(scene: Scene) -> None:
     pull = scene.payments.pull_request("spec", "2")
     pull.ready("2")

@@ -34,6 +34,7 @@ plugin: {{ $argo.plugin | default "greenroom-plugin" | quote }}
 repository: {{ $repo | quote }}
 chart: {{ ternary $inside "" (hasPrefix "oci://" $chart) | quote }}
 path: {{ ternary "" $inside (hasPrefix "oci://" $chart) | quote }}
+objects: {{ $argo.objectNamespace | default ($argo.namespace | default "argocd") | quote }}
 sweep: {{ eq ($argo.sweep | default "report") "delete" }}
 account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
 {{- end }}

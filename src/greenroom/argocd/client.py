@@ -29,6 +29,10 @@ class Conflict(Doubt):
     """Another writer changed the object, or it is not the intended object."""
 
 
+class NoSuchKind(Doubt):
+    """The cluster does not know this kind of object: its definition is not installed."""
+
+
 class Expired(Doubt):
     """The version from which a watch was to continue is too old: list again."""
 
@@ -54,6 +58,7 @@ NAMESPACES = Kind("v1", "namespaces")
 PODS = Kind("v1", "pods")
 EVENTS = Kind("v1", "events")
 VOLUMES = Kind("v1", "persistentvolumes")
+PREVIEWS = Kind("greenroom.dev/v1alpha1", "previews")
 
 
 class Kube:
@@ -225,6 +230,8 @@ def _error(response: httpx2.Response, what: str) -> Exception:
         )
     if code == 403:
         return FixCredentials(f"Kubernetes refuses: {message}. Compare its roles and policies with charts/greenroom.")
+    if code == 404 and not status:  # the answer of a path that the API does not have
+        return NoSuchKind(f"Kubernetes does not know {what}: {message}.")
     if code == 409:
         return Conflict(f"Kubernetes refuses {what}: {message}.")
     if code == 410:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
@@ -25,6 +25,7 @@ from greenroom.background import Tasks
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import EngineState, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Status
 from greenroom.errors import GreenroomError
 
 PROBE_SECONDS = 5
@@ -95,6 +96,7 @@ class ArgoEngine:
         await found.copies.run(self._tasks, found.watchers)
         await found.lead.policy.check()
         found.upkeep.start(self._tasks)
+        self._tasks.keep("Preview objects", lambda: found.published.run(self._tasks))
 
     async def _keep_lease(self) -> None:
         self._lose(await self._parts.lead.lease.keep())
@@ -136,6 +138,10 @@ class ArgoEngine:
         return await self._parts.removals.receipt(identity)
 
     # --- beside the loop ---
+
+    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+        """Show these statuses as Preview objects, for `kubectl get previews`."""
+        self._parts.published.show(statuses, complete=complete)
 
     def answer(self, name: str, platform: Platform) -> list[dict[str, Any]] | None:
         """Return the specs of an ApplicationSet for Argo CD; None when it is not ours. Raise `Doubt`: answer 503."""

@@ -60,6 +60,10 @@ class Mirror:
             raise Doubt(f"The copy of {self._kind.plural} is out of date. Greenroom will read it again.")
         return self.items
 
+    def written(self, found: Object) -> None:
+        """Take the answer of a write into the copy, before the watch brings it."""
+        self.items[_key(found)] = _slim(found)
+
     async def run(self) -> None:
         """Keep the copy current until canceled."""
         failures = 0

@@ -18,6 +18,7 @@ from greenroom.argocd.lease import Lease
 from greenroom.argocd.observer import Ground, Observer
 from greenroom.argocd.policy import Policy
 from greenroom.argocd.probe import Prober
+from greenroom.argocd.published import PublishedPreviews
 from greenroom.argocd.refreshes import Refreshes
 from greenroom.argocd.refusals import Refusals
 from greenroom.argocd.removal import Removals
@@ -68,6 +69,7 @@ class Parts:
     removals: Removals
     sweeper: Sweeper
     upkeep: Upkeep
+    published: PublishedPreviews
 
 
 def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
@@ -103,6 +105,7 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
         removals=Removals(clusters, frame, known, refreshes, copies, lead, timing.taken_over),
         sweeper=sweeper,
         upkeep=Upkeep(lead, known, sets, watchers, refusals, sweeper, wake, timing),
+        published=PublishedPreviews(clusters.argo, frame, settings.object_namespace or frame.namespace, known, timing),
     )
 
 

@@ -9,7 +9,10 @@ from greenroom.argocd.applicationset import InstallationSpec
 
 @dataclass(frozen=True, slots=True)
 class ArgoSettings:
-    """The settings of this engine. `holder` names the process in the Lease; `probe` is as in the configuration."""
+    """The settings of this engine. `holder` names the process in the Lease; `probe` is as in the configuration.
+
+    `object_namespace` is where the Preview objects are, if not in Argo CD's own namespace.
+    """
 
     frame: InstallationSpec
     chart_version: str
@@ -20,3 +23,4 @@ class ArgoSettings:
     holder: str
     logs: bool
     delete_orphans: bool = False
+    object_namespace: str = ""

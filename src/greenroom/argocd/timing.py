@@ -38,6 +38,10 @@ class Timing:
     error_lasts: float = 10.0
     """A restart of either side causes a short error."""
 
+    # Preview objects
+    publish_pause: float = 0.2
+    """Several passes shortly after each other make one write."""
+
     # The canary
     canary_patience: float = 20.0
     canary_settles: float = 0.5

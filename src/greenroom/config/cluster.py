@@ -204,6 +204,9 @@ class ArgoCDModel(Model):
     previews_kubeconfig: str = Field(
         "", description="The kubeconfig file for the previews' cluster, if it is a different one."
     )
+    object_namespace: str | None = Field(
+        None, pattern=NAME, description="The namespace of the Preview objects, if it is not that of Argo CD."
+    )
     sweep: Literal["report", "delete"] = Field(
         "report", description="What the hourly sweep does with orphaned objects."
     )

@@ -328,6 +328,7 @@ def to_settings(model: PlatformModel, folder: Path) -> Settings:
             plugin=model.argocd.plugin,
             kubeconfig=model.argocd.kubeconfig,
             previews_kubeconfig=model.argocd.previews_kubeconfig,
+            object_namespace=model.argocd.object_namespace or "",
             sweep=model.argocd.sweep,
             probe=model.ingress.probe,
             token=model.plugin_token_from.source("The token of Argo CD's plugin"),

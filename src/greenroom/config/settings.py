@@ -153,6 +153,7 @@ class ArgoCDSettings:
     plugin: str
     kubeconfig: str
     previews_kubeconfig: str
+    object_namespace: str
     sweep: str
     probe: str
     token: SecretSource

@@ -7,12 +7,14 @@ that they were built with, with a repository id. A lost call costs time, never c
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import EngineState, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
+from greenroom.core.model.status import Status
 
 
 class Engine(Protocol):
@@ -60,6 +62,12 @@ class RunnableEngine(Engine, Protocol):
 
     async def lead(self) -> None:
         """Take the lead as the only writer, however long that takes, and read what exists."""
+
+    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+        """Show the statuses of all pull requests where the engine's own tools look. Return at once.
+
+        `complete` means that every repository was read, so that a preview without a status does not exist.
+        """
 
     async def __aenter__(self) -> Self:
         """Open the connections, or adopt what an earlier run started."""

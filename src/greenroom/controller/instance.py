@@ -135,7 +135,13 @@ class Instance:
         identities = [i for i, s in self._board.statuses.items() if s.repository == name]
         self._slugs |= {i.repository_id: name for i in identities}
         await self._keep()  # previews of repositories that left may be gone, or a rename was detected
+        self._show()
         return again
+
+    def _show(self) -> None:
+        read = self._board.repositories
+        complete = all((health := read.get(name)) is not None and health.read_at for name in self._names)
+        self._engine.show(self._board.statuses, complete=complete)
 
     def _distance(self) -> float:
         """Return the seconds between two passes of a repository, from GitHub's remaining budget if it is known."""

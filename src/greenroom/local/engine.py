@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from greenroom.core.comment import statuses
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.facts import EngineState, Health, ObservedPreview, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity, PreviewSpec
-from greenroom.core.model.status import Reason, Stage
+from greenroom.core.model.status import Reason, Stage, Status
 from greenroom.errors import Doubt
 from greenroom.local import account, machine
 from greenroom.local.ground import opened
@@ -92,6 +92,9 @@ class LocalEngine:
     def adapted(self, platform: Platform) -> Platform:
         """Return the platform with the port that the proxy really has, and its addresses for calls between services."""
         return replace(platform, port=self.proxy_port, inside=f"http://127.0.0.1:{self.proxy_port}{BY_PATH}{{host}}")
+
+    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+        """Do nothing: the dashboard and the command line show all that there is on one machine."""
 
     async def lead(self) -> None:
         """Return at once: the lock on the state folder, taken at the start, makes this instance the only writer."""

@@ -1,0 +1,205 @@
+"""A `Preview` object of Kubernetes from a preview's status and spec. Pure.
+
+People may read these objects, so they hold no title of a pull request, no value of the environment and no log line.
+https://kubernetes.io/docs/reference/using-api/api-concepts/
+https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from greenroom.argocd.applicationset import NUMBER, REPOSITORY, REPOSITORY_ID, InstallationSpec
+from greenroom.argocd.client import PREVIEWS, Object
+from greenroom.core.model.spec import PreviewSpec
+from greenroom.core.model.status import Stage, Status
+
+DEFAULT_PREFIX = "preview"
+PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
+READY = (Stage.READY, Stage.EXPIRING)  # only a ready preview is called expiring
+WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
+SHORT = 7
+
+
+def name_of(frame: InstallationSpec, status: Status) -> str:
+    """Return the object's name: `shop-42`. With a prefix of its own, an installation has names of its own."""
+    own = f"{status.repository}-{status.number}"
+    return own if frame.prefix == DEFAULT_PREFIX else f"{frame.prefix}-{own}"
+
+
+def preview_object(frame: InstallationSpec, namespace: str, status: Status, spec: PreviewSpec | None) -> Object:
+    """Return the object without its status. `spec` is None while nothing of the preview is to run."""
+    labels = {
+        **frame.labels(),
+        REPOSITORY: status.repository,
+        REPOSITORY_ID: str(status.identity.repository_id),
+        NUMBER: str(status.number),
+    }
+    return {
+        "apiVersion": PREVIEWS.version,
+        "kind": "Preview",
+        "metadata": {"name": name_of(frame, status), "namespace": namespace, "labels": labels},
+        "spec": _spec(status, spec),
+    }
+
+
+def _spec(status: Status, spec: PreviewSpec | None) -> Object:
+    made: Object = {
+        "repository": {"id": status.identity.repository_id, "name": status.repository, "slug": status.slug},
+        "number": status.number,
+        "pullRequest": {"author": status.author, "url": status.url},
+    }
+    if spec is None:
+        return made
+    origin, names, build = spec.pull_request, spec.names, spec.build
+    made["pullRequest"] |= {"branch": origin.branch, "private": origin.private}
+    made["names"] = {
+        "application": names.name,
+        "namespace": names.namespace,
+        "label": names.label,
+        "hosts": dict(names.hosts),
+    }
+    versions = [
+        {"service": v.service, "sha": v.sha, "reference": v.reference, "digest": v.digest} for v in build.versions
+    ]
+    made["build"] = {"headSha": build.head_sha, "retry": build.retry, "versions": versions}
+    made["services"] = [s.name for s in spec.services]
+    made["chart"] = {"version": spec.chart.version}
+    made["data"] = _without_none(
+        {"generation": spec.data.generation, "resetAt": spec.data.reset_at and _time(spec.data.reset_at)}
+    )
+    made["links"] = [
+        _without_none(
+            {
+                "service": k.service,
+                "target": k.target,
+                "number": k.number or None,
+                "wanted": k.wanted or None,
+                "namespace": k.namespace or None,
+            }
+        )
+        for k in spec.links.targets
+    ]
+    made["choices"] = {
+        "asleep": spec.choices.asleep,
+        "sleepRequested": spec.choices.sleep_requested,
+        "overrides": [{"service": o.service, "to": o.to, "by": o.by} for o in spec.choices.overrides],
+    }
+    made["times"] = _times(spec)
+    return made
+
+
+def _times(spec: PreviewSpec) -> Object:
+    times = spec.times
+    made: Object = {"created": _time(times.created), "headSince": _time(times.head_since)}
+    if times.waiting:
+        made["waiting"] = {"headSha": times.waiting.head_sha, "since": _time(times.waiting.since)}
+    return made
+
+
+def object_status(status: Status, spec: PreviewSpec | None, before: Mapping[str, Any], now: datetime) -> Object:
+    """Return the `status` of the object. A condition of `before` that did not change keeps its time."""
+    urls = [s.url for s in status.services if s.url]
+    services = [
+        {"name": s.service, "url": s.url, "sha": s.sha, "digest": s.digest, "ready": s.ready, "note": s.note}
+        for s in status.services
+    ]
+    removed = before.get("removedAt") or _time(now) if status.stage is Stage.REMOVED else None
+    return _without_none(
+        {
+            "state": status.stage.value,
+            "reason": status.reason.code,
+            "message": status.reason.text,
+            "fix": status.reason.fix or None,
+            "url": urls[0] if urls else None,
+            "commit": _commit(status, spec),
+            "services": services,
+            "links": [{"service": k.service, "target": k.target, "source": k.name, "why": k.why} for k in status.links],
+            "expires": status.expires and _time(status.expires),
+            "removedAt": removed,
+            "conditions": _conditions(status, before, now),
+        }
+    )
+
+
+def _commit(status: Status, spec: PreviewSpec | None) -> Object:
+    """Return the commit that is wanted, those that ready pods run, and both in a few characters: `91bd0e2 -> 4f2c1a9`.
+
+    A service that the pull request does not change runs the commit of its base branch.
+    """
+    served = sorted({s.sha for s in status.services if s.ready and s.sha})
+    if spec is None:
+        return {"served": served, "summary": _short(served)}
+    waiting = spec.times.waiting
+    wanted = waiting.head_sha if waiting else spec.build.head_sha
+    build = {v.sha for v in spec.build.versions}
+    done = not waiting and status.stage in READY and set(served) <= build
+    summary = wanted[:SHORT] if done else f"{_short(served)} -> {wanted[:SHORT]}".removeprefix(" -> ")
+    return {"wanted": wanted, "served": served, "summary": summary}
+
+
+def _short(shas: list[str]) -> str:
+    return ",".join(sha[:SHORT] for sha in shas)
+
+
+def _conditions(status: Status, before: Mapping[str, Any], now: datetime) -> list[Object]:
+    known = {c.get("type"): c for c in before.get("conditions") or () if isinstance(c, dict)}
+    true = {
+        "Ready": status.stage in READY,
+        "Serving": status.serving,
+        "Held": status.stage is Stage.HELD,
+        "Progressing": status.stage in PROGRESSING,
+    }
+    made = []
+    for kind, holds in true.items():
+        text = "True" if holds else "False"
+        old = known.get(kind) or {}
+        at = old["lastTransitionTime"] if old.get("status") == text and old.get("lastTransitionTime") else _time(now)
+        told = {"reason": camel(status.reason.code), "message": str(status.reason)}
+        made.append({"type": kind, "status": text, **told, "lastTransitionTime": at})
+    return made
+
+
+def event(namespace: str, found: Object, status: Status, now: datetime) -> Object:
+    """Return a Kubernetes event that tells the new state of a preview.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+    """
+    metadata, at, tick = found["metadata"], _time(now), int(now.timestamp() * 1e6)
+    about = {"apiVersion": PREVIEWS.version, "kind": "Preview", "namespace": namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{status.stage.name.lower()}.{tick:x}", "namespace": namespace},
+        "involvedObject": {**about, "name": metadata["name"], "uid": metadata["uid"]},
+        "type": "Warning" if status.stage in WARNINGS else "Normal",
+        "reason": camel(status.stage.value),
+        "message": str(status.reason),
+        "source": {"component": "greenroom"},
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
+
+
+def removed_before(found: Object, time: datetime) -> bool:
+    """Return whether an object is that of a preview whose removal was proven before this time."""
+    at = (found.get("status") or {}).get("removedAt")
+    return isinstance(at, str) and at <= _time(time)
+
+
+def camel(code: str) -> str:
+    """Return a reason's code in the form that conditions require: `no-image` becomes `NoImage`."""
+    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", code)) or "Unknown"
+
+
+def _time(time: datetime) -> str:
+    """Return a time as Kubernetes writes it. Times of this form can be compared as texts."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _without_none(value: Object) -> Object:
+    return {k: v for k, v in value.items() if v is not None}

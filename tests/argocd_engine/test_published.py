@@ -1,0 +1,354 @@
+"""What `kubectl get previews` shows: objects from statuses, written once, restored, and deleted an hour after the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from argocd_engine.fake import FakeKube
+from argocd_engine.test_engine import FRAME, until
+from builders import NOW, REPOSITORY_ID, changed, identity, sha, spec
+from greenroom.argocd import preview_object
+from greenroom.argocd.client import EVENTS, PREVIEWS, Kind, NoSuchKind, Object
+from greenroom.argocd.known_sets import KnownSets
+from greenroom.argocd.published import PublishedPreviews
+from greenroom.argocd.timing import Timing
+from greenroom.background import Tasks
+from greenroom.clock import SystemClock
+from greenroom.core.model.facts import PreviewSet, Running
+from greenroom.core.model.spec import LinkOverride, PreviewSpec, WaitingPush
+from greenroom.core.model.status import Reason, Stage, Status, Used
+from greenroom.errors import FixCredentials, RetryLater
+
+DEFINITION = yaml.safe_load((Path(__file__).parents[2] / "charts/greenroom/crds/previews.yaml").read_text())
+SCHEMA = DEFINITION["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+URL = "https://shop-pr-1.preview.example.com"
+
+
+def running(of: str, *, ready: bool = True) -> Running:
+    return Running("shop", URL, of, "sha256:1", ready)
+
+
+def status(number: int = 1, stage: Stage = Stage.READY, **changes: Any) -> Status:
+    given: dict[str, Any] = {
+        "title": "The new prices, not public yet",
+        "author": "ada",
+        "url": f"https://github.com/acme/shop/pull/{number}",
+        "reason": Reason("ready" if stage is Stage.READY else "no-image", "It is so.", "Do this."),
+        "services": (running(sha(number)),) if stage is Stage.READY else (),
+        "serving": stage is Stage.READY,
+        "log": ("password=hunter2",),
+        **changes,
+    }
+    return Status(identity(number), f"shop#{number}", "shop", "acme/shop", stage=stage, **given)
+
+
+def strict(schema: Object) -> Object:
+    """The schema as the API server takes it: it drops a field that the schema does not name."""
+    made = {k: strict(v) if isinstance(v, dict) else v for k, v in schema.items()}
+    if made.get("type") == "object" and "properties" in made:
+        made["additionalProperties"] = False
+    return made
+
+
+@pytest.mark.parametrize(
+    ("given", "of"),
+    [
+        (status(stage=Stage.WAITING), None),
+        (status(), spec()),
+        (
+            status(
+                expires=NOW,
+                services=(replace(running(sha(1)), note="slow"), running("")),
+                links=(Used("shop", "payments", "payments#2", "same branch", "http://x"),),
+            ),
+            changed(
+                spec(),
+                waiting=WaitingPush(sha(1, 2), NOW),
+                overrides=(LinkOverride("payments", "2", "ada", 9),),
+                reset_at=NOW,
+            ),
+        ),
+        (status(stage=Stage.REMOVED), None),
+    ],
+    ids=["waiting", "ready", "everything", "removed"],
+)
+def test_object_is_what_its_definition_describes_and_holds_no_title_environment_or_log(
+    given: Status, of: PreviewSpec | None
+) -> None:
+    made = preview_object.preview_object(FRAME, "argocd", given, of)
+    made["status"] = preview_object.object_status(given, of, {}, NOW)
+    metadata = made.pop("metadata")
+    jsonschema.validate({**made, "metadata": {}}, strict(SCHEMA) | {"additionalProperties": True})
+    for part in ("spec", "status"):
+        jsonschema.validate(made[part], strict(SCHEMA)["properties"][part])
+    assert metadata["name"] == "shop-1"
+    assert not {"prices", "hunter2"} & set(str(made).replace("=", " ").split())
+
+
+def test_columns_show_what_the_object_has() -> None:
+    of = changed(spec(), asleep=False)
+    made = preview_object.preview_object(FRAME, "argocd", status(), of)
+    made["status"] = preview_object.object_status(status(expires=NOW), of, {}, NOW)
+    made["metadata"]["creationTimestamp"] = "2026-03-02T12:00:00Z"
+    shown = {}
+    for column in DEFINITION["spec"]["versions"][0]["additionalPrinterColumns"]:
+        value: Any = made
+        for key in column["jsonPath"].removeprefix(".").split("."):
+            value = value[key]
+        shown[column["name"]] = value
+    assert shown == {
+        "State": "ready",
+        "URL": URL,
+        "Commit": sha(1)[:7],
+        "Age": "2026-03-02T12:00:00Z",
+        "Expires": "2026-03-02T12:00:00Z",
+        "Author": "ada",
+        "Reason": "It is so.",
+    }
+
+
+def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
+    assert preview_object.name_of(replace(FRAME, prefix="qa"), status()) == "qa-shop-1"
+
+
+@pytest.mark.parametrize(
+    ("of", "given", "summary", "served"),
+    [
+        (spec(), status(), sha(1)[:7], [sha(1)]),
+        (spec(), status(services=(running("b" * 40),), stage=Stage.UPDATING), f"bbbbbbb -> {sha(1)[:7]}", ["b" * 40]),
+        (spec(), status(services=(running(sha(1), ready=False),), stage=Stage.STARTING), sha(1)[:7], []),
+        (
+            changed(spec(), waiting=WaitingPush("c" * 40, NOW)),
+            status(),
+            f"{sha(1)[:7]} -> ccccccc",
+            [sha(1)],
+        ),
+        (None, status(stage=Stage.WAITING), "", []),
+    ],
+    ids=["it serves the head", "an older one serves", "nothing serves", "a push waits", "nothing is wanted yet"],
+)
+def test_commit_tells_what_serves_and_what_comes(
+    of: PreviewSpec | None, given: Status, summary: str, served: list[str]
+) -> None:
+    found = preview_object.object_status(given, of, {}, NOW)["commit"]
+    assert (found["summary"], found["served"]) == (summary, served)
+
+
+@pytest.mark.parametrize(
+    ("stage", "true"),
+    [
+        (Stage.READY, {"Ready", "Serving"}),
+        (Stage.EXPIRING, {"Ready", "Serving"}),
+        (Stage.UPDATING, {"Serving", "Progressing"}),
+        (Stage.WAITING, {"Progressing"}),
+        (Stage.HELD, {"Held", "Serving"}),
+        (Stage.FAILED, set()),
+        (Stage.REMOVING, {"Progressing"}),
+        (Stage.REMOVED, set()),
+    ],
+)
+def test_conditions_follow_the_state(stage: Stage, true: set[str]) -> None:
+    serving = stage in (Stage.READY, Stage.EXPIRING, Stage.UPDATING, Stage.HELD)
+    given = replace(status(stage=stage), serving=serving)
+    conditions = preview_object.object_status(given, None, {}, NOW)["conditions"]
+    assert {c["type"] for c in conditions if c["status"] == "True"} == true
+    assert all(c["reason"].isalnum() for c in conditions)
+
+
+def test_condition_keeps_its_time_until_it_changes() -> None:
+    first = preview_object.object_status(status(stage=Stage.STARTING), None, {}, NOW)
+    second = preview_object.object_status(status(), None, first, NOW + timedelta(minutes=1))
+    times = {c["type"]: c["lastTransitionTime"] for c in second["conditions"]}
+    assert times == {
+        "Ready": "2026-03-02T12:01:00Z",
+        "Serving": "2026-03-02T12:01:00Z",
+        "Held": "2026-03-02T12:00:00Z",
+        "Progressing": "2026-03-02T12:01:00Z",
+    }
+
+
+# --- writing ---
+
+
+@dataclass
+class Cluster(FakeKube):
+    """Counts writes; the kind is unknown until `installed`."""
+
+    installed: bool = True
+    writes: list[str] = field(default_factory=list)
+
+    async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+        if kind == PREVIEWS and not self.installed:
+            raise NoSuchKind("no such kind")
+        return await super().listed(kind, namespace, **params)
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        self.writes.append(name)
+        return await super().apply(kind, namespace, name, body)
+
+
+@dataclass
+class Played:
+    kube: Cluster
+    published: PublishedPreviews
+    known: KnownSets
+    now: list[Any] = field(default_factory=lambda: [NOW])
+
+    def object(self, name: str = "shop-1") -> Object | None:
+        return self.kube.objects.get((PREVIEWS.plural, "argocd", name))
+
+    def state(self, name: str = "shop-1") -> str:
+        return str(((self.object(name) or {}).get("status") or {}).get("state"))
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        events = (o for (plural, _, _), o in self.kube.objects.items() if plural == EVENTS.plural)
+        return [(e["reason"], e["type"]) for e in events]
+
+    def show(self, *statuses: Status, complete: bool = True) -> None:
+        self.published.show({s.identity: s for s in statuses}, complete=complete)
+
+
+@asynccontextmanager
+async def play(kube: Cluster | None = None, *, installed: bool = True) -> AsyncIterator[Played]:
+    kube = kube or Cluster(installed=installed)
+    known = KnownSets(FRAME)
+    known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)})
+    now = [NOW]
+    timing = Timing(clock=SystemClock(now=lambda: now[0]), publish_pause=0.01, repair_every=0.02)
+    published = PublishedPreviews(kube, FRAME, "argocd", known, timing)  # type: ignore[arg-type]
+    tasks = Tasks()
+    tasks.start("published", published.run(tasks))
+    try:
+        yield Played(kube, published, known, now)
+    finally:
+        await tasks.aclose()
+
+
+async def test_object_follows_its_status_and_every_change_is_an_event() -> None:
+    async with play() as played:
+        played.show(status(stage=Stage.STARTING))
+        await until(lambda: played.state() == "starting")
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        await until(lambda: len(played.told) == 2)
+        played.show(status(stage=Stage.FAILED))
+        await until(lambda: played.state() == "failed")
+        await until(lambda: played.told == [("Starting", "Normal"), ("Ready", "Normal"), ("Failed", "Warning")])
+
+
+async def test_what_did_not_change_is_not_written_again() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        for _ in range(5):
+            played.show(status())
+            await asyncio.sleep(0.03)
+        assert played.kube.writes == ["shop-1", "shop-1/status"]
+
+
+async def test_edited_or_deleted_object_is_written_again() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        found = played.object()
+        assert found
+        played.kube.put(PREVIEWS.plural, {**found, "spec": {**found["spec"], "number": 99}})
+        await until(lambda: (played.object() or {})["spec"]["number"] == 1)
+        played.kube.remove(PREVIEWS.plural, "argocd", "shop-1")
+        await until(lambda: played.state() == "ready")
+
+
+async def test_object_stays_for_an_hour_after_the_removal_with_what_ran() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2)
+        played.show(status(stage=Stage.REMOVED))
+        await until(lambda: played.state() == "removed")
+        assert (played.object() or {})["spec"]["build"]["headSha"] == sha(1)
+        played.now[0] = NOW + timedelta(minutes=59)
+        await asyncio.sleep(0.05)
+        assert played.object()
+        played.now[0] = NOW + timedelta(minutes=61)
+        await until(lambda: played.object() is None)
+        await asyncio.sleep(0.05)
+        assert played.object() is None  # the status is shown for a day, but the object does not come back
+
+
+async def test_object_of_a_repository_that_was_not_read_stays() -> None:
+    async with play() as played:
+        played.show(status(1), status(2, Stage.WAITING))
+        await until(lambda: played.state("shop-2") == "waiting")
+        kube = played.kube
+    async with play(kube) as played:
+        played.show(status(1), complete=False)
+        await asyncio.sleep(0.05)
+        assert played.object("shop-2")
+        played.show(status(1), complete=True)
+        await until(lambda: played.object("shop-2") is None)
+        assert played.object("shop-1")
+
+
+async def test_pull_request_without_a_preview_has_no_object() -> None:
+    async with play() as played:
+        played.show(status(1), status(2, Stage.NONE))
+        await until(lambda: played.state() == "ready")
+        assert played.object("shop-2") is None
+
+
+async def test_definition_that_is_missing_is_waited_for() -> None:
+    async with play(installed=False) as played:
+        played.show(status())
+        await asyncio.sleep(0.05)
+        assert played.kube.writes == []
+        played.kube.installed = True
+        await until(lambda: played.state() == "ready")
+
+
+async def test_definition_of_an_older_version_makes_no_endless_writes() -> None:
+    class Old(Cluster):
+        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+            pruned = {**body, "spec": {"number": 1}} if "spec" in body else body
+            return await super().apply(kind, namespace, name, pruned)
+
+    async with play(Old()) as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        for _ in range(5):
+            played.show(status())
+            await asyncio.sleep(0.03)
+        assert played.kube.writes == ["shop-1", "shop-1/status"]
+
+
+async def test_refused_write_is_tried_again() -> None:
+    async with play() as played:
+        played.kube.broken = RetryLater("not now")
+        played.show(status())
+        await asyncio.sleep(0.05)
+        assert played.object() is None
+        played.kube.broken = None
+        await until(lambda: played.state() == "ready")
+
+
+async def test_refused_object_does_not_keep_the_others_from_being_written() -> None:
+    class Refusing(Cluster):
+        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+            if name == "shop-1":
+                raise FixCredentials("Kubernetes refuses: shop-1 belongs to another installation.")
+            return await super().apply(kind, namespace, name, body)
+
+    async with play(Refusing()) as played:
+        played.show(status(1), status(2))
+        await until(lambda: played.state("shop-2") == "ready")
+        assert played.object() is None
