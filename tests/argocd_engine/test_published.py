@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, until
+from argocd_engine.test_engine import FRAME
 from builders import NOW, REPOSITORY_ID, changed, identity, sha, spec
 from greenroom.argocd import preview_object
 from greenroom.argocd.client import EVENTS, PREVIEWS, Kind, NoSuchKind, Object
@@ -28,6 +27,7 @@ from greenroom.core.model.facts import PreviewSet, Running
 from greenroom.core.model.spec import LinkOverride, PreviewSpec, WaitingPush
 from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.errors import FixCredentials, RetryLater
+from waiting import until
 
 DEFINITION = yaml.safe_load((Path(__file__).parents[2] / "charts/greenroom/crds/previews.yaml").read_text())
 SCHEMA = DEFINITION["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -137,7 +137,7 @@ def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
     ],
     ids=["it serves the head", "an older one serves", "nothing serves", "a push waits", "nothing is wanted yet"],
 )
-def test_commit_tells_what_serves_and_what_comes(
+def test_commit_shows_what_serves_and_what_comes(
     of: PreviewSpec | None, given: Status, summary: str, served: list[str]
 ) -> None:
     found = preview_object.object_status(given, of, {}, NOW)["commit"]
@@ -186,8 +186,10 @@ class Cluster(FakeKube):
 
     installed: bool = True
     writes: list[str] = field(default_factory=list)
+    lists: int = 0
 
     async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+        self.lists += 1
         if kind == PREVIEWS and not self.installed:
             raise NoSuchKind("no such kind")
         return await super().listed(kind, namespace, **params)
@@ -198,11 +200,23 @@ class Cluster(FakeKube):
 
 
 @dataclass
+class Clock:
+    """A wall clock that the test moves. It counts how often the writer asks."""
+
+    now: datetime = NOW
+    asked: int = 0
+
+    def __call__(self) -> datetime:
+        self.asked += 1
+        return self.now
+
+
+@dataclass
 class Played:
     kube: Cluster
     published: PublishedPreviews
     known: KnownSets
-    now: list[Any] = field(default_factory=lambda: [NOW])
+    clock: Clock
 
     def object(self, name: str = "shop-1") -> Object | None:
         return self.kube.objects.get((PREVIEWS.plural, "argocd", name))
@@ -215,6 +229,11 @@ class Played:
         events = (o for (plural, _, _), o in self.kube.objects.items() if plural == EVENTS.plural)
         return [(e["reason"], e["type"]) for e in events]
 
+    async def rounds(self) -> None:
+        """Let the writer go over everything a few times more."""
+        before = self.clock.asked
+        await until(lambda: self.clock.asked >= before + 10)
+
     def show(self, *statuses: Status, complete: bool = True) -> None:
         self.published.show({s.identity: s for s in statuses}, complete=complete)
 
@@ -224,13 +243,13 @@ async def play(kube: Cluster | None = None, *, installed: bool = True) -> AsyncI
     kube = kube or Cluster(installed=installed)
     known = KnownSets(FRAME)
     known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)})
-    now = [NOW]
-    timing = Timing(clock=SystemClock(now=lambda: now[0]), publish_pause=0.01, repair_every=0.02)
+    clock = Clock()
+    timing = Timing(clock=SystemClock(now=clock), publish_pause=0.01, repair_every=0.02)
     published = PublishedPreviews(kube, FRAME, "argocd", known, timing)  # type: ignore[arg-type]
     tasks = Tasks()
     tasks.start("published", published.run(tasks))
     try:
-        yield Played(kube, published, known, now)
+        yield Played(kube, published, known, clock)
     finally:
         await tasks.aclose()
 
@@ -251,9 +270,8 @@ async def test_what_did_not_change_is_not_written_again() -> None:
     async with play() as played:
         played.show(status())
         await until(lambda: played.state() == "ready")
-        for _ in range(5):
-            played.show(status())
-            await asyncio.sleep(0.03)
+        played.show(status())
+        await played.rounds()
         assert played.kube.writes == ["shop-1", "shop-1/status"]
 
 
@@ -277,12 +295,12 @@ async def test_object_stays_for_an_hour_after_the_removal_with_what_ran() -> Non
         played.show(status(stage=Stage.REMOVED))
         await until(lambda: played.state() == "removed")
         assert (played.object() or {})["spec"]["build"]["headSha"] == sha(1)
-        played.now[0] = NOW + timedelta(minutes=59)
-        await asyncio.sleep(0.05)
+        played.clock.now = NOW + timedelta(minutes=59)
+        await played.rounds()
         assert played.object()
-        played.now[0] = NOW + timedelta(minutes=61)
+        played.clock.now = NOW + timedelta(minutes=61)
         await until(lambda: played.object() is None)
-        await asyncio.sleep(0.05)
+        await played.rounds()
         assert played.object() is None  # the status is shown for a day, but the object does not come back
 
 
@@ -293,7 +311,7 @@ async def test_object_of_a_repository_that_was_not_read_stays() -> None:
         kube = played.kube
     async with play(kube) as played:
         played.show(status(1), complete=False)
-        await asyncio.sleep(0.05)
+        await played.rounds()
         assert played.object("shop-2")
         played.show(status(1), complete=True)
         await until(lambda: played.object("shop-2") is None)
@@ -310,7 +328,7 @@ async def test_pull_request_without_a_preview_has_no_object() -> None:
 async def test_definition_that_is_missing_is_waited_for() -> None:
     async with play(installed=False) as played:
         played.show(status())
-        await asyncio.sleep(0.05)
+        await until(lambda: played.kube.lists > 1)
         assert played.kube.writes == []
         played.kube.installed = True
         await until(lambda: played.state() == "ready")
@@ -325,9 +343,8 @@ async def test_definition_of_an_older_version_makes_no_endless_writes() -> None:
     async with play(Old()) as played:
         played.show(status())
         await until(lambda: played.state() == "ready")
-        for _ in range(5):
-            played.show(status())
-            await asyncio.sleep(0.03)
+        played.show(status())
+        await played.rounds()
         assert played.kube.writes == ["shop-1", "shop-1/status"]
 
 
@@ -335,7 +352,7 @@ async def test_refused_write_is_tried_again() -> None:
     async with play() as played:
         played.kube.broken = RetryLater("not now")
         played.show(status())
-        await asyncio.sleep(0.05)
+        await played.rounds()
         assert played.object() is None
         played.kube.broken = None
         await until(lambda: played.state() == "ready")
