@@ -1448,8 +1448,22 @@ MUTATIONS = [
     Mutation(
         "sentences: nobody is told to take off a label that is not on",
         "core/comment/body.py",
-        'to remove the preview." if status.stage is not Stage.HELD else ""',
-        'to remove the preview."',
+        'off = "" if held else f"Remove',
+        'off = f"Remove',
+        "tests/core/test_sentences.py::test_sentences_name_only_running_versions_valid_expiries_and_possible_steps",
+    ),
+    Mutation(
+        "sentences: a command that fails in the base branch's image asks for no push",
+        "core/comment/statuses.py",
+        "(fix := _command_of_base(spec, preview, decided))",
+        '(fix := "")',
+        "tests/scenarios/test_versions.py::test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_push",
+    ),
+    Mutation(
+        "sentences: a held preview is not said to expire",
+        "core/comment/body.py",
+        'gone = "" if held else f"',
+        'gone = f"',
         "tests/core/test_sentences.py::test_sentences_name_only_running_versions_valid_expiries_and_possible_steps",
     ),
     Mutation(

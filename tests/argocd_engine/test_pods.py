@@ -11,6 +11,7 @@ import pytest
 from builders import SERVICE, changed, digest, sha, spec
 from greenroom.argocd import pod_trouble, troubles
 from greenroom.argocd import pods as reading
+from greenroom.core.messages import command_not_found
 from greenroom.core.model.catalog import Need, Process, ProcessKind, Service, SharedNeed
 from greenroom.core.model.facts import Life
 from greenroom.core.model.spec import Link, PreviewSpec
@@ -288,6 +289,23 @@ def test_process_that_crashed_twice_is_failing_until_it_has_run_for_a_minute_alt
     assert (troubles.trouble([found], ROW, NOW) is None) is steady
     assert reading.running([found], ROW, SERVICE, "https://x", NOW).ready is steady
     assert reading.ready(found), "who calls whom is still read from it"
+
+
+@pytest.mark.parametrize("part", ["main", "migrate"])
+def test_command_that_does_not_run_has_one_advice_at_every_moment_of_its_crash_loop(part: str) -> None:
+    missing = 'exec: "manage.py": executable file not found in $PATH: unknown'
+    ended = {"terminated": {"exitCode": 128, "reason": "StartError", "message": missing}}
+    moments = [
+        waiting("web" if part == "main" else part, "RunContainerError", missing, restartCount=1),
+        waiting("web" if part == "main" else part, "RunContainerError", missing, restartCount=1, lastState=ended),
+        waiting("web" if part == "main" else part, "CrashLoopBackOff", "back-off", restartCount=2, lastState=ended),
+    ]
+    found = [troubles.trouble([pod(**({"main": m} if part == "main" else {"init": (m,)}))], ROW, NOW) for m in moments]
+    assert {t.why for t in found if t} == {
+        f"{'The migration of shop-web' if part == 'migrate' else 'shop-web'} cannot be started: {missing}."
+    }
+    setting = "command" if part == "main" else "migrate"
+    assert {t.fix for t in found if t} == {command_not_found(setting, "shop")}
 
 
 def test_migration_that_failed_twice_and_then_succeeded_is_over() -> None:

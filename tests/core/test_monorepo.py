@@ -88,3 +88,23 @@ def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:
     assert isinstance(found, Stay)
     assert found.stage is Stage.WAITING
     assert f"api:{BASE[:7]}…" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("changed", "of_head", "where"),
+    [
+        (("apps/web/x",), Missing(), "See the checks on this pull request, and on `main` for registry.test/api:"),
+        (("apps/web/x",), Present(digest("w")), "It comes from `main`, because this pull request does not change that"),
+        (("apps/web/x", "apps/api/x"), Missing(), "See the checks on this pull request."),
+        ((), Missing(), "They come from `main`, because this pull request does not change those services."),
+    ],
+    ids=["one of each", "only the base's", "only its own", "both the base's"],
+)
+def test_a_missing_image_is_looked_for_in_the_checks_of_its_own_branch(
+    changed: tuple[str, ...], of_head: Missing | Present, where: str
+) -> None:
+    pull = pull_request(1, base_sha=BASE, base_ref="main", changed=frozenset(changed))
+    web, api = references(REPOSITORY, pull)
+    found = versions(REPOSITORY, pull, {web: of_head, api: Missing()}, None)
+    assert isinstance(found, Stay)
+    assert where in str(found.reason)

@@ -132,6 +132,27 @@ def test_a_configuration_change_never_removes_or_renames_automatically(platform:
     assert all(s.stage is Stage.READY for s in made.decision().statuses.values())
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "domain",
+            "move from `shop-pr-1.preview.example.com` to `shop-pr-1.other.example.com`, so it is not applied. Its",
+        ),
+        (
+            "prefix",
+            "move from `preview-shop-1` to `review-shop-1`, so it is not applied. A new preview would replace it",
+        ),
+    ],
+)
+def test_a_held_rename_names_what_changes_and_what_becomes_of_the_data(change: str, said: str) -> None:
+    made = machine(1)
+    made.platform = RENAMED[change]
+    made.settle()
+    [status] = made.decision().statuses.values()
+    assert said in status.reason.text
+
+
 def test_a_push_while_names_are_held_still_arrives() -> None:
     made = machine(1)
     made.platform = RENAMED["domain"]

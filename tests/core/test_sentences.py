@@ -92,6 +92,8 @@ def only_the_expiry_that_applies(made: Machine, status: Status, pull_request: Pu
     moves = ("without activity", "there has been no activity", "unless there is activity", "A push, comment or review")
     if (kept or life.inactive_after is None) and status.stage is not Stage.HELD:
         assert not [words for words in moves if words in text], text
+    if status.stage is Stage.HELD:  # docs/reasons.md: it does not expire
+        assert "Removed after" not in text, text
     if life.max_age is None:
         assert "after it was created" not in text, text
         assert "maximum age" not in text, text

@@ -220,6 +220,8 @@ async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Stor
     await story.passes(3)
     shown = story.status(number)
     assert shown.reason.code == "config-names"
+    assert "move from `web-pr-1.preview.example.com` to `web-pr-1.other.example.com`" in shown.reason.text
+    assert "Its data would stay." in shown.reason.text
     story.configure(domain="preview.example.com")
     story.world.rename_label(SLUG, "preview", "demo")
     await story.passes(3)

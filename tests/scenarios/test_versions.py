@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from greenroom.controller.admin_service import Control
+from greenroom.core import messages
 from greenroom.core.model.catalog import Image, ImageFrom, Process, Service
 from greenroom.core.model.facts import Health
 from greenroom.core.model.status import Stage
@@ -281,6 +282,20 @@ async def test_failed_image_of_the_base_branch_is_named_and_follows_the_branch(s
     await story.passes(3)
     assert runs(story) == {"back": FIXED, "front": sha("feature")}
     assert "### Preview ready" in story.comment(number)
+
+
+@pytest.mark.parametrize("setting", ["migrate", "command"])
+async def test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_push(story: Story, setting: str) -> None:
+    number = await front_only(story)
+    crash(story, "back")
+    [identity] = story.engine.previews
+    fix = messages.command_not_found(setting, "back")
+    story.engine.previews[identity] = replace(story.engine.previews[identity], fix=fix)
+    await story.passes(2)
+    text = story.comment(number)
+    assert "This pull request does not change `back`" in text
+    assert f"Correct `{setting}` in the configuration of `back` (services/back.yaml), or fix `main`" in text
+    assert "Push a version" not in text
 
 
 async def test_failure_of_the_pull_requests_own_service_moves_no_image_of_the_base_branch(story: Story) -> None:

@@ -137,7 +137,12 @@ def _container(
             waits_for = container.removeprefix(WAIT) if container.startswith(WAIT) else ""  # with the need's image
             why = f"The image of {waits_for or name} cannot be pulled{_pull(waiting)}: {status.get('image', '')}."
             return Trouble(why, fix=NEED_IMAGE if waits_for or label(of, ROLE) == "need" else PLATFORM)
-        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError":
+        case (
+            "RunContainerError"
+        ):  # the kubelet's word at the moment of the failure; a crash loop says `NEVER_RAN` later
+            why = f"{what} cannot be started: {_short(waiting)}.{_without_shell(container, waiting)}"
+            return Trouble(why, fix=_configured(container, service))
+        case "CreateContainerConfigError" | "CreateContainerError":
             return Trouble(f"{what} cannot be started: {_short(waiting)}.", fix=PLATFORM)
     if container == MIGRATE and migrate_timeout and not status.get("ready") and _lasted(last) >= migrate_timeout:
         took = f"{what} took longer than {span(migrate_timeout)} and was stopped."

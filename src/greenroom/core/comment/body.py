@@ -96,6 +96,7 @@ def _ways(platform: Platform, status: Status) -> str:
     free = [link for link in status.links if link.name != BY_HAND]  # a command does not move the others
     used = next((link.target for link in sorted(free, key=lambda link: link.own)), "")
     other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
-    gone = f" {messages.lifespan(life, kept=status.kept)}".rstrip()
-    off = f"Remove the label `{plain(platform.label)}` to remove the preview." if status.stage is not Stage.HELD else ""
+    held = status.stage is Stage.HELD  # it does not expire, and its reason says what ends the hold
+    gone = "" if held else f" {messages.lifespan(life, kept=status.kept)}".rstrip()
+    off = "" if held else f"Remove the label `{plain(platform.label)}` to remove the preview."
     return f"<sub>{f'{off}{gone}{other}'.strip()} Times are UTC.</sub>"

@@ -165,6 +165,8 @@ def _stage(
             if refusal and not spec.asleep and (preview is None or not same_pods(preview.spec, spec)):
                 why = messages.not_taken_over(refusal)
                 return Stage.FAILED, messages.failed(why, serving(spec, preview), messages.PLATFORM)
+            if preview and (fix := _command_of_base(spec, preview, decided)):
+                preview = replace(preview, fix=fix)
             if preview and not preview.fix:
                 preview = replace(preview, fix=_unmigrated(spec, preview) or _base_broken(spec, preview, decided))
             sleep_label, now = decided.context.platform.lifetime.sleep_label, decided.context.facts.listing.read_at
@@ -255,11 +257,26 @@ def _unmigrated(spec: PreviewSpec, preview: ObservedPreview) -> str:
 
 def _base_broken(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:
     """Return what to do if the failing service runs the base branch's image; empty if it runs its own."""
+    base = _base_of_failing(spec, preview, decided)
+    return messages.base_broken(preview.failing, base) if base else ""
+
+
+def _command_of_base(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:
+    """Return what to do if a command does not run in the base branch's image; empty otherwise."""
+    for setting in ("migrate", "command"):
+        if preview.fix == messages.command_not_found(setting, preview.failing):
+            base = _base_of_failing(spec, preview, decided)
+            return messages.command_not_found(setting, preview.failing, base) if base else ""
+    return ""
+
+
+def _base_of_failing(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:
+    """Return the base branch if the failing service runs its image; empty if it runs its own."""
     pull_request = decided.desired.pull_requests.get(preview.identity)
     service = next((s for s in spec.services if s.name == preview.failing), None)
     if pull_request is None or service is None or not images.runs_base(service, pull_request, spec):
         return ""
-    return messages.base_broken(service.name, pull_request.base_ref)
+    return pull_request.base_ref
 
 
 def _ready(spec: PreviewSpec, preview: ObservedPreview, now: datetime) -> Reason:

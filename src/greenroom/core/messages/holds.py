@@ -82,19 +82,25 @@ def config_label(old: str, new: str) -> Reason:
     )
 
 
-def config_names(services: Sequence[str], data: Sequence[str]) -> Reason:
-    """Return the effect that a configuration change would have on a preview: it loses services or data, or else is
-    renamed.
+def config_names(
+    services: Sequence[str], data: Sequence[str], moved: tuple[str, str] = ("", ""), *, replaces: bool = False
+) -> Reason:
+    """Return the effect that a configuration change would have on a preview: it loses services or data, or else moves
+    from one name or host to another.
+
+    `replaces` means that the preview under the new name is another one, without the data of this one.
     """
+    keeps = ""
     if services:
         what, pushes = f"lose {', '.join(services)}", " New commits are not deployed."
     elif data:
         what, pushes = f"lose the data of {', '.join(data)}", ""
     else:
-        what, pushes = "change its names or addresses", ""
+        what, pushes = f"move from `{plain(moved[0])}` to `{plain(moved[1])}`", ""
+        keeps = " A new preview would replace it, and its data would be lost." if replaces else " Its data would stay."
     return Reason(
         "config-names",
-        f"The new configuration would make this preview {what}, so it is not applied.{pushes}",
+        f"The new configuration would make this preview {what}, so it is not applied.{keeps}{pushes}",
         "Ask the platform team to change the configuration back.",
     )
 

@@ -10,31 +10,40 @@ from greenroom.core.messages.words import shortened
 from greenroom.core.model.status import Reason
 
 
-def waiting_for_image(missing: Sequence[str], *, merged: bool = False, branch: str = "") -> Reason:
+def waiting_for_image(
+    missing: Sequence[str], *, merged: bool = False, base: Sequence[str] = (), branch: str = ""
+) -> Reason:
     """Return why a preview waits for images.
 
     With `merged`, CI builds the merge commit of each push, and a re-run of CI builds the same merge commit again.
-    `branch` is the base branch if all of the images are its images, because the pull request does not change them.
+    `base` are those of the missing images that come from the base branch, `branch`: the pull request does not change
+    their services.
     """
     names = ", ".join(shortened(m) for m in missing)
     moved = (
         " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
     )
     whole = " The tag is the full commit hash." if names != ", ".join(missing) else ""
-    checks = (
-        f"It comes from `{plain(branch)}`, because this pull request does not change that service."
-        f" See the checks on `{plain(branch)}`."
-        if branch and len(missing) == 1
-        else f"They come from `{plain(branch)}`, because this pull request does not change those services."
-        f" See the checks on `{plain(branch)}`."
-        if branch
-        else "See the checks on this pull request."
-    )
     return Reason(
         "image-missing",
         f"Waiting for image {names}.",
-        f"Greenroom deploys it once CI pushes the image.{whole} {checks}{moved if merged else ''}",
+        f"Greenroom deploys it once CI pushes the image.{whole} {_checks(missing, base, plain(branch))}"
+        f"{moved if merged else ''}",
     )
+
+
+def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
+    """Return where the reason for missing images is found: in the checks of the pull request, of its base, or both."""
+    if not base:
+        return "See the checks on this pull request."
+    if len(base) < len(missing):
+        names = ", ".join(shortened(b) for b in base)
+        return (
+            f"See the checks on this pull request, and on `{branch}` for {names}: this pull request does not change"
+            f" {'that service' if len(base) == 1 else 'those services'}."
+        )
+    it = ("It comes", "that service") if len(base) == 1 else ("They come", "those services")
+    return f"{it[0]} from `{branch}`, because this pull request does not change {it[1]}. See the checks on `{branch}`."
 
 
 def merge_image_only(missing: str, merge: str) -> Reason:

@@ -109,13 +109,23 @@ def updating(now: Serving) -> Reason:
 PUSH = "Push a fix and the preview redeploys."
 PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
-    "The platform team needs to fix this: the nodes must be able to pull the image. `images:` in greenroom.yaml"
-    " replaces a stock image, and `greenroom redeploy` applies it to this preview."
+    "The platform team needs to fix this: the nodes must be able to pull the image. `version:` of the need chooses"
+    " another tag, `images:` in greenroom.yaml another registry; `greenroom redeploy` applies it to this preview."
 )
 
 
-def command_not_found(setting: str, service: str) -> str:
-    """Return what to do if a command of the configuration does not run in the service's image."""
+def command_not_found(setting: str, service: str, base: str = "") -> str:
+    """Return what to do if a command of the configuration does not run in the service's image.
+
+    `base` is the base branch if the image is its image, because the pull request does not change the service.
+    """
+    if base:
+        return (
+            f"This pull request does not change `{plain(service)}`, so the preview runs its image from `{plain(base)}`,"
+            f" and a push here does not help. Correct `{setting}` in the configuration of `{plain(service)}`"
+            f" (services/{plain(service)}.yaml), or fix `{plain(base)}`: the preview deploys its next image of"
+            f" `{plain(service)}` automatically."
+        )
     return (
         f"Push a version that contains the command, or correct `{setting}` in the configuration of"
         f" `{plain(service)}` (services/{plain(service)}.yaml)."

@@ -206,7 +206,9 @@ class _Draft:
         key = _names_key(old, new)
         if self.released(identity, key):
             return new
-        self.holds[identity] = Hold(key, messages.config_names(sorted(gone), sorted(lost)))
+        replaces = _called(old.names) != _called(new.names)
+        reason = messages.config_names(sorted(gone), sorted(lost), _renamed(old, new), replaces=replaces)
+        self.holds[identity] = Hold(key, reason)
         if gone:
             return _chosen(old, new)
         if lost:
@@ -425,6 +427,13 @@ def _data_gone(old: PreviewSpec, new: PreviewSpec) -> set[str]:
 
 def _called(naming: Names) -> tuple[str, str]:
     return naming.name, naming.namespace
+
+
+def _renamed(old: PreviewSpec, new: PreviewSpec) -> tuple[str, str]:
+    """Return the first name or host that differs between two specs, before and after; empty if none does."""
+    pairs = [*zip(_called(old.names), _called(new.names), strict=True)]
+    pairs += [(host, new.names.hosts[service]) for service, host in _shared(old, new)]
+    return next(((was, now) for was, now in pairs if was != now), ("", ""))
 
 
 def _shared(spec: PreviewSpec, other: PreviewSpec) -> list[tuple[str, str]]:

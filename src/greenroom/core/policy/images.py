@@ -238,7 +238,6 @@ def _waiting(
         if merge and isinstance(images.get(merge), Present):
             return Stay(Stage.WAITING, messages.merge_image_only(reference, merge))
     merged = any(s.image.built_from is ImageFrom.MERGE and touched(s, pull_request) for s in missing)
-    base = not any(touched(s, pull_request) for s in missing)
-    branch = pull_request.base_ref if base else ""
-    reason = messages.waiting_for_image(wanted, merged=merged, branch=branch)
+    base = [reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request)]
+    reason = messages.waiting_for_image(wanted, merged=merged, base=base, branch=pull_request.base_ref)
     return Stay(Stage.WAITING, replace(reason, text=f"{reason.text} {note.text}") if note else reason)
