@@ -38,6 +38,13 @@ class HandClock:
         self._sleeping.append((self.now + seconds, woken))
         await woken.wait()
 
+    async def until(self, check: Callable[[], object], seconds: float = 5) -> None:
+        """Move the clock until a condition holds, for what begins to sleep only after something else has happened."""
+        async with asyncio.timeout(seconds):
+            while not check():
+                await self.move(1)
+                await asyncio.sleep(0.005)
+
     async def move(self, seconds: float) -> None:
         """Move the clock, and let everything run that waited for it."""
         self.now += seconds

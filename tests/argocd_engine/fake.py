@@ -61,6 +61,8 @@ class FakeKube:
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
         self._fail()
         name, _, subresource = name.partition("/")
+        if subresource and (kind.plural, namespace, name) not in self.objects:
+            raise Doubt(f"{name} was not found.")
         if subresource:  # only that part of the object may change
             return self.put(kind.plural, {**self.objects[(kind.plural, namespace, name)], "status": body["status"]})
         old = self.objects.get((kind.plural, namespace, name), {})
@@ -115,6 +117,9 @@ class FakeKube:
         metadata["resourceVersion"] = str(next(self._versions))
         metadata.setdefault("uid", f"uid-{metadata['resourceVersion']}")
         metadata.setdefault("creationTimestamp", "2026-11-01T10:00:00Z")
+        before = self.objects.get((plural, metadata.get("namespace", ""), metadata["name"]), {})
+        same = before.get("spec") == made.get("spec")
+        metadata["generation"] = before.get("metadata", {}).get("generation", 0) + (not same or not before)
         self.objects[(plural, metadata.get("namespace", ""), metadata["name"])] = made
         self._tell(plural, "MODIFIED", made)
         self.on_change(plural, made)

@@ -153,8 +153,7 @@ async def test_a_connection_that_is_silent_for_too_long_is_given_up_and_its_copy
         await clock.move(46)
         await made.outdated()
         made.server.refuses = False
-        await clock.move(60)
-        await made.until()
+        await clock.until(lambda: not made.mirror.items)
 
 
 async def test_bookmarks_keep_a_quiet_copy_current() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,12 +20,13 @@ from builders import NOW, REPOSITORY_ID, changed, identity, sha, spec
 from greenroom.argocd import preview_object
 from greenroom.argocd.client import EVENTS, PREVIEWS, Kind, NoSuchKind, Object
 from greenroom.argocd.known_sets import KnownSets
+from greenroom.argocd.preview_object import View
 from greenroom.argocd.published import PublishedPreviews
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.clock import SystemClock
 from greenroom.core.model.facts import PreviewSet, Running
-from greenroom.core.model.spec import LinkOverride, PreviewSpec, WaitingPush
+from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec, WaitingPush
 from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.errors import FixCredentials, RetryLater
 from waiting import until
@@ -46,6 +48,8 @@ def status(number: int = 1, stage: Stage = Stage.READY, **changes: Any) -> Statu
         "reason": Reason("ready" if stage is Stage.READY else "no-image", "It is so.", "Do this."),
         "services": (running(sha(number)),) if stage is Stage.READY else (),
         "serving": stage is Stage.READY,
+        "head_sha": sha(number),
+        "serves_head": stage is Stage.READY,
         "log": ("password=hunter2",),
         **changes,
     }
@@ -85,8 +89,8 @@ def strict(schema: Object) -> Object:
 def test_object_is_what_its_definition_describes_and_holds_no_title_environment_or_log(
     given: Status, of: PreviewSpec | None
 ) -> None:
-    made = preview_object.preview_object(FRAME, "argocd", given, of)
-    made["status"] = preview_object.object_status(given, of, {}, NOW)
+    made = preview_object.preview_object(FRAME, "argocd", View(given, of))
+    made["status"] = preview_object.object_status(View(given, of), {}, 1, NOW)
     metadata = made.pop("metadata")
     jsonschema.validate({**made, "metadata": {}}, strict(SCHEMA) | {"additionalProperties": True})
     for part in ("spec", "status"):
@@ -97,8 +101,9 @@ def test_object_is_what_its_definition_describes_and_holds_no_title_environment_
 
 def test_columns_show_what_the_object_has() -> None:
     of = changed(spec(), asleep=False)
-    made = preview_object.preview_object(FRAME, "argocd", status(), of)
-    made["status"] = preview_object.object_status(status(expires=NOW), of, {}, NOW)
+    view = View(status(expires=NOW), of)
+    made = preview_object.preview_object(FRAME, "argocd", view)
+    made["status"] = preview_object.object_status(view, {}, 1, NOW)
     made["metadata"]["creationTimestamp"] = "2026-03-02T12:00:00Z"
     shown = {}
     for column in DEFINITION["spec"]["versions"][0]["additionalPrinterColumns"]:
@@ -127,25 +132,29 @@ def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
         (spec(), status(), sha(1)[:7], [sha(1)]),
         (spec(), status(services=(running("b" * 40),), stage=Stage.UPDATING), f"bbbbbbb -> {sha(1)[:7]}", ["b" * 40]),
         (spec(), status(services=(running(sha(1), ready=False),), stage=Stage.STARTING), sha(1)[:7], []),
-        (
-            changed(spec(), waiting=WaitingPush("c" * 40, NOW)),
-            status(),
-            f"{sha(1)[:7]} -> ccccccc",
-            [sha(1)],
-        ),
-        (None, status(stage=Stage.WAITING), "", []),
+        (spec(), status(services=(running(sha(1)),), stage=Stage.HELD), sha(1)[:7], [sha(1)]),
+        (spec(), status(head_sha="c" * 40), f"{sha(1)[:7]} -> ccccccc", [sha(1)]),
+        (None, status(stage=Stage.WAITING), sha(1)[:7], []),
+        (None, status(stage=Stage.REMOVING, head_sha="", services=(running(sha(1)),)), sha(1)[:7], [sha(1)]),
+        (None, status(stage=Stage.REMOVED, head_sha=""), "", []),
     ],
-    ids=["it serves the head", "an older one serves", "nothing serves", "a push waits", "nothing is wanted yet"],
+    ids=["the head", "an older one", "nothing", "held", "a push that is not served", "waiting", "removing", "removed"],
 )
 def test_commit_shows_what_serves_and_what_comes(
     of: PreviewSpec | None, given: Status, summary: str, served: list[str]
 ) -> None:
-    found = preview_object.object_status(given, of, {}, NOW)["commit"]
+    found = preview_object.object_status(View(given, of), {}, 1, NOW)["commit"]
     assert (found["summary"], found["served"]) == (summary, served)
 
 
+def true(view: View) -> set[str]:
+    conditions = preview_object.object_status(view, {}, 1, NOW)["conditions"]
+    assert all(c["reason"].isalnum() for c in conditions)
+    return {c["type"] for c in conditions if c["status"] == "True"}
+
+
 @pytest.mark.parametrize(
-    ("stage", "true"),
+    ("stage", "holds"),
     [
         (Stage.READY, {"Ready", "Serving"}),
         (Stage.EXPIRING, {"Ready", "Serving"}),
@@ -157,17 +166,31 @@ def test_commit_shows_what_serves_and_what_comes(
         (Stage.REMOVED, set()),
     ],
 )
-def test_conditions_follow_the_state(stage: Stage, true: set[str]) -> None:
+def test_conditions_follow_the_state(stage: Stage, holds: set[str]) -> None:
     serving = stage in (Stage.READY, Stage.EXPIRING, Stage.UPDATING, Stage.HELD)
-    given = replace(status(stage=stage), serving=serving)
-    conditions = preview_object.object_status(given, None, {}, NOW)["conditions"]
-    assert {c["type"] for c in conditions if c["status"] == "True"} == true
-    assert all(c["reason"].isalnum() for c in conditions)
+    assert true(View(replace(status(stage=stage), serving=serving, serves_head=True))) == holds
 
 
-def test_condition_keeps_its_time_until_it_changes() -> None:
-    first = preview_object.object_status(status(stage=Stage.STARTING), None, {}, NOW)
-    second = preview_object.object_status(status(), None, first, NOW + timedelta(minutes=1))
+def test_preview_that_serves_another_commit_than_the_head_is_not_ready() -> None:
+    assert true(View(status(serves_head=False))) == {"Serving"}
+
+
+def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() -> None:
+    first = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 5 s."), {}, 1, NOW)
+    assert {c["type"]: c["status"] for c in first["conditions"]} == {
+        "Ready": "Unknown",
+        "Serving": "Unknown",
+        "Held": "False",
+        "Progressing": "Unknown",
+    }
+    assert first["conditions"][0]["reason"] == "Doubt"
+    later = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 9 s."), first, 1, NOW)
+    assert later == first, "a sentence that changes with each try is not written again"
+
+
+def test_condition_keeps_its_time_until_it_changes_and_names_the_spec_that_it_is_about() -> None:
+    first = preview_object.object_status(View(status(stage=Stage.STARTING)), {}, 1, NOW)
+    second = preview_object.object_status(View(status()), first, 2, NOW + timedelta(minutes=1))
     times = {c["type"]: c["lastTransitionTime"] for c in second["conditions"]}
     assert times == {
         "Ready": "2026-03-02T12:01:00Z",
@@ -175,6 +198,7 @@ def test_condition_keeps_its_time_until_it_changes() -> None:
         "Held": "2026-03-02T12:00:00Z",
         "Progressing": "2026-03-02T12:01:00Z",
     }
+    assert {c["observedGeneration"] for c in second["conditions"]} == {second["observedGeneration"]} == {2}
 
 
 # --- writing ---
@@ -201,14 +225,18 @@ class Cluster(FakeKube):
 
 @dataclass
 class Clock:
-    """A wall clock that the test moves. It counts how often the writer asks."""
+    """Clocks that the test moves. Each round of the writer ends with a pause, which is counted."""
 
     now: datetime = NOW
-    asked: int = 0
+    monotonic: float = 0.0
+    rounds: int = 0
 
-    def __call__(self) -> datetime:
-        self.asked += 1
-        return self.now
+    async def pause(self, seconds: float) -> None:
+        self.rounds += 1
+        await asyncio.sleep(seconds)
+
+    def system(self) -> SystemClock:
+        return SystemClock(monotonic=lambda: self.monotonic, now=lambda: self.now, sleep=self.pause)
 
 
 @dataclass
@@ -231,11 +259,12 @@ class Played:
 
     async def rounds(self) -> None:
         """Let the writer go over everything a few times more."""
-        before = self.clock.asked
-        await until(lambda: self.clock.asked >= before + 10)
+        before = self.clock.rounds
+        await until(lambda: self.clock.rounds >= before + 4)
 
-    def show(self, *statuses: Status, complete: bool = True) -> None:
-        self.published.show({s.identity: s for s in statuses}, complete=complete)
+    def show(self, *statuses: Status, read: tuple[int, ...] = (REPOSITORY_ID,), trouble: str = "") -> None:
+        troubles = {"shop": trouble} if trouble else {}
+        self.published.show({s.identity: s for s in statuses}, read, troubles)
 
 
 @asynccontextmanager
@@ -244,7 +273,12 @@ async def play(kube: Cluster | None = None, *, installed: bool = True) -> AsyncI
     known = KnownSets(FRAME)
     known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)})
     clock = Clock()
-    timing = Timing(clock=SystemClock(now=clock), publish_pause=0.01, repair_every=0.02)
+    timing = Timing(
+        clock=clock.system(),
+        copy_fresh=1e9,
+        publish_pause=0.01,
+        repair_every=0.02,
+    )
     published = PublishedPreviews(kube, FRAME, "argocd", known, timing)  # type: ignore[arg-type]
     tasks = Tasks()
     tasks.start("published", published.run(tasks))
@@ -310,10 +344,10 @@ async def test_object_of_a_repository_that_was_not_read_stays() -> None:
         await until(lambda: played.state("shop-2") == "waiting")
         kube = played.kube
     async with play(kube) as played:
-        played.show(status(1), complete=False)
+        played.show(status(1), read=())
         await played.rounds()
         assert played.object("shop-2")
-        played.show(status(1), complete=True)
+        played.show(status(1))
         await until(lambda: played.object("shop-2") is None)
         assert played.object("shop-1")
 
@@ -369,3 +403,102 @@ async def test_refused_object_does_not_keep_the_others_from_being_written() -> N
         played.show(status(1), status(2))
         await until(lambda: played.state("shop-2") == "ready")
         assert played.object() is None
+
+
+async def test_status_is_shown_with_the_spec_of_its_own_pass() -> None:
+    """A later pass has served another commit, and its statuses are not shown yet."""
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        new = changed(spec(1), head_sha="f" * 40)
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2, {1: new})
+        played.kube.remove(PREVIEWS.plural, "argocd", "shop-1")  # whatever makes it write again
+        await until(lambda: played.state() == "ready")
+        assert (played.object() or {})["spec"]["build"]["headSha"] == sha(1)
+
+
+async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_read_again() -> None:
+    async with play() as played:
+
+        def ready() -> str:
+            conditions = ((played.object() or {}).get("status") or {}).get("conditions") or [{}]
+            return str(conditions[0].get("status"))
+
+        played.show(status())
+        await until(lambda: ready() == "True")
+        played.show(status(), trouble="GitHub answers 500.")
+        await played.rounds()
+        assert ready() == "True"
+        played.clock.monotonic += 121
+        played.show(status(), trouble="GitHub answers 500.")
+        await until(lambda: ready() == "Unknown")
+        played.show(status())
+        await until(lambda: ready() == "True")
+
+
+async def test_renamed_repository_has_one_object_by_its_new_name() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        played.show(replace(status(), repository="store", name="store#1"))
+        await until(lambda: played.state("store-1") == "ready" and played.object() is None)
+
+
+async def test_previews_of_a_replaced_repository_give_their_name_to_its_successor() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        former = replace(status(stage=Stage.HELD), repository="shop@7")
+        new = replace(status(stage=Stage.WAITING), identity=Identity(8, 1))
+        played.show(former, new)
+        await until(lambda: played.state("shop.7-1") == "held" and played.state() == "waiting")
+        assert (played.object() or {})["metadata"]["labels"]["greenroom.dev/repository-id"] == "8"
+
+
+async def test_restart_keeps_the_object_of_a_preview_that_was_just_removed() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        played.show(status(stage=Stage.REMOVED))
+        await until(lambda: played.state() == "removed")
+        kube = played.kube
+    async with play(kube) as played:
+        played.show()
+        await played.rounds()
+        assert played.object()
+        played.clock.now = NOW + timedelta(minutes=61)
+        await until(lambda: played.object() is None)
+
+
+async def test_unlabeled_pull_request_loses_its_object_although_other_repositories_were_not_read() -> None:
+    async with play() as played:
+        played.show(status(1), status(2, Stage.WAITING))
+        await until(lambda: played.state("shop-2") == "waiting")
+        played.show(status(1), status(2, Stage.NONE))
+        await until(lambda: played.object("shop-2") is None)
+
+
+async def test_object_of_another_installation_is_not_taken_over() -> None:
+    kube = Cluster()
+    labels = {"greenroom.dev/installation": "other"}
+    kube.put(PREVIEWS.plural, {"metadata": {"name": "shop-1", "namespace": "argocd", "labels": labels}, "spec": {}})
+    async with play(kube) as played:
+        played.show(status(1), status(2))
+        await until(lambda: played.state("shop-2") == "ready")
+        assert (played.object() or {})["metadata"]["labels"] == labels
+
+
+async def test_object_deleted_before_its_status_was_written_comes_back() -> None:
+    class Deleting(Cluster):
+        gone: bool = False
+
+        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+            found = await super().apply(kind, namespace, name, body)
+            if not self.gone:
+                self.gone = True
+                self.remove(kind.plural, namespace, name)
+            return found
+
+    async with play(Deleting()) as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")

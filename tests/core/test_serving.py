@@ -148,3 +148,25 @@ def test_a_service_with_only_cron_jobs_neither_runs_nor_is_down() -> None:
     made = wanted(SITE, nightly)
     held: ObservedPreview = replace(preview(1, made), services=(runs(SITE), runs(nightly)))
     assert [s.service for s in serving(made, held).current] == ["site"]
+
+
+@pytest.mark.parametrize(
+    ("services", "health", "serves"),
+    [
+        ((runs(SITE), runs(WORKER)), Health.READY, True),
+        ((runs(SITE), runs(WORKER, OLD)), Health.READY, False),
+        ((runs(SITE), runs(WORKER, outdated=True)), Health.READY, False),
+        ((runs(SITE), runs(WORKER, ready=False)), Health.READY, False),
+        ((runs(SITE), runs(WORKER)), Health.UPDATING, False),
+        ((runs(SITE), runs(WORKER)), Health.FAILED, False),
+    ],
+    ids=["all", "an older one", "older settings", "one is down", "updating", "failed"],
+)
+def test_head_is_served_when_only_its_images_run(services: tuple[Running, ...], health: Health, serves: bool) -> None:
+    status = shown(wanted(SITE, WORKER), health, *services)
+    assert (status.head_sha, status.serves_head) == (NEW, serves)
+
+
+def test_head_is_not_served_while_its_push_waits() -> None:
+    made = changed(wanted(SITE), head_sha=OLD)
+    assert not shown(made, Health.READY, runs(SITE)).serves_head

@@ -40,10 +40,28 @@ def test_edited_or_deleted_object_removes_nothing_and_comes_back(scene: Scene) -
     change = json.dumps({"spec": {"build": {"headSha": "f" * 40}}})
     refused = kubectl("patch", "preview", "-n", ARGO, name, "--type=merge", "-p", change, check=False)
     assert "Only Greenroom writes the Preview objects of e2e" in refused
-    kubectl("delete", "preview", "-n", ARGO, name)
+    kubectl("label", "preview", "-n", ARGO, name, "team=shop", check=False)
+    kubectl("delete", "preview", "-n", ARGO, name, "--cascade=foreground", "--timeout=30s")
     until(lambda: shown(pull)[1] == "ready", 30, "the object again")
     assert pull.uid == uid
     assert pull.page("/").status_code == 200
+
+
+def test_wait_ends_when_the_pushed_commit_is_the_only_one_that_serves(scene: Scene) -> None:
+    pull = scene.payments.pull_request("wait", "2")
+    pull.ready("2")
+    sha = pull.push("3")
+    served = scene.greenroom("wait", pull.name, "--commit", sha, "--timeout", "90s")
+    assert f"{pull.name} serves {sha[:7]}." in served
+    assert pull.answers("3", 1)["release"] == "3"
+    kubectl("wait", "-n", ARGO, "--for=condition=Ready", f"preview/payments-{pull.number}", "--timeout=10s")
+    late = scene.greenroom("wait", pull.name, "--commit", "f" * 40, "--timeout", "1s", check=False)
+    assert "Not within the timeout." in late
+    pull.push("4", built=False)
+    scene.explains(pull, "Waiting for image")
+    assert shown(pull)[1] == "waiting"
+    late = scene.greenroom("wait", pull.name, "--timeout", "1s", check=False)
+    assert "Waiting for image" in late
 
 
 def test_the_definition_may_come_after_greenroom(scene: Scene) -> None:

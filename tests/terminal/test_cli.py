@@ -71,7 +71,9 @@ class Asked:
 def status(number: int, stage: Stage, hold: str = "") -> Status:
     key = HoldKey(HoldKind.BREAKER, hold) if hold else None
     reason = messages.label_gone("preview")
-    return Status(Identity(7, number), f"shop#{number}", "shop", "acme/shop", "", "ada", "", stage, reason, hold=key)
+    serves = {"head_sha": "a" * 40, "serves_head": stage is Stage.READY}
+    name = f"shop#{number}"
+    return Status(Identity(7, number), name, "shop", "acme/shop", "", "ada", "", stage, reason, hold=key, **serves)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -282,3 +284,28 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
         answer.output.split()
     )
     assert (await run(url, "use", "shop#1", "payments#17")).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "stdout"),
+    [
+        (("shop#1",), 0, "shop#1 serves aaaaaaa.\n"),
+        (("shop#1", "--commit", "aaaaaaaa"), 0, "shop#1 serves aaaaaaa.\n"),
+        (
+            ("shop#1", "--commit", "b" * 40, "--timeout", "0s"),
+            3,
+            "Not within the timeout. shop#1 does not have the commit",
+        ),
+        (("shop#3",), 1, "shop#3 is failed: "),
+        (("shop#99", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
+        (("shop#1", "--commit", "main"), 2, ""),
+        (("shop#1", "--timeout", "soon"), 2, ""),
+    ],
+)
+async def test_wait_ends_with_a_code_for_scripts(
+    arguments: tuple[str, ...], code: int, stdout: str, asked: tuple[Asked, str]
+) -> None:
+    _, url = asked
+    found = await run(url, "wait", *arguments)
+    assert found.exit_code == code, found.output
+    assert found.stdout.startswith(stdout)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
@@ -139,9 +139,9 @@ class ArgoEngine:
 
     # --- beside the loop ---
 
-    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+    def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
         """Show these statuses as Preview objects, for `kubectl get previews`."""
-        self._parts.published.show(statuses, complete=complete)
+        self._parts.published.show(statuses, read, troubles)
 
     def answer(self, name: str, platform: Platform) -> list[dict[str, Any]] | None:
         """Return the specs of an ApplicationSet for Argo CD; None when it is not ours. Raise `Doubt`: answer 503."""

@@ -45,6 +45,7 @@ class Mirror:
         self._labels = labels
         self._timing = timing
         self._monotonic = timing.clock.monotonic
+        self._newest: dict[Key, str] = {}
         self._connected = False
         self._current_at = 0.0
 
@@ -63,6 +64,12 @@ class Mirror:
     def written(self, found: Object) -> None:
         """Take the answer of a write into the copy, before the watch brings it."""
         self.items[_key(found)] = _slim(found)
+        self._newest[_key(found)] = _version(found)
+
+    def forget(self, found: Object) -> None:
+        """Take an object out of the copy that a write did not find."""
+        self.items.pop(_key(found), None)
+        self._newest.pop(_key(found), None)
 
     async def run(self) -> None:
         """Keep the copy current until canceled."""
@@ -120,10 +127,23 @@ class Mirror:
 
     def _take(self, event: str, found: Object) -> None:
         if event == "DELETED":
-            self.items.pop(_key(found), None)
+            self.forget(found)
+        elif self._is_older(found):  # our own write is known already, and the watch brings what was before it
+            return
         else:
             self.items[_key(found)] = _slim(found)
         self._changed(found)
+
+    def _is_older(self, found: Object) -> bool:
+        """Return whether an event is older than our own last write of the object.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        newest, version = self._newest.get(_key(found), ""), _version(found)
+        if newest.isdecimal() and version.isdecimal() and int(version) < int(newest):
+            return True
+        self._newest.pop(_key(found), None)
+        return False
 
 
 def _key(found: Object) -> Key:

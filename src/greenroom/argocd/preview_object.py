@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,23 +19,44 @@ from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.model.status import Stage, Status
 
 DEFAULT_PREFIX = "preview"
+DOUBT = "Doubt"
 PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
 READY = (Stage.READY, Stage.EXPIRING)  # only a ready preview is called expiring
 WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
 SHORT = 7
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an object shows: the status of a pass and the spec that it served. `spec` is None while nothing is to run.
+
+    `trouble` says why the repository has not been read for a while; empty if it has been.
+    """
+
+    status: Status
+    spec: PreviewSpec | None = None
+    trouble: str = ""
+
+
 def name_of(frame: InstallationSpec, status: Status) -> str:
-    """Return the object's name: `shop-42`. With a prefix of its own, an installation has names of its own."""
-    own = f"{status.repository}-{status.number}"
+    """Return the object's name: `shop-42`. With a prefix of its own, an installation has names of its own.
+
+    A repository that another one replaced under its name is called `shop@1296269`, which no object may be called.
+    """
+    own = f"{_name(status)}-{status.number}"
     return own if frame.prefix == DEFAULT_PREFIX else f"{frame.prefix}-{own}"
 
 
-def preview_object(frame: InstallationSpec, namespace: str, status: Status, spec: PreviewSpec | None) -> Object:
-    """Return the object without its status. `spec` is None while nothing of the preview is to run."""
+def _name(status: Status) -> str:
+    return status.repository.replace("@", ".")
+
+
+def preview_object(frame: InstallationSpec, namespace: str, view: View) -> Object:
+    """Return the object without its status."""
+    status, spec = view.status, view.spec
     labels = {
         **frame.labels(),
-        REPOSITORY: status.repository,
+        REPOSITORY: _name(status),
         REPOSITORY_ID: str(status.identity.repository_id),
         NUMBER: str(status.number),
     }
@@ -55,7 +77,12 @@ def _spec(status: Status, spec: PreviewSpec | None) -> Object:
     if spec is None:
         return made
     origin, names, build = spec.pull_request, spec.names, spec.build
-    made["pullRequest"] |= {"branch": origin.branch, "private": origin.private}
+    made["pullRequest"] = {
+        "author": status.author,
+        "url": status.url or origin.url,  # GitHub may not list it any longer
+        "branch": origin.branch,
+        "private": origin.private,
+    }
     made["names"] = {
         "application": names.name,
         "namespace": names.namespace,
@@ -100,8 +127,12 @@ def _times(spec: PreviewSpec) -> Object:
     return made
 
 
-def object_status(status: Status, spec: PreviewSpec | None, before: Mapping[str, Any], now: datetime) -> Object:
-    """Return the `status` of the object. A condition of `before` that did not change keeps its time."""
+def object_status(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> Object:
+    """Return the `status` of the object. A condition of `before` that did not change keeps its time.
+
+    `generation` is that of the object whose spec belongs to this status: `kubectl wait` ignores an older condition.
+    """
+    status = view.status
     urls = [s.url for s in status.services if s.url]
     services = [
         {"name": s.service, "url": s.url, "sha": s.sha, "digest": s.digest, "ready": s.ready, "note": s.note}
@@ -110,56 +141,58 @@ def object_status(status: Status, spec: PreviewSpec | None, before: Mapping[str,
     removed = before.get("removedAt") or _time(now) if status.stage is Stage.REMOVED else None
     return _without_none(
         {
+            "observedGeneration": generation,
             "state": status.stage.value,
             "reason": status.reason.code,
             "message": status.reason.text,
             "fix": status.reason.fix or None,
             "url": urls[0] if urls else None,
-            "commit": _commit(status, spec),
+            "commit": _commit(status, view.spec),
             "services": services,
             "links": [{"service": k.service, "target": k.target, "source": k.name, "why": k.why} for k in status.links],
             "expires": status.expires and _time(status.expires),
             "removedAt": removed,
-            "conditions": _conditions(status, before, now),
+            "conditions": _conditions(view, before, generation, now),
         }
     )
 
 
 def _commit(status: Status, spec: PreviewSpec | None) -> Object:
-    """Return the commit that is wanted, those that ready pods run, and both in a few characters: `91bd0e2 -> 4f2c1a9`.
+    """Return the commit of the pull request, those that ready pods run, and both in a few characters:
+    `91bd0e2 -> 4f2c1a9`.
 
     A service that the pull request does not change runs the commit of its base branch.
     """
     served = sorted({s.sha for s in status.services if s.ready and s.sha})
-    if spec is None:
-        return {"served": served, "summary": _short(served)}
-    waiting = spec.times.waiting
-    wanted = waiting.head_sha if waiting else spec.build.head_sha
-    build = {v.sha for v in spec.build.versions}
-    done = not waiting and status.stage in READY and set(served) <= build
-    summary = wanted[:SHORT] if done else f"{_short(served)} -> {wanted[:SHORT]}".removeprefix(" -> ")
-    return {"wanted": wanted, "served": served, "summary": summary}
+    wanted, shown = status.head_sha[:SHORT], ",".join(sha[:SHORT] for sha in served)
+    newest = spec is not None and spec.build.head_sha == status.head_sha
+    current = newest and set(served) <= {v.sha for v in spec.build.versions} if spec else False
+    summary = wanted if current or not served else f"{shown} -> {wanted}" if wanted else shown
+    return _without_none({"wanted": status.head_sha or None, "served": served, "summary": summary})
 
 
-def _short(shas: list[str]) -> str:
-    return ",".join(sha[:SHORT] for sha in shas)
-
-
-def _conditions(status: Status, before: Mapping[str, Any], now: datetime) -> list[Object]:
+def _conditions(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> list[Object]:
+    """Return the four conditions. While the repository cannot be read, all but `Held` are unknown."""
+    status = view.status
     known = {c.get("type"): c for c in before.get("conditions") or () if isinstance(c, dict)}
-    true = {
-        "Ready": status.stage in READY,
+    holds = {
+        "Ready": status.stage in READY and status.serves_head,
         "Serving": status.serving,
         "Held": status.stage is Stage.HELD,
         "Progressing": status.stage in PROGRESSING,
     }
     made = []
-    for kind, holds in true.items():
-        text = "True" if holds else "False"
+    for kind, true in holds.items():
         old = known.get(kind) or {}
+        unknown = view.trouble and kind != "Held"
+        text = "Unknown" if unknown else str(true)
+        said = {"reason": camel(status.reason.code), "message": str(status.reason)}
+        if unknown:  # the sentence may change with each try
+            lasting = old.get("status") == "Unknown" and old.get("message")
+            said = {"reason": DOUBT, "message": lasting or view.trouble}
         at = old["lastTransitionTime"] if old.get("status") == text and old.get("lastTransitionTime") else _time(now)
-        told = {"reason": camel(status.reason.code), "message": str(status.reason)}
-        made.append({"type": kind, "status": text, **told, "lastTransitionTime": at})
+        condition = {"type": kind, "status": text, **said, "lastTransitionTime": at, "observedGeneration": generation}
+        made.append(_without_none(condition))
     return made
 
 

@@ -1,23 +1,25 @@
 """The `Preview` objects of an installation: what `kubectl get previews` shows. Nothing is ever read from them.
 
-An object that a person edits or deletes is written again. An object stays for an hour after the removal of its preview.
+An object that a person deletes is written again. An object stays for an hour after the removal of its preview.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
 from greenroom.argocd import preview_object
-from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of
+from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of, repository_id_of
 from greenroom.argocd.client import EVENTS, PREVIEWS, Kube, NoSuchKind, Object
 from greenroom.argocd.informer import Mirror
 from greenroom.argocd.known_sets import KnownSets
+from greenroom.argocd.preview_object import View
+from greenroom.argocd.set_writer import NO_VERSION
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.model.spec import Identity, PreviewSpec
@@ -27,14 +29,16 @@ from greenroom.errors import GreenroomError
 log = structlog.get_logger(__name__)
 
 REMOVED_KEPT = timedelta(hours=1)
+AT_ONCE = 8
+GOING = (Stage.REMOVING, Stage.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The statuses of all pull requests. `complete` means that a preview without one does not exist."""
+    """The views by object name, and the ids of the repositories of which they are all."""
 
-    statuses: Mapping[Identity, Status] = field(default_factory=dict)
-    complete: bool = False
+    views: Mapping[str, View] = field(default_factory=dict)
+    read: frozenset[int] = frozenset()
 
 
 class PublishedPreviews:
@@ -48,50 +52,66 @@ class PublishedPreviews:
         self._timing = timing
         self._wanted = _Wanted()
         self._poked = asyncio.Event()
+        self._watched = False
+        self._doubted: dict[str, float] = {}
         self._refused: dict[str, str] = {}
         self._taken: dict[tuple[str, str], tuple[Object, Object]] = {}
+        self._current: dict[str, tuple[View, str]] = {}
         labels = f"{INSTALLATION}={frame.installation}"
         self._mirror = Mirror(kube, PREVIEWS, self._changed, timing, namespace=namespace, labels=labels)
 
-    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
-        """Write these statuses soon. Unless they are `complete`, leave the objects of other pull requests alone."""
-        self._wanted = _Wanted(dict(statuses), complete)
+    def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
+        """Write these statuses soon, each with the spec that the engine works from now.
+
+        `read` are the ids of the repositories that were read: their previews without a status do not exist. `troubles`
+        maps the short names of repositories that cannot be read now to a sentence.
+        """
+        now = self._timing.clock.monotonic()
+        self._doubted = {name: self._doubted.get(name, now) for name in troubles}
+        views = {}
+        for identity, status in statuses.items():
+            if status.stage is not Stage.NONE:
+                lasts = now - self._doubted.get(status.repository, now) >= self._timing.doubt_lasts
+                trouble = troubles[status.repository] if lasts else ""
+                view = View(status, self._spec(identity), trouble)
+                views[preview_object.name_of(self._frame, status)] = view
+        self._wanted = _Wanted(views, frozenset(read))
         self._poked.set()
+
+    def _spec(self, identity: Identity) -> PreviewSpec | None:
+        preview_set = self._known.served.get(identity.repository_id)
+        return preview_set.specs.get(identity.number) if preview_set else None
 
     async def run(self, tasks: Tasks) -> None:
         """Keep the objects current until canceled."""
         await self._installed()
-        tasks.keep("watch of previews", self._mirror.run)
+        if not self._watched:
+            self._watched = True
+            tasks.keep("watch of previews", self._mirror.run)
         await self._mirror.ready.wait()
         while True:
             self._poked.clear()
-            try:
+            with contextlib.suppress(GreenroomError):  # the watch is interrupted, and logs it
                 await self.write()
-            except GreenroomError as error:
-                log.warning("the Preview objects could not be written", why=str(error))
             await self._timing.clock.sleep(self._timing.publish_pause)
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.repair_every):  # removed ones are deleted after an hour
                     await self._poked.wait()
-            except TimeoutError:
-                continue
 
     async def _installed(self) -> None:
-        """Wait until the cluster knows the kind. Log once if it does not."""
-        told = False
+        """Wait until the cluster knows the kind. Log the reason once if it does not."""
+        told = ""
         while True:
             try:
                 await self._kube.listed(PREVIEWS, self._namespace)
                 return
             except NoSuchKind:
-                if not told:
-                    log.warning(
-                        "`kubectl get previews` shows nothing: the cluster does not know Preview objects."
-                        " Run: kubectl apply -f charts/greenroom/crds"
-                    )
-                told = True
+                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
             except GreenroomError as error:
-                log.warning("the Preview objects could not be read", why=str(error))
+                why = str(error)
+            if why != told:
+                log.warning("`kubectl get previews` shows nothing", why=why)
+            told = why
             await self._timing.clock.sleep(self._timing.repair_every)
 
     def _changed(self, found: Object) -> None:
@@ -102,57 +122,81 @@ class PublishedPreviews:
 
         An object that is refused does not keep the others from being written. Raise `Doubt` without a current copy.
         """
-        statuses = {i: s for i, s in self._wanted.statuses.items() if s.stage is not Stage.NONE}
-        found = {identity_of(o): o for o in self._mirror.whole().values()}
-        refused = {}
-        for identity, status in statuses.items():
-            try:
-                await self._follow(status, found.pop(identity, None))
-            except GreenroomError as error:
-                refused[preview_object.name_of(self._frame, status)] = str(error)
-        if self._wanted.complete:
-            for old in found.values():
-                await self._delete(old)
+        wanted, refused, turns = self._wanted, dict[str, str](), asyncio.Semaphore(AT_ONCE)
+        found = {name: o for (_, name), o in self._mirror.whole().items()}
+
+        async def attempt(name: str, work: Awaitable[None]) -> None:
+            async with turns:
+                try:
+                    await work
+                except GreenroomError as error:
+                    refused[name] = str(error)
+
+        async with asyncio.TaskGroup() as group:
+            for name, view in wanted.views.items():
+                if not self._is_current(name, view, found.get(name)):
+                    group.create_task(attempt(name, self._follow(name, view, found.get(name))))
+            for name, old in found.items():
+                if name not in wanted.views and self._is_over(old, wanted):
+                    group.create_task(attempt(name, self._delete(old)))
         for name, why in refused.items() - self._refused.items():
             log.warning("a Preview object could not be written; Greenroom retries", name=name, why=why)
         self._refused = refused
 
-    async def _follow(self, status: Status, old: Object | None) -> None:
+    def _is_current(self, name: str, view: View, old: Object | None) -> bool:
+        """Return whether an object was written from this view and has not changed. Removed ones have to be deleted."""
+        version = old["metadata"].get("resourceVersion", "") if old else ""
+        return view.status.stage is not Stage.REMOVED and self._current.get(name) == (view, version)
+
+    def _is_over(self, old: Object, wanted: _Wanted) -> bool:
+        """Return whether an object without a view belongs to no pull request, or has another name by now."""
+        identity = identity_of(old)
+        if any(view.status.identity == identity for view in wanted.views.values()):
+            return True
+        removed = (old.get("status") or {}).get("state") == Stage.REMOVED.value
+        kept = removed and not preview_object.removed_before(old, self._timing.clock.now() - REMOVED_KEPT)
+        return repository_id_of(old) in wanted.read and not kept
+
+    async def _follow(self, name: str, view: View, old: Object | None) -> None:
         over = self._timing.clock.now() - REMOVED_KEPT
-        if old and status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
+        if old and identity_of(old) != view.status.identity:
+            await self._delete(old)  # of an earlier repository with this name
+        elif old and view.status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
             await self._delete(old)
-        elif old or status.stage is not Stage.REMOVED:
-            await self._write(status, old)
+        elif old or view.status.stage is not Stage.REMOVED:
+            await self._write(name, view, old)
 
-    def _spec(self, identity: Identity) -> PreviewSpec | None:
-        preview_set = self._known.served.get(identity.repository_id)
-        return preview_set.specs.get(identity.number) if preview_set else None
-
-    async def _write(self, status: Status, old: Object | None) -> None:
-        name, spec, now = (
-            preview_object.name_of(self._frame, status),
-            self._spec(status.identity),
-            self._timing.clock.now(),
-        )
-        body = preview_object.preview_object(self._frame, self._namespace, status, spec)
-        if old and spec is None and "build" in old["spec"]:
+    async def _write(self, name: str, view: View, old: Object | None) -> None:
+        now = self._timing.clock.now()
+        body = preview_object.preview_object(self._frame, self._namespace, view)
+        if old and view.spec is None and view.status.stage in GOING:
             body["spec"] = old["spec"]  # what ran, until nothing is left of it
+        if old is None:
+            body["metadata"]["resourceVersion"] = NO_VERSION  # another installation may have an object of this name
         if old is None or self._differs("spec", name, old, body["spec"]):
             old = await self._kube.apply(PREVIEWS, self._namespace, name, body)
             self._taken["spec", name] = body["spec"], old["spec"]
             self._mirror.written(old)
         before = old.get("status") or {}
-        wanted = preview_object.object_status(status, spec, before, now)
-        if not self._differs("status", name, old, wanted):
-            return
-        whole = {**{k: body[k] for k in ("apiVersion", "kind")}, "metadata": {"name": name}, "status": wanted}
-        found = await self._kube.apply(PREVIEWS, self._namespace, f"{name}/status", whole)
+        wanted = preview_object.object_status(view, before, old["metadata"].get("generation"), now)
+        if self._differs("status", name, old, wanted):
+            old = await self._write_status(name, old, wanted)
+            if (before.get("state"), before.get("reason")) != (wanted["state"], wanted["reason"]):
+                with contextlib.suppress(GreenroomError):  # the status says the same
+                    told = preview_object.event(self._namespace, old, view.status, now)
+                    await self._kube.create(EVENTS, self._namespace, told)
+        self._current[name] = view, old["metadata"].get("resourceVersion", "")
+
+    async def _write_status(self, name: str, old: Object, wanted: Object) -> Object:
+        whole = {"apiVersion": PREVIEWS.version, "kind": "Preview", "metadata": {"name": name}, "status": wanted}
+        try:
+            found = await self._kube.apply(PREVIEWS, self._namespace, f"{name}/status", whole)
+        except GreenroomError:
+            self._mirror.forget(old)  # it may have been deleted a moment ago
+            raise
         self._taken["status", name] = wanted, found.get("status") or {}
         self._mirror.written(found)
-        if (before.get("state"), before.get("reason")) != (wanted["state"], wanted["reason"]):
-            with contextlib.suppress(GreenroomError):  # the status tells the same
-                told = preview_object.event(self._namespace, found, status, now)
-                await self._kube.create(EVENTS, self._namespace, told)
+        return found
 
     def _differs(self, part: str, name: str, found: Object, wanted: Object) -> bool:
         """Return whether a part must be written. An older definition drops fields, which would never become equal."""
@@ -162,5 +206,6 @@ class PublishedPreviews:
     async def _delete(self, old: Object) -> None:
         metadata = old["metadata"]
         await self._kube.delete(PREVIEWS, self._namespace, metadata["name"], metadata["uid"])
+        self._current.pop(metadata["name"], None)
         for part in ("spec", "status"):
             self._taken.pop((part, metadata["name"]), None)

@@ -41,6 +41,8 @@ class Timing:
     # Preview objects
     publish_pause: float = 0.2
     """Several passes shortly after each other make one write."""
+    doubt_lasts: float = 120.0
+    """After so long without a read, nobody knows whether a preview is ready."""
 
     # The canary
     canary_patience: float = 20.0

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import click
 
-from greenroom.cli.options import ADMIN, AS_JSON, BY
+from greenroom.cli.options import ADMIN, AS_JSON, BY, DURATION
 from greenroom.errors import Failed
+
+TIMED_OUT = 3
 
 
 @click.command(name="list", short_help="List every preview, and the reason for its state.")
@@ -37,6 +41,31 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
     repository, _, number = name.rpartition("#")
     answer = _ask(admin, f"/api/previews/{repository}/{number}")
     _print(answer, as_json, partial(printing.explained, width=_width()))
+
+
+@click.command(short_help="Wait until a preview serves a commit.")
+@click.argument("preview", metavar="REPO#N")
+@click.option("--commit", default="", metavar="SHA", help="Default: the head of the pull request, as last read.")
+@click.option("--timeout", "patience", type=DURATION, default="10m", show_default=True, help="How long to wait.")
+@ADMIN
+@AS_JSON
+def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
+    """Wait until the images of a commit are the only ones that serve, in every service of the preview.
+
+    Exit with 0 when they are, with 1 when a push or a person is needed first, and with 3 after the timeout.
+    """
+    from greenroom.terminal import waiting
+
+    if commit and not re.fullmatch(r"[0-9a-fA-F]{7,40}", commit):
+        raise click.UsageError(f"{commit!r} is not a commit. Write 7 to 40 hexadecimal digits.")
+    [name] = _names((preview,), admin, services=True)
+    answer = waiting.wait(lambda path: _ask(admin, path), name, commit, patience.total_seconds(), _progress)
+    _print(answer, as_json, lambda found: str(found["why"]))
+    sys.exit({"serving": 0, "failed": 1}.get(answer["outcome"], TIMED_OUT))
+
+
+def _progress(text: str) -> None:
+    click.echo(text, err=True)
 
 
 @click.command(short_help="Show what would happen next, without changing anything.")
@@ -191,4 +220,4 @@ def _ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
     return client.ask(admin, path, body)
 
 
-COMMANDS = (list_previews, explain, plan, release, redeploy, use, graph, orphans)
+COMMANDS = (list_previews, explain, wait, plan, release, redeploy, use, graph, orphans)

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
+
+class _Duration(click.ParamType[timedelta]):
+    """A length of time as in the configuration."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        from greenroom.config.fields import duration
+
+        try:
+            return duration(value, "`10m` or `90s`")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = _Duration()
 ADMIN = click.option(
     "--admin",
     default="http://127.0.0.1:8083",

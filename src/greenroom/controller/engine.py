@@ -7,7 +7,7 @@ that they were built with, with a repository id. A lost call costs time, never c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
@@ -63,10 +63,11 @@ class RunnableEngine(Engine, Protocol):
     async def lead(self) -> None:
         """Take the lead as the only writer, however long that takes, and read what exists."""
 
-    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+    def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
         """Show the statuses of all pull requests where the engine's own tools look. Return at once.
 
-        `complete` means that every repository was read, so that a preview without a status does not exist.
+        `read` are the ids of the repositories that were read: their previews without a status do not exist. `troubles`
+        maps the short names of repositories that cannot be read now to a sentence.
         """
 
     async def __aenter__(self) -> Self:

@@ -66,6 +66,7 @@ class Instance:
         self._slugs: dict[int, str] = {}
         self._left: dict[str, Repository] = {}
         self._leads = False
+        self._read: set[int] = set()
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         resync = loaded.settings.resync.total_seconds()
@@ -129,9 +130,13 @@ class Instance:
             repository = self._left.get(name)
         if repository is None:
             return None
-        with self._passes.timed() as timed:
-            again = await self._reconciler.reconcile(repository)
-            timed("ok")
+        try:
+            with self._passes.timed() as timed:
+                again = await self._reconciler.reconcile(repository)
+                timed("ok")
+        finally:  # a pass may have decided before it failed
+            self._show()
+        self._read.add(self._reconciler.id_of(repository))
         identities = [i for i, s in self._board.statuses.items() if s.repository == name]
         self._slugs |= {i.repository_id: name for i in identities}
         await self._keep()  # previews of repositories that left may be gone, or a rename was detected
@@ -139,9 +144,8 @@ class Instance:
         return again
 
     def _show(self) -> None:
-        read = self._board.repositories
-        complete = all((health := read.get(name)) is not None and health.read_at for name in self._names)
-        self._engine.show(self._board.statuses, complete=complete)
+        troubles = {name: health.trouble for name, health in self._board.repositories.items() if health.trouble}
+        self._engine.show(self._board.statuses, self._read, troubles)
 
     def _distance(self) -> float:
         """Return the seconds between two passes of a repository, from GitHub's remaining budget if it is known."""
@@ -161,6 +165,7 @@ class Instance:
             return  # it left the catalog during the pass
         repository = self._reconciler.platform.repository(name)
         self._board.report(name, repository.slug if repository else "", logs.scrub(sentence))
+        self._show()
 
     def wake_id(self, repository_id: int) -> None:
         """Schedule a pass over the repository with that id, or over all while the id is unknown."""

@@ -238,6 +238,10 @@ class Reconciler:
                 raise Doubt(f"The engine has no specs for repository {repository_id}.")
             await self.parts.engine.serve(change(preview_set))
 
+    def id_of(self, repository: Repository) -> int:
+        """Return GitHub's id of a repository that was read; 0 before."""
+        return self._ids.get(repository.slug.lower(), 0)
+
     def now(self) -> datetime:
         """Return GitHub's clock in whole seconds, as GitHub writes its own times."""
         return self.parts.sources.github.now().replace(microsecond=0)

@@ -27,7 +27,7 @@ SENTENCES = {
     "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys it once CI",
     "ready": r"All services are up\. \| service \| open ",
     "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and this pull request has the old one\."
-    r"|The new configuration would make this preview change its names"
+    r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
     r" confirmation, so this one waits\.)",
     "blocked": r"Previews of an earlier repository with the same name still use these names and addresses: ",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -93,7 +93,7 @@ class LocalEngine:
         """Return the platform with the port that the proxy really has, and its addresses for calls between services."""
         return replace(platform, port=self.proxy_port, inside=f"http://127.0.0.1:{self.proxy_port}{BY_PATH}{{host}}")
 
-    def show(self, statuses: Mapping[Identity, Status], *, complete: bool) -> None:
+    def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
         """Do nothing: the dashboard and the command line show all that there is on one machine."""
 
     async def lead(self) -> None:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from greenroom.controller.status_store import Board, RepositoryHealth
+from greenroom.core.comment.awaited import awaited
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.linking import graph as graphs
 from greenroom.core.model.catalog import Repository
@@ -100,6 +101,7 @@ class _Admin:
                 Route("/api/orphans", _asked(self.sweep), methods=["POST"]),
                 Route("/api/previews", _asked(self.previews)),
                 Route("/api/previews/{repository}/{number:int}", _asked(self.preview)),
+                Route("/api/previews/{repository}/{number:int}/wait", _asked(self.wait)),
                 Route("/api/plan", _asked(self.plan)),
                 Route("/api/release", _asked(self.release), methods=["POST"]),
             ],
@@ -134,6 +136,13 @@ class _Admin:
                 "history": found.wrong,
             }
         )
+
+    async def wait(self, request: Request) -> Response:
+        """Answer at once whether a preview serves `commit`, or the head of its pull request."""
+        found = self._board.find(request.path_params["repository"], request.path_params["number"])
+        now = awaited(found, request.query_params.get("commit", ""))
+        shown = status(found) if found else None
+        return _answer({"outcome": now.outcome.value, "why": now.why, "status": shown})
 
     async def plan(self, request: Request) -> Response:
         """Answer with the actions of the next pass."""
@@ -268,6 +277,8 @@ def status(found: Status) -> Json:
         "expires": _iso(found.expires),
         "expires_why": found.expires_why,
         "kept": found.kept,
+        "head_sha": found.head_sha,
+        "serves_head": found.serves_head,
         "serving": found.serving,
         "cause": found.cause,
         "log": list(found.log),

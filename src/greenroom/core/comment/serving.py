@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenroom.core.model.catalog import ProcessKind, Service
-from greenroom.core.model.facts import ObservedPreview, Running
-from greenroom.core.model.spec import PreviewSpec
+from greenroom.core.model.facts import Health, ObservedPreview, Running
+from greenroom.core.model.spec import PreviewSpec, same_pods
 from greenroom.core.planning.chart_values import revision
 
 
@@ -56,6 +56,13 @@ def serving(spec: PreviewSpec, preview: ObservedPreview | None) -> Serving:
         if version and (now is None or not now.ready or now.sha != version.sha):
             starting.append(version.sha)
     return Serving(tuple(current), tuple(previous), tuple(down), tuple(dict.fromkeys(starting)))
+
+
+def serves_only(spec: PreviewSpec, preview: ObservedPreview | None) -> bool:
+    """Return whether every service of a spec runs its version and settings, and nothing else answers."""
+    runs = serving(spec, preview)
+    ready = preview is not None and preview.health is Health.READY and same_pods(preview.spec, spec)
+    return ready and not spec.asleep and not runs.previous and not runs.down
 
 
 def _changed(service: Service, spec: PreviewSpec, preview: ObservedPreview | None) -> bool:

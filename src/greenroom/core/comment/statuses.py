@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from greenroom.core import messages
 from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
-from greenroom.core.comment.serving import serving
+from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
 from greenroom.core.model.facts import CommentState, Health, ObservedPreview, PullRequest
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
@@ -40,6 +40,7 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
             reason = messages.with_release(reason, f"{decided.context.repository.name}#{identity.number}")
     pull_request = decided.desired.pull_requests.get(identity) or confirmed(identity, decided)
     serves = spec is not None and not isinstance(verdict, Go)
+    head = pull_request.head_sha if pull_request else (spec.build.head_sha if spec else "")
     return Status(
         identity=identity,
         name=f"{decided.context.repository.name}#{identity.number}",
@@ -59,6 +60,8 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         expires_why=decided.desired.expiry(identity).why if spec else "",
         kept=pull_request is not None
         and labels.carries(pull_request.labels, decided.context.platform.lifetime.keep_label),
+        head_sha=head,
+        serves_head=bool(serves and spec and spec.build.head_sha == head and serves_only(spec, preview)),
         serving=bool(preview and any(s.ready and s.url for s in preview.services)),
         log=preview.log if preview else (),
         hold=hold.key if hold else None,

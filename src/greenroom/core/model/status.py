@@ -93,6 +93,9 @@ class Status:
     `expires_why` is the rule: `inactive` (activity postpones it) or `age` (nothing does). `kept` means that the keep
     label is on.
 
+    `head_sha` is the commit of the pull request, empty if it is unknown. `serves_head` means that the images of that
+    commit are the only ones that serve, in every service.
+
     `serving` is True while a URL answers, in any stage. `hold` is the key that `greenroom release` needs. `answer` says
     why the last command had no effect. `warning` says when the preview expires, unless `reason` says so already.
     `manual_overrides` names the parameters that people set in Argo CD. `since` is the time when it entered this stage
@@ -119,6 +122,8 @@ class Status:
     expires: datetime | None = None
     expires_why: str = ""
     kept: bool = False
+    head_sha: str = ""
+    serves_head: bool = False
     serving: bool = False
     log: tuple[str, ...] = ()
     hold: HoldKey | None = None

@@ -1,0 +1,50 @@
+"""When a wait for a commit is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builders import identity
+from greenroom.core.comment.awaited import Outcome, awaited
+from greenroom.core.model.status import Reason, Stage, Status
+
+HEAD, OTHER = "a1b2c3d" + "0" * 33, "f" * 40
+
+
+def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
+    given: dict[str, Any] = {"head_sha": HEAD, "serves_head": stage is Stage.READY, **changes}
+    reason = Reason("why", "The reason.", "The fix.")
+    return Status(identity(1), "shop#1", "shop", "acme/shop", "", "ada", "", stage, reason, **given)
+
+
+@pytest.mark.parametrize(
+    ("found", "commit", "outcome", "why"),
+    [
+        (status(), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(), HEAD, Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(), "A1B2C3D", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(Stage.EXPIRING, serves_head=True), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(Stage.HELD, serves_head=True), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(), OTHER, Outcome.WAITING, "shop#1 does not have the commit fffffff; the newest commit is a1b2c3d."),
+        (status(Stage.NONE, head_sha=""), OTHER, Outcome.WAITING, "its newest commit is unknown"),
+        (status(serves_head=False), "", Outcome.WAITING, "shop#1 is ready: The reason. The fix."),
+        (status(Stage.UPDATING), "", Outcome.WAITING, "shop#1 is updating: The reason. The fix."),
+        (status(Stage.WAITING), "", Outcome.WAITING, "shop#1 is waiting: The reason."),
+        (status(Stage.NONE), "", Outcome.WAITING, "shop#1 is no preview: The reason."),
+        (status(Stage.FAILED), "", Outcome.FAILED, "shop#1 is failed: The reason. The fix."),
+        (status(Stage.FAILED), OTHER, Outcome.WAITING, "does not have the commit"),
+        (status(Stage.BLOCKED), "", Outcome.FAILED, "shop#1 is blocked:"),
+        (status(Stage.HELD), "", Outcome.FAILED, "shop#1 is held:"),
+        (status(Stage.ASLEEP), "", Outcome.FAILED, "shop#1 is asleep:"),
+        (status(Stage.REMOVED), "", Outcome.FAILED, "shop#1 is removed:"),
+        (None, "", Outcome.WAITING, "Greenroom has not seen this pull request yet."),
+    ],
+)
+def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(
+    found: Status | None, commit: str, outcome: Outcome, why: str
+) -> None:
+    now = awaited(found, commit)
+    assert now.outcome is outcome
+    assert why in now.why

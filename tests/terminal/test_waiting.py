@@ -1,0 +1,64 @@
+"""`greenroom wait`, by a clock that the test moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenroom.errors import Failed
+from greenroom.terminal.waiting import wait
+
+
+class Instance:
+    """Answers one after another, the last one for ever. Time passes only while somebody sleeps."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.paths: list[str] = []
+        self.said: list[str] = []
+        self.now = 0.0
+
+    def ask(self, path: str) -> dict[str, Any]:
+        self.paths.append(path)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        outcome, _, why = answer.partition(" ")
+        return {"outcome": outcome, "why": why, "status": None}
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def wait(self, seconds: float = 60, commit: str = "") -> dict[str, Any]:
+        return wait(self.ask, "shop#1", commit, seconds, self.said.append, sleep=self.sleep, monotonic=lambda: self.now)
+
+
+def test_each_reason_is_shown_once_until_the_commit_serves() -> None:
+    instance = Instance("waiting for image", "waiting for image", "waiting starting", "serving now")
+    assert instance.wait()["outcome"] == "serving"
+    assert instance.said == ["for image", "starting"]
+    assert instance.now == 6
+
+
+def test_commit_is_passed_on() -> None:
+    instance = Instance("serving now")
+    instance.wait(commit="abc1234")
+    assert instance.paths == ["/api/previews/shop/1/wait?commit=abc1234"]
+
+
+def test_failure_ends_the_wait_at_once() -> None:
+    instance = Instance("failed it crashed")
+    assert instance.wait()["why"] == "it crashed"
+    assert instance.now == 0
+
+
+def test_time_that_is_up_names_what_was_waited_for() -> None:
+    instance = Instance("waiting for image")
+    answer = instance.wait(5)
+    assert (answer["outcome"], answer["why"]) == ("waiting", "Not within the timeout. for image")
+    assert instance.now == 5
+
+
+def test_restart_of_the_instance_does_not_end_the_wait() -> None:
+    instance = Instance(Failed("No Greenroom answers."), "serving now")
+    assert instance.wait()["outcome"] == "serving"
+    assert instance.said == ["No Greenroom answers."]
