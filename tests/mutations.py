@@ -1460,6 +1460,42 @@ MUTATIONS = [
         "tests/scenarios/test_versions.py::test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_push",
     ),
     Mutation(
+        "kubectl: Ready means that the head is what serves",
+        "argocd/preview_object.py",
+        "status.stage in READY and status.serves_head",
+        "status.stage in READY",
+        "tests/argocd_engine/test_published.py::test_preview_that_serves_another_commit_than_the_head_is_not_ready",
+    ),
+    Mutation(
+        "kubectl: nobody knows whether a preview is ready whose repository cannot be read",
+        "argocd/preview_object.py",
+        'unknown = view.trouble and kind != "Held"',
+        'unknown = ""',
+        "tests/argocd_engine/test_published.py"
+        "::test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready",
+    ),
+    Mutation(
+        "kubectl: an object of another installation is not taken over",
+        "argocd/published.py",
+        'body["metadata"]["resourceVersion"] = NO_VERSION',
+        "pass",
+        "tests/argocd_engine/test_published.py::test_object_of_another_installation_is_not_taken_over",
+    ),
+    Mutation(
+        "wait: an older version that still runs is not the head",
+        "core/comment/serving.py",
+        "and not runs.previous and not runs.down",
+        "and not runs.down",
+        "tests/core/test_serving.py::test_head_is_served_when_only_its_images_run",
+    ),
+    Mutation(
+        "wait: a commit that is not the head is not served",
+        "core/comment/awaited.py",
+        "if commit and not status.head_sha.startswith(commit.lower()):",
+        "if False:",
+        "tests/core/test_awaited.py::test_wait_is_over_when_the_commit_serves_or_a_person_is_needed",
+    ),
+    Mutation(
         "sentences: a held preview is not said to expire",
         "core/comment/body.py",
         'gone = "" if held else f"',
