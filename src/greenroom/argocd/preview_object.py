@@ -28,7 +28,7 @@ SHORT = 7
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an object shows: the status of a pass and the spec that it served. `spec` is None while nothing is to run.
+    """Content of an object: the status of a pass and the spec that it served. `spec` is None while nothing is to run.
 
     `trouble` says why the repository has not been read for a while; empty if it has been.
     """

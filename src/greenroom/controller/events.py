@@ -40,7 +40,7 @@ STAGES = frozenset(stage.name.lower() for stage in Stage)
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What people saw before a pass at `now`: the last statuses, and the history of previews that had none."""
+    """State that people saw before a pass at `now`: the last statuses, and the history of previews that had none."""
 
     before: Mapping[Identity, Status]
     known: Mapping[Identity, tuple[Event, ...]]

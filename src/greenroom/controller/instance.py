@@ -66,7 +66,7 @@ class Instance:
         self._slugs: dict[int, str] = {}
         self._left: dict[str, Repository] = {}
         self._leads = False
-        self._read: set[int] = set()
+        self._read: dict[str, int] = {}
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
         resync = loaded.settings.resync.total_seconds()
@@ -136,7 +136,7 @@ class Instance:
                 timed("ok")
         finally:  # a pass may have decided before it failed
             self._show()
-        self._read.add(self._reconciler.id_of(repository))
+        self._read[name] = self._reconciler.id_of(repository)
         identities = [i for i, s in self._board.statuses.items() if s.repository == name]
         self._slugs |= {i.repository_id: name for i in identities}
         await self._keep()  # previews of repositories that left may be gone, or a rename was detected
@@ -144,8 +144,12 @@ class Instance:
         return again
 
     def _show(self) -> None:
+        """Show the engine what people see. A repository that has another name now is unread until its next pass."""
+        names = self._names
+        every = names <= self._read.keys()
+        read = {i for name, i in self._read.items() if i and (every or name in names)}
         troubles = {name: health.trouble for name, health in self._board.repositories.items() if health.trouble}
-        self._engine.show(self._board.statuses, self._read, troubles)
+        self._engine.show(self._board.statuses, read, troubles)
 
     def _distance(self) -> float:
         """Return the seconds between two passes of a repository, from GitHub's remaining budget if it is known."""

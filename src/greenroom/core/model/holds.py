@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class HoldKind(StrEnum):
-    """What a release is for."""
+    """Subject of a release."""
 
     BREAKER = "breaker"
     RESTART = "restart"
