@@ -101,7 +101,7 @@ async def test_what_was_renamed_on_github_is_held_for_its_names_alone(
     host = f"payments-pr-{number}.preview.localhost"
     assert host in eyes.comment("billing", number)
     [once] = noted(scene, number)
-    assert once.startswith("billing The new configuration would make this preview change its names")
+    assert once.startswith("billing The new configuration would make this preview move from `preview-payments-")
 
 
 async def test_a_name_that_left_the_catalog_leaves_its_trouble_behind(played: tuple[Stage, Eyes]) -> None:
