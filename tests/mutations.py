@@ -1489,6 +1489,13 @@ MUTATIONS = [
         "tests/core/test_serving.py::test_head_is_served_when_only_its_images_run",
     ),
     Mutation(
+        "wait: containers of an earlier version have ended",
+        "core/comment/awaited.py",
+        "[s.service for s in status.services if s.ending]",
+        "[]",
+        "tests/core/test_awaited.py::test_wait_is_over_when_the_commit_serves_or_a_person_is_needed",
+    ),
+    Mutation(
         "wait: a commit that is not the head is not served",
         "core/comment/awaited.py",
         "if commit and not status.head_sha.startswith(commit.lower()):",

@@ -342,6 +342,19 @@ def test_what_runs_is_the_newest_version_that_is_ready() -> None:
     assert (nothing.sha, nothing.ready) == ("", False)
 
 
+def test_earlier_version_that_is_terminating_is_ending_until_its_containers_have_ended() -> None:
+    leaving = pod(
+        made_from="older", deletionTimestamp="2026-11-20T11:59:00Z", main=running("web", ago(minutes=9), ready=False)
+    )
+    ended = pod(made_from="older", deletionTimestamp="2026-11-20T11:59:00Z", main={"name": "web", "state": CRASHED})
+    own = pod(deletionTimestamp="2026-11-20T11:59:00Z", main=running("web", ago(minutes=9)))
+    new = pod(serving=True)
+    assert reading.running([new, leaving], ROW, SERVICE, "https://x", NOW).ending
+    assert not reading.running([new, ended], ROW, SERVICE, "https://x", NOW).ending
+    assert not reading.running([new, own], ROW, SERVICE, "https://x", NOW).ending, "the same version answers"
+    assert reading.settled([new, leaving], ROW, NOW), "no new connection goes there"
+
+
 NEED = Need("postgresql", "postgresql", "16", (("url", "DATABASE_URL"),))
 WITH_DATA = spec(1, services=(replace(SERVICE, needs=(NEED,)),))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from builders import identity
 from greenroom.core.comment.awaited import Outcome, awaited
+from greenroom.core.model.facts import Running
 from greenroom.core.model.status import Reason, Stage, Status
 
+WEB = Running("web", "https://x", "a" * 40, "sha256:1", ready=True)
 HEAD, OTHER = "a1b2c3d" + "0" * 33, "f" * 40
 
 
@@ -26,6 +29,13 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
         (status(), HEAD, Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(), "A1B2C3D", Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(Stage.EXPIRING, serves_head=True), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (
+            status(services=(replace(WEB, ending=True),)),
+            "",
+            Outcome.WAITING,
+            "an earlier version of web has not ended yet.",
+        ),
+        (status(services=(WEB,)), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(Stage.HELD, serves_head=True), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(), OTHER, Outcome.WAITING, "shop#1 does not have the commit fffffff; the newest commit is a1b2c3d."),
         (status(Stage.NONE, head_sha=""), OTHER, Outcome.WAITING, "its newest commit is unknown"),

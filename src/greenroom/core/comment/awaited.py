@@ -38,6 +38,8 @@ def awaited(status: Status | None, commit: str = "") -> Awaited:
     if commit and not status.head_sha.startswith(commit.lower()):
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
         return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
+    if status.serves_head and (ending := [s.service for s in status.services if s.ending]):
+        return Awaited(Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not ended yet.")
     if status.serves_head:
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
     outcome = Outcome.FAILED if status.stage in OVER else Outcome.WAITING

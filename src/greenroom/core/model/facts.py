@@ -242,7 +242,8 @@ class Health(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Running:
     """One service of a preview as it runs now. `outdated` means that not all of its processes run the version and
-    settings that its engine has.
+    settings that its engine has, and `ending` that containers of an earlier version have not ended yet. Those get no
+    new connections, but may still answer the ones that they have.
     """
 
     service: str
@@ -253,6 +254,7 @@ class Running:
     since: datetime | None = None
     note: str = ""
     outdated: bool = False
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
