@@ -353,6 +353,10 @@ def test_earlier_version_that_is_terminating_is_ending_until_its_containers_have
     assert not reading.running([new, ended], ROW, SERVICE, "https://x", NOW).ending
     assert not reading.running([new, own], ROW, SERVICE, "https://x", NOW).ending, "the same version answers"
     assert reading.settled([new, leaving], ROW, NOW), "no new connection goes there"
+    moment = pod(made_from="older", main=running("web", ago(minutes=9), ready=False))
+    assert reading.running([new, moment], ROW, SERVICE, "https://x", NOW).ending, "it may become ready again"
+    gone = pod(made_from="older", process="gone", serving=True, main=running("gone", ago(minutes=9)))
+    assert reading.running([new, gone], ROW, SERVICE, "https://x", NOW).ending, "a process that the spec lost"
 
 
 NEED = Need("postgresql", "postgresql", "16", (("url", "DATABASE_URL"),))

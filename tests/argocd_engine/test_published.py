@@ -168,11 +168,15 @@ def true(view: View) -> set[str]:
 )
 def test_conditions_follow_the_state(stage: Stage, holds: set[str]) -> None:
     serving = stage in (Stage.READY, Stage.EXPIRING, Stage.UPDATING, Stage.HELD)
-    assert true(View(replace(status(stage=stage), serving=serving, serves_head=True))) == holds
+    assert true(View(replace(status(stage=stage), serving=serving, serves_head=True), spec())) == holds
 
 
 def test_preview_that_serves_another_commit_than_the_head_is_not_ready() -> None:
-    assert true(View(status(serves_head=False))) == {"Serving"}
+    assert true(View(status(serves_head=False), spec())) == {"Serving"}
+
+
+def test_status_that_is_older_than_its_spec_is_not_ready() -> None:
+    assert true(View(status(), changed(spec(), head_sha="f" * 40))) == {"Serving"}
 
 
 def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() -> None:
@@ -190,7 +194,7 @@ def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() ->
 
 def test_condition_keeps_its_time_until_it_changes_and_names_the_spec_that_it_is_about() -> None:
     first = preview_object.object_status(View(status(stage=Stage.STARTING)), {}, 1, NOW)
-    second = preview_object.object_status(View(status()), first, 2, NOW + timedelta(minutes=1))
+    second = preview_object.object_status(View(status(), spec()), first, 2, NOW + timedelta(minutes=1))
     times = {c["type"]: c["lastTransitionTime"] for c in second["conditions"]}
     assert times == {
         "Ready": "2026-03-02T12:01:00Z",
@@ -429,8 +433,7 @@ async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_re
         played.show(status(), trouble="GitHub answers 500.")
         await played.rounds()
         assert ready() == "True"
-        played.clock.monotonic += 121
-        played.show(status(), trouble="GitHub answers 500.")
+        played.clock.monotonic += 121  # and no pass comes: GitHub named an hour to wait
         await until(lambda: ready() == "Unknown")
         played.show(status())
         await until(lambda: ready() == "True")
@@ -502,3 +505,38 @@ async def test_object_deleted_before_its_status_was_written_comes_back() -> None
     async with play(Deleting()) as played:
         played.show(status())
         await until(lambda: played.state() == "ready")
+
+
+async def test_write_that_was_refused_for_a_moment_is_repeated_over_the_same_object() -> None:
+    async with play() as played:
+        played.show(status())
+        await until(lambda: played.state() == "ready")
+        played.kube.broken = RetryLater("not now")
+        played.show(status(stage=Stage.FAILED))
+        await played.rounds()
+        assert played.state() == "ready"
+        played.kube.broken = None
+        await until(lambda: played.state() == "failed")
+
+
+async def test_removed_preview_of_a_replaced_repository_does_not_hide_the_living_one() -> None:
+    async with play() as played:
+        removed = replace(status(stage=Stage.REMOVED), identity=Identity(999, 1))
+        played.show(status(), removed)
+        await until(lambda: played.state() == "ready")
+        await played.rounds()
+        played.show(removed, status())
+        await played.rounds()
+        assert played.state() == "ready"
+
+
+async def test_error_of_one_object_does_not_keep_the_others_from_being_written() -> None:
+    class Broken(Cluster):
+        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+            if name == "shop-1":
+                raise KeyError("spec")
+            return await super().apply(kind, namespace, name, body)
+
+    async with play(Broken()) as played:
+        played.show(status(1), status(2))
+        await until(lambda: played.state("shop-2") == "ready")

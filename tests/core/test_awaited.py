@@ -10,8 +10,10 @@ import pytest
 from builders import identity
 from greenroom.core.comment.awaited import Outcome, awaited
 from greenroom.core.model.facts import Running
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.status import Reason, Stage, Status
 
+KEY = HoldKey(HoldKind.BREAKER, "key")
 WEB = Running("web", "https://x", "a" * 40, "sha256:1", ready=True)
 HEAD, OTHER = "a1b2c3d" + "0" * 33, "f" * 40
 
@@ -36,7 +38,8 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
             "an earlier version of web has not ended yet.",
         ),
         (status(services=(WEB,)), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
-        (status(Stage.HELD, serves_head=True), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(Stage.HELD, serves_head=True, hold=KEY), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
+        (status(Stage.HELD, serves_head=True), "", Outcome.WAITING, "shop#1 is held: The reason."),
         (status(), OTHER, Outcome.WAITING, "shop#1 does not have the commit fffffff; the newest commit is a1b2c3d."),
         (status(Stage.NONE, head_sha=""), OTHER, Outcome.WAITING, "its newest commit is unknown"),
         (status(serves_head=False), "", Outcome.WAITING, "shop#1 is ready: The reason. The fix."),
@@ -46,7 +49,7 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
         (status(Stage.FAILED), "", Outcome.FAILED, "shop#1 is failed: The reason. The fix."),
         (status(Stage.FAILED), OTHER, Outcome.WAITING, "does not have the commit"),
         (status(Stage.BLOCKED), "", Outcome.FAILED, "shop#1 is blocked:"),
-        (status(Stage.HELD), "", Outcome.FAILED, "shop#1 is held:"),
+        (status(Stage.HELD, hold=KEY), "", Outcome.FAILED, "shop#1 is held:"),
         (status(Stage.ASLEEP), "", Outcome.FAILED, "shop#1 is asleep:"),
         (status(Stage.REMOVED), "", Outcome.FAILED, "shop#1 is removed:"),
         (None, "", Outcome.WAITING, "Greenroom has not seen this pull request yet."),
@@ -58,3 +61,8 @@ def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(
     now = awaited(found, commit)
     assert now.outcome is outcome
     assert why in now.why
+
+
+def test_what_was_true_before_the_repository_became_unreadable_is_not_enough() -> None:
+    now = awaited(status(), trouble="GitHub answers 500.")
+    assert (now.outcome, now.why) == (Outcome.WAITING, "The repository cannot be read now: GitHub answers 500.")

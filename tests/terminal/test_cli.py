@@ -290,13 +290,14 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
     ("arguments", "code", "stdout"),
     [
         (("shop#1",), 0, "shop#1 serves aaaaaaa.\n"),
-        (("shop#1", "--commit", "aaaaaaaa"), 0, "shop#1 serves aaaaaaa.\n"),
+        (("shop#1", "--commit", "aaaaaaaa", "--timeout", "0s"), 0, "shop#1 serves aaaaaaa.\n"),
         (
             ("shop#1", "--commit", "b" * 40, "--timeout", "0s"),
             3,
             "Not within the timeout. shop#1 does not have the commit",
         ),
-        (("shop#3",), 1, "shop#3 is failed: "),
+        (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
+        (("store#3", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
         (("shop#99", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
         (("shop#1", "--commit", "main"), 2, ""),
         (("shop#1", "--timeout", "soon"), 2, ""),
@@ -309,3 +310,12 @@ async def test_wait_ends_with_a_code_for_scripts(
     found = await run(url, "wait", *arguments)
     assert found.exit_code == code, found.output
     assert found.stdout.startswith(stdout)
+
+
+async def test_wait_for_a_repository_that_nobody_knows_ends_once_all_are_read(asked: tuple[Asked, str]) -> None:
+    loop, board = Asked(), Board()
+    for name in ("shop", "payments"):
+        board.repositories[name] = RepositoryHealth(name, f"acme/{name}", NOW)
+    async with running(admin(board, loop, loop)) as url:
+        found = await run(url, "wait", "store#3", "--timeout", "1m")
+    assert (found.exit_code, found.stderr) == (1, "store#3: no such repository. Greenroom knows payments, shop.\n")

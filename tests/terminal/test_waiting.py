@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from greenroom.errors import Failed
+from greenroom.terminal.client import Unreachable
 from greenroom.terminal.waiting import wait
 
 
@@ -13,12 +16,10 @@ class Instance:
 
     def __init__(self, *answers: str | Exception) -> None:
         self.answers = list(answers)
-        self.paths: list[str] = []
         self.said: list[str] = []
         self.now = 0.0
 
-    def ask(self, path: str) -> dict[str, Any]:
-        self.paths.append(path)
+    def ask(self) -> dict[str, Any]:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -28,8 +29,8 @@ class Instance:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def wait(self, seconds: float = 60, commit: str = "") -> dict[str, Any]:
-        return wait(self.ask, "shop#1", commit, seconds, self.said.append, sleep=self.sleep, monotonic=lambda: self.now)
+    def wait(self, seconds: float = 60) -> dict[str, Any]:
+        return wait(self.ask, seconds, self.said.append, sleep=self.sleep, monotonic=lambda: self.now)
 
 
 def test_each_reason_is_shown_once_until_the_commit_serves() -> None:
@@ -39,16 +40,19 @@ def test_each_reason_is_shown_once_until_the_commit_serves() -> None:
     assert instance.now == 6
 
 
-def test_commit_is_passed_on() -> None:
-    instance = Instance("serving now")
-    instance.wait(commit="abc1234")
-    assert instance.paths == ["/api/previews/shop/1/wait?commit=abc1234"]
-
-
-def test_failure_ends_the_wait_at_once() -> None:
+def test_failure_that_lasts_ends_the_wait() -> None:
     instance = Instance("failed it crashed")
-    assert instance.wait()["why"] == "it crashed"
-    assert instance.now == 0
+    assert instance.wait(600)["why"] == "it crashed"
+    assert instance.now == 30
+
+
+def test_failure_that_ends_by_itself_does_not_end_the_wait() -> None:
+    instance = Instance("failed it crashed", "failed it crashed", "waiting starting", "failed again", "serving now")
+    assert instance.wait(600)["outcome"] == "serving"
+
+
+def test_failure_at_the_end_of_the_time_is_a_failure() -> None:
+    assert Instance("failed it crashed").wait(5) == {"outcome": "failed", "why": "it crashed", "status": None}
 
 
 def test_time_that_is_up_names_what_was_waited_for() -> None:
@@ -59,6 +63,11 @@ def test_time_that_is_up_names_what_was_waited_for() -> None:
 
 
 def test_restart_of_the_instance_does_not_end_the_wait() -> None:
-    instance = Instance(Failed("No Greenroom answers."), "serving now")
+    instance = Instance(Unreachable("No Greenroom answers."), "serving now")
     assert instance.wait()["outcome"] == "serving"
     assert instance.said == ["No Greenroom answers."]
+
+
+def test_refusal_of_the_instance_ends_the_wait() -> None:
+    with pytest.raises(Failed, match="For the command line only"):
+        Instance(Failed("For the command line only.")).wait()

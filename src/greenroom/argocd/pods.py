@@ -74,7 +74,9 @@ def settled(pods: list[Object], spec: PreviewSpec, now: datetime) -> bool:
 def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, now: datetime) -> Running:
     """Return what serves one service now: the newest ready version, or an empty version when none is ready."""
     processes = standing(service)
-    mine = [p for p in pods if label(p, SERVICE) == service.name and label(p, COMPONENT) in {c.name for c in processes}]
+    crons = {p.name for p in service.processes if p not in processes}
+    own = [p for p in pods if (label(p, SERVICE), label(p, ROLE)) == (service.name, "service")]
+    mine = [p for p in own if label(p, COMPONENT) not in crons]  # also of a process that the spec no longer has
     live = [[p for p in of(pods, service.name, process.name) if steady(p, now)] for process in processes]
     shown = max((p for group in live[:1] for p in group), key=lambda p: (created(p), _name(p)), default=None)
     if not processes:
@@ -92,7 +94,7 @@ def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, n
         ready=all(live),
         since=datetime.fromisoformat(since) if since else None,
         outdated=any(annotation(p, REVISION) != revision(service, spec) for group in live for p in group),
-        ending=any(_runs(p) and going(p) and annotation(p, REVISION) != revision(service, spec) for p in mine),
+        ending=any(_runs(p) and annotation(p, REVISION) != revision(service, spec) for p in mine),
     )
 
 

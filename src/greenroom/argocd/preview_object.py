@@ -173,10 +173,11 @@ def _commit(status: Status, spec: PreviewSpec | None) -> Object:
 
 def _conditions(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> list[Object]:
     """Return the four conditions. While the repository cannot be read, all but `Held` are unknown."""
-    status = view.status
+    status, spec = view.status, view.spec
+    newest = spec is not None and spec.build.head_sha == status.head_sha  # a status may be older than its spec
     known = {c.get("type"): c for c in before.get("conditions") or () if isinstance(c, dict)}
     holds = {
-        "Ready": status.stage in READY and status.serves_head,
+        "Ready": status.stage in READY and status.serves_head and newest,
         "Serving": status.serving,
         "Held": status.stage is Stage.HELD,
         "Progressing": status.stage in PROGRESSING,

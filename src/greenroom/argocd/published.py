@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 
 from greenroom.argocd import preview_object
 from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of, repository_id_of
-from greenroom.argocd.client import EVENTS, PREVIEWS, Kube, NoSuchKind, Object
+from greenroom.argocd.client import EVENTS, PREVIEWS, Conflict, Kube, NoSuchKind, Object
 from greenroom.argocd.informer import Mirror
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.preview_object import View
+from greenroom.argocd.receipt import ours
 from greenroom.argocd.set_writer import NO_VERSION
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
@@ -53,7 +54,7 @@ class PublishedPreviews:
         self._wanted = _Wanted()
         self._poked = asyncio.Event()
         self._watched = False
-        self._doubted: dict[str, float] = {}
+        self._doubted: dict[str, tuple[float, str]] = {}
         self._refused: dict[str, str] = {}
         self._taken: dict[tuple[str, str], tuple[Object, Object]] = {}
         self._current: dict[str, tuple[View, str]] = {}
@@ -67,16 +68,21 @@ class PublishedPreviews:
         maps the short names of repositories that cannot be read now to a sentence.
         """
         now = self._timing.clock.monotonic()
-        self._doubted = {name: self._doubted.get(name, now) for name in troubles}
-        views = {}
+        self._doubted = {name: (self._doubted.get(name, (now, ""))[0], why) for name, why in troubles.items()}
+        views: dict[str, View] = {}
         for identity, status in statuses.items():
-            if status.stage is not Stage.NONE:
-                lasts = now - self._doubted.get(status.repository, now) >= self._timing.doubt_lasts
-                trouble = troubles[status.repository] if lasts else ""
-                view = View(status, self._spec(identity), trouble)
-                views[preview_object.name_of(self._frame, status)] = view
+            name = preview_object.name_of(self._frame, status)
+            gone = status.stage is Stage.REMOVED and name in views  # a repository that was replaced had this name
+            if status.stage is not Stage.NONE and not gone:
+                views[name] = View(status, self._spec(identity))
         self._wanted = _Wanted(views, frozenset(read))
         self._poked.set()
+
+    def _doubtful(self, view: View) -> View:
+        """Return the view with the trouble of its repository, if that has lasted."""
+        since, why = self._doubted.get(view.status.repository, (0.0, ""))
+        lasts = self._timing.clock.monotonic() - since >= self._timing.doubt_lasts
+        return replace(view, trouble=why) if why and lasts else view
 
     def _spec(self, identity: Identity) -> PreviewSpec | None:
         preview_set = self._known.served.get(identity.repository_id)
@@ -131,9 +137,12 @@ class PublishedPreviews:
                     await work
                 except GreenroomError as error:
                     refused[name] = str(error)
+                except Exception:  # one object must not keep the others from being written
+                    log.exception("a Preview object could not be written", name=name)
 
         async with asyncio.TaskGroup() as group:
-            for name, view in wanted.views.items():
+            for name, shown in wanted.views.items():
+                view = self._doubtful(shown)
                 if not self._is_current(name, view, found.get(name)):
                     group.create_task(attempt(name, self._follow(name, view, found.get(name))))
             for name, old in found.items():
@@ -174,25 +183,40 @@ class PublishedPreviews:
         if old is None:
             body["metadata"]["resourceVersion"] = NO_VERSION  # another installation may have an object of this name
         if old is None or self._differs("spec", name, old, body["spec"]):
-            old = await self._kube.apply(PREVIEWS, self._namespace, name, body)
+            old = await self._apply(name, body)
             self._taken["spec", name] = body["spec"], old["spec"]
             self._mirror.written(old)
         before = old.get("status") or {}
         wanted = preview_object.object_status(view, before, old["metadata"].get("generation"), now)
         if self._differs("status", name, old, wanted):
-            old = await self._write_status(name, old, wanted)
+            old = await self._write_status(name, wanted)
             if (before.get("state"), before.get("reason")) != (wanted["state"], wanted["reason"]):
                 with contextlib.suppress(GreenroomError):  # the status says the same
                     told = preview_object.event(self._namespace, old, view.status, now)
                     await self._kube.create(EVENTS, self._namespace, told)
         self._current[name] = view, old["metadata"].get("resourceVersion", "")
 
-    async def _write_status(self, name: str, old: Object, wanted: Object) -> Object:
+    async def _apply(self, name: str, body: Object) -> Object:
+        try:
+            return await self._kube.apply(PREVIEWS, self._namespace, name, body)
+        except Conflict:
+            await self._look_again(name)
+            raise
+
+    async def _look_again(self, name: str) -> None:
+        """Correct the copy of one object, which the watch may do late or never."""
+        found = await self._kube.get(PREVIEWS, self._namespace, name)
+        if found is None:
+            self._mirror.forget({"metadata": {"namespace": self._namespace, "name": name}})
+        elif ours(found, self._frame.installation):
+            self._mirror.written(found)
+
+    async def _write_status(self, name: str, wanted: Object) -> Object:
         whole = {"apiVersion": PREVIEWS.version, "kind": "Preview", "metadata": {"name": name}, "status": wanted}
         try:
             found = await self._kube.apply(PREVIEWS, self._namespace, f"{name}/status", whole)
         except GreenroomError:
-            self._mirror.forget(old)  # it may have been deleted a moment ago
+            await self._look_again(name)  # it may have been deleted a moment ago
             raise
         self._taken["status", name] = wanted, found.get("status") or {}
         self._mirror.written(found)

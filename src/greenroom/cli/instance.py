@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -54,12 +54,23 @@ def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bo
 
     Exit with 0 when they are, with 1 when a push or a person is needed first, and with 3 after the timeout.
     """
-    from greenroom.terminal import waiting
+    from greenroom.terminal import references, waiting
 
     if commit and not re.fullmatch(r"[0-9a-fA-F]{7,40}", commit):
         raise click.UsageError(f"{commit!r} is not a commit. Write 7 to 40 hexadecimal digits.")
-    [name] = _names((preview,), admin, services=True)
-    answer = waiting.wait(lambda path: _ask(admin, path), name, commit, patience.total_seconds(), _progress)
+    reference = references.parsed(preview)
+    if reference is None:
+        _names((preview,), admin)  # raises the usage error
+
+    def ask() -> Any:
+        known = _ask(admin, "/api/previews")["repositories"]
+        [name] = _names((preview,), admin, {"repositories": known}, services=True)
+        repository, _, number = name.rpartition("#")
+        if all(r["read_at"] for r in known) and repository not in {r["name"] for r in known}:
+            raise Failed(f"{name}: no such repository. Greenroom knows {', '.join(r['name'] for r in known)}.")
+        return _ask(admin, f"/api/previews/{repository}/{number}/wait", query={"commit": commit})
+
+    answer = waiting.wait(ask, patience.total_seconds(), _progress)
     _print(answer, as_json, lambda found: str(found["why"]))
     sys.exit({"serving": 0, "failed": 1}.get(answer["outcome"], TIMED_OUT))
 
@@ -214,10 +225,10 @@ def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     click.echo(json.dumps(answer, indent=2) if as_json else text(answer))
 
 
-def _ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def _ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Any:
     from greenroom.terminal import client
 
-    return client.ask(admin, path, body)
+    return client.ask(admin, path, body, query or {})
 
 
 COMMANDS = (list_previews, explain, wait, plan, release, redeploy, use, graph, orphans)

@@ -66,6 +66,7 @@ class Instance:
         self._slugs: dict[int, str] = {}
         self._left: dict[str, Repository] = {}
         self._leads = False
+        self._left_read = False
         self._read: dict[str, int] = {}
         self._advised: tuple[Mistake, ...] = ()
         self.lost = engine.lost
@@ -110,7 +111,9 @@ class Instance:
         """Loop over every repository of the catalog, and over those that left it while previews of them exist."""
         try:
             self._left = {r.name: r for r in await self._reconciler.left()}
+            self._left_read = True
         except GreenroomError as error:
+            self._left_read = False
             log.warning("repositories that left the catalog could not be listed; Greenroom retries", why=str(error))
         self._loop.keep(self._names)
         self._board.keep(self._names)
@@ -146,7 +149,7 @@ class Instance:
     def _show(self) -> None:
         """Show the engine what people see. A repository that has another name now is unread until its next pass."""
         names = self._names
-        every = names <= self._read.keys()
+        every = self._left_read and names <= self._read.keys()
         read = {i for name, i in self._read.items() if i and (every or name in names)}
         troubles = {name: health.trouble for name, health in self._board.repositories.items() if health.trouble}
         self._engine.show(self._board.statuses, read, troubles)

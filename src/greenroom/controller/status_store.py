@@ -87,4 +87,5 @@ class Board:
 
     def find(self, repository: str, number: int) -> Status | None:
         """Return the status of `repository#number`, by the repository's short name."""
-        return next((s for s in self.statuses.values() if (s.repository, s.number) == (repository, number)), None)
+        found = [s for s in self.statuses.values() if (s.repository, s.number) == (repository, number)]
+        return min(found, key=lambda s: s.stage is Stage.REMOVED, default=None)  # a replaced repository had this name

@@ -7,17 +7,24 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from greenroom.errors import Failed, FixConfiguration
 
 SECONDS = 30
+NONE: Mapping[str, str] = {}
 
 
-def ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Return the object in the answer to a GET, or to a POST of `body`.
+class Unreachable(Failed):
+    """Nobody answers, or something else than Greenroom does. An instance that restarts is unreachable for a moment."""
 
-    Raise `Failed` with a sentence when there is none, and `FixConfiguration` when `admin` is not an address.
+
+def ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] = NONE) -> Any:
+    """Return the object in the answer to a GET with this query, or to a POST of `body`.
+
+    Raise `Unreachable` when no Greenroom answers, `Failed` with its sentence when it refuses, and `FixConfiguration`
+    when `admin` is not an address.
     """
     if not _is_address(admin):
         raise FixConfiguration(
@@ -26,6 +33,7 @@ def ask(admin: str, path: str, body: dict[str, Any] | None = None) -> Any:
     data = json.dumps(body).encode() if body is not None else None
     headers = {"X-Greenroom": "cli", "Content-Type": "application/json"}
     url = admin.rstrip("/") + urllib.parse.quote(path)
+    url += f"?{urllib.parse.urlencode(query)}" if query else ""
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 -- scheme checked above
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -52,8 +60,8 @@ def _is_address(admin: str) -> bool:
         return False
 
 
-def _nobody(admin: str, why: object) -> Failed:
-    return Failed(f"Greenroom is not responding at {admin} ({why}). Is `greenroom serve` running there?")
+def _nobody(admin: str, why: object) -> Unreachable:
+    return Unreachable(f"Greenroom is not responding at {admin} ({why}). Is `greenroom serve` running there?")
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:

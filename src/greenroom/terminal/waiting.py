@@ -6,40 +6,39 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from greenroom.errors import GreenroomError
+from greenroom.terminal.client import Unreachable
 
 EVERY = 2.0
+LASTS = 30.0
+"""A failure counts once it has lasted this long, in seconds: many end by themselves at the next read or restart."""
 
 
 def wait(
-    ask: Callable[[str], dict[str, Any]],
-    name: str,
-    commit: str,
+    ask: Callable[[], dict[str, Any]],
     seconds: float,
     progress: Callable[[str], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Ask for the state of a preview until it serves the commit, or cannot without a person, or the time is up.
+    """Ask for the state of a preview until it serves the commit, or has failed for `LASTS` seconds, or the time is up.
 
     Return the last answer: `outcome` (`serving`, `failed` or `waiting`), `why`, and `status`, the preview as JSON.
-    `progress` is called with each new reason. An instance that does not answer is asked again: it may be restarting.
+    `progress` is called with each new reason. An instance that does not answer may be restarting, and is asked again.
     """
-    repository, _, number = name.rpartition("#")
-    path = f"/api/previews/{repository}/{number}/wait" + (f"?commit={commit}" if commit else "")
-    end, said = monotonic() + seconds, ""
+    end, said, failed_since = monotonic() + seconds, "", None
     while True:
         try:
-            answer = ask(path)
-        except GreenroomError as error:
+            answer = ask()
+        except Unreachable as error:
             answer = {"outcome": "waiting", "why": str(error), "status": None}
-        left = end - monotonic()
-        if answer["outcome"] != "waiting":
+        now = monotonic()
+        failed_since = (now if failed_since is None else failed_since) if answer["outcome"] == "failed" else None
+        if answer["outcome"] == "serving" or (failed_since is not None and now - failed_since >= LASTS):
             return answer
-        if left <= 0:
-            return {**answer, "why": f"Not within the timeout. {answer['why']}"}
+        if now >= end:
+            return answer if failed_since is not None else {**answer, "why": f"Not within the timeout. {answer['why']}"}
         if answer["why"] != said:
             said = answer["why"]
             progress(said)
-        sleep(min(EVERY, left))
+        sleep(min(EVERY, end - now))

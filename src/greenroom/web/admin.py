@@ -140,7 +140,8 @@ class _Admin:
     async def wait(self, request: Request) -> Response:
         """Answer at once whether a preview serves `commit`, or the head of its pull request."""
         found = self._board.find(request.path_params["repository"], request.path_params["number"])
-        now = awaited(found, request.query_params.get("commit", ""))
+        trouble = self._board.trouble(request.path_params["repository"])
+        now = awaited(found, request.query_params.get("commit", ""), trouble)
         shown = status(found) if found else None
         return _answer({"outcome": now.outcome.value, "why": now.why, "status": shown})
 

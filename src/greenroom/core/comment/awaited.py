@@ -8,8 +8,9 @@ from enum import StrEnum
 from greenroom.core.model.status import Stage, Status
 
 NOT_SEEN = "Greenroom has not seen this pull request yet."
-OVER = (Stage.FAILED, Stage.BLOCKED, Stage.HELD, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
-"""Waiting longer helps with none of these: a push or a person ends it."""
+SERVES = (Stage.READY, Stage.EXPIRING)
+OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
+"""A push or a person usually ends these. Whoever waits makes sure that they last."""
 
 
 class Outcome(StrEnum):
@@ -28,19 +29,29 @@ class Awaited:
     why: str
 
 
-def awaited(status: Status | None, commit: str = "") -> Awaited:
+def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Awaited:
     """Return whether a preview serves a commit, or the head of its pull request if none is named.
 
     `commit` may be shortened. A commit that is not the head is waited for: its push may not have been read yet.
+    `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
     """
+    if trouble:
+        return Awaited(Outcome.WAITING, f"The repository cannot be read now: {trouble}")
     if status is None:
         return Awaited(Outcome.WAITING, NOT_SEEN)
     if commit and not status.head_sha.startswith(commit.lower()):
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
         return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
-    if status.serves_head and (ending := [s.service for s in status.services if s.ending]):
+    serves = status.serves_head and (status.stage in SERVES or _is_held(status))
+    if serves and (ending := [s.service for s in status.services if s.ending]):
         return Awaited(Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not ended yet.")
-    if status.serves_head:
+    if serves:
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
-    outcome = Outcome.FAILED if status.stage in OVER else Outcome.WAITING
+    over = status.stage in OVER or _is_held(status)
+    outcome = Outcome.FAILED if over else Outcome.WAITING
     return Awaited(outcome, f"{status.name} is {status.stage.value}: {status.reason}")
+
+
+def _is_held(status: Status) -> bool:
+    """Return whether a person has to decide. Another hold ends by itself: after the next read, or in its turn."""
+    return status.stage is Stage.HELD and status.hold is not None

@@ -40,7 +40,7 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
             reason = messages.with_release(reason, f"{decided.context.repository.name}#{identity.number}")
     pull_request = decided.desired.pull_requests.get(identity) or confirmed(identity, decided)
     serves = spec is not None and not isinstance(verdict, Go)
-    head = pull_request.head_sha if pull_request else (spec.build.head_sha if spec else "")
+    head = pull_request.head_sha if pull_request else ""
     return Status(
         identity=identity,
         name=f"{decided.context.repository.name}#{identity.number}",
