@@ -21,7 +21,7 @@ NAMES = {
     "Row|RowSet|rowsets?": "PreviewSpec, PreviewSet",
     "Observed|Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings": "see docs/glossary.md",
     "open_to|incarnations?|nonce": "callers, data generation, retry",
-    "catalogues?|labell(ed|ing)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
+    "catalogues?|labell(ed|ing|ers?)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
 }
 """Names of code, by a regular expression for whole words."""
 
