@@ -63,7 +63,7 @@ PHRASES = {
 
 def findings(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield line, words and replacement of each finding in a text. The names of tests, in backquotes, are left out."""
-    text = re.sub(r"`test_\w+`|(story|stories|scenarios?) (\*[^*]+\*[,; ]*)+", lambda name: " " * len(name[0]), text)
+    text = re.sub(r"`test_\w+`|(story|end-to-end tests?|scenarios?) (\*[^*]+\*[,; ]*)+", lambda name: " " * len(name[0]), text)
     names = [(rf"\b({name})\b", how, re.NOFLAG) for name, how in NAMES.items()]
     phrases = [(phrase, how, re.IGNORECASE) for phrase, how in PHRASES.items()]
     for pattern, instead, flags in names + phrases:
