@@ -1,5 +1,5 @@
-# Everything that a newcomer needs: make demo, make test, make check. Python 3.11+, git and make are enough, but for the
-# tests of the charts: they skip unless helm is on PATH, or was built by make cluster.
+# Start with make demo, make test and make check. They need Python 3.11+, git and make. The tests of the charts also need
+# helm, on PATH or built by make cluster; otherwise they are skipped.
 PYTHON ?= python3
 TOOLS  := .tools
 VENV   := .venv
@@ -19,16 +19,16 @@ $(STAMP): pyproject.toml uv.lock $(filter $(TOOLS)/bin/uv,$(UV))
 	$(UV) sync --quiet --locked --all-extras --compile-bytecode --python $(PYTHON)
 	@touch $@
 
-demo: $(STAMP) ## play the whole life of previews here; DEMO=--keep
+demo: $(STAMP) ## run the demo on this machine; DEMO=--keep leaves it running
 	@$(BIN)/greenroom demo $(DEMO)
 
-test: $(STAMP) ## all tests but the cluster's; those of the charts want helm
+test: $(STAMP) ## all tests except those on the cluster; the chart tests need helm
 	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
-unit: $(STAMP) ## only the pure, fast tests
+unit: $(STAMP) ## only the fast tests without I/O
 	$(BIN)/pytest -q tests/core tests/config $(PYTEST)
 
-e2e: $(STAMP) ## the stories on the real cluster (root; make cluster)
+e2e: $(STAMP) ## end-to-end tests on a real cluster (root; make cluster)
 	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/pytest tests/e2e $(PYTEST)
 
 check: $(STAMP) ## format, lint, types, layers, words, examples
@@ -39,37 +39,37 @@ check: $(STAMP) ## format, lint, types, layers, words, examples
 	$(BIN)/python docs/words.py
 	$(BIN)/greenroom check examples/shop/platform
 
-format: $(STAMP) ## format and mend what can be mended
+format: $(STAMP) ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP) ## measure; prints the figures of the README
 	$(BIN)/python -m bench
 
-bench-cluster: $(STAMP) ## measure beside Argo CD's generator (root; make cluster)
+bench-cluster: $(STAMP) ## compare with Argo CD's generator (root; make cluster)
 	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.cluster
 
-bench-backend: $(STAMP) ## measure a backend beside kubectl apply (the same)
+bench-backend: $(STAMP) ## compare a backend with kubectl apply (root; make cluster)
 	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.backend
 
-chaos: $(STAMP) ## many random lives under random faults; LIVES=1000 SEED=7 ENGINE=local or argocd, LIFE=123
+chaos: $(STAMP) ## many random sequences of events with random faults; LIVES=1000 SEED=7 ENGINE=local or argocd, LIFE=123
 	PYTHONPATH=tests $(BIN)/python -m chaos --engine $(or $(ENGINE),local) --lives $(or $(LIVES),48) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(LIFE),--life $(LIFE)) $(CHAOS)
 
-mutations: $(STAMP) ## take each safety rule out; the test named after it must turn red
+mutations: $(STAMP) ## remove each safety rule in turn; the test named for it must fail
 	$(BIN)/python tests/mutations.py
 
 cluster: ## a real Kubernetes node and Argo CD here (root; no Docker)
 	@deploy/cluster/cluster up
 
-cluster-down: ## end that cluster and prove that nothing is left
+cluster-down: ## stop that cluster and verify that nothing is left
 	@deploy/cluster/cluster down
 
-cluster-status: ## what of that cluster runs
+cluster-status: ## show which parts of that cluster run
 	@deploy/cluster/cluster status
 
-image: $(filter $(TOOLS)/bin/uv,$(UV)) ## the controller's OCI image in dist/image, no Docker
+image: $(filter $(TOOLS)/bin/uv,$(UV)) ## build the controller's OCI image in dist/image, without Docker
 	@deploy/image/build $(REFERENCE)
 
-clean: ## forget the environment and caches
+clean: ## delete the environment and caches
 	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

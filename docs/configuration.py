@@ -1,7 +1,7 @@
-"""Write docs/configuration.md from the models, so that no field is missing and none is described twice.
+"""Write docs/configuration.md from the models, so that no field is missing or described twice.
 
 python docs/configuration.py          writes it
-python docs/configuration.py --check  exits 1 when it is not what the models say
+python docs/configuration.py --check  exits 1 when it does not match the models
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ A running Greenroom applies a valid change within seconds of reading it. If the 
 | change | existing previews |
 | --- | --- |
 | a new service; a different `image` or `paths` for a service | deploy it as soon as its image is available, as after a push. No limit applies |
-| another setting of a service: its processes, commands, `migrate`, `env`, resources, a new need; an address under `staging:` | apply it immediately, and the affected services restart. In one hour, at most max(3, 10 %) of a repository's previews restart this way, and at most max(3, 10 %) of all previews. The others are held (`restart-breaker`). They follow hour by hour, under the same limit, or immediately with their next push or `greenroom release`. A preview that failed by its own fault, and of which nothing runs, is counted but not held |
+| another setting of a service: its processes, commands, `migrate`, `env`, resources, a new need; an address under `staging:` | apply it immediately, and the affected services restart. In one hour, at most 3 previews or 10% of them, whichever is larger, restart this way, in each repository and in total. The others are held (`restart-breaker`). They follow hour by hour, under the same limit, or immediately with their next push or `greenroom release`. A preview whose own code failed and that has nothing running counts toward the limit but is not held |
 | a removed service, data that would be lost (a need is removed, or gets a different `kind` or `storage`), a different name or address (`domain`, `repositories`) | are always held until `greenroom release` |
 | `label` | are held if they have only the old label, until a person adds the new one or `greenroom release` removes them |
 | the preview chart and settings of the whole cluster (`argocd.chartVersion`, `ingress`, `network`, `quota`, `scheduling`, `images`, `storage`, `defaults`, ...) | keep what they have until their next push or `greenroom redeploy` |

@@ -51,13 +51,20 @@ def _entry(found: Chart) -> dict[str, Any]:
 
 def table(kinds: Mapping[str, Kind]) -> str:
     """Return the table for docs/needs.md."""
-    head = ("kind", "versions", "stock image", "given by default", "ready when", "another pod, ephemeral")
-    lines = [(*head, "on your machine", "run on the test cluster"), ("---",) * 8]
+    head = (
+        "kind",
+        "versions",
+        "stock image",
+        "default variable and value",
+        "ready when",
+        "data in a replaced pod (ephemeral)",
+    )
+    lines = [(*head, "local program", "run on the test cluster"), ("---",) * 8]
     for name, kind in kinds.items():
         versions = ", ".join(f"**{v}**" if v == kind.default else v for v in kind.versions)
-        again = "empty: nothing else happens" if kind.cache else "empty: services restart and migrate"
+        again = "empty; nothing restarts" if kind.cache else "empty; services restart and migrate"
         given = f"`{kind.variable}` `{_address(kind.chart)}`"
-        here = " or ".join(f"`{program}`" for program in kind.programs) or "no"
+        here = " or ".join(f"`{program}`" for program in kind.programs) or "not supported"
         lines.append((f"`{name}`", versions, f"`{kind.chart.image}`", given, kind.answers, again, here, kind.tried))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLACES = ("src/**/*.py", "bench/*.py", "docs/**/*.md", "docs/*.py", "charts/**/*.md", "charts/**/NOTES.txt", "*.md")
+PLACES = (
+    "src/**/*.py",
+    "bench/*.py",
+    "docs/**/*.md",
+    "docs/*.py",
+    "charts/**/*.md",
+    "charts/*/values*",
+    "charts/**/NOTES.txt",
+    "*.md",
+)
 """Files whose words are checked. Tests are not among them: of those, only the names are checked."""
 
 DEFINITIONS = ("src/**/*.py", "tests/**/*.py", "bench/*.py", "docs/*.py")
@@ -21,7 +30,7 @@ NAMES = {
     "Row|RowSet|rowsets?": "PreviewSpec, PreviewSet",
     "Observed|Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings": "see docs/glossary.md",
     "open_to|incarnations?|nonce": "callers, data generation, retry",
-    "catalogues?|labell(ed|ing)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
+    "catalogues?|labell(ed|ing|ers?)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
 }
 """Names of code, by a regular expression for whole words."""
 
@@ -63,7 +72,9 @@ PHRASES = {
 
 def findings(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield line, words and replacement of each finding in a text. The names of tests, in backquotes, are left out."""
-    text = re.sub(r"`test_\w+`|(story|stories|scenarios?) (\*[^*]+\*[,; ]*)+", lambda name: " " * len(name[0]), text)
+    text = re.sub(
+        r"`test_\w+`|(story|end-to-end tests?|scenarios?) (\*[^*]+\*[,; ]*)+", lambda name: " " * len(name[0]), text
+    )
     names = [(rf"\b({name})\b", how, re.NOFLAG) for name, how in NAMES.items()]
     phrases = [(phrase, how, re.IGNORECASE) for phrase, how in PHRASES.items()]
     for pattern, instead, flags in names + phrases:

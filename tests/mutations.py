@@ -358,7 +358,7 @@ MUTATIONS = [
         "tests/core/test_gates.py::test_each_gate_says_why",
     ),
     Mutation(
-        "gate: the labeller's permission",
+        "gate: the labeler's permission",
         "core/policy/gates.py",
         "case Permission.ADMIN | Permission.WRITE:",
         "case Permission.ADMIN | Permission.WRITE | Permission.READ:",

@@ -48,7 +48,7 @@ async def test_a_spec_that_cannot_be_read_is_doubt_about_its_preview_alone() -> 
         observed = await played.engine.observe()
         found = observed.previews[ONE]
         assert (found.health, found.spec) == (Health.FAILED, spec(1))
-        assert "The annotation greenroom.dev/row of the Application preview-shop-1 does not hold what" in found.why
+        assert "The annotation greenroom.dev/row of the Application preview-shop-1 cannot be read" in found.why
         assert "Restore it" in found.why
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2), OTHER}
         assert observed.doubts == {}
@@ -62,7 +62,7 @@ async def test_what_can_no_longer_be_read_is_reported_once() -> None:
         played.argo.asleep = True
         break_spec(played.kube)
         await until(lambda: played.parts.watchers.known["preview-shop-1"].broken)
-        assert "does not hold what" in (await played.engine.observe()).previews[ONE].why
+        assert "cannot be read" in (await played.engine.observe()).previews[ONE].why
 
 
 async def test_a_spec_that_cannot_be_read_and_is_not_served_is_doubt_about_its_repository_alone() -> None:
@@ -73,7 +73,7 @@ async def test_a_spec_that_cannot_be_read_and_is_not_served_is_doubt_about_its_r
     async with play(kube) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID}
-        assert "Application preview-shop-1 does not hold what" in observed.doubts[REPOSITORY_ID]
+        assert "Application preview-shop-1 cannot be read" in observed.doubts[REPOSITORY_ID]
         assert OTHER in observed.previews
 
 
@@ -94,7 +94,7 @@ async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone() -
     del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
     async with play(kube) as played:
         engine, observed = played.engine, await played.engine.observe()
-        why = "greenroom.dev/rows of the ApplicationSet preview-shop does not hold what"
+        why = "greenroom.dev/rows of the ApplicationSet preview-shop cannot be read"
         assert set(observed.doubts) == {REPOSITORY_ID}
         assert why in observed.doubts[REPOSITORY_ID]
         assert "--cascade=orphan" in observed.doubts[REPOSITORY_ID]

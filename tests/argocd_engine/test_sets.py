@@ -160,7 +160,7 @@ def test_a_share_that_is_missing_is_doubt() -> None:
     others: tuple[object, ...] = ({}, [], None)
     for shared in others:
         broken = base64.b64encode(zlib.compress(json.dumps({**whole, "shared": shared}).encode())).decode()
-        with pytest.raises(Unreadable, match="a value that rows share is missing"):
+        with pytest.raises(Unreadable, match="a value that specs share is missing"):
             packing.unpacked(PreviewSet, broken, "it")
 
 
@@ -191,7 +191,7 @@ GOOD = packing.packed(spec(1))
 )
 def test_what_we_did_not_write_is_doubt_that_names_where_it_stands(text: str) -> None:
     application = {"metadata": {"name": "preview-shop-1", "annotations": {applicationset.ROW: text}}}
-    with pytest.raises(Doubt, match=r"greenroom.dev/row of the Application preview-shop-1 does not hold what"):
+    with pytest.raises(Doubt, match=r"greenroom.dev/row of the Application preview-shop-1 cannot be read"):
         applicationset.spec_of(application)
 
 

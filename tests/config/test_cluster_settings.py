@@ -147,11 +147,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"scheduling": {"tolerations": [{"key": "a", "operator": "In"}]}}, "the operator must be Equal or Exists"),
     ({"scheduling": {"tolerations": [{"key": "a", "effect": "Evict"}]}}, "the effect must be NoSchedule"),
-    ({"quota": {"cpu": "eight"}}, "not a valid quantity of CPU"),
-    ({"quota": {"memory": "16 Gi"}}, "not a valid quantity of bytes"),
+    ({"quota": {"cpu": "eight"}}, "not a valid amount of CPU"),
+    ({"quota": {"memory": "16 Gi"}}, "not a valid size"),
     ({"quota": {"pods": 0}}, "greater than or equal to 1"),
-    ({"defaults": {"memoryLimit": ""}}, "not a valid quantity of bytes"),
-    ({"defaults": {"cpu": "-1"}}, "not a valid quantity of CPU"),
+    ({"defaults": {"memoryLimit": ""}}, "not a valid size"),
+    ({"defaults": {"cpu": "-1"}}, "not a valid amount of CPU"),
 ]
 
 

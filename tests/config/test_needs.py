@@ -159,7 +159,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a quantity that is none",
         [{"kind": "redis", "memory": "1 GB"}],
-        "needs.0.memory: '1 GB' is not a valid quantity of bytes. Write 512Mi or 2Gi.",
+        "needs.0.memory: '1 GB' is not a valid size. Write a size such as 512Mi or 2Gi.",
     ),
     (
         "a dump for another kind",

@@ -75,5 +75,7 @@ def test_plain_settings_may_say_so_in_a_way_of_their_own(name: str, tmp_path: Pa
 
 
 def test_which_preview_it_is_part_of_no_setting_may_say(tmp_path: Path) -> None:
-    sentence = "`GREENROOM_PREVIEW` tells each process which preview it belongs to. Remove it."
+    sentence = (
+        "`GREENROOM_PREVIEW` is reserved: Greenroom sets it to the preview that the process belongs to. Remove it."
+    )
     assert sentences(tmp_path, {"env": {"GREENROOM_PREVIEW": "x"}}) == [f"env.GREENROOM_PREVIEW: {sentence}"]

@@ -254,7 +254,7 @@ def test_a_choice_precedes_a_pair() -> None:
 def test_pull_requests_that_name_each_other_are_a_pair(side: str) -> None:
     other = changed(PAIR, branch="other", mentions=("acme/shop#2",) if side == "theirs" else ())
     mine = context_of(PAIRED, mentions=("acme/payments#17",) if side == "ours" else ())
-    assert (name(found(mine, other)), why(found(mine, other))) == ("payments#17", "they name each other")
+    assert (name(found(mine, other)), why(found(mine, other))) == ("payments#17", "paired in a description")
 
 
 def test_two_of_one_branch_are_no_pair() -> None:

@@ -28,17 +28,17 @@ def played(*, terminal: bool, ok: bool = True) -> str:
     return out.getvalue()
 
 
-def test_what_was_seen_is_reported_once_in_a_table_at_the_end() -> None:
+def test_results_are_reported_once_in_a_table_at_the_end() -> None:
     text = played(terminal=False)
     assert text.splitlines() == [
-        "The stage is set (2.7 s): a shop of three repositories, 1 step.",
+        "Setup finished (2.7 s): a shop with three repositories, 1 step.",
         "",
         "✓ A comment points it to the catalog of the other pull request (1.6 s)",
         "",
-        f"step    {'what was seen from outside':<{len(SEEN)}}  seconds",
+        f"step    {'observed result':<{len(SEEN)}}  seconds",
         f"linked  {SEEN}      1.6",
         "",
-        "Every step was really seen. 36.6 s in all.",
+        "All 1 step passed in 36.6 s.",
     ]
 
 
@@ -49,11 +49,11 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     assert "1.6" in text
 
 
-def test_what_was_not_seen_is_reported_in_the_table() -> None:
+def test_failed_step_is_reported_in_the_table() -> None:
     text = played(terminal=False, ok=False)
     assert "✗ A comment points" in text
-    assert f"linked  NOT SEEN: {SEEN}" in text
-    assert "The story stopped" in text
+    assert f"linked  FAILED: {SEEN}" in text
+    assert "The demo stopped: a step failed after 36.6 s." in text
 
 
 def test_what_is_kept_is_reported_so_that_it_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def test_the_list_says_why_and_only_a_ready_one_where() -> None:
     ("times", "resync", "said"),
     [
         (["12:00:07"], 600.0, "GitHub was last read at 2026-03-02 12:00:07 UTC. A label that was added since then"),
-        (["12:00:07", "11:59:58"], 10.0, "All repositories were read at 2026-03-02 11:59:58 UTC or later. A label"),
+        (["12:00:07", "11:59:58"], 10.0, "All repositories have been read since 2026-03-02 11:59:58 UTC. A label"),
         ([], 600.0, ""),
     ],
 )

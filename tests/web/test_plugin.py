@@ -22,7 +22,7 @@ def answer(name: str) -> list[dict[str, Any]] | None:
         case "preview-quiet":
             return []
         case "preview-doubt":
-            raise Doubt("This instance is not the leader yet.")
+            raise Doubt("This instance is on standby, or has not finished reading the existing specs.")
         case _:
             return None
 

@@ -30,7 +30,7 @@ class Answers:
     def answer(self, name: str, platform: Platform) -> list[dict[str, Any]] | None:
         """Return the specs of an ApplicationSet for Argo CD; None when it is not ours. Raise `Doubt`: answer 503."""
         if not self.lead.loaded:
-            raise Doubt("This instance is not the leader, or has not read everything yet.")
+            raise Doubt("This instance is on standby, or has not finished reading the existing specs.")
         self.lead.lease.check()
         if name == self.frame.canary:
             self.refreshes.named(name).asked()

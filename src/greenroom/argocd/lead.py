@@ -24,7 +24,7 @@ class Lead:
     def may_read(self) -> None:
         """Raise `Doubt` unless this instance is the leader."""
         if not self.loaded:
-            raise Doubt("This instance is not the leader yet.")
+            raise Doubt("This instance is on standby, or has not finished reading the existing specs.")
 
     def may_act(self) -> None:
         """Raise `Doubt` unless this instance is the leader and Argo CD's policy is verified."""

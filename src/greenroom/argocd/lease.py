@@ -63,7 +63,7 @@ class Lease:
             if not end.expired():
                 raise
             raise Doubt(
-                "The Lease expired during a write, so the write was canceled. Greenroom will start over."
+                "The Lease expired during a write, so Greenroom canceled the write. It will try again."
             ) from None
 
     def _left(self) -> float:

@@ -1,4 +1,4 @@
-"""Rows and preview sets as text for annotations: JSON, compressed and in base64."""
+"""Specs and preview sets as text for annotations: compressed JSON in base64."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHARED = "shared"
 
 
 class Unreadable(Doubt):
-    """One of our objects does not hold what we wrote. It stays unchanged, and other objects are not affected."""
+    """Error if one of our objects cannot be read. It stays unchanged, and other objects are not affected."""
 
 
 def packed(value: object) -> str:
@@ -70,7 +70,7 @@ def _whole(data: Any) -> Any:
             spec["config"]["services"] = [shared[key] for key in spec["config"]["services"]]
             spec["chart"]["settings"] = shared[spec["chart"]["settings"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a value that rows share is missing: {error!r}") from None
+        raise ValueError(f"a value that specs share is missing: {error!r}") from None
     return data
 
 
@@ -85,5 +85,5 @@ def unpacked(kind: type[T], text: str, where: str, fix: str = "Restore it.") -> 
         return codec.loaded(kind, _whole(json.loads(zlib.decompress(base64.b64decode(text, validate=True)))))
     except (binascii.Error, zlib.error, ValueError) as error:
         why = plain(str(error), 100)
-        sentence = f"{where} does not hold what Greenroom wrote there ({why}). Greenroom leaves it unchanged. {fix}"
-        raise Unreadable(sentence) from None
+        cause = f"{where} cannot be read ({why}): it was edited, or another version of Greenroom wrote it."
+        raise Unreadable(f"{cause} Greenroom leaves it unchanged. {fix}") from None

@@ -192,14 +192,14 @@ def url_alone(value: Any) -> Any:
 def quantity_of_bytes(value: str) -> str:
     """Validate a Kubernetes quantity of bytes."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", value):
-        raise ValueError(f"{value!r} is not a valid quantity of bytes. Write 512Mi or 2Gi.")
+        raise ValueError(f"{value!r} is not a valid size. Write a size such as 512Mi or 2Gi.")
     return value
 
 
 def quantity_of_cpu(value: str) -> str:
     """Validate a Kubernetes quantity of CPU."""
     if not re.fullmatch(r"[0-9]+m|[0-9]+(\.[0-9]+)?", value):
-        raise ValueError(f"{value!r} is not a valid quantity of CPU. Write 500m, or 2 for two CPUs.")
+        raise ValueError(f"{value!r} is not a valid amount of CPU. Write an amount such as 500m, or 2 for two CPUs.")
     return value
 
 

@@ -73,7 +73,7 @@ class NeedModel(Model):
     )
     image: str = Field(
         "",
-        description="An image that replaces the stock one and contains its data: host first, with a digest.",
+        description="An image that contains data and replaces the stock image. Write it with its host and a digest.",
     )
 
     @field_validator("seed", mode="before")

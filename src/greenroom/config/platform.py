@@ -111,7 +111,7 @@ class LifetimeModel(Model):
         description="How long a preview may be inactive before it is removed. `never` disables this.",
     )
     warn_before: Duration = Field(
-        "1d", validate_default=True, description="How long before the removal the comment warns."
+        "1d", validate_default=True, description="How long before a removal the warning is posted."
     )
     max_age: DurationOrNever = Field(
         "30d",
@@ -131,9 +131,9 @@ class LifetimeModel(Model):
 class LimitsModel(Model):
     """Limits on how many previews may exist at once."""
 
-    total: int = Field(50, ge=1, description="In total.")
-    per_repository: int = Field(20, ge=1, description="Per repository.")
-    per_author: int = Field(5, ge=1, description="Per author.")
+    total: int = Field(50, ge=1, description="The limit across all repositories.")
+    per_repository: int = Field(20, ge=1, description="The limit per repository.")
+    per_author: int = Field(5, ge=1, description="The limit per author.")
 
 
 class ListenModel(Model):
@@ -180,12 +180,18 @@ def _staging(value: Any) -> Any:
 class PlatformModel(Model):
     """The whole of greenroom.yaml."""
 
-    installation: str = Field(pattern=NAME, max_length=30, description="Names this installation in labels and markers.")
-    domain: Domain = Field(description="Previews answer at SERVICE-pr-N.DOMAIN.")
+    installation: str = Field(
+        pattern=NAME,
+        max_length=30,
+        description="The name of this installation, used in labels and in Greenroom's comments.",
+    )
+    domain: Domain = Field(description="The domain of preview addresses: SERVICE-pr-N.DOMAIN.")
     label: str = Field("preview", min_length=1, description="The label that requests a preview.")
-    name_prefix: str = Field("preview", pattern=NAME, max_length=20, description="Namespaces are PREFIX-NAME-NUMBER.")
+    name_prefix: str = Field(
+        "preview", pattern=NAME, max_length=20, description="The prefix of namespaces: PREFIX-NAME-NUMBER."
+    )
     scheme: Literal["http", "https"] = Field("https", description="The scheme of preview addresses.")
-    engine: Literal["argocd", "local"] = Field("argocd", description="What runs previews.")
+    engine: Literal["argocd", "local"] = Field("argocd", description="The engine that runs previews.")
     repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
         {},
         description="Short names of repositories. Default: from the repository's name, so `web-app` for Web.App.",
@@ -199,7 +205,10 @@ class PlatformModel(Model):
     limits: LimitsModel = Field(LimitsModel(), description="Limits on how many previews may exist at once.")
     scheduling: SchedulingModel = Field(SchedulingModel(), description="Placement of preview pods.")
     drafts: bool = Field(False, description="Whether draft pull requests get previews.")
-    bots: tuple[str, ...] = Field((), description="Bots that may have previews, such as renovate[bot].")
+    bots: tuple[str, ...] = Field(
+        (),
+        description="Bots whose pull requests may get previews and whose labels count, such as renovate[bot].",
+    )
     argocd: ArgoCDModel = Field(ArgoCDModel(), description="The location of Argo CD.")
     plugin_token_from: SourceModel = Field(
         SourceModel(env="GREENROOM_PLUGIN_TOKEN"),

@@ -1,4 +1,4 @@
-"""Variables of one service, from all parts of its file. No two share a name, and none takes a name of Greenroom's."""
+"""Variables of one service, from all parts of its file. Their names are unique, and not those that Greenroom sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from greenroom.config.service import ServiceModel
 from greenroom.errors import Mistake
 
 MARK = "GREENROOM_PREVIEW"
-OURS = {"PORT": "where to listen", "VERSION": "which commit it runs", MARK: "which preview it belongs to"}
+OURS = {
+    "PORT": "the port that a web process listens on",
+    "VERSION": "the commit that the process runs",
+    MARK: "the preview that the process belongs to",
+}
 SYSTEM = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -51,7 +55,7 @@ def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
     for each in found:
         if each.name in OURS and (each.name == MARK or not each.plain):
             fix = "Remove it." if each.plain else "Choose another name."
-            yield Mistake(file, each.path, f"`{each.name}` tells each process {OURS[each.name]}.", fix)
+            yield Mistake(file, each.path, f"`{each.name}` is reserved: Greenroom sets it to {OURS[each.name]}.", fix)
         elif each.name in SYSTEM and not each.plain:
             yield Mistake(
                 file, each.path, f"`{each.name}` has a fixed meaning for every program.", "Choose another name."

@@ -223,16 +223,15 @@ class Eyes:
         output, _ = await child.communicate()
         return len(output.decode().splitlines()) - 1
 
-    async def gone(self, repository: str, number: int) -> str:
-        """Check that nothing is left of a preview: no process, no database, no answer but 404."""
-        demand(self._worktrees_of(repository, number), f"{repository}#{number} was never seen to run anywhere")
+    async def gone(self, repository: str, number: int) -> None:
+        """Check that nothing is left of a preview: no process, no database, and its address returns 404."""
+        demand(self._worktrees_of(repository, number), f"{repository}#{number} has never had a worktree")
         left = self.processes(repository, number)
         demand(not left, f"{repository}#{number} still has processes: {sorted(left)}")
         databases = await self.databases(repository, number)
         demand(not databases, f"{repository}#{number} still has databases: {databases}")
         status = (await self.get(repository, number)).status_code
         demand(status == 404, f"{self.link(repository, number)} still answers {status}")
-        return "no process, no database, its address answers 404"
 
 
 def _working_folders() -> Iterator[tuple[int, Path]]:

@@ -1,4 +1,4 @@
-"""Player of the story: it shows each step as it happens and stops at the first one that was not really seen."""
+"""Player of the story: it shows each step as it happens and stops at the first one that fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Options:
 
 
 async def play(options: Options) -> int:
-    """Play the story. Return 0 if every step was really seen, or 1 at the first one that was not.
+    """Play the story. Return 0 if every step passed, or 1 at the first one that failed.
 
     The first Ctrl-C, SIGTERM or SIGHUP ends the demo. This takes a few seconds and leaves nothing running. The demo is
     the whole program, so it keeps its signal handlers when it returns.

@@ -14,7 +14,7 @@ from rich.table import Table
 from greenroom.core.comment.sanitize import counted
 from greenroom.demo.story import Step
 
-SEEN = "what was seen from outside"
+SEEN = "observed result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Shown(Protocol):
     """Interface for output of the demo."""
 
     def begin(self, steps: int, seconds: float) -> None:
-        """Report that the stage is set."""
+        """Report that the setup finished."""
 
     def starts(self, step: Step) -> None:
         """Report that a step begins."""
@@ -81,7 +81,7 @@ class Lines:
 
 
 class People:
-    """Output for people: a spinner while a step runs, a line when it ends, and a table of what was seen at the end."""
+    """Output for people: a spinner while a step runs, a line when it ends, and a table of the results at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -89,8 +89,8 @@ class People:
         self._rows: list[tuple[str, str, str]] = []
 
     def begin(self, steps: int, seconds: float) -> None:
-        """Print that the stage is set, and the number of steps."""
-        self._say(f"The stage is set ({seconds:.1f} s): a shop of three repositories, {counted(steps, 'step')}.\n")
+        """Print that the setup finished, and the number of steps."""
+        self._say(f"Setup finished ({seconds:.1f} s): a shop with three repositories, {counted(steps, 'step')}.\n")
 
     def starts(self, step: Step) -> None:
         """Show the step's title with a spinner while the step runs, on a terminal only."""
@@ -99,24 +99,24 @@ class People:
             self._status.start()
 
     def ended(self, step: Step, ok: bool, seen: str, seconds: float) -> None:
-        """Print the step's line. The table shows what was seen."""
+        """Print the step's line. The table shows the result."""
         if self._status:
             self._status.stop()
         mark = "[green]✓[/green]" if ok else "[red]✗[/red]"
         self._say(f"{mark} {step.about} [dim]({seconds:.1f} s)[/dim]")
-        told = " ".join(seen.split()) if ok else f"NOT SEEN: {' '.join(seen.split())}"
+        told = " ".join(seen.split()) if ok else f"FAILED: {' '.join(seen.split())}"
         self._rows.append((step.name, told, f"{seconds:.1f}"))
 
     def end(self, ok: bool, seconds: float) -> None:
-        """Print the table within the terminal's width, or as whole lines in a pipe, and the verdict."""
+        """Print the table within the terminal's width, or as whole lines in a pipe, and the summary."""
         self._say("")
         if self._console.is_terminal:
             self._console.print(self._table(), markup=False)
         else:
             for line in _lines([("step", SEEN, "seconds"), *self._rows]):
                 self._console.print(line, markup=False, soft_wrap=True)
-        verdict = "Every step was really seen." if ok else "The story stopped: a step was not seen."
-        self._say(f"\n{verdict} {seconds:.1f} s in all.")
+        verdict = f"All {counted(len(self._rows), 'step')} passed in" if ok else "The demo stopped: a step failed after"
+        self._say(f"\n{verdict} {seconds:.1f} s.")
 
     def keep(self, kept: Kept) -> None:
         """Print where the demo runs, and how the command line reaches it."""

@@ -1,4 +1,4 @@
-"""Steps of the story. Each one does what a person, CI or an accident does, and returns what was seen of it."""
+"""Steps of the story. Each one does what a person, CI or an accident does, and returns the observed result."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def label(stage: Stage, eyes: Eyes) -> str:
     stage.world.label("shop/catalog", number, PREVIEW, "ada")
     await until(lambda: eyes.says("catalog", number, "waiting", sha[:7]))
     demand(not eyes.processes("catalog", number), "something runs although no image exists")
-    return f"catalog#{number}: the comment waits for the image of {sha[:7]}, nothing runs"
+    return f"catalog#{number}: the comment says that the image of {sha[:7]} is missing, and nothing runs"
 
 
 async def ready(stage: Stage, eyes: Eyes) -> str:
@@ -63,7 +63,7 @@ async def ready(stage: Stage, eyes: Eyes) -> str:
     cache = (await eyes.products(number))["cache"]
     demand(cache == ("hit" if CACHE else "no cache"), f"the cache says {cache!r}")
     of_its_own = ", from a cache of its own" if CACHE else ""
-    return f"page of release 2 with {len(seen)} seeded products, migrated{of_its_own}; the comment says ready"
+    return f"the page of release 2 shows {len(seen)} seeded products, migrated{of_its_own}; the comment says ready"
 
 
 async def _worker_runs(eyes: Eyes, number: int) -> None:
@@ -101,11 +101,11 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     await until(new_version, 30)
     demand(set(statuses) == {200}, f"requests failed during the update: {sorted(set(statuses))}")
     names = [p["name"] for p in (await eyes.products(number))["products"]]
-    demand(KEPT in names, "the row that was added before the push is gone")
+    demand(KEPT in names, "the row that was added before the push is missing")
     await _worker_runs(eyes, number)
     await until(lambda: eyes.says("catalog", number, "ready", sha[:7]))
-    kept = "the added row is there, the worker writes"
-    return f"release 3 at the same address, {kept}, {len(statuses)} requests without a failure"
+    kept = "the added row is still there, the worker writes"
+    return f"release 3 at the same address, {kept}, {len(statuses)} requests, none failed"
 
 
 async def second(stage: Stage, eyes: Eyes) -> str:
@@ -154,7 +154,7 @@ async def paired(stage: Stage, eyes: Eyes) -> str:
     stage.world.close("shop/storefront", number, "ada")
     await until(lambda: eyes.gone("storefront", number), 30)
     await until(lambda: _used_by(eyes, catalog, first, number))
-    return f"storefront#{number} used catalog#{catalog} automatically, and catalog#{catalog} knows that it is gone"
+    return f"storefront#{number} used catalog#{catalog} automatically until it was closed; both comments said so"
 
 
 async def _used_by(eyes: Eyes, catalog: int, storefront: int, gone: int) -> str:
@@ -189,7 +189,7 @@ async def accidents(stage: Stage, eyes: Eyes) -> str:
         await eyes.answers("storefront", storefront)
         seen.append(f"{name} x{faults.fired[name] - count}")
     await until(lambda: _quiet(eyes), 30)
-    return f"{', '.join(seen)}: the same {len(before)} processes, both pages answer, the dashboard says why"
+    return f"{', '.join(seen)}: the same {len(before)} processes ran, both pages answered, the dashboard said why"
 
 
 async def _quiet(eyes: Eyes) -> str:
@@ -214,7 +214,7 @@ async def configuration(stage: Stage, eyes: Eyes) -> str:
     await until(lambda: eyes.says("storefront", storefront, "ready"))
     after = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     demand(after == before, "other processes run than before")
-    return f"both held and listed, back to ready, the same {len(before)} processes"
+    return f"both were held and listed, then ready again, with the same {len(before)} processes"
 
 
 async def many(stage: Stage, eyes: Eyes) -> str:
@@ -247,7 +247,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
     demand(code == 0, f"`greenroom release` ended with {code}: {output}")
     for number in waiting:
         await until(lambda n=number: eyes.gone("payments", n), 30)  # type: ignore[misc]
-    return "three went, three were held and answered, then went when they were released by name"
+    return "three were removed; three were held and still answered, and were removed once they were released by name"
 
 
 async def killed(stage: Stage, eyes: Eyes) -> str:
@@ -289,7 +289,7 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     await until(lambda: eyes.says("payments", number, "ready"), 30)
     stage.world.advance(WARNED)
     await until(lambda: eyes.says("payments", number, "expiring", "there has been no activity"))
-    demand(PREVIEW in eyes.labels("payments", number), "the label went at once, without a warning")
+    demand(PREVIEW in eyes.labels("payments", number), "the label was removed without a warning")
     await eyes.answers("payments", number, "/methods")
     stage.world.advance(EXPIRED)
 
@@ -302,7 +302,7 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     await until(lambda: eyes.says("payments", number, "removed", "there was no activity"))
     await eyes.answers("catalog", catalog)
     await eyes.answers("storefront", storefront)
-    return f"payments#{number} was warned a day ahead, lost its label, and is gone; the two kept previews stay"
+    return f"payments#{number} was warned a day ahead, lost its label, and was removed; the two kept previews still run"
 
 
 async def close(stage: Stage, eyes: Eyes) -> str:
@@ -315,12 +315,13 @@ async def close(stage: Stage, eyes: Eyes) -> str:
     await until(lambda: _shows(eyes, storefront, ON_STAGING, KEPT))
     back = (f"grace chose with /preview use catalog#\u200b{number} exists", "catalog from **staging**")
     await until(lambda: eyes.says("storefront", storefront, "ready", *back))
-    seen = await until(lambda: eyes.gone("catalog", number))
+    await until(lambda: eyes.gone("catalog", number))
     told = ("closed by ada", "continues without it", "storefront")
     await until(lambda: eyes.says("catalog", number, "removed", *told))
     trees = await eyes.worktrees("catalog")
     demand(trees == 0, f"git still lists {trees} worktrees")
-    return f"storefront#{storefront} is on staging again, both comments say so; of catalog#{number} {seen}, no worktree"
+    left = "has no processes, database or worktree left, and its address returns 404"
+    return f"storefront#{storefront} uses staging again, and both comments say so; catalog#{number} {left}"
 
 
 STEPS = (

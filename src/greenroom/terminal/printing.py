@@ -38,7 +38,7 @@ def _read(answer: dict[str, Any]) -> list[str]:
     if not times or not all(times) or "resync" not in answer:
         return []
     at = f"{min(times)[:10]} {min(times)[11:19]} UTC"
-    when = f"GitHub was last read at {at}." if len(times) == 1 else f"All repositories were read at {at} or later."
+    when = f"GitHub was last read at {at}." if len(times) == 1 else f"All repositories have been read since {at}."
     span = messages.span(timedelta(seconds=answer["resync"]))
     return _wrapped(f"{when} A label that was added since then appears with the next webhook, or within {span}.")
 

@@ -76,7 +76,7 @@ from greenroom.core.messages.requests import (
     draft,
     fork,
     label_without_event,
-    labeller_gone,
+    labeler_gone,
     may_not_label,
     not_asked,
     permission_unknown,

@@ -14,12 +14,12 @@ LINK_REASONS = {
     LinkCause.OWN: "same preview",
     LinkCause.CHOSEN: "{by} chose it",
     LinkCause.SAME_BRANCH: "same branch",
-    LinkCause.NAMED: "they name each other",
+    LinkCause.NAMED: "paired in a description",
     LinkCause.UNTIL_CHOSEN: "until the preview that {by} chose with {commands} exists and may be used",
     LinkCause.UNTIL_NAMED: "until {first}, which the description names, has a preview that may be used",
     LinkCause.UNTIL_CONFIRMED: "until GitHub confirms who has write access",
     LinkCause.AMBIGUOUS: "several belong to this pull request: choose one with {commands}",
-    LinkCause.PAIR_GONE: "pull request {number}, which belongs to this one, has no preview of {target} now",
+    LinkCause.PAIR_GONE: "the paired pull request, #{number}, no longer has a preview of {target}",
 }
 
 

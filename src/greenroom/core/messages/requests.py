@@ -35,9 +35,9 @@ def bot_labeled(login: str) -> Reason:
     )
 
 
-def labeller_gone(label: str) -> Reason:
+def labeler_gone(label: str) -> Reason:
     return Reason(
-        "labeller-gone",
+        "labeler-gone",
         f"The account that added the label `{plain(label)}` no longer exists.",
         "Ask someone with write access to remove the label and add it again.",
     )

@@ -40,7 +40,7 @@ def _no_person(event: LabelEvent, label: str, platform: Platform) -> Stay | None
     login = event.actor.login
     if event.actor.kind is Kind.BOT:
         return None if _listed(login, platform) else Stay(Stage.BLOCKED, messages.bot_labeled(login))
-    return Stay(Stage.BLOCKED, messages.labeller_gone(label)) if event.actor.kind is Kind.NOBODY else None
+    return Stay(Stage.BLOCKED, messages.labeler_gone(label)) if event.actor.kind is Kind.NOBODY else None
 
 
 def labeler(event: LabelEvent, label: str, permissions: Permissions) -> Stay | None:
