@@ -626,8 +626,8 @@ MUTATIONS = [
     Mutation(
         "images: the base branch's current commit is used, not the one that GitHub last recorded",
         "github/translate.py",
-        'return str(target["oid"]) if target else ""',
-        'return str(node["baseRefOid"])',
+        'return text(target["oid"]) if target else ""',
+        'return text(node["baseRefOid"])',
         "tests/scenarios/test_versions.py::"
         "test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_redeploys_it",
     ),
@@ -1532,7 +1532,7 @@ MUTATIONS = [
     Mutation(
         "2 what another repository under this name does not show is doubt",
         "github/pull_requests.py",
-        'if shown["id"] != repository_id:',
+        'if int(shown["id"]) != repository_id:',
         "if False:",
         "tests/github_adapter/test_refused.py::test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one",
     ),
@@ -1959,7 +1959,7 @@ MUTATIONS = [
     Mutation(
         "2 a hidden repository hides no single pull request",
         "github/pull_requests.py",
-        '        shown = await self._transport.get(f"/repos/{slug}")\n        shapes.check(shown, {"id": shapes.number}, slug)\n        if shown["id"] != repository_id:\n            return False\n',
+        '        shown = await self._transport.get(f"/repos/{slug}")\n        shapes.check(shown, {"id": shapes.number}, slug)\n        if int(shown["id"]) != repository_id:\n            return False\n',
         "",
         "tests/scenarios/test_one_pull_request.py::test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold",
     ),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import httpx2
 import pytest
 
+from builders import pull_request
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.facts import Confirmation, Listing
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -33,7 +36,7 @@ class Recording:
         self.answers = answers
 
     @classmethod
-    async def of(cls, call: Callable[[GitHub], Awaitable[Any]]) -> Recording:
+    async def of(cls, call: Callable[[GitHub], Awaitable[Any]], of: World | None = None) -> Recording:
         answers: list[tuple[int, Any]] = []
 
         async def keep(response: httpx2.Response) -> None:
@@ -41,7 +44,7 @@ class Recording:
             answers.append((response.status_code, json.loads(response.content)))
 
         async with (
-            running(Simulator(world())) as url,
+            running(Simulator(of or world())) as url,
             httpx2.AsyncClient(timeout=5, trust_env=False, event_hooks={"response": [keep]}) as client,
         ):
             clock = Clock()
@@ -80,6 +83,26 @@ def world() -> World:
         made.label(SLUG, number, "preview", "ada")
         made.comment(SLUG, number, "/preview use payments#3", "ada")
         made.comment(SLUG, number, f"{MARKER}\nours", BOT)
+    return made
+
+
+def eventful() -> World:
+    """A world in which GitHub's answers have every kind of value that we read, three days before they are read."""
+    made = World(start=datetime(2026, 2, 27, 9, 0, tzinfo=UTC))
+    made.token("token", BOT)
+    made.collaborator(SLUG, "ada", "write")
+    for number in (1, 2, 3):
+        made.open_pull_request(SLUG, head=f"b{number}", sha=str(number) * 40, by="ada", body="Preview-with: acme/pay#7")
+        made.label(SLUG, number, "preview", "ada")
+    made.push(SLUG, 1, "4" * 40, "ada", force=True)
+    made.push(SLUG, 1, "5" * 40, "renovate[bot]")
+    made.review(SLUG, 1, "ada")
+    made.comment(SLUG, 1, "/preview use payments#3", "ada")
+    made.edit_comment(SLUG, made.comment(SLUG, 1, f"{MARKER}\nours", BOT).id, f"{MARKER}\nedited", "ada")
+    made.pull_request(SLUG, 2).renamed = {"back/new.py": "front/old.py"}
+    made.change(SLUG, 2, ["README.md", "back/new.py"])
+    made.unlabel(SLUG, 2, "preview", "renovate[bot]")
+    made.close(SLUG, 3, "ada", merge=True)
     return made
 
 
@@ -129,6 +152,83 @@ async def test_an_answer_of_another_shape_is_always_an_error_of_ours(call: Calla
             assert str(error).endswith("."), error
         except Exception as error:
             raise AssertionError(f"{change}: {error!r}") from error
+
+
+async def _files(github: GitHub) -> frozenset[str] | None:
+    listed = pull_request(2, head_sha="2" * 40, changed_files=2)
+    return await github.changed_files(SLUG, listed)
+
+
+READS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
+    "the list": _listing,
+    "a pull request with the label": lambda github: github.pull_request(SLUG, 1, "preview"),
+    "a pull request without the label": lambda github: github.pull_request(SLUG, 2, "preview"),
+    "a merged pull request": lambda github: github.pull_request(SLUG, 3, "preview"),
+    "changed files": _files,
+    "a permission": lambda github: github.permission(SLUG, "ada"),
+    "our account": lambda github: github.me(),
+}
+TYPES: tuple[tuple[type, tuple[Any, ...]], ...] = (
+    (bool, (True, False)),
+    (int, (7, 0)),
+    (str, ("text", "")),
+    (list, ([], [1], ["text"])),
+    (dict, ({}, {"a": 1})),
+)
+
+
+def _retyped(value: Any) -> list[object]:
+    """Return values of the other JSON types, and none for null. An id may be a number or decimal digits."""
+    own = {kind for kind, _ in TYPES if isinstance(value, kind)} | ({int} if str(value).isdecimal() else set())
+    return [other for kind, others in TYPES for other in others if own and kind not in own]
+
+
+def _same(found: Any, known: Any) -> bool:
+    """Return whether an answer was understood as it was before, except for pull requests in doubt."""
+    match found, known:
+        case Listing(), Listing():
+            rest = tuple(p for p in known.pull_requests if p.identity.number not in found.doubts)
+            return replace(found, doubts={}) == replace(known, pull_requests=rest, read_at=found.read_at)
+        case Confirmation(), Confirmation():
+            return found == replace(known, read_at=found.read_at)
+    return bool(found == known)
+
+
+@pytest.mark.parametrize("call", READS.values(), ids=READS)
+async def test_a_value_of_another_json_type_is_doubt_or_nothing_reads_it(
+    call: Callable[[GitHub], Awaitable[Any]],
+) -> None:
+    recording = await Recording.of(call, eventful())
+    known = await call(recording.github())
+    assert not isinstance(known, GreenroomError)
+
+    async def wrong(*change: Any) -> str:
+        try:
+            found = await call(recording.github(*change))
+        except GreenroomError:
+            return ""
+        except Exception as error:
+            return repr(error)
+        return "" if isinstance(found, GreenroomError) or _same(found, known) else "understood in another way"
+
+    async def unread(*path: Any) -> bool:
+        try:
+            found = await call(recording.github(*path, GONE))
+        except GreenroomError:
+            return False
+        return _same(found, known) and not (isinstance(found, Listing) and found.doubts)
+
+    misread = []
+    for i, (_, body) in enumerate(recording.answers):
+        left: list[tuple[Path, Any]] = [((), body)]
+        while left:
+            path, value = left.pop()
+            if path and isinstance(path[-1], str) and await unread(i, path):
+                continue
+            items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+            left += (((*path, key), inner) for key, inner in items)
+            misread += [(i, path, other, why) for other in _retyped(value) if (why := await wrong(i, path, other))]
+    assert misread == []
 
 
 async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone() -> None:

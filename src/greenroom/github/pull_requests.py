@@ -55,12 +55,8 @@ class PullRequests:
         number = found.identity.number
         variables = {"owner": owner, "name": name, "number": number, "label": label}
         data = whole(await self._transport.query(queries.LABEL, variables))
-        try:
-            known, since = translate.label_since(data["repository"])
-        except (KeyError, TypeError, ValueError):
-            raise Doubt(
-                f"GitHub's response about labels of {slug} is incomplete. Greenroom will read it again."
-            ) from None
+        shapes.check(data, shapes.LABEL, f"the labels of {slug}")
+        known, since = translate.label_since(data["repository"])
         if known < found.updated_at:
             raise Doubt(
                 f"GitHub's response about labels of {slug} is older than {slug}#{number}. Greenroom will read it again."
@@ -75,7 +71,7 @@ class PullRequests:
         """
         shown = await self._transport.get(f"/repos/{slug}")
         shapes.check(shown, {"id": shapes.number}, slug)
-        if shown["id"] != repository_id:
+        if int(shown["id"]) != repository_id:
             return False
         try:
             await self._transport.get(f"/repos/{slug}/pulls/{number}")

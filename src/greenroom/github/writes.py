@@ -73,7 +73,9 @@ class Writes:
         async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
             shapes.check(comment, shapes.REST_COMMENT, f"the comments of {slug}#{number}")
             found = int(comment["id"])
-            if translate.actor(comment["user"]).login != me:
+            with shapes.understood(f"the comments of {slug}#{number}"):
+                ours = translate.actor(comment["user"]).login == me
+            if not ours:
                 continue
             if found == comment_id:
                 return found
