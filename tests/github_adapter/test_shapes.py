@@ -32,15 +32,18 @@ Path = tuple[Any, ...]
 class Recording:
     """GitHub's answers to one call, and the same call again with one of them changed."""
 
-    def __init__(self, answers: list[tuple[int, Any]]) -> None:
+    def __init__(self, answers: list[tuple[int, Any]], requests: tuple[str, ...] = ()) -> None:
         self.answers = answers
+        self.requests = requests
 
     @classmethod
     async def of(cls, call: Callable[[GitHub], Awaitable[Any]], of: World | None = None) -> Recording:
         answers: list[tuple[int, Any]] = []
+        requests: list[str] = []
 
         async def keep(response: httpx2.Response) -> None:
             await response.aread()
+            requests.append(_key(response.request))
             answers.append((response.status_code, json.loads(response.content)))
 
         async with (
@@ -49,7 +52,22 @@ class Recording:
         ):
             clock = Clock()
             await call(GitHub(Transport(client, Token("token"), f"{url}/api/v3", clock), clock, MARKER))
-        return cls(answers)
+        return cls(answers, tuple(requests))
+
+    def confirming(self, damaged: int, body: object) -> GitHub:
+        """GitHub with ETags. It damages one answer once, and confirms every page that the client has cached."""
+        answers = dict(zip(self.requests, self.answers, strict=True))
+        once = {self.requests[damaged]: (self.answers[damaged][0], body)}
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            headers = {"date": "Mon, 02 Mar 2026 09:00:00 GMT", "etag": '"1"'}
+            if request.headers.get("if-none-match"):
+                return httpx2.Response(304, headers=headers)
+            status, sent = once.pop(_key(request), None) or answers[_key(request)]
+            return httpx2.Response(status, json=sent, headers=headers)
+
+        client, clock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer)), Clock()
+        return GitHub(Transport(client, Token("token"), "https://github.example.com/api/v3", clock), clock, MARKER)
 
     def github(self, changed: int = -1, path: Path = (), value: object = None) -> GitHub:
         """GitHub as it was, but for one value of one answer. What is asked beyond that gets an empty answer."""
@@ -72,6 +90,10 @@ class Recording:
             for other in (*OTHERS, *((GONE,) if path and isinstance(path[-1], str) else ()))
         )
         return islice(every, 0, None, 5)
+
+
+def _key(request: httpx2.Request) -> str:
+    return f"{request.method} {request.url.raw_path!r} {request.content!r}"
 
 
 def world() -> World:
@@ -211,9 +233,9 @@ async def test_a_value_of_another_json_type_is_doubt_or_nothing_reads_it(
             return repr(error)
         return "" if isinstance(found, GreenroomError) or _same(found, known) else "understood in another way"
 
-    async def unread(*path: Any) -> bool:
+    async def unread(i: int, path: Path) -> bool:
         try:
-            found = await call(recording.github(*path, GONE))
+            found = await call(recording.github(i, path, GONE))
         except GreenroomError:
             return False
         return _same(found, known) and not (isinstance(found, Listing) and found.doubts)
@@ -229,6 +251,29 @@ async def test_a_value_of_another_json_type_is_doubt_or_nothing_reads_it(
             left += (((*path, key), inner) for key, inner in items)
             misread += [(i, path, other, why) for other in _retyped(value) if (why := await wrong(i, path, other))]
     assert misread == []
+
+
+CACHED = {name: call for name, call in READS.items() if name not in ("the list", "our account")} | {
+    "whether one is hidden": lambda github: github.hides(SLUG, 1000, 1),
+    "our comment": CALLS["an edited comment"],
+}
+DAMAGED: tuple[Any, ...] = ({"a": 1}, [7], [[]], "text", {"permission": "text"}, [{"event": "labeled", "label": 7}])
+
+
+@pytest.mark.parametrize("call", CACHED.values(), ids=CACHED)
+async def test_a_damaged_answer_is_not_confirmed_by_a_304(call: Callable[[GitHub], Awaitable[Any]]) -> None:
+    recording = await Recording.of(call, eventful())
+    known = await call(recording.github())
+    damaged = 0
+    for i, request in enumerate(recording.requests):
+        for body in DAMAGED if request.startswith("GET") else ():
+            github = recording.confirming(i, body)
+            try:
+                await call(github)
+            except GreenroomError:
+                damaged += 1
+                assert _same(await call(github), known), (request, body)
+    assert damaged
 
 
 async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone() -> None:

@@ -26,7 +26,8 @@ class ChangedFiles:
         key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
         if key in self._known:
             return self._known[key]
-        found = await self._read(slug, listed)
+        with self._transport.whole_read():
+            found = await self._read(slug, listed)
         if found is not None:  # an incomplete answer may be complete next time
             self._known = {**dict(list(self._known.items())[-CHANGES_KEPT:]), key: found}
         return found
