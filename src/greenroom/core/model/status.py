@@ -38,7 +38,7 @@ class Reason:
     """The reason for a stage: `code` for machines and tests, `text` as one sentence for people, `fix` as the next step
     (may be empty).
 
-    Only `core.reasons` builds the texts, so that the same reason always has the same words.
+    Only `core.messages` builds the texts, so that the same reason always has the same words.
     """
 
     code: str

@@ -52,9 +52,7 @@ class Plan:
 
 
 def plan(desired: Desired, observed: EngineState, preview_set: PreviewSet, now: datetime) -> Plan:
-    """Return the plan of one repository. `specs` is its preview set as the engine has it (an empty one for a new
-    repository).
-    """
+    """Return the plan of one repository. `preview_set` is what the engine has, or an empty one if it is new."""
     draft = _Draft.begin(observed, preview_set, now)
     for identity in sorted(desired.verdicts):
         verdict = draft.after_release(identity, desired.verdicts[identity])
