@@ -33,6 +33,10 @@ class Stage(StrEnum):
     REMOVED = "removed"
 
 
+MAY_START = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+"""Stages of a pull request that has no preview yet. Each pass asks again whether it may start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """The reason for a stage: `code` for machines and tests, `text` as one sentence for people, `fix` as the next step
