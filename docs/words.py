@@ -5,6 +5,7 @@ python docs/words.py          # print each finding with its place and what to wr
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ DEFINED = {
 }
 """Words in the names of functions, tests and classes, by a regular expression for whole words between underscores."""
 
+SETTINGS = {"local.checkouts"}
+"""Settings of greenroom.yaml that look like modules."""
+
 NOT_YET = {"engine_foreign", "told", "all_told"}
 """Names that core/planning defines or calls. They go with the next change there."""
 
@@ -90,10 +94,40 @@ def misnamed(text: str) -> Iterator[tuple[int, str, str]]:
                 yield text.count("\n", 0, found.start(1)) + 1, found[1], instead
 
 
+def absent(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, name and remedy of each module in the docstrings of a file that does not exist.
+
+    A module is named in backquotes, as `core.messages` or, with something in it, as `errors.Doubt`.
+    """
+    source = ROOT / "src" / "greenroom"
+    found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr))
+    for node in found:
+        if not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, str):
+            continue
+        for match in re.finditer(r"`((?:\w+\.)+\w+)(?:\(\))?`", node.value.value):
+            place, parts = source, match[1].removeprefix("greenroom.").split(".")
+            ours = match[1].startswith("greenroom.") or (place / parts[0]).is_dir() or _module(place / parts[0])
+            if not ours or match[1] in SETTINGS or parts[-1] in ("py", "yaml", "json"):
+                continue
+            while parts and (place / parts[0]).is_dir():
+                place /= parts.pop(0)
+            if parts and (file := _module(place / parts[0])):
+                place, parts = file, parts[1:]
+            inside = place if place.is_file() else place / "__init__.py"
+            if parts and not re.search(rf"\b{parts[0]}\b", inside.read_text()):
+                line = node.lineno + node.value.value.count("\n", 0, match.start())
+                yield line, match[1], "the name of a module that exists"
+
+
+def _module(path: Path) -> Path | None:
+    file = path.with_suffix(".py")
+    return file if file.is_file() else None
+
+
 def main() -> None:
     """Check all places."""
     wrong = 0
-    for places, check in ((PLACES, findings), (DEFINITIONS, misnamed)):
+    for places, check in ((PLACES, findings), (DEFINITIONS, misnamed), (("src/**/*.py",), absent)):
         for path in sorted({path for place in places for path in ROOT.glob(place) if path != Path(__file__)}):
             for line, words, instead in check(path.read_text()):
                 print(f"{path.relative_to(ROOT)}:{line}: {words!r}: {instead}")

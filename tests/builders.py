@@ -105,11 +105,16 @@ def permissions(**people: Permission) -> Permissions:
     return Permissions("acme/shop", {("acme/shop", login): permission for login, permission in people.items()})
 
 
-PARTS = {
-    part: [f.name for f in fields(kind)] if is_dataclass(kind) else []
-    for part, kind in get_type_hints(PreviewSpec).items()
-}
-"""The fields of each part of a spec."""
+def parts(of: type, names: dict[str, Any] | None = None) -> dict[str, list[str]]:
+    """The fields of each part of a spec. A field that is not a part would be in no table of comparisons."""
+    found: dict[str, list[str]] = {}
+    for part, kind in get_type_hints(of, localns=names).items():
+        assert is_dataclass(kind), f"{part} belongs into one of the parts of {of.__name__}"
+        found[part] = [f.name for f in fields(kind)]
+    return found
+
+
+PARTS = parts(PreviewSpec)
 
 
 def spec(number: int = 1, platform: Platform = PLATFORM, **changes: Any) -> PreviewSpec:

@@ -626,8 +626,8 @@ MUTATIONS = [
     Mutation(
         "images: the base branch's current commit is used, not the one that GitHub last recorded",
         "github/translate.py",
-        'return str(target["oid"]) if target else ""',
-        'return str(node["baseRefOid"])',
+        'return text(target["oid"]) if target else ""',
+        'return text(node["baseRefOid"])',
         "tests/scenarios/test_versions.py::"
         "test_healthy_preview_keeps_the_image_of_the_base_branch_until_a_person_redeploys_it",
     ),
@@ -1575,7 +1575,7 @@ MUTATIONS = [
     Mutation(
         "2 what another repository under this name does not show is doubt",
         "github/pull_requests.py",
-        'if shown["id"] != repository_id:',
+        'if int(shown["id"]) != repository_id:',
         "if False:",
         "tests/github_adapter/test_refused.py::test_hidden_pull_request_is_distinguished_from_a_hidden_repository_and_from_another_one",
     ),
@@ -1937,6 +1937,13 @@ MUTATIONS = [
         "tests/github_adapter/test_nulls.py::test_label_event_without_a_label_keeps_its_place",
     ),
     Mutation(
+        "2 a page that was not understood is not cached",
+        "github/transport.py",
+        "            for url in urls:\n                self._cache.pop(url, None)\n            raise\n",
+        "            raise\n",
+        "tests/github_adapter/test_shapes.py::test_a_damaged_answer_is_not_confirmed_by_a_304",
+    ),
+    Mutation(
         "2 a commit is forty digits",
         "github/shapes.py",
         "return isinstance(value, str) and _SHA.fullmatch(value) is not None",
@@ -2002,7 +2009,7 @@ MUTATIONS = [
     Mutation(
         "2 a hidden repository hides no single pull request",
         "github/pull_requests.py",
-        '        shown = await self._transport.get(f"/repos/{slug}")\n        shapes.check(shown, {"id": shapes.number}, slug)\n        if shown["id"] != repository_id:\n            return False\n',
+        '        with self._transport.whole_read():\n            shown = await self._transport.get(f"/repos/{slug}")\n            shapes.check(shown, {"id": shapes.number}, slug)\n        if int(shown["id"]) != repository_id:\n            return False\n',
         "",
         "tests/scenarios/test_one_pull_request.py::test_404_while_the_repository_is_hidden_too_is_doubt_without_a_hold",
     ),

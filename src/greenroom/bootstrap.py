@@ -239,13 +239,11 @@ def _key(secret: str) -> Key:
 
 def _sources(loaded: Configuration, secrets: _Secrets, client: httpx2.AsyncClient) -> Sources:
     github, registry = loaded.settings.github, loaded.settings.registry
-    installation = loaded.platform.installation
     host = urlsplit(github.api_url).netloc
-    signer = Signer(host, installation, _key(secrets.signing), tuple(_key(s) for s in secrets.older))
+    signer = Signer(host, loaded.platform.installation, _key(secrets.signing), tuple(_key(s) for s in secrets.older))
     clock = Clock()
-    prefix = f"<!-- greenroom:1 {installation} "
     return Sources(
-        github=GitHub(Transport(client, Token(secrets.token), github.api_url, clock), clock, prefix),
+        github=GitHub(Transport(client, Token(secrets.token), github.api_url, clock), clock, signer.prefix),
         registry=Registry(client, secrets.registry, registry.insecure, registry.realms),
         signer=signer,
         freshness=Freshness(),

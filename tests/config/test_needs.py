@@ -97,7 +97,7 @@ def test_everything_that_a_need_can_say(tmp_path: Path) -> None:
         ("mysq", "mysql"),
         ("reddis", "redis"),
         ("valkeys", "valkey"),
-        ("mongodb", ""),
+        ("carrier-pigeon", ""),
     ],
 )
 def test_the_kind_that_was_meant(written: str, meant: str) -> None:
@@ -107,8 +107,8 @@ def test_the_kind_that_was_meant(written: str, meant: str) -> None:
 WRONG: list[tuple[str, object, str]] = [
     (
         "an unknown kind",
-        ["mongodb"],
-        "needs.0: `mongodb` is not a known kind of need. Known kinds: postgresql, mysql, mariadb, redis, valkey, memcached,"
+        ["carrier-pigeon"],
+        "needs.0: `carrier-pigeon` is not a known kind of need. Known kinds: postgresql, mysql, mariadb, redis, valkey, memcached,"
         " rabbitmq. For others, see `manifest:`.",
     ),
     (

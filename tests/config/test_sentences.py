@@ -442,24 +442,24 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
     (
         "no image beside an unknown need",
         PLATFORM,
-        {"web": "repository: acme/web\nport: 80\nneeds: [mongodb]\n"},
-        ["image: is missing", "`mongodb` is not a known kind of need"],
+        {"web": "repository: acme/web\nport: 80\nneeds: [carrier-pigeon]\n"},
+        ["image: is missing", "`carrier-pigeon` is not a known kind of need"],
     ),
     (
         "port and processes beside an unknown need",
         PLATFORM,
-        {"web": f"{WEB}processes: {{ web: {{ port: 1 }} }}\nneeds: [mongodb]\n"},
-        ["has both `port:` and `processes:`", "`mongodb` is not a known kind of need"],
+        {"web": f"{WEB}processes: {{ web: {{ port: 1 }} }}\nneeds: [carrier-pigeon]\n"},
+        ["has both `port:` and `processes:`", "`carrier-pigeon` is not a known kind of need"],
     ),
     (
         "a limit of none beside services",
         f"{PLATFORM}limits: {{ total: 0 }}\nlifetime: {{ keepLabel: preview }}\nstaging: {{ x: 'https://x.example.com' }}",
-        {"web": f"{WEB}needs: [mongodb]"},
+        {"web": f"{WEB}needs: [carrier-pigeon]"},
         [
             "0 is too small",
             "`preview` is already the value of `label`",
             "staging.x: the service",
-            "`mongodb` is not a known kind",
+            "`carrier-pigeon` is not a known kind",
         ],
     ),
     (
@@ -478,10 +478,10 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
         "no greenroom.yaml to read",
         "installation: [",
         {
-            "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [mongodb]",
+            "web": f"{WEB}uses: [{{ service: api, as: A }}]\nneeds: [carrier-pigeon]",
             "api": WEB.replace("acme/web", "acme/api"),
         },
-        ["is not valid YAML", "`mongodb` is not a known kind of need"],
+        ["is not valid YAML", "`carrier-pigeon` is not a known kind of need"],
     ),
     (
         "a service that cannot be read says nothing of its repository, its staging and its needs",
@@ -497,12 +497,12 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
         f"{PLATFORM}repositories: {{ gone: acme/gone }}",
         {
             "web": "repository: web\nimage: r.example.com/web\nport: 80\n"
-            "needs: [mongodb, { of: api, name: redis, as: B }]\nuses: [{ service: api, as: A }, { service: x, as: X }]",
+            "needs: [carrier-pigeon, { of: api, name: redis, as: B }]\nuses: [{ service: api, as: A }, { service: x, as: X }]",
             "api": f"{WEB}needs: [redis]",
         },
         [
             "repository: 'web' is not a valid repository",
-            "`mongodb` is not a known kind of need",
+            "`carrier-pigeon` is not a known kind of need",
             "the service `x` does not exist",
         ],
     ),
@@ -515,8 +515,8 @@ BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [
     (
         "a wrong name is no wrong file name",
         PLATFORM,
-        {"My Web": f"name: My_Web\n{WEB}needs: [mongodb]"},
-        ["name: 'My_Web' is not a valid name", "`mongodb` is not a known kind of need"],
+        {"My Web": f"name: My_Web\n{WEB}needs: [carrier-pigeon]"},
+        ["name: 'My_Web' is not a valid name", "`carrier-pigeon` is not a known kind of need"],
     ),
     (
         "an unknown engine says nothing of seeds and charts",

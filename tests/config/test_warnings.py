@@ -157,7 +157,7 @@ def test_the_example_of_the_shop_is_for_both_engines_and_says_so() -> None:
 
 
 def test_warnings_come_with_mistakes_too_and_as_json(tmp_path: Path) -> None:
-    service = {"env": {"API_TOKEN": "hunter2"}, "needs": ["mongodb"]}
+    service = {"env": {"API_TOKEN": "hunter2"}, "needs": ["carrier-pigeon"]}
     made = str(folder(tmp_path, service))
     plain = CliRunner().invoke(main, ["check", made])
     first, second = plain.stderr.splitlines()

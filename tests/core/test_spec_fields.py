@@ -5,18 +5,33 @@ The tables name every field: a new field turns these tests red until somebody de
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from builders import NOW, OTHER, PARTS, REPOSITORY_ID, SERVICE, changed, digest, identity, observed, preview, sha, spec
+from builders import (
+    NOW,
+    OTHER,
+    PARTS,
+    REPOSITORY_ID,
+    SERVICE,
+    changed,
+    digest,
+    identity,
+    observed,
+    parts,
+    preview,
+    sha,
+    spec,
+)
 from greenroom.core import messages
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Need
 from greenroom.core.model.facts import Health, Ledger, PreviewSet, Restart
 from greenroom.core.model.spec import (
+    Identity,
     Injected,
     Link,
     LinkCause,
@@ -67,6 +82,21 @@ PUSHED = {*PARTS["build"], *PARTS["chart"], "head_since"}
 STAYS = {*NAMES, "created", "services"} | PUSHED
 
 
+WHY: dict[str, Any] = {
+    "why": LinkReason(LinkCause.SAME_BRANCH),
+    "number": 17,
+    "wanted": 17,
+    "own": True,
+    "paired": True,
+}
+WHERE: dict[str, Any] = dict.fromkeys(("service", "target", "url", "public", "namespace"), "elsewhere") | {
+    "port": 81,
+    "variables": (("host", "PAYMENTS_HOST"),),
+}
+PREVIEW = {"target", "number", "wanted"}
+"""The fields of a link: why it leads somewhere, where it leads, and which preview that is."""
+
+
 def other(*names: str, of: PreviewSpec = OLD) -> PreviewSpec:
     return changed(of, **{name: NEW[name] for name in names})
 
@@ -81,6 +111,21 @@ def test_every_field_is_in_exactly_one_part_and_in_these_tables() -> None:
     assert NEW.keys() | IDENTITY == {*names}
     assert NEW.keys() == FOLLOWS | STAYS
     assert all(NEW[name] != value(OLD, name) for name in NEW)
+
+
+def test_every_field_of_a_link_is_in_these_tables() -> None:
+    assert sorted([*WHY, *WHERE]) == sorted(f.name for f in fields(Link))
+    assert all(value != getattr(LINK, name) for name, value in (WHY | WHERE).items())
+
+
+def test_field_that_is_not_a_part_is_refused_because_no_table_would_have_it() -> None:
+    @dataclass
+    class Spec:
+        id: Identity
+        count: int
+
+    with pytest.raises(AssertionError, match="count belongs into one of the parts"):
+        parts(Spec, {"Identity": Identity})
 
 
 @pytest.mark.parametrize("name", NEW)
@@ -98,22 +143,14 @@ def test_a_field_is_a_push_or_it_is_not(name: str) -> None:
     assert is_push(OLD, other(name)) is (name in PUSH)
 
 
-@pytest.mark.parametrize("name", ["why", "number", "wanted", "own", "paired"])
+@pytest.mark.parametrize("name", WHY)
 def test_why_a_link_leads_somewhere_makes_no_other_pods(name: str) -> None:
-    values: dict[str, Any] = {
-        "why": LinkReason(LinkCause.SAME_BRANCH),
-        "number": 17,
-        "wanted": 17,
-        "own": True,
-        "paired": True,
-    }
-    assert same_pods(OLD, changed(OLD, targets=(replace(LINK, **{name: values[name]}),)))
+    assert same_pods(OLD, changed(OLD, targets=(replace(LINK, **{name: WHY[name]}),)))
 
 
-@pytest.mark.parametrize("name", ["service", "target", "url", "public", "namespace", "port", "variables"])
+@pytest.mark.parametrize("name", WHERE)
 def test_where_a_link_leads_makes_other_pods(name: str) -> None:
-    values: dict[str, Any] = {"port": 81, "variables": (("host", "PAYMENTS_HOST"),)}
-    assert not same_pods(OLD, changed(OLD, targets=(replace(LINK, **{name: values.get(name, "elsewhere")}),)))
+    assert not same_pods(OLD, changed(OLD, targets=(replace(LINK, **{name: WHERE[name]}),)))
 
 
 @pytest.mark.parametrize("name", NEW)
@@ -121,10 +158,10 @@ def test_other_repositories_look_again_when_what_their_links_depend_on_changes(n
     assert (seen_by_others(OLD) != seen_by_others(other(name))) is (name in OUTSIDE)
 
 
-@pytest.mark.parametrize("name", ["target", "number", "wanted"])
+@pytest.mark.parametrize("name", [*WHY, *WHERE])
 def test_other_repositories_look_again_when_a_link_leads_to_another_preview(name: str) -> None:
-    link = replace(LINK, **{name: "catalog" if name == "target" else 17})  # type: ignore[arg-type]
-    assert seen_by_others(OLD) != seen_by_others(changed(OLD, targets=(link,)))
+    link = replace(LINK, **{name: (WHY | WHERE)[name]})
+    assert (seen_by_others(OLD) != seen_by_others(changed(OLD, targets=(link,)))) is (name in PREVIEW)
 
 
 def served(old: PreviewSpec, wanted: PreviewSpec) -> PreviewSpec:

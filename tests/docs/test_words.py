@@ -40,6 +40,16 @@ def test_private_words_in_names_are_found(name: str) -> None:
     assert [found for _, found, _ in words.misnamed(f"x = 1\n\n\ndef {name}() -> None: ...")] == [name]
 
 
+@pytest.mark.parametrize("name", ["core.reasons", "core.model.fact", "config.documents.Unreadable", "greenroom.wire"])
+def test_modules_that_do_not_exist_are_found(name: str) -> None:
+    assert [(line, found) for line, found, _ in words.absent(f'"""Text.\n\nSee `{name}`."""')] == [(3, name)]
+
+
+@pytest.mark.parametrize("name", ["core.messages", "errors.Doubt", "greenroom.bootstrap", "local.checkouts", "os.path"])
+def test_modules_that_exist_are_not(name: str) -> None:
+    assert not list(words.absent(f'"""Text about `{name}`."""'))
+
+
 @pytest.mark.parametrize("name", ["test_many_pages_in_a_row", "roll_out", "borrowed", "soldiers", "PreviewSpec"])
 def test_plain_names_are_not(name: str) -> None:
     assert not list(words.misnamed(f"    async def {name}(self) -> None: ..."))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import httpx2
 import pytest
 
+from builders import pull_request
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.facts import Confirmation, Listing
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -29,24 +32,42 @@ Path = tuple[Any, ...]
 class Recording:
     """GitHub's answers to one call, and the same call again with one of them changed."""
 
-    def __init__(self, answers: list[tuple[int, Any]]) -> None:
+    def __init__(self, answers: list[tuple[int, Any]], requests: tuple[str, ...] = ()) -> None:
         self.answers = answers
+        self.requests = requests
 
     @classmethod
-    async def of(cls, call: Callable[[GitHub], Awaitable[Any]]) -> Recording:
+    async def of(cls, call: Callable[[GitHub], Awaitable[Any]], of: World | None = None) -> Recording:
         answers: list[tuple[int, Any]] = []
+        requests: list[str] = []
 
         async def keep(response: httpx2.Response) -> None:
             await response.aread()
+            requests.append(_key(response.request))
             answers.append((response.status_code, json.loads(response.content)))
 
         async with (
-            running(Simulator(world())) as url,
+            running(Simulator(of or world())) as url,
             httpx2.AsyncClient(timeout=5, trust_env=False, event_hooks={"response": [keep]}) as client,
         ):
             clock = Clock()
             await call(GitHub(Transport(client, Token("token"), f"{url}/api/v3", clock), clock, MARKER))
-        return cls(answers)
+        return cls(answers, tuple(requests))
+
+    def confirming(self, damaged: int, body: object) -> GitHub:
+        """GitHub with ETags. It damages one answer once, and confirms every page that the client has cached."""
+        answers = dict(zip(self.requests, self.answers, strict=True))
+        once = {self.requests[damaged]: (self.answers[damaged][0], body)}
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            headers = {"date": "Mon, 02 Mar 2026 09:00:00 GMT", "etag": '"1"'}
+            if request.headers.get("if-none-match"):
+                return httpx2.Response(304, headers=headers)
+            status, sent = once.pop(_key(request), None) or answers[_key(request)]
+            return httpx2.Response(status, json=sent, headers=headers)
+
+        client, clock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer)), Clock()
+        return GitHub(Transport(client, Token("token"), "https://github.example.com/api/v3", clock), clock, MARKER)
 
     def github(self, changed: int = -1, path: Path = (), value: object = None) -> GitHub:
         """GitHub as it was, but for one value of one answer. What is asked beyond that gets an empty answer."""
@@ -71,6 +92,10 @@ class Recording:
         return islice(every, 0, None, 5)
 
 
+def _key(request: httpx2.Request) -> str:
+    return f"{request.method} {request.url.raw_path!r} {request.content!r}"
+
+
 def world() -> World:
     made = World()
     made.token("token", BOT)
@@ -80,6 +105,26 @@ def world() -> World:
         made.label(SLUG, number, "preview", "ada")
         made.comment(SLUG, number, "/preview use payments#3", "ada")
         made.comment(SLUG, number, f"{MARKER}\nours", BOT)
+    return made
+
+
+def eventful() -> World:
+    """A world in which GitHub's answers have every kind of value that we read, three days before they are read."""
+    made = World(start=datetime(2026, 2, 27, 9, 0, tzinfo=UTC))
+    made.token("token", BOT)
+    made.collaborator(SLUG, "ada", "write")
+    for number in (1, 2, 3):
+        made.open_pull_request(SLUG, head=f"b{number}", sha=str(number) * 40, by="ada", body="Preview-with: acme/pay#7")
+        made.label(SLUG, number, "preview", "ada")
+    made.push(SLUG, 1, "4" * 40, "ada", force=True)
+    made.push(SLUG, 1, "5" * 40, "renovate[bot]")
+    made.review(SLUG, 1, "ada")
+    made.comment(SLUG, 1, "/preview use payments#3", "ada")
+    made.edit_comment(SLUG, made.comment(SLUG, 1, f"{MARKER}\nours", BOT).id, f"{MARKER}\nedited", "ada")
+    made.pull_request(SLUG, 2).renamed = {"back/new.py": "front/old.py"}
+    made.change(SLUG, 2, ["README.md", "back/new.py"])
+    made.unlabel(SLUG, 2, "preview", "renovate[bot]")
+    made.close(SLUG, 3, "ada", merge=True)
     return made
 
 
@@ -129,6 +174,106 @@ async def test_an_answer_of_another_shape_is_always_an_error_of_ours(call: Calla
             assert str(error).endswith("."), error
         except Exception as error:
             raise AssertionError(f"{change}: {error!r}") from error
+
+
+async def _files(github: GitHub) -> frozenset[str] | None:
+    listed = pull_request(2, head_sha="2" * 40, changed_files=2)
+    return await github.changed_files(SLUG, listed)
+
+
+READS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
+    "the list": _listing,
+    "a pull request with the label": lambda github: github.pull_request(SLUG, 1, "preview"),
+    "a pull request without the label": lambda github: github.pull_request(SLUG, 2, "preview"),
+    "a merged pull request": lambda github: github.pull_request(SLUG, 3, "preview"),
+    "changed files": _files,
+    "a permission": lambda github: github.permission(SLUG, "ada"),
+    "our account": lambda github: github.me(),
+}
+TYPES: tuple[tuple[type, tuple[Any, ...]], ...] = (
+    (bool, (True, False)),
+    (int, (7, 0)),
+    (str, ("text", "")),
+    (list, ([], [1], ["text"])),
+    (dict, ({}, {"a": 1})),
+)
+
+
+def _retyped(value: Any) -> list[object]:
+    """Return values of the other JSON types, and none for null. An id may be a number or decimal digits."""
+    own = {kind for kind, _ in TYPES if isinstance(value, kind)} | ({int} if str(value).isdecimal() else set())
+    return [other for kind, others in TYPES for other in others if own and kind not in own]
+
+
+def _same(found: Any, known: Any) -> bool:
+    """Return whether an answer was understood as it was before, except for pull requests in doubt."""
+    match found, known:
+        case Listing(), Listing():
+            rest = tuple(p for p in known.pull_requests if p.identity.number not in found.doubts)
+            return replace(found, doubts={}) == replace(known, pull_requests=rest, read_at=found.read_at)
+        case Confirmation(), Confirmation():
+            return found == replace(known, read_at=found.read_at)
+    return bool(found == known)
+
+
+@pytest.mark.parametrize("call", READS.values(), ids=READS)
+async def test_a_value_of_another_json_type_is_doubt_or_nothing_reads_it(
+    call: Callable[[GitHub], Awaitable[Any]],
+) -> None:
+    recording = await Recording.of(call, eventful())
+    known = await call(recording.github())
+    assert not isinstance(known, GreenroomError)
+
+    async def wrong(*change: Any) -> str:
+        try:
+            found = await call(recording.github(*change))
+        except GreenroomError:
+            return ""
+        except Exception as error:
+            return repr(error)
+        return "" if isinstance(found, GreenroomError) or _same(found, known) else "understood in another way"
+
+    async def unread(i: int, path: Path) -> bool:
+        try:
+            found = await call(recording.github(i, path, GONE))
+        except GreenroomError:
+            return False
+        return _same(found, known) and not (isinstance(found, Listing) and found.doubts)
+
+    misread = []
+    for i, (_, body) in enumerate(recording.answers):
+        left: list[tuple[Path, Any]] = [((), body)]
+        while left:
+            path, value = left.pop()
+            if path and isinstance(path[-1], str) and await unread(i, path):
+                continue
+            items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+            left += (((*path, key), inner) for key, inner in items)
+            misread += [(i, path, other, why) for other in _retyped(value) if (why := await wrong(i, path, other))]
+    assert misread == []
+
+
+CACHED = {name: call for name, call in READS.items() if name not in ("the list", "our account")} | {
+    "whether one is hidden": lambda github: github.hides(SLUG, 1000, 1),
+    "our comment": CALLS["an edited comment"],
+}
+DAMAGED: tuple[Any, ...] = ({"a": 1}, [7], [[]], "text", {"permission": "text"}, [{"event": "labeled", "label": 7}])
+
+
+@pytest.mark.parametrize("call", CACHED.values(), ids=CACHED)
+async def test_a_damaged_answer_is_not_confirmed_by_a_304(call: Callable[[GitHub], Awaitable[Any]]) -> None:
+    recording = await Recording.of(call, eventful())
+    known = await call(recording.github())
+    damaged = 0
+    for i, request in enumerate(recording.requests):
+        for body in DAMAGED if request.startswith("GET") else ():
+            github = recording.confirming(i, body)
+            try:
+                await call(github)
+            except GreenroomError:
+                damaged += 1
+                assert _same(await call(github), known), (request, body)
+    assert damaged
 
 
 async def test_what_is_wrong_with_one_pull_request_is_doubt_about_that_one_alone() -> None:

@@ -362,6 +362,30 @@ FILE = (
         ("MODE: worker", {"env": {"MODE": "worker"}}, ""),
         ("ROLE: api", {"env": {"ROLE": "api"}, "uses": None}, "ROLE: the value is also a service's name"),
         ("PUBLIC: 'http://localhost:3000'", {"env": {"PUBLIC": "http://localhost:3000"}}, "points to `localhost`"),
+        (
+            "PORT: 'postgres://u:p@db:5432/x'",
+            {"needs": [{"kind": "postgresql", "version": "16"}], "env": None},
+            "PORT was left out, because db is a need, and each part of its address (url, host ...) is in one variable, "
+            "here DATABASE_URL.",
+        ),
+        (
+            "VERSION: 'redis://redis:6379/0', REDIS_HOST: redis",
+            {"needs": [{"kind": "redis", "version": "7", "as": {"host": "REDIS_HOST"}}], "env": None},
+            "VERSION was left out, because redis is a need",
+        ),
+        (
+            "PATH: 'http://api:9000'",
+            {"uses": None, "env": None},
+            "PATH was left out: it contains the host api, but a link cannot set it,"
+            " because it has a fixed meaning for every program.",
+        ),
+        (
+            "PORT: 'http://api:9000', API_URL: 'http://api:9000'",
+            {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
+            "PORT was left out: it contains the host api, but a link cannot set it,"
+            " because it tells each process where to listen.",
+        ),
+        ("GREENROOM_PREVIEW: mine", {"env": None}, "`greenroom check` does not accept its name"),
     ],
 )
 def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_reported(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from greenroom.errors import FixConfiguration
@@ -29,6 +29,9 @@ VARIABLES = st.sampled_from(
         "DB_NAME",
         "HOST",
         "PORT",
+        "VERSION",
+        "PATH",
+        "GREENROOM_PREVIEW",
         "WEB_URL",
         "WEB_HOST",
         "WEB_PORT",
@@ -47,6 +50,7 @@ VALUES = st.one_of(
     st.builds("{}://u:hunter2@{}:5432/x?a=b".format, st.sampled_from(["postgres", "redis", "http", "jdbc:x"]), HOST),
     st.builds("{}://{}/".format, st.sampled_from(["http", "redis", "amqp"]), HOST),
     st.builds("{}:9092,{}:1".format, HOST, HOST),
+    st.just("https://$HEROKU_APP_NAME.herokuapp.com/"),
 )
 IMAGES = st.sampled_from(
     [
@@ -115,6 +119,12 @@ def loads(made: list[Draft], folder: Path) -> None:
 
 @QUIET
 @given(FILES)
+@example(
+    {
+        "web": {"build": ".", "environment": {"PORT": "postgres://u:hunter2@db:5432/x?a=b"}},
+        "db": {"image": "postgres"},
+    }
+)
 def test_drafts_of_any_compose_file_load(services: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -146,6 +156,7 @@ PROCFILES = st.dictionaries(
 
 @QUIET
 @given(APP, APP, PROCFILES)
+@example({"env": {"VERSION": "https://$HEROKU_APP_NAME.herokuapp.com/"}}, {}, {})
 def test_a_draft_of_any_files_of_herokus_loads(app: dict[str, Any], review: dict[str, Any], processes: Any) -> None:
     lines = "".join(f"{name}: {command}\n" for name, command in processes.items() if isinstance(command, str))
     with tempfile.TemporaryDirectory() as folder:

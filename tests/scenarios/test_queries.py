@@ -34,7 +34,7 @@ async def test_a_dry_run_changes_nothing_that_the_loop_remembers(story: Story) -
     story.world.unlabel(SLUG, unlabeled, "preview", "ada")
     story.world.comment(SLUG, kept, "Looks good.", "ada")
     before = memory(controller)
-    await controller.preview(repository)
+    await controller.dry_run(repository)
     assert memory(controller) == before
 
 

@@ -46,7 +46,7 @@ def test_failure_that_lasts_ends_the_wait() -> None:
     assert instance.now == 30
 
 
-def test_failure_that_ends_by_itself_does_not_end_the_wait() -> None:
+def test_failure_that_recovers_does_not_end_the_wait() -> None:
     instance = Instance("failed it crashed", "failed it crashed", "waiting starting", "failed again", "serving now")
     assert instance.wait(600)["outcome"] == "serving"
 

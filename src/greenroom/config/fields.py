@@ -185,7 +185,7 @@ def _bare(image: str) -> str:
 
 
 def url_alone(value: Any) -> Any:
-    """Expand a string to a mapping with `url`, the variable that receives the whole address."""
+    """Expand a string to a mapping with `url`: a whole address, or the variable that receives it."""
     return {"url": value} if isinstance(value, str) else value
 
 

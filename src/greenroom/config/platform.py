@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -22,7 +22,7 @@ from greenroom.config.cluster import (
     StorageModel,
     chart_settings,
 )
-from greenroom.config.fields import NAME, OBJECT, SOURCE, Duration, DurationOrNever, ImageName, Model
+from greenroom.config.fields import NAME, OBJECT, SOURCE, Duration, DurationOrNever, ImageName, Model, url_alone
 from greenroom.config.needs import nearest
 from greenroom.config.settings import (
     NO_HISTORY,
@@ -173,10 +173,6 @@ class StagingModel(Model):
     public: OptionalUrl = Field("", description="The URL for browsers. If empty, `url`.")
 
 
-def _staging(value: Any) -> Any:
-    return {"url": value} if isinstance(value, str) else value
-
-
 class PlatformModel(Model):
     """The whole of greenroom.yaml."""
 
@@ -196,7 +192,7 @@ class PlatformModel(Model):
         {},
         description="Short names of repositories. Default: from the repository's name, so `web-app` for Web.App.",
     )
-    staging: dict[str, Annotated[StagingModel, BeforeValidator(_staging)]] = Field(
+    staging: dict[str, Annotated[StagingModel, BeforeValidator(url_alone)]] = Field(
         {}, description="The shared staging URL of each service that others use."
     )
     github: GitHubModel = Field(GitHubModel(), description="Connection to GitHub.")

@@ -29,6 +29,16 @@ class Variable:
     value: str = ""
 
 
+def reserved(name: str) -> str:
+    """Return what a variable means to every process, as the rest of a sentence, or "" if services may define it.
+
+    A need or a link cannot set such a variable.
+    """
+    if name in OURS:
+        return f"is reserved: Greenroom sets it to {OURS[name]}"
+    return "has a fixed meaning for every program" if name in SYSTEM else ""
+
+
 def variables(model: ServiceModel) -> Iterator[Variable]:
     """Yield every variable that the file sets, with the path of its key."""
     for index, use in enumerate(model.uses):
@@ -53,10 +63,7 @@ def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
             fix = "Give each its own name with `as:`."
             yield Mistake(file, name, f"the variable {name} is set {count} times.", fix)
     for each in found:
-        if each.name in OURS and (each.name == MARK or not each.plain):
+        meaning = reserved(each.name)
+        if meaning and (each.name == MARK or not each.plain):
             fix = "Remove it." if each.plain else "Choose another name."
-            yield Mistake(file, each.path, f"`{each.name}` is reserved: Greenroom sets it to {OURS[each.name]}.", fix)
-        elif each.name in SYSTEM and not each.plain:
-            yield Mistake(
-                file, each.path, f"`{each.name}` has a fixed meaning for every program.", "Choose another name."
-            )
+            yield Mistake(file, each.path, f"`{each.name}` {meaning}.", fix)

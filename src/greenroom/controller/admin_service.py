@@ -56,7 +56,7 @@ class Control:
 
     async def _plan(self, repository: Repository) -> list[dict[str, Any]]:
         try:
-            decision = await self._reconciler.preview(repository)
+            decision = await self._reconciler.dry_run(repository)
         except GreenroomError as error:
             return [{"preview": repository.name, "action": "cannot read", "code": "doubt", "reason": str(error)}]
         lines = [

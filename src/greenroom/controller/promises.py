@@ -14,12 +14,11 @@ from greenroom.controller.events import STAGES
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.spec import Identity
-from greenroom.core.model.status import Stage
+from greenroom.core.model.status import MAY_START, Stage
 from greenroom.core.planning.decision import Decision
 from greenroom.store.rows import Event
 
-WAITS = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
-_PROMISING = frozenset(stage.name.lower() for stage in WAITS)
+_PROMISING = frozenset(stage.name.lower() for stage in MAY_START)
 TRIES = 10
 """Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
 UNREAD_TRIES = 100
@@ -61,4 +60,4 @@ class Promises:
             tries = TRIES if identity.number in facts.hidden else UNREAD_TRIES
             if not unwritten and (status or self._tries[identity] >= tries):
                 del self._tries[identity]
-        self._tries |= {i: 0 for i, s in decision.statuses.items() if s.stage in WAITS}
+        self._tries |= {i: 0 for i, s in decision.statuses.items() if s.stage in MAY_START}

@@ -224,8 +224,8 @@ class Reconciler:
         others = {i: preview_set for i, preview_set in observed.sets.items() if i not in here}
         return left(replace(observed, sets=others), self.platform, self._ids)
 
-    async def preview(self, repository: Repository) -> Decision:
-        """Return what a pass would do now, as a dry run."""
+    async def dry_run(self, repository: Repository) -> Decision:
+        """Return what a pass would do now, without doing it."""
         return decide(await self._context(repository))
 
     async def amend(self, repository_id: int, change: Callable[[PreviewSet], PreviewSet]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenroom.core.model.facts import PullRequest
 from greenroom.errors import Doubt
-from greenroom.github import translate
+from greenroom.github import shapes, translate
 from greenroom.github.transport import Transport
 
 FILES_LISTED = 3000  # https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
@@ -26,7 +26,8 @@ class ChangedFiles:
         key = (listed.identity, listed.head_sha, listed.base_ref, listed.base_sha)
         if key in self._known:
             return self._known[key]
-        found = await self._read(slug, listed)
+        with self._transport.whole_read():
+            found = await self._read(slug, listed)
         if found is not None:  # an incomplete answer may be complete next time
             self._known = {**dict(list(self._known.items())[-CHANGES_KEPT:]), key: found}
         return found
@@ -37,13 +38,12 @@ class ChangedFiles:
         path = f"/repos/{slug}/pulls/{listed.identity.number}"
         files = [f async for f in self._transport.pages(f"{path}/files?per_page=100")]
         now = await self._transport.get(path)  # after the files, so that they belong to this head or a later one
-        try:
-            same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
+        what = f"the files of {slug}#{listed.identity.number}"
+        shapes.check(files, [shapes.REST_FILE], what)
+        shapes.check(now, shapes.REST_HEAD, what)
+        same = (now["head"]["sha"], now["base"]["ref"]) == (listed.head_sha, listed.base_ref)
+        with shapes.understood(what):
             found = translate.paths(files)
-        except (KeyError, TypeError, AttributeError):
-            raise Doubt(
-                f"GitHub's files of {slug}#{listed.identity.number} are incomplete. Greenroom will read them again."
-            ) from None
         if not same:
             raise Doubt(
                 f"{slug}#{listed.identity.number} changed while its files were read. Greenroom will read them again."

@@ -118,9 +118,10 @@ class GitHub:
             return Permission.NONE
 
     async def _permission(self, slug: str, login: str) -> Permission:
-        answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
-        with shapes.understood(f"{login}'s permission on {slug}"):
-            return Permission(answer["permission"])
+        with self._transport.whole_read():
+            answer = await self._transport.get(f"/repos/{slug}/collaborators/{quote(login)}/permission")
+            with shapes.understood(f"{login}'s permission on {slug}"):
+                return Permission(answer["permission"])
 
     # --- writes ---
 

@@ -127,8 +127,9 @@ class Listings:
         """Return GitHub's id of a repository. An id that does not fit into GraphQL's Int is read over REST."""
         found = reading.repository["databaseId"]
         if found is None:
-            answer = await self._transport.get(f"/repos/{reading.slug}")
-            shapes.check(answer, {"id": shapes.number}, reading.slug)
+            with self._transport.whole_read():
+                answer = await self._transport.get(f"/repos/{reading.slug}")
+                shapes.check(answer, {"id": shapes.number}, reading.slug)
             found = answer["id"]
         return int(found)
 

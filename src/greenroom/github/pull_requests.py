@@ -32,15 +32,16 @@ class PullRequests:
         If it is open without `label`, check after the events whether the repository still has that label.
         """
         what = f"{slug}#{number}"
-        payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
-        shapes.check(payload, shapes.REST_PULL_REQUEST, what)
-        events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
-        shapes.check(events, [shapes.Maybe(shapes.REST_EVENT)], what)
-        comments, me = await self.comments(slug, number, None), await self._account.login()
-        with shapes.understood(what):
-            found = translate.rest_pull_request(payload, events, translate.comment(comments, me, self._prefix))
-            found = replace(found, mine=translate.mine(comments, me))
-            by = translate.closed_by(events)
+        with self._transport.whole_read():
+            payload = await self._transport.get(f"/repos/{slug}/pulls/{number}")
+            shapes.check(payload, shapes.REST_PULL_REQUEST, what)
+            events = [e async for e in self._transport.pages(f"/repos/{slug}/issues/{number}/events?per_page=100")]
+            shapes.check(events, [shapes.Maybe(shapes.REST_EVENT)], what)
+            comments, me = await self.comments(slug, number, None), await self._account.login()
+            with shapes.understood(what):
+                found = translate.rest_pull_request(payload, events, translate.comment(comments, me, self._prefix))
+                found = replace(found, mine=translate.mine(comments, me))
+                by = translate.closed_by(events)
         asks = label and found.state is State.OPEN and not labels.carries(found.labels, label)
         since = await self._label_since(slug, found, label) if asks else None
         return Confirmation(found, self._clock.now(), by, since)
@@ -55,12 +56,8 @@ class PullRequests:
         number = found.identity.number
         variables = {"owner": owner, "name": name, "number": number, "label": label}
         data = whole(await self._transport.query(queries.LABEL, variables))
-        try:
-            known, since = translate.label_since(data["repository"])
-        except (KeyError, TypeError, ValueError):
-            raise Doubt(
-                f"GitHub's response about labels of {slug} is incomplete. Greenroom will read it again."
-            ) from None
+        shapes.check(data, shapes.LABEL, f"the labels of {slug}")
+        known, since = translate.label_since(data["repository"])
         if known < found.updated_at:
             raise Doubt(
                 f"GitHub's response about labels of {slug} is older than {slug}#{number}. Greenroom will read it again."
@@ -73,9 +70,10 @@ class PullRequests:
         A 404 for a pull request may mean that the whole repository is hidden. So the repository is read next, then the
         pull request again. Raise `NotFound` while the repository is hidden.
         """
-        shown = await self._transport.get(f"/repos/{slug}")
-        shapes.check(shown, {"id": shapes.number}, slug)
-        if shown["id"] != repository_id:
+        with self._transport.whole_read():
+            shown = await self._transport.get(f"/repos/{slug}")
+            shapes.check(shown, {"id": shapes.number}, slug)
+        if int(shown["id"]) != repository_id:
             return False
         try:
             await self._transport.get(f"/repos/{slug}/pulls/{number}")

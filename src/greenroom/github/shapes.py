@@ -61,7 +61,8 @@ _NAMES: dict[Any, str] = {
 ACTOR = {"login": str}
 COMMENT = {"databaseId": number, "body": str, "author": Maybe(ACTOR), "editor": Maybe(ACTOR)}
 COMMENTS = {"pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [Maybe(COMMENT)]}
-_EARLIER = {"pageInfo": {"hasPreviousPage": bool}, "nodes": [Maybe(dict)]}
+FILES = {"pageInfo": {"hasNextPage": bool}, "nodes": [Maybe({"path": str, "changeType": str})]}
+_EARLIER = {"pageInfo": {"hasPreviousPage": bool}, "nodes": [Maybe({"__typename": str})]}
 
 PULL_REQUEST = {
     "number": number,
@@ -84,7 +85,7 @@ PULL_REQUEST = {
     "mergeable": str,
     "potentialMergeCommit": Maybe({"oid": sha, "parents": {"nodes": Maybe([Maybe({"oid": sha})])}}),
     "changedFiles": number,
-    "files": Maybe(dict),
+    "files": Maybe(FILES),
     "labels": {"pageInfo": {"hasNextPage": bool}, "nodes": [{"name": str}]},
     "labelEvents": _EARLIER,
     "activity": _EARLIER,
@@ -112,7 +113,10 @@ REST_PULL_REQUEST = {
     "updated_at": time,
     "closed_at": Maybe(time),
 }
+LABEL = {"repository": {"label": Maybe({"createdAt": time}), "pullRequest": {"updatedAt": time}}}
 REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
+REST_FILE = {"filename": str, "status": str}
+REST_HEAD = {"head": {"sha": sha}, "base": {"ref": str}}
 REST_COMMENT = {"id": number, "body": str, "user": Maybe(ACTOR)}
 
 

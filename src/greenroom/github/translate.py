@@ -1,4 +1,7 @@
-"""Translation of GitHub's payloads to core values. A missing key raises `KeyError`, which the caller turns into doubt.
+"""Translation of GitHub's payloads to core values.
+
+A missing key or a value of another JSON type raises one of `shapes.BROKEN`, which the caller turns into doubt. No value
+is converted from another type: `str()` would make a label's name out of a list.
 
 A deleted label, account or commit leaves null nodes behind permanently. A null that no decision needs is skipped. Any
 other null raises an exception, which causes doubt about its pull request only.
@@ -43,24 +46,38 @@ _ACTIVITIES = {
 }
 
 
-def time(text: str) -> datetime:
+def time(value: object) -> datetime:
     """Return an aware time from GitHub's ISO 8601 text with `Z`."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text(value))
+
+
+def text(value: object) -> str:
+    """Return the value, which must be a string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.50} instead of a string")
+    return value
+
+
+def _object(value: object) -> Payload | None:
+    """Return the value, which must be an object or null. An empty list is neither."""
+    if value is not None and not isinstance(value, dict):
+        raise TypeError(f"{value!r:.50} instead of an object")
+    return value
 
 
 def label_since(repository: Payload) -> tuple[datetime, datetime | None]:
     """Return when the answer's pull request was updated and when the label was created, None without a label."""
-    label = repository["label"]
-    return time(repository["pullRequest"]["updatedAt"]), time(label["createdAt"]) if label else None
+    label = _object(repository["label"])
+    return time(repository["pullRequest"]["updatedAt"]), None if label is None else time(label["createdAt"])
 
 
 def actor(payload: Payload | None) -> Actor:
     """Return an actor of GraphQL or REST. GraphQL omits `[bot]` from a bot's login; we use the REST form."""
     if payload is None:
         return Actor("ghost", Kind.NOBODY)
-    login = str(payload["login"])
-    kind = payload.get("__typename") or payload.get("type")
-    if kind == "Bot" or login.endswith("[bot]"):
+    login = text(payload["login"])
+    kinds = [text(payload[key]) for key in ("__typename", "type") if payload.get(key) is not None]
+    if "Bot" in kinds or login.endswith("[bot]"):
         return Actor(f"{login.removesuffix('[bot]')}[bot]", Kind.BOT)
     return Actor(login, Kind.PERSON)
 
@@ -72,16 +89,16 @@ def pull_request(
     comments = tuple(c for c in comments if c is not None)
     return PullRequest(
         identity=Identity(repository_id, int(node["number"])),
-        title=str(node["title"]),
-        url=str(node["url"]),
+        title=text(node["title"]),
+        url=text(node["url"]),
         author=actor(node["author"]),
-        state=State(str(node["state"]).lower()),
+        state=State(text(node["state"]).lower()),
         draft=bool(node["isDraft"]),
-        head_sha=str(node["headRefOid"]),
-        head_ref=str(node["headRefName"]),
-        head_repository_id=node["headRepository"]["databaseId"] if node["headRepository"] else None,
-        base_ref=str(node["baseRefName"]),
-        base_sha=str(node["baseRefOid"]),
+        head_sha=text(node["headRefOid"]),
+        head_ref=text(node["headRefName"]),
+        head_repository_id=_id(_object(node["headRepository"]), "databaseId"),
+        base_ref=text(node["baseRefName"]),
+        base_sha=text(node["baseRefOid"]),
         base_tip=_tip(node),
         changed=_changed(node["files"]),
         changed_files=int(node["changedFiles"]),
@@ -96,8 +113,19 @@ def pull_request(
         comment=comment(comments, me, prefix),
         mine=mine(comments, me),
         said=_command_comments(comments, me),
-        mentions=_mentions(str(node["body"] or "")),
+        mentions=_mentions(_body(node)),
     )
+
+
+def _id(repository: Payload | None, key: str) -> int | None:
+    """Return a repository's id; None for a deleted repository, and for an id that GraphQL cannot show."""
+    found = repository[key] if repository is not None else None
+    return None if found is None else int(found)
+
+
+def _body(node: Payload) -> str:
+    """Return the text of a pull request or a comment, empty for null."""
+    return "" if node["body"] is None else text(node["body"])
 
 
 def _tip(node: Payload) -> str:
@@ -107,7 +135,7 @@ def _tip(node: Payload) -> str:
     https://github.com/jenkins-x/lighthouse/pull/1618
     """
     target = (node["baseRef"] or {}).get("target")
-    return str(target["oid"]) if target else ""
+    return text(target["oid"]) if target else ""
 
 
 def _command_comments(nodes: Iterable[Payload], me: str) -> tuple[CommandComment, ...]:
@@ -117,7 +145,7 @@ def _command_comments(nodes: Iterable[Payload], me: str) -> tuple[CommandComment
     """
     found = []
     for node in nodes:
-        body, by = str(node["body"] or ""), actor(node["author"])
+        body, by = _body(node), actor(node["author"])
         if PREFIX not in body.lower() or by.login == me or by.kind is not Kind.PERSON:
             continue
         if lines := [_whole(line) for line in plain_lines(body) if _commands(line)]:
@@ -151,7 +179,7 @@ def _changed(files: Payload | None) -> frozenset[str] | None:
         return None
     if None in files["nodes"] or any(n["changeType"] == "RENAMED" for n in files["nodes"]):
         return None
-    return frozenset(str(n["path"]) for n in files["nodes"])
+    return frozenset(text(n["path"]) for n in files["nodes"])
 
 
 def paths(files: Iterable[Payload]) -> frozenset[str]:
@@ -160,7 +188,7 @@ def paths(files: Iterable[Payload]) -> frozenset[str]:
     https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files
     """
     pairs = [(f["filename"], f.get("previous_filename") if f["status"] == "renamed" else None) for f in files]
-    return frozenset(str(path) for pair in pairs for path in pair if path)
+    return frozenset(text(path) for pair in pairs for path in pair if path is not None)
 
 
 def _merge_commit(node: Payload) -> str | None:
@@ -168,15 +196,12 @@ def _merge_commit(node: Payload) -> str | None:
     merge = node["potentialMergeCommit"]
     if not merge or not any(p and p["oid"] == node["headRefOid"] for p in merge["parents"]["nodes"] or ()):
         return None
-    return str(merge["oid"])
+    return text(merge["oid"])
 
 
 def _labels(nodes: Iterable[Payload]) -> frozenset[str]:
     """Return the names of the labels that are on. Raise `TypeError` for one without a name: it could be any label."""
-    names = [n["name"] for n in nodes]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError("a label without a name")
-    return frozenset(names)
+    return frozenset(text(n["name"]) for n in nodes)
 
 
 def _label_events(nodes: Iterable[Payload | None], begins: datetime) -> tuple[LabelEvent, ...]:
@@ -195,10 +220,10 @@ def _label_events(nodes: Iterable[Payload | None], begins: datetime) -> tuple[La
     return tuple(found)
 
 
-def _label_event(node: Payload, added: bool, at: str) -> LabelEvent:
-    label = node.get("label")
-    name = label.get("name") if label else None
-    return LabelEvent(str(name) if name else UNKNOWN_LABEL, added, actor(node.get("actor")), time(at))
+def _label_event(node: Payload, added: bool, at: object) -> LabelEvent:
+    label = _object(node.get("label"))
+    name = None if label is None or label.get("name") is None else text(label["name"])
+    return LabelEvent(name or UNKNOWN_LABEL, added, actor(_object(node.get("actor"))), time(at))
 
 
 def _activities(page: Payload, me: str, now: datetime) -> tuple[Activity, ...]:
@@ -216,15 +241,15 @@ def _activity(node: Payload | None, now: datetime) -> Activity | None:
 
     A review counts from `submittedAt`: `createdAt` is when it was started, which may be days earlier.
     """
-    kind = str(node["__typename"]) if node else ""
+    kind = text(node["__typename"]) if node is not None else ""
     if node is None or (kind == "PullRequestCommit" and node["commit"] is None):
         return None
     if kind == "PullRequestCommit":
-        user = (node["commit"]["author"] or {}).get("user")
-        return Activity("committed", actor(user), min(time(node["commit"]["committedDate"]), now))
+        user = (_object(node["commit"]["author"]) or {}).get("user")
+        return Activity("committed", actor(_object(user)), min(time(node["commit"]["committedDate"]), now))
     name, key = _ACTIVITIES[kind]
     at = node["submittedAt"] if kind == "PullRequestReview" else node["createdAt"]
-    return Activity(name, actor(node[key]), time(at)) if at else None
+    return None if at is None else Activity(name, actor(_object(node[key])), time(at))
 
 
 def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
@@ -233,7 +258,7 @@ def mine(nodes: Iterable[Payload], me: str) -> tuple[Comment, ...]:
 
 
 def _comment(node: Payload, me: str) -> Comment:
-    return Comment(int(node["databaseId"]), str(node["body"]), _unedited(node, me))
+    return Comment(int(node["databaseId"]), text(node["body"]), _unedited(node, me))
 
 
 def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
@@ -246,7 +271,7 @@ def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
     """
     written = [n for n in nodes if actor(n["author"]).login == me]
     for node in written:
-        if str(node["body"]).lstrip().startswith(prefix):
+        if text(node["body"]).lstrip().startswith(prefix):
             return _comment(node, me)
     spoiled = next((n for n in written if me.endswith("[bot]") and not _unedited(n, me) and not _marked(n)), None)
     return _comment(spoiled, me) if spoiled else None
@@ -254,7 +279,7 @@ def comment(nodes: Iterable[Payload], me: str, prefix: str) -> Comment | None:
 
 def _marked(node: Payload) -> bool:
     """Return whether a comment begins with the marker of any installation."""
-    return str(node["body"]).lstrip().startswith(MARKER)
+    return text(node["body"]).lstrip().startswith(MARKER)
 
 
 def _unedited(node: Payload, me: str) -> bool:
@@ -265,27 +290,29 @@ def _unedited(node: Payload, me: str) -> bool:
 def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Comment | None) -> PullRequest:
     """Return a pull request read by number over REST, with all its events. Leave out activities, which nothing uses."""
     events = tuple(events)
-    merged = bool(payload.get("merged_at"))
-    state = State.MERGED if merged else State(str(payload["state"]))
+    merged, merge = payload.get("merged_at"), payload.get("merge_commit_sha")
+    if merged is not None:
+        time(merged)  # anything else would count as merged
+    state = State(text(payload["state"])) if merged is None else State.MERGED
     head = payload["head"]
     return PullRequest(
         identity=Identity(int(payload["base"]["repo"]["id"]), int(payload["number"])),
-        title=str(payload["title"]),
-        url=str(payload["html_url"]),
+        title=text(payload["title"]),
+        url=text(payload["html_url"]),
         author=actor(payload["user"]),
         state=state,
         draft=bool(payload["draft"]),
-        head_sha=str(head["sha"]),
-        head_ref=str(head["ref"]),
-        head_repository_id=head["repo"]["id"] if head["repo"] else None,
-        base_ref=str(payload["base"]["ref"]),
+        head_sha=text(head["sha"]),
+        head_ref=text(head["ref"]),
+        head_repository_id=_id(_object(head["repo"]), "id"),
+        base_ref=text(payload["base"]["ref"]),
         labels=_labels(payload["labels"]),
         label_events=_label_events(events, time(payload["created_at"])),
         activities=(),
         created_at=time(payload["created_at"]),
         updated_at=time(payload["updated_at"]),
         closed_at=time(payload["closed_at"]) if payload["closed_at"] else None,
-        merge_sha=payload.get("merge_commit_sha"),
+        merge_sha=None if merge is None else text(merge),
         comment=found,
     )
 
@@ -293,4 +320,4 @@ def rest_pull_request(payload: Payload, events: Iterable[Payload], found: Commen
 def closed_by(events: Iterable[Payload]) -> Actor | None:
     """Return the actor who closed the pull request last, or None."""
     closings = [e for e in events if e is not None and e["event"] == "closed"]
-    return actor(closings[-1].get("actor")) if closings else None
+    return actor(_object(closings[-1].get("actor"))) if closings else None

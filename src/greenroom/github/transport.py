@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +27,7 @@ from greenroom.github.shapes import BROKEN
 API_VERSION = "2022-11-28"
 CACHED = 1000
 LONGEST_WAIT = 3600.0  # GitHub's limits are hourly, so a longer wait must be a mistake
+_urls_read: ContextVar[set[str]] = ContextVar("the URLs of the innermost `whole_read()`")
 UNKNOWN_WAIT = 60.0  # "at least one minute", where GitHub gives no number
 
 
@@ -94,6 +97,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         self._auth = auth
         self._clock = clock
         self._token = ""
+        self._cache: Pages = Pages()
         self._wait = UNKNOWN_WAIT
         self.budget: Budget | None = None
         self.counts: Counter[str] = Counter()
@@ -127,6 +131,25 @@ class Transport(gidgethub.abc.GitHubAPI):
         """Send one write. Return the JSON answer, or None for 204."""
         call = self._make_request(method, path, {}, data, _ACCEPT, oauth_token=await self._fresh_token())
         return (await self._understood(path, call))[0]
+
+    @contextmanager
+    def whole_read(self) -> Iterator[None]:
+        """Read something, and translate it, inside this context. Doubt about it removes its pages from the cache.
+
+        A page is cached before its reader has understood it. Without this, each 304 would confirm a damaged page.
+        """
+        urls: set[str] = set()
+        outer = _urls_read.set(urls)
+        try:
+            yield
+        except RetryLater:
+            raise  # an outage says nothing about the pages that arrived
+        except Doubt:
+            for url in urls:
+                self._cache.pop(url, None)
+            raise
+        finally:
+            _urls_read.reset(outer)
 
     async def query(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Return the whole answer to a GraphQL query: `data` and `errors` as GitHub sent them."""
@@ -175,6 +198,8 @@ class Transport(gidgethub.abc.GitHubAPI):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.counts[f"{method} {'graphql' if url == self.graphql_url else 'rest'}"] += 1
+        if method == "GET" and (urls := _urls_read.get(None)) is not None:
+            urls.add(url)
         if method != "GET" and url != self.graphql_url:  # our GraphQL queries only read
             self.content.sent()
         sent = {**headers, "x-github-api-version": API_VERSION}

@@ -70,15 +70,19 @@ class Writes:
     async def _ours(self, slug: str, number: int, marker: str, comment_id: int | None = None) -> int | None:
         """Return the id of our comment: the one with that id, else the first that begins with our marker."""
         me, marked = await self._account.login(), None
-        async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
-            shapes.check(comment, shapes.REST_COMMENT, f"the comments of {slug}#{number}")
-            found = int(comment["id"])
-            if translate.actor(comment["user"]).login != me:
-                continue
-            if found == comment_id:
-                return found
-            if marked is None and str(comment["body"]).lstrip().startswith(marker):
-                marked = found
+        what = f"the comments of {slug}#{number}"
+        with self._transport.whole_read():
+            async for comment in self._transport.pages(f"/repos/{slug}/issues/{number}/comments?per_page=100"):
+                shapes.check(comment, shapes.REST_COMMENT, what)
+                found = int(comment["id"])
+                with shapes.understood(what):
+                    by = translate.actor(comment["user"]).login
+                if by != me:
+                    continue
+                if found == comment_id:
+                    return found
+                if marked is None and comment["body"].lstrip().startswith(marker):
+                    marked = found
         return marked
 
     async def _exists(self, slug: str, comment_id: int) -> bool:

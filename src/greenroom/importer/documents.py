@@ -29,7 +29,10 @@ for _tag, _pattern, _first in (
 
 
 def document(content: str, name: str) -> Any:
-    """Return the only document of a file, or None if there are several or none. Raise `config.documents.Unreadable`."""
+    """Return the only document of a file, or None if there are several or none.
+
+    Raise `config.yaml_loader.Unreadable` for anything else.
+    """
     try:
         found = list(yaml.load_all(content, Loader=_Loader))  # a SafeLoader with fewer types
     except yaml.YAMLError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from greenroom.config.fields import VARIABLE as PATTERN
+from greenroom.config.variables import MARK, reserved
 from greenroom.core.model.kinds import KINDS
 from greenroom.importer import secrets
 from greenroom.importer.interpolation import Interpolated
@@ -77,7 +78,7 @@ def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
             draft.note(f"{name} takes its value from outside the file. Write the value here, or put it in a Secret.")
         elif secrets.name(name) or secrets.value(value.text) or (value.text and any(map(secrets.name, value.names))):
             hidden.append(name)
-        elif not VARIABLE.fullmatch(name):
+        elif not VARIABLE.fullmatch(name) or name == MARK:
             draft.note(f"The variable {name} was left out, because `greenroom check` does not accept its name.")
         else:
             plain[name] = value.text
@@ -85,6 +86,11 @@ def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
         draft.data["env"] = plain
     if hidden:
         draft.note(f"Put {', '.join(hidden)} in a Secret, and name the Secret under `envFrom:`. No value was copied.")
+
+
+def settable(name: str) -> bool:
+    """Return whether a need, a link or `address:` can set a variable with this name."""
+    return bool(VARIABLE.fullmatch(name)) and not reserved(name)
 
 
 def was(things: Sized) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from greenroom.core.model.kinds import KINDS
 from greenroom.importer import commands, names
-from greenroom.importer.draft import VARIABLE, Draft, Options, begun, need, replicas, settings, text
+from greenroom.importer.draft import Draft, Options, begun, need, replicas, settable, settings, text
 from greenroom.importer.interpolation import Interpolated
 
 ADDONS = {addon: (kind, variable) for kind, found in KINDS.items() for addon, variable in found.addons.items()}
@@ -135,7 +135,7 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
 
 def _own_address(found: Draft, name: str, value: str) -> None:
     """Give the variable the preview's own address if its value is only the review app's address, or add a note."""
-    if _OWN_ADDRESS.fullmatch(value) and VARIABLE.fullmatch(name) and "address" not in found.data:
+    if _OWN_ADDRESS.fullmatch(value) and settable(name) and "address" not in found.data:
         found.data["address"] = {"public": name}
         return
     found.note(

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from greenroom.config.variables import reserved
 from greenroom.core.model.kinds import KINDS
 from greenroom.importer import images, names, stores
 from greenroom.importer.addresses import PARTS, Form, Hosts, local, number, other_port, parsed, port_of, siblings
-from greenroom.importer.draft import VARIABLE, Draft, need, was
+from greenroom.importer.draft import VARIABLE, Draft, need, settable, was
 from greenroom.importer.interpolation import Interpolated
 from greenroom.importer.services import Found
 
@@ -41,13 +42,20 @@ class Variables:
         self.named = {name: hosts.named(name, value.text) for name, value in env.items()}
         self._given: set[str] = set()
 
+    def naming(self, service: str, *forms: Form) -> list[str]:
+        """Return the variables that are left, have a valid name, and name a service of the file in one of these forms.
+
+        A need or a link cannot give all of them: `PORT` is one of them if the file puts an address into it.
+        """
+        return [n for n in self.left if self.named[n].get(service) in forms and VARIABLE.fullmatch(n)]
+
     def of(self, service: str, *forms: Form) -> list[str]:
         """Return the variables that are left, can be given, and name a service of the file in one of these forms."""
-        return [n for n in self.left if self.named[n].get(service) in forms and VARIABLE.fullmatch(n)]
+        return [*filter(settable, self.naming(service, *forms))]
 
     def names(self) -> list[str]:
         """Return the variables that are left and can be given."""
-        return [*filter(VARIABLE.fullmatch, self.left)]
+        return [*filter(settable, self.left)]
 
     def give(self, given: Iterable[str]) -> None:
         """Mark these variables as given by a need or a link."""
@@ -66,7 +74,7 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
     """Return needs for the file's databases, queues and caches that a variable names or a process depends on."""
     made: list[dict[str, Any]] = []
     for store in file.services.values():
-        naming = variables.of(store.name, Form.URL, Form.HOST, Form.INSIDE)
+        naming = variables.naming(store.name, Form.URL, Form.HOST, Form.INSIDE)
         if not store.kind or not (naming or store.name in depends):
             continue
         parts = _parts(store, variables)
@@ -123,7 +131,12 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
         if hosts := [service for service, form in named.items() if form is not Form.WORD]:
             port = _port_beside(name, variables)
             del variables.left[name]
-            why.setdefault(_why(hosts[0], draft, file, port), []).append(name)
+            linkable = hosts[0] in file.reached and file.drafted[hosts[0]] != draft.name
+            if linkable and (meaning := reserved(name)):
+                reason = f"it contains the host {hosts[0]}, but a link cannot set it, because it {meaning}."
+            else:
+                reason = _why(hosts[0], draft, file, port)
+            why.setdefault(reason, []).append(name)
         elif any(file.drafted.get(service) != draft.name for service in named):
             words.append(name)
     for reason, out in why.items():

@@ -59,7 +59,7 @@ class PreviewRecord:
     `failed_key` failed. It is retried at the next start and not before, as it may not have been the cause. `failing` is
     the service whose image failed.
 
-    `databases` are the complete ones of this `data generation`. `secrets` holds the passwords, which stay the same.
+    `databases` are the complete ones of this data generation. `secrets` holds the passwords, which stay the same.
     `caches` run beside the services, whatever their version.
     """
 

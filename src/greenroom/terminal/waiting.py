@@ -10,7 +10,7 @@ from greenroom.terminal.client import Unreachable
 
 EVERY = 2.0
 LASTS = 30.0
-"""A failure counts once it has lasted this long, in seconds: many end by themselves at the next read or restart."""
+"""A failure counts once it has lasted this long, in seconds: many end with the next read or restart."""
 
 
 def wait(

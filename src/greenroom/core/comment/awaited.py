@@ -10,7 +10,7 @@ from greenroom.core.model.status import Stage, Status
 NOT_SEEN = "Greenroom has not seen this pull request yet."
 SERVES = (Stage.READY, Stage.EXPIRING)
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
-"""A push or a person usually ends these. Whoever waits makes sure that they last."""
+"""A push or a person usually ends these. A caller that waits makes sure that they last."""
 
 
 class Outcome(StrEnum):
@@ -53,5 +53,5 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
 
 
 def _is_held(status: Status) -> bool:
-    """Return whether a person has to decide. Another hold ends by itself: after the next read, or in its turn."""
+    """Return whether a person has to decide. Another hold ends automatically: after the next read, or in its turn."""
     return status.stage is Stage.HELD and status.hold is not None

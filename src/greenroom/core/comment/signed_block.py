@@ -48,11 +48,16 @@ class Signer:
     key: Key
     older: tuple[Key, ...] = ()
 
+    @property
+    def prefix(self) -> str:
+        """Return the start that all comments of this installation have in common."""
+        return f"<!-- greenroom:{VERSION} {self.installation} "
+
     def marker(self, identity: Identity) -> str:
         """Return the start of the first line of our comment on this pull request. It finds the comment but proves
         nothing.
         """
-        return f"<!-- greenroom:{VERSION} {self.installation} {identity.repository_id} {identity.number} "
+        return f"{self.prefix}{identity.repository_id} {identity.number} "
 
     def line(self, identity: Identity, comment_id: int, block: SignedState) -> str:
         """Return the first line of our comment, signed with the current key."""

@@ -32,9 +32,9 @@ def _looks_otherwise(character: str) -> bool:
     if character.isascii():
         return character != " " and unicodedata.category(character)[0] in "CZ"
     category, name = unicodedata.category(character), unicodedata.name(character, "")
-    other_installations = category[0] == "L" and not name.startswith("LATIN")  # Cyrillic letters look like Latin ones
+    other_alphabet = category[0] == "L" and not name.startswith("LATIN")  # Cyrillic letters look like Latin ones
     return (
-        other_installations
+        other_alphabet
         or category[0] in "CZ"
         or category in ("Pd", "Pi", "Pf")
         or character == "\N{REPLACEMENT CHARACTER}"

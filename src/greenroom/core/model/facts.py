@@ -270,7 +270,8 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class ObservedPreview:
-    """One preview that the engine holds. `uid` identifies this data generation of the object, for a safe removal.
+    """One preview that the engine holds. `uid` identifies the object itself, so that a removal never hits
+    a later object with its name.
 
     `why` is one plain sentence when something does not run or cannot be removed. `fix` is the remedy, if it is not a
     push. `log` holds the relevant lines, scrubbed. `manual_overrides` holds parameters that people set in Argo CD.

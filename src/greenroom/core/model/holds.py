@@ -24,7 +24,7 @@ class HoldKind(StrEnum):
     NOT_IN_CATALOG = "not-in-catalog"
     REPLACED = "replaced"
     REDEPLOY = "redeploy"
-    """Not a hold: `greenroom redeploy` releases the current chart and settings."""
+    """Key of `greenroom redeploy`. No preview waits for it, so it is never among the holds that people see."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from enum import StrEnum
 class Restart(StrEnum):
     """Effect of a need that starts without its data.
 
-    `data generation`: services restart and migrate. `nothing`: a cache may be empty at any time.
+    `data-reset`: services restart and migrate. `nothing`: a cache may be empty at any time.
     """
 
     DATA_RESET = "data-reset"

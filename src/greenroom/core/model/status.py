@@ -33,12 +33,16 @@ class Stage(StrEnum):
     REMOVED = "removed"
 
 
+MAY_START = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+"""Stages of a pull request that has no preview yet. Each pass asks again whether it may start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """The reason for a stage: `code` for machines and tests, `text` as one sentence for people, `fix` as the next step
     (may be empty).
 
-    Only `core.reasons` builds the texts, so that the same reason always has the same words.
+    Only `core.messages` builds the texts, so that the same reason always has the same words.
     """
 
     code: str

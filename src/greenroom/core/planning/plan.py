@@ -19,7 +19,7 @@ from greenroom.core.model.actions import Action, Change, Remove, RemoveLabel, St
 from greenroom.core.model.facts import Cause, CommentState, EngineState, Health, ObservedPreview, PreviewSet, Release
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity, Link, Links, Names, PreviewSpec, is_push
-from greenroom.core.model.status import Reason, Stage
+from greenroom.core.model.status import MAY_START, Reason
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
 from greenroom.core.planning import preview_sets
 from greenroom.core.policy import breaker, labels
@@ -52,9 +52,7 @@ class Plan:
 
 
 def plan(desired: Desired, observed: EngineState, preview_set: PreviewSet, now: datetime) -> Plan:
-    """Return the plan of one repository. `specs` is its preview set as the engine has it (an empty one for a new
-    repository).
-    """
+    """Return the plan of one repository. `preview_set` is what the engine has, or an empty one if it is new."""
     draft = _Draft.begin(observed, preview_set, now)
     for identity in sorted(desired.verdicts):
         verdict = draft.after_release(identity, desired.verdicts[identity])
@@ -141,7 +139,7 @@ class _Draft:
         exists = identity in self.observed.previews or identity.number in self.preview_set.specs
         if entry is None or exists or isinstance(verdict, Run):
             return False
-        asked_again = isinstance(verdict, Stay) and verdict.stage in (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
+        asked_again = isinstance(verdict, Stay) and verdict.stage in MAY_START
         reason = messages.gone(entry.cause, entry.by, entry.label, entry.why)
         self.actions.append(VerifyRemoval(identity, reason, final=not asked_again))
         return True
