@@ -136,9 +136,20 @@ def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
         (spec(), status(head_sha="c" * 40), f"{sha(1)[:7]} -> ccccccc", [sha(1)]),
         (None, status(stage=Stage.WAITING), sha(1)[:7], []),
         (None, status(stage=Stage.REMOVING, head_sha="", services=(running(sha(1)),)), sha(1)[:7], [sha(1)]),
+        (None, status(stage=Stage.REMOVING, services=(running(sha(1)),)), sha(1)[:7], [sha(1)]),
         (None, status(stage=Stage.REMOVED, head_sha=""), "", []),
     ],
-    ids=["the head", "an older one", "nothing", "held", "a push that is not served", "waiting", "removing", "removed"],
+    ids=[
+        "the head",
+        "an older one",
+        "nothing",
+        "held",
+        "a push that is not served",
+        "waiting",
+        "not listed",
+        "removing",
+        "removed",
+    ],
 )
 def test_commit_shows_what_serves_and_what_comes(
     of: PreviewSpec | None, given: Status, summary: str, served: list[str]

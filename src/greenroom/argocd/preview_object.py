@@ -166,7 +166,7 @@ def _commit(status: Status, spec: PreviewSpec | None) -> Object:
     served = sorted({s.sha for s in status.services if s.ready and s.sha})
     wanted, shown = status.head_sha[:SHORT], ",".join(sha[:SHORT] for sha in served)
     newest = spec is not None and spec.build.head_sha == status.head_sha
-    current = newest and set(served) <= {v.sha for v in spec.build.versions} if spec else False
+    current = set(served) <= {status.head_sha} | ({v.sha for v in spec.build.versions} if spec and newest else set())
     summary = wanted if current or not served else f"{shown} -> {wanted}" if wanted else shown
     return _without_none({"wanted": status.head_sha or None, "served": served, "summary": summary})
 
