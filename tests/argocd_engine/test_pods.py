@@ -186,7 +186,8 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
         "an image that cannot end its migration",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=NO_SHELL),)},
         'The migration of shop-web cannot be started: exec: "sh": executable file not found in $PATH.'
-        " Its image has no `sh` and `timeout` to stop it with. Set `migrateTimeout: never`.",
+        " The image lacks `sh` or `timeout`, which Greenroom needs to stop a migration that hangs."
+        " Set `migrateTimeout: never`.",
     ),
     (
         "a database that does not come",

@@ -213,14 +213,14 @@ def test_a_use_and_a_need_cannot_have_one_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.local])
 def test_kind_without_a_local_server_is_rejected_for_the_local_engine(kind: str, tmp_path: Path) -> None:
     [found] = mistakes(tmp_path, [kind], engine="local")
-    assert f"needs.0: the local engine does not offer {KINDS[kind].title}." in found
+    assert f"needs.0: the local engine does not support {KINDS[kind].title}." in found
 
 
 def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None:
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
-        "services/shop.yaml: needs.1: the local engine does not offer RabbitMQ."
-        f" It offers {', '.join(local(KINDS))}. For others, use `engine: argocd`.",
+        "services/shop.yaml: needs.1: the local engine does not support RabbitMQ."
+        f" It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`.",
         "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove it, or use `engine: argocd`.",
     ]
 

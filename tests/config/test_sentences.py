@@ -158,7 +158,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "command: [python, -m, web]\nprocesses: { web: { port: 1 } }",
         "command: belongs to a process."
-        ' Write it under one of the `processes:`, such as `web: { command: [python, "-m", web] }`.',
+        ' Move to an entry under `processes:`, such as `web: { command: [python, "-m", web] }`.',
     ),
     (
         "probe: /healthz\nreplicas: 2\ncommand: npm start",
@@ -229,7 +229,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "needs: [{ manifest: mailpit.yaml }]",
         "needs.0.manifest: 'mailpit.yaml' is not a manifest in this folder."
-        " Write `needs/NAME.yaml`, with a name in lowercase letters.",
+        " Write `needs/NAME.yaml`. In NAME, use lowercase letters, digits and `-`, starting with a letter.",
     ),
 ]
 PLATFORMS: list[tuple[str, str]] = [

@@ -303,7 +303,7 @@ def test_an_own_service_is_a_preview_that_answers() -> None:
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        ("staging", "ada chose it, but admin has no staging"),
+        ("staging", "ada chose it, but admin has no staging address"),
         ("9", "until the preview that ada chose with /preview use admin#9 exists and may be used"),
     ],
 )

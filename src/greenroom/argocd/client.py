@@ -240,4 +240,4 @@ def _error(response: httpx2.Response, what: str) -> Exception:
         return Failed(f"Kubernetes rejected Greenroom's request for {what}: {message}.")
     if code == 429 or code >= 500:
         return RetryLater(f"Kubernetes is not ready for {what} ({code}: {message}).")
-    return Doubt(f"Kubernetes answered {what} with {code}: {message}.")
+    return Doubt(f"Kubernetes returned {code} for {what}: {message}.")

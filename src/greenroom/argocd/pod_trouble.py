@@ -186,7 +186,10 @@ def _without_shell(container: str, ended: dict[str, Any]) -> str:
     """Return the fix for an image that lacks the commands to end a hanging migration; empty otherwise."""
     if container != MIGRATE or '"sh"' not in str(ended.get("message", "")):
         return ""
-    return " Its image has no `sh` and `timeout` to stop it with. Set `migrateTimeout: never`."
+    return (
+        " The image lacks `sh` or `timeout`, which Greenroom needs to stop a migration that hangs."
+        " Set `migrateTimeout: never`."
+    )
 
 
 def _configured(container: str, service: Service | None) -> str:

@@ -116,7 +116,7 @@ class PublishedPreviews:
             except GreenroomError as error:
                 why = str(error)
             if why != told:
-                log.warning("`kubectl get previews` shows nothing", why=why)
+                log.warning("Preview objects cannot be read; `kubectl get previews` may be empty or outdated", why=why)
             told = why
             await self._timing.clock.sleep(self._timing.repair_every)
 

@@ -236,7 +236,7 @@ def _can_be_rendered(platform: Platform) -> None:
         Mistake(
             f"services/{s.name}.yaml",
             "image.from",
-            "Argo CD's own generator does not know the merge commit.",
+            "Argo CD's PullRequest generator does not provide the merge commit.",
             "Have CI build the head (`github.event.pull_request.head.sha`), or run the controller.",
         )
         for s in services

@@ -120,7 +120,7 @@ def schema(which: str) -> None:
     click.echo(json.dumps(config.json_schema()[which], indent=2))
 
 
-@click.command(short_help="Print manifests for Git: previews without a controller.")
+@click.command(short_help="Print manifests to commit: previews without a controller.")
 @FOLDER
 @click.option("--without-gates", is_flag=True, help="Confirm that you have read the limits of this mode.")
 @click.option(

@@ -123,6 +123,6 @@ def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | Non
     if isinstance(need, ManifestModel):
         return "manifest", "the local engine does not run Kubernetes objects.", "Remove it, or use `engine: argocd`."
     if isinstance(need, NeedModel) and not KINDS[need.kind].local:
-        message = f"the local engine does not offer {KINDS[need.kind].title}."
-        return "kind", message, f"It offers {', '.join(local(KINDS))}. For others, use `engine: argocd`."
+        message = f"the local engine does not support {KINDS[need.kind].title}."
+        return "kind", message, f"It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`."
     return None

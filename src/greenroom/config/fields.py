@@ -72,7 +72,10 @@ _WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
     SOURCE: lambda _: ("not a valid variable name", "Use uppercase letters, digits and `_`."),
     REPOSITORY: _repository,
     PATH: lambda given: ("not a valid path", f"Start it with `/`: `/{given}`."),
-    MANIFEST: lambda _: ("not a manifest in this folder", "Write `needs/NAME.yaml`, with a name in lowercase letters."),
+    MANIFEST: lambda _: (
+        "not a manifest in this folder",
+        "Write `needs/NAME.yaml`. In NAME, use lowercase letters, digits and `-`, starting with a letter.",
+    ),
 }
 
 

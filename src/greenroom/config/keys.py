@@ -84,7 +84,7 @@ def _processes(data: dict[str, Any]) -> str:
     """Return the fix for keys at the top of a service that belong to one of its processes."""
     given = {k: v for k, v in data.items() if k in _OF_A_PROCESS and is_short(v)}
     if "processes" in data:
-        return f"Write it under one of the `processes:`, such as `web: {flow(given)}`."
+        return f"Move to an entry under `processes:`, such as `web: {flow(given)}`."
     if not isinstance(data.get("port"), int):
         return f"Write `processes: {{ web: {flow(given)} }}`."
     return f"Write `processes: {{ web: {flow({'port': data['port'], **given})} }}` in place of `port:`."

@@ -15,6 +15,7 @@ from greenroom.errors import Mistake
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
+EXPANDS = "its anchors expand to more than"
 MERGE = "tag:yaml.org,2002:merge"
 TEXT = "tag:yaml.org,2002:str"
 
@@ -56,7 +57,7 @@ def _expanded(node: yaml.Node, known: dict[int, int], within: set[int]) -> int:
     known[id(node)] = 1 + sum(_expanded(each, known, within) for each in inner)
     within.remove(id(node))
     if known[id(node)] > MAX_NODES:
-        problem = f"it expands to more than {MAX_NODES:,} values through its anchors"
+        problem = f"{EXPANDS} {MAX_NODES:,} values"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return known[id(node)]
 
@@ -182,6 +183,8 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if problem.endswith("appears twice"):
         return Mistake(name, where, f"{problem}.", "Remove one of the two.")
+    if problem.startswith(EXPANDS):
+        return Mistake(name, where, f"{problem}.", "Use fewer anchors and aliases.")
     fix = "Fix the line. Indent with spaces, and quote `: `, `#` and `{`."
     if problem.endswith("but got '{'"):
         fix = 'Put the text with `{` in quotes, such as "pr-{sha}".'

@@ -97,7 +97,7 @@ def planned(answer: dict[str, Any]) -> str:
     """Return the actions of the next pass, each with its reason."""
     actions = answer["actions"]
     if not actions:
-        return "Nothing to do. greenroom list shows the previews that failed or wait."
+        return "Nothing to do. To see previews that have failed or are waiting, run `greenroom list`."
     return "\n".join(f"{a['preview']}: {a['action']}. {a['reason']}" for a in actions)
 
 

@@ -68,7 +68,7 @@ def label_taken_by_ghost(label: str) -> Reason:
 def label_taken_by_bot(label: str, login: str) -> Reason:
     return Reason(
         "label-taken-by-bot",
-        f"{login}, which is not a person, removed the label `{plain(label)}`.",
+        f"A bot, {login}, removed the label `{plain(label)}`.",
         "Add the label again to keep the preview.",
     )
 

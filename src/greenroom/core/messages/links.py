@@ -18,7 +18,7 @@ LINK_REASONS = {
     LinkCause.UNTIL_CHOSEN: "until the preview that {by} chose with {commands} exists and may be used",
     LinkCause.UNTIL_NAMED: "until {first}, which the description names, has a preview that may be used",
     LinkCause.UNTIL_CONFIRMED: "until GitHub confirms who has write access",
-    LinkCause.AMBIGUOUS: "several belong to this pull request: choose one with {commands}",
+    LinkCause.AMBIGUOUS: "more than one preview matches this pull request; choose one with {commands}",
     LinkCause.PAIR_GONE: "the paired pull request, #{number}, no longer has a preview of {target}",
 }
 
@@ -29,7 +29,7 @@ def link_reason(target: str, why: LinkReason) -> str:
     commands = " or ".join(f"/preview use {each}" for each in why.previews)
     number = first.rpartition("#")[2]
     said = LINK_REASONS[why.cause].format(by=why.by, first=first, commands=commands, number=number, target=target)
-    return f"{said}, but {target} has no staging" if why.no_staging else said
+    return f"{said}, but {target} has no staging address" if why.no_staging else said
 
 
 def link_required(service: str, why: LinkReason) -> Reason:
