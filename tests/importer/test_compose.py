@@ -383,7 +383,7 @@ FILE = (
             "PORT: 'http://api:9000', API_URL: 'http://api:9000'",
             {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
             "PORT was left out: it contains the host api, but a link cannot set it,"
-            " because it tells each process where to listen.",
+            " because it is reserved: Greenroom sets it to the port that a web process listens on.",
         ),
         ("GREENROOM_PREVIEW: mine", {"env": None}, "`greenroom check` does not accept its name"),
     ],
