@@ -20,7 +20,9 @@ from chaos.weather import Weather
 
 Json = dict[str, Any]
 LOOK_SECONDS = 0.4
-BOUND = {"local": 100.0, "argocd": 100.0}
+BOUND = {"local": 200.0, "argocd": 200.0}
+"""Seconds until everything must be right. A limit without a number pauses all requests for a minute, and two doubts in a row
+add 10 and 60 s to that."""
 QUIET_SECONDS = 6.0
 QUIET_REQUESTS = 60
 QUIET_WRITES = 0
