@@ -1462,8 +1462,8 @@ MUTATIONS = [
     Mutation(
         "kubectl: Ready means that the head is what serves",
         "argocd/preview_object.py",
-        "status.stage in READY and status.serves_head and newest",
-        "status.stage in READY and newest",
+        "status.stage in SERVES and status.serves_head and view.newest",
+        "status.stage in SERVES and view.newest",
         "tests/argocd_engine/test_published.py::test_preview_that_serves_another_commit_than_the_head_is_not_ready",
     ),
     Mutation(

@@ -277,6 +277,11 @@ class Played:
         before = self.clock.rounds
         await until(lambda: self.clock.rounds >= before + 4)
 
+    async def ready(self) -> None:
+        """Show that the preview is ready, and wait until its object says so."""
+        self.show(status())
+        await until(lambda: self.state() == "ready")
+
     def show(self, *statuses: Status, read: tuple[int, ...] = (REPOSITORY_ID,), trouble: str = "") -> None:
         troubles = {"shop": trouble} if trouble else {}
         self.published.show({s.identity: s for s in statuses}, read, troubles)
@@ -307,8 +312,7 @@ async def test_object_follows_its_status_and_every_change_is_an_event() -> None:
     async with play() as played:
         played.show(status(stage=Stage.STARTING))
         await until(lambda: played.state() == "starting")
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         await until(lambda: len(played.told) == 2)
         played.show(status(stage=Stage.FAILED))
         await until(lambda: played.state() == "failed")
@@ -317,8 +321,7 @@ async def test_object_follows_its_status_and_every_change_is_an_event() -> None:
 
 async def test_what_did_not_change_is_not_written_again() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.show(status())
         await played.rounds()
         assert played.kube.writes == ["shop-1", "shop-1/status"]
@@ -326,8 +329,7 @@ async def test_what_did_not_change_is_not_written_again() -> None:
 
 async def test_edited_or_deleted_object_is_written_again() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         found = played.object()
         assert found
         played.kube.put(PREVIEWS.plural, {**found, "spec": {**found["spec"], "number": 99}})
@@ -338,8 +340,7 @@ async def test_edited_or_deleted_object_is_written_again() -> None:
 
 async def test_object_stays_for_an_hour_after_the_removal_with_what_ran() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2)
         played.show(status(stage=Stage.REMOVED))
         await until(lambda: played.state() == "removed")
@@ -390,8 +391,7 @@ async def test_definition_of_an_older_version_makes_no_endless_writes() -> None:
             return await super().apply(kind, namespace, name, pruned)
 
     async with play(Old()) as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.show(status())
         await played.rounds()
         assert played.kube.writes == ["shop-1", "shop-1/status"]
@@ -423,8 +423,7 @@ async def test_refused_object_does_not_keep_the_others_from_being_written() -> N
 async def test_status_is_shown_with_the_spec_of_its_own_pass() -> None:
     """A later pass has served another commit, and its statuses are not shown yet."""
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         new = changed(spec(1), head_sha="f" * 40)
         played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2, {1: new})
         played.kube.remove(PREVIEWS.plural, "argocd", "shop-1")  # whatever makes it write again
@@ -452,16 +451,14 @@ async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_re
 
 async def test_renamed_repository_has_one_object_by_its_new_name() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.show(replace(status(), repository="store", name="store#1"))
         await until(lambda: played.state("store-1") == "ready" and played.object() is None)
 
 
 async def test_previews_of_a_replaced_repository_give_their_name_to_its_successor() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         former = replace(status(stage=Stage.HELD), repository="shop@7")
         new = replace(status(stage=Stage.WAITING), identity=Identity(8, 1))
         played.show(former, new)
@@ -471,8 +468,7 @@ async def test_previews_of_a_replaced_repository_give_their_name_to_its_successo
 
 async def test_restart_keeps_the_object_of_a_preview_that_was_just_removed() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.show(status(stage=Stage.REMOVED))
         await until(lambda: played.state() == "removed")
         kube = played.kube
@@ -514,14 +510,12 @@ async def test_object_deleted_before_its_status_was_written_comes_back() -> None
             return found
 
     async with play(Deleting()) as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
 
 
 async def test_write_that_was_refused_for_a_moment_is_repeated_over_the_same_object() -> None:
     async with play() as played:
-        played.show(status())
-        await until(lambda: played.state() == "ready")
+        await played.ready()
         played.kube.broken = RetryLater("not now")
         played.show(status(stage=Stage.FAILED))
         await played.rounds()

@@ -16,12 +16,11 @@ from typing import Any
 from greenroom.argocd.applicationset import NUMBER, REPOSITORY, REPOSITORY_ID, InstallationSpec
 from greenroom.argocd.client import PREVIEWS, Object
 from greenroom.core.model.spec import PreviewSpec
-from greenroom.core.model.status import Stage, Status
+from greenroom.core.model.status import SERVES, Stage, Status
 
 DEFAULT_PREFIX = "preview"
 DOUBT = "Doubt"
 PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
-READY = (Stage.READY, Stage.EXPIRING)  # only a ready preview is called expiring
 WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
 SHORT = 7
 
@@ -36,6 +35,11 @@ class View:
     status: Status
     spec: PreviewSpec | None = None
     trouble: str = ""
+
+    @property
+    def newest(self) -> bool:
+        """Return whether the spec is of the head that the status speaks of: one of the two may be older."""
+        return self.spec is not None and self.spec.build.head_sha == self.status.head_sha
 
 
 def name_of(frame: InstallationSpec, status: Status) -> str:
@@ -147,7 +151,7 @@ def object_status(view: View, before: Mapping[str, Any], generation: int | None,
             "message": status.reason.text,
             "fix": status.reason.fix or None,
             "url": urls[0] if urls else None,
-            "commit": _commit(status, view.spec),
+            "commit": _commit(view),
             "services": services,
             "links": [{"service": k.service, "target": k.target, "source": k.name, "why": k.why} for k in status.links],
             "expires": status.expires and _time(status.expires),
@@ -157,27 +161,27 @@ def object_status(view: View, before: Mapping[str, Any], generation: int | None,
     )
 
 
-def _commit(status: Status, spec: PreviewSpec | None) -> Object:
+def _commit(view: View) -> Object:
     """Return the commit of the pull request, those that ready pods run, and both in a few characters:
     `91bd0e2 -> 4f2c1a9`.
 
     A service that the pull request does not change runs the commit of its base branch.
     """
+    status, spec = view.status, view.spec
     served = sorted({s.sha for s in status.services if s.ready and s.sha})
     wanted, shown = status.head_sha[:SHORT], ",".join(sha[:SHORT] for sha in served)
-    newest = spec is not None and spec.build.head_sha == status.head_sha
-    current = set(served) <= {status.head_sha} | ({v.sha for v in spec.build.versions} if spec and newest else set())
+    base = {v.sha for v in spec.build.versions} if spec and view.newest else set()
+    current = set(served) <= {status.head_sha} | base
     summary = wanted if current or not served else f"{shown} -> {wanted}" if wanted else shown
     return _without_none({"wanted": status.head_sha or None, "served": served, "summary": summary})
 
 
 def _conditions(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> list[Object]:
     """Return the four conditions. While the repository cannot be read, all but `Held` are unknown."""
-    status, spec = view.status, view.spec
-    newest = spec is not None and spec.build.head_sha == status.head_sha  # a status may be older than its spec
+    status = view.status
     known = {c.get("type"): c for c in before.get("conditions") or () if isinstance(c, dict)}
     holds = {
-        "Ready": status.stage in READY and status.serves_head and newest,
+        "Ready": status.stage in SERVES and status.serves_head and view.newest,
         "Serving": status.serving,
         "Held": status.stage is Stage.HELD,
         "Progressing": status.stage in PROGRESSING,

@@ -130,6 +130,7 @@ class PublishedPreviews:
         """
         wanted, refused, turns = self._wanted, dict[str, str](), asyncio.Semaphore(AT_ONCE)
         found = {name: o for (_, name), o in self._mirror.whole().items()}
+        shown = {view.status.identity for view in wanted.views.values()}
 
         async def attempt(name: str, work: Awaitable[None]) -> None:
             async with turns:
@@ -141,12 +142,12 @@ class PublishedPreviews:
                     log.exception("a Preview object could not be written", name=name)
 
         async with asyncio.TaskGroup() as group:
-            for name, shown in wanted.views.items():
-                view = self._doubtful(shown)
+            for name, latest in wanted.views.items():
+                view = self._doubtful(latest)
                 if not self._is_current(name, view, found.get(name)):
                     group.create_task(attempt(name, self._follow(name, view, found.get(name))))
             for name, old in found.items():
-                if name not in wanted.views and self._is_over(old, wanted):
+                if name not in wanted.views and (identity_of(old) in shown or self._is_over(old, wanted.read)):
                     group.create_task(attempt(name, self._delete(old)))
         for name, why in refused.items() - self._refused.items():
             log.warning("a Preview object could not be written; Greenroom retries", name=name, why=why)
@@ -157,14 +158,11 @@ class PublishedPreviews:
         version = old["metadata"].get("resourceVersion", "") if old else ""
         return view.status.stage is not Stage.REMOVED and self._current.get(name) == (view, version)
 
-    def _is_over(self, old: Object, wanted: _Wanted) -> bool:
-        """Return whether an object without a view belongs to no pull request, or has another name by now."""
-        identity = identity_of(old)
-        if any(view.status.identity == identity for view in wanted.views.values()):
-            return True
+    def _is_over(self, old: Object, read: frozenset[int]) -> bool:
+        """Return whether an object that no pull request has belongs to a repository that was read."""
         removed = (old.get("status") or {}).get("state") == Stage.REMOVED.value
         kept = removed and not preview_object.removed_before(old, self._timing.clock.now() - REMOVED_KEPT)
-        return repository_id_of(old) in wanted.read and not kept
+        return repository_id_of(old) in read and not kept
 
     async def _follow(self, name: str, view: View, old: Object | None) -> None:
         over = self._timing.clock.now() - REMOVED_KEPT

@@ -54,13 +54,11 @@ def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bo
 
     Exit with 0 when they are, with 1 when a push or a person is needed first, and with 3 after the timeout.
     """
-    from greenroom.terminal import references, waiting
+    from greenroom.terminal import waiting
 
     if commit and not re.fullmatch(r"[0-9a-fA-F]{7,40}", commit):
         raise click.UsageError(f"{commit!r} is not a commit. Write 7 to 40 hexadecimal digits.")
-    reference = references.parsed(preview)
-    if reference is None:
-        _names((preview,), admin)  # raises the usage error
+    _names((preview,), admin, {"repositories": []})  # a name that is none is a mistake, whatever the instance answers
 
     def ask() -> Any:
         known = _ask(admin, "/api/previews")["repositories"]
@@ -228,7 +226,7 @@ def _print(answer: Any, as_json: bool, text: Callable[[Any], str]) -> None:
 def _ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Any:
     from greenroom.terminal import client
 
-    return client.ask(admin, path, body, query or {})
+    return client.ask(admin, path, body, query)
 
 
 COMMANDS = (list_previews, explain, wait, plan, release, redeploy, use, graph, orphans)

@@ -13,14 +13,13 @@ from typing import Any
 from greenroom.errors import Failed, FixConfiguration
 
 SECONDS = 30
-NONE: Mapping[str, str] = {}
 
 
 class Unreachable(Failed):
     """Nobody answers, or something else than Greenroom does. An instance that restarts is unreachable for a moment."""
 
 
-def ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] = NONE) -> Any:
+def ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Any:
     """Return the object in the answer to a GET with this query, or to a POST of `body`.
 
     Raise `Unreachable` when no Greenroom answers, `Failed` with its sentence when it refuses, and `FixConfiguration`

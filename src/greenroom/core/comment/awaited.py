@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from greenroom.core.model.status import Stage, Status
+from greenroom.core.model.status import SERVES, Stage, Status
 
 NOT_SEEN = "Greenroom has not seen this pull request yet."
-SERVES = (Stage.READY, Stage.EXPIRING)
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
 """A push or a person usually ends these. A caller that waits makes sure that they last."""
 

@@ -33,6 +33,8 @@ class Stage(StrEnum):
     REMOVED = "removed"
 
 
+SERVES = (Stage.READY, Stage.EXPIRING)
+"""Stages of a preview that is ready. Only a ready one is called expiring."""
 MAY_START = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
 """Stages of a pull request that has no preview yet. Each pass asks again whether it may start."""
 
