@@ -9,19 +9,16 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.model.facts import (
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import (
     Activity,
     Actor,
-    EngineState,
-    Facts,
-    Health,
     LabelEvent,
     Listing,
-    ObservedPreview,
     Permission,
     Permissions,
     Present,
-    PreviewSet,
     PullRequest,
     State,
 )

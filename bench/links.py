@@ -8,7 +8,8 @@ from statistics import median
 
 from greenroom.core.linking import links
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model.facts import EngineState, Permission, Permissions, PreviewSet
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.github import Permission, Permissions
 from greenroom.core.model.spec import Build, Choices, Config, Identity, LinkOverride, Origin, PreviewSpec, Times
 from greenroom.core.planning import names
 

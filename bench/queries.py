@@ -10,7 +10,7 @@ import asyncio
 import httpx2
 
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.github import Listing
 from greenroom.core.planning.required_reads import Followed
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.github import Listing
 from greenroom.errors import GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock

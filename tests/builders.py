@@ -8,22 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
 
 from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.model.facts import (
+from greenroom.core.model.engine import EngineState, Health, Ledger, ObservedPreview, PreviewSet, Running
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import (
     Actor,
     Confirmation,
-    EngineState,
-    Facts,
-    Health,
     LabelEvent,
-    Ledger,
     Listing,
-    ObservedPreview,
     Permission,
     Permissions,
     Present,
-    PreviewSet,
     PullRequest,
-    Running,
     State,
 )
 from greenroom.core.model.spec import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders import ADA, PLATFORM, REPOSITORY, SERVICE, identity, labeled, pull_request, sha
 from greenroom.core.model.catalog import Limits, Platform, Repository, Service, Staging, Use
-from greenroom.core.model.facts import Activity, Actor, CommandComment, Kind, State
+from greenroom.core.model.github import Activity, Actor, CommandComment, Kind, State
 from machine import Machine
 
 BOT = Actor("renovate[bot]", Kind.BOT)

@@ -18,7 +18,9 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import Actor, Comment, EngineState, Facts, Kind, LabelEvent, PullRequest, Release
+from greenroom.core.model.engine import EngineState, Release
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Actor, Comment, Kind, LabelEvent, PullRequest
 from greenroom.core.planning import preview_sets
 from greenroom.core.planning.decision import Decision, set_of_repository
 
@@ -73,7 +75,7 @@ class Machine:
         if isinstance(action, UpdateComment):
             old = self.pull_requests[number]
             block = SIGNER.read(old.identity, old.comment)
-            from greenroom.core.model.facts import SignedState
+            from greenroom.core.model.github import SignedState
 
             sequence = block.sequence + 1 if block else 1
             body = f"{SIGNER.line(old.identity, 500 + number, SignedState(sequence, action.memory))}\n{action.text}"

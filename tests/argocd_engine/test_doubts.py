@@ -12,7 +12,7 @@ from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set
 from builders import PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
-from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.engine import Health, PreviewSet
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed
 from waiting import until

@@ -20,7 +20,7 @@ from greenroom.argocd.engine import ArgoEngine
 from greenroom.argocd.parts import EVERY, Parts
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.argocd.timing import Timing
-from greenroom.core.model.facts import Cause, Health, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.engine import Cause, Health, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed, RetryLater
 from waiting import idle, until

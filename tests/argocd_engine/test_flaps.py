@@ -23,7 +23,7 @@ from greenroom.argocd.probe import Prober
 from greenroom.argocd.stuck_sync import SyncTerminator
 from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.argocd.watcher import Watcher
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.planning.chart_values import revision
 from greenroom.errors import RetryLater

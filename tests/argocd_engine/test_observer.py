@@ -24,7 +24,7 @@ from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.argocd.watcher import Watcher
 from greenroom.clock import SystemClock
 from greenroom.core.model.catalog import Process
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import Identity
 from waiting import until
 

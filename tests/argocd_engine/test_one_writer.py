@@ -17,7 +17,7 @@ from greenroom.argocd import applicationset
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES
 from greenroom.argocd.engine import ArgoEngine
 from greenroom.argocd.lease import Lease
-from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.errors import Doubt, RetryLater
 from waiting import idle, until
 

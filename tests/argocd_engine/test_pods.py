@@ -13,7 +13,7 @@ from greenroom.argocd import pod_trouble, troubles
 from greenroom.argocd import pods as reading
 from greenroom.core.messages import command_not_found
 from greenroom.core.model.catalog import Need, Process, ProcessKind, Service, SharedNeed
-from greenroom.core.model.facts import Life
+from greenroom.core.model.engine import Life
 from greenroom.core.model.spec import Link, PreviewSpec
 from greenroom.core.planning.chart_values import revision
 

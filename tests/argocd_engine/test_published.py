@@ -25,7 +25,7 @@ from greenroom.argocd.published import PublishedPreviews
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.clock import SystemClock
-from greenroom.core.model.facts import PreviewSet, Running
+from greenroom.core.model.engine import PreviewSet, Running
 from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec, WaitingPush
 from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.errors import FixCredentials, RetryLater

@@ -16,7 +16,7 @@ from greenroom.argocd import applicationset, packing
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.timing import Timing
-from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed, Full, RetryLater
 from waiting import idle, until

@@ -16,7 +16,7 @@ from greenroom.argocd.client import APPLICATION_SETS, Object
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.refusals import Refusals, error_of
 from greenroom.argocd.timing import Timing
-from greenroom.core.model.facts import EngineState, ObservedPreview, PreviewSet
+from greenroom.core.model.engine import EngineState, ObservedPreview, PreviewSet
 from greenroom.core.model.status import Stage
 from greenroom.errors import Doubt
 from waiting import until

@@ -21,7 +21,7 @@ from greenroom.argocd import applicationset, packing
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.packing import Unreadable
 from greenroom.core.model.catalog import Manifest, Need, Process, ProcessKind, Service, SharedNeed, Storage, Use
-from greenroom.core.model.facts import Cause, Ledger, PreviewSet, Release, Restart, Withdrawal
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Release, Restart, Withdrawal
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Caller, Identity, Injected, Link, LinkCause, LinkOverride, LinkReason, PreviewSpec
 from greenroom.core.planning.chart_values import parameters

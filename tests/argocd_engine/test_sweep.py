@@ -15,7 +15,7 @@ from greenroom.argocd import sweep as sweeps
 from greenroom.argocd.client import APPLICATIONS, NAMESPACES
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.argocd.sweep import Orphan, OrphanTracker
-from greenroom.core.model.facts import Cause, Ledger, Withdrawal
+from greenroom.core.model.engine import Cause, Ledger, Withdrawal
 from greenroom.core.model.spec import Identity
 from waiting import until
 

@@ -19,7 +19,8 @@ from builders import NOW, decide, desired, digest, facts, pull_request
 from greenroom.argocd.applicationset import RELEASE
 from greenroom.config import load
 from greenroom.core.model.actions import Start
-from greenroom.core.model.facts import CommentState, EngineState, Present, PreviewSet, SignedState
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.github import CommentState, Present, SignedState
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.model.verdicts import Run
 from greenroom.core.planning.chart_values import parameters

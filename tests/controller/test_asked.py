@@ -6,7 +6,8 @@ import pytest
 
 from builders import PLATFORM, confirmation, facts, identity, observed, pull_request, without_label
 from greenroom.controller.requested_choices import RequestedChoices
-from greenroom.core.model.facts import Facts, State
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import State
 from greenroom.core.model.spec import LinkOverride
 
 CHOICE = LinkOverride("payments", "staging", "ada", 0)

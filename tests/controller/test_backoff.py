@@ -10,7 +10,8 @@ from builders import NOW, identity
 from greenroom.controller.backoff import Backoff
 from greenroom.controller.executor import ActionResult
 from greenroom.core.model.actions import Remove, UpdateComment, VerifyRemoval
-from greenroom.core.model.facts import CommentState, Receipt
+from greenroom.core.model.engine import Receipt
+from greenroom.core.model.github import CommentState
 from greenroom.core.model.status import Reason
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials, GreenroomError, Refused, RetryLater
 from greenroom.github.transport import Limited

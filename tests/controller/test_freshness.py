@@ -14,7 +14,8 @@ from builders import NOW, facts, pull_request
 from greenroom.controller.executor import effect
 from greenroom.controller.freshness import HINT_KEPT, MARK_KEPT, Freshness
 from greenroom.core.model.actions import Remove
-from greenroom.core.model.facts import Comment, Watermark
+from greenroom.core.model.engine import Watermark
+from greenroom.core.model.github import Comment
 from greenroom.core.model.status import Reason
 from greenroom.errors import Doubt
 

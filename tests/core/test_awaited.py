@@ -9,7 +9,7 @@ import pytest
 
 from builders import identity
 from greenroom.core.comment.awaited import Outcome, awaited
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.status import Reason, Stage, Status
 

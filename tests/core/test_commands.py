@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Use
-from greenroom.core.model.facts import Actor, CommandComment, CommentState, Kind, Permission, Permissions
+from greenroom.core.model.github import Actor, CommandComment, CommentState, Kind, Permission, Permissions
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.policy.commands import CommandResult, Targets, UseCommand, heard, wish, wishes
 

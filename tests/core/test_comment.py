@@ -32,17 +32,8 @@ from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.signed_block import Key, Signer, visible
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import (
-    Actor,
-    Comment,
-    CommentState,
-    EngineState,
-    Health,
-    Kind,
-    ObservedPreview,
-    PreviewSet,
-    SignedState,
-)
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet
+from greenroom.core.model.github import Actor, Comment, CommentState, Kind, SignedState
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status, Used, User
 from greenroom.core.planning.desired import overtaken

@@ -9,7 +9,7 @@ import pytest
 
 from builders import ADA, ME, NOW, PLATFORM, labeled, pull_request, spec, unlabeled
 from greenroom.core.model.actions import UpdateComment
-from greenroom.core.model.facts import Activity, Actor, CommentState, Kind, LabelEvent
+from greenroom.core.model.github import Activity, Actor, CommentState, Kind, LabelEvent
 from greenroom.core.model.status import Stage
 from greenroom.core.policy.expiry import expiry, last_activity
 from machine import settled

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from builders import ADA, ME, NOW, pull_request, sha, spec
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import Activity, CommentState
+from greenroom.core.model.github import Activity, CommentState
 from greenroom.core.model.spec import WaitingPush
 from greenroom.core.policy.expiry import expiry, last_activity
 

@@ -32,20 +32,8 @@ from builders import (
 )
 from greenroom.core.model.actions import Change, Start
 from greenroom.core.model.catalog import Image, ImageFrom, Policy
-from greenroom.core.model.facts import (
-    Actor,
-    EngineState,
-    Health,
-    ImageState,
-    Kind,
-    Life,
-    Missing,
-    Permission,
-    Present,
-    PreviewSet,
-    PullRequest,
-    Unknown,
-)
+from greenroom.core.model.engine import EngineState, Health, Life, PreviewSet
+from greenroom.core.model.github import Actor, ImageState, Kind, Missing, Permission, Present, PullRequest, Unknown
 from greenroom.core.model.spec import Identity, WaitingPush
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay

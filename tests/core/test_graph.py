@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, pull_request
 from greenroom.core.linking.graph import graph
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.status import Stage, Status, Used, User
 from greenroom.web.dashboard.graph_layout import drawn
 

@@ -10,7 +10,7 @@ import pytest
 
 from builders import NOW, REPOSITORY_ID, changed, identity, preview, spec
 from greenroom.core.model.actions import Remove
-from greenroom.core.model.facts import Cause, EngineState, Health, Ledger, ObservedPreview, PreviewSet, Withdrawal
+from greenroom.core.model.engine import Cause, EngineState, Health, Ledger, ObservedPreview, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Link, PreviewSpec
 from greenroom.core.model.status import Reason
 from greenroom.core.model.verdicts import Desired, Go

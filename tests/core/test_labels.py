@@ -27,7 +27,8 @@ from builders import (
 )
 from greenroom.core.model.actions import Change, RemoveLabel
 from greenroom.core.model.catalog import Lifetime, Platform, Policy
-from greenroom.core.model.facts import Activity, Actor, CommentState, Facts, Kind, LabelEvent, PullRequest, SignedState
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Activity, Actor, CommentState, Kind, LabelEvent, PullRequest, SignedState
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Go
 from greenroom.core.planning import required_reads

@@ -22,7 +22,8 @@ from builders import (
 )
 from greenroom.core.model.actions import Change, VerifyRemoval, Withdraw
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Release, State, Withdrawal
+from greenroom.core.model.engine import Cause, EngineState, Ledger, PreviewSet, Release, Withdrawal
+from greenroom.core.model.github import State
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage

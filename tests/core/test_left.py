@@ -18,7 +18,7 @@ from builders import (
     pull_request,
     spec,
 )
-from greenroom.core.model.facts import Cause, EngineState, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.engine import Cause, EngineState, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.planning.decision import set_of_repository

@@ -17,7 +17,8 @@ from greenroom.core.linking.addresses import link_variables
 from greenroom.core.linking.links import LinkContext, LinkIndex, resolved, source
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model.facts import EngineState, Permission, Permissions, PreviewSet
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.github import Permission, Permissions
 from greenroom.core.model.spec import (
     Build,
     Caller,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, preview, spec
-from greenroom.core.model.facts import Life
+from greenroom.core.model.engine import Life
 from greenroom.core.model.spec import Data
 from greenroom.core.planning.data_generation import data, retries, try_again_in
 

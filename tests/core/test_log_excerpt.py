@@ -9,7 +9,7 @@ import pytest
 from builders import NOW, PLATFORM, REPOSITORY, decide, facts, identity, preview, pull_request, spec
 from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.log_excerpt import LENGTH, excerpt, telling_line
-from greenroom.core.model.facts import EngineState, Health, PreviewSet
+from greenroom.core.model.engine import EngineState, Health, PreviewSet
 from greenroom.core.model.status import Status
 
 PYTHON = """Traceback (most recent call last):

@@ -8,7 +8,7 @@ import pytest
 
 from builders import SERVICE, digest, pull_request, sha, spec
 from greenroom.core.model.catalog import Repository
-from greenroom.core.model.facts import Missing, Present
+from greenroom.core.model.github import Missing, Present
 from greenroom.core.model.spec import Version
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay

@@ -10,7 +10,7 @@ import pytest
 from builders import ADA, NOW, PLATFORM, changed, decide, facts, observed, pull_request, spec
 from greenroom.core.model.actions import RemoveLabel, Withdraw
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import Activity
+from greenroom.core.model.github import Activity
 from greenroom.core.model.status import Status
 from greenroom.core.policy.expiry import overdue
 from machine import Machine

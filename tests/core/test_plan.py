@@ -25,7 +25,8 @@ from builders import (
 )
 from greenroom.core.model.actions import Change, Remove, RemoveLabel, Start, UpdateComment, VerifyRemoval, Withdraw
 from greenroom.core.model.catalog import Limits, Need, Platform, Service, Storage
-from greenroom.core.model.facts import Activity, Cause, Ledger, Present, PreviewSet, State, Withdrawal
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Withdrawal
+from greenroom.core.model.github import Activity, Present, State
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.policy import breaker

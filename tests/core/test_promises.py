@@ -26,18 +26,8 @@ from builders import (
 )
 from greenroom.core.comment.body import comment_text
 from greenroom.core.model.actions import UpdateComment
-from greenroom.core.model.facts import (
-    Actor,
-    Comment,
-    CommentState,
-    EngineState,
-    Health,
-    Kind,
-    Permission,
-    PullRequest,
-    SignedState,
-    State,
-)
+from greenroom.core.model.engine import EngineState, Health
+from greenroom.core.model.github import Actor, Comment, CommentState, Kind, Permission, PullRequest, SignedState, State
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.planning import required_reads
 from greenroom.core.planning.decision import Decision

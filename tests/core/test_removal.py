@@ -27,14 +27,13 @@ from builders import (
     without_label,
 )
 from greenroom.core.model.actions import Remove, Withdraw
-from greenroom.core.model.facts import (
+from greenroom.core.model.engine import Cause, EngineState
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import (
     UNKNOWN_LABEL,
     Actor,
-    Cause,
     CommentState,
     Confirmation,
-    EngineState,
-    Facts,
     Kind,
     LabelEvent,
     PullRequest,

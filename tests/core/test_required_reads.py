@@ -31,25 +31,19 @@ from builders import (
 from builders import preview as built_preview
 from builders import pull_request as built_pull_request
 from greenroom.core.model.catalog import Image, ImageFrom, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model.facts import (
+from greenroom.core.model.engine import EngineState, Health, Ledger, ObservedPreview, PreviewSet, Release
+from greenroom.core.model.facts import Facts, PullRequestFacts
+from greenroom.core.model.github import (
     Actor,
     CommandComment,
     CommentState,
-    EngineState,
-    Facts,
-    Health,
     ImageState,
     Kind,
-    Ledger,
     Missing,
-    ObservedPreview,
     Permission,
     Permissions,
     Present,
-    PreviewSet,
     PullRequest,
-    PullRequestFacts,
-    Release,
     SignedState,
     State,
     Unknown,

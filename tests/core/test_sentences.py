@@ -15,7 +15,8 @@ from deeds import DEEDS, STEPS, begun
 from greenroom import cli
 from greenroom.core.comment.body import comment_text
 from greenroom.core.messages import day
-from greenroom.core.model.facts import EngineState, Health, PullRequest, Running
+from greenroom.core.model.engine import EngineState, Health, Running
+from greenroom.core.model.github import PullRequest
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.policy import labels
 from greenroom.web.sorting import expiry

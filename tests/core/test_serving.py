@@ -24,7 +24,8 @@ from builders import (
 )
 from greenroom.core.comment.serving import serving
 from greenroom.core.model.catalog import Platform, Process, ProcessKind, Service
-from greenroom.core.model.facts import EngineState, Health, Missing, ObservedPreview, PreviewSet, Running
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Running
+from greenroom.core.model.github import Missing
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import names

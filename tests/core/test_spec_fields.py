@@ -29,7 +29,7 @@ from builders import (
 from greenroom.core import messages
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Need
-from greenroom.core.model.facts import Health, Ledger, PreviewSet, Restart
+from greenroom.core.model.engine import Health, Ledger, PreviewSet, Restart
 from greenroom.core.model.spec import (
     Identity,
     Injected,

@@ -11,17 +11,9 @@ import pytest
 from builders import NOW, PLATFORM, REPOSITORY_ID, confirmation, facts, identity, labeled, observed, pull_request
 from greenroom.argocd import packing
 from greenroom.core.model import codec
-from greenroom.core.model.facts import (
-    Activity,
-    Actor,
-    Comment,
-    EngineState,
-    Facts,
-    PreviewSet,
-    PullRequest,
-    State,
-    Watermark,
-)
+from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Activity, Actor, Comment, PullRequest, State
 from greenroom.core.model.verdicts import Go, Stay
 from greenroom.core.planning import watermarks
 from greenroom.core.policy.removal import removal

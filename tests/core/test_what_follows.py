@@ -31,7 +31,9 @@ from builders import (
 )
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Need, Platform, Storage
-from greenroom.core.model.facts import Actor, EngineState, Facts, Kind, Ledger, Permission, PreviewSet, Restart, Unknown
+from greenroom.core.model.engine import EngineState, Ledger, PreviewSet, Restart
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Actor, Kind, Permission, Unknown
 from greenroom.core.model.spec import Caller, Identity, Link, PreviewSpec, seen_by_others
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay

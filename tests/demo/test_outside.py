@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from greenroom.asgi_server import running
 from greenroom.core.comment.signed_block import Key, Signer
-from greenroom.core.model.facts import CommentState, SignedState
+from greenroom.core.model.github import CommentState, SignedState
 from greenroom.core.model.spec import Identity
 from greenroom.demo.outside import Eyes, NotSeen
 from greenroom.demo.shop import Shop

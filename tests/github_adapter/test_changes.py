@@ -11,7 +11,7 @@ import pytest
 
 from answers import list_answer, node, read
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Listing, PullRequest
+from greenroom.core.model.github import Listing, PullRequest
 from greenroom.errors import Doubt
 from greenroom.github import translate
 from greenroom.github.client import GitHub, Token

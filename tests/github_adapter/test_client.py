@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Listing, Permission, PullRequest
+from greenroom.core.model.github import Listing, Permission, PullRequest
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning.required_reads import Followed
 from greenroom.errors import Doubt, FixConfiguration, FixCredentials

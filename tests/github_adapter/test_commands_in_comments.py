@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.core.model.facts import PullRequest
+from greenroom.core.model.github import PullRequest
 from greenroom.core.policy.commands import UseCommand, wishes
 from greenroom.github import translate
 from greenroom.github.markdown import plain_lines

@@ -20,7 +20,8 @@ from answers import ADA, connection, list_answer, node
 from builders import ME, NOW, PLATFORM, REPOSITORY, decide, facts, identity, observed, preview, sha, spec
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import EngineState, Listing, PreviewSet
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.github import Listing
 from greenroom.core.planning import required_reads
 from greenroom.core.planning.decision import Decision
 from greenroom.github import queries

@@ -12,7 +12,7 @@ import pytest
 
 from greenroom.asgi_server import running
 from greenroom.controller.gather import Lists
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.github import Listing
 from greenroom.core.planning.required_reads import Followed
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github.client import GitHub, Token

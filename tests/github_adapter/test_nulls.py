@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from answers import list_answer, node, read
-from greenroom.core.model.facts import UNKNOWN_LABEL, Kind, Listing
+from greenroom.core.model.github import UNKNOWN_LABEL, Kind, Listing
 from greenroom.errors import Doubt
 from greenroom.github import translate
 

@@ -15,7 +15,7 @@ import pytest
 
 from builders import pull_request
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import Confirmation, Listing
+from greenroom.core.model.github import Confirmation, Listing
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock

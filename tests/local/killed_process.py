@@ -7,7 +7,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.engine import Health, PreviewSet
 from greenroom.local.engine import LocalEngine
 from greenroom.local.settings import LocalSettings
 

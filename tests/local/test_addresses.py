@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from builders import changed
-from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.engine import Health, PreviewSet
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.local.engine import LocalEngine
 from greenroom.local.preview import Preview

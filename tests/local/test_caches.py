@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from greenroom.core.model.catalog import Need, Storage
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.errors import Failed
 from greenroom.local import caches, processes
 from greenroom.local.engine import LocalEngine

@@ -18,7 +18,7 @@ import pytest
 from builders import changed
 from greenroom.core import messages
 from greenroom.core.model.catalog import Need, Process, ProcessKind, SharedNeed
-from greenroom.core.model.facts import Cause, EngineState, Health, Ledger, Withdrawal
+from greenroom.core.model.engine import Cause, EngineState, Health, Ledger, Withdrawal
 from greenroom.core.model.spec import Link, PreviewSpec
 from greenroom.core.model.verdicts import Desired, Go
 from greenroom.core.planning.plan import plan

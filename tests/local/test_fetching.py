@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local.engine import LocalEngine
 from greenroom.local.machine import ASKED_AGAIN
 from greenroom.local.worktrees import NotFetched, Worktrees

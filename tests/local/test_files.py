@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.errors import Failed
 from greenroom.local import account, files, processes
 from greenroom.local.engine import LocalEngine

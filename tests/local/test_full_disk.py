@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import Failed, GreenroomError
 from greenroom.local import processes

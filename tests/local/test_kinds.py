@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from greenroom.core.model.catalog import Need
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.kinds import KINDS, LocalServer
 from greenroom.local.engine import LocalEngine
 from local.test_caches import SERVER

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.errors import Doubt, Failed
 from greenroom.local import machine
 from greenroom.local.account import Account

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local import account, processes
 from greenroom.local.engine import LocalEngine, stop_all
 from greenroom.local.names import folder_of, mark_of

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local import account, postgres_note, processes
 from greenroom.local.engine import LocalEngine
 from greenroom.local.postgres_server import Server

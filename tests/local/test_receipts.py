@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from builders import changed
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.errors import Failed
 from greenroom.local import processes
 from greenroom.local.engine import LocalEngine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenroom import logs
 from greenroom.core.model.catalog import Need
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local.engine import LocalEngine
 from local.workshop import Workshop, get, quiet, wait
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from greenroom import config
 from greenroom.cli import main
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local.engine import LocalEngine
 from local.test_caches import CACHE, needs_server
 from local.workshop import NEED, SEED, Workshop, quiet, seen, until, wait

@@ -11,7 +11,7 @@ import pytest
 
 from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.status import Reason
 from greenroom.local.engine import LocalEngine
 from local.test_sockets import connected

@@ -13,7 +13,7 @@ import pytest
 
 from builders import changed
 from greenroom.core.model.catalog import Process
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local import processes
 from greenroom.local.crashes import RESTARTS
 from greenroom.local.engine import LocalEngine

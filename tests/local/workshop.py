@@ -17,7 +17,7 @@ import psycopg
 
 from builders import PARTS, changed
 from greenroom.core.model.catalog import Image, Need, Process, Service
-from greenroom.core.model.facts import Health, Ledger, ObservedPreview, PreviewSet
+from greenroom.core.model.engine import Health, Ledger, ObservedPreview, PreviewSet
 from greenroom.core.model.spec import Build, Config, Identity, Names, Origin, PreviewSpec, Times, Version
 from greenroom.local import account, processes
 from greenroom.local.account import Account

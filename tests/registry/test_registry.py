@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from greenroom.asgi_server import running
-from greenroom.core.model.facts import ImageState, Missing, Present, Unknown
+from greenroom.core.model.github import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
 from greenroom.registry.client import Credentials, Registry
 from greenroom.registry.references import Challenge, Reference, challenge, reference

@@ -11,7 +11,7 @@ import pytest
 
 from greenroom.controller.admin_service import Control
 from greenroom.controller.comment_rate_limit import AT_ONCE
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.status import Stage
 from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha

@@ -14,7 +14,8 @@ from greenroom.controller.admin_service import Control
 from greenroom.core.comment.signed_block import Signer
 from greenroom.core.linking.graph import graph
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
-from greenroom.core.model.facts import Comment, Release, SignedState
+from greenroom.core.model.engine import Release
+from greenroom.core.model.github import Comment, SignedState
 from greenroom.core.model.spec import Caller, Identity, PreviewSpec
 from greenroom.core.planning import preview_sets
 from greenroom.errors import Failed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenroom.controller.admin_service import Control
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.status import Stage
 from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha

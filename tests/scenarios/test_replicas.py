@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from greenroom.core.model.catalog import Image, Process, Repository, Service
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"

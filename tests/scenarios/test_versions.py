@@ -11,7 +11,7 @@ import pytest
 from greenroom.controller.admin_service import Control
 from greenroom.core import messages
 from greenroom.core.model.catalog import Image, ImageFrom, Process, Service
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.status import Stage
 from stories import SLUG, Story, sha
 

@@ -9,7 +9,7 @@ import pytest
 
 from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING, Serving
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used

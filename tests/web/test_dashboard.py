@@ -18,7 +18,7 @@ from greenroom.controller.status_store import Board, RepositoryHealth
 from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING
 from greenroom.core.model.catalog import Repository
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used, User

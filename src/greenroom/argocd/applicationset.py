@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from greenroom.argocd.client import Object
 from greenroom.argocd.packing import packed_set, unpacked
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.errors import Doubt, Full
 

@@ -23,7 +23,7 @@ from greenroom.argocd.sweep import Sweep
 from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.background import Tasks
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import EngineState, PreviewSet, Receipt
+from greenroom.core.model.engine import EngineState, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Status
 from greenroom.errors import GreenroomError

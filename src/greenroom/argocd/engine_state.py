@@ -16,7 +16,7 @@ from greenroom.argocd.receipt import ours
 from greenroom.argocd.refusals import Refusals
 from greenroom.argocd.watcher import Watcher
 from greenroom.argocd.watchers import Watchers
-from greenroom.core.model.facts import EngineState, Health, ObservedPreview
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview
 from greenroom.core.model.spec import Identity, PreviewSpec
 
 

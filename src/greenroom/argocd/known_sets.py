@@ -9,7 +9,7 @@ import structlog
 
 from greenroom.argocd.applicationset import InstallationSpec, repository_of
 from greenroom.argocd.client import Object
-from greenroom.core.model.facts import ObservedPreview, PreviewSet
+from greenroom.core.model.engine import ObservedPreview, PreviewSet
 from greenroom.core.model.spec import Identity, with_privacy
 from greenroom.core.planning import names
 from greenroom.errors import Doubt, Failed

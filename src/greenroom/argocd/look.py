@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from greenroom.core.model.facts import Health, Life, ObservedPreview, Running
+from greenroom.core.model.engine import Health, Life, ObservedPreview, Running
 from greenroom.core.model.spec import Identity, PreviewSpec, same_pods
 
 

@@ -22,7 +22,7 @@ from greenroom.argocd.stopwatch import Stopwatch
 from greenroom.argocd.timing import Timing
 from greenroom.core.comment.log_excerpt import excerpt
 from greenroom.core.messages import PLATFORM
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import PreviewSpec
 
 LOG_LINES = 20

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.model import codec
 from greenroom.core.model.catalog import Service
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import Doubt
 

@@ -12,7 +12,7 @@ from typing import Any
 from greenroom.argocd.client import Object
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Process, ProcessKind, Service
-from greenroom.core.model.facts import Life, Running
+from greenroom.core.model.engine import Life, Running
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.planning.chart_values import revision
 

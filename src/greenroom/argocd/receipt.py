@@ -9,7 +9,7 @@ from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, iden
 from greenroom.argocd.client import APPLICATIONS, NAMESPACES, VOLUMES, Object
 from greenroom.argocd.clusters import Clusters
 from greenroom.argocd.namespaces import held_by
-from greenroom.core.model.facts import Receipt
+from greenroom.core.model.engine import Receipt
 from greenroom.core.model.spec import Identity
 
 UNSEEN = ("DNS records", "disks of volumes that are retained")

@@ -8,7 +8,7 @@ from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import Kube
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.timing import Timing
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.lead import Lead
 from greenroom.argocd.refreshes import Refreshes
 from greenroom.argocd.set_writer import TRIES
-from greenroom.core.model.facts import PreviewSet, Receipt
+from greenroom.core.model.engine import PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, RetryLater
 

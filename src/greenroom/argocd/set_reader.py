@@ -8,7 +8,7 @@ from greenroom.argocd import applicationset
 from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, Kube, Object
 from greenroom.argocd.known_sets import Unread
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.errors import Doubt
 
 

@@ -11,7 +11,7 @@ from greenroom.argocd import applicationset
 from greenroom.argocd import receipt as receipts
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import APPLICATION_SETS, Conflict, Kube, Object
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.errors import Doubt, Failed, RetryLater
 
 TRIES = 5

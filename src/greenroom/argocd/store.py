@@ -19,7 +19,7 @@ from greenroom.argocd.refreshes import Refreshes
 from greenroom.argocd.refusals import error_of
 from greenroom.argocd.set_reader import SetReader
 from greenroom.argocd.set_writer import SetWriter
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.errors import Doubt, GreenroomError
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from greenroom.argocd.applicationset import identity_of
 from greenroom.argocd.client import Object
 from greenroom.argocd.receipt import claimed_in, ours
 from greenroom.argocd.timing import DEFAULT
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.spec import Identity
 
 

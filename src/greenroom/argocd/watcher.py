@@ -15,7 +15,7 @@ from greenroom.argocd.observer import Observer
 from greenroom.argocd.packing import Unreadable
 from greenroom.argocd.stuck_sync import StuckSync, SyncTerminator
 from greenroom.argocd.timing import Timing
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import backoff
 from greenroom.errors import GreenroomError

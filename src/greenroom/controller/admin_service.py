@@ -11,7 +11,7 @@ from greenroom.controller.loop import Loop
 from greenroom.controller.reconcile import Reconciler
 from greenroom.core.linking.links import LinkIndex, preview_name, source
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import EngineState, PreviewSet, Release
+from greenroom.core.model.engine import EngineState, PreviewSet, Release
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.model.status import Status

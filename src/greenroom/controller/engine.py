@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import EngineState, PreviewSet, Receipt
+from greenroom.core.model.engine import EngineState, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Status
 

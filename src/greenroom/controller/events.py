@@ -20,7 +20,7 @@ from greenroom.core.model.actions import (
     VerifyRemoval,
     Withdraw,
 )
-from greenroom.core.model.facts import PreviewSet, Receipt
+from greenroom.core.model.engine import PreviewSet, Receipt
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.store.rows import Deployment, Event

@@ -29,16 +29,9 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.catalog import Repository
-from greenroom.core.model.facts import (
-    Comment,
-    CommentState,
-    Confirmation,
-    Facts,
-    PreviewSet,
-    PullRequest,
-    Receipt,
-    SignedState,
-)
+from greenroom.core.model.engine import PreviewSet, Receipt
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Comment, CommentState, Confirmation, PullRequest, SignedState
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import preview_sets

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-from greenroom.core.model.facts import PullRequest, Watermark
+from greenroom.core.model.engine import Watermark
+from greenroom.core.model.github import PullRequest
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import backoff, watermarks
 from greenroom.core.policy import labels

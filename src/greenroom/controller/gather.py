@@ -16,20 +16,9 @@ from greenroom.controller.freshness import Freshness
 from greenroom.controller.readback import Readback
 from greenroom.core.comment.signed_block import Signer
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import (
-    Confirmation,
-    EngineState,
-    Facts,
-    ImageState,
-    Listing,
-    Missing,
-    Permission,
-    Permissions,
-    PreviewSet,
-    PullRequest,
-    PullRequestFacts,
-    Watermark,
-)
+from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
+from greenroom.core.model.facts import Facts, PullRequestFacts
+from greenroom.core.model.github import Confirmation, ImageState, Listing, Missing, Permission, Permissions, PullRequest
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from greenroom.core.model.facts import CommentState
+from greenroom.core.model.github import CommentState
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import backoff
 

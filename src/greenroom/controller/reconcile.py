@@ -37,7 +37,9 @@ from greenroom.core.model.actions import (
     Withdraw,
 )
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import EngineState, Facts, Listing, PreviewSet, PullRequestFacts, State
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.facts import Facts, PullRequestFacts
+from greenroom.core.model.github import Listing, State
 from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks

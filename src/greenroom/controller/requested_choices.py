@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from greenroom.core.model.facts import Confirmation, PullRequestFacts, SignedState, State
+from greenroom.core.model.facts import PullRequestFacts
+from greenroom.core.model.github import Confirmation, SignedState, State
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.policy import labels
 

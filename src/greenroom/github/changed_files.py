@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.core.model.facts import PullRequest
+from greenroom.core.model.github import PullRequest
 from greenroom.errors import Doubt
 from greenroom.github import shapes, translate
 from greenroom.github.transport import Transport

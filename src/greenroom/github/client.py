@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
-from greenroom.core.model.facts import Confirmation, Listing, Permission, PullRequest
+from greenroom.core.model.github import Confirmation, Listing, Permission, PullRequest
 from greenroom.errors import GreenroomError
 from greenroom.github import shapes
 from greenroom.github.account import Account

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from greenroom.core.model.facts import Listing, PullRequest
+from greenroom.core.model.github import Listing, PullRequest
 from greenroom.errors import Doubt, GreenroomError, RetryLater
 from greenroom.github import queries, shapes, translate
 from greenroom.github.account import Account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from greenroom.core.model.facts import Confirmation, PullRequest, State
+from greenroom.core.model.github import Confirmation, PullRequest, State
 from greenroom.core.policy import labels
 from greenroom.errors import Doubt
 from greenroom.github import queries, shapes, translate

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from greenroom.core.model.facts import Listing
+from greenroom.core.model.github import Listing
 from greenroom.errors import Doubt, FixConfiguration, GreenroomError
 from greenroom.github import shapes
 from greenroom.github.transport import NotFound

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from greenroom.core.model.facts import (
+from greenroom.core.model.github import (
     UNKNOWN_LABEL,
     Activity,
     Actor,

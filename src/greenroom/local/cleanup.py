@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local.addresses import Addresses
 from greenroom.local.process_set import ProcessSet
 from greenroom.local.record_file import WELL, RecordFile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from greenroom.core.model.catalog import ProcessKind
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import Failed
 from greenroom.local import process_set, processes

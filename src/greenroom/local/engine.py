@@ -19,7 +19,7 @@ import structlog
 from greenroom.background import Tasks
 from greenroom.core.comment import statuses
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import EngineState, Health, ObservedPreview, PreviewSet, Receipt
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Receipt
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason, Stage, Status
 from greenroom.errors import Doubt

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import ProcessKind, Service
-from greenroom.core.model.facts import ObservedPreview, Running
+from greenroom.core.model.engine import ObservedPreview, Running
 from greenroom.core.model.spec import Version
 from greenroom.local import processes
 from greenroom.local.state import Instance, PreviewRecord

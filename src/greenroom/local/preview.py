@@ -10,7 +10,7 @@ from functools import partial
 
 from greenroom.background import Tasks
 from greenroom.core.model.catalog import Service
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import GreenroomError
 from greenroom.local.addresses import Addresses

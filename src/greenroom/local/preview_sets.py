@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.core.model.facts import PreviewSet
+from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.errors import Doubt
 from greenroom.local.state import State

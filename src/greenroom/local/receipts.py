@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from greenroom.core.model.facts import Receipt
+from greenroom.core.model.engine import Receipt
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Failed
 from greenroom.local.ground import Ground

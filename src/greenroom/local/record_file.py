@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Failed
 from greenroom.local.machine import ASKED_AGAIN, AT_THE_NEXT_START, SOON, MissingDependency, Trouble

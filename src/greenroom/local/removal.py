@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local.addresses import Addresses
 from greenroom.local.datastores import Datastores
 from greenroom.local.machine import Trouble

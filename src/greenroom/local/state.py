@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from greenroom.core.model import codec
-from greenroom.core.model.facts import Health, PreviewSet
+from greenroom.core.model.engine import Health, PreviewSet
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.errors import Doubt, Failed
 from greenroom.local import machine

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.local import process_set
 from greenroom.local.addresses import Addresses
 from greenroom.local.crashes import Crashes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from greenroom.core.model.facts import Health
+from greenroom.core.model.engine import Health
 from greenroom.core.planning import backoff
 from greenroom.errors import GreenroomError
 from greenroom.local import machine

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from greenroom.core.model.facts import ImageState, Missing, Present, Unknown
+from greenroom.core.model.github import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
 from greenroom.registry.references import HUB, Challenge, Reference, asked, challenge, reference, written
 

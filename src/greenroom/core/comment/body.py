@@ -11,7 +11,7 @@ from greenroom.core import messages
 from greenroom.core.comment.sanitize import code, fence, inline, markdown, plain
 from greenroom.core.comment.statuses import BY_HAND
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.status import Stage, Status, User
 
 

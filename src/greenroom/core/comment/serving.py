@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenroom.core.model.catalog import ProcessKind, Service
-from greenroom.core.model.facts import Health, ObservedPreview, Running
+from greenroom.core.model.engine import Health, ObservedPreview, Running
 from greenroom.core.model.spec import PreviewSpec, same_pods
 from greenroom.core.planning.chart_values import revision
 

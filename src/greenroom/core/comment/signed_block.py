@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.core.model.codec import dumped, loaded
-from greenroom.core.model.facts import Comment, CommentState, PullRequest, SignedState
+from greenroom.core.model.github import Comment, CommentState, PullRequest, SignedState
 from greenroom.core.model.spec import Identity, LinkOverride
 
 VERSION = 1

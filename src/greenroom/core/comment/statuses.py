@@ -12,7 +12,8 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
-from greenroom.core.model.facts import CommentState, Health, ObservedPreview, PullRequest
+from greenroom.core.model.engine import Health, ObservedPreview
+from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from greenroom.core import messages
-from greenroom.core.model.facts import CommentState
+from greenroom.core.model.github import CommentState
 from greenroom.core.model.status import Reason, Stage, Status
 
 

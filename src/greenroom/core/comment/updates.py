@@ -9,7 +9,7 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.signed_block import visible
 from greenroom.core.comment.statuses import confirmed, stuck
 from greenroom.core.model.actions import UpdateComment
-from greenroom.core.model.facts import CommentState, PullRequest
+from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning.desired import remembered

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from greenroom.core.linking.addresses import host_of
-from greenroom.core.model.facts import EngineState, Health, ObservedPreview
+from greenroom.core.model.engine import EngineState, Health, ObservedPreview
 from greenroom.core.model.spec import Names, PreviewSpec
 
 PATIENCE = timedelta(seconds=60)

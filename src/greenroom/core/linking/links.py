@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from greenroom.core import messages
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Platform, Repository, Service, Use
-from greenroom.core.model.facts import EngineState, Permission, Permissions
+from greenroom.core.model.engine import EngineState
+from greenroom.core.model.github import Permission, Permissions
 from greenroom.core.model.spec import (
     Caller,
     Identity,

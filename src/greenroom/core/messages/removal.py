@@ -8,7 +8,7 @@ from greenroom.core.comment.sanitize import plain
 from greenroom.core.linking.handover import PATIENCE
 from greenroom.core.messages.lifetime import expired
 from greenroom.core.messages.words import listed, span
-from greenroom.core.model.facts import Cause
+from greenroom.core.model.engine import Cause
 from greenroom.core.model.status import Reason
 
 

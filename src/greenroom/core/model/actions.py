@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from greenroom.core.model.facts import Cause, CommentState
+from greenroom.core.model.engine import Cause
+from greenroom.core.model.github import CommentState
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason
 

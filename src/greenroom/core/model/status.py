@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from greenroom.core.comment.log_excerpt import telling_line
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from greenroom.core.model.facts import Cause, CommentState, PullRequest
+from greenroom.core.model.engine import Cause
+from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason, Stage

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 from greenroom.core.linking.links import LinkIndex
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import EngineState, Facts, PullRequestFacts
+from greenroom.core.model.engine import EngineState
+from greenroom.core.model.facts import Facts, PullRequestFacts
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning.former_repositories import former
 

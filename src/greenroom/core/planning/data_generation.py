@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from greenroom.core.model.facts import ObservedPreview
+from greenroom.core.model.engine import ObservedPreview
 from greenroom.core.model.spec import Data, PreviewSpec
 from greenroom.core.planning import backoff
 

@@ -12,7 +12,8 @@ from greenroom.core.comment.updates import comments_to_write
 from greenroom.core.linking.links import all_set_by_hand
 from greenroom.core.model.actions import Action, Change, DeleteComment, Start, VerifyRemoval
 from greenroom.core.model.catalog import Repository
-from greenroom.core.model.facts import EngineState, Facts, PreviewSet
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.facts import Facts
 from greenroom.core.model.spec import Identity, same_pods
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict

@@ -12,19 +12,9 @@ from dataclasses import replace
 from greenroom.core import messages
 from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import (
-    Cause,
-    CommentState,
-    Confirmation,
-    EngineState,
-    Facts,
-    Health,
-    LabelEvent,
-    Permissions,
-    PullRequest,
-    PullRequestFacts,
-    SignedState,
-)
+from greenroom.core.model.engine import Cause, EngineState, Health
+from greenroom.core.model.facts import Facts, PullRequestFacts
+from greenroom.core.model.github import CommentState, Confirmation, LabelEvent, Permissions, PullRequest, SignedState
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import (
     Build,

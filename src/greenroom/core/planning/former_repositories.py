@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import EngineState, PreviewSet, PullRequestFacts
+from greenroom.core.model.engine import EngineState, PreviewSet
+from greenroom.core.model.facts import PullRequestFacts
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay

@@ -16,7 +16,8 @@ from greenroom.core import messages
 from greenroom.core.linking import handover
 from greenroom.core.linking.links import different, served_source
 from greenroom.core.model.actions import Action, Change, Remove, RemoveLabel, Start, VerifyRemoval, Withdraw
-from greenroom.core.model.facts import Cause, CommentState, EngineState, Health, ObservedPreview, PreviewSet, Release
+from greenroom.core.model.engine import Cause, EngineState, Health, ObservedPreview, PreviewSet, Release
+from greenroom.core.model.github import CommentState
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity, Link, Links, Names, PreviewSpec, is_push
 from greenroom.core.model.status import MAY_START, Reason

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.actions import SetAction, Start, Withdraw
-from greenroom.core.model.facts import Ledger, PreviewSet, Release, Restart, Withdrawal
+from greenroom.core.model.engine import Ledger, PreviewSet, Release, Restart, Withdrawal
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity
 from greenroom.core.policy.breaker import HOUR

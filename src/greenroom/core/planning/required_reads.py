@@ -8,16 +8,9 @@ from itertools import product
 
 from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import (
-    UNKNOWN_LABEL,
-    CommandComment,
-    EngineState,
-    Kind,
-    LabelEvent,
-    Listing,
-    PullRequest,
-    PullRequestFacts,
-)
+from greenroom.core.model.engine import EngineState
+from greenroom.core.model.facts import PullRequestFacts
+from greenroom.core.model.github import UNKNOWN_LABEL, CommandComment, Kind, LabelEvent, Listing, PullRequest
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import (

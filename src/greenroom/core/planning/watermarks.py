@@ -11,16 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import (
-    Confirmation,
-    EngineState,
-    Facts,
-    Listing,
-    PreviewSet,
-    PullRequest,
-    State,
-    Watermark,
-)
+from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Confirmation, Listing, PullRequest, State
 from greenroom.core.planning.desired import label_of
 from greenroom.core.policy import labels
 from greenroom.core.policy.gates import last_event

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from greenroom.core.model.facts import Cause, EngineState, Ledger
+from greenroom.core.model.engine import Cause, EngineState, Ledger
 from greenroom.core.model.spec import Identity
 
 HOUR = timedelta(hours=1)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from greenroom.core import messages
 from greenroom.core.linking.links import DEFAULT, STAGING, WRITERS
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.facts import CommandComment, CommentState, Kind, Permission, Permissions
+from greenroom.core.model.github import CommandComment, CommentState, Kind, Permission, Permissions
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.model.status import Reason
 

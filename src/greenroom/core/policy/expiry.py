@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenroom.core.model.catalog import Lifetime
-from greenroom.core.model.facts import Activity, CommentState, Kind, PullRequest
+from greenroom.core.model.github import Activity, CommentState, Kind, PullRequest
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.policy import labels
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import Platform
-from greenroom.core.model.facts import Kind, LabelEvent, Permission, Permissions, PullRequest
+from greenroom.core.model.github import Kind, LabelEvent, Permission, Permissions, PullRequest
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay
 from greenroom.core.policy import labels

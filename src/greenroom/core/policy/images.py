@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import ImageFrom, Repository, Service
-from greenroom.core.model.facts import ImageState, Present, PullRequest, Unknown
+from greenroom.core.model.github import ImageState, Present, PullRequest, Unknown
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.model.verdicts import Stay

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import Limits, Platform
-from greenroom.core.model.facts import EngineState, Facts
+from greenroom.core.model.engine import EngineState
+from greenroom.core.model.facts import Facts
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict

@@ -16,17 +16,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from greenroom.core import messages
-from greenroom.core.model.facts import (
-    UNKNOWN_LABEL,
-    Cause,
-    CommentState,
-    Confirmation,
-    Kind,
-    LabelEvent,
-    PullRequest,
-    PullRequestFacts,
-    State,
-)
+from greenroom.core.model.engine import Cause
+from greenroom.core.model.facts import PullRequestFacts
+from greenroom.core.model.github import UNKNOWN_LABEL, CommentState, Confirmation, Kind, LabelEvent, PullRequest, State
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from greenroom.controller.status_store import Board
 from greenroom.core import messages
 from greenroom.core.comment.sanitize import markup
-from greenroom.core.model.facts import Running
+from greenroom.core.model.engine import Running
 from greenroom.core.model.status import Stage, Status
 from greenroom.web.sorting import Trouble, problems_first, troubles
 
