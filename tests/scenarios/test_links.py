@@ -730,6 +730,7 @@ async def test_a_preview_that_still_runs_is_not_reported_as_missing(two: Two) ->
 
 async def test_a_choice_is_not_lost_with_the_comment_that_holds_it(two: Two) -> None:
     """The kept comment is the one that this process made, although the other one has a later sequence and the choice."""
+    two.story.prepares_nothing()
     assert two.story.simulator is not None
     made = two.world.open_pull_request(SLUG, head="idea", sha=sha("idea"), by="ada")  # its image is not built: no spec
     shop = made.number

@@ -14,6 +14,7 @@ from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
 from greenroom.core.model.engine import Health, ObservedPreview
 from greenroom.core.model.github import CommentState, PullRequest
+from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
@@ -164,9 +165,10 @@ def _stage(
             return Stage.REMOVING, messages.does_not_go(reason, why) if why else reason
         case Stay(stage=stage, reason=reason):
             return stage, _while_it_runs(verdict, preview, decided)
+        case Run(waits=Reason() as waits, spec=spec) if not _refused(spec, preview, decided):
+            return _prepared(spec, preview, waits)
         case Run(spec=spec, note=note):
-            refusal = decided.context.facts.observed.refusals.get(spec.id.repository_id, "")
-            if refusal and not spec.asleep and (preview is None or not same_pods(preview.spec, spec)):
+            if refusal := _refused(spec, preview, decided):
                 why = messages.not_taken_over(refusal)
                 return Stage.FAILED, messages.failed(why, serving(spec, preview), messages.PLATFORM)
             if preview and (fix := _command_of_base(spec, preview, decided)):
@@ -188,6 +190,22 @@ def _stage(
             if warning:
                 return Stage.EXPIRING, warning
             return stage, _with_note(identity, stage, reason, note, decided)
+
+
+def _refused(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedPass) -> str:
+    """Return the engine's error if it could not apply the specs of this repository and this one waits; else empty."""
+    waits = not spec.asleep and (preview is None or not same_pods(preview.spec, spec))
+    return decided.context.facts.observed.refusals.get(spec.id.repository_id, "") if waits else ""
+
+
+def _prepared(spec: PreviewSpec, preview: ObservedPreview | None, waits: Reason) -> tuple[Stage, Reason]:
+    """Return the stage and reason of a preview whose services wait for their first images."""
+    if preview is not None and preview.health is Health.FAILED:
+        return Stage.FAILED, messages.not_prepared(waits, preview.why, preview.fix or messages.PLATFORM)
+    if preview is not None and preview.health is Health.PREPARED:
+        needs = (KINDS[need.kind].title for service in spec.services for need in service.needs)
+        return Stage.WAITING, messages.prepared(waits, tuple(needs))
+    return Stage.WAITING, waits
 
 
 def stuck(preview: ObservedPreview | None) -> str:

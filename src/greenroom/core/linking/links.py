@@ -65,7 +65,7 @@ class LinkIndex:
         naming: dict[str, list[PreviewSpec]] = {}
         for _, spec in sorted(specs.items()):
             for service in spec.services:
-                if service.web:
+                if service.web and not spec.prepared:  # nothing answers in a prepared preview
                     targets[service.name, spec.id.number] = spec
                     branches.setdefault((service.name, spec.pull_request.branch), []).append(spec)
             for link in spec.links.targets:
@@ -104,6 +104,8 @@ class LinkIndex:
             if identity in found:
                 continue
             found.add(identity)
+            if self.specs[identity].prepared:  # it calls nobody yet
+                continue
             for link in self.specs[identity].links.targets:
                 target = self.targets.get((link.target, link.number))
                 if target is not None:

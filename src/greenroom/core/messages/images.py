@@ -32,6 +32,18 @@ def waiting_for_image(
     )
 
 
+def prepared(waits: Reason, needs: Sequence[str]) -> Reason:
+    """Return why a prepared preview waits for images. `needs` are the titles of its needs, which are ready."""
+    *first, last = dict.fromkeys(needs) or ("Everything else",)
+    ready = f"{', '.join(first)} and {last} are ready" if first else f"{last} is ready"
+    return Reason("prepared", f"{ready}; {waits.text[:1].lower()}{waits.text[1:]}", waits.fix)
+
+
+def not_prepared(waits: Reason, why: str, fix: str) -> Reason:
+    """Return what keeps a need from starting while the preview waits for images."""
+    return Reason("failed", f"{plain(why, 300)} {waits.text}", fix)
+
+
 def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
     """Return where the reason for missing images is found: in the checks of the pull request, of its base, or both."""
     if not base:

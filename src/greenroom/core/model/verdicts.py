@@ -16,12 +16,16 @@ from greenroom.core.policy.expiry import NEVER, Expiry
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The preview should exist with this spec. `labeled_at` orders the queue."""
+    """The preview should exist with this spec. `labeled_at` orders the queue.
+
+    `waits` says which images are missing if the spec is prepared, and is None otherwise.
+    """
 
     spec: PreviewSpec
     reason: Reason
     labeled_at: datetime
     note: Reason | None = None
+    waits: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,13 @@ class Versions:
     note: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """Images that do not exist, and that CI may still push. `reason` names them."""
+
+    reason: Reason
+
+
 def touched(service: Service, pull_request: PullRequest) -> bool:
     """Return whether a pull request concerns a service. One without `paths:` always counts; others count if one of
     their paths changed.
@@ -138,7 +145,7 @@ def versions(
     *,
     renew: bool = False,
     failing: str = "",
-) -> Versions | Stay:
+) -> Versions | NotBuilt | Stay:
     """Return what each service should run, or why the preview waits.
 
     A digest in the spec stays, even when another image is pushed under its tag, until a person asks for the current one
@@ -231,7 +238,7 @@ def _waiting(
     pull_request: PullRequest,
     images: Mapping[str, ImageState],
     note: Reason | None,
-) -> Stay:
+) -> NotBuilt | Stay:
     wanted = [s.image.reference(commit(s, pull_request) or "", pull_request.identity.number) for s in missing]
     for service, reference in zip(missing, wanted, strict=True):
         merge = merge_reference(service, pull_request)
@@ -240,4 +247,4 @@ def _waiting(
     merged = any(s.image.built_from is ImageFrom.MERGE and touched(s, pull_request) for s in missing)
     base = [reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request)]
     reason = messages.waiting_for_image(wanted, merged=merged, base=base, branch=pull_request.base_ref)
-    return Stay(Stage.WAITING, replace(reason, text=f"{reason.text} {note.text}") if note else reason)
+    return NotBuilt(replace(reason, text=f"{reason.text} {note.text}") if note else reason)
