@@ -28,14 +28,14 @@ from builders import (
 )
 from greenroom.core.comment.awaited import Outcome, awaited
 from greenroom.core.comment.serving import serves_only
-from greenroom.core.linking.links import LinkIndex
+from greenroom.core.linking.links import COMING, LinkContext, LinkIndex, resolved
 from greenroom.core.model.actions import Change, Start
 from greenroom.core.model.catalog import Limits, Need, Platform, ProcessKind, Repository, Service, Staging, Use
 from greenroom.core.model.engine import EngineState, Health, Life, PreviewSet
-from greenroom.core.model.github import ImageState, Missing, Permission, Present, PullRequest, Unknown
-from greenroom.core.model.spec import Link, PreviewSpec, same_pods, seen_by_others
-from greenroom.core.model.status import Stage, Status
-from greenroom.core.planning import data_generation
+from greenroom.core.model.github import ImageState, Missing, Permission, Permissions, Present, PullRequest, Unknown
+from greenroom.core.model.spec import Identity, Link, LinkCause, LinkOverride, PreviewSpec, same_pods, seen_by_others
+from greenroom.core.model.status import Reason, Stage, Status
+from greenroom.core.planning import data_generation, names
 from greenroom.core.planning.chart_values import parameters
 from greenroom.core.planning.decision import Decision
 
@@ -255,20 +255,91 @@ def test_need_replaced_before_the_first_version_loses_no_data(prepared: bool) ->
 USES = replace(SERVICE, uses=(Use("pay", (("url", "PAY_URL"),), same_branch=True),))
 PAY = Service("pay", "pay", replace(SERVICE.image, repository="registry.example.com/pay"), SERVICE.processes)
 PAY_REPOSITORY = Repository("pay", "acme/pay", (PAY,))
+BOTH = replace(
+    PLATFORM,
+    repositories=(PAY_REPOSITORY, replace(REPOSITORY, services=(USES,))),
+    staging=(("pay", Staging("http://pay.staging", "https://pay.staging")),),
+)
+RUNS = changed(
+    replace(spec(17, services=(PAY,)), id=Identity(9, 17), names=names.naming(BOTH, PAY_REPOSITORY, 17)),
+    slug="acme/pay",
+    branch="idea",
+    head_since=NOW,
+)
+BUILDS = changed(RUNS, versions=())
+MAY = Permissions("acme/shop", {(slug, "ada"): Permission.WRITE for slug in ("acme/pay", "acme/shop")})
+FINAL = "https://pay-pr-17.preview.example.com"
 
 
 def index(pay: PreviewSpec) -> LinkIndex:
-    return LinkIndex.of(EngineState(sets={9: PreviewSet(9, "pay", 1, {1: pay})}))
+    return LinkIndex.of(EngineState(sets={9: PreviewSet(9, "pay", 1, {17: pay})}))
 
 
-def test_prepared_preview_is_no_target_of_a_link() -> None:
-    running = replace(spec(1, services=(PAY,)), id=replace(identity(1), repository_id=9))
-    assert index(running).targets
-    assert index(running).branches
-    prepared = changed(running, versions=())
-    assert not index(prepared).targets
-    assert not index(prepared).branches
-    assert seen_by_others(prepared) != seen_by_others(running), "others must look again once it answers"
+def link(pay: PreviewSpec, *, use: Use | None = None, may: Permissions = MAY, **more: Any) -> Link | Reason:
+    """The one link of shop#1, whose branch is `idea`."""
+    shop = replace(BOTH.repositories[1], services=(replace(USES, uses=(use or USES.uses[0],)),))
+    of = {"number": 1, "author": "ada", "branch": "idea", "now": NOW} | more
+    found = resolved(LinkContext(BOTH, shop, names.naming(BOTH, shop, 1), **of), index(pay), may)
+    return found if isinstance(found, Reason) else found[0]
+
+
+def to(found: Link | Reason) -> tuple[str, LinkCause]:
+    assert isinstance(found, Link)
+    return found.public, found.why.cause
+
+
+STAGING = "https://pay.staging"
+
+
+def test_running_preview_links_to_its_pair_once_it_answers() -> None:
+    assert to(link(RUNS)) == (FINAL, LinkCause.SAME_BRANCH)
+    waits = link(BUILDS)
+    assert to(waits) == (STAGING, LinkCause.UNTIL_BUILT)
+    assert isinstance(waits, Link)
+    assert (waits.wanted, waits.number) == (17, 0)
+    assert seen_by_others(BUILDS) != seen_by_others(RUNS), "others must look again once it answers"
+
+
+def test_services_that_have_not_started_start_with_the_final_address_of_their_pair() -> None:
+    first = link(BUILDS, starts=True)
+    assert to(first) == (FINAL, LinkCause.SAME_BRANCH)
+    assert isinstance(first, Link)
+    after = link(BUILDS, known=(first,))
+    assert after == first, "it starts before its pair"
+    later = link(RUNS, known=(first,))
+    assert isinstance(later, Link)
+    assert later.destination == first.destination, "no pod is made twice"
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_link_falls_back_when_its_pair_gets_no_image_for_ten_minutes(starts: bool) -> None:
+    first = link(BUILDS, starts=True)
+    assert isinstance(first, Link)
+    more = {"known": (first,), "starts": starts}
+    assert to(link(BUILDS, now=NOW + COMING - timedelta(seconds=1), **more)) == (FINAL, LinkCause.SAME_BRANCH)
+    assert to(link(BUILDS, now=NOW + COMING, **more)) == (STAGING, LinkCause.UNTIL_BUILT)
+
+
+def test_required_preview_must_answer() -> None:
+    required = replace(USES.uses[0], required=True)
+    assert isinstance(link(BUILDS, use=required, starts=True), Reason)
+    assert to(link(RUNS, use=required)) == (FINAL, LinkCause.SAME_BRANCH)
+
+
+@pytest.mark.parametrize("permission", [Permission.READ, Permission.UNKNOWN])
+def test_pair_that_may_not_be_used_is_no_pair_while_it_waits_either(permission: Permission) -> None:
+    may = Permissions("acme/shop", {**MAY.people, ("acme/pay", "ada"): permission})
+    for starts in (True, False):
+        public, cause = to(link(BUILDS, may=may, starts=starts))
+        assert public == STAGING
+        assert cause is not LinkCause.UNTIL_BUILT
+
+
+@pytest.mark.parametrize(("starts", "public"), [(True, FINAL), (False, STAGING)])
+def test_chosen_preview_that_waits_for_its_image(starts: bool, public: str) -> None:
+    use, choice = replace(USES.uses[0], same_branch=False), LinkOverride("pay", "17", "ada", 1)
+    assert to(link(BUILDS, use=use, choices=(choice,), starts=starts))[0] == public
+    assert to(link(BUILDS, use=use, choices=(replace(choice, refused=True),), starts=starts))[0] == STAGING
 
 
 def test_prepared_preview_keeps_nothing_awake() -> None:

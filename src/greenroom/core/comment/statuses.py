@@ -85,7 +85,7 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
     gone = {k.target: k.preview for k in _set_by_hand(preview, decided) if k.spec is None}
     found = []
     for link in spec.links.targets:
-        target = decided.context.index.targets.get((link.target, link.number))
+        target = decided.context.index.target(link.target, link.number)
         reason = messages.link_reason(link.target, link.why)
         url = manual_overrides.get(f"links.{link.target}.url")
         if url:  # the chart treats an empty one as unset
@@ -94,6 +94,7 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
         elif target is not None:
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
             why = f"{reason}; it uses this preview too" if back else reason
+            why = f"{why}; it waits for its images" if target.prepared else why
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(

@@ -121,6 +121,7 @@ class LinkCause(StrEnum):
     UNTIL_CHOSEN = "until-chosen"
     UNTIL_NAMED = "until-named"
     UNTIL_CONFIRMED = "until-confirmed"
+    UNTIL_BUILT = "until-built"
     AMBIGUOUS = "ambiguous"
     PAIR_GONE = "pair-gone"
 

@@ -138,6 +138,8 @@ def link_context(pull_request: PullRequest, context: PassContext[PullRequestFact
         pull_request.mentions,
         choices(pull_request.identity.number, facts),
         spec.links.targets if spec else (),
+        starts=spec is None or spec.prepared,
+        now=context.now,
     )
 
 
