@@ -278,7 +278,7 @@ def index(pay: PreviewSpec) -> LinkIndex:
 def link(pay: PreviewSpec, *, use: Use | None = None, may: Permissions = MAY, **more: Any) -> Link | Reason:
     """The one link of shop#1, whose branch is `idea`."""
     shop = replace(BOTH.repositories[1], services=(replace(USES, uses=(use or USES.uses[0],)),))
-    of = {"number": 1, "author": "ada", "branch": "idea", "now": NOW} | more
+    of: dict[str, Any] = {"number": 1, "author": "ada", "branch": "idea", "now": NOW} | more
     found = resolved(LinkContext(BOTH, shop, names.naming(BOTH, shop, 1), **of), index(pay), may)
     return found if isinstance(found, Reason) else found[0]
 
@@ -315,7 +315,7 @@ def test_services_that_have_not_started_start_with_the_final_address_of_their_pa
 def test_link_falls_back_when_its_pair_gets_no_image_for_ten_minutes(starts: bool) -> None:
     first = link(BUILDS, starts=True)
     assert isinstance(first, Link)
-    more = {"known": (first,), "starts": starts}
+    more: dict[str, Any] = {"known": (first,), "starts": starts}
     assert to(link(BUILDS, now=NOW + COMING - timedelta(seconds=1), **more)) == (FINAL, LinkCause.SAME_BRANCH)
     assert to(link(BUILDS, now=NOW + COMING, **more)) == (STAGING, LinkCause.UNTIL_BUILT)
 
