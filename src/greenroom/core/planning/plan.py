@@ -436,9 +436,13 @@ def _called(naming: Names) -> tuple[str, str]:
 
 
 def _renamed(old: PreviewSpec, new: PreviewSpec) -> tuple[str, str]:
-    """Return the first name or host that differs between two specs, before and after; empty if none does."""
+    """Return the first name or host that differs between two specs, before and after; empty if none does.
+
+    A service that is public in only one of them has no host in the other.
+    """
     pairs = [*zip(_called(old.names), _called(new.names), strict=True)]
-    pairs += [(host, new.names.hosts[service]) for service, host in _shared(old, new)]
+    pairs += [(host, new.names.hosts.get(service, "")) for service, host in _shared(old, new)]
+    pairs += [(old.names.hosts.get(service, ""), host) for service, host in _shared(new, old)]
     return next(((was, now) for was, now in pairs if was != now), ("", ""))
 
 
