@@ -675,8 +675,8 @@ MUTATIONS = [
     Mutation(
         "links: a refused choice leads nowhere",
         "core/linking/links.py",
-        "None if choice.refused else index",
-        "index",
+        "None if choice.refused else _target",
+        "_target",
         "tests/core/test_links.py::test_what_does_not_exist_and_what_is_forbidden_get_the_same_answer",
     ),
     Mutation(

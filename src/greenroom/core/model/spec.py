@@ -304,8 +304,9 @@ def same_pods(old: PreviewSpec, new: PreviewSpec) -> bool:
 
 def _pods(spec: PreviewSpec) -> tuple[object, ...]:
     links = tuple(link.destination for link in spec.links.targets)
-    build = Build("", (), spec.build.retry) if spec.prepared else spec.build  # no pod runs the head
-    return spec.id, spec.names, build, spec.config, spec.chart, spec.data.generation, links, spec.asleep
+    if spec.prepared:  # no pod runs the head
+        spec = replace(spec, build=Build("", (), spec.build.retry))
+    return spec.id, spec.names, spec.build, spec.config, spec.chart, spec.data.generation, links, spec.asleep
 
 
 def seen_by_others(spec: PreviewSpec) -> object:
