@@ -197,7 +197,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a probe without an answer",
         {"main": running("web", ago(seconds=90), ready=False, restartCount=0)},
-        "shop-web is running but does not answer its probe after 1 min.",
+        "shop-web is running but has not passed its probe after 1 min.",
     ),
     (
         "no node",
@@ -507,7 +507,7 @@ def serves(of: PreviewSpec, seconds: float, *, migrated: float = 0) -> dict[str,
         (BOTH, LOOPS, BROKEN, "The migration of api-web"),
         (BOTH, SILENT, BROKEN, "The migration of api-web"),
         (BOTH, SILENT, LOOPS, "api-web ended"),
-        (BOTH, LOOPS, SILENT, "api-web is running but does not answer"),
+        (BOTH, LOOPS, SILENT, "api-web is running but has not passed"),
         (SHARERS, LOOPS, BROKEN, "The migration of api-web"),
         (BOTH, BROKEN, LOOPS, "The migration of site-web"),
     ],

@@ -191,7 +191,7 @@ def test_status_that_is_older_than_its_spec_is_not_ready() -> None:
 
 
 def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() -> None:
-    first = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 5 s."), {}, 1, NOW)
+    first = preview_object.object_status(View(status(), spec(), "GitHub returned 500; retry in 5 s."), {}, 1, NOW)
     assert {c["type"]: c["status"] for c in first["conditions"]} == {
         "Ready": "Unknown",
         "Serving": "Unknown",
@@ -199,7 +199,7 @@ def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() ->
         "Progressing": "Unknown",
     }
     assert first["conditions"][0]["reason"] == "Doubt"
-    later = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 9 s."), first, 1, NOW)
+    later = preview_object.object_status(View(status(), spec(), "GitHub returned 500; retry in 9 s."), first, 1, NOW)
     assert later == first, "a sentence that changes with each try is not written again"
 
 
@@ -440,7 +440,7 @@ async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_re
 
         played.show(status())
         await until(lambda: ready() == "True")
-        played.show(status(), trouble="GitHub answers 500.")
+        played.show(status(), trouble="GitHub returned 500.")
         await played.rounds()
         assert ready() == "True"
         played.clock.monotonic += 121  # and no pass comes: GitHub named an hour to wait

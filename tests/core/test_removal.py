@@ -98,7 +98,7 @@ NEVER_SEEN = pull_request(1, labels=frozenset(), label_events=())
     ("listed", "answer", "code"),
     [
         (None, None, "unconfirmed"),
-        (None, "GitHub answered 500.", "unconfirmed"),
+        (None, "GitHub returned 500.", "unconfirmed"),
         (without_label(), None, "unconfirmed"),
         (None, confirmation(closed(), NOW - timedelta(seconds=1)), "stale"),
         (without_label(), confirmation(replace(without_label(), updated_at=NOW - timedelta(days=1))), "stale"),
@@ -185,7 +185,7 @@ def world(fates: list[str], listed: list[bool]) -> Facts:
             case "open":
                 answers[number] = confirmation(pull_request(number))
             case "failed":
-                answers[number] = "GitHub answered 502."
+                answers[number] = "GitHub returned 502."
             case "older":
                 answers[number] = confirmation(without_label(number), NOW - timedelta(minutes=5))
             case "gone label":

@@ -31,7 +31,7 @@ async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(sho
         before = shop.pids()
         await engine.serve(shop.preview_set(shop.spec(second), 2))
         found = await wait(engine, Health.FAILED)
-        assert found.why == "web does not answer through the proxy (500)."
+        assert found.why == "web does not respond through the proxy (500)."
         assert [s.sha for s in found.services] == [first]
         assert (await get(engine)).json()["release"] == "1"
         assert shop.pids() == before

@@ -146,7 +146,7 @@ async def test_what_is_held_and_what_cannot_be_read_is_reported_alike_in_every_p
         return line
 
     _, _, why = (await until(trouble)).partition(": ")
-    assert why.startswith("GitHub answered 500")
+    assert why.startswith("GitHub returned 500")
     said = await everywhere(scene, eyes, number)
     told = [place for place, text in said.items() if f"Changes in payments are paused: {why}" in text]
     assert told == ["explain", "page"]

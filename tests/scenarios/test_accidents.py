@@ -17,7 +17,7 @@ from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
-    "server-error": "GitHub answered 500 to POST /api/graphql.",
+    "server-error": "GitHub returned 500 for POST /api/graphql.",
     "secondary-limit": "GitHub asks to wait 60 s",
     "unauthorized": "GitHub rejected the token (401)",
     "html": "with text/html instead of JSON",

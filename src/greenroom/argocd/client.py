@@ -179,7 +179,7 @@ class Kube:
         async with self._writing():
             answer = await self._send(method, path, content=json.dumps(body), headers=headers, params=params)
         if answer is None:
-            raise Doubt(f"Kubernetes answered {method} {path} with an empty body.")
+            raise Doubt(f"Kubernetes returned an empty body for {method} {path}.")
         return answer
 
     async def _send(self, method: str, path: str, *, missing: bool = False, **given: Any) -> Object | None:
@@ -194,9 +194,9 @@ class Kube:
         try:
             answer = response.json()
         except ValueError:
-            raise Doubt(f"Kubernetes answered {method} {path} with something that is not valid JSON.") from None
+            raise Doubt(f"Kubernetes returned invalid JSON for {method} {path}.") from None
         if not isinstance(answer, dict):
-            raise Doubt(f"Kubernetes answered {method} {path} with JSON that is not an object.")
+            raise Doubt(f"Kubernetes returned JSON that is not an object for {method} {path}.")
         return answer
 
 

@@ -97,7 +97,7 @@ def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:
     elif "connection refused" in message:
         how = f"nothing listens on port {port} of the pod (it must listen on 0.0.0.0, not only on 127.0.0.1)"
     elif "deadline exceeded" in message or "Timeout" in message:
-        how = f"{asked} does not answer in time"
+        how = f"{asked} timed out"
     else:
         return found
     return replace(found, why=f"{found.why.rstrip('.')}: {how}.")
@@ -170,7 +170,7 @@ def _container(
             f"{name} waits for {waited}, which is not ready after {span(PATIENCE)}.", fix=PLATFORM, rank=WAIT_FOR
         )
     if not init and begun and not status.get("ready") and ran > PATIENCE:
-        why = f"{name} is running but does not answer its probe after {span(PATIENCE)}."
+        why = f"{name} is running but has not passed its probe after {span(PATIENCE)}."
         return Trouble(why, pod, container, silent=True, rank=WAIT_FOR)
     return None
 

@@ -72,7 +72,7 @@ class IngressModel(Model):
     probe: str = Field(
         "public",
         description=(
-            "Where Greenroom checks that a preview answers. `public` requests the public address."
+            "Where Greenroom checks that a preview responds. `public` requests the public address."
             " http://HOST[:PORT] requests that host with the preview's Host header. `none` disables the check."
         ),
     )

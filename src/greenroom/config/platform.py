@@ -152,9 +152,9 @@ class LocalModel(Model):
     """The local engine, for demos and laptops."""
 
     checkouts: dict[str, str] = Field({}, description="The path of a git repository for each owner/name.")
-    proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews answer on. 0 picks a free port.")
+    proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews listen on. 0 picks a free port.")
     probe_timeout: Duration = Field(
-        "30s", validate_default=True, description="How long a new version may take to answer."
+        "30s", validate_default=True, description="How long a new version may take to respond."
     )
 
 

@@ -52,7 +52,7 @@ class ProcessModel(Model):
     schedule: Schedule = Field("", description="The schedule of a cron in five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="The number of replicas.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
-    probe: str = Field("/", pattern=PATH, description="The path that answers 2xx or 3xx when the process is ready.")
+    probe: str = Field("/", pattern=PATH, description="The path that returns 2xx or 3xx when the process is ready.")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ProcessModel:

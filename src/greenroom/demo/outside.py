@@ -110,7 +110,7 @@ class Eyes:
         if response.status_code != 200:
             said = " ".join(self.comments(service, number)[-1:])
             raise NotSeen(
-                f"{self.link(service, number)}{path} answers {response.status_code}; its comment: {read(said)[:300]}"
+                f"{self.link(service, number)}{path} returns {response.status_code}; its comment: {read(said)[:300]}"
             )
         return response.text
 
@@ -122,7 +122,7 @@ class Eyes:
     async def dashboard(self, path: str = "/") -> str:
         """Return a page of the dashboard as a person reads it."""
         response = await self.stage.client.get(f"http://127.0.0.1:{self.stage.ports['dashboard']}{path}")
-        demand(response.status_code == 200, f"the dashboard answers {response.status_code}")
+        demand(response.status_code == 200, f"the dashboard returns {response.status_code}")
         return response.text
 
     # --- GitHub ---
@@ -231,7 +231,7 @@ class Eyes:
         databases = await self.databases(repository, number)
         demand(not databases, f"{repository}#{number} still has databases: {databases}")
         status = (await self.get(repository, number)).status_code
-        demand(status == 404, f"{self.link(repository, number)} still answers {status}")
+        demand(status == 404, f"{self.link(repository, number)} still returns {status}")
 
 
 def _working_folders() -> Iterator[tuple[int, Path]]:

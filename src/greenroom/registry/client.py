@@ -71,7 +71,7 @@ class Registry:
         except httpx2.HTTPError as error:
             return Unknown(f"The registry could not be reached for {text} ({type(error).__name__}).")
         except (httpx2.InvalidURL, ValueError) as error:
-            return Unknown(f"The registry's answer for {text} cannot be parsed ({type(error).__name__}).")
+            return Unknown(f"The registry's response for {text} cannot be parsed ({type(error).__name__}).")
 
     async def _look(self, parsed: Reference, text: str) -> ImageState:
         answer = await self._ask("HEAD", parsed)
