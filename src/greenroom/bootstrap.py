@@ -270,7 +270,9 @@ def _local(loaded: Configuration, wake: Callable[[int], None]) -> _Built:
         if error.name != "greenroom.local":
             raise
         fix = "Set `engine: argocd`, or run Greenroom from a clone."
-        mistake = Mistake("greenroom.yaml", "engine", "this image is for clusters, without the local engine.", fix)
+        mistake = Mistake(
+            "greenroom.yaml", "engine", "this image is built for clusters and does not contain the local engine.", fix
+        )
         raise FixConfiguration("This engine is not available here.", (mistake,)) from None
     settings = loaded.settings
     local = LocalSettings(
@@ -326,7 +328,7 @@ async def _bound(stack: AsyncExitStack, name: str, address: str, application: AS
         return await stack.enter_async_context(running(application, int(port), host.strip("[]")))
     except OSError as error:
         why = os.strerror(error.errno) if not isinstance(error, socket.gaierror) and error.errno else error.strerror
-        sentence = f"{address} for the {name} cannot be used ({why}). Set `listen.{name}` in greenroom.yaml."
+        sentence = f"Cannot listen on {address} for the {name} ({why}). Change `listen.{name}` in greenroom.yaml."
         raise Failed(sentence) from None
 
 

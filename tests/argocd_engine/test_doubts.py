@@ -182,7 +182,7 @@ async def test_a_set_that_render_made_says_what_to_do_first() -> None:
     metadata = {"name": "preview-shop", "namespace": "argocd", "labels": {applicationset.RENDERED: "true"}}
     kube.put(APPLICATION_SETS.plural, {"metadata": metadata, "spec": {}})
     async with play(kube) as played:
-        with pytest.raises(Failed, match="made by `greenroom render`"):
+        with pytest.raises(Failed, match="created by `greenroom render`"):
             await played.engine.serve(preview_set(1))
 
 

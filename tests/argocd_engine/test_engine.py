@@ -190,7 +190,7 @@ async def test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it(
             await engine.remove(ONE, uid)
         assert played.application()
         played.argo.asleep = False
-        with pytest.raises(Doubt, match="not the one to remove"):
+        with pytest.raises(Doubt, match="replaced by another one"):
             await engine.remove(ONE, "another uid")
         await engine.remove(ONE, uid)
         assert played.kube.deleted == [("applications", "preview-shop-1")]

@@ -108,7 +108,7 @@ def test_each_try_to_make_a_pod_has_another_name_and_the_same_reason() -> None:
         assert found is not None
         whys.add(found.why)
     assert whys == {
-        'Kubernetes does not create a pod for shop-web: violates PodSecurity "restricted:latest": privileged.'
+        'Kubernetes cannot create a pod for shop-web: violates PodSecurity "restricted:latest": privileged.'
     }
 
 

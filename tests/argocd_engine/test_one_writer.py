@@ -188,7 +188,7 @@ async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
         other = applicationset.application_set(FRAME, preview_set(1, 2, generation=5))
         played.kube.put(APPLICATION_SETS.plural, other)
         await played.parts.upkeep.repair()
-        assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
+        assert "Another instance wrote generation 5 of shop, but this one last read 1" in engine.lost.result()
         with pytest.raises(Doubt, match="Another instance wrote"):
             await engine.serve(preview_set(generation=2))
         found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]

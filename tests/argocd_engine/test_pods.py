@@ -440,7 +440,7 @@ def test_a_quota_that_is_too_small_is_reported_with_its_numbers() -> None:
     found = pod_trouble.not_created(events, "shop-web")
     assert found is not None
     assert found.why == (
-        "shop-web does not fit the preview's quota: it requests requests.cpu=50m, requests.cpu=0 is in use,"
+        "shop-web exceeds the preview's quota: it requests requests.cpu=50m, requests.cpu=0 is already in use,"
         " and the limit is requests.cpu=10m."
     )
     assert pod_trouble.not_created(events, "worker") is None
@@ -455,7 +455,7 @@ def test_a_need_without_a_pod_is_reported_by_what_kept_it_from_being_made(kind: 
     event = {"reason": "FailedCreate", "involvedObject": {"kind": kind, "name": name}, "message": message}
     found = pod_trouble.not_created([event], "shop-postgresql")
     assert found is not None
-    assert found.why.startswith("shop-postgresql does not fit the preview's quota")
+    assert found.why.startswith("shop-postgresql exceeds the preview's quota")
     assert "platform team" in found.fix
 
 

@@ -411,7 +411,7 @@ async def test_refused_object_does_not_keep_the_others_from_being_written() -> N
     class Refusing(Cluster):
         async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
             if name == "shop-1":
-                raise FixCredentials("Kubernetes refuses: shop-1 belongs to another installation.")
+                raise FixCredentials("Kubernetes denied the request: shop-1 belongs to another installation.")
             return await super().apply(kind, namespace, name, body)
 
     async with play(Refusing()) as played:

@@ -251,7 +251,7 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
             "of: `elsewhere` is in acme/elsewhere, and its previews are separate from those of shop."
             " Needs can only be shared within one repository. Use `uses:` to call the other service.",
         ),
-        ({"of": "chained", "name": "cache"}, "of: `chained` itself takes `cache` from `stock`. Write `of: stock`."),
+        ({"of": "chained", "name": "cache"}, "of: `chained` itself shares `cache` from `stock`. Write `of: stock`."),
     ],
 )
 def test_what_cannot_be_shared(share: dict[str, str], sentence: str, tmp_path: Path) -> None:

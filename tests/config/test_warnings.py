@@ -46,12 +46,12 @@ SERVICES: list[tuple[dict[str, Any], str]] = [
     ({"env": {"DATABASE_URL": "postgres://me:hunter2@db/shop"}}, f"env.DATABASE_URL: {SECRET}"),
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com/redis:latest"}]},
-        "needs.0.image: `registry.example.com/redis:latest` may be a different image tomorrow."
+        "needs.0.image: `registry.example.com/redis:latest` can change at any time."
         " Pin a version, or better, a digest: `@sha256:...`.",
     ),
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com:5000/redis"}]},
-        "needs.0.image: `registry.example.com:5000/redis` may be a different image tomorrow."
+        "needs.0.image: `registry.example.com:5000/redis` can change at any time."
         " Pin a version, or better, a digest: `@sha256:...`.",
     ),
     (

@@ -35,7 +35,7 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
             status(services=(replace(WEB, ending=True),)),
             "",
             Outcome.WAITING,
-            "an earlier version of web has not ended yet.",
+            "an earlier version of web has not stopped yet.",
         ),
         (status(services=(WEB,)), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(Stage.HELD, serves_head=True, hold=KEY), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),

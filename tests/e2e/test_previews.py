@@ -56,7 +56,7 @@ def test_wait_ends_when_the_pushed_commit_is_the_only_one_that_serves(scene: Sce
     assert pull.answers("3", 1)["release"] == "3"
     kubectl("wait", "-n", ARGO, "--for=condition=Ready", f"preview/payments-{pull.number}", "--timeout=10s")
     late = scene.greenroom("wait", pull.name, "--commit", "f" * 40, "--timeout", "1s", check=False)
-    assert "Not within the timeout." in late
+    assert "Timed out." in late
     pull.push("4", built=False)
     scene.explains(pull, "Waiting for image")
     assert shown(pull)[1] == "waiting"

@@ -330,7 +330,7 @@ async def test_removal_needs_the_spec_out_and_the_right_uid(shop: Workshop) -> N
         with pytest.raises(Doubt, match="still served"):
             await engine.remove(IDENTITY, uid)
         await engine.serve(shop.preview_set(None, 2))
-        with pytest.raises(Doubt, match="is not the one to remove"):
+        with pytest.raises(Doubt, match="replaced by another one"):
             await engine.remove(IDENTITY, "another")
         assert (await get(engine)).status_code == 200
         await engine.remove(IDENTITY, uid)

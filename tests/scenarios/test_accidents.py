@@ -18,9 +18,9 @@ from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
     "server-error": "GitHub returned 500 for POST /api/graphql.",
-    "secondary-limit": "GitHub asks to wait 60 s",
+    "secondary-limit": "GitHub's rate limit delays",
     "unauthorized": "GitHub rejected the token (401)",
-    "html": "with text/html instead of JSON",
+    "html": "text/html instead of JSON",
     "truncated": "has 0 of 1 pull requests",
     "graphql-errors": "is incomplete (Something went wrong",
 }
@@ -78,7 +78,7 @@ async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves
     assert story.comment(ready) == said
     assert "### Preview waiting" in story.comment(new)
     assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(new)
-    assert "Greenroom deploys it once CI pushes the image" in story.comment(waits)
+    assert "Greenroom deploys the commit once CI pushes the image" in story.comment(waits)
     assert "### Preview held" in story.comment(pushed)
     assert "cannot start, change or remove" in story.comment(pushed)
     assert story.status(closed).reason.code == "cannot-act"

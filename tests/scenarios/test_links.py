@@ -152,7 +152,7 @@ async def test_links_move_and_their_users_are_updated_before_the_target_is_remov
     await closing.begin()
     assert two.url(closing.shop) == "http://payments.staging", "the link has moved"
     assert closing.target_lives(), "and what runs still calls the target"
-    wait = "Removal waits up to 1 min for previews that use it to switch to other links: shop#1."
+    wait = "Removal waits up to 1 min for the previews that use it to switch to another target: shop#1."
     assert wait in closing.comment
     two.story.engine.roll_out()
     await two.passes(4)
@@ -169,7 +169,7 @@ async def test_user_that_does_not_move_delays_the_removal_by_a_minute_and_the_co
     two.story.engine.stuck = frozenset({closing.pay})
     two.story.pass_time(seconds=20)
     await two.passes(2)
-    late = "Removal continues although these previews did not switch to other links in time: shop#1."
+    late = "Removal continues although these previews did not switch to another target in time: shop#1."
     assert late in closing.comment
     two.story.engine.stuck = frozenset()
     two.story.pass_time(seconds=60)
@@ -656,7 +656,7 @@ async def test_the_command_line_asks_which_service_of_a_repository_is_meant(two:
     two.shop()
     await two.passes(2)
     waker: Any = Waker(two)
-    with pytest.raises(Failed, match=f"shop#1 uses several services of {PAY}. Name one of them: payments, invoices."):
+    with pytest.raises(Failed, match=f"shop#1 uses several services from {PAY}. Name one of them: payments, invoices."):
         await Control(two.story.controller(), waker).use("shop#1", f"{PAY}#3", "root")
 
 

@@ -229,11 +229,13 @@ def _error(response: httpx2.Response, what: str) -> Exception:
             f"Kubernetes does not accept Greenroom's token ({message}). Mount the ServiceAccount's token."
         )
     if code == 403:
-        return FixCredentials(f"Kubernetes refuses: {message}. Compare its roles and policies with charts/greenroom.")
+        return FixCredentials(
+            f"Kubernetes denied the request: {message}. Compare Greenroom's roles and policies with charts/greenroom."
+        )
     if code == 404 and not status:  # the answer of a path that the API does not have
-        return NoSuchKind(f"Kubernetes does not know {what}: {message}.")
+        return NoSuchKind(f"The Kubernetes API does not have {what}: {message}.")
     if code == 409:
-        return Conflict(f"Kubernetes refuses {what}: {message}.")
+        return Conflict(f"Kubernetes reported a conflict for {what}: {message}.")
     if code == 410:
         return Expired(f"The requested resource version is too old: {message}.")
     if code == 422 or (code == 500 and "typed patch" in message):

@@ -72,13 +72,13 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
         asked, _, rest = message.partition("exceeded quota: ")[2].partition(", requested: ")[2].partition(", used: ")
         used, _, limit = rest.partition(", limited: ")
         return Trouble(
-            f"{process} does not fit the preview's quota: it requests {asked}, {used} is in use, and the"
-            f" limit is {limit}.",
+            f"{process} exceeds the preview's quota: it requests {asked}, {used} is already in use, and"
+            f" the limit is {limit}.",
             fix=PLATFORM,
         )
     # Each try names a different pod.
     why = re.sub(r'^Error creating: |\bpods? "[^"]*" is forbidden: ', "", message).rstrip(".")
-    return Trouble(f"Kubernetes does not create a pod for {process}: {why}.", fix=PLATFORM)
+    return Trouble(f"Kubernetes cannot create a pod for {process}: {why}.", fix=PLATFORM)
 
 
 def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:

@@ -112,7 +112,9 @@ class PublishedPreviews:
                 await self._kube.listed(PREVIEWS, self._namespace)
                 return
             except NoSuchKind:
-                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
+                why = (
+                    "The Preview resource is not installed in the cluster. Run: kubectl apply -f charts/greenroom/crds"
+                )
             except GreenroomError as error:
                 why = str(error)
             if why != told:

@@ -50,7 +50,7 @@ class SetWriter:
         found = await self._kube.get(APPLICATION_SETS, self._frame.namespace, name)
         if found and applicationset.RENDERED in (found["metadata"].get("labels") or {}):
             raise Failed(
-                f"The ApplicationSet {name} was made by `greenroom render`. Delete it: Argo CD removes its previews,"
+                f"The ApplicationSet {name} was created by `greenroom render`. Delete it: Argo CD removes its previews,"
                 " and Greenroom creates them again."
             )
         if found and not receipts.ours(found, self._frame.installation):
@@ -74,8 +74,9 @@ class SetWriter:
             generation = applicationset.generation_of(found)  # changed by hand, or written by a newer version
         if known is None or generation > known.generation:
             why = (
-                f"Another instance wrote generation {generation} of {preview_set.repository} while this one knew"
-                f" {known.generation if known else 'none'}. This one stops, and reads it when it restarts."
+                f"Another instance wrote generation {generation} of {preview_set.repository}, but this one last read"
+                f" {known.generation if known else 'none'}. This instance stops, and reads the new one when it"
+                " restarts."
             )
             self._overtaken(why)
             raise Doubt(why)

@@ -112,7 +112,7 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
         return _parts(need, own[need.name]) if own[need.name] in KINDS else None
     chained = [n for n in other.needs if isinstance(n, SharedNeedModel) and n.name == need.name]
     if chained:
-        message = f"`{need.service}` itself takes `{need.name}` from `{chained[0].service}`."
+        message = f"`{need.service}` itself shares `{need.name}` from `{chained[0].service}`."
         return "of", message, f"Write `of: {chained[0].service}`."
     fix = near(need.name, own, f"Its needs: {', '.join(own) or 'none'}.")
     return "name", f"`{need.service}` has no need called `{need.name}`.", fix

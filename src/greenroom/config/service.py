@@ -146,7 +146,7 @@ class ServiceModel(Model):
     migrate_timeout: DurationOrNever = Field(
         "5m",
         validate_default=True,
-        description="How long it may take. `never` sets no limit. Images without `sh` and `timeout` require it.",
+        description="The time limit of `migrate`. Images without `sh` and `timeout` require `never`: no limit.",
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
         (), description="Its own databases, queues and caches. Each is a kind, or one of the three mappings below."

@@ -24,9 +24,10 @@ HEADING = "### Preview "
 
 
 SENTENCES = {
-    "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys it once CI",
+    "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys the commit",
     "ready": r"All services are up\. \| service \| open ",
-    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and this pull request has the old one\."
+    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, but this pull request still has the old"
+    r" one\."
     r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
     r" confirmation, so this one waits\.)",

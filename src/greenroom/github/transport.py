@@ -118,7 +118,9 @@ class Transport(gidgethub.abc.GitHubAPI):
         read = set()
         while url:
             if url in read:
-                raise Doubt(f"GitHub's pages of {path} point back to an earlier page. Greenroom will read them again.")
+                raise Doubt(
+                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read them again."
+                )
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
@@ -161,7 +163,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's response to a query has malformed errors. Greenroom will retry.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
-            raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
+            raise Limited("GitHub's hourly rate limit for queries is used up.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
@@ -190,9 +192,11 @@ class Transport(gidgethub.abc.GitHubAPI):
                 f"{_repository(path)} was renamed or moved on GitHub (301). Change `repository:` in its service files."
             ) from None
         except gidgethub.GitHubException as error:
-            raise Doubt(f"GitHub did not accept {_short(path)}: {error}") from None
+            raise Doubt(f"GitHub rejected the request to {_short(path)}: {error}") from None
         except BROKEN:
-            raise Doubt(f"GitHub's response to {_short(path)} is not valid JSON. Greenroom will read it again.") from None
+            raise Doubt(
+                f"GitHub's response to {_short(path)} is not valid JSON. Greenroom will read it again."
+            ) from None
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
@@ -230,7 +234,7 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise the matching error for an answer that is not a success."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
-        raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+        raise Limited(f"GitHub's rate limit delays {what} by {after:.0f} s ({status}).", after=after)
     if status == 401:
         raise FixCredentials(
             "GitHub rejected the token (401). Create a new one, replace the old one, and restart Greenroom."

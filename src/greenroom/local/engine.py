@@ -133,7 +133,7 @@ class LocalEngine:
         if preview is None:
             return
         if preview.kept.uid != uid:
-            raise Doubt(f"The preview that runs as {identity} is not the one to remove. Nothing was removed.")
+            raise Doubt(f"The preview {identity} has been replaced by another one. Nothing was removed.")
         with machine.errors_as_trouble():
             await self._remove(identity, preview)
 

@@ -43,7 +43,9 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
         return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
     serves = status.serves_head and (status.stage in SERVES or _is_held(status))
     if serves and (ending := [s.service for s in status.services if s.ending]):
-        return Awaited(Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not ended yet.")
+        return Awaited(
+            Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not stopped yet."
+        )
     if serves:
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
     over = status.stage in OVER or _is_held(status)

@@ -76,8 +76,8 @@ def label_taken_by_bot(label: str, login: str) -> Reason:
 def config_label(old: str, new: str) -> Reason:
     return Reason(
         "config-label",
-        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and this pull request has the old"
-        " one.",
+        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, but this pull request still has the"
+        " old one.",
         f"Add the label `{plain(new)}` to keep the preview.",
     )
 
