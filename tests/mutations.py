@@ -1848,8 +1848,8 @@ MUTATIONS = [
     Mutation(
         "the loop outlives what its reports raise",
         "controller/loop.py",
-        'self._tasks.keep(f"passes over {new}", running)',
-        'self._tasks.start(f"passes over {new}", running())',
+        'self._tasks.keep(f"{new} passes", running)',
+        'self._tasks.start(f"{new} passes", running())',
         "tests/controller/test_loop.py::test_loop_continues_when_reporting_a_trouble_fails",
     ),
     Mutation(

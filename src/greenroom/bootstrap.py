@@ -164,7 +164,7 @@ async def _listen(stack: AsyncExitStack, settings: Settings, what: _Listening) -
     seen: asyncio.Queue[Deployment] = asyncio.Queue()
     tasks = Tasks()
     stack.push_async_callback(tasks.aclose)
-    tasks.keep("history of deployments", lambda: _note_deployments(seen, what.history))
+    tasks.keep("deployment history", lambda: _note_deployments(seen, what.history))
     instance, board, history, listen = what.instance, what.board, what.history, settings.listen
     title, control = instance.platform.installation, instance.control
     hooks = webhook(

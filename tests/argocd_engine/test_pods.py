@@ -132,7 +132,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "an image that is not given",
         {"main": waiting("web", "ErrImagePull", "401 Unauthorized")},
-        "The image of shop-web cannot be pulled because the registry refuses the node's credentials: r.test/web@sha256:1.",
+        "The image of shop-web cannot be pulled because the registry rejects the node's credentials: r.test/web@sha256:1.",
     ),
     (
         "an image with which it waits for its database",

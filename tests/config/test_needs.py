@@ -248,7 +248,7 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
         ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Its needs: none."),
         (
             {"of": "elsewhere", "name": "cache"},
-            "of: `elsewhere` is in acme/elsewhere, and its previews are separate from those of shop."
+            "of: `elsewhere` is in acme/elsewhere, so it never runs in the same preview as shop."
             " Needs can only be shared within one repository. Use `uses:` to call the other service.",
         ),
         ({"of": "chained", "name": "cache"}, "of: `chained` itself shares `cache` from `stock`. Write `of: stock`."),

@@ -65,4 +65,7 @@ def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(
 
 def test_what_was_true_before_the_repository_became_unreadable_is_not_enough() -> None:
     now = awaited(status(), trouble="GitHub returned 500.")
-    assert (now.outcome, now.why) == (Outcome.WAITING, "The repository cannot be read now: GitHub returned 500.")
+    assert (now.outcome, now.why) == (
+        Outcome.WAITING,
+        "Greenroom cannot read the repository right now: GitHub returned 500.",
+    )

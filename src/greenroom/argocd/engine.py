@@ -51,7 +51,9 @@ class ArgoEngine:
         self._timing = timing
         self._connect = connect
         self._tasks = Tasks(
-            lambda error: self._lose(f"A part of the engine stopped ({type(error).__name__}: {error}).")
+            lambda error: self._lose(
+                f"A task of the Argo CD engine failed ({type(error).__name__}: {error}). This instance stops."
+            )
         )
 
     # --- start and stop ---
@@ -90,7 +92,7 @@ class ArgoEngine:
         """
         found = self._parts
         await found.lead.lease.acquire()
-        self._tasks.start("renewal of the Lease", self._keep_lease())
+        self._tasks.start("Lease renewal", self._keep_lease())
         await found.sets.read()
         found.lead.begin()
         await found.copies.run(self._tasks, found.watchers)

@@ -215,7 +215,7 @@ def _pull(waiting: dict[str, Any]) -> str:
     if "not found" in message:
         return " because the registry does not have it"
     if "unauthorized" in message or "forbidden" in message or "denied" in message:
-        return " because the registry refuses the node's credentials"
+        return " because the registry rejects the node's credentials"
     return ""
 
 

@@ -93,7 +93,7 @@ class PublishedPreviews:
         await self._installed()
         if not self._watched:
             self._watched = True
-            tasks.keep("watch of previews", self._mirror.run)
+            tasks.keep("previews watch", self._mirror.run)
         await self._mirror.ready.wait()
         while True:
             self._poked.clear()

@@ -37,10 +37,10 @@ class Upkeep:
     def start(self, tasks: Tasks) -> None:
         """Repeat each job from now on, with its own pause before each turn."""
         timing, policy = self.timing, self.lead.policy
-        self._repeat(tasks, "check of Argo CD's policy", policy.check, lambda: policy.next_check)
-        self._repeat(tasks, "search for orphans", self._sweep, lambda: timing.sweep_every)
-        self._repeat(tasks, "repair of ApplicationSets", self._repair, lambda: timing.repair_every)
-        self._repeat(tasks, "Argo CD's errors", self._hear, lambda: timing.errors_every)
+        self._repeat(tasks, "Argo CD policy check", policy.check, lambda: policy.next_check)
+        self._repeat(tasks, "orphan sweep", self._sweep, lambda: timing.sweep_every)
+        self._repeat(tasks, "ApplicationSet repair", self._repair, lambda: timing.repair_every)
+        self._repeat(tasks, "Argo CD error check", self._hear, lambda: timing.errors_every)
 
     def _repeat(self, tasks: Tasks, name: str, job: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
         async def run() -> None:

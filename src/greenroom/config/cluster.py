@@ -154,7 +154,7 @@ class SchedulingModel(Model):
         "preferred", description="Whether previews run on spot capacity."
     )
     preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field(
-        "none", description="The provider whose labels mark spot nodes."
+        "none", description="Where nodes come from. This determines which labels mark spot nodes."
     )
     node_selector: dict[str, str] = Field({}, description="Additional node labels that preview pods require.")
     tolerations: tuple[dict[str, str | int], ...] = Field(

@@ -89,7 +89,7 @@ class Instance:
         """
         tasks = Tasks()
         tasks.start("lead", self._lead())
-        tasks.keep("reload of the configuration", self._reload)
+        tasks.keep("configuration reload", self._reload)
         try:
             yield
         finally:

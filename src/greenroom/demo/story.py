@@ -139,7 +139,10 @@ async def linked(stage: Stage, eyes: Eyes) -> str:
         await until(lambda p=product, o=other: _shows(eyes, number, p, o), 30)  # type: ignore[misc]  # bound now
         await until(lambda w=words: eyes.says("storefront", number, "ready", w))  # type: ignore[misc]
     await until(lambda: eyes.says("catalog", catalog, "ready", f"Used by [storefront#\u200b{number}]"))
-    return f"storefront#{number} showed catalog#{catalog}'s products, staging's, and those again; both comments said so"
+    return (
+        f"storefront#{number} showed the products of catalog#{catalog}, of staging, and of catalog#{catalog} again;"
+        " both comments said so"
+    )
 
 
 async def paired(stage: Stage, eyes: Eyes) -> str:

@@ -167,7 +167,7 @@ class LocalEngine:
         if spec := self._specs.spec(kept.identity):
             preview.serve(spec)
         resumed = self._go_on(kept.identity, preview)
-        self._resumed[kept.identity] = self._tasks.start(f"removal of {kept.identity}", resumed)
+        self._resumed[kept.identity] = self._tasks.start(f"{kept.identity} removal", resumed)
 
     async def _go_on(self, identity: Identity, preview: Preview) -> None:
         try:

@@ -35,7 +35,7 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
     `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
     """
     if trouble:
-        return Awaited(Outcome.WAITING, f"The repository cannot be read now: {trouble}")
+        return Awaited(Outcome.WAITING, f"Greenroom cannot read the repository right now: {trouble}")
     if status is None:
         return Awaited(Outcome.WAITING, NOT_SEEN)
     if commit and not status.head_sha.startswith(commit.lower()):
