@@ -99,7 +99,7 @@ async def test_a_failed_sync_of_the_present_values_is_reported_with_what_was_ref
     assert found.why == "Argo CD could not apply the preview: Ingress shop: No Ingress today."
 
 
-async def test_a_failed_sync_of_older_values_is_no_news() -> None:
+async def test_failed_sync_of_older_values_is_not_reported() -> None:
     found = await look(application(operation("Failed", values="old")))
     assert (found.health, found.refused) == (Health.STARTING, False)
 

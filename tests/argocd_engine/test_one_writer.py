@@ -180,7 +180,7 @@ async def test_the_lease_is_beside_the_sets_wherever_it_is_requested() -> None:
         ]
 
 
-async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
+async def test_instance_stops_when_another_one_has_written() -> None:
     """Such as one with a Lease elsewhere, or an older version."""
     async with play() as played:
         engine = played.engine

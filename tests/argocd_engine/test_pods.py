@@ -417,7 +417,7 @@ def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_befor
     assert not overtaken(ago(minutes=5), "wait-shop-cache"), "a version from before the need joined"
 
 
-def test_what_others_put_beside_a_database_has_no_data() -> None:
+def test_injected_sidecar_of_a_database_has_no_data() -> None:
     beside = database("ab", ago(minutes=1))
     proxy = {
         "name": "istio-proxy",
@@ -512,7 +512,7 @@ def serves(of: PreviewSpec, seconds: float, *, migrated: float = 0) -> dict[str,
         (BOTH, BROKEN, LOOPS, "The migration of site-web"),
     ],
 )
-def test_of_several_troubles_the_one_behind_the_others_is_reported(
+def test_root_cause_of_several_troubles_is_reported(
     of: PreviewSpec, site: dict[str, Any], api: dict[str, Any], behind: str
 ) -> None:
     found = troubles.trouble([made(of, SITE, **site), made(of, API, **api)], of, NOW)

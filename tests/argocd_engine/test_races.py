@@ -152,7 +152,7 @@ async def test_previews_that_come_while_one_is_looked_at_are_no_accident() -> No
         assert set((await played.engine.observe()).previews) == {Identity(REPOSITORY_ID, n) for n in (1, 2, 3)}
 
 
-async def test_who_stops_gives_the_lease_up_for_good() -> None:
+async def test_stopped_instance_releases_the_lease_for_good() -> None:
     kube = FakeKube()
     async with play(kube, timing=replace(QUICK, lease_renewal=0.0)):
         pass

@@ -147,7 +147,7 @@ def test_staging_that_previews_reach(url: str, more: dict[str, Any], tmp_path: P
         opened({"ipBlock": {"cidr": "140.82.121.0/24"}}),
     ],
 )
-def test_another_opening_does_not_let_them(more: dict[str, Any], tmp_path: Path) -> None:
+def test_unrelated_allowed_peer_does_not_silence_the_warning(more: dict[str, Any], tmp_path: Path) -> None:
     assert len(warnings_of(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
 
 

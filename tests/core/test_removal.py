@@ -139,7 +139,7 @@ def test_a_later_event_of_a_label_without_a_name_is_doubt() -> None:
     assert isinstance(found, Go)
 
 
-def test_an_account_that_is_gone_took_the_label_off_and_a_person_decides() -> None:
+def test_label_removed_by_a_deleted_account_is_held() -> None:
     ghost = Actor("ghost", Kind.NOBODY)
     found = verdict(without_label(by=ghost), confirmation(without_label(by=ghost)))
     assert isinstance(found, Stay)

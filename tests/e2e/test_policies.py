@@ -137,7 +137,7 @@ def test_preview_objects_of_other_installations_are_not_greenrooms_to_write(scen
         kubectl("delete", "preview", "-n", ARGO, "other-1")
 
 
-def test_of_an_application_only_the_operations_state_may_change(scene: Scene) -> None:
+def test_only_the_operation_state_of_an_application_may_change(scene: Scene) -> None:
     pull = scene.payments.pull_request("spec", "2")
     pull.ready("2")
 

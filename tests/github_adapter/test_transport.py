@@ -119,7 +119,7 @@ async def test_pages_that_point_back_to_an_earlier_page_are_doubt() -> None:
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("7", 7.0), ("3600", 3600.0), ("99999999", 3600.0), ("soon", 60.0)])
-async def test_githubs_own_wish_is_kept_up_to_an_hour(wish: str, seconds: float) -> None:
+async def test_retry_after_of_github_is_respected_up_to_an_hour(wish: str, seconds: float) -> None:
     with pytest.raises(RetryLater) as refused:
         await answering(429, {"retry-after": wish}).get("/user")
     assert refused.value.after == seconds

@@ -31,7 +31,7 @@ from greenroom.local.state import State
 from local.workshop import IDENTITY, NEED, NOW, SEED, Workshop, get, names, quiet, seen, until, wait
 
 
-async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Workshop) -> None:
+async def test_instance_that_lost_the_lock_of_its_state_folder_writes_nothing(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
         async with engine.writing():
             pass

@@ -241,7 +241,7 @@ async def test_configuration_that_no_loader_understands_is_reported_and_its_corr
     await until(logged("the configuration was reloaded"))
 
 
-async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
+async def test_serve_stops_within_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
     """GitHub takes every request and answers none."""
     scene, _ = played
     await asyncio.to_thread(scene.stop)

@@ -27,7 +27,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "words"), FAULTS.items(), ids=FAULTS)
-async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str, words: str) -> None:
+async def test_incomplete_read_changes_nothing(story: Story, fault: str, words: str) -> None:
     number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     before = story.comment(number)
@@ -186,7 +186,7 @@ async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
     assert story.living == numbers
 
 
-async def test_a_changed_label_in_the_configuration_holds_and_a_person_lets_go(story: Story) -> None:
+async def test_changed_label_in_the_configuration_is_held_until_a_release(story: Story) -> None:
     number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     story.configure(label="review-app")
@@ -213,7 +213,7 @@ async def test_six_unlabeled_within_a_minute(story: Story) -> None:
     assert sorted(story.living) == waiting[1:]
 
 
-async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Story) -> None:
+async def test_release_applies_only_to_the_hold_that_was_read(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     story.configure(domain="other.example.com")
@@ -243,7 +243,7 @@ async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Stor
     assert story.living == set()
 
 
-async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
+async def test_one_wrong_date_from_github_does_not_reset_the_breaker(story: Story) -> None:
     numbers = [story.labeled(f"idea-{n}") for n in range(9)]
     await story.passes(4)
     for number in numbers[:3]:
@@ -323,7 +323,7 @@ async def test_a_stale_list_is_read_again(story: Story) -> None:
     assert story.status(number).reason.code == "image-missing"
 
 
-async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: Story) -> None:
+async def test_registry_outage_starts_and_stops_nothing(story: Story) -> None:
     running, new = story.labeled("one"), story.pull_request("two")
     await story.passes(3)
     story.images.away = True
@@ -347,7 +347,7 @@ async def test_a_tag_that_moves_is_reported(story: Story) -> None:
     assert "a different image than the one that is running" in story.comment(number)
 
 
-async def test_what_is_left_is_not_called_gone(story: Story) -> None:
+async def test_remaining_resources_are_not_reported_as_deleted(story: Story) -> None:
     number = story.labeled()
     await story.passes(3)
     story.engine.left = ("process 4711",)
@@ -474,7 +474,7 @@ async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Stor
     assert len(story.comments(number)) == 1
 
 
-async def test_what_flaps_is_reported_a_few_times_and_not_each_time(story: Story) -> None:
+async def test_flapping_state_does_not_edit_the_comment_each_time(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote; the one process must")
     number = story.labeled()

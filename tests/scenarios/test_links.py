@@ -523,7 +523,7 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     assert two.spec(pay, PAY).asleep
 
 
-async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
+async def test_breaker_does_not_count_link_changes(two: Two) -> None:
     """The breaker of restarts is for changes of the configuration; people may link all they like."""
     two.story.configure(repositories=two.platform.repositories)
     pay = two.payments()
