@@ -52,7 +52,7 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
     """Wait until every service of the preview serves the images of a commit, and no others.
 
-    Exit codes: 0 when it does, 1 if a push or a person is needed first, 3 after the timeout.
+    Exit codes: 0 once it does, 1 if a push or a person is needed first, 3 after the timeout.
     """
     from greenroom.terminal import waiting
 
@@ -145,7 +145,7 @@ def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> N
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Choose where this preview reaches another service: another preview, staging or the default.
+    """Point a link of this preview to another preview, to staging, or back to its default.
 
     A comment `/preview use` on the pull request does the same.
 

@@ -74,7 +74,7 @@ def _command(member: Found, draft: Draft, what: str, file: File) -> list[str]:
     if kept and (hosts := file.hosts.in_command(words)):
         draft.note(
             f"{what} contains the host {', '.join(hosts)}, which does not exist in a preview."
-            " Use the variable of the need or the link instead. There is no need to wait for a need: Greenroom does."
+            " Use the variable of the need or the link instead. Greenroom waits for needs before it starts the command."
         )
     if kept and "entrypoint" not in member.spec:
         _notes_on_arguments(draft, what, kept, built=_built(member, file))
