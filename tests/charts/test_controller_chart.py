@@ -101,9 +101,12 @@ def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(contr
         ("events", "create"),
         ("leases", "create"),
         ("leases", "update"),
+        ("previewconfigs", "create"),
+        ("previewconfigs", "delete"),
+        ("previewconfigs", "patch"),
         ("previews", "create"),
         ("previews", "delete"),
-        ("previews", "patch"),
+        ("previews", "update"),
         ("previews/status", "patch"),
     }
 
