@@ -206,8 +206,8 @@ MUTATIONS = [
     Mutation(
         "4 restarts are bounded",
         "core/planning/plan.py",
-        "else self.restarts.take(identity)",
-        'else ""',
+        "scope = self.restarts.take(identity)",
+        'scope = ""',
         "tests/core/test_plan.py::test_changed_settings_restart_only_so_many_in_an_hour",
     ),
     Mutation(
@@ -745,13 +745,6 @@ MUTATIONS = [
         "tests/scenarios/test_links.py::test_a_repository_that_leaves_the_catalog_keeps_its_previews_until_a_person_lets_them_go",
     ),
     Mutation(
-        "what goes goes although nothing more fits",
-        "core/planning/decision.py",
-        "return frozenset(last[len(last) // 2 :])",
-        "return frozenset()",
-        "tests/scenarios/test_accidents.py::test_specs_that_do_not_all_fit_keep_nothing_from_going",
-    ),
-    Mutation(
         "links: an own service is a preview",
         "core/linking/links.py",
         " and not link.own:",
@@ -803,8 +796,8 @@ MUTATIONS = [
     Mutation(
         "4 labels are taken off at a bounded rate",
         "core/planning/plan.py",
-        "on: Set[str]) -> None:\n        if scope := self.expired.take(identity):",
-        'on: Set[str]) -> None:\n        if scope := "":',
+        "on: Set[str]) -> None:\n        if turn := self._not_its_turn(identity):",
+        "on: Set[str]) -> None:\n        if turn := None:",
         "tests/core/test_plan.py::test_labels_of_what_expired_are_taken_off_at_a_bounded_rate",
     ),
     Mutation(
@@ -1476,9 +1469,9 @@ MUTATIONS = [
     ),
     Mutation(
         "kubectl: an object of another installation is not taken over",
-        "argocd/published.py",
-        'body["metadata"]["resourceVersion"] = NO_VERSION',
-        "pass",
+        "argocd/preview_objects.py",
+        "made = await self._kube.create(",
+        "made = await self._kube.apply(PREVIEWS, self.namespace, name, self._body(repository, identity, name, spec, None)) if True else await self._kube.create(",
         "tests/argocd_engine/test_published.py::test_object_of_another_installation_is_not_taken_over",
     ),
     Mutation(
@@ -2329,11 +2322,46 @@ MUTATIONS = [
         "tests/local/test_machine.py::test_a_task_that_fails_in_any_way_is_started_again",
     ),
     Mutation(
-        "what goes goes although the watermarks do not fit",
+        "a preview that is too large keeps no other one from changing",
         "controller/reconcile.py",
-        "if not more and marks:",
+        "waiting |= more",
+        "raise",
+        "tests/scenarios/test_accidents.py::test_spec_that_is_too_large_waits_alone",
+    ),
+    Mutation(
+        "lost records hold what the breaker would count",
+        "core/planning/plan.py",
+        "preview_sets.is_recent(preview_set.recovery, now),",
+        "False,",
+        "tests/scenarios/test_accidents.py::test_lost_records_hold_what_only_the_breaker_limits_for_an_hour",
+    ),
+    Mutation(
+        "Argo CD: an object that the index names and that is missing is a loss",
+        "argocd/set_reader.py",
+        "if generations.get(number, 0) < generation}",
+        "if False}",
+        "tests/argocd_engine/test_stored_previews.py::test_object_deleted_while_greenroom_was_away_comes_back_and_is_noted_as_a_loss",
+    ),
+    Mutation(
+        "Argo CD: an edited object is doubt",
+        "argocd/stored_preview.py",
+        "if is_edited(found):",
         "if False:",
-        "tests/scenarios/test_accidents.py::test_watermarks_that_do_not_fit_keep_nothing_from_going",
+        "tests/argocd_engine/test_stored_previews.py::test_edited_object_is_doubt_and_removes_nothing",
+    ),
+    Mutation(
+        "Argo CD: what stops is stored before what starts",
+        "argocd/preview_objects.py",
+        "for group in (stops, {i: k for i, k in kept.items() if i not in stops}):",
+        "for group in ({i: k for i, k in kept.items() if i not in stops}, stops):",
+        "tests/argocd_engine/test_stored_previews.py::test_killed_between_any_two_writes_each_preview_is_as_before_or_as_decided",
+    ),
+    Mutation(
+        "Argo CD: the private parts of a spec are not in its object",
+        "argocd/stored_preview.py",
+        'replace(link, url="", public="") for link in spec.links.targets',
+        "link for link in spec.links.targets",
+        "tests/argocd_engine/test_stored_previews.py::test_object_shows_nothing_that_people_may_not_read",
     ),
     Mutation(
         "7 a pull request that cannot be read is looked for through an outage",

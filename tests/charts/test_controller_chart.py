@@ -101,9 +101,12 @@ def test_controller_role_has_no_secrets_no_workloads_and_no_wildcards(controller
         ("events", "create"),
         ("leases", "create"),
         ("leases", "update"),
+        ("previewconfigs", "create"),
+        ("previewconfigs", "delete"),
+        ("previewconfigs", "patch"),
         ("previews", "create"),
         ("previews", "delete"),
-        ("previews", "patch"),
+        ("previews", "update"),
         ("previews/status", "patch"),
     }
 

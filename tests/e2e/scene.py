@@ -577,7 +577,7 @@ class Scene:
         kubectl("delete", "applicationset,application", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", *ours, check=False)
         run("helm", "uninstall", HOME, "-n", HOME, "--wait", check=False)
-        kubectl("delete", "previews", "-n", ARGO, *ours, check=False)
+        kubectl("delete", "previews,previewconfigs", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", HOME, "--ignore-not-found", "--timeout=90s")
 
     # --- between stories ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from greenroom.controller.admin_service import Control
 from greenroom.controller.comment_rate_limit import AT_ONCE
-from greenroom.core.model.engine import Health
+from greenroom.core.model.engine import Health, Recovery
 from greenroom.core.model.status import Stage
 from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
@@ -369,44 +370,62 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
-async def test_specs_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
+async def test_spec_that_is_too_large_waits_alone(story: Story) -> None:
     one, two = story.labeled("one"), story.labeled("two")
     await story.passes(4)
-    story.engine.room = 3
-    new = [story.labeled(f"new-{n}") for n in range(4)]
-    await story.passes(4)
-    assert story.living == {one, two, new[0]}, "as many as fit"
-    assert {story.status(n).stage for n in new[1:]} == {Stage.QUEUED}
-    assert "use all of the space that the engine has for their specs, so this preview waits" in story.comment(new[1])
+    large = story.labeled("large")
+    story.engine.too_large = {large}
+    other = story.labeled("other")
     story.world.close(SLUG, one, "ada")
     await story.passes(8)
-    assert story.living == {two, *new[:2]}
-    assert "### Preview ready" in story.comment(new[1])
-
-
-async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None:
-    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
+    assert story.living == {two, other}
+    assert story.status(large).stage is Stage.QUEUED
+    assert "are larger than Argo CD can store, so it waits" in story.comment(large)
+    story.engine.too_large = set()
     await story.passes(4)
-    story.engine.room = 2  # such as after a restart with larger manifests
-    story.world.push(SLUG, numbers[1], sha("later"), "ada")
+    assert story.living == {two, other, large}
+    assert "### Preview ready" in story.comment(large)
+
+
+async def test_preview_that_became_too_large_keeps_what_it_runs_and_can_be_removed(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.engine.too_large = {number}
+    story.world.push(SLUG, number, sha("later"), "ada")
     story.images.push("shop/web", sha("later"))
     await story.passes(4)
-    assert story.status(numbers[1]).reason.code == "no-room"
-    assert story.living == set(numbers)
-    story.world.close(SLUG, numbers[0], "ada")
+    assert story.status(number).reason.code == "too-large"
+    assert story.living == {number}
+    story.world.close(SLUG, number, "ada")
     await story.passes(8)
-    assert story.living == set(numbers[1:])
-    assert story.status(numbers[1]).stage is Stage.READY
+    assert story.living == set()
 
 
-async def test_watermarks_that_do_not_fit_keep_nothing_from_going(story: Story) -> None:
-    one, two = story.labeled("one"), story.labeled("two")
+async def test_lost_records_hold_what_only_the_breaker_limits_for_an_hour(story: Story) -> None:
+    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)
-    [before] = story.engine.sets.values()
-    story.engine.fits = lambda preview_set: preview_set.watermarks == before.watermarks
-    story.world.close(SLUG, one, "ada")
+    repository_id = story.world.repository(SLUG).id
+    found = story.engine.sets[repository_id]
+    story.engine.sets[repository_id] = replace(found, recovery=Recovery())
+    unlabeled, closed, released = numbers
+    story.world.unlabel(SLUG, unlabeled, "preview", "ada")
+    story.world.unlabel(SLUG, released, "preview", "ada")
+    story.world.close(SLUG, closed, "ada")
     await story.passes(8)
-    assert story.living == {two}
+    assert story.living == {unlabeled, released}
+    assert story.status(unlabeled).reason.code == "records-lost"
+    assert "were deleted or restored from a backup" in story.comment(unlabeled)
+    dated = story.engine.sets[repository_id].recovery
+    assert dated is not None
+    assert dated.at is not None
+    assert abs(dated.at - story.world.now()) < timedelta(minutes=5)
+    await story.release(released)
+    await story.passes(8)
+    assert story.living == {unlabeled}
+    story.world.advance(timedelta(hours=1, minutes=1))
+    await story.passes(8)
+    assert story.living == set()
+    assert story.engine.sets[repository_id].recovery is None
 
 
 async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:

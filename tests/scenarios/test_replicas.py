@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from greenroom.core.model.catalog import Image, Process, Repository, Service
-from greenroom.core.model.engine import PreviewSet
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -153,26 +151,3 @@ async def test_comments_of_people_do_not_write_the_specs(story: Story) -> None:
         await story.passes(2)
     [after] = story.engine.sets.values()
     assert after.generation == preview_set.generation
-
-
-async def test_push_is_deployed_where_specs_fit_and_their_watermarks_do_not(story: Story) -> None:
-    number = story.labeled()
-
-    def without_marks(preview_set: PreviewSet) -> bool:
-        return not (preview_set.watermarks or preview_set.comments)
-
-    story.engine.fits = without_marks
-    await story.passes(4)
-    assert story.living == set(), "what starts leaves the room to the marks of what runs"
-    story.engine.fits = None
-    await story.passes(4)
-    [preview_set] = story.engine.sets.values()
-    story.engine.sets[preview_set.repository_id] = replace(
-        preview_set, watermarks={}, comments={}
-    )  # an older version wrote it
-    story.engine.fits = without_marks
-    story.images.push("shop/web", sha("later"))
-    story.world.push(SLUG, number, sha("later"), "ada")
-    await story.passes(3)
-    [preview] = story.engine.previews.values()
-    assert preview.spec.build.head_sha == sha("later")

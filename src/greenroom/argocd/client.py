@@ -59,6 +59,7 @@ PODS = Kind("v1", "pods")
 EVENTS = Kind("v1", "events")
 VOLUMES = Kind("v1", "persistentvolumes")
 PREVIEWS = Kind("greenroom.dev/v1alpha1", "previews")
+PREVIEW_CONFIGS = Kind("greenroom.dev/v1alpha1", "previewconfigs")
 
 
 class Kube:

@@ -130,6 +130,15 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
     )
 
 
+def records_lost() -> Reason:
+    return Reason(
+        "records-lost",
+        "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
+        " previews it removed or restarted within the last hour.",
+        "For an hour it removes and restarts none without confirmation, except for pull requests that are closed.",
+    )
+
+
 def restart_breaker(limit: int, scope: str) -> Reason:
     return Reason(
         "restart-breaker",
@@ -148,6 +157,7 @@ def its_turn(limit: int) -> Reason:
 
 RELEASE = {
     "breaker": "If the removal was intended",
+    "records-lost": "To confirm it now",
     "config-names": "To apply the change",
     "restart-breaker": "To apply it now",
 }
