@@ -41,6 +41,7 @@ from greenroom.core.messages.holds import (
     not_shown,
     replaced,
     restart_breaker,
+    same_second,
     stale,
     unconfirmed,
     with_release,
