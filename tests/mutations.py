@@ -1399,7 +1399,7 @@ MUTATIONS = [
     Mutation(
         "2 a replica that lags within a second is doubt",
         "core/policy/removal.py",
-        "if isinstance(found, Go) and _asked_since(found, answer, facts):",
+        "if isinstance(found, Go) and (asked_at := _asked_since(found, answer, facts)):",
         "if False:",
         "tests/core/test_watermarks.py::test_closing_read_in_the_second_of_a_reopening_waits_an_hour",
     ),
@@ -1883,9 +1883,16 @@ MUTATIONS = [
     Mutation(
         "2 the doubt about a reopening in the same second ends after an hour",
         "core/policy/removal.py",
-        "return answer.read_at - mark.asked_at < SAME_SECOND",
-        "return True",
+        "return mark.asked_at if answer.read_at - mark.asked_at < SAME_SECOND else None",
+        "return mark.asked_at",
         "tests/core/test_watermarks.py::test_closing_read_in_the_second_of_a_reopening_waits_an_hour",
+    ),
+    Mutation(
+        "2 an answer from before the request is read again, and no person has to decide",
+        "core/policy/removal.py",
+        "if found.since < asked_at:",
+        "if False:",
+        "tests/core/test_watermarks.py::test_removal_in_the_second_of_a_request_waits_for_a_person_and_an_older_one_does_not",
     ),
     Mutation(
         "2 a pull request that the list shows in part is not decided by its number",

@@ -13,6 +13,7 @@ from greenroom.core.model import codec
 from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.github import Activity, Actor, Comment, PullRequest, State
+from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.records import joined, records
 from greenroom.core.model.verdicts import Go, Stay
 from greenroom.core.planning import watermarks
@@ -131,6 +132,14 @@ def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
     mark: Watermark | None, at: datetime, goes: bool
 ) -> None:
     assert isinstance(closed_with(mark, at), Go) is goes
+
+
+def test_removal_in_the_second_of_a_request_waits_for_a_person_and_an_older_one_does_not() -> None:
+    same, older = closed_with(Watermark(NOW, NOW), NOW), closed_with(Watermark(NOW, NOW), NOW - SECOND)
+    assert isinstance(same, Stay)
+    assert isinstance(older, Stay)
+    assert (same.reason.code, same.hold) == ("same-second", HoldKey(HoldKind.SAME_SECOND, since=NOW))
+    assert (older.reason.code, older.hold) == ("stale", None)
 
 
 def test_preview_sets_keep_watermarks_and_comments_in_both_engines() -> None:

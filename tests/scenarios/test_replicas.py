@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from greenroom.core.messages import day
 from greenroom.core.model.catalog import Image, Process, Repository, Service
+from greenroom.core.model.status import Stage
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -119,6 +121,41 @@ async def test_preview_reopened_in_the_second_of_its_closing_survives_a_replica(
     await both_pass(story, 4)
     assert story.world.faults.fired["stale"] > 0
     assert alive(story) == before
+
+
+async def closed_in_the_second_of_its_label(story: Story) -> int:
+    """A pull request that Greenroom read with its label and that a script closed before the second was over."""
+    number = story.labeled()
+    await story.controller().reconcile(story.platform.repositories[0])
+    assert story.living == {number}
+    story.world.close(SLUG, number, "ada")
+    await story.passes(4)
+    return number
+
+
+async def test_pull_request_closed_in_the_second_of_its_label_is_removed_after_an_hour(story: Story) -> None:
+    number = await closed_in_the_second_of_its_label(story)
+    shown = story.status(number)
+    assert (shown.stage, shown.reason.code) == (Stage.HELD, "same-second")
+    assert "The preview was requested in the same second" in story.comment(number)
+    closed_at = story.world.pull_request(SLUG, number).closed_at
+    assert closed_at is not None
+    assert f"until {day(closed_at + timedelta(hours=1))}" in story.comment(number)
+    story.pass_time(minutes=50)
+    await story.passes(4)
+    assert story.living == {number}
+    story.pass_time(minutes=10)
+    await story.passes(6)
+    assert story.living == set()
+
+
+async def test_pull_request_closed_in_the_second_of_its_label_is_removed_by_a_release(story: Story) -> None:
+    number = await closed_in_the_second_of_its_label(story)
+    assert f"`greenroom release shop#{number}`" in story.comment(number)
+    await story.release(number)
+    await story.passes(6)
+    assert story.living == set()
+    assert "### Preview removed" in story.comment(number)
 
 
 @RESTARTS

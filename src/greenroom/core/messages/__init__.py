@@ -42,6 +42,7 @@ from greenroom.core.messages.holds import (
     records_lost,
     replaced,
     restart_breaker,
+    same_second,
     stale,
     unconfirmed,
     with_release,

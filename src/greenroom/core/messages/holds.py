@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from greenroom.core.comment.sanitize import plain
+from greenroom.core.messages.words import day
 from greenroom.core.model.status import Reason
 
 
@@ -14,6 +16,15 @@ def stale() -> Reason:
         "stale",
         "GitHub returned older data than before.",
         "Greenroom will read it again shortly. Nothing changes until then.",
+    )
+
+
+def same_second(why: Reason, until: datetime) -> Reason:
+    """Return why a removal waits whose cause, `why`, is from the second in which the preview was requested."""
+    return Reason(
+        "same-second",
+        f"{why.text} The preview was requested in the same second, so GitHub does not show which came last.",
+        f"Greenroom keeps the preview until {day(until)}, and then removes it if nobody has requested it again.",
     )
 
 
@@ -160,6 +171,7 @@ RELEASE = {
     "records-lost": "To confirm it now",
     "config-names": "To apply the change",
     "restart-breaker": "To apply it now",
+    "same-second": "To remove it now",
 }
 
 
