@@ -2140,7 +2140,7 @@ MUTATIONS = [
         "tests/github_adapter/test_refused.py::test_locked_conversation_is_refused_and_the_token_is_not_blamed",
     ),
     Mutation(
-        "10 what GitHub asks to wait is an hour at most",
+        "10 a wait that GitHub requests is an hour at most",
         "github/transport.py",
         "min(LONGEST_WAIT, float(after))",
         "float(after)",
