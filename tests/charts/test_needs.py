@@ -243,7 +243,9 @@ def test_a_shared_need_is_the_same_one(render: Render, everything: Values) -> No
 @pytest.mark.parametrize("share", [{"service": "none", "name": "db"}, {"service": "web", "name": "none"}])
 def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) -> None:
     more = having({}, sharedNeeds=[{**share, "variables": {"U": "url"}}])
-    with pytest.raises(AssertionError, match=f"shares the need {share['name']} of {share['service']}, which is not"):
+    with pytest.raises(
+        AssertionError, match=f"shares the need {share['name']} of {share['service']}, which does not exist"
+    ):
         template(helm, more)
 
 
@@ -304,7 +306,7 @@ def test_a_check_fails_where_the_question_has_no_answer(kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("said", ["LOADING Redis is loading the dataset in memory", "NOAUTH", ""])
-def test_a_cache_that_says_something_else_than_pong_is_not_ready(said: str, tmp_path: Path) -> None:
+def test_cache_that_does_not_return_pong_is_not_ready(said: str, tmp_path: Path) -> None:
     for kind in ("redis", "valkey"):
         program(tmp_path, CLIENTS[kind][0], f"echo '{said}'")
         assert run(TABLE[kind]["check"], tmp_path, "db.example").returncode != 0

@@ -146,7 +146,7 @@ async def test_what_is_held_and_what_cannot_be_read_is_reported_alike_in_every_p
         return line
 
     _, _, why = (await until(trouble)).partition(": ")
-    assert why.startswith("GitHub answered 500")
+    assert why.startswith("GitHub returned 500")
     said = await everywhere(scene, eyes, number)
     told = [place for place, text in said.items() if f"Changes in payments are paused: {why}" in text]
     assert told == ["explain", "page"]
@@ -241,7 +241,7 @@ async def test_configuration_that_no_loader_understands_is_reported_and_its_corr
     await until(logged("the configuration was reloaded"))
 
 
-async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
+async def test_serve_stops_within_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
     """GitHub takes every request and answers none."""
     scene, _ = played
     await asyncio.to_thread(scene.stop)
@@ -278,7 +278,7 @@ async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(pla
         return [json.loads(x) for x in (scene.folder / "greenroom.log").read_text().splitlines() if x.startswith("{")]
 
     def reported() -> list[str]:
-        found = [x["what"].partition(": looks")[0] for x in logged() if "probably a mistake" in x["event"]]
+        found = [x["what"].partition(": looks")[0] for x in logged() if "may contain a mistake" in x["event"]]
         return [x for x in found if x.startswith("services/payments.yaml")]
 
     async def read_again(times: int) -> str:
@@ -357,7 +357,7 @@ WRONG: dict[str, tuple[Callable[[Stage], None] | None, dict[str, str], int, str]
         1,
         "GitHub rejected the token (401)",
     ),
-    "port in use": (busy_port, {}, 1, "for the webhook cannot be used (Address already in use). Set `listen.webhook`"),
+    "port in use": (busy_port, {}, 1, "for the webhook (Address already in use). Change `listen.webhook`"),
     "corrupt history": (corrupt_history, {}, 1, "is corrupt"),
     "locked history": (locked_history, {}, 1, "is locked by another program. Is another Greenroom running on it?"),
     "unknown key": (unknown_key, {}, 2, "services/payments.yaml: prt: unknown key `prt`. Did you mean `port`?"),

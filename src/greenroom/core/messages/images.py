@@ -19,15 +19,16 @@ def waiting_for_image(
     `base` are those of the missing images that come from the base branch, `branch`: the pull request does not change
     their services.
     """
-    names = ", ".join(shortened(m) for m in missing)
+    names, several = ", ".join(shortened(m) for m in missing), "s" * (len(missing) > 1)
     moved = (
         " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
     )
     whole = " The tag is the full commit hash." if names != ", ".join(missing) else ""
     return Reason(
         "image-missing",
-        f"Waiting for image {names}.",
-        f"Greenroom deploys it once CI pushes the image.{whole} {_checks(missing, base, plain(branch))}"
+        f"Waiting for image{several} {names}.",
+        f"Greenroom deploys the commit once CI pushes the image{several}.{whole}"
+        f" {_checks(missing, base, plain(branch))}"
         f"{moved if merged else ''}",
     )
 
