@@ -47,7 +47,7 @@ def test_edited_or_deleted_object_removes_nothing_and_comes_back(scene: Scene) -
     until(lambda: shown(pull)[1] == "ready", 10, "the object")
     change = json.dumps({"spec": {"build": {"headSha": "f" * 40}}})
     refused = kubectl("patch", "preview", "-n", ARGO, name, "--type=merge", "-p", change, check=False)
-    assert "Only Greenroom may write the Preview objects of e2e" in refused
+    assert "Only Greenroom may write the Preview and PreviewConfig objects of e2e" in refused
     kubectl("label", "preview", "-n", ARGO, name, "team=shop", check=False)
     kubectl("delete", "preview", "-n", ARGO, name, "--cascade=foreground", "--timeout=30s")
     until(lambda: shown(pull)[1] == "ready", 30, "the object again")
