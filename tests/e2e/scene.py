@@ -257,7 +257,7 @@ class Pull:
         self.scene.github.do(lambda w: w.label(self.repository.slug, self.number, name, by))
 
     def unlabel(self, name: str = "preview", by: str = "ada") -> None:
-        self.scene.github.do(lambda w: w.unlabel(self.repository.slug, self.number, name, by))
+        self._later(lambda w: w.unlabel(self.repository.slug, self.number, name, by))
 
     def say(self, text: str, by: str = "ada") -> None:
         self.scene.github.do(lambda w: w.comment(self.repository.slug, self.number, text, by))
@@ -266,7 +266,17 @@ class Pull:
         self.scene.github.do(lambda w: w.reopen(self.repository.slug, self.number, "ada"))
 
     def close(self, *, merge: bool = False) -> None:
-        self.scene.github.do(lambda w: w.close(self.repository.slug, self.number, "ada", merge=merge))
+        self._later(lambda w: w.close(self.repository.slug, self.number, "ada", merge=merge))
+
+    def _later(self, act: Callable[[World], T]) -> T:
+        """Do this in a later second than all before, as people do: Greenroom holds what a script does within one."""
+
+        def in_another_second(world: World) -> T:
+            if world.pull_request(self.repository.slug, self.number).updated_at >= world.now():
+                world.advance(timedelta(seconds=1))
+            return act(world)
+
+        return self.scene.github.do(in_another_second)
 
     def push(self, release: str, *, built: bool = True, files: Mapping[str, str] | None = None) -> str:
         """A push of a new commit; its images are there before GitHub knows of it, if `built`."""
