@@ -119,8 +119,13 @@ class Kube:
         return await self._written("POST", kind.path(namespace), body, "application/json", {})
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        """Replace the whole object. Raise `Conflict` when its version is no longer current."""
-        return await self._written("PUT", kind.path(namespace, name), body, "application/json", {})
+        """Replace the whole object. Raise `Conflict` when its version is no longer current, or it is gone."""
+        headers, path = {"content-type": "application/json"}, kind.path(namespace, name)
+        async with self._writing():
+            answer = await self._send("PUT", path, content=json.dumps(body), headers=headers, missing=True)
+        if answer is None:
+            raise Conflict(f"{path} no longer exists.")
+        return answer
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
         """Begin the deletion of this exact object, in this version if one is given. Ignore an object that is gone.
