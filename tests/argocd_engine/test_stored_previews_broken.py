@@ -21,7 +21,7 @@ from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, PREVIEW_CONF
 from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Recovery, Release, Withdrawal
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
-from greenroom.errors import Failed, RetryLater
+from greenroom.errors import Failed, NotStored, RetryLater
 from waiting import idle, until
 
 NEW_ID = 4242
@@ -293,6 +293,19 @@ class RefusesOne(FakeKube):
         if kind == PREVIEWS and name == self.refused:
             raise Failed("Kubernetes rejected Greenroom's request: denied by a policy.")
         super().writing(kind, name)
+
+
+async def test_object_that_a_policy_refuses_is_named_and_the_others_are_stored() -> None:
+    kube = RefusesOne()
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(*range(1, 21)))
+        kube.refused = "shop-7"
+        pushed = {n: spec(n, retry=1) for n in range(1, 21)}
+        with pytest.raises(NotStored, match="denied by a policy") as caught:
+            await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, pushed))
+        assert caught.value.numbers == {7}
+        await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {**pushed, 7: spec(7)}))
+        assert stored(kube).specs == {**pushed, 7: spec(7)}
 
 
 # --- what a real API server does ---

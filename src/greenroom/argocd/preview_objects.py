@@ -6,7 +6,7 @@ An object is found by the identity in its labels, so it keeps its name when the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.model.records import EMPTY, StoredPreview
 from greenroom.core.model.spec import Identity
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, FixCredentials, GreenroomError, NotStored, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +64,10 @@ class _Write:
         return _Held(
             self.repository, self.kept, self.spec[stored_preview.CHECKSUM], self.spec[stored_preview.GENERATION]
         )
+
+
+class _RefusedByCluster(Failed):
+    """The cluster refuses a write of one object."""
 
 
 class PreviewObjects:
@@ -214,19 +218,22 @@ class PreviewObjects:
         """
         stops = {i: k for i, k in kept.items() if k.spec is None}
         for group in (stops, {i: k for i, k in kept.items() if i not in stops}):
-            await self._each(self._store(repository, i, k, generation, known) for i, k in group.items())
+            await self._each({i: self._store(repository, i, k, generation, known) for i, k in group.items()})
 
-    async def _each(self, work: Iterable[Awaitable[None]]) -> None:
+    async def _each(self, work: Mapping[Identity, Awaitable[None]]) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def turn(one: Awaitable[None]) -> None:
             async with turns:
                 await one
 
-        done = await asyncio.gather(*map(turn, work), return_exceptions=True)
+        done = await asyncio.gather(*map(turn, work.values()), return_exceptions=True)
+        refused = {i.number: e for i, e in zip(work, done, strict=True) if isinstance(e, _RefusedByCluster)}
         for error in done:
-            if isinstance(error, BaseException):
+            if isinstance(error, BaseException) and not isinstance(error, _RefusedByCluster):
                 raise error
+        if refused:
+            raise NotStored(" ".join(sorted({str(e) for e in refused.values()})), frozenset(refused))
 
     async def _store(
         self, repository: str, identity: Identity, kept: StoredPreview, generation: int, known: int
@@ -243,8 +250,12 @@ class PreviewObjects:
             generation = max(generation, stored_preview.generation_of(found))
         spec = stored_preview.stored_spec(self._frame, repository, identity, kept, generation)
         write = _Write(repository, identity, kept, spec, known)
-        self._held.pop(identity, None)  # unknown until the answer comes
-        await self._write(write, found)
+        before = self._held.pop(identity, None)  # unknown until the answer comes
+        try:
+            await self._write(write, found)
+        except _RefusedByCluster:
+            self._held |= {identity: before} if before else {}
+            raise
         self._held[identity] = write.held
 
     async def _ensure(self, config: Object) -> None:
@@ -280,9 +291,12 @@ class PreviewObjects:
         raise RetryLater(f"The Preview {name} keeps changing. Greenroom will retry shortly.", after=1.0)
 
     async def _put(self, body: Object, found: Object | None) -> Object:
-        if found is None:
-            return await self._kube.create(PREVIEWS, self.namespace, body)
-        return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
+        try:
+            if found is None:
+                return await self._kube.create(PREVIEWS, self.namespace, body)
+            return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
+        except (Failed, FixCredentials) as error:  # such as by an admission policy, which others may pass
+            raise _RefusedByCluster(str(error)) from None
 
     def _body(self, repository: str, identity: Identity, name: str, spec: Object, found: Object | None) -> Object:
         """Return the object with this `spec`, and with what else exists of it."""
