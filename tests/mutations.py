@@ -2329,6 +2329,20 @@ MUTATIONS = [
         "tests/scenarios/test_accidents.py::test_spec_that_is_too_large_waits_alone",
     ),
     Mutation(
+        "10 a preview that the cluster refuses to store keeps no other one from changing",
+        "controller/reconcile.py",
+        "unstored |= error.numbers",
+        "raise",
+        "tests/scenarios/test_accidents.py::test_preview_that_the_cluster_refuses_to_store_waits_alone",
+    ),
+    Mutation(
+        "10 a refused object does not keep the others of a set from being stored",
+        "argocd/preview_objects.py",
+        "    except (Failed, FixCredentials) as error:\n        raise _RefusedByCluster(str(error)) from None\n",
+        "    except RetryLater:\n        raise\n",
+        "tests/argocd_engine/test_stored_previews_broken.py::test_object_that_a_policy_refuses_is_named_and_the_others_are_stored",
+    ),
+    Mutation(
         "lost records hold what the breaker would count",
         "core/planning/plan.py",
         "preview_sets.is_recent(preview_set.recovery, now),",

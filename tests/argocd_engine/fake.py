@@ -20,6 +20,7 @@ from greenroom.argocd.client import (
     Conflict,
     Kind,
     Object,
+    Vanished,
     Writing,
 )
 from greenroom.errors import Doubt, GreenroomError, RetryLater
@@ -91,7 +92,7 @@ class FakeKube:
         self.writing(kind, name)
         old = self.objects.get((kind.plural, namespace, name))
         if old is None:
-            raise Conflict(f"{name} no longer exists")
+            raise Vanished(f"{name} no longer exists")
         if body["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             raise Conflict("somebody was faster")
         return self.put(kind.plural, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +13,22 @@ import pytest
 
 from argocd_engine.cluster_state import applied_before, first_format, index, stored, the_preview, the_set
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, ONE, QUICK, play, preview_set
+from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, play, preview_set
 from argocd_engine.test_stored_previews import GONE, Counted
 from builders import NOW, PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset, stored_preview
 from greenroom.argocd.applicationset import INSTALLATION, NUMBER
-from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, PREVIEW_CONFIGS, PREVIEWS, Kind, Object
+from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, PREVIEW_CONFIGS, PREVIEWS, Kind, NoSuchKind, Object
+from greenroom.argocd.lease import Lease
 from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Recovery, Release, Withdrawal
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
-from greenroom.errors import Failed, NotStored, RetryLater
+from greenroom.errors import Doubt, Failed, GreenroomError, NotStored, RetryLater
 from waiting import idle, until
 
 NEW_ID = 4242
 TWO = Identity(REPOSITORY_ID, 2)
+THREE = Identity(REPOSITORY_ID, 3)
 RELEASE = Release(ONE, HoldKey(HoldKind.BREAKER, since=NOW), "ada", NOW)
 
 
@@ -290,17 +293,20 @@ class RefusesOne(FakeKube):
     refused = ""
 
     def writing(self, kind: Kind, name: str) -> None:
-        if kind == PREVIEWS and name == self.refused:
+        if kind in (PREVIEWS, PREVIEW_CONFIGS) and name == self.refused:
             raise Failed("Kubernetes rejected Greenroom's request: denied by a policy.")
         super().writing(kind, name)
 
 
-async def test_object_that_a_policy_refuses_is_named_and_the_others_are_stored() -> None:
+@pytest.mark.parametrize("refused", ["Preview", "PreviewConfig"])
+async def test_object_that_a_policy_refuses_is_named_and_the_others_are_stored(refused: str) -> None:
     kube = RefusesOne()
     async with play(kube) as played:
         await played.engine.serve(preview_set(*range(1, 21)))
-        kube.refused = "shop-7"
-        pushed = {n: spec(n, retry=1) for n in range(1, 21)}
+        secret = changed(spec(7), settings='{"token":"looks like a secret"}')
+        config = stored_preview.preview_config(FRAME, "argocd", secret)["metadata"]["name"]
+        kube.refused = {"Preview": "shop-7", "PreviewConfig": config}[refused]
+        pushed = {n: spec(n, retry=1) if n != 7 else secret for n in range(1, 21)}
         with pytest.raises(NotStored, match="denied by a policy") as caught:
             await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, pushed))
         assert caught.value.numbers == {7}
@@ -366,3 +372,141 @@ async def test_list_that_began_before_our_write_does_not_hide_it() -> None:
         await mirror._list()
         assert played.parts.objects.of(ONE) == the_preview(kube)
         assert played.parts.objects.of(TWO) == the_preview(kube, "shop-2")
+
+
+class StoresAndFails(Counted):
+    """The API server stores one write, and answers with an error."""
+
+    async def create(self, *given: Any) -> Any:
+        return self._answer(await super().create(*given))
+
+    async def replace(self, *given: Any) -> Any:
+        return self._answer(await super().replace(*given))
+
+    async def apply(self, *given: Any) -> Any:
+        return self._answer(await super().apply(*given))
+
+    fails_at: int | None = None
+
+    def _answer(self, made: Any) -> Any:
+        if self.fails_at is not None and self.writes is not None and len(self.writes) == self.fails_at:
+            self.fails_at = None
+            raise RetryLater("Kubernetes is not ready (500).")
+        return made
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("write", range(1, 6))
+async def test_any_write_that_was_stored_although_the_answer_was_an_error(write: int, killed: bool) -> None:
+    kube = StoresAndFails()
+    after = PreviewSet(REPOSITORY_ID, "shop", 2, {2: spec(2, retry=1), 3: spec(3)}, GONE)
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(1, 2))
+        await until(lambda: played.seen("preview-shop-2"))
+        played.argo.asleep = True
+        kube.writes, kube.fails_at = [], write
+        with suppress(RetryLater):
+            await played.engine.serve(after)
+        kube.fails_at = None
+        if not killed:
+            await played.parts.sets.restore(REPOSITORY_ID)
+            await played.parts.upkeep.repair()
+            generation = (await played.engine.observe()).sets[REPOSITORY_ID].generation
+            await played.engine.serve(replace(after, generation=generation + 1))
+            assert stored(kube) == replace(after, generation=generation + 1)
+        assert not played.engine.lost.done()
+    async with play(kube) as again:
+        observed = await again.engine.observe()
+        found = observed.sets[REPOSITORY_ID]
+        assert (found.recovery, observed.doubts) == (None, {})
+        assert (1 not in found.specs) == bool(found.ledger.withdrawals)
+        await again.engine.serve(replace(after, generation=found.generation + 1))
+        assert stored(kube) == replace(after, generation=found.generation + 1)
+        assert not again.engine.lost.done()
+
+
+async def test_definitions_deleted_while_greenroom_runs_and_applied_again_lose_nothing() -> None:
+    class Undefined(FakeKube):
+        gone = False
+
+        async def listed(self, kind: Kind, *given: Any, **more: Any) -> Any:
+            self._check(kind)
+            return await super().listed(kind, *given, **more)
+
+        async def create(self, kind: Kind, *given: Any) -> Any:
+            self._check(kind)
+            return await super().create(kind, *given)
+
+        def _check(self, kind: Kind) -> None:
+            if self.gone and kind in (PREVIEWS, PREVIEW_CONFIGS):
+                raise NoSuchKind("Kubernetes does not know it.")
+
+    kube, before = Undefined(), preview_set(1, 2, ledger=Ledger((Withdrawal(THREE, Cause.CLOSED, NOW, told=True),)))
+    async with play(kube, timing=replace(QUICK, publish_pause=0.01)) as played:
+        await played.engine.serve(before)
+        kube.gone = True
+        for key in [k for k in kube.objects if k[0] in (PREVIEWS.plural, PREVIEW_CONFIGS.plural)]:
+            kube.remove(*key)
+        await until(lambda: played.parts.objects.of(ONE) is None)
+        with pytest.raises(GreenroomError):
+            await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1), 2: spec(2)}))
+        assert len(played.engine.answer("preview-shop", PLATFORM) or ()) == 2
+        kube.gone = False
+        await played.parts.upkeep.repair()
+        assert stored(kube) == before
+        assert not played.engine.lost.done()
+
+
+async def test_objects_in_another_namespace_are_a_loss_and_those_left_behind_start_nothing_later() -> None:
+    kube, elsewhere = FakeKube(), replace(SETTINGS, object_namespace="previews")
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(1, 2, ledger=Ledger(releases=(RELEASE,))))
+        await until(lambda: played.seen("preview-shop-2"))
+    async with play(kube, settings=elsewhere) as moved:
+        found = (await moved.engine.observe()).sets[REPOSITORY_ID]
+        assert (found.specs, found.recovery) == (preview_set(1, 2).specs, Recovery())
+        await moved.engine.serve(preview_set(2, generation=2, ledger=GONE))
+        await moved.engine.serve(preview_set(2, generation=3))
+        await until(lambda: applicationset.REFRESH not in the_set(kube)["metadata"]["annotations"])
+        kube.remove(APPLICATIONS.plural, "argocd", "preview-shop-1")
+    async with play(kube) as back:
+        found = (await back.engine.observe()).sets[REPOSITORY_ID]
+        assert (found.specs, found.ledger, found.recovery) == ({2: spec(2)}, Ledger(), Recovery())
+
+
+async def test_copy_of_an_object_changes_nothing_and_is_not_written_without_end() -> None:
+    kube = Counted()
+    async with play(kube, timing=replace(QUICK, publish_pause=0.001)) as played:
+        await played.engine.serve(preview_set(1, 2))
+        await until(lambda: played.seen("preview-shop-2"))
+        kube.writes = []
+        duplicate = copy.deepcopy(the_preview(kube))
+        duplicate["metadata"] = {k: v for k, v in duplicate["metadata"].items() if k in ("labels", "namespace")}
+        kube.put(PREVIEWS.plural, {**duplicate, "metadata": {**duplicate["metadata"], "name": "a-copy"}})
+        for _ in range(20):
+            await played.parts.published.write()
+            await idle(20)
+        assert kube.writes == []
+        later = PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1), 2: spec(2)})
+        await played.engine.serve(later)
+        await until(lambda: applicationset.spec_of(played.application() or {}) == spec(1, retry=1))
+    for _ in range(3):
+        async with play(kube) as again:
+            observed = await again.engine.observe()
+            assert (observed.sets, observed.doubts) == ({REPOSITORY_ID: later}, {})
+
+
+async def test_lease_that_vanished_before_its_renewal_is_taken_again() -> None:
+    kube = FakeKube()
+    lease = Lease(kube, "argocd", "greenroom", "pod-1", QUICK)  # type: ignore[arg-type]
+    await lease.acquire()
+    get = kube.get
+
+    async def and_deleted(*given: Any) -> Any:
+        found = await get(*given)
+        kube.objects.clear()
+        return found
+
+    kube.get = and_deleted  # type: ignore[method-assign, assignment]
+    with pytest.raises(Doubt, match="no longer exists"):  # the next renewal creates it; nobody else has it
+        await lease._try()

@@ -6,7 +6,8 @@ An object is found by the identity in its labels, so it keeps its name when the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from greenroom.argocd.applicationset import (
     InstallationSpec,
     identity_of,
 )
-from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Conflict, Kube, NoSuchKind, Object
+from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Conflict, Kube, NoSuchKind, Object, Vanished
 from greenroom.argocd.informer import Mirror
 from greenroom.argocd.receipt import ours
 from greenroom.argocd.set_writer import TRIES
@@ -68,6 +69,15 @@ class _Write:
 
 class _RefusedByCluster(Failed):
     """The cluster refuses a write of one object."""
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a refusal, such as by an admission policy, into an error that other objects do not have."""
+    try:
+        yield
+    except (Failed, FixCredentials) as error:
+        raise _RefusedByCluster(str(error)) from None
 
 
 class PreviewObjects:
@@ -243,8 +253,6 @@ class PreviewObjects:
             return
         if found is not None:
             self._no_newer(identity, found, known)
-        if kept.spec is not None:
-            await self._ensure(stored_preview.preview_config(self._frame, self.namespace, kept.spec))
         if found is not None and not stored_preview.is_edited(found):
             # The index may name this generation already, if the answer to the write of the ApplicationSet was lost.
             generation = max(generation, stored_preview.generation_of(found))
@@ -252,6 +260,8 @@ class PreviewObjects:
         write = _Write(repository, identity, kept, spec, known)
         before = self._held.pop(identity, None)  # unknown until the answer comes
         try:
+            if kept.spec is not None:
+                await self._ensure(stored_preview.preview_config(self._frame, self.namespace, kept.spec))
             await self._write(write, found)
         except _RefusedByCluster:
             self._held |= {identity: before} if before else {}
@@ -261,7 +271,8 @@ class PreviewObjects:
     async def _ensure(self, config: Object) -> None:
         name = config["metadata"]["name"]
         if name not in self._configs:
-            self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
+            with _refusals():
+                self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
 
     async def _write(self, write: _Write, found: Object | None) -> None:
         """Write an object over exactly the version that exists. Raise `RetryLater` when it keeps changing.
@@ -275,7 +286,7 @@ class PreviewObjects:
         for _ in range(TRIES):
             try:
                 answer = await self._put(self._body(write.repository, identity, name, write.spec, found), found)
-            except Conflict:  # its status was written, or another instance or a person wrote or deleted it
+            except (Conflict, Vanished):  # its status was written, or another instance or a person changed it
                 found = await self._standing(identity, name, write.known)
                 if found is None and write.kept == EMPTY:
                     return
@@ -291,12 +302,10 @@ class PreviewObjects:
         raise RetryLater(f"The Preview {name} keeps changing. Greenroom will retry shortly.", after=1.0)
 
     async def _put(self, body: Object, found: Object | None) -> Object:
-        try:
+        with _refusals():
             if found is None:
                 return await self._kube.create(PREVIEWS, self.namespace, body)
             return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
-        except (Failed, FixCredentials) as error:  # such as by an admission policy, which others may pass
-            raise _RefusedByCluster(str(error)) from None
 
     def _body(self, repository: str, identity: Identity, name: str, spec: Object, found: Object | None) -> Object:
         """Return the object with this `spec`, and with what else exists of it."""
