@@ -2427,6 +2427,13 @@ MUTATIONS = [
         "tests/argocd_engine/test_stored_previews_broken.py::test_objects_that_something_else_changes_at_each_write_are_not_written_without_end",
     ),
     Mutation(
+        "Argo CD: an object that the index names is not deleted",
+        "argocd/store.py",
+        "            if not named and self._objects",
+        "            if self._objects",
+        "tests/argocd_engine/test_stored_previews_broken.py::test_object_that_a_failed_write_emptied_is_not_deleted_while_the_index_names_it",
+    ),
+    Mutation(
         "Argo CD: an edited object is doubt",
         "argocd/stored_preview.py",
         "if is_edited(found):",

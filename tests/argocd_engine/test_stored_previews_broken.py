@@ -510,3 +510,29 @@ async def test_lease_that_vanished_before_its_renewal_is_taken_again() -> None:
     kube.get = and_deleted  # type: ignore[method-assign, assignment]
     with pytest.raises(Doubt, match="no longer exists"):  # the next renewal creates it; nobody else has it
         await lease._try()
+
+
+async def test_object_that_a_failed_write_emptied_is_not_deleted_while_the_index_names_it() -> None:
+    """Greenroom may be killed before it writes the object again, and the next start would find a loss."""
+    kube, told = Counted(), Ledger((Withdrawal(TWO, Cause.CLOSED, NOW, told=True),))
+    async with play(kube) as played:
+        await played.engine.serve(preview_set(1, ledger=told))
+        await until(played.seen)
+        kube.writes, kube.ends_after = [], 1
+        with pytest.raises(RetryLater):  # the entry is over, its object is written, and the ApplicationSet is not
+            await played.engine.serve(preview_set(1, generation=2))
+        assert kube.writes == ["shop-2"]
+        played.parts.published.show({}, [REPOSITORY_ID], {})
+        await played.parts.published.write()
+    kube.writes, kube.ends_after = [], 0
+    async with play(kube) as played:
+        played.parts.published.show({}, [REPOSITORY_ID], {})
+        await played.parts.published.write()
+        assert "shop-2" in names_of(kube)
+    kube.writes = kube.ends_after = None
+    async with play(kube) as again:
+        assert (await again.engine.observe()).sets[REPOSITORY_ID].recovery is None
+        await again.engine.serve(preview_set(1, generation=3))
+        again.parts.published.show({}, [REPOSITORY_ID], {})
+        await again.parts.published.write()
+        await until(lambda: "shop-2" not in names_of(kube))

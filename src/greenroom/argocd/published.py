@@ -20,7 +20,6 @@ from greenroom.argocd.client import EVENTS, Kube, Object
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.preview_object import View
 from greenroom.argocd.preview_objects import AT_ONCE, PreviewObjects
-from greenroom.argocd.stored_preview import preview_of
 from greenroom.argocd.timing import Timing
 from greenroom.core.model.records import EMPTY, records
 from greenroom.core.model.spec import Identity, PreviewSpec
@@ -45,7 +44,11 @@ class _Wanted:
 
 
 class PublishedPreviews:
-    """Writes the status of the objects. `restore` writes again what an object of a repository is to store."""
+    """Writes the status of the objects.
+
+    `restore` writes again what the objects of a repository are to store. `discard` deletes an object that stores
+    nothing.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,14 @@ class PublishedPreviews:
         objects: PreviewObjects,
         known: KnownSets,
         restore: Callable[[int], Awaitable[None]],
+        discard: Callable[[Identity, Object], Awaitable[None]],
         timing: Timing,
     ) -> None:
         self._kube = kube
         self._objects = objects
         self._known = known
         self._restore = restore
+        self._discard = discard
         self._timing = timing
         self._wanted = _Wanted()
         self._poked = asyncio.Event()
@@ -129,7 +134,7 @@ class PublishedPreviews:
                     group.create_task(attempt(latest.status.name, self._follow(identity, view, found.get(identity))))
             for identity, old in found.items():
                 if identity not in wanted.views and self._is_over(identity, old, wanted.read):
-                    group.create_task(attempt(old["metadata"]["name"], self._delete(old)))
+                    group.create_task(attempt(old["metadata"]["name"], self._delete(identity, old)))
         for name, why in refused.items() - self._refused.items():
             log.warning("a Preview object could not be written; Greenroom retries", name=name, why=why)
         self._refused = refused
@@ -172,7 +177,7 @@ class PublishedPreviews:
         over = self._timing.clock.now() - REMOVED_KEPT
         if old and view.status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
             if self._objects.is_empty(identity, old):
-                await self._delete(old)
+                await self._delete(identity, old)
         elif old or view.status.stage is not Stage.REMOVED:
             await self._write(identity, view, old)
 
@@ -196,8 +201,7 @@ class PublishedPreviews:
         now = found.get("status") or {}
         return bool(now != wanted and self._taken.get(name) != (wanted, now))
 
-    async def _delete(self, old: Object) -> None:
-        await self._objects.delete(old)
-        if identity := preview_of(old):
-            self._current.pop(identity, None)
+    async def _delete(self, identity: Identity, old: Object) -> None:
+        await self._discard(identity, old)
+        self._current.pop(identity, None)
         self._taken.pop(old["metadata"]["name"], None)

@@ -55,6 +55,7 @@ class PreviewSets:
         self._writer = writer
         self._frame: InstallationSpec = known.frame
         self._writing = asyncio.Lock()
+        self._indexed: dict[int, frozenset[int]] = {}  # the numbers that each ApplicationSet names
         self._unnoted: set[int] = set()  # repositories with a loss that their ApplicationSets do not note yet
 
     async def read(self) -> None:
@@ -70,6 +71,8 @@ class PreviewSets:
         self._known.read(name, preview_set)
         if found.application_set is not None:
             self._writer.read(preview_set, found.application_set)
+            index = applicationset.index_of(found.application_set) or {}
+            self._indexed[preview_set.repository_id] = frozenset(index)
         if not applicationset.notes_loss(found.application_set, preview_set):
             self._unnoted.add(preview_set.repository_id)
         for identity, kept in found.as_stored.items():
@@ -105,7 +108,8 @@ class PreviewSets:
         await self._note_loss(before)
         standing = await self._writer.standing(preview_set, before)
         await self._store(preview_set, before)
-        body = applicationset.application_set(self._frame, preview_set, self._index(preview_set))
+        index = self._index(preview_set)
+        body = applicationset.application_set(self._frame, preview_set, index)
         refresh = self._refreshes.of(preview_set)
         # Argo CD asks as soon as it sees the change, so the answer must be ready first. A spec alone deletes nothing.
         self._known.replace(before, preview_set)
@@ -116,6 +120,7 @@ class PreviewSets:
             self._known.replace(preview_set, before)
             refresh.restored(before.generation if before else 0)
             raise
+        self._indexed[preview_set.repository_id] = frozenset(index)
         refresh.push(preview_set.generation)
 
     async def _note_loss(self, known: PreviewSet | None) -> None:
@@ -204,6 +209,13 @@ class PreviewSets:
                 await self._note_loss(preview_set)
                 await self._store(preview_set, preview_set)
 
+    async def discard(self, identity: Identity, found: Object) -> None:
+        """Delete an object that stores nothing. One that the index still names would count as lost: keep it."""
+        async with self._writing:
+            named = identity.number in self._indexed.get(identity.repository_id, ())
+            if not named and self._objects.is_empty(identity, found):
+                await self._objects.delete(found)
+
     async def _read_again(self) -> tuple[int, ...]:
         """Read the sets in doubt again, and forget deleted ones, whose specs are then created again.
 
@@ -228,6 +240,7 @@ class PreviewSets:
             standing = await self._writer.standing(preview_set, preview_set)
             body = applicationset.application_set(self._frame, preview_set, index)
             await self._writer.apply(body, standing, preview_set, preview_set)
+            self._indexed[preview_set.repository_id] = frozenset(index)
             log.warning("what is stored of a repository was written again", repository=preview_set.repository)
             refresh = self._refreshes.of(preview_set)
             refresh.restored(preview_set.generation)
