@@ -22,10 +22,11 @@ from greenroom.core.comment.signed_block import Key, Signer
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
 from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Receipt, Release, Running
+from greenroom.core.model.records import EMPTY, StoredPreview, records
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets
-from greenroom.errors import Doubt, GreenroomError, RetryLater, TooLarge
+from greenroom.errors import Doubt, GreenroomError, NotStored, RetryLater, TooLarge
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -47,6 +48,10 @@ def _calls(spec: PreviewSpec) -> frozenset[str]:
     return frozenset(host_of(link.url) for link in spec.links.targets)
 
 
+def _record(preview_set: PreviewSet, number: int) -> StoredPreview:
+    return records(preview_set).get(number, EMPTY)
+
+
 @dataclass
 class MemoryEngine:
     """The four verbs in memory. What it holds survives the controller, as a cluster does."""
@@ -59,6 +64,7 @@ class MemoryEngine:
     broken: str = ""
     unable: str = ""
     too_large: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
     doubts: dict[int, str] = field(default_factory=dict)
     leads_for: int | None = None  # so many effects more; None for ever
     stuck: frozenset[int] = frozenset()
@@ -83,6 +89,13 @@ class MemoryEngine:
         moved = {n for n, spec in preview_set.specs.items() if spec != before.specs.get(n)}
         if large := frozenset(moved & self.too_large):
             raise TooLarge("Specs are too large.", large)
+        moved |= {
+            n
+            for n in records(preview_set).keys() | records(before).keys()
+            if _record(preview_set, n) != _record(before, n)
+        }
+        if refused := frozenset(moved & self.refused):
+            raise NotStored("A policy refuses it.", refused)
         assert preview_set.generation > self.sets.get(preview_set.repository_id, PreviewSet(0, "", -1)).generation
         self.sets[preview_set.repository_id] = preview_set
         for number, spec in preview_set.specs.items():

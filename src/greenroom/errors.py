@@ -7,6 +7,7 @@
     ├── FixConfiguration     a person must fix greenroom.yaml or services/*.yaml
     └── Failed               the operation itself failed (a migration, a seed): report it on the preview
         ├── TooLarge         a spec is too large for the engine: serve the other ones
+        ├── NotStored        the engine may not store one preview's data: serve the other ones
         └── Refused          GitHub rejects writes to one pull request: others continue
 
 Every message is one sentence for a person: the problem, its place, and the fix. No message contains a secret.
@@ -84,6 +85,14 @@ class Failed(GreenroomError):
 
 class TooLarge(Failed):
     """The specs of these previews, by pull request number, are larger than the engine can store."""
+
+    def __init__(self, message: str, numbers: frozenset[int]) -> None:
+        super().__init__(message)
+        self.numbers = numbers
+
+
+class NotStored(Failed):
+    """The cluster refuses to store the new data of these previews, by pull request number."""
 
     def __init__(self, message: str, numbers: frozenset[int]) -> None:
         super().__init__(message)

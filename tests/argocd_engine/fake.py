@@ -20,6 +20,7 @@ from greenroom.argocd.client import (
     Conflict,
     Kind,
     Object,
+    Vanished,
     Writing,
 )
 from greenroom.errors import Doubt, GreenroomError, RetryLater
@@ -89,7 +90,9 @@ class FakeKube:
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
         self.writing(kind, name)
-        old = self.objects[(kind.plural, namespace, name)]
+        old = self.objects.get((kind.plural, namespace, name))
+        if old is None:
+            raise Vanished(f"{name} no longer exists")
         if body["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             raise Conflict("somebody was faster")
         return self.put(kind.plural, body)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from greenroom.argocd.client import APPLICATIONS, NAMESPACES, PODS, Conflict, Expired, Kube
+from greenroom.argocd.client import APPLICATIONS, NAMESPACES, PODS, PREVIEWS, Conflict, Expired, Kube, Vanished
 from greenroom.argocd.kubeconfig import connect
 from greenroom.errors import Doubt, Failed, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
@@ -99,6 +99,8 @@ async def test_a_deletion_names_the_very_object() -> None:
     as_it_is = {"uid": "uid-1", "resourceVersion": "17"}
     assert seen == [("DELETE", path, {"uid": "uid-1"}), ("DELETE", path, as_it_is)]
     await kube(status(404, "NotFound")).delete(APPLICATIONS, "argocd", "gone", "uid-1")
+    with pytest.raises(Vanished, match="no longer exists"):
+        await kube(status(404, "NotFound")).replace(PREVIEWS, "argocd", "gone", {})
     with pytest.raises(Conflict):
         await kube(status(409, "Conflict", "the UID in the precondition does not match")).delete(PODS, "a", "b", "c")
 

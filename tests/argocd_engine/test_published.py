@@ -314,7 +314,7 @@ async def play(
         SetWriter(kube, FRAME, lost.append),  # type: ignore[arg-type]
         objects,
     )
-    published = PublishedPreviews(kube, objects, known, sets.restore, timing)  # type: ignore[arg-type]
+    published = PublishedPreviews(kube, objects, known, sets.restore, sets.discard, timing)  # type: ignore[arg-type]
 
     async def run() -> None:
         await objects.installed()

@@ -402,6 +402,26 @@ async def test_preview_that_became_too_large_keeps_what_it_runs_and_can_be_remov
     assert story.living == set()
 
 
+async def test_preview_that_the_cluster_refuses_to_store_waits_alone(story: Story) -> None:
+    one, two, three = story.labeled("one"), story.labeled("two"), story.labeled("three")
+    await story.passes(4)
+    new = story.labeled("new")
+    story.engine.refused = {one, three, new}
+    other = story.labeled("other")
+    story.world.close(SLUG, one, "ada")
+    story.world.close(SLUG, two, "ada")
+    story.world.push(SLUG, three, sha("later"), "ada")
+    story.images.push("shop/web", sha("later"))
+    await story.passes(8)
+    assert story.living == {one, three, other}
+    assert story.status(new).stage is Stage.QUEUED
+    assert story.status(three).reason.code == "not-stored"
+    assert "The cluster refuses to store this preview" in story.comment(new)
+    story.engine.refused = set()
+    await story.passes(8)
+    assert story.living == {three, other, new}
+
+
 async def test_lost_records_hold_what_only_the_breaker_limits_for_an_hour(story: Story) -> None:
     numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)

@@ -89,10 +89,19 @@ def application_set(frame: InstallationSpec, preview_set: PreviewSet, index: Map
 
 def _notes(preview_set: PreviewSet, index: Mapping[int, int]) -> dict[str, str]:
     """Return the annotations that a start of Greenroom reads."""
-    recovery = preview_set.recovery
-    at = {} if recovery is None else {RECOVERY: recovery.at.isoformat() if recovery.at else UNDATED}
     entries = ",".join(f"{number}:{generation}" for number, generation in sorted(index.items()))
-    return {GENERATION: str(preview_set.generation), INDEX: entries, **at}
+    return {GENERATION: str(preview_set.generation), INDEX: entries, **_recovery_note(preview_set)}
+
+
+def _recovery_note(preview_set: PreviewSet) -> dict[str, str]:
+    recovery = preview_set.recovery
+    return {} if recovery is None else {RECOVERY: recovery.at.isoformat() if recovery.at else UNDATED}
+
+
+def notes_loss(found: Object | None, preview_set: PreviewSet) -> bool:
+    """Return whether an ApplicationSet notes the loss of stored data that this set has, if it has any."""
+    annotations = (found or {"metadata": {}})["metadata"].get("annotations") or {}
+    return _recovery_note(preview_set).items() <= annotations.items()
 
 
 def index_of(found: Object) -> dict[int, int] | None:

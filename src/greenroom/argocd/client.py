@@ -29,6 +29,10 @@ class Conflict(Doubt):
     """Another writer changed the object, or it is not the intended object."""
 
 
+class Vanished(Doubt):
+    """The object that was to be replaced no longer exists."""
+
+
 class NoSuchKind(Doubt):
     """The cluster does not know this kind of object: its definition is not installed."""
 
@@ -119,8 +123,13 @@ class Kube:
         return await self._written("POST", kind.path(namespace), body, "application/json", {})
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        """Replace the whole object. Raise `Conflict` when its version is no longer current."""
-        return await self._written("PUT", kind.path(namespace, name), body, "application/json", {})
+        """Replace the whole object. Raise `Conflict` when its version is not current, and `Vanished` if it is gone."""
+        headers, path = {"content-type": "application/json"}, kind.path(namespace, name)
+        async with self._writing():
+            answer = await self._send("PUT", path, content=json.dumps(body), headers=headers, missing=True)
+        if answer is None:
+            raise Vanished(f"{path} no longer exists.")
+        return answer
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
         """Begin the deletion of this exact object, in this version if one is given. Ignore an object that is gone.

@@ -92,6 +92,8 @@ class Mirror:
         params = {"labelSelector": self._labels} if self._labels else {}
         objects, version = await self._kube.listed(self._kind, self._namespace, **params)
         found = {_key(o): _slim(o) for o in objects}
+        # A list may have begun before our own write that was answered first.
+        found |= {key: o for key, o in self.items.items() if _is_after(self._newest.get(key, ""), version)}
         before, self.items = self.items, found
         self._current_at = self._monotonic()
         self.ready.set()
@@ -126,10 +128,10 @@ class Mirror:
             self._connected = False
 
     def _take(self, event: str, found: Object) -> None:
+        if self._is_older(found):  # our own write is known already, and the watch brings what was before it
+            return
         if event == "DELETED":
             self.forget(found)
-        elif self._is_older(found):  # our own write is known already, and the watch brings what was before it
-            return
         else:
             self.items[_key(found)] = _slim(found)
         self._changed(found)
@@ -139,8 +141,7 @@ class Mirror:
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
         """
-        newest, version = self._newest.get(_key(found), ""), _version(found)
-        if newest.isdecimal() and version.isdecimal() and int(version) < int(newest):
+        if _is_after(self._newest.get(_key(found), ""), _version(found)):
             return True
         self._newest.pop(_key(found), None)
         return False
@@ -149,6 +150,10 @@ class Mirror:
 def _key(found: Object) -> Key:
     metadata = found.get("metadata") or {}
     return metadata.get("namespace", ""), metadata.get("name", "")
+
+
+def _is_after(version: str, other: str) -> bool:
+    return version.isdecimal() and other.isdecimal() and int(version) > int(other)
 
 
 def _version(found: Object) -> str:

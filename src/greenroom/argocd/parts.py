@@ -110,7 +110,7 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
         sweeper=sweeper,
         upkeep=Upkeep(lead, known, sets, watchers, refusals, sweeper, wake, timing),
         objects=objects,
-        published=PublishedPreviews(clusters.argo, objects, known, sets.restore, timing),
+        published=PublishedPreviews(clusters.argo, objects, known, sets.restore, sets.discard, timing),
     )
 
 

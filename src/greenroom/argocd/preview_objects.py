@@ -6,7 +6,8 @@ An object is found by the identity in its labels, so it keeps its name when the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from greenroom.argocd.applicationset import (
     InstallationSpec,
     identity_of,
 )
-from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Conflict, Kube, NoSuchKind, Object
+from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Conflict, Kube, NoSuchKind, Object, Vanished
 from greenroom.argocd.informer import Mirror
 from greenroom.argocd.receipt import ours
 from greenroom.argocd.set_writer import TRIES
@@ -30,7 +31,7 @@ from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.model.records import EMPTY, StoredPreview
 from greenroom.core.model.spec import Identity
-from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, FixCredentials, GreenroomError, NotStored, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,38 @@ class _Held:
     repository: str
     kept: StoredPreview
     checksum: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One write: the `spec` of a preview's object, which holds `kept`. `known` is the generation that it replaces."""
+
+    repository: str
+    identity: Identity
+    kept: StoredPreview
+    spec: Object
+    known: int
+
+    @property
+    def held(self) -> _Held:
+        """Return what the object holds once it is written."""
+        return _Held(
+            self.repository, self.kept, self.spec[stored_preview.CHECKSUM], self.spec[stored_preview.GENERATION]
+        )
+
+
+class _RefusedByCluster(Failed):
+    """The cluster refuses a write of one object."""
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a refusal, such as by an admission policy, into an error that other objects do not have."""
+    try:
+        yield
+    except (Failed, FixCredentials) as error:
+        raise _RefusedByCluster(str(error)) from None
 
 
 class PreviewObjects:
@@ -64,6 +97,7 @@ class PreviewObjects:
         self._timing = timing
         self._overtaken = overtaken
         self._names: dict[Identity, str] = {}
+        self._previews: dict[str, Identity] = {}  # by the names of their objects
         self._configs: dict[str, Object] = {}
         self._held: dict[Identity, _Held] = {}
         self._ours: dict[Identity, set[str]] = {}
@@ -94,12 +128,14 @@ class PreviewObjects:
         tasks.keep("watch of previews", self._mirror.run)
         async with asyncio.timeout(self._timing.first_copy):
             await self._mirror.ready.wait()
+        for identity, found in self.all().items():  # this instance has the Lease, so no other one writes any more
+            self._ours[identity] = {stored_preview.written_checksum(found)}
         await self.read_configs()
 
     async def read_configs(self) -> None:
         """Read the `PreviewConfig` objects. Nothing may be stored meanwhile."""
         found, _ = await self._kube.listed(PREVIEW_CONFIGS, self.namespace, labelSelector=self._labels)
-        self._configs = {c["metadata"]["name"]: c for c in found}
+        self._configs = {c["metadata"]["name"]: c for c in found if stored_preview.is_as_written(c)}
 
     def all(self) -> dict[Identity, Object]:
         """Return the objects by identity. Raise `Doubt` without a current copy."""
@@ -116,18 +152,31 @@ class PreviewObjects:
         return stored_preview.content(found, self._configs)
 
     def _seen(self, found: Object) -> None:
-        identity, name = identity_of(found), found["metadata"]["name"]
+        name, edited = found["metadata"]["name"], stored_preview.is_edited(found)
+        identity = self._previews.get(name) if edited else None  # an edited object is still that of its preview
+        identity = identity or stored_preview.preview_of(found)
         if identity is None:
             return
         there = (self.namespace, name) in self._mirror.items
         if there and self._newest(identity, name, found):
-            self._names[identity] = name
-        elif not there and self._names.get(identity) == name:
-            del self._names[identity]
-        if there and stored_preview.is_edited(found):
+            self._named(identity, name)
+        elif not there:
+            self._unnamed(name)
+        if there and edited:
             self._held.pop(identity, None)  # it does not hold what was written
-        if not there or identity not in self._held or not self._is_ours(identity, found):
+        known = identity in self._held and self._is_ours(identity, found)
+        if not there or not known or identity_of(found) != identity:
             self.changed()
+
+    def _named(self, identity: Identity, name: str) -> None:
+        """Note the name of a preview's object. An object is of one preview only."""
+        self._unnamed(name)
+        self._names[identity], self._previews[name] = name, identity
+
+    def _unnamed(self, name: str) -> None:
+        former = self._previews.pop(name, None)
+        if former is not None and self._names.get(former) == name:
+            del self._names[former]
 
     def _newest(self, identity: Identity, name: str, found: Object) -> bool:
         """Return whether this is the object of the preview: the only one, or the one that was written last."""
@@ -146,7 +195,14 @@ class PreviewObjects:
         if found := self.of(identity):
             written = stored_preview.written_checksum(found)
             self._ours[identity] = {written}
-            self._held[identity] = _Held(repository, kept, written)
+            self._held[identity] = _Held(repository, kept, written, stored_preview.generation_of(found))
+
+    def written_in(self, identity: Identity) -> int | None:
+        """Return the generation in which the object of a preview was last written, or None when that is unknown."""
+        if found := self.of(identity):
+            return stored_preview.generation_of(found)
+        held = self._held.get(identity)  # a person has just deleted it
+        return held.generation if held else None
 
     def carries(self, repository: str, identity: Identity, kept: StoredPreview) -> bool:
         """Return whether the object of a preview holds this data, or there is none and nothing to hold."""
@@ -155,13 +211,13 @@ class PreviewObjects:
             return kept == EMPTY
         if held is None or (held.repository, held.kept) != (repository, kept):
             return False
-        complete = stored_preview.ref_of(found) in {"", *self._configs}
-        return complete and stored_preview.written_checksum(found) == held.checksum
+        ref = stored_preview.ref_of(found)
+        labeled = self._labels_for(repository, identity).items() <= (found["metadata"].get("labels") or {}).items()
+        return labeled and (not ref or ref in self._configs) and stored_preview.written_checksum(found) == held.checksum
 
-    def is_empty(self, found: Object) -> bool:
+    def is_empty(self, identity: Identity, found: Object) -> bool:
         """Return whether an object stores nothing, as far as this instance has read or written it."""
-        identity = identity_of(found)
-        held = self._held.get(identity) if identity else None
+        held = self._held.get(identity)
         return stored_preview.CHECKSUM not in (found.get("spec") or {}) or (held is not None and held.kept == EMPTY)
 
     async def store(self, repository: str, kept: Mapping[Identity, StoredPreview], generation: int, known: int) -> None:
@@ -172,19 +228,22 @@ class PreviewObjects:
         """
         stops = {i: k for i, k in kept.items() if k.spec is None}
         for group in (stops, {i: k for i, k in kept.items() if i not in stops}):
-            await self._each(self._store(repository, i, k, generation, known) for i, k in group.items())
+            await self._each({i: self._store(repository, i, k, generation, known) for i, k in group.items()})
 
-    async def _each(self, work: Iterable[Awaitable[None]]) -> None:
+    async def _each(self, work: Mapping[Identity, Awaitable[None]]) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def turn(one: Awaitable[None]) -> None:
             async with turns:
                 await one
 
-        done = await asyncio.gather(*map(turn, work), return_exceptions=True)
+        done = await asyncio.gather(*map(turn, work.values()), return_exceptions=True)
+        refused = {i.number: e for i, e in zip(work, done, strict=True) if isinstance(e, _RefusedByCluster)}
         for error in done:
-            if isinstance(error, BaseException):
+            if isinstance(error, BaseException) and not isinstance(error, _RefusedByCluster):
                 raise error
+        if refused:
+            raise NotStored(" ".join(sorted({str(e) for e in refused.values()})), frozenset(refused))
 
     async def _store(
         self, repository: str, identity: Identity, kept: StoredPreview, generation: int, known: int
@@ -194,35 +253,47 @@ class PreviewObjects:
             return
         if found is not None:
             self._no_newer(identity, found, known)
-        if kept.spec is not None:
-            await self._ensure(stored_preview.preview_config(self._frame, self.namespace, kept.spec))
+        if found is not None and not stored_preview.is_edited(found):
+            # The index may name this generation already, if the answer to the write of the ApplicationSet was lost.
+            generation = max(generation, stored_preview.generation_of(found))
         spec = stored_preview.stored_spec(self._frame, repository, identity, kept, generation)
-        self._held.pop(identity, None)  # unknown until the answer comes
-        await self._write(repository, identity, spec, found, known)
-        self._held[identity] = _Held(repository, kept, spec[stored_preview.CHECKSUM])
+        write = _Write(repository, identity, kept, spec, known)
+        before = self._held.pop(identity, None)  # unknown until the answer comes
+        try:
+            if kept.spec is not None:
+                await self._ensure(stored_preview.preview_config(self._frame, self.namespace, kept.spec))
+            await self._write(write, found)
+        except _RefusedByCluster:
+            self._held |= {identity: before} if before else {}
+            raise
+        self._held[identity] = write.held
 
     async def _ensure(self, config: Object) -> None:
         name = config["metadata"]["name"]
         if name not in self._configs:
-            self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
+            with _refusals():
+                self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
 
-    async def _write(self, repository: str, identity: Identity, spec: Object, found: Object | None, known: int) -> None:
+    async def _write(self, write: _Write, found: Object | None) -> None:
         """Write an object over exactly the version that exists. Raise `RetryLater` when it keeps changing.
 
         The whole `spec` is replaced: a server-side apply would leave what another manager added.
         https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
         """
-        name = found["metadata"]["name"] if found else self.name_for(repository, identity)
-        self._ours.setdefault(identity, set()).add(spec[stored_preview.CHECKSUM])  # the answer may be lost
+        identity, checksum = write.identity, write.held.checksum
+        name = found["metadata"]["name"] if found else self.name_for(write.repository, identity)
+        self._ours.setdefault(identity, set()).add(checksum)  # the answer may be lost
         for _ in range(TRIES):
             try:
-                answer = await self._put(self._body(repository, identity, name, spec, found), found)
-            except Conflict:  # its status was written, or another instance or a person wrote it
-                found = await self._standing(identity, name, known)
+                answer = await self._put(self._body(write.repository, identity, name, write.spec, found), found)
+            except (Conflict, Vanished):  # its status was written, or another instance or a person changed it
+                found = await self._standing(identity, name, write.known)
+                if found is None and write.kept == EMPTY:
+                    return
                 continue
             self.taken(answer)
-            self._ours[identity] = {spec[stored_preview.CHECKSUM]}
-            if answer.get("spec") != spec:
+            self._ours[identity] = {checksum}
+            if answer.get("spec") != write.spec:
                 raise Failed(
                     "The cluster's definition of Preview objects is older than this version of Greenroom. Run:"
                     " kubectl apply -f charts/greenroom/crds"
@@ -231,26 +302,37 @@ class PreviewObjects:
         raise RetryLater(f"The Preview {name} keeps changing. Greenroom will retry shortly.", after=1.0)
 
     async def _put(self, body: Object, found: Object | None) -> Object:
-        if found is None:
-            return await self._kube.create(PREVIEWS, self.namespace, body)
-        return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
+        with _refusals():
+            if found is None:
+                return await self._kube.create(PREVIEWS, self.namespace, body)
+            return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
 
     def _body(self, repository: str, identity: Identity, name: str, spec: Object, found: Object | None) -> Object:
         """Return the object with this `spec`, and with what else exists of it."""
-        mine = {REPOSITORY: repository, REPOSITORY_ID: str(identity.repository_id), NUMBER: str(identity.number)}
+        mine = self._labels_for(repository, identity)
         made = stored_preview.kubernetes_object(self._frame, self.namespace, name, mine, spec)
         if found is None:
             return made
         labels = {**(found["metadata"].get("labels") or {}), **made["metadata"]["labels"]}
         return {**found, **made, "metadata": {**found["metadata"], "labels": labels}}
 
+    def _labels_for(self, repository: str, identity: Identity) -> dict[str, str]:
+        of = {REPOSITORY: repository, REPOSITORY_ID: str(identity.repository_id), NUMBER: str(identity.number)}
+        return {**self._frame.labels(), **of}
+
     async def _standing(self, identity: Identity, name: str, known: int) -> Object | None:
         """Return the object that a write replaces. Raise `Doubt` when another instance or installation wrote it."""
         found = await self._look_again(name)
         if found is None:
             return None
-        if not ours(found, self._frame.installation) or identity_of(found) not in (None, identity):
-            raise Doubt(f"The Preview {name} belongs to another installation or pull request. Nothing was written.")
+        theirs = INSTALLATION in (found["metadata"].get("labels") or {}) or not self._is_ours(identity, found)
+        if not ours(found, self._frame.installation) and theirs:
+            raise Doubt(
+                f"The Preview {name} belongs to another installation. Nothing was written. If nothing needs it, delete"
+                " it."
+            )
+        if stored_preview.preview_of(found) not in (None, identity):
+            raise Doubt(f"The Preview {name} belongs to another pull request. Nothing was written.")
         self._no_newer(identity, found, known)
         return found
 
@@ -269,24 +351,28 @@ class PreviewObjects:
         """Correct the copy of one object, which the watch may do late."""
         found = await self._kube.get(PREVIEWS, self.namespace, name)
         if found is None:
-            self._mirror.forget({"metadata": {"namespace": self.namespace, "name": name}})
-            self._names = {i: n for i, n in self._names.items() if n != name}
+            self._forget(name)
         elif ours(found, self._frame.installation):
             self.taken(found)
         return found
 
+    def _forget(self, name: str) -> None:
+        self._mirror.forget({"metadata": {"namespace": self.namespace, "name": name}})
+        self._unnamed(name)
+
     def taken(self, answer: Object) -> None:
         """Take the answer of a write into the copy."""
         self._mirror.written(answer)
-        identity = identity_of(answer)
-        if identity is not None:
-            self._names[identity] = answer["metadata"]["name"]
+        name = answer["metadata"]["name"]
+        identity = self._previews.get(name) if stored_preview.is_edited(answer) else None
+        if identity := identity or stored_preview.preview_of(answer):
+            self._named(identity, name)
 
     def name_for(self, repository: str, identity: Identity) -> str:
         """Return the name of a new object. A repository that replaced another one may find its name taken."""
         name = stored_preview.object_name(self._frame, repository, identity.number)
         holder = self._mirror.items.get((self.namespace, name))
-        if holder is None or identity_of(holder) == identity:
+        if holder is None or stored_preview.preview_of(holder) == identity:
             return name
         return stored_preview.object_name(self._frame, f"{repository}.{identity.repository_id}", identity.number)
 
@@ -323,9 +409,10 @@ class PreviewObjects:
         except Conflict:
             await self._look_again(metadata["name"])
             raise
-        if identity := identity_of(found):
+        if identity := self._previews.get(metadata["name"]):
             self._held.pop(identity, None)
             self._ours.pop(identity, None)
+        self._forget(metadata["name"])  # the watch may tell it late
 
     async def delete_all(self, repository_id: int) -> None:
         """Delete all objects of a repository that another one has replaced."""
@@ -341,4 +428,7 @@ class PreviewObjects:
             if name in used or config["metadata"].get("creationTimestamp", "") > before:
                 continue
             del self._configs[name]  # first, so that a write that needs it creates it again
-            await self._kube.delete(PREVIEW_CONFIGS, self.namespace, name, config["metadata"]["uid"])
+            try:
+                await self._kube.delete(PREVIEW_CONFIGS, self.namespace, name, config["metadata"]["uid"])
+            except GreenroomError as error:
+                log.warning("a PreviewConfig that nothing needs could not be deleted", name=name, why=str(error))

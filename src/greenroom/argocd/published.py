@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,7 +16,6 @@ from datetime import timedelta
 import structlog
 
 from greenroom.argocd import preview_object
-from greenroom.argocd.applicationset import identity_of, repository_id_of
 from greenroom.argocd.client import EVENTS, Kube, Object
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.preview_object import View
@@ -24,11 +24,15 @@ from greenroom.argocd.timing import Timing
 from greenroom.core.model.records import EMPTY, records
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status
+from greenroom.core.planning import backoff
+from greenroom.core.planning.backoff import growing
 from greenroom.errors import GreenroomError
 
 log = structlog.get_logger(__name__)
 
 REMOVED_KEPT = timedelta(hours=1)
+RESTORE_PAUSES = (0.0, 0.0, 0.0, 0.0, *growing(1.0, 60.0))
+RESTORES_FORGOTTEN = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,11 @@ class _Wanted:
 
 
 class PublishedPreviews:
-    """Writes the status of the objects. `restore` writes again what an object of a repository is to store."""
+    """Writes the status of the objects.
+
+    `restore` writes again what the objects of a repository are to store. `discard` deletes an object that stores
+    nothing.
+    """
 
     def __init__(
         self,
@@ -48,17 +56,20 @@ class PublishedPreviews:
         objects: PreviewObjects,
         known: KnownSets,
         restore: Callable[[int], Awaitable[None]],
+        discard: Callable[[Identity, Object], Awaitable[None]],
         timing: Timing,
     ) -> None:
         self._kube = kube
         self._objects = objects
         self._known = known
         self._restore = restore
+        self._discard = discard
         self._timing = timing
         self._wanted = _Wanted()
         self._poked = asyncio.Event()
         self._doubted: dict[str, tuple[float, str]] = {}
         self._refused: dict[str, str] = {}
+        self._restored: dict[int, tuple[int, float]] = {}
         self._taken: dict[str, tuple[Object, Object]] = {}
         self._current: dict[Identity, tuple[View, str]] = {}
         objects.changed = self._poked.set
@@ -115,45 +126,58 @@ class PublishedPreviews:
 
         async with asyncio.TaskGroup() as group:
             for repository_id, name in self._changed(found).items():
-                group.create_task(attempt(name, self._restore(repository_id)))
+                if self._may_restore(repository_id):
+                    group.create_task(attempt(name, self._restore(repository_id)))
             for identity, latest in wanted.views.items():
                 view = self._doubtful(latest)
                 if not self._is_current(identity, view, found.get(identity)):
                     group.create_task(attempt(latest.status.name, self._follow(identity, view, found.get(identity))))
             for identity, old in found.items():
-                if identity not in wanted.views and self._is_over(old, wanted.read):
-                    group.create_task(attempt(old["metadata"]["name"], self._delete(old)))
+                if identity not in wanted.views and self._is_over(identity, old, wanted.read):
+                    group.create_task(attempt(old["metadata"]["name"], self._delete(identity, old)))
         for name, why in refused.items() - self._refused.items():
             log.warning("a Preview object could not be written; Greenroom retries", name=name, why=why)
         self._refused = refused
 
     def _changed(self, found: Iterable[Identity]) -> dict[int, str]:
         """Return the repositories, by id with a name, of which the objects do not hold what they should."""
-        changed, there = dict[int, str](), set(found)
+        changed, there = dict[int, str](), defaultdict[int, list[Identity]](list)
+        for identity in found:
+            there[identity.repository_id].append(identity)
         for preview_set in self._known.served.values():
-            kept = {Identity(preview_set.repository_id, n): r for n, r in records(preview_set).items()}
-            others = {i: EMPTY for i in there if i.repository_id == preview_set.repository_id and i not in kept}
-            held = (self._objects.carries(preview_set.repository, i, k) for i, k in (kept | others).items())
+            mine = {Identity(preview_set.repository_id, n): r for n, r in records(preview_set).items()}
+            kept = dict.fromkeys(there[preview_set.repository_id], EMPTY) | mine
+            held = (self._objects.carries(preview_set.repository, i, k) for i, k in kept.items())
             if not all(held):
                 changed[preview_set.repository_id] = preview_set.repository
         return changed
+
+    def _may_restore(self, repository_id: int) -> bool:
+        """Return whether objects may be written again now: less often while something else changes them each time."""
+        now = self._timing.clock.monotonic()
+        tries, at = self._restored.get(repository_id, (0, now))
+        if now < at:
+            return False
+        tries = 0 if now - at > RESTORES_FORGOTTEN else tries
+        self._restored[repository_id] = tries + 1, now + backoff.pause(RESTORE_PAUSES, tries)
+        return True
 
     def _is_current(self, identity: Identity, view: View, old: Object | None) -> bool:
         """Return whether an object was written from this view and has not changed. Removed ones have to be deleted."""
         version = old["metadata"].get("resourceVersion", "") if old else ""
         return view.status.stage is not Stage.REMOVED and self._current.get(identity) == (view, version)
 
-    def _is_over(self, old: Object, read: frozenset[int]) -> bool:
+    def _is_over(self, identity: Identity, old: Object, read: frozenset[int]) -> bool:
         """Return whether an object that no pull request has belongs to a repository that was read."""
         removed = (old.get("status") or {}).get("state") == Stage.REMOVED.value
         kept = removed and not preview_object.removed_before(old, self._timing.clock.now() - REMOVED_KEPT)
-        return repository_id_of(old) in read and not kept and self._objects.is_empty(old)
+        return identity.repository_id in read and not kept and self._objects.is_empty(identity, old)
 
     async def _follow(self, identity: Identity, view: View, old: Object | None) -> None:
         over = self._timing.clock.now() - REMOVED_KEPT
         if old and view.status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
-            if self._objects.is_empty(old):
-                await self._delete(old)
+            if self._objects.is_empty(identity, old):
+                await self._delete(identity, old)
         elif old or view.status.stage is not Stage.REMOVED:
             await self._write(identity, view, old)
 
@@ -177,8 +201,7 @@ class PublishedPreviews:
         now = found.get("status") or {}
         return bool(now != wanted and self._taken.get(name) != (wanted, now))
 
-    async def _delete(self, old: Object) -> None:
-        await self._objects.delete(old)
-        if identity := identity_of(old):
-            self._current.pop(identity, None)
+    async def _delete(self, identity: Identity, old: Object) -> None:
+        await self._discard(identity, old)
+        self._current.pop(identity, None)
         self._taken.pop(old["metadata"]["name"], None)

@@ -15,8 +15,9 @@ from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, iden
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, Kube, Object
 from greenroom.argocd.known_sets import Unread
 from greenroom.argocd.preview_objects import PreviewObjects
+from greenroom.argocd.stored_preview import Content
 from greenroom.core.model.engine import PreviewSet, Recovery
-from greenroom.core.model.records import EMPTY, StoredPreview, joined
+from greenroom.core.model.records import EMPTY, StoredPreview, joined, records
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt
 
@@ -103,22 +104,36 @@ class SetReader:
     async def _joined(self, part: _Part) -> Stored:
         found = part.application_set
         if found is not None and (first := applicationset.first_format(found)) is not None:
-            return Stored(first, found, {})
-        read = self._read(part.objects, (applicationset.index_of(found) if found else None) or {})
+            return await self._moving(part, first)
+        index = (applicationset.index_of(found) if found else None) or {}
+        read = self._read(part.objects, index, applicationset.generation_of(found) if found else 0)
         kept = {**read.kept, **await self._recovered(part.repository_id, read)} if read.lost else read.kept
         recovery = Recovery() if read.lost or found is None else applicationset.recovery_of(found)
-        generation = max(read.generation, applicationset.generation_of(found) if found else 0)
-        as_stored = {Identity(part.repository_id, n): k for n, k in read.kept.items() if n not in read.lost}
-        preview_set = joined(part.repository_id, part.repository, generation, kept, recovery)
-        return Stored(preview_set, found, as_stored)
+        preview_set = joined(part.repository_id, part.repository, read.generation, kept, recovery)
+        return Stored(preview_set, found, _as_stored(part, read))
 
-    def _read(self, mine: Mapping[int, Object], index: Mapping[int, int]) -> _Found:
+    async def _moving(self, part: _Part, first: PreviewSet) -> Stored:
+        """Return a set of the first format. Objects that are newer than it were written before Greenroom ended."""
+        newer = {n: o for n, o in part.objects.items() if stored_preview.generation_of(o) > first.generation}
+        if not newer:
+            return Stored(first, part.application_set, {})
+        read = self._read(newer, {}, first.generation)
+        kept = {**records(first), **read.kept, **await self._recovered(first.repository_id, read)}
+        preview_set = joined(first.repository_id, first.repository, read.generation, kept, first.recovery)
+        return Stored(preview_set, part.application_set, _as_stored(part, read))
+
+    def _read(self, mine: Mapping[int, Object], index: Mapping[int, int], noted: int) -> _Found:
+        """Return the data of these objects. `noted` is the generation of the index, which names all objects until then.
+
+        So an older object that it does not name was deleted since, and someone restored it.
+        """
         contents = {number: self.objects.content(o) for number, o in mine.items()}
         generations = {number: stored_preview.generation_of(o) for number, o in mine.items()}
-        lost = {number for number, content in contents.items() if not content.whole}
-        lost |= {number for number, generation in index.items() if generations.get(number, 0) < generation}
-        kept = {number: content.kept for number, content in contents.items()}
-        return _Found(kept, frozenset(lost), max([*generations.values(), *index.values()], default=0))
+        old = {number for number, generation in index.items() if generations.get(number, 0) < generation}
+        old |= {n for n, c in contents.items() if n not in index and generations[n] <= noted and c != Content(EMPTY)}
+        lost = old | {number for number, content in contents.items() if not content.whole}
+        kept = {number: _without_ledger(c.kept) if number in old else c.kept for number, c in contents.items()}
+        return _Found(kept, frozenset(lost), max([noted, *generations.values(), *index.values()]))
 
     async def _recovered(self, repository_id: int, read: _Found) -> dict[int, StoredPreview]:
         """Return the data of the lost previews, with the specs of their Applications. Raise `Unreadable`.
@@ -164,6 +179,15 @@ class SetReader:
                 " Greenroom does not change them. Restore `argocd:` and remove these previews first, or delete the"
                 f" ApplicationSet {name} when none is left."
             )
+
+
+def _as_stored(part: _Part, read: _Found) -> dict[Identity, StoredPreview]:
+    return {Identity(part.repository_id, n): kept for n, kept in read.kept.items() if n not in read.lost}
+
+
+def _without_ledger(kept: StoredPreview) -> StoredPreview:
+    """Return what an older object still shows. A release in it may have been used, and a removal may be over."""
+    return StoredPreview(watermark=kept.watermark, comment=kept.comment)
 
 
 def _repository_of(mine: Mapping[int, Object]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from greenroom.argocd import applicationset, stored_preview
+from greenroom.argocd import applicationset
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import Object
 from greenroom.argocd.known_sets import KnownSets, Unread
@@ -55,6 +55,8 @@ class PreviewSets:
         self._writer = writer
         self._frame: InstallationSpec = known.frame
         self._writing = asyncio.Lock()
+        self._indexed: dict[int, frozenset[int]] = {}  # the numbers that each ApplicationSet names
+        self._unnoted: set[int] = set()  # repositories with a loss that their ApplicationSets do not note yet
 
     async def read(self) -> None:
         """Read the preview sets. An unreadable one causes doubt about its own repository only."""
@@ -69,6 +71,10 @@ class PreviewSets:
         self._known.read(name, preview_set)
         if found.application_set is not None:
             self._writer.read(preview_set, found.application_set)
+            index = applicationset.index_of(found.application_set) or {}
+            self._indexed[preview_set.repository_id] = frozenset(index)
+        if not applicationset.notes_loss(found.application_set, preview_set):
+            self._unnoted.add(preview_set.repository_id)
         for identity, kept in found.as_stored.items():
             self._objects.read_as(preview_set.repository, identity, kept)
         if preview_set.recovery is not None and preview_set.recovery.at is None:
@@ -99,9 +105,11 @@ class PreviewSets:
         if former:
             self._writer.take_over(former, preview_set)
         before = known or former
+        await self._note_loss(before)
         standing = await self._writer.standing(preview_set, before)
         await self._store(preview_set, before)
-        body = applicationset.application_set(self._frame, preview_set, self._index(preview_set))
+        index = self._index(preview_set)
+        body = applicationset.application_set(self._frame, preview_set, index)
         refresh = self._refreshes.of(preview_set)
         # Argo CD asks as soon as it sees the change, so the answer must be ready first. A spec alone deletes nothing.
         self._known.replace(before, preview_set)
@@ -112,7 +120,26 @@ class PreviewSets:
             self._known.replace(preview_set, before)
             refresh.restored(before.generation if before else 0)
             raise
+        self._indexed[preview_set.repository_id] = frozenset(index)
         refresh.push(preview_set.generation)
+
+    async def _note_loss(self, known: PreviewSet | None) -> None:
+        """Note a loss on the ApplicationSet, before lost objects are written again.
+
+        Without the note, the next start would find all objects and know of no loss.
+        """
+        if known is None or known.repository_id not in self._unnoted:
+            return
+        standing = await self._writer.standing(known, known)
+        index = applicationset.index_of(standing) if standing else self._there(known.repository_id)
+        if index is not None:
+            body = applicationset.application_set(self._frame, known, index)
+            await self._writer.apply(body, standing, known, known)
+        self._unnoted.discard(known.repository_id)
+
+    def _there(self, repository_id: int) -> dict[int, int]:
+        found = ((i.number, self._objects.written_in(i)) for i in self._stored(repository_id))
+        return {number: generation for number, generation in found if generation}
 
     async def _store(self, preview_set: PreviewSet, before: PreviewSet | None) -> bool:
         """Write the objects that hold something else. Return whether there were any."""
@@ -142,11 +169,14 @@ class PreviewSets:
         return [i for i in self._objects.all() if i.repository_id == repository_id]
 
     def _index(self, preview_set: PreviewSet) -> dict[int, int]:
-        return {
-            i.number: stored_preview.generation_of(found)
-            for i, kept in self._wanted(preview_set).items()
-            if kept != EMPTY and (found := self._objects.of(i))
-        }
+        """Return the generations of all objects that store something. Raise `Doubt` when one of them is unknown."""
+        index = dict[int, int]()
+        for number in records(preview_set):
+            generation = self._objects.written_in(Identity(preview_set.repository_id, number))
+            if generation is None:
+                raise Doubt(f"The Preview of {preview_set.repository}#{number} was deleted during a write.")
+            index[number] = generation
+        return index
 
     async def errors(self) -> dict[int, str]:
         """Return Argo CD's error for each set by repository id; empty for a set without one."""
@@ -176,7 +206,15 @@ class PreviewSets:
         """Write the objects of one repository again if they differ from what was written."""
         async with self._writing:
             if preview_set := self._known.certain(repository_id):
+                await self._note_loss(preview_set)
                 await self._store(preview_set, preview_set)
+
+    async def discard(self, identity: Identity, found: Object) -> None:
+        """Delete an object that stores nothing. One that the index still names would count as lost: keep it."""
+        async with self._writing:
+            named = identity.number in self._indexed.get(identity.repository_id, ())
+            if not named and self._objects.is_empty(identity, found):
+                await self._objects.delete(found)
 
     async def _read_again(self) -> tuple[int, ...]:
         """Read the sets in doubt again, and forget deleted ones, whose specs are then created again.
@@ -195,12 +233,14 @@ class PreviewSets:
         return tuple(certain)
 
     async def _write_again(self, preview_set: PreviewSet, found: Object | None) -> None:
+        await self._note_loss(preview_set)
         restored = await self._store(preview_set, preview_set)
         index = self._index(preview_set)
         if restored or found is None or not applicationset.carries(found, preview_set, index):
             standing = await self._writer.standing(preview_set, preview_set)
             body = applicationset.application_set(self._frame, preview_set, index)
             await self._writer.apply(body, standing, preview_set, preview_set)
+            self._indexed[preview_set.repository_id] = frozenset(index)
             log.warning("what is stored of a repository was written again", repository=preview_set.repository)
             refresh = self._refreshes.of(preview_set)
             refresh.restored(preview_set.generation)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from greenroom.argocd.applicationset import InstallationSpec
+from greenroom.argocd.applicationset import InstallationSpec, identity_of
 from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Object
 from greenroom.argocd.packing import Unreadable, packed, unpacked
 from greenroom.core.comment.sanitize import plain
@@ -61,7 +61,7 @@ class PrivateParts:
 def preview_config(frame: InstallationSpec, namespace: str, spec: PreviewSpec) -> Object:
     """Return the `PreviewConfig` object with the private parts of a spec."""
     text = packed(PrivateParts.of(spec))
-    name = f"{frame.prefix}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+    name = f"{frame.prefix}-{_content_hash(text)}"
     metadata = {"name": name, "namespace": namespace, "labels": frame.labels()}
     return {
         "apiVersion": PREVIEW_CONFIGS.version,
@@ -69,6 +69,16 @@ def preview_config(frame: InstallationSpec, namespace: str, spec: PreviewSpec) -
         "metadata": metadata,
         "spec": {"data": text},
     }
+
+
+def _content_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def is_as_written(config: Object) -> bool:
+    """Return whether a `PreviewConfig` holds the content that its name is a hash of."""
+    text = str((config.get("spec") or {}).get("data", ""))
+    return str(config["metadata"]["name"]).endswith(f"-{_content_hash(text)}")
 
 
 def stored_spec(
@@ -136,9 +146,20 @@ def is_edited(found: Object) -> bool:
 
 
 def generation_of(found: Object) -> int:
-    """Return the generation of the set in which an object was last written; 0 when it says none."""
-    value = (found.get("spec") or {}).get(GENERATION, 0)
+    """Return the generation of the set in which an object was last written; 0 when it stores nothing."""
+    spec = found.get("spec") or {}
+    value = spec.get(GENERATION, 0) if CHECKSUM in spec else 0
     return value if isinstance(value, int) else 0
+
+
+def preview_of(found: Object) -> Identity | None:
+    """Return the preview of an object: as its `spec` says, which the checksum covers, or else as its labels say."""
+    spec = found.get("spec") or {}
+    try:
+        written = CHECKSUM in spec and not is_edited(found)
+        return Identity(int(spec["repository"]["id"]), int(spec["number"])) if written else identity_of(found)
+    except (KeyError, TypeError, ValueError):  # another version of Greenroom wrote it
+        return identity_of(found)
 
 
 def ref_of(found: Object) -> str:

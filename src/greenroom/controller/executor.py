@@ -32,6 +32,7 @@ from greenroom.core.model.catalog import Repository
 from greenroom.core.model.engine import PreviewSet, Receipt
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.github import Comment, CommentState, Confirmation, PullRequest, SignedState
+from greenroom.core.model.records import keeping
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import preview_sets
@@ -81,15 +82,21 @@ class ActionResult:
 
 
 async def serve_set(
-    engine: Engine, preview_set: PreviewSet, plan: Plan, now: datetime, *, due: bool = False
+    engine: Engine,
+    preview_set: PreviewSet,
+    plan: Plan,
+    now: datetime,
+    *,
+    due: bool = False,
+    unstored: frozenset[int] = frozenset(),
 ) -> PreviewSet:
     """Serve the preview set after the plan's spec actions, and return it. Send nothing if there is no change and no
-    write is due.
+    write is due. The data of `unstored` stays as it is.
     """
     changes = [a for a in plan.actions if isinstance(a, Start | Change | Withdraw)]
     if not changes and not plan.spent and not due:
         return preview_set
-    new = preview_sets.applied(preview_set, changes, now, plan.spent)
+    new = keeping(preview_set, preview_sets.applied(preview_set, changes, now, plan.spent), unstored)
     await engine.serve(new)
     return new
 

@@ -40,6 +40,7 @@ from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState, PreviewSet
 from greenroom.core.model.facts import Facts, PullRequestFacts
 from greenroom.core.model.github import Listing, State
+from greenroom.core.model.records import keeping
 from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
 from greenroom.core.model.verdicts import Run
@@ -48,7 +49,7 @@ from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
 from greenroom.core.planning.decision import Decision, decide, set_of_repository
 from greenroom.core.planning.former_repositories import left, left_set
-from greenroom.errors import Doubt, GreenroomError, RetryLater, TooLarge
+from greenroom.errors import Doubt, GreenroomError, NotStored, RetryLater, TooLarge
 from greenroom.store.rows import Event
 
 log = structlog.get_logger(__name__)
@@ -239,7 +240,12 @@ class Reconciler:
             preview_set = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
             if preview_set is None:
                 raise Doubt(f"The engine has no specs for repository {repository_id}.")
-            await self.parts.engine.serve(change(preview_set))
+            changed = change(preview_set)
+            try:
+                await self.parts.engine.serve(changed)
+            except NotStored as error:  # the others must not wait for it
+                await self.parts.engine.serve(keeping(preview_set, changed, error.numbers))
+                raise
 
     def id_of(self, repository: Repository) -> int:
         """Return GitHub's id of a repository that was read; 0 before."""
@@ -270,20 +276,27 @@ class Reconciler:
 
     async def _serve_what_fits(self, context: PassContext[Facts], before: PreviewSet) -> tuple[Decision, PreviewSet]:
         """Decide and serve. Previews with specs that are too large for the engine wait; no other one waits for them."""
-        facts, waiting = context.facts, frozenset[Identity]()
+        facts, waiting, unstored = context.facts, frozenset[Identity](), frozenset[int]()
         while True:
-            decision = decide(context, waiting)
+            decision = decide(context, waiting, unstored)
             starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
-            noted = watermarks.noted(before, facts, starts)
+            noted = keeping(before, watermarks.noted(before, facts, starts), unstored)
             due = watermarks.due(before, noted, facts) or preview_sets.outdated(before, context.now)
             try:
-                return decision, await serve_set(self.parts.engine, noted, decision.plan, context.now, due=due)
+                return decision, await serve_set(
+                    self.parts.engine, noted, decision.plan, context.now, due=due, unstored=unstored
+                )
             except TooLarge as error:
                 more = frozenset(Identity(before.repository_id, n) for n in error.numbers) - waiting
                 if not more:
                     raise
                 log.warning("specs are too large for the engine", repository=context.repository.name, why=str(error))
                 waiting |= more
+            except NotStored as error:
+                if error.numbers <= unstored:
+                    raise
+                log.warning("previews cannot be stored", repository=context.repository.name, why=str(error))
+                unstored |= error.numbers
 
     def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:
         """Return the statuses with the error of each preview whose comment, label or removal fails."""

@@ -88,7 +88,15 @@ from greenroom.core.messages.requests import (
     permission_unknown,
     wanted,
 )
-from greenroom.core.messages.room import engine_foreign, name_in_use, namespace_taken, place, queued, too_large
+from greenroom.core.messages.room import (
+    engine_foreign,
+    name_in_use,
+    namespace_taken,
+    not_stored,
+    place,
+    queued,
+    too_large,
+)
 from greenroom.core.messages.running import (
     NEED_IMAGE,
     PLATFORM,

@@ -33,6 +33,14 @@ def too_large() -> Reason:
     )
 
 
+def not_stored() -> Reason:
+    return Reason(
+        "not-stored",
+        "The cluster refuses to store this preview, so it stays as it is.",
+        "Change the policy of the cluster that refuses it. Greenroom's log has the cluster's answer.",
+    )
+
+
 def engine_foreign(installation: str) -> Reason:
     return Reason(
         "foreign",

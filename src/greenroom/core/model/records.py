@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -100,6 +100,15 @@ def joined(
         {n: r.comment for n, r in sorted(found.items()) if r.comment},
         recovery,
     )
+
+
+def keeping(before: PreviewSet, after: PreviewSet, numbers: Set[int]) -> PreviewSet:
+    """Return the later set with the earlier records of these numbers."""
+    if not numbers:
+        return after
+    kept, old = records(after), records(before)
+    mixed = {n: old.get(n, EMPTY) if n in numbers else kept[n] for n in kept.keys() | (numbers & old.keys())}
+    return joined(after.repository_id, after.repository, after.generation, mixed, after.recovery)
 
 
 def _withdrawals(repository_id: int, found: Mapping[int, StoredPreview]) -> Iterator[Withdrawal]:

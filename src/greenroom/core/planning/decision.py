@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
 from greenroom.core import messages
@@ -30,6 +30,18 @@ class Decision:
     plan: Plan
     actions: tuple[Action, ...]
     statuses: dict[Identity, Status]
+
+
+def _unstored(wanted: Desired, facts: Facts, numbers: Set[int]) -> dict[Identity, Stay]:
+    """Return the verdicts on previews whose data cannot be stored. What is served of them stays as it is."""
+    found = {}
+    for identity, verdict in wanted.verdicts.items():
+        spec = facts.observed.spec(identity)
+        if identity.number in numbers and not isinstance(verdict, Stay) and (spec or isinstance(verdict, Run)):
+            found[identity] = Stay(Stage.HELD if spec else Stage.QUEUED, messages.not_stored(), spec=spec)
+        elif identity.number in numbers and isinstance(verdict, Stay):
+            found[identity] = replace(verdict, spec=spec)
+    return found
 
 
 def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
@@ -77,13 +89,17 @@ def set_of_repository(facts: Facts, repository: Repository) -> PreviewSet:
     return known or PreviewSet(facts.listing.repository_id, repository.name, max(before, default=0))
 
 
-def decide(context: PassContext[Facts], waiting: frozenset[Identity] = frozenset()) -> Decision:
+def decide(
+    context: PassContext[Facts], waiting: frozenset[Identity] = frozenset(), unstored: frozenset[int] = frozenset()
+) -> Decision:
     """Return what one pass over one repository should do and report.
 
-    `waiting` holds the previews whose new specs are too large for the engine. They queue, or stay as they are.
+    `waiting` holds the previews whose new specs are too large for the engine, and `unstored` the numbers of those whose
+    data it may not store. They queue, or stay as they are.
     """
     facts, wanted = context.facts, desired(context)
     wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})
+    wanted = replace(wanted, verdicts={**wanted.verdicts, **_unstored(wanted, facts, unstored)})
     if facts.observed.unable:
         wanted = replace(wanted, verdicts=_as_it_is(wanted, facts.observed))
         held = {i: Hold(v.hold, v.reason) for i, v in wanted.verdicts.items() if isinstance(v, Stay) and v.hold}
