@@ -176,3 +176,25 @@ async def test_push_is_deployed_where_specs_fit_and_their_watermarks_do_not(stor
     await story.passes(3)
     [preview] = story.engine.previews.values()
     assert preview.spec.build.head_sha == sha("later")
+
+
+@RESTARTS
+async def test_push_that_a_replica_does_not_show_yet_is_not_superseded(story: Story, restarts: bool) -> None:
+    number = story.labeled()
+    await story.passes(3)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    before = story.world.now()
+    story.pass_time(seconds=2)
+    story.images.push("shop/web", sha("second"))
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(3)
+    heads, [identity] = story.board.heads, story.engine.previews
+    assert heads.superseded_by(identity, sha("second")) == {sha("feature")}
+    if restarts:
+        story.restart()
+    for _ in range(4):
+        story.simulator.lag(story.world.now() + SECOND - before)
+        await story.one_pass()
+        assert sha("second") not in heads.superseded_by(identity, story.status(number).head_sha)
+    assert story.world.faults.fired["lagging-replica"] > 0

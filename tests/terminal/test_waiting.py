@@ -46,6 +46,12 @@ def test_failure_that_lasts_ends_the_wait() -> None:
     assert instance.now == 30
 
 
+def test_commit_that_was_superseded_ends_the_wait_at_once() -> None:
+    instance = Instance("waiting starting", "superseded by a newer one")
+    assert instance.wait(600)["outcome"] == "superseded"
+    assert instance.now == 2
+
+
 def test_failure_that_recovers_does_not_end_the_wait() -> None:
     instance = Instance("failed it crashed", "failed it crashed", "waiting starting", "failed again", "serving now")
     assert instance.wait(600)["outcome"] == "serving"

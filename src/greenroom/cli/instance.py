@@ -52,7 +52,8 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
     """Wait until the images of a commit are the only ones that serve, in every service of the preview.
 
-    Exit with 0 when they are, with 1 when a push or a person is needed first, and with 3 after the timeout.
+    Exit with 0 when they are, with 1 when a newer commit superseded this one, or when a push or a person is needed
+    first, and with 3 after the timeout.
     """
     from greenroom.terminal import waiting
 
@@ -70,7 +71,7 @@ def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bo
 
     answer = waiting.wait(ask, patience.total_seconds(), _progress)
     _print(answer, as_json, lambda found: str(found["why"]))
-    sys.exit({"serving": 0, "failed": 1}.get(answer["outcome"], TIMED_OUT))
+    sys.exit({"serving": 0, "failed": 1, "superseded": 1}.get(answer["outcome"], TIMED_OUT))
 
 
 def _progress(text: str) -> None:

@@ -12,6 +12,8 @@ EVERY = 2.0
 LASTS = 30.0
 """A failure counts once it has lasted this long, in seconds: many end with the next read or restart."""
 
+FINAL = ("serving", "superseded")
+
 
 def wait(
     ask: Callable[[], dict[str, Any]],
@@ -21,9 +23,11 @@ def wait(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Ask for the state of a preview until it serves the commit, or has failed for `LASTS` seconds, or the time is up.
+    """Ask for the state of a preview until it serves the commit, or never will, or has failed for `LASTS` seconds, or
+    the time is up.
 
-    Return the last answer: `outcome` (`serving`, `failed` or `waiting`), `why`, and `status`, the preview as JSON.
+    Return the last answer: `outcome` (`serving`, `superseded`, `failed` or `waiting`), `why`, and `status`, the preview
+    as JSON.
     `progress` is called with each new reason. An instance that does not answer may be restarting, and is asked again.
     """
     end, said, failed_since = monotonic() + seconds, "", None
@@ -34,7 +38,7 @@ def wait(
             answer = {"outcome": "waiting", "why": str(error), "status": None}
         now = monotonic()
         failed_since = (now if failed_since is None else failed_since) if answer["outcome"] == "failed" else None
-        if answer["outcome"] == "serving" or (failed_since is not None and now - failed_since >= LASTS):
+        if answer["outcome"] in FINAL or (failed_since is not None and now - failed_since >= LASTS):
             return answer
         if now >= end:
             return answer if failed_since is not None else {**answer, "why": f"Not within the timeout. {answer['why']}"}

@@ -140,8 +140,9 @@ class _Admin:
     async def wait(self, request: Request) -> Response:
         """Answer at once whether a preview serves `commit`, or the head of its pull request."""
         found = self._board.find(request.path_params["repository"], request.path_params["number"])
+        superseded = self._board.heads.superseded_by(found.identity, found.head_sha) if found else ()
         trouble = self._board.trouble(request.path_params["repository"])
-        now = awaited(found, request.query_params.get("commit", ""), trouble)
+        now = awaited(found, request.query_params.get("commit", ""), trouble, superseded)
         shown = status(found) if found else None
         return _answer({"outcome": now.outcome.value, "why": now.why, "status": shown})
 
