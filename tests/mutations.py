@@ -1510,6 +1510,20 @@ MUTATIONS = [
         "tests/controller/test_heads.py::test_read_that_is_older_than_the_push_supersedes_nothing",
     ),
     Mutation(
+        "wait: a commit is superseded only by reads that began after the wait did",
+        "terminal/waiting.py",
+        "(again and len(reads) >= READS)",
+        "again",
+        "tests/terminal/test_waiting.py::test_commit_that_was_pushed_again_is_waited_for",
+    ),
+    Mutation(
+        "wait: a commit is not superseded by an answer that is older than an earlier one",
+        "core/comment/awaited.py",
+        "if fresh and any(",
+        "if any(",
+        "tests/core/test_awaited.py::test_commit_is_not_superseded_while_github_shows_older_data_than_before",
+    ),
+    Mutation(
         "wait: a commit is superseded only while the repository can be read",
         "core/comment/awaited.py",
         "    if trouble:",

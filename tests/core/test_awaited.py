@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from builders import identity
+from greenroom.core import messages
 from greenroom.core.comment.awaited import Outcome, awaited
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
@@ -70,6 +71,12 @@ def test_what_was_true_before_the_repository_became_unreadable_is_not_enough() -
     for commit in ("", OLDER):
         now = awaited(status(), commit, "GitHub answers 500.", {OLDER})
         assert (now.outcome, now.why) == (Outcome.WAITING, "The repository cannot be read now: GitHub answers 500.")
+
+
+def test_commit_is_not_superseded_while_github_shows_older_data_than_before() -> None:
+    """What it does not show may be that the commit was pushed again."""
+    late = replace(status(Stage.HELD), reason=messages.stale())
+    assert awaited(late, OLDER, superseded={OLDER}).outcome is Outcome.WAITING
 
 
 def test_head_that_is_pushed_again_is_not_superseded() -> None:

@@ -43,6 +43,14 @@ class Asked:
     def __init__(self) -> None:
         self.by: list[str] = []
         self.seen: list[dict[str, str]] = []
+        self.again: list[str] = []
+        self.board: Board | None = None
+
+    def read_again(self, repository: str) -> None:
+        self.again.append(repository)
+        if self.board:
+            known = self.board.repositories[repository]
+            self.board.report(repository, known.slug, "", NOW + timedelta(seconds=len(self.again)))
 
     async def plan(self) -> list[dict[str, Any]]:
         return []
@@ -80,6 +88,7 @@ def status(number: int, stage: Stage, hold: str = "") -> Status:
 @pytest.fixture
 async def asked() -> AsyncIterator[tuple[Asked, str]]:
     loop, board = Asked(), Board()
+    loop.board = board
     shown = (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED), status(4, Stage.NONE))
     board.statuses |= {each.identity: each for each in shown}
     board.repositories["shop"] = RepositoryHealth("shop", "acme/shop", NOW)
@@ -299,7 +308,11 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
             3,
             "Not within the timeout. shop#1 does not have the commit",
         ),
-        (("shop#1", "--commit", "0ddba11"), 1, "shop#1: the commit 0ddba11 was superseded by a newer one, aaaaaaa."),
+        (
+            ("shop#1", "--commit", "0ddba11", "--timeout", "9s"),
+            1,
+            "shop#1: the commit 0ddba11 was superseded by a newer one, aaaaaaa.",
+        ),
         (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
         (("store#3", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
         (("shop#99", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),

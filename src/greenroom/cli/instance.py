@@ -61,13 +61,14 @@ def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bo
         raise click.UsageError(f"{commit!r} is not a commit. Write 7 to 40 hexadecimal digits.")
     _names((preview,), admin, {"repositories": []})  # a name that is none is a mistake, whatever the instance answers
 
-    def ask() -> Any:
+    def ask(again: bool) -> Any:
         known = _ask(admin, "/api/previews")["repositories"]
         [name] = _names((preview,), admin, {"repositories": known}, services=True)
         repository, _, number = name.rpartition("#")
         if all(r["read_at"] for r in known) and repository not in {r["name"] for r in known}:
             raise Failed(f"{name}: no such repository. Greenroom knows {', '.join(r['name'] for r in known)}.")
-        return _ask(admin, f"/api/previews/{repository}/{number}/wait", query={"commit": commit})
+        query = {"commit": commit, "read": "again" if again else ""}
+        return _ask(admin, f"/api/previews/{repository}/{number}/wait", query=query)
 
     answer = waiting.wait(ask, patience.total_seconds(), _progress)
     _print(answer, as_json, lambda found: str(found["why"]))

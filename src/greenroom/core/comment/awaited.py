@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from greenroom.core import messages
 from greenroom.core.model.status import SERVES, Stage, Status
 
 NOT_SEEN = "Greenroom has not seen this pull request yet."
+STALE = messages.stale().code
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
 """A push or a person usually ends these. A caller that waits makes sure that they last."""
 
@@ -34,7 +36,8 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
     """Return whether a preview serves a commit, or the head of its pull request if none is named.
 
     `commit` may be shortened. A commit that is not the head is waited for: its push may not have been read yet.
-    `superseded` are commits that are known to have been the head before this one. They are not waited for.
+    `superseded` are commits that are known to have been the head before this one. They are not waited for, unless
+    GitHub's last answer was older than an earlier one: it may not show that such a commit was pushed again.
     `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
     """
     if trouble:
@@ -42,7 +45,8 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
     if status is None:
         return Awaited(Outcome.WAITING, NOT_SEEN)
     if commit and not status.head_sha.startswith(commit.lower()):
-        if any(sha.startswith(commit.lower()) for sha in superseded):
+        fresh = status.reason.code != STALE
+        if fresh and any(sha.startswith(commit.lower()) for sha in superseded):
             why = f"the commit {commit[:7].lower()} was superseded by a newer one, {status.head_sha[:7]}."
             return Awaited(Outcome.SUPERSEDED, f"{status.name}: {why}")
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
