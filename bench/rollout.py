@@ -84,12 +84,13 @@ def main() -> None:
     options.add_argument("--pushes", type=int, default=10)
     options.add_argument("--removals", type=int, default=5)
     options.add_argument("--busy", action="store_true")
+    options.add_argument("--chart", type=Path, default=ROOT / "charts" / "preview", help="another preview chart")
     chosen = options.parse_args()
     stage.environment()
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as made:
         folder = Path(made)
         folder.chmod(0o755)
-        with stage.played(folder, os.environ["GREENROOM_E2E"]) as scene:
+        with stage.played(folder, os.environ["GREENROOM_E2E"], chosen.chart) as scene:
             pull = scene.payments.pull_request("rollout", "1")
             pull.ready("1")
             other = scene.payments.pull_request("neighbour", "1")

@@ -1496,6 +1496,13 @@ MUTATIONS = [
         "tests/core/test_awaited.py::test_wait_is_over_when_the_commit_serves_or_a_person_is_needed",
     ),
     Mutation(
+        "config: the pause before the end of a process is not part of the settings until someone sets it",
+        "config/cluster.py",
+        "    if ingress.drain != DRAIN:",
+        "    if True:",
+        "tests/config/test_cluster_settings.py::test_pause_before_a_process_ends_is_sent_only_if_it_is_not_the_default",
+    ),
+    Mutation(
         "wait: only a later read of a newer head supersedes a commit",
         "controller/heads.py",
         "if last is not None and at < last)",

@@ -6,6 +6,7 @@ of another commit may be seen. The release is a file in the image, so a header o
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -84,7 +85,7 @@ class ReadyWatch:
         self._claims: list[Claim] = []
         self._now: tuple[str, float] = ("", 0.0)
         self._over = threading.Event()
-        self._kubectl: subprocess.Popen[str] | None = None
+        self._kubectl: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> ReadyWatch:
@@ -106,7 +107,7 @@ class ReadyWatch:
     def _follow(self) -> None:
         while not self._over.is_set():
             command = ["kubectl", "get", "preview", "-n", ARGO, self._name, "-w", "-o", "json"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as watch:
                 self._kubectl = watch
                 assert watch.stdout is not None
                 self._read(watch.stdout.fileno())
@@ -115,9 +116,9 @@ class ReadyWatch:
             self._over.wait(0.2)
 
     def _read(self, stream: int) -> None:
-        decoder, text = json.JSONDecoder(), ""
+        decoder, characters, text = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")(), ""
         while chunk := os.read(stream, 1 << 20):
-            text = (text + chunk.decode()).lstrip()
+            text = (text + characters.decode(chunk)).lstrip()
             while text:
                 try:
                     found, end = decoder.raw_decode(text)

@@ -292,4 +292,8 @@ async def test_after_a_restart_an_earlier_version_is_ending_until_its_processes_
 
         await until(ended)
         assert old not in shop.pids()
-        assert shop.record().ending == ()
+
+        async def forgotten() -> bool:
+            return shop.record().ending == ()
+
+        await until(forgotten)
