@@ -1,4 +1,4 @@
-"""`python -m bench.rollout`: requests that fail while a push replaces the version that serves, on the real cluster.
+"""`make bench-rollout`: requests that fail while a push replaces the version that serves, on the real cluster.
 
 50 requests a second through the ingress, from two seconds before the push until six seconds after the new release
 answered first. The image is there before the push. `--busy` changes another preview's Ingress all the time meanwhile:

@@ -1,4 +1,4 @@
-"""`python -m bench.truth`: does another commit answer while Greenroom says that the head is what serves?
+"""`make bench-truth`: does another commit answer while Greenroom says that the head is what serves?
 
 Pushes with crashes, deletions, evictions, moved tags, broken images and pushes on top, 50 requests a second through the
 ingress. Each answer names its release. Exit code 1 when an answer contradicts `greenroom wait` or the Preview object.

@@ -64,7 +64,7 @@ def test_superseded_commit_ends_a_wait_at_once(scene: Scene) -> None:
 
 
 def test_no_answer_of_another_commit_while_greenroom_says_that_the_head_serves(scene: Scene) -> None:
-    """A short run of `python -m bench.truth`: accidents of each kind."""
+    """A short run of `make bench-truth`: accidents of each kind."""
     pull = scene.payments.pull_request("truth", "0")
     pull.ready("0")
     prober, found = probed(pull, 10, seed=3)
