@@ -188,6 +188,13 @@ def test_preview_that_serves_another_commit_than_the_head_is_not_ready() -> None
     assert true(View(status(serves_head=False), spec())) == {"Serving"}
 
 
+def test_preview_whose_earlier_version_has_not_ended_is_not_ready_yet() -> None:
+    view = View(status(services=(replace(running(sha(1)), ending=True),)), spec())
+    assert true(view) == {"Serving", "Progressing"}
+    [found] = [c for c in preview_object.object_status(view, {}, 1, NOW)["conditions"] if c["type"] == "Ready"]
+    assert (found["reason"], found["message"]) == ("Ending", "An earlier version of shop has not ended yet.")
+
+
 def test_status_that_is_older_than_its_spec_is_not_ready() -> None:
     assert true(View(status(), changed(spec(), head_sha="f" * 40))) == {"Serving"}
 

@@ -49,6 +49,24 @@ def fits_the_chart(text: str) -> None:
     jsonschema.Draft7Validator(SCHEMA).validate({"settings": json.loads(text)})
 
 
+# --- the end of a process ---
+
+
+def test_pause_before_a_process_ends_is_sent_only_if_it_is_not_the_default() -> None:
+    """An upgrade to a version that knows it must not look like a change of the settings."""
+    assert "drain" not in settings()
+    assert "drain" not in settings(ingress={"drain": "3s"})
+    for text, seconds in (("0s", 0), ("20s", 20), ("10m", 600)):
+        made = settings(ingress={"drain": text})
+        assert json.loads(made)["ingress"]["drainSeconds"] == seconds
+        fits_the_chart(made)
+
+
+def test_pause_that_would_hold_up_every_removal_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is longer than 10 min"):
+        IngressModel.model_validate({"drain": "11m"})
+
+
 # --- addresses ---
 
 

@@ -151,6 +151,52 @@ def test_unrelated_allowed_peer_does_not_silence_the_warning(more: dict[str, Any
     assert len(warnings_of(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
 
 
+CROWDED = "each process runs twice for a moment."
+KEEPS = "or the old version keeps running after each push."
+
+
+@pytest.mark.parametrize(
+    ("quota", "sentences"),
+    [
+        ({}, []),
+        ({"pods": 7, "cpu": "350m", "memory": "3328Mi"}, []),
+        ({"pods": 6}, [f"quota.pods: is less than the 7 that a push to acme/web needs: {CROWDED} Write at least 7"]),
+        ({"cpu": "0.3"}, [f"quota.cpu: is less than the 350m that a push to acme/web needs: {CROWDED}"]),
+        (
+            {"memory": "2Gi"},
+            [f"quota.memory: is less than the 3328Mi that a push to acme/web needs: {CROWDED}"],
+        ),
+    ],
+)
+def test_quota_without_room_for_the_pods_that_a_push_starts(
+    quota: dict[str, Any], sentences: list[str], tmp_path: Path
+) -> None:
+    """A web process of two replicas, a worker, a job of a cron, a cache: 2 + 1, 1 + 1, 1, 1."""
+    processes = {
+        "web": {"port": 8080, "replicas": 2},
+        "worker": {"kind": "worker"},
+        "nightly": {"kind": "cron", "schedule": "0 3 * * *"},
+    }
+    service = {"port": None, "processes": processes, "needs": ["redis"]}
+    found = warnings_of(folder(tmp_path, service, quota=quota))
+    assert len(found) == len(sentences)
+    for warning, sentence in zip(found, sentences, strict=True):
+        assert warning.startswith(f"greenroom.yaml: {sentence}")
+        assert warning.endswith(KEEPS)
+
+
+def test_quota_of_a_repository_counts_all_of_its_services(tmp_path: Path) -> None:
+    made = folder(tmp_path, quota={"pods": 3})
+    assert warnings_of(made) == []
+    (made / "services" / "api.yaml").write_text(yaml.safe_dump({**WEB, "image": f"{WEB['image']}-api"}))
+    [warning] = warnings_of(made)
+    assert "less than the 4 that a push to acme/web needs" in warning
+
+
+def test_the_local_engine_has_no_quota(tmp_path: Path) -> None:
+    assert warnings_of(folder(tmp_path, engine="local", quota={"pods": 1})) == []
+
+
 def test_the_example_of_the_shop_is_for_both_engines_and_says_so() -> None:
     shop = Path(__file__).parents[2] / "examples" / "shop" / "platform"
     assert [w.path for w in config.load(shop).warnings] == ["needs.0.seed"]

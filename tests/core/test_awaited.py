@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from builders import identity
+from greenroom.core import messages
 from greenroom.core.comment.awaited import Outcome, awaited
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
@@ -15,7 +16,7 @@ from greenroom.core.model.status import Reason, Stage, Status
 
 KEY = HoldKey(HoldKind.BREAKER, "key")
 WEB = Running("web", "https://x", "a" * 40, "sha256:1", ready=True)
-HEAD, OTHER = "a1b2c3d" + "0" * 33, "f" * 40
+HEAD, OTHER, OLDER = "a1b2c3d" + "0" * 33, "f" * 40, "0ddba11" + "0" * 33
 
 
 def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
@@ -52,20 +53,34 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
         (status(Stage.HELD, hold=KEY), "", Outcome.FAILED, "shop#1 is held:"),
         (status(Stage.ASLEEP), "", Outcome.FAILED, "shop#1 is asleep:"),
         (status(Stage.REMOVED), "", Outcome.FAILED, "shop#1 is removed:"),
+        (status(), OLDER, Outcome.SUPERSEDED, "shop#1: the commit 0ddba11 was superseded by a newer one, a1b2c3d."),
+        (status(Stage.FAILED), "0DDBA11", Outcome.SUPERSEDED, "superseded by a newer one, a1b2c3d."),
+        (None, OLDER, Outcome.WAITING, "Greenroom has not seen"),
         (None, "", Outcome.WAITING, "Greenroom has not seen this pull request yet."),
     ],
 )
 def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(
     found: Status | None, commit: str, outcome: Outcome, why: str
 ) -> None:
-    now = awaited(found, commit)
+    now = awaited(found, commit, superseded={OLDER})
     assert now.outcome is outcome
     assert why in now.why
 
 
 def test_what_was_true_before_the_repository_became_unreadable_is_not_enough() -> None:
-    now = awaited(status(), trouble="GitHub returned 500.")
-    assert (now.outcome, now.why) == (
-        Outcome.WAITING,
-        "Greenroom cannot read the repository right now: GitHub returned 500.",
-    )
+    for commit in ("", OLDER):
+        now = awaited(status(), commit, "GitHub returned 500.", {OLDER})
+        assert (now.outcome, now.why) == (
+            Outcome.WAITING,
+            "Greenroom cannot read the repository right now: GitHub returned 500.",
+        )
+
+
+def test_commit_is_not_superseded_while_github_shows_older_data_than_before() -> None:
+    """What it does not show may be that the commit was pushed again."""
+    late = replace(status(Stage.HELD), reason=messages.stale())
+    assert awaited(late, OLDER, superseded={OLDER}).outcome is Outcome.WAITING
+
+
+def test_head_that_is_pushed_again_is_not_superseded() -> None:
+    assert awaited(status(), HEAD[:7], superseded={HEAD[:7] + "1" * 33}).outcome is Outcome.SERVING

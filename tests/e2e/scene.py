@@ -384,6 +384,7 @@ class Scene:
     github: GitHub
     client: httpx2.Client
     image: str
+    preview_chart: Path = ROOT / "charts" / "preview"
     repositories: dict[str, Repository] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -421,7 +422,7 @@ class Scene:
         target = self.folder / "charts"
         git = ["git", "-C", str(target), "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
         if not target.exists():
-            shutil.copytree(ROOT / "charts" / "preview", target / "charts" / "preview")
+            shutil.copytree(self.preview_chart, target / "charts" / "preview")
             run("git", "init", "--quiet", "--initial-branch", "main", str(target))
         run(*git, "add", "--all")
         run(*git, "commit", "--quiet", "--allow-empty", "--message", version)
@@ -631,13 +632,13 @@ class Scene:
 
 
 @contextlib.contextmanager
-def played(folder: Path, image: str) -> Iterator[Scene]:
+def played(folder: Path, image: str, preview_chart: Path = ROOT / "charts" / "preview") -> Iterator[Scene]:
     """The scene, set and installed where nothing is left of an earlier one; at the end nothing of it is left."""
     github = GitHub()
     github.start()
     try:
         with httpx2.Client(timeout=5, trust_env=False) as client:
-            scene = Scene(folder, github, client, image)
+            scene = Scene(folder, github, client, image, preview_chart)
             scene.make_repositories()
             scene.make_chart("v1")
             seed = run(str(CLUSTER), "seed", "catalog-seed", str(ROOT / "examples/shop/catalog/seed/catalog.sql"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -240,3 +242,58 @@ async def test_services_of_one_preview_reach_each_other_during_the_first_start(s
         both = changed(spec, services=(site, api), versions=versions, hosts=hosts)
         await engine.serve(shop.preview_set(both, 1))
         assert (await wait(engine, Health.READY, seconds=60)).why == ""
+
+
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+"""It ends only when it is killed."""
+
+
+async def test_earlier_version_is_ending_until_its_processes_have_ended(shop: Workshop) -> None:
+    first, second = shop.commit("1", extra=DEAF), shop.commit("2")
+    woken: list[int] = []
+    async with LocalEngine(shop.settings, woken.append) as engine:
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
+        assert not (await wait(engine, Health.READY)).services[0].ending
+        [old] = shop.pids()
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
+        [web] = (await wait(engine, Health.READY, second)).services
+        assert old in shop.pids(), "it is told to end, and does not"
+        assert (web.ready, web.outdated, web.ending) == (True, False, True)
+        told = len(woken)
+        os.kill(old, signal.SIGKILL)
+
+        async def ended() -> bool:
+            return not (await seen(engine)).services[0].ending
+
+        await until(ended)
+        assert old not in shop.pids()
+        await until(lambda: _longer(woken, told))
+
+
+async def _longer(woken: list[int], told: int) -> bool:
+    """Whether the loop was woken since: whoever waits for the end hears of it."""
+    return len(woken) > told
+
+
+async def test_after_a_restart_an_earlier_version_is_ending_until_its_processes_have_ended(shop: Workshop) -> None:
+    first, second = shop.commit("1", extra=DEAF), shop.commit("2")
+    async with LocalEngine(shop.settings, quiet) as engine:
+        await engine.serve(shop.preview_set(shop.spec(first), 1))
+        await wait(engine, Health.READY)
+        [old] = shop.pids()
+        await engine.serve(shop.preview_set(shop.spec(second), 2))
+        await wait(engine, Health.READY, second)
+    assert old in shop.pids(), "it was interrupted before the old version ended"
+    async with LocalEngine(shop.settings, quiet) as engine:
+        assert (await seen(engine)).services[0].ending
+
+        async def ended() -> bool:
+            return not (await seen(engine)).services[0].ending
+
+        await until(ended)
+        assert old not in shop.pids()
+
+        async def forgotten() -> bool:
+            return shop.record().ending == ()
+
+        await until(forgotten)

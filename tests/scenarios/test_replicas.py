@@ -188,3 +188,25 @@ async def test_comments_of_people_do_not_write_the_specs(story: Story) -> None:
         await story.passes(2)
     [after] = story.engine.sets.values()
     assert after.generation == preview_set.generation
+
+
+@RESTARTS
+async def test_push_that_a_replica_does_not_show_yet_is_not_superseded(story: Story, restarts: bool) -> None:
+    number = story.labeled()
+    await story.passes(3)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    before = story.world.now()
+    story.pass_time(seconds=2)
+    story.images.push("shop/web", sha("second"))
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(3)
+    heads, [identity] = story.board.heads, story.engine.previews
+    assert heads.superseded_by(identity, sha("second")) == {sha("feature")}
+    if restarts:
+        story.restart()
+    for _ in range(4):
+        story.simulator.lag(story.world.now() + SECOND - before)
+        await story.one_pass()
+        assert sha("second") not in heads.superseded_by(identity, story.status(number).head_sha)
+    assert story.world.faults.fired["lagging-replica"] > 0

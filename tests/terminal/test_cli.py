@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from builders import NOW, REPOSITORY, SERVICE
+from builders import NOW, REPOSITORY, SERVICE, pull_request
 from greenroom.asgi_server import running
 from greenroom.cli import main
 from greenroom.controller.status_store import Board, RepositoryHealth
@@ -42,6 +43,14 @@ class Asked:
     def __init__(self) -> None:
         self.by: list[str] = []
         self.seen: list[dict[str, str]] = []
+        self.again: list[str] = []
+        self.board: Board | None = None
+
+    def read_again(self, repository: str) -> None:
+        self.again.append(repository)
+        if self.board:
+            known = self.board.repositories[repository]
+            self.board.report(repository, known.slug, "", NOW + timedelta(seconds=len(self.again)))
 
     async def plan(self) -> list[dict[str, Any]]:
         return []
@@ -79,9 +88,12 @@ def status(number: int, stage: Stage, hold: str = "") -> Status:
 @pytest.fixture
 async def asked() -> AsyncIterator[tuple[Asked, str]]:
     loop, board = Asked(), Board()
+    loop.board = board
     shown = (status(1, Stage.READY), status(2, Stage.HELD, "key"), status(3, Stage.FAILED), status(4, Stage.NONE))
     board.statuses |= {each.identity: each for each in shown}
     board.repositories["shop"] = RepositoryHealth("shop", "acme/shop", NOW)
+    pushed = pull_request(1, identity=Identity(7, 1), head_sha="a" * 40)
+    board.heads.note([replace(pushed, head_sha="0ddba11" + "0" * 33, updated_at=NOW - timedelta(hours=9)), pushed])
     async with running(admin(board, loop, loop)) as url:
         yield loop, url
 
@@ -295,6 +307,11 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
             ("shop#1", "--commit", "b" * 40, "--timeout", "0s"),
             3,
             "Timed out. shop#1 does not have the commit",
+        ),
+        (
+            ("shop#1", "--commit", "0ddba11", "--timeout", "9s"),
+            1,
+            "shop#1: the commit 0ddba11 was superseded by a newer one, aaaaaaa.",
         ),
         (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
         (("store#3", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),

@@ -18,13 +18,17 @@ class Instance:
         self.answers = list(answers)
         self.said: list[str] = []
         self.now = 0.0
+        self.again: list[bool] = []
+        self.reads = 0
 
-    def ask(self) -> dict[str, Any]:
+    def ask(self, again: bool) -> dict[str, Any]:
+        self.again.append(again)
+        self.reads += again  # it was read again since
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         outcome, _, why = answer.partition(" ")
-        return {"outcome": outcome, "why": why, "status": None}
+        return {"outcome": outcome, "why": why, "read_at": str(self.reads), "status": None}
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -46,13 +50,35 @@ def test_failure_that_lasts_ends_the_wait() -> None:
     assert instance.now == 30
 
 
+def test_commit_that_was_superseded_ends_the_wait_once_github_was_read_twice_more() -> None:
+    instance = Instance("superseded by a newer one")
+    assert instance.wait(600) == {
+        "outcome": "superseded",
+        "why": "by a newer one",
+        "read_at": "2",
+        "status": None,
+    }
+    assert (instance.again, instance.now) == ([False, True, True], 4)
+
+
+def test_commit_that_was_pushed_again_is_waited_for() -> None:
+    """The first answers are older than its push: a force push that went back to an earlier commit."""
+    instance = Instance("superseded by a newer one", "superseded by a newer one", "waiting starting", "serving now")
+    assert instance.wait(600)["outcome"] == "serving"
+
+
+def test_superseded_at_the_end_of_the_time_is_not_a_timeout() -> None:
+    assert Instance("superseded by a newer one").wait(0)["why"] == "by a newer one"
+
+
 def test_failure_that_recovers_does_not_end_the_wait() -> None:
     instance = Instance("failed it crashed", "failed it crashed", "waiting starting", "failed again", "serving now")
     assert instance.wait(600)["outcome"] == "serving"
 
 
 def test_failure_at_the_end_of_the_time_is_a_failure() -> None:
-    assert Instance("failed it crashed").wait(5) == {"outcome": "failed", "why": "it crashed", "status": None}
+    answer = Instance("failed it crashed").wait(5)
+    assert (answer["outcome"], answer["why"]) == ("failed", "it crashed")
 
 
 def test_time_that_is_up_names_what_was_waited_for() -> None:

@@ -65,6 +65,9 @@ class Nothing:
     repositories: tuple[Repository, ...] = ()
     resync = 600.0
 
+    def read_again(self, repository: str) -> None:
+        pass
+
     async def plan(self) -> list[dict[str, object]]:
         return []
 

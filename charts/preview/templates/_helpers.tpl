@@ -45,6 +45,11 @@ hash.
 {{- if has $wanted $listening }}{{ $wanted }}{{ else }}{{ first $listening }}{{ end }}
 {{- end }}
 
+{{/* The seconds for which a process still serves when its pod ends, 0 if nobody sends it requests: dict "root" "process". */}}
+{{- define "preview.drain" -}}
+{{- if and (eq .process.kind "web") .process.port }}{{ int64 .root.Values.settings.ingress.drainSeconds }}{{ else }}0{{ end }}
+{{- end }}
+
 {{/* The Kubernetes Service of a process that listens: dict "root" "name" (of the service) "service" "processName". */}}
 {{- define "preview.address" -}}
 {{- if eq .processName (include "preview.web" .service) }}{{ .name }}

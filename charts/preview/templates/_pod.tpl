@@ -100,8 +100,10 @@ containers:
     {{- with .process.port }}
     ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
     {{- if eq $.process.kind "web" }}
-    # The ingress learns that the pod is terminating a moment after the process does.
-    lifecycle: { preStop: { sleep: { seconds: 1 } } }
+    {{- with include "preview.drain" $ | int64 }}
+    # It serves until the ingress controller has heard of its end. Kubernetes itself pauses, so the image needs no shell.
+    lifecycle: { preStop: { sleep: { seconds: {{ . }} } } }
+    {{- end }}
     # There is no liveness probe: a service that starts slowly is never restarted.
     readinessProbe:
       {{- if $.process.probe }}

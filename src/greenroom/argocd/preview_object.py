@@ -18,6 +18,7 @@ from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.model.status import SERVES, Stage, Status
 
 DOUBT = "Doubt"
+ENDING = "Ending"
 PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
 WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
 SHORT = 7
@@ -95,14 +96,19 @@ def _commit(view: View) -> Object:
 
 
 def _conditions(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> list[Object]:
-    """Return the four conditions. While the repository cannot be read, all but `Held` are unknown."""
+    """Return the four conditions. While the repository cannot be read, all but `Held` are unknown.
+
+    A pod that ends may still answer: an ingress controller hears of its end a moment later.
+    """
     status = view.status
+    serves = status.stage in SERVES and status.serves_head and view.newest
+    ends = serves and bool(status.ending)
     known = {c.get("type"): c for c in before.get("conditions") or () if isinstance(c, dict)}
     holds = {
-        "Ready": status.stage in SERVES and status.serves_head and view.newest,
+        "Ready": serves and not ends,
         "Serving": status.serving,
         "Held": status.stage is Stage.HELD,
-        "Progressing": status.stage in PROGRESSING,
+        "Progressing": status.stage in PROGRESSING or ends,
     }
     made = []
     for kind, true in holds.items():
@@ -110,6 +116,9 @@ def _conditions(view: View, before: Mapping[str, Any], generation: int | None, n
         unknown = view.trouble and kind != "Held"
         text = "Unknown" if unknown else str(true)
         said = {"reason": camel(status.reason.code), "message": str(status.reason)}
+        if ends and kind in ("Ready", "Progressing"):
+            message = f"An earlier version of {', '.join(status.ending)} has not ended yet."
+            said = {"reason": ENDING, "message": message}
         if unknown:  # the sentence may change with each try
             lasting = old.get("status") == "Unknown" and old.get("message")
             said = {"reason": DOUBT, "message": lasting or view.trouble}

@@ -52,7 +52,8 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
     """Wait until every service of the preview serves the images of a commit, and no others.
 
-    Exit codes: 0 once it does, 1 if a push or a person is needed first, 3 after the timeout.
+    Exit codes: 0 once it does, 1 if a newer commit superseded it, or a push or a person is needed first, 3 after the
+    timeout.
     """
     from greenroom.terminal import waiting
 
@@ -60,17 +61,18 @@ def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bo
         raise click.UsageError(f"{commit!r} is not a commit. Write 7 to 40 hexadecimal digits.")
     _names((preview,), admin, {"repositories": []})  # a name that is none is a mistake, whatever the instance answers
 
-    def ask() -> Any:
+    def ask(again: bool) -> Any:
         known = _ask(admin, "/api/previews")["repositories"]
         [name] = _names((preview,), admin, {"repositories": known}, services=True)
         repository, _, number = name.rpartition("#")
         if all(r["read_at"] for r in known) and repository not in {r["name"] for r in known}:
             raise Failed(f"{name}: no such repository. Greenroom knows {', '.join(r['name'] for r in known)}.")
-        return _ask(admin, f"/api/previews/{repository}/{number}/wait", query={"commit": commit})
+        query = {"commit": commit, "read": "again" if again else ""}
+        return _ask(admin, f"/api/previews/{repository}/{number}/wait", query=query)
 
     answer = waiting.wait(ask, patience.total_seconds(), _progress)
     _print(answer, as_json, lambda found: str(found["why"]))
-    sys.exit({"serving": 0, "failed": 1}.get(answer["outcome"], TIMED_OUT))
+    sys.exit({"serving": 0, "failed": 1, "superseded": 1}.get(answer["outcome"], TIMED_OUT))
 
 
 def _progress(text: str) -> None:

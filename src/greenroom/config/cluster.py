@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from greenroom.config.addresses import url
-from greenroom.config.fields import NAME, Bytes, Cpu, Model
+from greenroom.config.fields import NAME, Bytes, Cpu, Duration, Model
 
 Peers = tuple[dict[str, Any], ...]
 _PEER = {"podSelector", "namespaceSelector", "ipBlock"}
 _TOLERATION = {"key", "operator", "value", "effect", "tolerationSeconds"}
+DRAIN = timedelta(seconds=3)
+"""The chart's own default."""
+LONGEST_DRAIN = timedelta(minutes=10)
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute", "")
 
 
@@ -68,6 +72,11 @@ class IngressModel(Model):
         {}, description="Annotations for each Ingress, for example for noindex or a login."
     )
     gateway: GatewayModel = Field(GatewayModel(), description="The Gateway for `kind: gateway`.")
+    drain: Duration = Field(
+        "3s",
+        validate_default=True,
+        description="How long a web process keeps serving after its end was requested. See docs/kubernetes.md.",
+    )
     sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may connect to web ports.")
     probe: str = Field(
         "public",
@@ -78,6 +87,13 @@ class IngressModel(Model):
     )
 
     _from = field_validator("sources")(_peers)
+
+    @field_validator("drain")
+    @classmethod
+    def _short(cls, value: timedelta) -> timedelta:
+        if value > LONGEST_DRAIN:
+            raise ValueError("is longer than 10 min, and every removal would take that long. Write at most `10m`.")
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> IngressModel:
@@ -240,10 +256,12 @@ def chart_settings(
 ) -> str:
     """Return the chart's `settings` as canonical JSON. A spec carries them until its next push.
 
-    Parts that were added later are left out when they are empty: an upgrade must not look like a change of the
-    settings.
+    Parts that were added later are left out when they are empty or the chart's default: an upgrade must not look like a
+    change of the settings.
     """
-    route = ingress.model_dump(by_alias=True, exclude={"probe"})
+    route = ingress.model_dump(by_alias=True, exclude={"probe", "drain"})
+    if ingress.drain != DRAIN:
+        route["drainSeconds"] = int(ingress.drain.total_seconds())
     parts: dict[str, Any] = {
         "ingress": route,
         "network": network.model_dump(by_alias=True),

@@ -14,6 +14,7 @@ from greenroom.config import redaction
 from greenroom.config.folder import Folder, Found
 from greenroom.config.needs import NeedModel
 from greenroom.config.platform import PlatformModel
+from greenroom.config.quota_room import without_room
 from greenroom.config.service import ServiceModel
 from greenroom.config.variables import variables
 from greenroom.core.planning import names
@@ -28,6 +29,8 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
     cluster = folder.platform.engine == "argocd" and folder.says("engine")
     if cluster and folder.says("staging", "network"):
         yield from (Mistake("greenroom.yaml", *told) for told in _unreachable(folder.platform))
+    if folder.platform.engine == "argocd" and folder.says("engine"):
+        yield from without_room(folder, found)
     yield from _hashed_names(folder, found)
     for service in found:
         ports = not service.dropped & {"port", "processes"}

@@ -41,6 +41,10 @@ class Control:
         """Return the seconds between two full reads of GitHub."""
         return self._loop.resync
 
+    def read_again(self, repository: str) -> None:
+        """Read a repository again soon. Ignore an unknown name."""
+        self._loop.wake(repository)
+
     async def plan(self) -> list[dict[str, Any]]:
         """Return what the next pass over each repository would do, each with its reason, and what waits or cannot be
         read.

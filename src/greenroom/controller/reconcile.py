@@ -162,6 +162,8 @@ class Reconciler:
 
     def _show(self, served: ServedPass, statuses: Mapping[Identity, Status]) -> None:
         board, facts, repository = self.parts.board, served.context.facts, served.repository
+        reads = watermarks.all_read(facts.listing, facts.confirmed)
+        board.heads.note(p for p in reads if p.identity.number not in facts.stale)
         board.show(facts.listing.repository_id, statuses)
         board.now = served.context.now
         board.report(repository.name, repository.slug, facts.observed.unable, facts.listing.read_at)

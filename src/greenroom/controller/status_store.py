@@ -9,6 +9,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from greenroom.controller.heads import Heads
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Stage, Status
 
@@ -29,7 +30,8 @@ class RepositoryHealth:
 
 @dataclass(slots=True)
 class Board:
-    """The latest statuses by identity, and the health of each repository by its short name.
+    """The latest statuses by identity, the heads of their pull requests, and the health of each repository by its short
+    name.
 
     `now` is GitHub's clock as last read (None before the first read).
     """
@@ -38,6 +40,7 @@ class Board:
     repositories: dict[str, RepositoryHealth] = field(default_factory=dict)
     now: datetime | None = None
     version: int = 0
+    heads: Heads = field(default_factory=Heads)
     _removed: dict[Identity, datetime | None] = field(default_factory=dict)  # first seen as removed, by GitHub's clock
 
     def show(self, repository_id: int, statuses: Mapping[Identity, Status]) -> None:
@@ -47,6 +50,7 @@ class Board:
         asked = {i: s for i, s in statuses.items() if s.stage is not Stage.NONE or i not in gone}
         self.statuses = others | gone | asked
         self._forget()
+        self.heads.keep(self.statuses.keys())
         self.version += 1
 
     def keep(self, repositories: Set[str]) -> None:

@@ -20,12 +20,12 @@ class Cleanup:
         """End the processes that neither serve nor are caches. With `retry`, a version that failed starts again."""
         serving = self._record.kept.serving
         await self._processes.end_all(keep=(*(serving.processes if serving else ()), *self._record.kept.caches))
-        self._record.keep(starting=None, failed_key="" if retry else self._record.kept.failed_key)
+        self._record.keep(starting=None, ending=(), failed_key="" if retry else self._record.kept.failed_key)
         self._addresses.claim()
 
     async def sleep(self) -> None:
         """End every process except the caches. The databases stay as they are."""
         if self._record.kept.serving or self._record.kept.health is not Health.READY:
             await self._processes.end_all(keep=self._record.kept.caches)
-            self._record.keep(serving=None, starting=None, health=Health.READY, **WELL, failed_key="")
+            self._record.keep(serving=None, starting=None, ending=(), health=Health.READY, **WELL, failed_key="")
             self._addresses.claim()

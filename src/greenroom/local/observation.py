@@ -40,6 +40,7 @@ def _running(kept: PreviewRecord, service: Service, proxy_port: int, notes: tupl
     instance = kept.serving
     version = _version(instance, service.name) if instance else None
     live = [p for p in instance.processes if p.service == service.name] if instance else []
+    ending = [p for p in kept.ending if p.service == service.name]
     crons = [p.name for p in service.processes if p.kind is ProcessKind.CRON]
     if crons:
         notes = (*notes, f"cron {', '.join(crons)} does not run on the local engine")
@@ -52,6 +53,7 @@ def _running(kept: PreviewRecord, service: Service, proxy_port: int, notes: tupl
         since=instance.ready_at if instance else None,
         note="; ".join(notes),
         outdated=instance is not None and instance.key != key_of(kept.spec),
+        ending=any(processes.alive(p.pid, p.started) for p in ending),
     )
 
 

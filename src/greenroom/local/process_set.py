@@ -34,7 +34,7 @@ class ProcessSet:
         kept = self._record.kept
         noted = [*(kept.serving.processes if kept.serving else ())]
         noted += kept.starting.processes if kept.starting else ()
-        noted += kept.caches
+        noted += (*kept.caches, *kept.ending)
         await end(p for p in noted if p not in keep)
         spared = {p.pid for p in keep}
         for pid in self._workspace.marked():

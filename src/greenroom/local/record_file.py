@@ -56,7 +56,7 @@ class RecordFile:
         if kept != before or not self._noted:
             self._state.write_preview(kept)
             self._kept, self._noted = kept, True
-        if (kept.health, kept.why, kept.serving) != (before.health, before.why, before.serving):
+        if _seen(kept) != _seen(before):
             self._wake()
 
     def fail(self, error: Failed, **changes: object) -> None:
@@ -67,6 +67,11 @@ class RecordFile:
     def forget(self) -> None:
         """Delete the file. This is the last step of a removal."""
         self._state.forget_preview(self.identity)
+
+
+def _seen(kept: PreviewRecord) -> tuple[object, ...]:
+    """Return the parts of a state that a pass must read soon: people, or a script, wait for their change."""
+    return kept.health, kept.why, kept.serving, kept.ending
 
 
 def public(kept: PreviewRecord) -> PreviewRecord:

@@ -55,9 +55,10 @@ class Instance:
 class PreviewRecord:
     """The stored state of one preview. Only the owner of its file can read it.
 
-    `serving` is the version that answers, and `starting` the one that is being started. The version with
-    `failed_key` failed. It is retried at the next start and not before, as it may not have been the cause. `failing` is
-    the service whose image failed.
+    `serving` is the version that answers, and `starting` the one that is being started. `ending` are the processes of
+    the version that served before: they may still answer requests that they have. The version with `failed_key` failed.
+    It is retried at the next start and not before, as it may not have been the cause. `failing` is the service whose
+    image failed.
 
     `databases` are the complete ones of this data generation. `secrets` holds the passwords, which stay the same.
     `caches` run beside the services, whatever their version.
@@ -79,6 +80,7 @@ class PreviewRecord:
     failing: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
     caches: tuple[Process, ...] = ()
+    ending: tuple[Process, ...] = ()
 
 
 class State:

@@ -41,15 +41,16 @@ class Switch:
         route returns to that version if the check fails. On a first start nothing else answers at the hosts, so they
         lead to the new version from the beginning: its services call each other before all of them are healthy.
         """
-        first = self._record.kept.serving is None
-        with self._addresses.trying(self._record.starting) if first else contextlib.nullcontext():
+        old = self._record.kept.serving
+        with self._addresses.trying(self._record.starting) if old is None else contextlib.nullcontext():
             await self._probes.healthy(self._record.starting)
         new = replace(self._record.starting, ready_at=datetime.now(UTC))
         with self._addresses.trying(new):
             await self._probes.reachable(new)
             self._crashes.clear()
             self._troubles.clear()
-            self._record.keep(serving=new, starting=None, health=Health.READY, **WELL)
+            ending = old.processes if old else ()
+            self._record.keep(serving=new, starting=None, ending=ending, health=Health.READY, **WELL)
 
 
 class Retirement:
@@ -68,6 +69,7 @@ class Retirement:
     async def retire(self, old: Instance) -> None:
         """End a version that no longer serves, and remove the worktrees and caches that only it used."""
         await process_set.end(old.processes)
+        self._record.keep(ending=())
         if serving := self._record.kept.serving:
             await self._trees.remove_unused(serving.spec)
             await self._datastores.end_unused(serving.spec)

@@ -12,32 +12,45 @@ EVERY = 2.0
 LASTS = 30.0
 """A failure counts once it has lasted this long, in seconds: many end with the next read or restart."""
 
+READS = 3
+"""GitHub is read this often until a commit counts as superseded. Only the third read surely began after the wait did,
+and a push before the wait may have made the commit the head again.
+"""
+
 
 def wait(
-    ask: Callable[[], dict[str, Any]],
+    ask: Callable[[bool], dict[str, Any]],
     seconds: float,
     progress: Callable[[str], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Ask for the state of a preview until it serves the commit, or has failed for `LASTS` seconds, or the time is up.
+    """Ask for the state of a preview until it serves the commit, or never will, or has failed for `LASTS` seconds, or
+    the time is up.
 
-    Return the last answer: `outcome` (`serving`, `failed` or `waiting`), `why`, and `status`, the preview as JSON.
+    `ask` gets whether GitHub should be read again soon. Return the last answer: `outcome` (`serving`, `superseded`,
+    `failed` or `waiting`), `why`, `read_at`, and `status`, the preview as JSON.
     `progress` is called with each new reason. An instance that does not answer may be restarting, and is asked again.
     """
-    end, said, failed_since = monotonic() + seconds, "", None
+    end, said, failed_since, again = monotonic() + seconds, "", None, False
+    reads: set[str] = set()
     while True:
         try:
-            answer = ask()
+            answer = ask(again)
         except Unreachable as error:
             answer = {"outcome": "waiting", "why": str(error), "status": None}
         now = monotonic()
         failed_since = (now if failed_since is None else failed_since) if answer["outcome"] == "failed" else None
-        if answer["outcome"] == "serving" or (failed_since is not None and now - failed_since >= LASTS):
+        again = answer["outcome"] == "superseded"
+        reads.add(str(answer.get("read_at")))
+        if answer["outcome"] == "serving" or (again and len(reads) >= READS):
+            return answer
+        if failed_since is not None and now - failed_since >= LASTS:
             return answer
         if now >= end:
-            return answer if failed_since is not None else {**answer, "why": f"Timed out. {answer['why']}"}
+            known = failed_since is not None or again
+            return answer if known else {**answer, "why": f"Timed out. {answer['why']}"}
         if answer["why"] != said:
             said = answer["why"]
             progress(said)

@@ -49,6 +49,9 @@ class Control(Protocol):
     def resync(self) -> float:
         """Return the seconds between two full reads of GitHub."""
 
+    def read_again(self, repository: str) -> None:
+        """Read a repository again soon."""
+
     async def plan(self) -> list[Json]:
         """Return the actions of the next pass."""
 
@@ -138,12 +141,19 @@ class _Admin:
         )
 
     async def wait(self, request: Request) -> Response:
-        """Answer at once whether a preview serves `commit`, or the head of its pull request."""
-        found = self._board.find(request.path_params["repository"], request.path_params["number"])
-        trouble = self._board.trouble(request.path_params["repository"])
-        now = awaited(found, request.query_params.get("commit", ""), trouble)
+        """Answer at once whether a preview serves `commit`, or the head of its pull request. `read=again` makes a pass
+        run soon.
+        """
+        name = request.path_params["repository"]
+        found = self._board.find(name, request.path_params["number"])
+        if request.query_params.get("read") == "again":
+            self._control.read_again(name)
+        superseded = self._board.heads.superseded_by(found.identity, found.head_sha) if found else ()
+        trouble, known = self._board.trouble(name), self._board.repositories.get(name)
+        now = awaited(found, request.query_params.get("commit", ""), trouble, superseded)
         shown = status(found) if found else None
-        return _answer({"outcome": now.outcome.value, "why": now.why, "status": shown})
+        read_at = _iso(known.read_at) if known else None
+        return _answer({"outcome": now.outcome.value, "why": now.why, "read_at": read_at, "status": shown})
 
     async def plan(self, request: Request) -> Response:
         """Answer with the actions of the next pass."""

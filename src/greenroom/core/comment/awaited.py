@@ -1,13 +1,16 @@
-"""Judgment of a wait: the preview serves the commit, cannot without a person, or may still do so. Pure."""
+"""Judgment of a wait: the preview serves the commit, never will, cannot without a person, or may still do so. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from greenroom.core import messages
 from greenroom.core.model.status import SERVES, Stage, Status
 
 NOT_SEEN = "Greenroom has not seen this pull request yet."
+STALE = messages.stale().code
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
 """A push or a person usually ends these. A caller that waits makes sure that they last."""
 
@@ -17,6 +20,7 @@ class Outcome(StrEnum):
 
     SERVING = "serving"
     FAILED = "failed"
+    SUPERSEDED = "superseded"
     WAITING = "waiting"
 
 
@@ -28,10 +32,12 @@ class Awaited:
     why: str
 
 
-def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Awaited:
+def awaited(status: Status | None, commit: str = "", trouble: str = "", superseded: Collection[str] = ()) -> Awaited:
     """Return whether a preview serves a commit, or the head of its pull request if none is named.
 
     `commit` may be shortened. A commit that is not the head is waited for: its push may not have been read yet.
+    `superseded` are commits that are known to have been the head before this one. They are not waited for, unless
+    GitHub's last answer was older than an earlier one: it may not show that such a commit was pushed again.
     `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
     """
     if trouble:
@@ -39,13 +45,16 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
     if status is None:
         return Awaited(Outcome.WAITING, NOT_SEEN)
     if commit and not status.head_sha.startswith(commit.lower()):
+        fresh = status.reason.code != STALE
+        if fresh and any(sha.startswith(commit.lower()) for sha in superseded):
+            why = f"the commit {commit[:7].lower()} was superseded by a newer one, {status.head_sha[:7]}."
+            return Awaited(Outcome.SUPERSEDED, f"{status.name}: {why}")
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
         return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
     serves = status.serves_head and (status.stage in SERVES or _is_held(status))
-    if serves and (ending := [s.service for s in status.services if s.ending]):
-        return Awaited(
-            Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not stopped yet."
-        )
+    if serves and status.ending:
+        ending = ", ".join(status.ending)
+        return Awaited(Outcome.WAITING, f"{status.name}: an earlier version of {ending} has not stopped yet.")
     if serves:
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
     over = status.stage in OVER or _is_held(status)

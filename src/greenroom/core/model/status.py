@@ -139,6 +139,11 @@ class Status:
     overdue: bool = False
 
     @property
+    def ending(self) -> tuple[str, ...]:
+        """Return the services of which an earlier version has not ended yet."""
+        return tuple(s.service for s in self.services if s.ending)
+
+    @property
     def cause(self) -> str:
         """Return the log line that names the cause of a failure, or an empty string."""
         return telling_line(self.log)
