@@ -17,7 +17,7 @@ from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
-from greenroom.core.policy import images, labels
+from greenroom.core.policy import ci, images, labels
 from greenroom.core.policy.expiry import overdue
 
 BY_HAND = "an address set by hand"
@@ -162,8 +162,8 @@ def _stage(
             reason = decided.plan.leaving.get(identity, reason)
             why = stuck(preview)
             return Stage.REMOVING, messages.does_not_go(reason, why) if why else reason
-        case Stay(stage=stage, reason=reason):
-            return stage, _while_it_runs(verdict, preview, decided)
+        case Stay(stage=stage):
+            return stage, _while_it_runs(identity, verdict, preview, decided)
         case Run(spec=spec, note=note):
             refusal = decided.context.facts.observed.refusals.get(spec.id.repository_id, "")
             if refusal and not spec.asleep and (preview is None or not same_pods(preview.spec, spec)):
@@ -204,13 +204,23 @@ def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | 
     return note if note and stage is Stage.READY else reason
 
 
-def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, decided: DecidedPass) -> Reason:
+def _while_it_runs(identity: Identity, verdict: Stay, preview: ObservedPreview | None, decided: DecidedPass) -> Reason:
     """Return the reason of a verdict; if it keeps new commits from a preview, add what keeps running."""
     waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
     spec = decided.context.facts.observed.spec(preview.identity) if preview else None
+    reason = _explained(identity, verdict, decided)
     if spec is None or not waits:
+        return reason
+    return messages.meanwhile(reason, serving(spec, preview), promised=verdict.missing is not None)
+
+
+def _explained(identity: Identity, verdict: Stay, decided: DecidedPass) -> Reason:
+    """Return the reason of a verdict. If it waits for an image, add what CI says about it."""
+    known, pull_request = decided.ci.get(identity), decided.desired.pull_requests.get(identity)
+    if verdict.missing is None or known is None or pull_request is None:
         return verdict.reason
-    return messages.meanwhile(verdict.reason, serving(spec, preview))
+    why = ci.why_missing(pull_request, verdict.missing, known, decided.context.now)
+    return messages.waiting_for_image(verdict.missing, why)
 
 
 def _warning(identity: Identity, decided: DecidedPass) -> Reason | None:

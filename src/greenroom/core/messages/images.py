@@ -7,28 +7,28 @@ from dataclasses import replace
 
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.messages.words import shortened
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.status import Reason
 
 
-def waiting_for_image(
-    missing: Sequence[str], *, merged: bool = False, base: Sequence[str] = (), branch: str = ""
-) -> Reason:
-    """Return why a preview waits for images.
+def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
+    """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them.
 
-    With `merged`, CI builds the merge commit of each push, and a re-run of CI builds the same merge commit again.
-    `base` are those of the missing images that come from the base branch, `branch`: the pull request does not change
-    their services.
+    A re-run of CI builds the same merge commit again.
     """
-    names = ", ".join(shortened(m) for m in missing)
+    names = ", ".join(shortened(m) for m in missing.references)
     moved = (
         " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
     )
-    whole = " The tag is the full commit hash." if names != ", ".join(missing) else ""
+    whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
+    steps = f"Greenroom deploys it once CI pushes the image.{whole}"
+    waits = f"Waiting for image {names}. {missing.note}".rstrip()
+    checks = _checks(missing.references, missing.base, plain(missing.branch))
+    if ci is None:
+        return Reason("image-missing", waits, f"{steps} {checks}{moved if missing.merged else ''}")
+    checks = f" {checks}" if missing.base else ""  # those of the base branch have checks elsewhere
     return Reason(
-        "image-missing",
-        f"Waiting for image {names}.",
-        f"Greenroom deploys it once CI pushes the image.{whole} {_checks(missing, base, plain(branch))}"
-        f"{moved if merged else ''}",
+        ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved if missing.merged else ''}"
     )
 
 

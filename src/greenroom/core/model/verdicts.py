@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Cause
 from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.holds import HoldKey
@@ -32,7 +33,8 @@ class Stay:
     `hold` is the key of exactly this hold when a person may release the preview, and None otherwise. `spec` is the
     served spec with current links, sleep, data life and pull request, but without a new version or configuration. In
     doubt it is the served spec, made private if the repository is. It is None when no spec is served. `position` is the
-    place in the queue of its repository.
+    place in the queue of its repository. `missing` holds the images that a waiting preview needs; None if it waits for
+    something else.
     """
 
     stage: Stage
@@ -40,6 +42,7 @@ class Stay:
     hold: HoldKey | None = None
     spec: PreviewSpec | None = None
     position: int = 0
+    missing: MissingImages | None = None
 
 
 @dataclass(frozen=True, slots=True)
