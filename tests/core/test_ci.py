@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from builders import NOW, pull_request, sha
+from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request, sha
+from greenroom.core.comment.sanitize import markup
+from greenroom.core.messages import waiting_for_image
+from greenroom.core.model.actions import Action, UpdateComment
 from greenroom.core.model.ci import CiRun, CiState, CommitCi, EarlierRun, MissingImages
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import Missing
+from greenroom.core.planning.context import PassContext, pass_context
+from greenroom.core.planning.decision import Decision, awaited_commits, decide, explained
 from greenroom.core.policy.ci import settled, skip_instruction, usual_duration, why_missing
 
 HEAD = sha(2)
@@ -153,3 +161,75 @@ def test_a_median_needs_three_runs() -> None:
 def test_runs_have_two_minutes_to_begin() -> None:
     for seconds, expected in ((119, False), (120, True)):
         assert settled(replace(PULL_REQUEST, updated_at=NOW - timedelta(seconds=seconds)), NOW) is expected
+
+
+def waiting(version: int) -> tuple[Decision, PassContext[Facts]]:
+    """A decision about one pull request that waits, and one that can start."""
+    known = facts(
+        pull_request(1, head_sha=sha(1, version)),
+        pull_request(2, head_sha=sha(2, version)),
+        holds=observed(1),
+    )
+    missing = {r: Missing() for r in known.images if sha(1, version) in r}
+    context = pass_context(replace(known, images={**known.images, **missing}), PLATFORM, REPOSITORY, NOW)
+    return decide(context), context
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=["not pushed since", "pushed"])
+@pytest.mark.parametrize("state", CiState)
+def test_what_ci_says_changes_statuses_and_comments_and_nothing_else(state: CiState, version: int) -> None:
+    decision, context = waiting(version)
+    awaited = awaited_commits(decision, context)
+    ci = {identity(n): CommitCi((run(state),)) for n in (1, 2, 3)}
+    found = explained(decision, context, ci)
+    assert (found.desired, found.plan) == (decision.desired, decision.plan)
+    assert _acts(found) == _acts(decision)
+    assert [a.sha for a in awaited] == ([sha(1, 2)] if version == 2 else [])
+    changed = {i for i, s in found.statuses.items() if s != decision.statuses[i]}
+    assert changed == ({identity(1)} if version == 2 else set())
+    assert all(found.statuses[i].stage is s.stage for i, s in decision.statuses.items())
+
+
+def _acts(decision: Decision) -> list[Action]:
+    return [a for a in decision.actions if not isinstance(a, UpdateComment)]
+
+
+def test_without_an_answer_the_decision_stays_the_same() -> None:
+    decision, context = waiting(2)
+    assert explained(decision, context, {}) is decision
+    assert explained(decision, context, {identity(1): CommitCi()}) == decision
+
+
+def test_a_missing_image_of_the_base_branch_keeps_its_place_beside_what_ci_says() -> None:
+    both = MissingImages((REFERENCE, "registry.test/api:1"), (REFERENCE,), ("registry.test/api:1",), "main")
+    reason = waiting_for_image(both, why_missing(PULL_REQUEST, both, CommitCi((run(CiState.FAILED),)), NOW))
+    assert str(reason).startswith(f"Waiting for image registry.test/shop:{HEAD[:7]}…, registry.test/api:1. The CI run")
+    assert "and on `main` for registry.test/api:1: this pull request does not change that service." in str(reason)
+
+
+def test_the_note_about_all_services_stays() -> None:
+    noted = replace(MISSING, note="Every service counts as changed.")
+    assert "Every service counts as changed. The CI run" in str(
+        waiting_for_image(noted, why_missing(PULL_REQUEST, noted, CommitCi((run(CiState.FAILED),)), NOW))
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "links"),
+    [
+        (
+            "`build` failed (https://github.test/acme/shop/actions/runs/7).",
+            ["https://github.test/acme/shop/actions/runs/7"],
+        ),
+        ("See https://github.test/acme/shop/runs/7.", ["https://github.test/acme/shop/runs/7"]),
+        ("See https://github.test/acme/shop-evil/runs/7.", []),
+        ("See https://evil.test/?https://github.test.acme/shop/1", []),
+        ('https://github.test/acme/shop/"onclick="x', []),
+        ("javascript:alert(1)", []),
+    ],
+)
+def test_only_pages_of_the_repository_become_links(sentence: str, links: list[str]) -> None:
+    shown = markup(sentence, "https://github.test/acme/shop")
+    assert re.findall(r'<a href="([^"]*)" rel="noreferrer">', shown) == links
+    assert "<a" not in markup(sentence)
+    assert "<a" not in markup("see javascript:x/y", "javascript:x")

@@ -49,7 +49,7 @@ def ci_approval(run: CiRun, broken: Sequence[CiRun], page: str) -> Reason:
     return Reason(
         "ci-approval",
         f"CI has not run {_name(run.name)}: {why}.{_also(broken, page)}",
-        f"{step}: {page}/{run.page}",
+        f"{step}: {page}/{run.page}.",
     )
 
 
@@ -58,7 +58,7 @@ def ci_conflict(base: str, broken: Sequence[CiRun], page: str) -> Reason:
         "ci-conflict",
         f"The branch has conflicts with `{code(base)}`, and GitHub starts no `pull_request` workflow until they are"
         f" resolved.{_also(broken, page)}",
-        f"Resolve the conflicts. See {CONFLICTS}",
+        f"Resolve the conflicts. See {CONFLICTS}.",
     )
 
 
