@@ -12,23 +12,26 @@ from greenroom.core.model.status import Reason
 
 
 def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
-    """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them.
-
-    A re-run of CI builds the same merge commit again.
-    """
+    """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them."""
     names = ", ".join(shortened(m) for m in missing.references)
-    moved = (
-        " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
-    )
-    whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
-    steps = f"Greenroom deploys it once CI pushes the image.{whole}"
     waits = f"Waiting for image {names}. {missing.note}".rstrip()
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
-        return Reason("image-missing", waits, f"{steps} {checks}{moved if missing.merged else ''}")
-    checks = f" {checks}" if missing.base else ""  # those of the base branch have checks elsewhere
-    return Reason(
-        ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved if missing.merged else ''}"
+        whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
+        fix = f"Greenroom deploys it once CI pushes the image.{whole} {checks}{_moved(missing)}"
+        return Reason("image-missing", waits, fix)
+    steps = [ci.fix, "Greenroom deploys the image once CI pushes it."]
+    steps += [checks] if missing.base else []  # those of the base branch have checks elsewhere
+    moved = _moved(missing) if ci.code == "ci-without-image" else ""
+    return Reason(ci.code, f"{waits} {ci.text}", f"{' '.join(s for s in steps if s)}{moved}")
+
+
+def _moved(missing: MissingImages) -> str:
+    """Return why CI may have built another merge commit: a re-run of CI builds the same one again."""
+    if not missing.merged:
+        return ""
+    return (
+        " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
     )
 
 
