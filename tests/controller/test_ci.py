@@ -77,6 +77,18 @@ async def test_a_pass_does_not_wait_for_a_slow_read() -> None:
     assert scene.ci.known(SLUG) == {COMMIT.identity: FAILED}
 
 
+async def test_a_commit_that_is_awaited_during_a_read_is_read_after_it() -> None:
+    scene = Scene(patience=0.01)
+    scene.answers.open.clear()
+    other = AwaitedCommit(identity(2), sha(2), "other", False)
+    await scene.ci.of(SLUG, [COMMIT])
+    assert await scene.ci.of(SLUG, [COMMIT, other]) == {}, "it does not wait for the read of another commit"
+    scene.answers.open.set()
+    await until(lambda: scene.changed == [SLUG])
+    await scene.ci.of(SLUG, [COMMIT, other])
+    assert [commit for _, commit in scene.answers.asked] == [COMMIT, other]
+
+
 async def test_reads_of_one_commit_become_rare(scene: Scene) -> None:
     await scene.known()
     times = []

@@ -86,6 +86,13 @@ FOUR = timedelta(minutes=4, seconds=10)
             f"1 CI run of commit {HEAD[:7]} succeeded and `image` was skipped, but the image is not in the registry.",
         ),
         ([run(CiState.SKIPPED), run(CiState.SKIPPED, "b")], "ci-without-image", "`build`, `b` were skipped, but the"),
+        (
+            [run(CiState.SUCCEEDED), run(CiState.FAILED, "codecov", event="")],
+            "ci-without-image",
+            f"1 CI run of commit {HEAD[:7]} succeeded, but the image is not in the registry. `codecov` failed ({PAGE}).",
+        ),
+        ([run(CiState.ACTION, "image", event="")], "ci-failed", f"The CI run `image` needs action ({PAGE})."),
+        ([run(CiState.SKIPPED), run(CiState.FAILED, "image", event="")], "ci-failed", "The CI run `image` failed"),
         ([run(CiState.SUCCEEDED, minutes=1)], "", ""),
         ([run(CiState.SUCCEEDED, changed_at=None)], "", ""),
         ([], "", ""),

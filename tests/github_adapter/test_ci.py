@@ -177,6 +177,23 @@ async def test_checks_of_other_apps_count_and_jobs_of_actions_do_not(scene: Scen
     assert scene.asked == {"runs": 1, "check-runs": 1}, "GitHub knows no usual duration of a check"
 
 
+async def test_a_check_that_asks_for_action_is_no_run_to_approve(scene: Scene) -> None:
+    scene.world.check(SLUG, HEAD, name="DCO", app="dco", conclusion="action_required")
+    assert await scene.states() == [("DCO", CiState.ACTION)]
+
+
+async def test_the_jobs_of_a_large_matrix_fill_several_pages(scene: Scene) -> None:
+    for number in range(250):
+        scene.world.check(SLUG, HEAD, name=f"job {number}", app="github-actions", conclusion="success")
+    scene.world.check(SLUG, HEAD, name="image", app="buildkite", conclusion="failure")
+    assert await scene.states() == [("image", CiState.FAILED)]
+    assert scene.asked == {"runs": 1, "check-runs": 3}
+    for number in range(250):
+        scene.world.check(SLUG, HEAD, name=f"more {number}", app="github-actions", conclusion="success")
+    with pytest.raises(Doubt, match="incomplete"):
+        await scene.ci()
+
+
 async def test_checks_that_may_not_be_read_are_left_out_for_an_hour(scene: Scene) -> None:
     scene.world.faults.on("forbidden", path="/check-runs")
     scene.run(end="success")

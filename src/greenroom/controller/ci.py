@@ -82,8 +82,8 @@ class CiAdvice:
         due = self._due(slug)
         if due and slug not in self._running:
             self._running[slug] = self._tasks.start("CI of missing images", self._read(slug, due))
-        if any(r.tries == 0 for r in due):
-            await self._first(slug)
+            if any(r.tries == 0 for r in due):
+                await self._first(slug)
         return self._known(reads)
 
     def known(self, slug: str) -> Mapping[Identity, CommitCi]:
@@ -104,7 +104,7 @@ class CiAdvice:
         await self._tasks.aclose()
 
     async def _first(self, slug: str) -> None:
-        """Wait a moment for the read that is running."""
+        """Wait a moment for the read that has just begun."""
         self._awaited.add(slug)
         try:
             await asyncio.wait([self._running[slug]], timeout=self.patience)
@@ -129,7 +129,8 @@ class CiAdvice:
                 await self._one(slug, read)
         finally:
             self._running.pop(slug, None)
-        if slug not in self._awaited and before != [r.known for r in due]:
+        new = any(r.tries == 0 for r in self._reads.get(slug, {}).values())  # awaited since this read began
+        if slug not in self._awaited and (new or before != [r.known for r in due]):
             self.changed(slug)
 
     async def _one(self, slug: str, read: _Read) -> None:

@@ -21,7 +21,7 @@ from greenroom.github.clock import Clock
 from greenroom.github.reading import Payload
 from greenroom.github.transport import NotFound, Transport
 
-PAGE = 100
+PAGE, PAGES = 100, 5
 SUCCESSES = 10
 ESTIMATED = 3
 """Number of running workflows whose usual duration is looked up; each takes one request."""
@@ -76,13 +76,24 @@ class CiReader:
         what = f"check runs of {slug}"
         try:
             with self._transport.whole_read():
-                answer = await self._transport.get(f"/repos/{slug}/commits/{sha}/check-runs?per_page={PAGE}")
-                shapes.check(answer, shapes.CHECK_RUNS, what)
-                _all(answer["check_runs"], answer, "head_sha", sha, what)
+                nodes = await self._check_runs(slug, sha, what)
         except (FixCredentials, NotFound):
             self._forbidden[slug] = now + REMEMBERED
             return []
-        return [translate_ci.check_run(c) for c in answer["check_runs"] if translate_ci.of_another_app(c)]
+        return [translate_ci.check_run(n) for n in nodes if translate_ci.of_another_app(n)]
+
+    async def _check_runs(self, slug: str, sha: str, what: str) -> list[Payload]:
+        """Return all check runs of a commit. The jobs of a large matrix may fill several pages."""
+        nodes: list[Payload] = []
+        for page in range(1, PAGES + 1):
+            path = f"/repos/{slug}/commits/{sha}/check-runs?per_page={PAGE}&page={page}"
+            answer = await self._transport.get(path)
+            shapes.check(answer, shapes.CHECK_RUNS, what)
+            nodes += answer["check_runs"]
+            if len(nodes) >= int(answer["total_count"]) or not answer["check_runs"]:
+                break
+        _all(nodes, answer, "head_sha", sha, what)
+        return nodes
 
     async def _estimated(self, slug: str, newest: Iterable[Payload], runs: list[CiRun]) -> list[CiRun]:
         """Return the runs with the usual durations of those in progress, as far as they can be read."""

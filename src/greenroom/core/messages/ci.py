@@ -15,7 +15,7 @@ from greenroom.core.model.status import Reason
 
 CONFLICTS = "https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows"
 _NAME, _RECENT, _SHOWN = 60, timedelta(hours=12), 3
-_BROKEN = {CiState.FAILED: "failed", CiState.CANCELED: "was canceled"}
+_BROKEN = {CiState.FAILED: "failed", CiState.CANCELED: "was canceled", CiState.ACTION: "needs action"}
 
 
 def ci_running(
@@ -78,10 +78,12 @@ def ci_no_run(sha: str, earlier: EarlierRun) -> Reason:
     )
 
 
-def ci_without_image(runs: Sequence[CiRun], missing: Sequence[str], sha: str) -> Reason:
-    """Return that CI is finished without an error, but the registry has no image under the expected tag."""
+def ci_without_image(
+    runs: Sequence[CiRun], missing: Sequence[str], sha: str, broken: Sequence[CiRun], page: str
+) -> Reason:
+    """Return that CI has ended, but the registry has no image under the expected tag."""
     skipped = [r for r in runs if r.state is CiState.SKIPPED]
-    done = len(runs) - len(skipped)
+    done = sum(r.state is CiState.SUCCEEDED for r in runs)
     names = ", ".join(_name(r.name) for r in skipped[:_SHOWN])
     rest = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
     was = f"{names}{rest} {'was' if len(skipped) == 1 else 'were'} skipped" if skipped else ""
@@ -90,7 +92,7 @@ def ci_without_image(runs: Sequence[CiRun], missing: Sequence[str], sha: str) ->
     wanted = ", ".join(f"`{code(m, 300)}`" for m in missing)
     return Reason(
         "ci-without-image",
-        f"{said}, but the image is not in the registry.",
+        f"{said}, but the image is not in the registry.{_also(broken, page)}",
         f"Check that CI pushes exactly {wanted}.",
     )
 

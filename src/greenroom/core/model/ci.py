@@ -13,13 +13,17 @@ from greenroom.core.model.spec import Identity
 
 
 class CiState(StrEnum):
-    """State of one run. `APPROVAL` waits for a maintainer, `PROTECTED` for the protection rules of an environment."""
+    """State of one run. `APPROVAL` waits for a maintainer, `PROTECTED` for the protection rules of an environment.
+
+    `ACTION` is a check of another app that ended and asks a person to do something.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
     APPROVAL = "approval"
     PROTECTED = "protected"
     FAILED = "failed"
+    ACTION = "action"
     CANCELED = "canceled"
     SKIPPED = "skipped"
     SUCCEEDED = "succeeded"
@@ -58,6 +62,11 @@ class CiRun:
     begun_at: datetime | None
     changed_at: datetime | None
     usual: timedelta | None = None
+
+    @property
+    def of_actions(self) -> bool:
+        """Return whether this is a run of GitHub Actions, and not a check of another app."""
+        return bool(self.event)
 
 
 @dataclass(frozen=True, slots=True)

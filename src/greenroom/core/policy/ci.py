@@ -6,7 +6,7 @@ Only what GitHub says is claimed. While that explains nothing, the answer is Non
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from greenroom.core import messages
@@ -20,7 +20,7 @@ QUEUED = timedelta(minutes=1)
 """Time after which a run that has no runner yet is reported as queued. A usual start takes seconds."""
 _ACTIVE = (CiState.RUNNING, CiState.QUEUED)
 _APPROVAL = (CiState.APPROVAL, CiState.PROTECTED)
-_BROKEN = (CiState.FAILED, CiState.CANCELED)
+_BROKEN = (CiState.FAILED, CiState.CANCELED, CiState.ACTION)
 # https://docs.github.com/en/actions/how-tos/manage-workflow-runs/skip-workflow-runs
 _SKIP = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]|^skip-checks: ?true\s*\Z", re.MULTILINE)
 
@@ -55,15 +55,26 @@ def why_missing(pull_request: PullRequest, missing: MissingImages, known: Commit
         return messages.ci_approval(waiting, broken, page)
     if pull_request.conflicts and all(r.event != "pull_request" for r in known.runs):
         return messages.ci_conflict(pull_request.base_ref, broken, page)
-    if broken:
+    if _explains(broken, known):
         return messages.ci_failed(broken, page)
     if known.runs:
         late = all(r.changed_at and now - r.changed_at >= SETTLED for r in known.runs)
-        return messages.ci_without_image(known.runs, missing.head, pull_request.head_sha) if late else None
+        return (
+            messages.ci_without_image(known.runs, missing.head, pull_request.head_sha, broken, page) if late else None
+        )
     # The message and earlier runs were read only if this commit's runs have had time to begin.
     if words := skip_instruction(known.message or ""):
         return messages.ci_skipped(pull_request.head_sha, words)
     return messages.ci_no_run(pull_request.head_sha, known.earlier) if known.earlier else None
+
+
+def _explains(broken: Sequence[CiRun], known: CommitCi) -> bool:
+    """Return whether failed runs explain a missing image.
+
+    If GitHub Actions succeeded and a check of another app failed, that may be about coverage or a signature.
+    """
+    succeeded = any(r.of_actions and r.state is CiState.SUCCEEDED for r in known.runs)
+    return any(r.of_actions for r in broken) or (bool(broken) and not succeeded)
 
 
 def _expected_end(run: CiRun) -> tuple[bool, float]:
