@@ -89,6 +89,18 @@ async def test_a_commit_that_is_awaited_during_a_read_is_read_after_it() -> None
     assert [commit for _, commit in scene.answers.asked] == [COMMIT, other]
 
 
+async def test_a_webhook_during_a_read_makes_another_pass_read() -> None:
+    scene = Scene(patience=0.01)
+    scene.answers.open.clear()
+    await scene.ci.of(SLUG, [COMMIT])
+    scene.ci.hinted(SLUG)
+    scene.answers.answer = CommitCi()
+    scene.answers.open.set()
+    await until(lambda: scene.changed == [SLUG])
+    await scene.known()
+    assert len(scene.answers.asked) == 2
+
+
 async def test_reads_of_one_commit_become_rare(scene: Scene) -> None:
     await scene.known()
     times = []

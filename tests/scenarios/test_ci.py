@@ -8,6 +8,7 @@ import pytest
 
 from greenroom.core.comment.sanitize import markdown
 from greenroom.core.model.catalog import Image, Process, Repository, Service
+from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.status import Stage
 from stories import SLUG, Story, sha
 
@@ -170,6 +171,23 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     story.images.push("shop/web", HEAD)
     await story.passes(2)
     assert "### Preview ready" in story.comment(number)
+
+
+async def test_specs_are_served_before_ci_is_read(story: Story) -> None:
+    story.labeled(image=False)
+    ready = story.labeled("ready")
+    story.run(end="failure")
+    served: list[int] = []
+
+    def fits(preview_set: PreviewSet) -> bool:
+        served.append(requests(story))
+        return True
+
+    story.engine.fits = fits
+    await story.one_pass()
+    assert served == [0]
+    assert requests(story) > 0
+    assert story.living == {ready}
 
 
 async def test_ci_is_read_only_while_an_image_is_missing(story: Story) -> None:

@@ -129,8 +129,8 @@ class CiAdvice:
                 await self._one(slug, read)
         finally:
             self._running.pop(slug, None)
-        new = any(r.tries == 0 for r in self._reads.get(slug, {}).values())  # awaited since this read began
-        if slug not in self._awaited and (new or before != [r.known for r in due]):
+        again = any(r.due == 0.0 for r in self._reads.get(slug, {}).values())  # new or hinted since this read began
+        if again or (slug not in self._awaited and before != [r.known for r in due]):
             self.changed(slug)
 
     async def _one(self, slug: str, read: _Read) -> None:
