@@ -101,9 +101,9 @@ def kind(field: dict[str, Any]) -> str:
             )
             return f"mapping to {kind(values)}" if isinstance(values, dict) else "mapping"
         case None:
-            return "text"
+            return "string"
         case name:
-            return {"string": "text", "integer": "number", "boolean": "true or false"}.get(name, str(name))
+            return str(name)
 
 
 def shown(value: Any) -> str:

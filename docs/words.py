@@ -19,7 +19,8 @@ PLACES = (
     "docs/*.py",
     "charts/**/*.md",
     "charts/*/values*",
-    "charts/**/NOTES.txt",
+    "charts/*/crds/*",
+    "charts/*/templates/*",
     "*.md",
 )
 """Files whose words are checked. Tests are not among them: of those, only the names are checked."""
@@ -29,7 +30,7 @@ DEFINITIONS = ("src/**/*.py", "tests/**/*.py", "bench/*.py", "docs/*.py")
 
 NAMES = {
     "Row|RowSet|rowsets?": "PreviewSpec, PreviewSet",
-    "Observed|Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings": "see docs/glossary.md",
+    "Observed|(?<!medium: )Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings": "see docs/glossary.md",
     "open_to|incarnations?|nonce": "callers, data generation, retry",
     "catalogues?|labell(ed|ing|ers?)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
 }

@@ -26,7 +26,7 @@ from greenroom.core.model.engine import EngineState, Health, ObservedPreview, Pr
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets
-from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
+from greenroom.errors import Doubt, GreenroomError, RetryLater, TooLarge
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
@@ -59,9 +59,9 @@ class MemoryEngine:
     left: tuple[str, ...] = ()
     broken: str = ""
     unable: str = ""
-    room: int | None = None
-    fits: Callable[[PreviewSet], bool] | None = None
+    too_large: set[int] = field(default_factory=set)
     doubts: dict[int, str] = field(default_factory=dict)
+    on_serve: Callable[[], None] = lambda: None
     leads_for: int | None = None  # so many effects more; None for ever
     stuck: frozenset[int] = frozenset()
     rolling: frozenset[int] = frozenset()  # repositories whose previews keep running with their current links
@@ -81,10 +81,11 @@ class MemoryEngine:
 
     async def serve(self, preview_set: PreviewSet) -> None:
         assert not self.unable
-        if self.fits is not None and not self.fits(preview_set):
-            raise Full(f"The specs of {preview_set.repository} do not fit.")
-        if self.room is not None and len(preview_set.specs) > self.room:
-            raise Full(f"The specs of {preview_set.repository} do not fit.")
+        self.on_serve()
+        before = self.sets.get(preview_set.repository_id, PreviewSet(preview_set.repository_id, ""))
+        moved = {n for n, spec in preview_set.specs.items() if spec != before.specs.get(n)}
+        if large := frozenset(moved & self.too_large):
+            raise TooLarge("Specs are too large.", large)
         assert preview_set.generation > self.sets.get(preview_set.repository_id, PreviewSet(0, "", -1)).generation
         self.sets[preview_set.repository_id] = preview_set
         for number, spec in preview_set.specs.items():

@@ -165,7 +165,7 @@ async def _listen(stack: AsyncExitStack, settings: Settings, what: _Listening) -
     seen: asyncio.Queue[Deployment] = asyncio.Queue()
     tasks = Tasks()
     stack.push_async_callback(tasks.aclose)
-    tasks.keep("history of deployments", lambda: _note_deployments(seen, what.history))
+    tasks.keep("deployment history", lambda: _note_deployments(seen, what.history))
     instance, board, history, listen = what.instance, what.board, what.history, settings.listen
     title, control = instance.platform.installation, instance.control
     hooks = webhook(
@@ -273,7 +273,9 @@ def _local(loaded: Configuration, wake: Callable[[int], None]) -> _Built:
         if error.name != "greenroom.local":
             raise
         fix = "Set `engine: argocd`, or run Greenroom from a clone."
-        mistake = Mistake("greenroom.yaml", "engine", "this image is for clusters, without the local engine.", fix)
+        mistake = Mistake(
+            "greenroom.yaml", "engine", "this image is built for clusters and does not contain the local engine.", fix
+        )
         raise FixConfiguration("This engine is not available here.", (mistake,)) from None
     settings = loaded.settings
     local = LocalSettings(
@@ -329,7 +331,7 @@ async def _bound(stack: AsyncExitStack, name: str, address: str, application: AS
         return await stack.enter_async_context(running(application, int(port), host.strip("[]")))
     except OSError as error:
         why = os.strerror(error.errno) if not isinstance(error, socket.gaierror) and error.errno else error.strerror
-        sentence = f"{address} for the {name} cannot be used ({why}). Set `listen.{name}` in greenroom.yaml."
+        sentence = f"Cannot listen on {address} for the {name} ({why}). Change `listen.{name}` in greenroom.yaml."
         raise Failed(sentence) from None
 
 

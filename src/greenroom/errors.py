@@ -6,7 +6,7 @@
     ├── FixCredentials       a person must fix a token, a key or a permission
     ├── FixConfiguration     a person must fix greenroom.yaml or services/*.yaml
     └── Failed               the operation itself failed (a migration, a seed): report it on the preview
-        ├── Full             there is no room for so much: serve less, so that removals can proceed
+        ├── TooLarge         a spec is too large for the engine: serve the other ones
         └── Refused          GitHub rejects writes to one pull request: others continue
 
 Every message is one sentence for a person: the problem, its place, and the fix. No message contains a secret.
@@ -82,8 +82,12 @@ class Failed(GreenroomError):
         self.service = service
 
 
-class Full(Failed):
-    """There is no room for everything; less may fit."""
+class TooLarge(Failed):
+    """The specs of these previews, by pull request number, are larger than the engine can store."""
+
+    def __init__(self, message: str, numbers: frozenset[int]) -> None:
+        super().__init__(message)
+        self.numbers = numbers
 
 
 class Refused(Failed):

@@ -35,6 +35,7 @@ class FakeKube:
     deleted: list[tuple[str, str]] = field(default_factory=list)
     broken: GreenroomError | None = None
     reads: int = 0
+    _applied: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
     _watchers: list[tuple[str, asyncio.Queue[Object]]] = field(default_factory=list)
     on_change: Callable[[str, Object], None] = lambda plural, found: None
@@ -59,7 +60,7 @@ class FakeKube:
         return found, str(next(self._versions))
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        self._fail()
+        self.writing(kind, name)
         name, _, subresource = name.partition("/")
         if subresource and (kind.plural, namespace, name) not in self.objects:
             raise Doubt(f"{name} was not found.")
@@ -69,22 +70,25 @@ class FakeKube:
         wanted = body["metadata"].get("resourceVersion")
         if old and wanted not in (None, old["metadata"]["resourceVersion"]):
             raise Conflict("the object has been modified")
-        return self.put(kind.plural, _merged(old, body))
+        before = self._applied.get((kind.plural, namespace, name), {}) if old else {}
+        self._applied[kind.plural, namespace, name] = copy.deepcopy(body)
+        return self.put(kind.plural, _merged(_without(old, before, body), body))
 
     async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        self._fail()
+        self.writing(kind, name)
         old = self.objects.get((kind.plural, namespace, name))
         if old is None:
             raise Doubt(f"{name} does not exist")
         return self.put(kind.plural, _merged(old, body))
 
     async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+        self.writing(kind, body["metadata"]["name"])
         if (kind.plural, namespace, body["metadata"]["name"]) in self.objects:
             raise Conflict("it exists")
         return self.put(kind.plural, body)
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        self._fail()
+        self.writing(kind, name)
         old = self.objects[(kind.plural, namespace, name)]
         if body["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             raise Conflict("somebody was faster")
@@ -134,7 +138,8 @@ class FakeKube:
             if watched == plural:
                 queue.put_nowait({"type": event, "object": copy.deepcopy(found)})
 
-    def _fail(self) -> None:
+    def writing(self, kind: Kind, name: str) -> None:
+        """Something is written now."""
         if self.broken:
             raise self.broken
 
@@ -268,6 +273,15 @@ def namespace_of(name: str, labels: dict[str, str]) -> Object:
 
 
 KINDS = (APPLICATION_SETS, APPLICATIONS, NAMESPACES, PODS)
+
+
+def _without(old: Object, before: Object, now: Object) -> Object:
+    """The object without the fields that its owner applied before and no longer names."""
+    kept = {k: v for k, v in old.items() if k in now or k not in before}
+    for key, value in kept.items():
+        if all(isinstance(each.get(key), dict) for each in (old, before, now)):
+            kept[key] = _without(value, before[key], now[key])
+    return kept
 
 
 def _matches(found: Object, params: dict[str, str]) -> bool:

@@ -76,7 +76,7 @@ async def test_a_copy_follows_events_and_reports_each_change_once() -> None:
     await ended(task)
 
 
-async def test_what_went_while_nobody_watched_is_reported_after_the_next_list() -> None:
+async def test_deletion_during_a_watch_gap_is_reported_after_the_next_list() -> None:
     kube = Scripted([[pod("one", "1"), pod("two", "2")], [pod("two", "2"), pod("three", "3")]], [[Expired("too old")]])
     mirror, changed, task = await copied(kube)
     await until(lambda: names(mirror) == {"two", "three"})
@@ -192,7 +192,7 @@ async def test_a_generation_that_is_fetched_in_time_is_not_asked_for_again() -> 
     await refresh.aclose()
 
 
-async def test_a_lost_wish_is_repeated_with_another_value_until_it_is_heard() -> None:
+async def test_lost_refresh_request_is_repeated_with_another_value() -> None:
     kube = FakeKube()
     refresh = a_set(kube, 0.02, 0.02, 0.02)
     refresh.push(4)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from argocd_engine.cluster_state import stored, the_preview, the_set
 from argocd_engine.fake import FakeKube, namespace_of
 from argocd_engine.test_engine import FRAME, ONE, SETTINGS, play, preview_set
 from builders import PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset
-from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES
-from greenroom.core.model.engine import Health, PreviewSet
+from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, NAMESPACES, PREVIEWS
+from greenroom.core.model.engine import Health, PreviewSet, Recovery
 from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt, Failed
 from waiting import until
@@ -30,8 +32,11 @@ async def kept() -> FakeKube:
         return played.kube
 
 
-def the_set(kube: FakeKube, name: str = "preview-shop") -> dict[str, Any]:
-    return kube.objects[APPLICATION_SETS.plural, "argocd", name]
+def edit(kube: FakeKube, name: str = "shop-1") -> dict[str, Any]:
+    """A person edits what an object stores. Returns the object as it was."""
+    before = copy.deepcopy(the_preview(kube, name))
+    the_preview(kube, name)["spec"]["build"]["headSha"] = "f" * 40
+    return before
 
 
 def break_spec(kube: FakeKube, name: str = "preview-shop-1") -> None:
@@ -82,7 +87,7 @@ async def test_specs_of_a_set_that_cannot_be_read_are_private_to_those_that_link
         await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1, private=False)}))
         await until(lambda: played.seen("preview-shop-1"))
         kube = played.kube
-    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    edit(kube)
     async with play(kube) as played:
         observed = await played.engine.observe()
         assert set(observed.doubts) == {REPOSITORY_ID}
@@ -91,13 +96,13 @@ async def test_specs_of_a_set_that_cannot_be_read_are_private_to_those_that_link
 
 async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone() -> None:
     kube = await kept()
-    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    edit(kube)
     async with play(kube) as played:
         engine, observed = played.engine, await played.engine.observe()
-        why = "greenroom.dev/rows of the ApplicationSet preview-shop cannot be read"
+        why = "The Preview shop-1 cannot be read"
         assert set(observed.doubts) == {REPOSITORY_ID}
         assert why in observed.doubts[REPOSITORY_ID]
-        assert "--cascade=orphan" in observed.doubts[REPOSITORY_ID]
+        assert "delete the object" in observed.doubts[REPOSITORY_ID]
         assert observed.sets[REPOSITORY_ID].specs == {1: spec(1), 2: spec(2)}, "for those that link to them"
         with pytest.raises(Doubt, match=why):
             engine.answer("preview-shop", PLATFORM)
@@ -105,14 +110,14 @@ async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone() -
             await engine.serve(preview_set(1))
         with pytest.raises(Doubt, match=why):
             await engine.remove(ONE, observed.previews[ONE].uid)
-        assert applicationset.ROWS not in the_set(kube)["metadata"]["annotations"]
+        assert the_preview(kube)["spec"]["build"]["headSha"] == "f" * 40, "as the person left it"
         await engine.serve(replace(OTHERS, generation=2))
         assert [r["name"] for r in engine.answer("preview-other", PLATFORM) or ()] == ["preview-other-1"]
 
 
 async def test_its_repository_is_known_by_its_applications_too() -> None:
     kube = await kept()
-    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    the_set(kube)["metadata"]["annotations"][applicationset.INDEX] = "edited"
     del the_set(kube)["metadata"]["labels"][applicationset.REPOSITORY_ID]
     del the_set(kube)["metadata"]["labels"][applicationset.REPOSITORY]
     async with play(kube) as played:
@@ -121,11 +126,12 @@ async def test_its_repository_is_known_by_its_applications_too() -> None:
 
 async def test_a_set_that_a_person_put_back_is_read_without_a_restart() -> None:
     kube = await kept()
-    text = the_set(kube)["metadata"]["annotations"].pop(applicationset.ROWS)
+    before = edit(kube)
     async with play(kube) as played:
         await played.parts.upkeep.repair()
         assert (await played.engine.observe()).doubts
-        the_set(kube)["metadata"]["annotations"][applicationset.ROWS] = text
+        kube.put(PREVIEWS.plural, before)
+        await until(lambda: (played.parts.objects.of(ONE) or {})["spec"] == before["spec"])
         played.woken.clear()
         await played.parts.upkeep.repair()
         assert REPOSITORY_ID in played.woken
@@ -134,18 +140,18 @@ async def test_a_set_that_a_person_put_back_is_read_without_a_restart() -> None:
         await played.engine.serve(preview_set(1, generation=2))
 
 
-async def test_the_specs_of_a_set_that_a_person_took_away_are_created_again() -> None:
+async def test_an_edited_object_that_a_person_deletes_is_written_again_from_what_runs() -> None:
     kube = await kept()
-    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    edit(kube)
     async with play(kube) as played:
-        kube.remove(APPLICATION_SETS.plural, "argocd", "preview-shop")
+        kube.remove(PREVIEWS.plural, "argocd", "shop-1")
+        await until(lambda: played.parts.objects.of(ONE) is None)
         await played.parts.upkeep.repair()
         observed = await played.engine.observe()
         assert observed.doubts == {}
-        assert REPOSITORY_ID not in observed.sets
-        assert observed.previews[ONE].spec == spec(1), "they run on, and say what they run"
-        await played.engine.serve(preview_set(1, 2))
-        assert applicationset.set_of(the_set(kube)) == preview_set(1, 2)
+        assert observed.sets[REPOSITORY_ID] == replace(preview_set(1, 2), recovery=Recovery())
+        await played.parts.upkeep.repair()
+        assert stored(kube) == replace(preview_set(1, 2), recovery=Recovery())
 
 
 async def test_sets_of_another_name_prefix_are_doubt() -> None:
@@ -182,17 +188,17 @@ async def test_a_set_that_render_made_says_what_to_do_first() -> None:
     metadata = {"name": "preview-shop", "namespace": "argocd", "labels": {applicationset.RENDERED: "true"}}
     kube.put(APPLICATION_SETS.plural, {"metadata": metadata, "spec": {}})
     async with play(kube) as played:
-        with pytest.raises(Failed, match="made by `greenroom render`"):
+        with pytest.raises(Failed, match="created by `greenroom render`"):
             await played.engine.serve(preview_set(1))
 
 
 async def test_without_all_specs_nothing_can_be_called_an_orphan() -> None:
     kube = await kept()
-    del the_set(kube)["metadata"]["annotations"][applicationset.ROWS]
+    edit(kube)
     labels = {**FRAME.labels(), applicationset.REPOSITORY_ID: str(REPOSITORY_ID), applicationset.NUMBER: "3"}
     kube.put(NAMESPACES.plural, namespace_of("preview-shop-3", labels))
     async with play(kube) as played:
-        with pytest.raises(Doubt, match="ApplicationSet preview-shop"):
+        with pytest.raises(Doubt, match="Preview shop-1 cannot be read"):
             await played.engine.sweep()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from argocd_engine.cluster_state import stored
 from argocd_engine.fake import Connection, FakeArgo, FakeKube, namespace_of
 from builders import NOW, PLATFORM, REPOSITORY_ID, changed, spec
 from greenroom.argocd import applicationset
@@ -140,8 +141,7 @@ async def test_what_is_served_becomes_applications_and_is_observed_with_its_spec
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2)}
         assert observed.previews[ONE].spec == spec(1)
         assert observed.sets[REPOSITORY_ID] == preview_set(1, 2)
-        made = played.kube.objects[(APPLICATION_SETS.plural, "argocd", "preview-shop")]
-        assert applicationset.set_of(made) == preview_set(1, 2)
+        assert stored(played.kube) == preview_set(1, 2)
         assert REPOSITORY_ID in played.woken
 
 
@@ -190,7 +190,7 @@ async def test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it(
             await engine.remove(ONE, uid)
         assert played.application()
         played.argo.asleep = False
-        with pytest.raises(Doubt, match="not the one to remove"):
+        with pytest.raises(Doubt, match="replaced by another one"):
             await engine.remove(ONE, "another uid")
         await engine.remove(ONE, uid)
         assert played.kube.deleted == [("applications", "preview-shop-1")]

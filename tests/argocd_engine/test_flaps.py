@@ -108,7 +108,7 @@ def test_each_try_to_make_a_pod_has_another_name_and_the_same_reason() -> None:
         assert found is not None
         whys.add(found.why)
     assert whys == {
-        'Kubernetes does not create a pod for shop-web: violates PodSecurity "restricted:latest": privileged.'
+        'Kubernetes cannot create a pod for shop-web: violates PodSecurity "restricted:latest": privileged.'
     }
 
 
@@ -132,7 +132,7 @@ def test_what_a_mesh_puts_into_a_pod_is_not_waited_for() -> None:
     assert troubles.trouble([pod(init=(sidecar,), main=waiting("web", "PodInitializing"))], ROW, NOW) is None
 
 
-def test_of_two_pods_made_at_once_always_the_same_one_is_shown() -> None:
+def test_order_of_pods_does_not_change_the_result() -> None:
     both = [pod(serving=True), pod(serving=True)]
     for each, name, since in zip(both, ("b", "a"), ("2026-11-20T11:00:05Z", "2026-11-20T11:02:00Z"), strict=True):
         each["metadata"]["name"] = name
@@ -197,7 +197,7 @@ class Cluster:
         return await one.observe(application)
 
 
-async def test_an_api_that_flaps_is_no_news() -> None:
+async def test_flapping_api_is_not_reported() -> None:
     cluster = Cluster()
     one = cluster.watcher(Timing(look_pauses=(0.01,), no_pod_patience=0.0))
     task = asyncio.create_task(one.run(lambda: cluster.application(one.name), cluster.changed))

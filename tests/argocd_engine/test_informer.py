@@ -120,7 +120,7 @@ async def copied(*names: str, timing: Timing = DEFAULT) -> AsyncIterator[Copied]
                 queue.put_nowait(None)
 
 
-async def test_what_comes_changes_and_disappears_is_copied_and_reported() -> None:
+async def test_added_changed_and_deleted_objects_are_copied_and_reported() -> None:
     async with copied("one") as made:
         made.server.set("two")
         await made.until("one", "two")
@@ -130,7 +130,7 @@ async def test_what_comes_changes_and_disappears_is_copied_and_reported() -> Non
         assert made.mirror.whole().keys() == {("a", "two")}
 
 
-async def test_what_went_while_the_server_was_away_is_reported_when_it_is_back() -> None:
+async def test_deletion_during_a_server_outage_is_reported_afterwards() -> None:
     async with copied("one", "two", timing=Timing(copy_fresh=0.2)) as made:
         made.server.refuses = True
         made.server.say(None)

@@ -99,7 +99,7 @@ async def test_a_failed_sync_of_the_present_values_is_reported_with_what_was_ref
     assert found.why == "Argo CD could not apply the preview: Ingress shop: No Ingress today."
 
 
-async def test_a_failed_sync_of_older_values_is_no_news() -> None:
+async def test_failed_sync_of_older_values_is_not_reported() -> None:
     found = await look(application(operation("Failed", values="old")))
     assert (found.health, found.refused) == (Health.STARTING, False)
 
@@ -290,7 +290,7 @@ def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Objec
         (
             'Readiness probe failed: Get "http://10.0.0.5:8080/healthz": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
             "/healthz",
-            "`GET /healthz` on port 8080 does not answer in time",
+            "`GET /healthz` on port 8080 timed out",
         ),
         (
             "Readiness probe failed: dial tcp 10.0.0.5:8080: connect: connection refused",
@@ -300,9 +300,9 @@ def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Objec
     ],
 )
 def test_failed_probe_names_path_port_and_what_it_answers(message: str, path: str, how: str) -> None:
-    found = Trouble("web is running but does not answer its probe after 1 min.", "web-1", "web", silent=True)
+    found = Trouble("web is running but has not passed its probe after 1 min.", "web-1", "web", silent=True)
     found = replace(found, process=Process("web", port=8080, probe=path))
     older = unhealthy("web-1", "Readiness probe failed: HTTP probe failed with statuscode: 500", "2026-11-20T09:00:00Z")
     said = with_probe(found, [older, unhealthy("web-1", message), unhealthy("other", "statuscode: 503")])
-    assert said.why == f"web is running but does not answer its probe after 1 min: {how}."
+    assert said.why == f"web is running but has not passed its probe after 1 min: {how}."
     assert with_probe(found, []) == found

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from argocd_engine.cluster_state import another_instance_wrote, stored
 from argocd_engine.fake import Connection, FakeKube
 from argocd_engine.test_engine import FRAME, ONE, QUICK, SETTINGS, Played, connecting, play, preview_set
 from builders import NOW, PLATFORM, changed
@@ -40,7 +41,7 @@ class Two:
 
     @property
     def kept(self) -> PreviewSet:
-        return applicationset.set_of(self.first.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"])
+        return stored(self.first.kube)
 
 
 @asynccontextmanager
@@ -180,31 +181,29 @@ async def test_the_lease_is_beside_the_sets_wherever_it_is_requested() -> None:
         ]
 
 
-async def test_who_finds_that_another_one_wrote_stops_and_leaves_it() -> None:
+async def test_instance_stops_when_another_one_has_written() -> None:
     """Such as one with a Lease elsewhere, or an older version."""
     async with play() as played:
         engine = played.engine
         await engine.serve(preview_set(1))
-        other = applicationset.application_set(FRAME, preview_set(1, 2, generation=5))
-        played.kube.put(APPLICATION_SETS.plural, other)
+        another_instance_wrote(played.kube, FRAME, preview_set(1, 2, generation=5))
         await played.parts.upkeep.repair()
-        assert "Another instance wrote generation 5 of shop while this one knew 1" in engine.lost.result()
+        assert "Another instance wrote generation 5 of shop, but this one last read 1" in engine.lost.result()
         with pytest.raises(Doubt, match="Another instance wrote"):
             await engine.serve(preview_set(generation=2))
-        found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert applicationset.set_of(found) == preview_set(1, 2, generation=5)
+        assert stored(played.kube) == preview_set(1, 2, generation=5)
 
 
 async def test_specs_of_a_newer_version_are_not_taken_for_a_change_by_hand() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
-        newer = applicationset.application_set(FRAME, preview_set(1, generation=5))
-        newer["metadata"]["annotations"][applicationset.ROWS] = "rows of version 2"
+        newer = applicationset.application_set(FRAME, preview_set(1, generation=5), {1: 5})
+        newer["metadata"]["annotations"][applicationset.INDEX] = "index of version 2"
         played.kube.put(APPLICATION_SETS.plural, newer)
         with pytest.raises(Doubt, match="Another instance wrote generation 5"):
             await played.engine.serve(preview_set(generation=2))
         found = played.kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert found["metadata"]["annotations"][applicationset.ROWS] == "rows of version 2"
+        assert found["metadata"]["annotations"][applicationset.INDEX] == "index of version 2"
 
 
 class Unanswered(FakeKube):
@@ -230,8 +229,7 @@ async def test_our_own_write_whose_answer_was_lost_is_no_other_instances() -> No
         kube.silent = False
         await played.engine.serve(preview_set(1, 4, generation=2))
         assert not played.engine.lost.done()
-        found = kube.objects[APPLICATION_SETS.plural, "argocd", "preview-shop"]
-        assert applicationset.set_of(found) == preview_set(1, 4, generation=2)
+        assert stored(kube) == preview_set(1, 4, generation=2)
 
 
 class Busy(FakeKube):

@@ -132,7 +132,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "an image that is not given",
         {"main": waiting("web", "ErrImagePull", "401 Unauthorized")},
-        "The image of shop-web cannot be pulled because the registry refuses the node's credentials: r.test/web@sha256:1.",
+        "The image of shop-web cannot be pulled because the registry rejects the node's credentials: r.test/web@sha256:1.",
     ),
     (
         "an image with which it waits for its database",
@@ -197,7 +197,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a probe without an answer",
         {"main": running("web", ago(seconds=90), ready=False, restartCount=0)},
-        "shop-web is running but does not answer its probe after 1 min.",
+        "shop-web is running but has not passed its probe after 1 min.",
     ),
     (
         "no node",
@@ -417,7 +417,7 @@ def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_befor
     assert not overtaken(ago(minutes=5), "wait-shop-cache"), "a version from before the need joined"
 
 
-def test_what_others_put_beside_a_database_has_no_data() -> None:
+def test_injected_sidecar_of_a_database_has_no_data() -> None:
     beside = database("ab", ago(minutes=1))
     proxy = {
         "name": "istio-proxy",
@@ -440,7 +440,7 @@ def test_a_quota_that_is_too_small_is_reported_with_its_numbers() -> None:
     found = pod_trouble.not_created(events, "shop-web")
     assert found is not None
     assert found.why == (
-        "shop-web does not fit the preview's quota: it requests requests.cpu=50m, requests.cpu=0 is in use,"
+        "shop-web exceeds the preview's quota: it requests requests.cpu=50m, requests.cpu=0 is already in use,"
         " and the limit is requests.cpu=10m."
     )
     assert pod_trouble.not_created(events, "worker") is None
@@ -455,7 +455,7 @@ def test_a_need_without_a_pod_is_reported_by_what_kept_it_from_being_made(kind: 
     event = {"reason": "FailedCreate", "involvedObject": {"kind": kind, "name": name}, "message": message}
     found = pod_trouble.not_created([event], "shop-postgresql")
     assert found is not None
-    assert found.why.startswith("shop-postgresql does not fit the preview's quota")
+    assert found.why.startswith("shop-postgresql exceeds the preview's quota")
     assert "platform team" in found.fix
 
 
@@ -507,12 +507,12 @@ def serves(of: PreviewSpec, seconds: float, *, migrated: float = 0) -> dict[str,
         (BOTH, LOOPS, BROKEN, "The migration of api-web"),
         (BOTH, SILENT, BROKEN, "The migration of api-web"),
         (BOTH, SILENT, LOOPS, "api-web ended"),
-        (BOTH, LOOPS, SILENT, "api-web is running but does not answer"),
+        (BOTH, LOOPS, SILENT, "api-web is running but has not passed"),
         (SHARERS, LOOPS, BROKEN, "The migration of api-web"),
         (BOTH, BROKEN, LOOPS, "The migration of site-web"),
     ],
 )
-def test_of_several_troubles_the_one_behind_the_others_is_reported(
+def test_root_cause_of_several_troubles_is_reported(
     of: PreviewSpec, site: dict[str, Any], api: dict[str, Any], behind: str
 ) -> None:
     found = troubles.trouble([made(of, SITE, **site), made(of, API, **api)], of, NOW)

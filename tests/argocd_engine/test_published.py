@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,18 +17,24 @@ import yaml
 from argocd_engine.fake import FakeKube
 from argocd_engine.test_engine import FRAME
 from builders import NOW, REPOSITORY_ID, changed, identity, sha, spec
-from greenroom.argocd import preview_object
+from greenroom.argocd import preview_object, stored_preview
 from greenroom.argocd.client import EVENTS, PREVIEWS, Kind, NoSuchKind, Object
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.preview_object import View
+from greenroom.argocd.preview_objects import PreviewObjects
 from greenroom.argocd.published import PublishedPreviews
+from greenroom.argocd.refreshes import Refreshes
+from greenroom.argocd.set_reader import SetReader
+from greenroom.argocd.set_writer import SetWriter
+from greenroom.argocd.store import PreviewSets
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.clock import SystemClock
-from greenroom.core.model.engine import PreviewSet, Running
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Running, Withdrawal
+from greenroom.core.model.records import EMPTY, StoredPreview
 from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec, WaitingPush
 from greenroom.core.model.status import Reason, Stage, Status, Used
-from greenroom.errors import FixCredentials, RetryLater
+from greenroom.errors import FixCredentials, GreenroomError, RetryLater
 from waiting import until
 
 DEFINITION = yaml.safe_load((Path(__file__).parents[2] / "charts/greenroom/crds/previews.yaml").read_text())
@@ -89,22 +95,18 @@ def strict(schema: Object) -> Object:
 def test_object_is_what_its_definition_describes_and_holds_no_title_environment_or_log(
     given: Status, of: PreviewSpec | None
 ) -> None:
-    made = preview_object.preview_object(FRAME, "argocd", View(given, of))
+    kept = StoredPreview(of) if of else EMPTY
+    made = {"spec": stored_preview.stored_spec(FRAME, "shop", given.identity, kept, 1)}
     made["status"] = preview_object.object_status(View(given, of), {}, 1, NOW)
-    metadata = made.pop("metadata")
-    jsonschema.validate({**made, "metadata": {}}, strict(SCHEMA) | {"additionalProperties": True})
     for part in ("spec", "status"):
         jsonschema.validate(made[part], strict(SCHEMA)["properties"][part])
-    assert metadata["name"] == "shop-1"
     assert not {"prices", "hunter2"} & set(str(made).replace("=", " ").split())
 
 
 def test_columns_show_what_the_object_has() -> None:
-    of = changed(spec(), asleep=False)
-    view = View(status(expires=NOW), of)
-    made = preview_object.preview_object(FRAME, "argocd", view)
+    view = View(status(expires=NOW), changed(spec(), asleep=False))
+    made: Any = {"metadata": {"creationTimestamp": "2026-03-02T12:00:00Z"}}
     made["status"] = preview_object.object_status(view, {}, 1, NOW)
-    made["metadata"]["creationTimestamp"] = "2026-03-02T12:00:00Z"
     shown = {}
     for column in DEFINITION["spec"]["versions"][0]["additionalPrinterColumns"]:
         value: Any = made
@@ -123,7 +125,7 @@ def test_columns_show_what_the_object_has() -> None:
 
 
 def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
-    assert preview_object.name_of(replace(FRAME, prefix="qa"), status()) == "qa-shop-1"
+    assert stored_preview.object_name(replace(FRAME, prefix="qa"), "shop", 1) == "qa-shop-1"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_status_that_is_older_than_its_spec_is_not_ready() -> None:
 
 
 def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() -> None:
-    first = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 5 s."), {}, 1, NOW)
+    first = preview_object.object_status(View(status(), spec(), "GitHub returned 500; retry in 5 s."), {}, 1, NOW)
     assert {c["type"]: c["status"] for c in first["conditions"]} == {
         "Ready": "Unknown",
         "Serving": "Unknown",
@@ -199,7 +201,7 @@ def test_while_a_repository_cannot_be_read_nobody_knows_whether_it_is_ready() ->
         "Progressing": "Unknown",
     }
     assert first["conditions"][0]["reason"] == "Doubt"
-    later = preview_object.object_status(View(status(), spec(), "GitHub answers 500; retry in 9 s."), first, 1, NOW)
+    later = preview_object.object_status(View(status(), spec(), "GitHub returned 500; retry in 9 s."), first, 1, NOW)
     assert later == first, "a sentence that changes with each try is not written again"
 
 
@@ -233,9 +235,10 @@ class Cluster(FakeKube):
             raise NoSuchKind("no such kind")
         return await super().listed(kind, namespace, **params)
 
-    async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        self.writes.append(name)
-        return await super().apply(kind, namespace, name, body)
+    def writing(self, kind: Kind, name: str) -> None:
+        if kind == PREVIEWS:
+            self.writes.append(name)
+        super().writing(kind, name)
 
 
 @dataclass
@@ -288,20 +291,40 @@ class Played:
 
 
 @asynccontextmanager
-async def play(kube: Cluster | None = None, *, installed: bool = True) -> AsyncIterator[Played]:
+async def play(
+    kube: Cluster | None = None, serves: PreviewSet | None = None, *, installed: bool = True
+) -> AsyncIterator[Played]:
     kube = kube or Cluster(installed=installed)
     known = KnownSets(FRAME)
-    known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)})
+    known.served[REPOSITORY_ID] = serves or PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)})
     clock = Clock()
     timing = Timing(
         clock=clock.system(),
         copy_fresh=1e9,
         publish_pause=0.01,
         repair_every=0.02,
+        definitions_every=0.01,
     )
-    published = PublishedPreviews(kube, FRAME, "argocd", known, timing)  # type: ignore[arg-type]
-    tasks = Tasks()
-    tasks.start("published", published.run(tasks))
+    tasks, lost = Tasks(), list[str]()
+    objects = PreviewObjects(kube, FRAME, "argocd", timing, lost.append)  # type: ignore[arg-type]
+    sets = PreviewSets(
+        known,
+        Refreshes(kube, FRAME, timing),  # type: ignore[arg-type]
+        SetReader(kube, FRAME, objects),  # type: ignore[arg-type]
+        SetWriter(kube, FRAME, lost.append),  # type: ignore[arg-type]
+        objects,
+    )
+    published = PublishedPreviews(kube, objects, known, sets.restore, timing)  # type: ignore[arg-type]
+
+    async def run() -> None:
+        await objects.installed()
+        await objects.read(tasks)
+        with suppress(GreenroomError, KeyError):
+            await sets.restore(REPOSITORY_ID)
+        kube.writes.clear()
+        await published.run()
+
+    tasks.start("published", run())
     try:
         yield Played(kube, published, known, clock)
     finally:
@@ -324,7 +347,7 @@ async def test_what_did_not_change_is_not_written_again() -> None:
         await played.ready()
         played.show(status())
         await played.rounds()
-        assert played.kube.writes == ["shop-1", "shop-1/status"]
+        assert played.kube.writes == ["shop-1/status"]
 
 
 async def test_edited_or_deleted_object_is_written_again() -> None:
@@ -338,17 +361,22 @@ async def test_edited_or_deleted_object_is_written_again() -> None:
         await until(lambda: played.state() == "ready")
 
 
-async def test_object_stays_for_an_hour_after_the_removal_with_what_ran() -> None:
+async def test_object_stays_for_an_hour_after_the_removal_and_as_long_as_it_stores_something() -> None:
     async with play() as played:
         await played.ready()
-        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2)
+        gone = Withdrawal(identity(1), Cause.CLOSED, NOW, "ada", told=True)
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2, ledger=Ledger((gone,)))
         played.show(status(stage=Stage.REMOVED))
         await until(lambda: played.state() == "removed")
-        assert (played.object() or {})["spec"]["build"]["headSha"] == sha(1)
+        await until(lambda: "build" not in (played.object() or {})["spec"])
+        assert (played.object() or {})["spec"]["ledger"]["withdrawals"][0]["cause"] == "closed"
         played.clock.now = NOW + timedelta(minutes=59)
         await played.rounds()
         assert played.object()
         played.clock.now = NOW + timedelta(minutes=61)
+        await played.rounds()
+        assert played.object(), "the hour of the breaker is counted from it"
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 3)
         await until(lambda: played.object() is None)
         await played.rounds()
         assert played.object() is None  # the status is shown for a day, but the object does not come back
@@ -387,14 +415,14 @@ async def test_definition_that_is_missing_is_waited_for() -> None:
 async def test_definition_of_an_older_version_makes_no_endless_writes() -> None:
     class Old(Cluster):
         async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-            pruned = {**body, "spec": {"number": 1}} if "spec" in body else body
+            pruned = {**body, "status": {"state": body["status"]["state"]}} if "status" in body else body
             return await super().apply(kind, namespace, name, pruned)
 
     async with play(Old()) as played:
         await played.ready()
         played.show(status())
         await played.rounds()
-        assert played.kube.writes == ["shop-1", "shop-1/status"]
+        assert played.kube.writes == ["shop-1/status"]
 
 
 async def test_refused_write_is_tried_again() -> None:
@@ -402,33 +430,22 @@ async def test_refused_write_is_tried_again() -> None:
         played.kube.broken = RetryLater("not now")
         played.show(status())
         await played.rounds()
-        assert played.object() is None
+        assert played.state() != "ready"
         played.kube.broken = None
         await until(lambda: played.state() == "ready")
 
 
 async def test_refused_object_does_not_keep_the_others_from_being_written() -> None:
     class Refusing(Cluster):
-        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        def writing(self, kind: Kind, name: str) -> None:
             if name == "shop-1":
-                raise FixCredentials("Kubernetes refuses: shop-1 belongs to another installation.")
-            return await super().apply(kind, namespace, name, body)
+                raise FixCredentials("Kubernetes denied the request: shop-1 belongs to another installation.")
+            super().writing(kind, name)
 
     async with play(Refusing()) as played:
         played.show(status(1), status(2))
         await until(lambda: played.state("shop-2") == "ready")
         assert played.object() is None
-
-
-async def test_status_is_shown_with_the_spec_of_its_own_pass() -> None:
-    """A later pass has served another commit, and its statuses are not shown yet."""
-    async with play() as played:
-        await played.ready()
-        new = changed(spec(1), head_sha="f" * 40)
-        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2, {1: new})
-        played.kube.remove(PREVIEWS.plural, "argocd", "shop-1")  # whatever makes it write again
-        await until(lambda: played.state() == "ready")
-        assert (played.object() or {})["spec"]["build"]["headSha"] == sha(1)
 
 
 async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_read_again() -> None:
@@ -440,7 +457,7 @@ async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_re
 
         played.show(status())
         await until(lambda: ready() == "True")
-        played.show(status(), trouble="GitHub answers 500.")
+        played.show(status(), trouble="GitHub returned 500.")
         await played.rounds()
         assert ready() == "True"
         played.clock.monotonic += 121  # and no pass comes: GitHub named an hour to wait
@@ -449,30 +466,35 @@ async def test_trouble_that_lasts_makes_ready_unknown_until_the_repository_is_re
         await until(lambda: ready() == "True")
 
 
-async def test_renamed_repository_has_one_object_by_its_new_name() -> None:
+async def test_object_of_a_renamed_repository_keeps_its_name() -> None:
     async with play() as played:
         await played.ready()
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "store", 2, {1: spec(1)})
         played.show(replace(status(), repository="store", name="store#1"))
-        await until(lambda: played.state("store-1") == "ready" and played.object() is None)
+        await until(lambda: (played.object() or {})["metadata"]["labels"]["greenroom.dev/repository"] == "store")
+        await played.rounds()
+        assert played.state() == "ready"
+        assert played.object("store-1") is None
 
 
-async def test_previews_of_a_replaced_repository_give_their_name_to_its_successor() -> None:
+async def test_preview_of_a_repository_that_replaced_another_one_finds_a_name_of_its_own() -> None:
     async with play() as played:
         await played.ready()
         former = replace(status(stage=Stage.HELD), repository="shop@7")
         new = replace(status(stage=Stage.WAITING), identity=Identity(8, 1))
         played.show(former, new)
-        await until(lambda: played.state("shop.7-1") == "held" and played.state() == "waiting")
-        assert (played.object() or {})["metadata"]["labels"]["greenroom.dev/repository-id"] == "8"
+        await until(lambda: played.state("shop.8-1") == "waiting" and played.state() == "held")
+        assert (played.object("shop.8-1") or {})["metadata"]["labels"]["greenroom.dev/repository-id"] == "8"
 
 
 async def test_restart_keeps_the_object_of_a_preview_that_was_just_removed() -> None:
     async with play() as played:
         await played.ready()
+        played.known.served[REPOSITORY_ID] = PreviewSet(REPOSITORY_ID, "shop", 2)
         played.show(status(stage=Stage.REMOVED))
         await until(lambda: played.state() == "removed")
         kube = played.kube
-    async with play(kube) as played:
+    async with play(kube, PreviewSet(REPOSITORY_ID, "shop", 2)) as played:
         played.show()
         await played.rounds()
         assert played.object()
@@ -502,11 +524,11 @@ async def test_object_deleted_before_its_status_was_written_comes_back() -> None
     class Deleting(Cluster):
         gone: bool = False
 
-        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-            found = await super().apply(kind, namespace, name, body)
-            if not self.gone:
+        def put(self, plural: str, body: Object) -> Object:
+            found = super().put(plural, body)
+            if not self.gone and plural == PREVIEWS.plural:
                 self.gone = True
-                self.remove(kind.plural, namespace, name)
+                self.remove(plural, "argocd", body["metadata"]["name"])
             return found
 
     async with play(Deleting()) as played:
@@ -537,10 +559,10 @@ async def test_removed_preview_of_a_replaced_repository_does_not_hide_the_living
 
 async def test_error_of_one_object_does_not_keep_the_others_from_being_written() -> None:
     class Broken(Cluster):
-        async def apply(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        def writing(self, kind: Kind, name: str) -> None:
             if name == "shop-1":
                 raise KeyError("spec")
-            return await super().apply(kind, namespace, name, body)
+            super().writing(kind, name)
 
     async with play(Broken()) as played:
         played.show(status(1), status(2))

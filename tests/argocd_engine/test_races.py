@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from argocd_engine.cluster_state import stored
 from argocd_engine.fake import FakeKube
-from argocd_engine.test_engine import FRAME, ONE, SETTINGS, Played, play, preview_set
+from argocd_engine.test_engine import FRAME, ONE, Played, play, preview_set
 from argocd_engine.test_engine import QUICK as ENGINE_QUICK
-from builders import NOW, PLATFORM, REPOSITORY_ID, changed, spec
+from builders import NOW, PLATFORM, REPOSITORY_ID, SERVICE, changed, spec
 from greenroom.argocd import applicationset, packing
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, LEASES, Kind, Object
 from greenroom.argocd.refresh import Refresh
 from greenroom.argocd.timing import Timing
+from greenroom.core.model.catalog import Manifest
 from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Withdrawal
 from greenroom.core.model.spec import Identity
-from greenroom.errors import Doubt, Failed, Full, RetryLater
+from greenroom.errors import Doubt, Failed, RetryLater, TooLarge
 from waiting import idle, until
 
 QUICK = replace(ENGINE_QUICK, taken_over=0.3)
@@ -117,7 +120,7 @@ async def test_a_repository_created_again_under_its_old_name_does_not_take_the_o
         await played.engine.serve(preview_set(1))
         with pytest.raises(Failed, match=r"GitHub's id 7, now 8"):
             await played.engine.serve(PreviewSet(8, "shop", 1, {}))
-        assert applicationset.set_of(kept(played.kube)) == preview_set(1)
+        assert stored(played.kube) == preview_set(1)
         assert numbers(played) == ["1"]
 
 
@@ -132,7 +135,7 @@ async def test_recreated_repository_takes_the_application_set_over_once_nothing_
         await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 3, {}, Ledger((replace(going, told=True),))))
         new = PreviewSet(8, "shop", 4, {1: changed(spec(1), repository_id=8)})
         await played.engine.serve(new)
-        assert applicationset.set_of(kept(played.kube)) == new
+        assert stored(played.kube) == new
         assert (await played.engine.observe()).sets == {8: new}
         assert len(played.engine.answer("preview-shop", PLATFORM) or []) == 1
 
@@ -152,7 +155,7 @@ async def test_previews_that_come_while_one_is_looked_at_are_no_accident() -> No
         assert set((await played.engine.observe()).previews) == {Identity(REPOSITORY_ID, n) for n in (1, 2, 3)}
 
 
-async def test_who_stops_gives_the_lease_up_for_good() -> None:
+async def test_stopped_instance_releases_the_lease_for_good() -> None:
     kube = FakeKube()
     async with play(kube, timing=replace(QUICK, lease_renewal=0.0)):
         pass
@@ -161,19 +164,19 @@ async def test_who_stops_gives_the_lease_up_for_good() -> None:
     assert lease["spec"]["holderIdentity"] == ""
 
 
-async def test_a_set_too_large_for_an_annotation_is_refused_and_the_old_one_stays() -> None:
+async def test_spec_too_large_for_an_annotation_is_named_and_nothing_is_written() -> None:
+    words = random.Random(1)
+    noise = " ".join(f"{words.getrandbits(64):x}" for _ in range(40_000))
+    large = changed(spec(2), services=(replace(SERVICE, manifests=(Manifest("noise", (noise,)),)),))
     async with play() as played:
         await played.engine.serve(preview_set(1))
-    small = replace(SETTINGS, frame=replace(FRAME, annotation_bytes=100))
-    async with play(played.kube, settings=small) as played:
-        with pytest.raises(Full, match="perRepository"):
-            await played.engine.serve(preview_set(1, 2, generation=2))
+        with pytest.raises(TooLarge, match=r"at most 240000 bytes. Too large: shop#2 \(\d+ bytes\)") as caught:
+            await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1), 2: large}))
+        assert caught.value.numbers == {2}
+        assert stored(played.kube) == preview_set(1)
         assert numbers(played) == ["1"]
-        with pytest.raises(Full):
-            await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1)}))
-        gone = Ledger(withdrawals=(Withdrawal(ONE, Cause.CLOSED, NOW),))
-        await played.engine.serve(preview_set(generation=2, ledger=gone))
-        assert numbers(played) == [], "what goes has a reserve"
+        await played.engine.serve(preview_set(generation=2))
+        assert numbers(played) == []
 
 
 async def test_a_set_that_a_person_deleted_or_changed_is_written_again() -> None:
@@ -183,13 +186,13 @@ async def test_a_set_that_a_person_deleted_or_changed_is_written_again() -> None
         key = (APPLICATION_SETS.plural, "argocd", "preview-shop")
 
         def whole() -> bool:
-            return key in played.kube.objects and applicationset.carries(kept(played.kube), preview_set(1))
+            return key in played.kube.objects and applicationset.carries(kept(played.kube), preview_set(1), {1: 1})
 
         played.kube.remove(*key)
         played.kube.remove(APPLICATIONS.plural, "argocd", "preview-shop-1")
         await until(whole)
         await until(played.seen)
-        kept(played.kube)["metadata"]["annotations"][applicationset.ROWS] = "broken"
+        kept(played.kube)["metadata"]["annotations"][applicationset.INDEX] = "broken"
         await until(whole)
         kept(played.kube)["spec"]["syncPolicy"] = {"applicationsSync": "sync"}
         await until(whole)

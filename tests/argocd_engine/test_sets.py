@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 import re
 import zlib
 from dataclasses import replace
@@ -20,12 +19,12 @@ from builders import NOW, PLATFORM, REPOSITORY_ID, SERVICE, spec
 from greenroom.argocd import applicationset, packing
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.packing import Unreadable
-from greenroom.core.model.catalog import Manifest, Need, Process, ProcessKind, Service, SharedNeed, Storage, Use
-from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Release, Restart, Withdrawal
+from greenroom.core.model.catalog import Manifest, Need, Process, ProcessKind, SharedNeed, Storage, Use
+from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Recovery, Release, Restart, Withdrawal
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Caller, Identity, Injected, Link, LinkCause, LinkOverride, LinkReason, PreviewSpec
 from greenroom.core.planning.chart_values import parameters
-from greenroom.errors import Doubt, Full
+from greenroom.errors import Doubt
 
 FRAME = InstallationSpec(
     "test", "preview", "argocd", "greenroom-previews", "in-cluster", "oci://r.test/charts/preview", "plugin"
@@ -124,39 +123,14 @@ def test_a_spec_comes_back_as_it_went_in(found: PreviewSpec) -> None:
     assert packing.unpacked(PreviewSpec, text, "it") == found
 
 
-@given(preview_sets)
-def test_specs_ledger_and_generation_come_back_as_they_went_in(found: PreviewSet) -> None:
-    assert applicationset.set_of(applicationset.application_set(FRAME, found)) == found
-
-
 def test_the_first_format_is_read() -> None:
     """What is stored on clusters today stays readable: this text was packed when the format was first written."""
     annotations = {applicationset.ROWS: FIRST.read_text().strip()}
-    assert applicationset.set_of({"metadata": {"name": "preview-shop", "annotations": annotations}}) == STORED
-
-
-def dashboard(size: int) -> Service:
-    """A service with a manifest in which nothing repeats nearby, as in a dashboard."""
-    words = random.Random(1)
-    text = " ".join(f"{words.getrandbits(32):x}" for _ in range(size // 9))
-    return replace(SERVICE, manifests=(Manifest("dashboard", (json.dumps({"kind": "ConfigMap", "data": text}),)),))
-
-
-def test_a_large_manifest_is_kept_once_for_all_previews_that_have_it() -> None:
-    sizes = []
-    for count in (1, 100):
-        crowd = PreviewSet(
-            REPOSITORY_ID, "shop", 1, {n: spec(n, services=(dashboard(45_000),)) for n in range(1, count + 1)}
-        )
-        made = applicationset.application_set(FRAME, crowd)
-        assert applicationset.set_of(made) == crowd
-        sizes.append(len(made["metadata"]["annotations"][applicationset.ROWS]))
-    assert sizes[1] < 2 * sizes[0] < applicationset.MAX_ANNOTATION / 2
+    assert applicationset.first_format({"metadata": {"name": "preview-shop", "annotations": annotations}}) == STORED
 
 
 def test_a_share_that_is_missing_is_doubt() -> None:
-    text = packing.packed_set(PreviewSet(REPOSITORY_ID, "shop", 1, {1: spec(1)}))
-    whole = json.loads(zlib.decompress(base64.b64decode(text)))
+    whole = json.loads(zlib.decompress(base64.b64decode(FIRST.read_text())))
     others: tuple[object, ...] = ({}, [], None)
     for shared in others:
         broken = base64.b64encode(zlib.compress(json.dumps({**whole, "shared": shared}).encode())).decode()
@@ -205,7 +179,7 @@ def test_an_annotation_that_is_gone_is_doubt_too() -> None:
     without: tuple[dict[str, str] | None, ...] = ({}, None)
     for each in without:
         with pytest.raises(Doubt):
-            applicationset.set_of({"metadata": {"name": "preview-shop", "annotations": each}})
+            applicationset.first_format({"metadata": {"name": "preview-shop", "annotations": each}})
 
 
 @pytest.mark.parametrize(
@@ -223,15 +197,6 @@ def test_labels_that_name_no_preview_name_none(labels: dict[str, str] | None) ->
     assert applicationset.identity_of(
         {"metadata": {"labels": {applicationset.REPOSITORY_ID: "7", applicationset.NUMBER: "3"}}}
     ) == Identity(7, 3)
-
-
-def test_two_hundred_previews_fit_and_too_many_are_refused_with_what_to_lower() -> None:
-    crowd = PreviewSet(REPOSITORY_ID, "shop", 1, {n: spec(n) for n in range(1, 201)})
-    text = applicationset.application_set(FRAME, crowd)["metadata"]["annotations"][applicationset.ROWS]
-    assert len(text) < applicationset.MAX_ANNOTATION / 4
-    small = replace(FRAME, annotation_bytes=len(text) - 1)
-    with pytest.raises(Full, match=r"The specs of shop take \d+ bytes.*Lower `limits\.perRepository`"):
-        applicationset.application_set(small, crowd)
 
 
 @pytest.mark.parametrize(
@@ -252,13 +217,13 @@ def test_where_argo_cd_finds_the_chart(chart: str, found: dict[str, str]) -> Non
 
 
 def test_an_application_set_is_as_it_is_written_down() -> None:
-    made = applicationset.application_set(FRAME, PreviewSet(REPOSITORY_ID, "shop", 4, {1: spec(1)}))
-    made["metadata"]["annotations"][applicationset.ROWS] = "(rows)"
+    found = PreviewSet(REPOSITORY_ID, "shop", 4, {1: spec(1)}, recovery=Recovery(NOW))
+    made = applicationset.application_set(FRAME, found, {1: 4, 12: 3})
     assert made == json.loads(GOLDEN.read_text())
 
 
 @pytest.mark.parametrize(
-    "made", [applicationset.application_set(FRAME, PreviewSet(7, "s" * 60, 4)), applicationset.canary_set(FRAME, 4)]
+    "made", [applicationset.application_set(FRAME, PreviewSet(7, "s" * 60, 4), {}), applicationset.canary_set(FRAME, 4)]
 )
 def test_helm_takes_the_release_name_of_every_preview_however_long_its_name_is(made: dict[str, Any]) -> None:
     release = made["spec"]["template"]["spec"]["source"]["helm"]["releaseName"]
@@ -267,7 +232,7 @@ def test_helm_takes_the_release_name_of_every_preview_however_long_its_name_is(m
 
 
 @pytest.mark.parametrize(
-    "made", [applicationset.application_set(FRAME, PreviewSet(7, "shop", 4)), applicationset.canary_set(FRAME, 4)]
+    "made", [applicationset.application_set(FRAME, PreviewSet(7, "shop", 4), {}), applicationset.canary_set(FRAME, 4)]
 )
 def test_no_set_can_delete_leave_its_project_or_be_patched(made: dict[str, Any]) -> None:
     spec = made["spec"]
@@ -289,7 +254,7 @@ def wanted(template: object) -> set[str]:
 def test_every_field_that_a_template_wants_is_in_every_spec() -> None:
     """`missingkey=error`: one field that is missing would freeze a whole set."""
     given = parameters(spec(1), PLATFORM) | {"row": packing.packed(spec(1))}
-    assert wanted(applicationset.application_set(FRAME, PreviewSet(7, "shop"))["spec"]["template"]) <= given.keys()
+    assert wanted(applicationset.application_set(FRAME, PreviewSet(7, "shop"), {})["spec"]["template"]) <= given.keys()
     canary = applicationset.canary_spec(FRAME, "")
     assert wanted(applicationset.canary_set(FRAME, 1)["spec"]["template"]) <= canary.keys()
     assert canary["chartVersion"], "an empty revision would be whatever is newest"

@@ -83,7 +83,7 @@ def test_every_supported_kubernetes_takes_it(controller: Render, values: Values,
     assert {kubernetes_validate.validate(o, version, strict=True) for o in found} == {version}
 
 
-def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(controller: Render) -> None:
+def test_controller_role_has_no_secrets_no_workloads_and_no_wildcards(controller: Render) -> None:
     rules = [(o["kind"], rule) for o in controller(FULL) if o["kind"] in ("Role", "ClusterRole") for rule in o["rules"]]
     for kind, rule in rules:
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
@@ -101,9 +101,12 @@ def test_it_may_read_no_secret_write_no_workload_and_nothing_is_a_wildcard(contr
         ("events", "create"),
         ("leases", "create"),
         ("leases", "update"),
+        ("previewconfigs", "create"),
+        ("previewconfigs", "delete"),
+        ("previewconfigs", "patch"),
         ("previews", "create"),
         ("previews", "delete"),
-        ("previews", "patch"),
+        ("previews", "update"),
         ("previews/status", "patch"),
     }
 
@@ -158,7 +161,7 @@ def test_a_policy_lets_greenroom_delete_namespaces_of_its_own_previews_only(swee
     assert binding == {"policyName": name, "validationActions": ["Deny"]}
 
 
-def test_what_previews_lean_on_stays_when_the_release_is_uninstalled(controller: Render) -> None:
+def test_objects_that_previews_need_survive_uninstallation(controller: Render) -> None:
     kept = {
         o["kind"]
         for o in controller(MINIMAL)

@@ -304,7 +304,7 @@ def test_a_check_fails_where_the_question_has_no_answer(kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("said", ["LOADING Redis is loading the dataset in memory", "NOAUTH", ""])
-def test_a_cache_that_says_something_else_than_pong_is_not_ready(said: str, tmp_path: Path) -> None:
+def test_cache_that_does_not_return_pong_is_not_ready(said: str, tmp_path: Path) -> None:
     for kind in ("redis", "valkey"):
         program(tmp_path, CLIENTS[kind][0], f"echo '{said}'")
         assert run(TABLE[kind]["check"], tmp_path, "db.example").returncode != 0

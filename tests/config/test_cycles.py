@@ -63,7 +63,7 @@ CIRCLES: dict[str, tuple[Uses, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", CIRCLES)
-def test_a_circle_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_cycle_is_rejected_with_its_names(name: str, tmp_path: Path) -> None:
     uses, sentences = CIRCLES[name]
     with pytest.raises(FixConfiguration) as found:
         config.load(folder(tmp_path, uses))
@@ -81,5 +81,5 @@ def test_a_circle_is_refused_by_name(name: str, tmp_path: Path) -> None:
     ],
     ids=["one repository", "no way back", "staging serves"],
 )
-def test_what_can_start_is_let_through(uses: Uses, required: str | None, tmp_path: Path) -> None:
+def test_cycle_that_can_start_is_accepted(uses: Uses, required: str | None, tmp_path: Path) -> None:
     assert config.load(folder(tmp_path, uses, required)).platform.repositories

@@ -198,7 +198,7 @@ def test_durations(text: str, expected: timedelta) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["3", "d", "1.5h", "-1d", "3 days", 3, None, True, ""])
-def test_what_is_no_duration(wrong: object) -> None:
+def test_invalid_duration_is_rejected(wrong: object) -> None:
     with pytest.raises(ValueError, match="Write"):
         duration(wrong)
 

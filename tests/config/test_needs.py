@@ -100,7 +100,7 @@ def test_everything_that_a_need_can_say(tmp_path: Path) -> None:
         ("carrier-pigeon", ""),
     ],
 )
-def test_the_kind_that_was_meant(written: str, meant: str) -> None:
+def test_nearest_kind_is_suggested(written: str, meant: str) -> None:
     assert nearest(written) == meant
 
 
@@ -200,7 +200,7 @@ def test_what_is_wrong_with_a_need_is_one_sentence(needs: object, sentence: str,
     assert mistakes(tmp_path, needs) == [f"services/shop.yaml: {sentence}"]
 
 
-def test_a_use_and_a_need_cannot_have_one_variable(tmp_path: Path) -> None:
+def test_use_and_need_cannot_set_the_same_variable(tmp_path: Path) -> None:
     shop = {**SHOP, "needs": ["redis"], "uses": [{"service": "other", "as": "REDIS_URL"}], "env": {"A": "b"}}
     other = {**SHOP, "needs": [{"manifest": "needs/mailpit.yaml", "env": {"A": "b"}}], "env": {"A": "c"}}
     found = mistakes(tmp_path, [], shop=shop, other=other, manifest=MAILPIT.read_text())
@@ -248,10 +248,10 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
         ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Its needs: none."),
         (
             {"of": "elsewhere", "name": "cache"},
-            "of: `elsewhere` is in acme/elsewhere, and its previews are separate from those of shop."
+            "of: `elsewhere` is in acme/elsewhere, so it never runs in the same preview as shop."
             " Needs can only be shared within one repository. Use `uses:` to call the other service.",
         ),
-        ({"of": "chained", "name": "cache"}, "of: `chained` itself takes `cache` from `stock`. Write `of: stock`."),
+        ({"of": "chained", "name": "cache"}, "of: `chained` itself shares `cache` from `stock`. Write `of: stock`."),
     ],
 )
 def test_what_cannot_be_shared(share: dict[str, str], sentence: str, tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_what_no_manifest_may_hold(manifest: str, words: str, tmp_path: Path) ->
     assert words in found
 
 
-def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_manifest_is_reported(tmp_path: Path) -> None:
     assert mistakes(tmp_path, NEED) == [
         "needs/mailpit.yaml: the file does not exist. Create it, or name another file under `manifest:`."
     ]

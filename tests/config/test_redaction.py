@@ -156,7 +156,7 @@ def test_a_password_in_place_of_its_variable_is_not_repeated(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", [c[0] for c in CASES], ids=[c[0][:50] for c in CASES])
-def test_nor_as_json(text: str, tmp_path: Path) -> None:
+def test_check_does_not_print_secrets_as_json(text: str, tmp_path: Path) -> None:
     _, out, err = checked(tmp_path, text, "--json")
     assert json.loads(out)["mistakes"]
     assert SECRET not in out + err
@@ -171,7 +171,7 @@ def test_a_history_without_a_password(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "place", ["env: GREENROOM_GITHUB_TOKEN", "env: GH_TOKEN_2", "file: /run/secrets/token", "file: token"]
 )
-def test_a_place_is_taken(place: str, tmp_path: Path) -> None:
+def test_source_of_a_secret_is_accepted(place: str, tmp_path: Path) -> None:
     assert checked(tmp_path, f"github: {{ tokenFrom: {{ {place} }} }}") == (0, "ok: 1 service in 1 repository\n", "")
 
 
@@ -253,5 +253,5 @@ def test_what_looks_like_a_secret(text: str, secret: bool) -> None:
         ("CACHE_KEY", False),
     ],
 )
-def test_what_is_called_a_secret(name: str, secret: bool) -> None:
+def test_name_of_a_secret_is_recognized(name: str, secret: bool) -> None:
     assert redaction.names_secret(name) == secret

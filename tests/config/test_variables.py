@@ -45,7 +45,7 @@ def test_the_chart_sets_no_other_variable() -> None:
     assert set(OURS) == {"GREENROOM_PREVIEW", "VERSION", "PORT"}
 
 
-def test_nor_does_the_local_engine(tmp_path: Path) -> None:
+def test_local_engine_sets_no_other_variable(tmp_path: Path) -> None:
     assert set(account.environment(account.Account(tmp_path), {}, tmp_path)) == SYSTEM
     assert processes.MARK == MARK
 
@@ -74,7 +74,7 @@ def test_plain_settings_may_say_so_in_a_way_of_their_own(name: str, tmp_path: Pa
     assert sentences(tmp_path, {"env": {name: "1"}}) == []
 
 
-def test_which_preview_it_is_part_of_no_setting_may_say(tmp_path: Path) -> None:
+def test_setting_cannot_override_the_preview_variable(tmp_path: Path) -> None:
     sentence = (
         "`GREENROOM_PREVIEW` is reserved: Greenroom sets it to the preview that the process belongs to. Remove it."
     )

@@ -46,12 +46,12 @@ SERVICES: list[tuple[dict[str, Any], str]] = [
     ({"env": {"DATABASE_URL": "postgres://me:hunter2@db/shop"}}, f"env.DATABASE_URL: {SECRET}"),
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com/redis:latest"}]},
-        "needs.0.image: `registry.example.com/redis:latest` may be a different image tomorrow."
+        "needs.0.image: `registry.example.com/redis:latest` can change at any time."
         " Pin a version, or better, a digest: `@sha256:...`.",
     ),
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com:5000/redis"}]},
-        "needs.0.image: `registry.example.com:5000/redis` may be a different image tomorrow."
+        "needs.0.image: `registry.example.com:5000/redis` can change at any time."
         " Pin a version, or better, a digest: `@sha256:...`.",
     ),
     (
@@ -147,7 +147,7 @@ def test_staging_that_previews_reach(url: str, more: dict[str, Any], tmp_path: P
         opened({"ipBlock": {"cidr": "140.82.121.0/24"}}),
     ],
 )
-def test_another_opening_does_not_let_them(more: dict[str, Any], tmp_path: Path) -> None:
+def test_unrelated_allowed_peer_does_not_silence_the_warning(more: dict[str, Any], tmp_path: Path) -> None:
     assert len(warnings_of(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
 
 

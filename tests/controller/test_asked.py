@@ -18,7 +18,7 @@ CLOSED = confirmation(pull_request(1, state=State.CLOSED))
     ("read", "kept"),
     [
         (facts(without_label(), stale=frozenset({1})), True),
-        (facts(holds=observed(1), confirmed={1: "GitHub answered 502."}), True),
+        (facts(holds=observed(1), confirmed={1: "GitHub returned 502."}), True),
         (facts(holds=observed(1), confirmed={1: CLOSED}, stale=frozenset({1})), True),
         (facts(holds=observed(1), confirmed={1: confirmation(pull_request(1))}), True),
         (facts(without_label()), False),

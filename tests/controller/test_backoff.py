@@ -77,7 +77,7 @@ def test_what_is_left_of_a_removed_preview_is_looked_for_less_and_less_often_wit
 
 def test_comment_on_a_removal_that_cannot_be_written_waits() -> None:
     backoff, action = Backoff(), VerifyRemoval(identity(1), WHY, final=True)
-    assert backoff.record([ActionResult(action, error=RetryLater("GitHub answered 500."))], NOW) == []
+    assert backoff.record([ActionResult(action, error=RetryLater("GitHub returned 500."))], NOW) == []
     assert backoff.wait(action, NOW) == 2
 
 
@@ -106,7 +106,7 @@ def test_a_write_that_is_not_allowed_is_one_previews_own_while_others_succeed() 
 
 
 def test_failures_of_all_previews_mean_that_the_other_side_is_down() -> None:
-    backoff, away = Backoff(), RetryLater("GitHub answered 500.")
+    backoff, away = Backoff(), RetryLater("GitHub returned 500.")
     assert backoff.record([ActionResult(tell(1), error=away)], NOW) == []
     assert backoff.record([ActionResult(tell(1), error=away), ActionResult(tell(2))], NOW) == []
     assert backoff.record([ActionResult(tell(1), error=away), ActionResult(tell(2), error=away)], NOW) == [away, away]

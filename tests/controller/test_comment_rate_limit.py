@@ -8,7 +8,7 @@ from greenroom.core.model.spec import Identity
 ONE, OTHER = Identity(7, 1), Identity(7, 2)
 
 
-def test_what_flaps_is_reported_a_few_times_and_then_once_a_minute() -> None:
+def test_edits_for_a_flapping_state_drop_to_one_a_minute() -> None:
     now = 1000.0
     pace = Pace(lambda: now)
     edits = 0

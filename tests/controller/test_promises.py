@@ -44,7 +44,7 @@ def test_a_preview_that_started_is_no_open_promise() -> None:
 def test_greenroom_stops_looking_for_a_pull_request_that_github_does_not_show() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True)))
-    hidden = facts(confirmed={1: "GitHub answered 404."}, promised=frozenset({1}), hidden=frozenset({1}))
+    hidden = facts(confirmed={1: "GitHub returned 404."}, promised=frozenset({1}), hidden=frozenset({1}))
     for tries in range(TRIES):
         assert promises.of(identity().repository_id) == {1}, tries
         seen(promises, hidden)
@@ -54,7 +54,7 @@ def test_greenroom_stops_looking_for_a_pull_request_that_github_does_not_show() 
 def test_a_pull_request_that_closes_while_github_answers_with_errors_is_looked_for_until_it_is_read() -> None:
     promises = Promises()
     seen(promises, facts(pull_request(1, draft=True)))
-    unread = facts(confirmed={1: "GitHub answered 502."}, promised=frozenset({1}))
+    unread = facts(confirmed={1: "GitHub returned 502."}, promised=frozenset({1}))
     for _ in range(UNREAD_TRIES - 1):
         seen(promises, unread)
     assert promises.of(identity().repository_id) == {1}

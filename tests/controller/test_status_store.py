@@ -52,14 +52,14 @@ def test_a_removal_of_a_repository_that_is_no_longer_looked_at_is_dropped_too() 
     assert seen(board) == {1}
 
 
-def test_of_many_removals_the_latest_are_shown() -> None:
+def test_only_the_latest_of_many_removals_are_shown() -> None:
     board = Board(now=NOW)
     for number in range(1, REMOVED_SHOWN + 51):
         board.show(7, statuses(Stage.REMOVED, number))
     assert seen(board) == set(range(51, REMOVED_SHOWN + 51))
 
 
-def test_one_that_came_back_and_went_again_has_a_day_of_its_own() -> None:
+def test_preview_removed_again_is_shown_for_another_day() -> None:
     board = Board(now=NOW)
     board.show(7, statuses(Stage.REMOVED, 1))
     board.show(7, statuses(Stage.READY, 1))
@@ -73,7 +73,7 @@ def test_one_that_came_back_and_went_again_has_a_day_of_its_own() -> None:
     assert seen(board) == set()
 
 
-def test_of_a_repository_that_nobody_looks_at_any_more_only_what_was_removed_is_shown() -> None:
+def test_repository_that_left_the_catalog_shows_only_removed_previews() -> None:
     board = Board(now=NOW)
     board.show(7, statuses(Stage.READY, 1) | statuses(Stage.REMOVED, 2))
     board.repositories = {n: RepositoryHealth(n, f"acme/{n}", NOW, "It is gone.", NOW) for n in ("shop", "web")}

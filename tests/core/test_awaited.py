@@ -35,7 +35,7 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
             status(services=(replace(WEB, ending=True),)),
             "",
             Outcome.WAITING,
-            "an earlier version of web has not ended yet.",
+            "an earlier version of web has not stopped yet.",
         ),
         (status(services=(WEB,)), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
         (status(Stage.HELD, serves_head=True, hold=KEY), "", Outcome.SERVING, "shop#1 serves a1b2c3d."),
@@ -64,5 +64,8 @@ def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(
 
 
 def test_what_was_true_before_the_repository_became_unreadable_is_not_enough() -> None:
-    now = awaited(status(), trouble="GitHub answers 500.")
-    assert (now.outcome, now.why) == (Outcome.WAITING, "The repository cannot be read now: GitHub answers 500.")
+    now = awaited(status(), trouble="GitHub returned 500.")
+    assert (now.outcome, now.why) == (
+        Outcome.WAITING,
+        "Greenroom cannot read the repository right now: GitHub returned 500.",
+    )

@@ -210,7 +210,7 @@ def test_without_an_answer_the_decision_stays_the_same() -> None:
 def test_a_missing_image_of_the_base_branch_keeps_its_place_beside_what_ci_says() -> None:
     both = MissingImages((REFERENCE, "registry.test/api:1"), (REFERENCE,), ("registry.test/api:1",), "main")
     reason = waiting_for_image(both, why_missing(PULL_REQUEST, both, CommitCi((run(CiState.FAILED),)), NOW))
-    assert str(reason).startswith(f"Waiting for image registry.test/shop:{HEAD[:7]}…, registry.test/api:1. The CI run")
+    assert str(reason).startswith(f"Waiting for images registry.test/shop:{HEAD[:7]}…, registry.test/api:1. The CI run")
     assert "and on `main` for registry.test/api:1: this pull request does not change that service." in str(reason)
 
 

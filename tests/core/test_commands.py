@@ -106,7 +106,7 @@ def test_the_command_line_takes_the_same_words(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["payments", "payments#x", "#17", "payments#17 now", "use payments#17"])
-def test_what_is_no_wish(text: str) -> None:
+def test_text_that_is_not_a_command_is_ignored(text: str) -> None:
     assert wish(text) is None
 
 
@@ -229,7 +229,7 @@ def test_a_mistake_beside_a_command_is_answered() -> None:
     assert "`/preview keep`, which is not a command" in found.answer.text
 
 
-def test_who_may_not_read_the_target_chooses_it_in_vain() -> None:
+def test_choice_without_read_access_to_the_target_has_no_effect() -> None:
     found = listen(commented("/preview use payments#1"), may=permissions(reads=Permission.NONE))
     assert found.choices == (LinkOverride("payments", "1", "ada", 10, refused=True),), (
         "told as if there were no such preview"

@@ -72,7 +72,7 @@ def test_an_older_key_is_accepted_and_asks_to_be_signed_again() -> None:
         (Comment(5, ""), identity(1)),
     ],
 )
-def test_what_is_not_whole_and_ours_is_nothing(comment: Comment | None, of: Identity) -> None:
+def test_block_that_is_incomplete_or_not_ours_is_not_read(comment: Comment | None, of: Identity) -> None:
     assert SIGNER.read(of, comment) is None
 
 
@@ -244,7 +244,7 @@ def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> N
         ("", ""),
     ],
 )
-def test_of_an_address_that_a_person_set_only_where_it_leads_is_shown(url: str, shown: str) -> None:
+def test_comment_shows_only_the_origin_of_an_address_set_by_hand(url: str, shown: str) -> None:
     assert sanitize.origin(url) == shown
 
 
@@ -281,7 +281,7 @@ def test_a_withdrawn_request_is_reported_and_a_removal_stays_reported(before: st
     ] * told_so
 
 
-def test_the_line_that_matters_is_above_the_fold_and_the_log_is_indented() -> None:
+def test_cause_line_is_shown_first_and_the_log_is_indented() -> None:
     failed = replace(
         preview(1, health=Health.FAILED),
         why="It broke.",
@@ -322,7 +322,7 @@ def test_the_account_that_labeled_may_be_gone() -> None:
         ("# no heading", "\u200b# no heading"),
     ],
 )
-def test_strangers_words_in_a_reason_are_words(written: str, shown: str) -> None:
+def test_strangers_text_in_a_reason_is_escaped(written: str, shown: str) -> None:
     assert sanitize.markdown(written) == shown
 
 

@@ -83,7 +83,7 @@ def test_a_preview_whose_address_does_not_answer_says_so(health: Health) -> None
         ({"label_events": (labeled(by=RENOVATE),)}, Policy(bots=frozenset({"renovate[bot]"}))),
     ],
 )
-def test_what_may_pass(changes: dict[str, object], policy: Policy) -> None:
+def test_allowed_pull_request_gets_a_preview(changes: dict[str, object], policy: Policy) -> None:
     found = desired(facts(pull_request(1, **changes)), replace(PLATFORM, policy=policy), REPOSITORY, NOW)
     assert isinstance(found.verdicts[identity(1)], Run)
 

@@ -118,7 +118,7 @@ PEOPLE = ("ada", "grace")
 CHOSEN = (LinkOverride("payments", "17", "ada", 5),)
 
 
-def test_nobody_chose_anything_so_it_is_staging() -> None:
+def test_link_without_a_choice_points_to_staging() -> None:
     link = found(context_of(), spec("payments", 17))
     assert (link.url, link.public, name(link), why(link)) == (
         "http://payments.staging",
@@ -169,7 +169,7 @@ def test_a_person_returns_to_staging(to: str) -> None:
     assert name(found(context_of(choices=(LinkOverride("payments", to, "ada", 9),)), spec("payments", 17))) == "staging"
 
 
-def test_without_it_a_preview_that_requires_another_one_waits() -> None:
+def test_preview_waits_for_a_required_preview() -> None:
     strict = context_of(platform(use(required=True), staging=False))
     answer = resolved(strict, index(), Permissions())
     assert isinstance(answer, Reason)
@@ -347,7 +347,7 @@ def test_a_pull_request_of_someone_who_may_not_write_here_disturbs_no_pair(more:
     assert (name(link), why(link)) == ("payments#17", "same branch")
 
 
-def test_what_nobody_may_use_is_not_spoken_of() -> None:
+def test_pair_without_permission_is_not_mentioned() -> None:
     none = dict.fromkeys(ALL, Permission.NONE)
     assert why(found(context_of(PAIRED), PAIR, changed(PAIR, number=18), access=none)) == "staging"
 
@@ -423,7 +423,7 @@ def test_address_set_by_hand_belongs_to_a_preview_only_if_it_is_one_of_its_hosts
     )
 
 
-def test_being_used_restarts_nobody_and_opens_one_port_to_one_namespace() -> None:
+def test_new_caller_restarts_nothing_and_opens_one_port_to_one_namespace() -> None:
     used = spec("payments", 17)
     opened = changed(used, callers=(Caller("payments", "preview-shop-2", 9000),))
     assert revision(PAYMENTS, used) == revision(PAYMENTS, opened)
@@ -534,7 +534,7 @@ def test_resolution_is_total_stable_allowed_and_says_why(
             }
 
 
-def test_names_that_are_held_keep_what_follows_from_them() -> None:
+def test_held_domain_change_does_not_reach_the_services() -> None:
     """A changed domain waits for a person; until then nothing of it reaches the services."""
     api = replace(PAYMENTS, address=(("public", "PUBLIC_URL"),))
     on = replace(ALONE, repositories=(Repository("payments", "acme/payments", (api,)),))

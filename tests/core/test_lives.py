@@ -44,7 +44,9 @@ LATER = NOW + timedelta(minutes=5)
         "a second need joins",
     ],
 )
-def test_a_data_life(known: dict[str, str], seen: tuple[Life, ...], expected: Data) -> None:
+def test_data_generation_follows_the_holders_of_the_data(
+    known: dict[str, str], seen: tuple[Life, ...], expected: Data
+) -> None:
     assert data(spec(1, holders=known), replace(preview(1), lives=seen), LATER) == expected
 
 

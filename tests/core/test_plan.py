@@ -61,7 +61,7 @@ def test_unlabeled_and_labeled_again_between_the_steps_keeps_the_preview() -> No
 
 
 @pytest.mark.parametrize(("count", "gone"), [(3, 3), (6, 3), (15, 3), (20, 4), (40, 8)])
-def test_the_breaker_lets_three_or_a_fifth_go_in_an_hour(count: int, gone: int) -> None:
+def test_breaker_allows_three_removals_or_a_fifth_in_an_hour(count: int, gone: int) -> None:
     made = machine(count)
     for number in list(made.living):
         made.unlabel(number, ADA)
@@ -87,7 +87,7 @@ def test_the_ledger_lives_with_the_specs_and_the_hour_passes() -> None:
     assert again.living == set()
 
 
-def test_release_lets_exactly_the_named_go() -> None:
+def test_release_applies_to_exactly_the_named_previews() -> None:
     made = machine(6)
     for number in list(made.living):
         made.unlabel(number, ADA)

@@ -121,7 +121,7 @@ def test_a_comment_that_says_so_already_is_not_written_again() -> None:
     "more",
     [
         {"stale": frozenset({1})},
-        {"confirmed": {1: "GitHub answered 502."}},
+        {"confirmed": {1: "GitHub returned 502."}},
         {"confirmed": {}},
         {"confirmed": {1: confirmation(replace(CLOSED, state=State.OPEN))}},
         {"confirmed": {1: confirmation(replace(without_label(1), comment=CLOSED.comment))}},

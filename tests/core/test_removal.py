@@ -98,7 +98,7 @@ NEVER_SEEN = pull_request(1, labels=frozenset(), label_events=())
     ("listed", "answer", "code"),
     [
         (None, None, "unconfirmed"),
-        (None, "GitHub answered 500.", "unconfirmed"),
+        (None, "GitHub returned 500.", "unconfirmed"),
         (without_label(), None, "unconfirmed"),
         (None, confirmation(closed(), NOW - timedelta(seconds=1)), "stale"),
         (without_label(), confirmation(replace(without_label(), updated_at=NOW - timedelta(days=1))), "stale"),
@@ -139,7 +139,7 @@ def test_a_later_event_of_a_label_without_a_name_is_doubt() -> None:
     assert isinstance(found, Go)
 
 
-def test_an_account_that_is_gone_took_the_label_off_and_a_person_decides() -> None:
+def test_label_removed_by_a_deleted_account_is_held() -> None:
     ghost = Actor("ghost", Kind.NOBODY)
     found = verdict(without_label(by=ghost), confirmation(without_label(by=ghost)))
     assert isinstance(found, Stay)
@@ -185,7 +185,7 @@ def world(fates: list[str], listed: list[bool]) -> Facts:
             case "open":
                 answers[number] = confirmation(pull_request(number))
             case "failed":
-                answers[number] = "GitHub answered 502."
+                answers[number] = "GitHub returned 502."
             case "older":
                 answers[number] = confirmation(without_label(number), NOW - timedelta(minutes=5))
             case "gone label":

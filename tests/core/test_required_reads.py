@@ -233,11 +233,11 @@ def reads(draw: st.DrawFn) -> PullRequestFacts:
     """What a pass has read of a few pull requests in any state."""
     cases = [replace(c, number=n) for n, c in enumerate(draw(st.lists(CASES, min_size=1, max_size=4)), 1)]
     listed = listing(*(pull_request(c) for c in cases if c.listed == "open"))
-    listed = replace(listed, doubts={c.number: "GitHub answered 502." for c in cases if c.listed == "in doubt"})
+    listed = replace(listed, doubts={c.number: "GitHub returned 502." for c in cases if c.listed == "in doubt"})
     holds, promised = engine(cases), frozenset(c.number for c in cases if c.promised)
     asked = required_reads.numbers(listed, holds, PLATFORM, promised)
     answers = {
-        c.number: "GitHub answered 502." if c.listed == "unreadable" else confirmation(read_by_number(c))
+        c.number: "GitHub returned 502." if c.listed == "unreadable" else confirmation(read_by_number(c))
         for c in cases
         if c.number in asked
     }
@@ -289,7 +289,7 @@ def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -
 
 
 PERMISSIONS = (Permission.WRITE, Permission.READ, Permission.NONE, Permission.UNKNOWN)
-IMAGES: tuple[ImageState, ...] = (Present(digest("any")), Missing(), Unknown("The registry answered 503."))
+IMAGES: tuple[ImageState, ...] = (Present(digest("any")), Missing(), Unknown("The registry returned 503."))
 
 
 SOME = PERMISSIONS[0], IMAGES[0]

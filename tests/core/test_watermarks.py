@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from builders import NOW, PLATFORM, REPOSITORY_ID, confirmation, facts, identity, labeled, observed, pull_request
-from greenroom.argocd import packing
 from greenroom.core.model import codec
 from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.github import Activity, Actor, Comment, PullRequest, State
+from greenroom.core.model.holds import HoldKey, HoldKind
+from greenroom.core.model.records import joined, records
 from greenroom.core.model.verdicts import Go, Stay
 from greenroom.core.planning import watermarks
 from greenroom.core.policy.removal import removal
@@ -96,13 +97,12 @@ def test_watermarks_of_pull_requests_that_are_none_of_ours_are_not_kept() -> Non
     assert set(watermarks.noted(preview_set, found, starts=[3]).watermarks) == {1, 3}
 
 
-def test_pull_requests_that_wait_for_a_place_take_no_room_from_the_specs() -> None:
+def test_pull_requests_that_wait_for_a_place_store_nothing() -> None:
     holds, preview_set = holding({}, 1)
     queue = [pull_request(n, updated_at=NOW - n * SECOND, comment=Comment(2**40 + n, "")) for n in range(2, 3000)]
     found = facts(pull_request(1), *queue, holds=holds)
     found = replace(found, watermarks=read(found))
-    alone, queued = packing.packed_set(preview_set), packing.packed_set(watermarks.noted(preview_set, found))
-    assert len(queued) < len(alone) + 200
+    assert records(watermarks.noted(preview_set, found)).keys() == records(preview_set).keys()
 
 
 def test_read_from_githubs_future_raises_no_watermark() -> None:
@@ -134,11 +134,20 @@ def test_closing_read_in_the_second_of_a_reopening_waits_an_hour(
     assert isinstance(closed_with(mark, at), Go) is goes
 
 
+def test_removal_in_the_second_of_a_request_waits_for_a_person_and_an_older_one_does_not() -> None:
+    same, older = closed_with(Watermark(NOW, NOW), NOW), closed_with(Watermark(NOW, NOW), NOW - SECOND)
+    assert isinstance(same, Stay)
+    assert isinstance(older, Stay)
+    assert (same.reason.code, same.hold) == ("same-second", HoldKey(HoldKind.SAME_SECOND, since=NOW))
+    assert (older.reason.code, older.hold) == ("stale", None)
+
+
 def test_preview_sets_keep_watermarks_and_comments_in_both_engines() -> None:
     _, preview_set = holding({1: Watermark(NOW, AT)}, 1)
     preview_set = replace(preview_set, comments={1: 2**40})
     assert codec.loaded(PreviewSet, json.loads(json.dumps(codec.dumped(preview_set)))) == preview_set
-    assert packing.unpacked(PreviewSet, packing.packed_set(preview_set), "it") == preview_set
+    again = joined(preview_set.repository_id, preview_set.repository, preview_set.generation, records(preview_set))
+    assert again == preview_set
 
 
 def test_preview_set_of_an_older_version_knows_no_watermark() -> None:

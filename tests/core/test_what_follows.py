@@ -149,7 +149,7 @@ def test_what_another_installation_has_follows_in_nothing_but_secrecy() -> None:
 
 
 def test_a_preview_whose_pull_request_the_list_leaves_out_becomes_private_with_its_repository() -> None:
-    found = facts(holds=served(), confirmed={1: "GitHub answered 404."})
+    found = facts(holds=served(), confirmed={1: "GitHub returned 404."})
     assert known(after(found)) == BUT_PRIVATE
 
 

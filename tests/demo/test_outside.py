@@ -65,7 +65,7 @@ def table(link: str, version: str = "3cd9c8a") -> str:
 async def test_a_page_is_opened_where_the_comment_leads(eyes: Eyes) -> None:
     link = f"http://elsewhere.localhost:{eyes.stage.ports['previews']}"
     number = commented(eyes, "### Preview ready\n\nAll services are up.\n", table(link))
-    with pytest.raises(NotSeen, match=f"{link}/ answers 503"):
+    with pytest.raises(NotSeen, match=f"{link}/ returns 503"):
         await eyes.answers("catalog", number)
 
 

@@ -13,6 +13,7 @@ import pytest
 from e2e import scene as stage
 
 ASKED = "GREENROOM_E2E"  # the controller's image; `make e2e` names it
+PLAYED = pytest.StashKey[stage.Scene]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,13 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def the_played_scene() -> Iterator[stage.Scene]:
+def the_played_scene(pytestconfig: pytest.Config) -> Iterator[stage.Scene]:
     """The one scene of all stories: GitHub, registry, Argo CD, and Greenroom installed from its own chart."""
     stage.environment()
     folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
     folder.chmod(0o755)
     try:
         with stage.played(folder, os.environ[ASKED]) as scene:
+            pytestconfig.stash[PLAYED] = scene
             yield scene
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -51,9 +53,10 @@ def stores(scene: stage.Scene) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """What the controller said, beside a story that failed."""
+    """What the controller said, beside a story that failed, or whose beginning or end did."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    played = item.funcargs.get("scene") if isinstance(item, pytest.Function) else None
-    if report.when == "call" and report.failed and isinstance(played, stage.Scene):
+    played = item.config.stash.get(PLAYED, None)
+    if report.failed and played:
+        report.sections.append(("greenroom list", played.greenroom("list", check=False)))
         report.sections.append(("the controller's last lines", played.log()))

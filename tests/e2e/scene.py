@@ -222,6 +222,15 @@ class Repository:
         return found
 
 
+def _kept(kind: str, found: dict[str, Any]) -> str:
+    """One line about an object that should be gone."""
+    metadata, status = found["metadata"], found.get("status", {})
+    deleted, finalizers = metadata.get("deletionTimestamp", "not deleted"), metadata.get("finalizers", [])
+    phase = status.get("phase") or status.get("operationState", {}).get("phase")
+    conditions = [f"{c['type']}={c.get('status', '')}: {c.get('message', '')}" for c in status.get("conditions", ())]
+    return f"\n{kind}: deletionTimestamp {deleted}, finalizers {finalizers}, phase {phase}, conditions {conditions}"
+
+
 @dataclass
 class Pull:
     """A pull request, as its people see it."""
@@ -340,7 +349,18 @@ class Pull:
 
     def gone(self, seconds: float = 60.0) -> None:
         """Nothing of it is in the cluster any more."""
-        until(lambda: not self.exists() and not self.application, seconds, f"the end of {self.namespace}")
+
+        def check() -> bool:
+            left = self.left()
+            assert not left, f"{left}\ncomments: {self.comments}"
+            return True
+
+        until(check, seconds, f"the end of {self.namespace}")
+
+    def left(self) -> str:
+        """What of it is still in the cluster, a line for each object, with what may keep it there."""
+        found = {"Application": self.application, "namespace": thing("namespace", self.namespace)}
+        return "".join(_kept(kind, it) for kind, it in found.items() if it)
 
     def pods(self, selector: str = "") -> list[dict[str, Any]]:
         return [p for p in objects("pods", self.namespace, selector) if not p["metadata"].get("deletionTimestamp")]
@@ -471,7 +491,10 @@ class Scene:
         run("helm", "upgrade", "--install", HOME, str(self.chart), "-n", HOME, "-f", str(values))
 
     def redeployed(self) -> None:
-        kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
+        try:
+            kubectl("rollout", "status", "-n", HOME, "deploy/greenroom", "--timeout=90s")
+        except NotSeen as error:
+            raise NotSeen(f"{error}\n{self.log()}") from None
 
     def find_webhook(self) -> None:
         service = next(s for s in objects("service", HOME) if s["metadata"]["name"].endswith("webhook"))
@@ -577,7 +600,7 @@ class Scene:
         kubectl("delete", "applicationset,application", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", *ours, check=False)
         run("helm", "uninstall", HOME, "-n", HOME, "--wait", check=False)
-        kubectl("delete", "previews", "-n", ARGO, *ours, check=False)
+        kubectl("delete", "previews,previewconfigs", "-n", ARGO, *ours, check=False)
         kubectl("delete", "namespace", HOME, "--ignore-not-found", "--timeout=90s")
 
     # --- between stories ---

@@ -39,7 +39,7 @@ def test_pull_requests_that_close_while_it_is_down_are_caught_up(scene: Scene) -
     assert stays.exists()
 
 
-def test_of_two_controllers_the_second_stands_by(scene: Scene) -> None:
+def test_second_controller_stands_by(scene: Scene) -> None:
     pull = scene.payments.pull_request("two", "2")
     pull.ready("2")
     scene.scale(2)

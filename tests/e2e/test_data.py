@@ -124,7 +124,7 @@ def test_a_backend_has_its_own_database_queue_and_cache_with_a_worker_and_a_cron
 
 
 @pytest.mark.usefixtures("stores")
-def test_a_cache_that_dies_is_nothing_and_a_queue_that_dies_a_data_reset(scene: Scene) -> None:
+def test_restart_of_a_cache_is_ignored_and_of_a_queue_is_a_data_reset(scene: Scene) -> None:
     pull = scene.catalog.pull_request("store-dies", "2")
     pull.ready("2")
     cache, queue = ("app.kubernetes.io/name=catalog-redis", "app.kubernetes.io/name=catalog-rabbitmq")

@@ -91,7 +91,7 @@ def test_access_that_is_lost_is_held(scene: Scene, what: str) -> None:
     hidden(False)
 
 
-def test_ten_unlabeled_by_a_person_three_go_and_seven_wait_for_their_names(scene: Scene) -> None:
+def test_three_of_ten_unlabeled_previews_are_removed_and_seven_are_held(scene: Scene) -> None:
     pulls = [scene.payments.pull_request(f"ten-{n}", "2") for n in range(10)]
     for pull in pulls:
         pull.ready("2", 180)

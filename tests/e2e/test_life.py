@@ -107,7 +107,7 @@ def test_a_push_while_the_one_before_is_not_served_yet_is_the_new_version_soon(s
     pull.answers("4", 15)
 
 
-def test_unlabeled_everything_is_gone_and_the_receipt_says_so(scene: Scene) -> None:
+def test_unlabeled_preview_is_deleted_completely_and_the_receipt_says_so(scene: Scene) -> None:
     pull = scene.catalog.pull_request("unlabel", "2")
     pull.ready("2")
     begun = time.monotonic()
@@ -117,7 +117,7 @@ def test_unlabeled_everything_is_gone_and_the_receipt_says_so(scene: Scene) -> N
     assert "removed by ada" in pull.comment
 
 
-def test_merged_everything_is_gone(scene: Scene) -> None:
+def test_merged_pull_request_is_deleted_completely(scene: Scene) -> None:
     pull = scene.payments.pull_request("merge", "2")
     pull.ready("2")
     begun = time.monotonic()
@@ -152,7 +152,7 @@ def test_two_repositories_with_two_pull_requests_each(scene: Scene) -> None:
     assert {"preview-catalog", "preview-payments"} <= sets
 
 
-def test_asleep_nothing_runs_but_the_data_and_awake_it_is_back(scene: Scene) -> None:
+def test_asleep_preview_runs_only_its_data_and_wakes_up_again(scene: Scene) -> None:
     pull = scene.catalog.pull_request("sleep", "2")
     pull.ready("2")
     pull.label("preview-sleep")

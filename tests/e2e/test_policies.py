@@ -126,18 +126,18 @@ def test_preview_objects_of_other_installations_are_not_greenrooms_to_write(scen
     metadata = {"name": "other-1", "namespace": ARGO, "labels": labels}
     other = {k: found[k] for k in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
     taken, said = as_greenroom("create", "-f", "-", given=other)
-    assert (taken, "only Preview objects that carry its own installation" in said) == (False, True), said
+    assert (taken, "only Preview objects with the label of its own installation" in said) == (False, True), said
     kubectl("create", "-f", "-", given=json.dumps(other))
     try:
         taken, said = as_greenroom(
             "patch", "preview", "-n", ARGO, "other-1", "--type=merge", "-p", '{"spec":{"number":7}}'
         )
-        assert (taken, "only Preview objects that carry its own installation" in said) == (False, True), said
+        assert (taken, "only Preview objects with the label of its own installation" in said) == (False, True), said
     finally:
         kubectl("delete", "preview", "-n", ARGO, "other-1")
 
 
-def test_of_an_application_only_the_operations_state_may_change(scene: Scene) -> None:
+def test_only_the_operation_state_of_an_application_may_change(scene: Scene) -> None:
     pull = scene.payments.pull_request("spec", "2")
     pull.ready("2")
 
@@ -289,7 +289,7 @@ def test_only_namespaces_of_own_previews_are_deleted(name: str, labels: dict[str
         assert done is taken, said
         if not taken:
             assert "ValidatingAdmissionPolicy" in said, said
-            assert "Greenroom deletes only namespaces of its own previews." in said
+            assert "Greenroom may delete only namespaces of its own previews." in said
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
 

@@ -56,7 +56,7 @@ def test_out_of_quota(scene: Scene) -> None:
     with scene.configured(quota={"cpu": "10m"}):
         time.sleep(4)
         pull = scene.payments.pull_request("quota", "2")
-        comment = pull.says("does not fit the preview's quota", 90)
+        comment = pull.says("exceeds the preview's quota", 90)
         assert "the limit is requests.cpu=10m" in comment
 
 

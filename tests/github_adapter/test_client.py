@@ -242,7 +242,7 @@ async def test_the_clock_is_githubs() -> None:
         assert abs(github.now() - world.now()) < timedelta(minutes=1)
 
 
-async def test_a_page_of_bots_alone_does_not_say_that_nobody_worked() -> None:
+async def test_page_with_only_bot_comments_does_not_hide_activity() -> None:
     async with adapter() as (world, github):
         number = world.open_pull_request("acme/shop", head="one", sha=SHA, by="ada").number
         world.comment("acme/shop", number, "I look at it.", "ada")

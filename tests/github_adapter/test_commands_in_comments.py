@@ -144,7 +144,7 @@ def test_what_is_hidden_changes_no_number(hidden: str) -> None:
     assert wishes(commands_in(f"{COMMAND}{hidden}"))[0] in (UseCommand("payments", "17"), "/preview use payments#17 9")
 
 
-def test_of_many_commands_the_last_ones_count() -> None:
+def test_only_the_last_of_many_commands_count() -> None:
     kept = commands_in("\n".join(f"/preview use payments#{n}" for n in range(1, 71))).split("\n")
     assert (len(kept), kept[-1]) == (translate.LINES, "/preview use payments#70")
 

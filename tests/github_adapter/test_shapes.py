@@ -333,7 +333,7 @@ async def test_the_sentence_says_what_is_wrong_and_where(key: str, value: object
     found = await _listing(recording.github(0, ("data", "r0", "pullRequests", "nodes", 0, key), value))
     assert isinstance(found, Listing)
     assert found.doubts == {
-        1: f"GitHub's answer about {SLUG}#1 is not as documented ({words}). Greenroom will read it again."
+        1: f"GitHub's response about {SLUG}#1 does not have the documented shape ({words}). Greenroom will read it again."
     }
 
 

@@ -59,7 +59,7 @@ USED_UP_QUERIES = {
 async def test_queries_wait_for_the_reset_of_their_limit_however_github_words_it(
     headers: dict[str, str], answer: dict[str, object]
 ) -> None:
-    with pytest.raises(RetryLater, match="hourly limit of queries") as refused:
+    with pytest.raises(RetryLater, match="hourly rate limit for queries") as refused:
         await answering(200, headers, answer).query("{ viewer { login } }", {})
     assert refused.value.after == 1800.0
 
@@ -114,12 +114,12 @@ async def test_a_timeout_at_github_is_distinguished_from_a_failure(status: int, 
 
 async def test_pages_that_point_back_to_an_earlier_page_are_doubt() -> None:
     link = {"link": '<https://github.example.com/api/v3/items?page=2>; rel="next"'}
-    with pytest.raises(Doubt, match="point back to an earlier page"):
+    with pytest.raises(Doubt, match="leads back to an earlier page"):
         _ = [item async for item in answering(200, link, [1]).pages("/items")]
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("7", 7.0), ("3600", 3600.0), ("99999999", 3600.0), ("soon", 60.0)])
-async def test_githubs_own_wish_is_kept_up_to_an_hour(wish: str, seconds: float) -> None:
+async def test_retry_after_of_github_is_respected_up_to_an_hour(wish: str, seconds: float) -> None:
     with pytest.raises(RetryLater) as refused:
         await answering(429, {"retry-after": wish}).get("/user")
     assert refused.value.after == seconds

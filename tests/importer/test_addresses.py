@@ -71,5 +71,5 @@ def test_parts_of_an_address_stand_in_variables_that_begin_alike() -> None:
         ("info", False),
     ],
 )
-def test_an_address_of_this_machine_is_one(value: str, expected: bool) -> None:
+def test_loopback_address_is_recognized(value: str, expected: bool) -> None:
     assert local(value) == expected

@@ -34,7 +34,7 @@ def notes_of(*drafts: Draft) -> str:
 def test_services_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
     made = drafted(tmp_path, "my_app: { build: a, ports: [80] }", "my-app: { build: b, ports: [81] }")
     assert {name: d.data["processes"]["web"]["port"] for name, d in made.items()} == {"my-app": 80, "my-app-2": 81}
-    assert "my-app is called my-app-2 here" in notes_of(made["my-app-2"])
+    assert "my-app is renamed to my-app-2" in notes_of(made["my-app-2"])
 
 
 def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
@@ -44,14 +44,14 @@ def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: 
         "a-b": ["one"],
         "a-b-2": ["two"],
     }
-    assert "The process a-b is called a-b-2 here" in notes_of(made["web"])
+    assert "The process a-b is renamed to a-b-2" in notes_of(made["web"])
 
 
 def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
     made = drafted(tmp_path, f"{'a' * 70}: {{ build: ., ports: [80] }}", f"{'b' * 70}: {{ build: . }}")
     assert [*made] == ["a" * 40]
     assert [*made["a" * 40].data["processes"]] == ["a" * 40, "b" * 40]
-    assert f"{'a' * 70} is called {'a' * 40} here" in notes_of(*made.values())
+    assert f"{'a' * 70} is renamed to {'a' * 40}" in notes_of(*made.values())
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
         ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web has 12 replicas"),
         ("ports: [80], deploy: { replicas: '${N:-2}' }", {"port": 80, "replicas": 2}, ""),
         ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The number of replicas of web is not a number"),
-        ("ports: [80], scale: 0", {"port": 80}, "The file runs no replica of web"),
-        ("restart: no", {"kind": "worker"}, "web may end in the file"),
+        ("ports: [80], scale: 0", {"port": 80}, "The file runs 0 replicas of web"),
+        ("restart: no", {"kind": "worker"}, "The file does not restart web"),
         (
             "entrypoint: [/entry, -x], command: serve --all",
             {"kind": "worker", "command": ["/entry", "-x", "serve", "--all"]},
@@ -87,7 +87,7 @@ def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
         (
             "command: wait-for db:5432 -- serve, depends_on: [db]",
             {"kind": "worker", "command": ["wait-for", "db:5432", "--", "serve"]},
-            "The command of web names the host db",
+            "The command of web contains the host db",
         ),
         ("working_dir: /app, tmpfs: [/tmp], x-note: 1", {"kind": "worker"}, "`working_dir`, `tmpfs` were left out"),
     ],
@@ -99,7 +99,9 @@ def test_a_process_that_loads_and_what_was_changed(
     [only] = made.data["processes"].values()
     assert only == process
     notes = [
-        n for n in made.notes if not n.startswith(("db (", "Add the command that migrates", "The file names no port"))
+        n
+        for n in made.notes
+        if not n.startswith(("db (", "Add the command that migrates", "The file does not declare a port"))
     ]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)
@@ -115,8 +117,8 @@ def test_a_command_in_place_of_an_entrypoint_is_reported_once_where_the_image_is
         "db: { image: postgres:16 }",
     )
     assert [n for n in made["web"].notes if "ENTRYPOINT" in n] == [
-        "`command` of web, worker replaces the image's ENTRYPOINT here, but its CMD in Compose. "
-        "If gitea/gitea has an entrypoint, put it in front."
+        "`command` of web, worker replaces the image's ENTRYPOINT in a preview, but its CMD in Compose. "
+        "If gitea/gitea has an entrypoint, write it before the command."
     ]
     assert "ENTRYPOINT" not in notes_of(
         *drafted(tmp_path, "web: { build: ., command: bin/serve, ports: [80] }").values()
@@ -156,7 +158,7 @@ def test_a_service_that_extends_what_is_not_here_is_reported(extends: str, tmp_p
     made = drafted(tmp_path, WEB, f"reports: {{ extends: {extends}, command: report }}")
     assert "reports was left out, because it extends" in notes_of(made["web"])
     made = drafted(tmp_path, f"web: {{ build: ., ports: [80], extends: {extends} }}")
-    assert "`extends` of web was left out. What it extends is not in this file" in notes_of(made["web"])
+    assert "`extends` of web was left out. The service that it extends is not in this file" in notes_of(made["web"])
 
 
 def test_where_everything_extends_another_file_the_refusal_says_so(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
     [
         (
             ["job: { build: job, command: go }", f"web: {{ build: ., ports: [80], {WAITS} }}"],
-            "job was left out, because others",
+            "job was left out, because it is a job that other services wait for",
         ),
         (["job: { image: minio/mc, command: go }", f"web: {{ build: ., ports: [80], {WAITS} }}"], "job (minio/mc)"),
         (["job: { build: . }", f"web: {{ build: ., ports: [80], {WAITS} }}"], "Write its command under `migrate:`"),
@@ -204,7 +206,7 @@ def test_a_job_that_others_of_its_code_wait_for_is_the_migration(tmp_path: Path)
                 "web: { build: ., ports: [80], depends_on: { job: { condition: service_completed_successfully }, "
                 "seed: { condition: service_completed_successfully } } }",
             ],
-            "seed was left out. Others wait for it to finish, but `migrate:` runs job",
+            "seed was left out, because `migrate:` already runs job",
         ),
     ],
 )
@@ -288,8 +290,7 @@ FILE = (
         (
             "CELERY_BROKER_URL: redis://redis:6379/2, REDIS_URL: redis://redis:6379/0",
             {"needs": [{"kind": "redis", "version": "7", "as": "REDIS_URL"}], "env": None},
-            "CELERY_BROKER_URL was left out, because redis is a need, and each part of its address (url, host ...) is in one variable, "
-            "here REDIS_URL.",
+            "CELERY_BROKER_URL was left out, because the need redis already provides its address in REDIS_URL.",
         ),
         (
             "A_URL: 'postgresql+asyncpg://u:p@db/x', DB_HOST: db, DB_USERNAME: u, DB_PASS: p, DB_NAME: x",
@@ -308,13 +309,13 @@ FILE = (
                     }
                 ]
             },
-            "A_URL starts with `postgresql://` here",
+            "In a preview, A_URL starts with `postgresql://`",
         ),
         ("DATABASE_URL: 'postgres://u:p@shop_db/x?sslmode=disable'", {"env": None}, "has no query string"),
         (
             "JDBC: 'jdbc:postgresql://db:5432/x'",
             {"needs": [{"kind": "postgresql", "version": "16"}], "env": None},
-            "JDBC was left out, because db is a need",
+            "JDBC was left out, because the need db already",
         ),
         (
             "CACHE_STORE: redis, REDIS_HOST: redis",
@@ -328,7 +329,7 @@ FILE = (
         (
             "SEARCH: 'http://search:9200'",
             {"env": None},
-            "SEARCH was left out: it contains the host search, which is in no",
+            "SEARCH was left out: it contains the host search, which has no draft",
         ),
         ("A: 'search:9200', B: 'x;search:1'", {"env": None}, "A, B were left out: it contains the host search"),
         ("API_URL: 'http://api:9000'", {"uses": [{"service": "api", "as": "API_URL"}], "env": None}, ""),
@@ -341,12 +342,12 @@ FILE = (
         (
             "API_URL: 'http://api:9000', OTHER_URL: 'http://api:9000'",
             {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
-            "OTHER_URL was left out: it contains the host api again, or in a form that a link does not give",
+            "OTHER_URL was left out: it contains the host api a second time, or in a form that a link does not provide",
         ),
         (
             "API: 'grpc://api:9000'",
             {"uses": None, "env": None},
-            "API was left out: it contains the host api again, or in a form",
+            "API was left out: it contains the host api a second time, or in a form",
         ),
         (
             "ADMIN: 'http://admin:9001'",
@@ -356,7 +357,7 @@ FILE = (
         (
             "QUIET: 'http://quiet:1'",
             {"uses": None, "env": None},
-            "the host quiet, which does not listen on a port here",
+            "the host quiet, which does not listen on a port in the draft",
         ),
         ("SELF: 'http://web:80'", {"uses": None, "env": None}, "the host web, a process of this service"),
         ("MODE: worker", {"env": {"MODE": "worker"}}, ""),
@@ -365,13 +366,12 @@ FILE = (
         (
             "PORT: 'postgres://u:p@db:5432/x'",
             {"needs": [{"kind": "postgresql", "version": "16"}], "env": None},
-            "PORT was left out, because db is a need, and each part of its address (url, host ...) is in one variable, "
-            "here DATABASE_URL.",
+            "PORT was left out, because the need db already provides its address in DATABASE_URL.",
         ),
         (
             "VERSION: 'redis://redis:6379/0', REDIS_HOST: redis",
             {"needs": [{"kind": "redis", "version": "7", "as": {"host": "REDIS_HOST"}}], "env": None},
-            "VERSION was left out, because redis is a need",
+            "VERSION was left out, because the need redis already",
         ),
         (
             "PATH: 'http://api:9000'",
@@ -393,7 +393,7 @@ def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_reported
 ) -> None:
     web = drafted(tmp_path, f"web: {{ build: ., ports: [80], environment: {{ {env} }} }}", *FILE)["web"]
     assert {key: web.data.get(key) for key in expected} == expected
-    about = ("Add the command that migrates", "All services", *(f"{name} (" for name in ("redis", "db", "search")))
+    about = ("Add the command that migrates", "Every service", *(f"{name} (" for name in ("redis", "db", "search")))
     notes = [n for n in web.notes if not n.startswith(about) and "not set for web" not in n]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)

@@ -90,7 +90,8 @@ def test_settings_of_a_store_that_a_need_lacks_are_reported(tmp_path: Path) -> N
     assert has_note(web, "POSTGRES_INITDB_ARGS, TZ of db were left out")
     for dump in ("./init.sql", "./more.sql"):
         assert has_note(
-            web, f"{dump} of db was left out, because init scripts do not run here. Put the data into a plain SQL dump"
+            web,
+            f"{dump} of db was left out, because init scripts do not run in a preview. Put the data into a plain SQL dump",
         )
     assert has_note(web, "./postgresql.conf of db was left out, because needs cannot mount files")
     assert not has_note(web, "data of db")
@@ -136,7 +137,7 @@ def test_herokus_own_address_becomes_the_address_of_the_preview(value: str, tmp_
 def test_note_on_a_mounted_mysql_seed_does_not_suggest_a_dump_that_check_rejects(tmp_path: Path) -> None:
     web = compose(tmp_path, STORE.replace("postgres:16", "mysql:8.4"))["web"]
     assert has_note(
-        web, "./init.sql of db was left out, because init scripts do not run here. Put the data into an image"
+        web, "./init.sql of db was left out, because init scripts do not run in a preview. Put the data into an image"
     )
 
 
@@ -153,14 +154,14 @@ services:
 def test_note_on_a_job_called_migrate_does_not_repeat_its_name(tmp_path: Path) -> None:
     web = compose(tmp_path, JOB % "[rake, db:migrate]")["web"]
     assert not has_note(web, "`migrate` is migrate")
-    assert has_note(web, "`migrate:` is the command of migrate, because others wait for it.")
+    assert has_note(web, "`migrate:` is the command of migrate, because other services wait for it.")
 
 
 def test_command_of_only_options_is_not_used_as_a_program(tmp_path: Path) -> None:
     """Compose passes them to the image's ENTRYPOINT, which is not in the file."""
     web = compose(tmp_path, JOB % "[--queue, mail]")["web"]
     assert web.data["migrate"] == ["--queue", "mail"]
-    assert has_note(web, "The command of migrate is `--queue mail`, which has options but no program. Put")
+    assert has_note(web, "The command of migrate is `--queue mail`, which starts with an option. Write")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from greenroom.local.state import State
 from local.workshop import IDENTITY, NEED, NOW, SEED, Workshop, get, names, quiet, seen, until, wait
 
 
-async def test_who_lost_the_lock_of_its_state_folder_may_write_nothing(shop: Workshop) -> None:
+async def test_instance_that_lost_the_lock_of_its_state_folder_writes_nothing(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:
         async with engine.writing():
             pass
@@ -330,7 +330,7 @@ async def test_removal_needs_the_spec_out_and_the_right_uid(shop: Workshop) -> N
         with pytest.raises(Doubt, match="still served"):
             await engine.remove(IDENTITY, uid)
         await engine.serve(shop.preview_set(None, 2))
-        with pytest.raises(Doubt, match="is not the one to remove"):
+        with pytest.raises(Doubt, match="replaced by another one"):
             await engine.remove(IDENTITY, "another")
         assert (await get(engine)).status_code == 200
         await engine.remove(IDENTITY, uid)

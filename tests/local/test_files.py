@@ -77,7 +77,7 @@ async def test_a_seed_that_leads_out_of_its_commit_is_refused(shop: Workshop) ->
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=NEED), 1))
         found = await wait(engine, Health.FAILED)
-        assert found.why == "The seed seed.sql points outside the commit. Commit the file itself, not a link."
+        assert found.why == "The seed seed.sql points outside the commit. Commit the file itself, not a symlink."
         assert "SUPERSECRET" not in repr(found)
 
 
@@ -151,5 +151,5 @@ async def test_a_folder_that_became_a_link_is_not_worked_in(shop: Workshop) -> N
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1")), 1))
         found = await wait(engine, Health.FAILED)
-        assert "previews is a link, but Greenroom needs a folder there" in found.why
+        assert "previews is a symlink, but Greenroom needs a folder there" in found.why
         assert list((shop.folder / "elsewhere").iterdir()) == []

@@ -174,7 +174,7 @@ async def test_a_preview_that_begins_on_a_full_disk_says_so_and_starts_when_ther
         assert State(shop.settings.state).previews()[IDENTITY] == engine._previews[IDENTITY].kept
 
 
-async def test_a_removal_on_a_full_disk_continues_when_there_is_room(small: tuple[Workshop, Disk]) -> None:
+async def test_removal_on_a_full_disk_continues_once_there_is_space(small: tuple[Workshop, Disk]) -> None:
     shop, disk = small
     sha = shop.commit("1", extra=QUIET)
     async with LocalEngine(shop.settings, lambda repository_id: None) as engine:

@@ -37,7 +37,7 @@ def test_a_note_that_is_broken_loses_no_folder(content: str | None, state: Path)
     assert [p.name for p in state.iterdir()] == ["home.json"], "nothing half-written stays"
 
 
-def test_the_word_of_a_preview_itself_does_not_count(state: Path) -> None:
+def test_mark_written_by_a_preview_is_not_trusted(state: Path) -> None:
     """Who runs as nobody could name any folder as ours."""
     home = account(state).home
     mark = home / ".state"

@@ -31,7 +31,7 @@ async def test_a_version_that_fails_at_the_switch_leaves_the_old_one_serving(sho
         before = shop.pids()
         await engine.serve(shop.preview_set(shop.spec(second), 2))
         found = await wait(engine, Health.FAILED)
-        assert found.why == "web does not answer through the proxy (500)."
+        assert found.why == "web does not respond through the proxy (500)."
         assert [s.sha for s in found.services] == [first]
         assert (await get(engine)).json()["release"] == "1"
         assert shop.pids() == before
@@ -125,7 +125,7 @@ async def test_a_push_is_tried_at_once_while_the_last_one_hangs(shop: Workshop, 
 
 
 @pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
-async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: dict[str, Any]) -> None:
+async def test_return_to_the_serving_version_is_ready_immediately(shop: Workshop, hangs: dict[str, Any]) -> None:
     first = shop.commit("1")
     async with hanging(shop, first, hangs) as engine:
         serving = shop.record().serving
@@ -135,7 +135,7 @@ async def test_back_to_what_serves_it_is_ready_at_once(shop: Workshop, hangs: di
         assert (found.why, shop.pids()) == ("", [p.pid for p in serving.processes])
 
 
-async def test_back_to_what_serves_a_failure_is_forgotten(shop: Workshop) -> None:
+async def test_return_to_the_serving_version_clears_the_failure(shop: Workshop) -> None:
     first, second = shop.commit("1"), shop.commit("2", extra="raise SystemExit('boom')")
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(first), 1))

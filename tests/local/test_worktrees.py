@@ -21,7 +21,7 @@ def cut_off(repository: Path, tree: Path) -> None:
     (Path(git(tree, "rev-parse", "--absolute-git-dir")) / "locked").write_text("initializing")
 
 
-async def test_one_that_is_there_already_stays(shop: Workshop) -> None:
+async def test_existing_worktree_is_reused(shop: Workshop) -> None:
     sha, trees = shop.commit("1"), Worktrees(shop.settings.checkouts)
     tree = await trees.add("acme/shop", sha, shop.folder / "tree", MARK)
     (tree / "made").touch()

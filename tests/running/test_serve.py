@@ -146,7 +146,7 @@ async def test_what_is_held_and_what_cannot_be_read_is_reported_alike_in_every_p
         return line
 
     _, _, why = (await until(trouble)).partition(": ")
-    assert why.startswith("GitHub answered 500")
+    assert why.startswith("GitHub returned 500")
     said = await everywhere(scene, eyes, number)
     told = [place for place, text in said.items() if f"Changes in payments are paused: {why}" in text]
     assert told == ["explain", "page"]
@@ -241,7 +241,7 @@ async def test_configuration_that_no_loader_understands_is_reported_and_its_corr
     await until(logged("the configuration was reloaded"))
 
 
-async def test_it_ends_in_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
+async def test_serve_stops_within_seconds_while_github_hangs(played: tuple[Stage, Eyes]) -> None:
     """GitHub takes every request and answers none."""
     scene, _ = played
     await asyncio.to_thread(scene.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,23 +12,23 @@ import pytest
 
 from greenroom.controller.admin_service import Control
 from greenroom.controller.comment_rate_limit import AT_ONCE
-from greenroom.core.model.engine import Health
+from greenroom.core.model.engine import Health, Recovery
 from greenroom.core.model.status import Stage
 from greenroom.errors import Failed
 from stories import BOT, SLUG, Story, sha
 
 FAULTS = {
-    "server-error": "GitHub answered 500 to POST /api/graphql.",
-    "secondary-limit": "GitHub asks to wait 60 s",
+    "server-error": "GitHub returned 500 for POST /api/graphql.",
+    "secondary-limit": "GitHub's rate limit delays",
     "unauthorized": "GitHub rejected the token (401)",
-    "html": "with text/html instead of JSON",
+    "html": "text/html instead of JSON",
     "truncated": "has 0 of 1 pull requests",
     "graphql-errors": "is incomplete (Something went wrong",
 }
 
 
 @pytest.mark.parametrize(("fault", "words"), FAULTS.items(), ids=FAULTS)
-async def test_a_read_that_is_not_whole_changes_nothing(story: Story, fault: str, words: str) -> None:
+async def test_incomplete_read_changes_nothing(story: Story, fault: str, words: str) -> None:
     number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     before = story.comment(number)
@@ -78,7 +79,7 @@ async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves
     assert story.comment(ready) == said
     assert "### Preview waiting" in story.comment(new)
     assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(new)
-    assert "Greenroom deploys it once CI pushes the image" in story.comment(waits)
+    assert "Greenroom deploys the commit once CI pushes the image" in story.comment(waits)
     assert "### Preview held" in story.comment(pushed)
     assert "cannot start, change or remove" in story.comment(pushed)
     assert story.status(closed).reason.code == "cannot-act"
@@ -186,7 +187,7 @@ async def test_a_label_renamed_or_deleted_at_github_holds(story: Story) -> None:
     assert story.living == numbers
 
 
-async def test_a_changed_label_in_the_configuration_holds_and_a_person_lets_go(story: Story) -> None:
+async def test_changed_label_in_the_configuration_is_held_until_a_release(story: Story) -> None:
     number, other = story.labeled("one"), story.labeled("two")
     await story.passes(3)
     story.configure(label="review-app")
@@ -213,7 +214,7 @@ async def test_six_unlabeled_within_a_minute(story: Story) -> None:
     assert sorted(story.living) == waiting[1:]
 
 
-async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Story) -> None:
+async def test_release_applies_only_to_the_hold_that_was_read(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)
     story.configure(domain="other.example.com")
@@ -243,7 +244,7 @@ async def test_a_release_lets_through_what_was_read_and_nothing_else(story: Stor
     assert story.living == set()
 
 
-async def test_one_wrong_date_of_githubs_does_not_give_the_hours_budget_back(story: Story) -> None:
+async def test_one_wrong_date_from_github_does_not_reset_the_breaker(story: Story) -> None:
     numbers = [story.labeled(f"idea-{n}") for n in range(9)]
     await story.passes(4)
     for number in numbers[:3]:
@@ -323,7 +324,7 @@ async def test_a_stale_list_is_read_again(story: Story) -> None:
     assert story.status(number).reason.code == "image-missing"
 
 
-async def test_a_registry_that_is_away_starts_nothing_and_stops_nothing(story: Story) -> None:
+async def test_registry_outage_starts_and_stops_nothing(story: Story) -> None:
     running, new = story.labeled("one"), story.pull_request("two")
     await story.passes(3)
     story.images.away = True
@@ -347,7 +348,7 @@ async def test_a_tag_that_moves_is_reported(story: Story) -> None:
     assert "a different image than the one that is running" in story.comment(number)
 
 
-async def test_what_is_left_is_not_called_gone(story: Story) -> None:
+async def test_remaining_resources_are_not_reported_as_deleted(story: Story) -> None:
     number = story.labeled()
     await story.passes(3)
     story.engine.left = ("process 4711",)
@@ -369,44 +370,62 @@ async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Sto
     assert story.living == {number}
 
 
-async def test_specs_that_do_not_all_fit_keep_nothing_from_going(story: Story) -> None:
+async def test_spec_that_is_too_large_waits_alone(story: Story) -> None:
     one, two = story.labeled("one"), story.labeled("two")
     await story.passes(4)
-    story.engine.room = 3
-    new = [story.labeled(f"new-{n}") for n in range(4)]
-    await story.passes(4)
-    assert story.living == {one, two, new[0]}, "as many as fit"
-    assert {story.status(n).stage for n in new[1:]} == {Stage.QUEUED}
-    assert "use all of the space that the engine has for their specs, so this preview waits" in story.comment(new[1])
+    large = story.labeled("large")
+    story.engine.too_large = {large}
+    other = story.labeled("other")
     story.world.close(SLUG, one, "ada")
     await story.passes(8)
-    assert story.living == {two, *new[:2]}
-    assert "### Preview ready" in story.comment(new[1])
-
-
-async def test_a_set_that_is_full_already_lets_previews_go(story: Story) -> None:
-    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
+    assert story.living == {two, other}
+    assert story.status(large).stage is Stage.QUEUED
+    assert "are larger than Argo CD can store, so it waits" in story.comment(large)
+    story.engine.too_large = set()
     await story.passes(4)
-    story.engine.room = 2  # such as after a restart with larger manifests
-    story.world.push(SLUG, numbers[1], sha("later"), "ada")
+    assert story.living == {two, other, large}
+    assert "### Preview ready" in story.comment(large)
+
+
+async def test_preview_that_became_too_large_keeps_what_it_runs_and_can_be_removed(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.engine.too_large = {number}
+    story.world.push(SLUG, number, sha("later"), "ada")
     story.images.push("shop/web", sha("later"))
     await story.passes(4)
-    assert story.status(numbers[1]).reason.code == "no-room"
-    assert story.living == set(numbers)
-    story.world.close(SLUG, numbers[0], "ada")
+    assert story.status(number).reason.code == "too-large"
+    assert story.living == {number}
+    story.world.close(SLUG, number, "ada")
     await story.passes(8)
-    assert story.living == set(numbers[1:])
-    assert story.status(numbers[1]).stage is Stage.READY
+    assert story.living == set()
 
 
-async def test_watermarks_that_do_not_fit_keep_nothing_from_going(story: Story) -> None:
-    one, two = story.labeled("one"), story.labeled("two")
+async def test_lost_records_hold_what_only_the_breaker_limits_for_an_hour(story: Story) -> None:
+    numbers = [story.labeled(f"idea-{n}") for n in range(3)]
     await story.passes(4)
-    [before] = story.engine.sets.values()
-    story.engine.fits = lambda preview_set: preview_set.watermarks == before.watermarks
-    story.world.close(SLUG, one, "ada")
+    repository_id = story.world.repository(SLUG).id
+    found = story.engine.sets[repository_id]
+    story.engine.sets[repository_id] = replace(found, recovery=Recovery())
+    unlabeled, closed, released = numbers
+    story.world.unlabel(SLUG, unlabeled, "preview", "ada")
+    story.world.unlabel(SLUG, released, "preview", "ada")
+    story.world.close(SLUG, closed, "ada")
     await story.passes(8)
-    assert story.living == {two}
+    assert story.living == {unlabeled, released}
+    assert story.status(unlabeled).reason.code == "records-lost"
+    assert "were deleted or restored from a backup" in story.comment(unlabeled)
+    dated = story.engine.sets[repository_id].recovery
+    assert dated is not None
+    assert dated.at is not None
+    assert abs(dated.at - story.world.now()) < timedelta(minutes=5)
+    await story.release(released)
+    await story.passes(8)
+    assert story.living == {unlabeled}
+    story.world.advance(timedelta(hours=1, minutes=1))
+    await story.passes(8)
+    assert story.living == set()
+    assert story.engine.sets[repository_id].recovery is None
 
 
 async def test_a_repository_of_which_the_engine_cannot_read_something_stands_still(story: Story) -> None:
@@ -474,7 +493,7 @@ async def test_a_list_that_lacks_our_new_comment_makes_no_second_one(story: Stor
     assert len(story.comments(number)) == 1
 
 
-async def test_what_flaps_is_reported_a_few_times_and_not_each_time(story: Story) -> None:
+async def test_flapping_state_does_not_edit_the_comment_each_time(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process before each pass does not know how often it wrote; the one process must")
     number = story.labeled()

@@ -8,7 +8,6 @@ import pytest
 
 from greenroom.core.comment.sanitize import markdown
 from greenroom.core.model.catalog import Image, Process, Repository, Service
-from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.status import Stage
 from stories import SLUG, Story, sha
 
@@ -165,7 +164,7 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     assert (reason.code, str(reason)) == (
         "image-missing",
         f"Waiting for image {story.registry}/shop/web:{HEAD[:7]}…. "
-        "Greenroom deploys it once CI pushes the image. The tag is the full commit hash. "
+        "Greenroom deploys the commit once CI pushes the image. The tag is the full commit hash. "
         "See the checks on this pull request.",
     )
     story.images.push("shop/web", HEAD)
@@ -178,12 +177,7 @@ async def test_specs_are_served_before_ci_is_read(story: Story) -> None:
     ready = story.labeled("ready")
     story.run(end="failure")
     served: list[int] = []
-
-    def fits(preview_set: PreviewSet) -> bool:
-        served.append(requests(story))
-        return True
-
-    story.engine.fits = fits
+    story.engine.on_serve = lambda: served.append(requests(story))
     await story.one_pass()
     assert served == [0]
     assert requests(story) > 0

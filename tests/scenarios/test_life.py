@@ -28,7 +28,7 @@ async def test_label_image_ready_close(story: Story) -> None:
     assert "closed by ada" in story.comment(number)
 
 
-async def test_merge_removes_and_says_by_whom(story: Story) -> None:
+async def test_merged_preview_is_removed_and_the_comment_names_who_merged(story: Story) -> None:
     number = story.labeled()
     await story.passes(3)
     story.world.close(SLUG, number, "grace", merge=True)
@@ -74,7 +74,7 @@ async def test_removed_and_brought_back(story: Story) -> None:
     assert len(story.comments(number)) == 1
 
 
-async def test_a_pull_request_that_nobody_labeled_hears_nothing(story: Story) -> None:
+async def test_pull_request_without_the_label_gets_no_comment(story: Story) -> None:
     number = story.pull_request()
     await story.passes(3)
     assert story.comments(number) == []

@@ -152,7 +152,7 @@ async def test_links_move_and_their_users_are_updated_before_the_target_is_remov
     await closing.begin()
     assert two.url(closing.shop) == "http://payments.staging", "the link has moved"
     assert closing.target_lives(), "and what runs still calls the target"
-    wait = "Removal waits up to 1 min for previews that use it to switch to other links: shop#1."
+    wait = "Removal waits up to 1 min for the previews that use it to switch to another target: shop#1."
     assert wait in closing.comment
     two.story.engine.roll_out()
     await two.passes(4)
@@ -169,7 +169,7 @@ async def test_user_that_does_not_move_delays_the_removal_by_a_minute_and_the_co
     two.story.engine.stuck = frozenset({closing.pay})
     two.story.pass_time(seconds=20)
     await two.passes(2)
-    late = "Removal continues although these previews did not switch to other links in time: shop#1."
+    late = "Removal continues although these previews did not switch to another target in time: shop#1."
     assert late in closing.comment
     two.story.engine.stuck = frozenset()
     two.story.pass_time(seconds=60)
@@ -523,7 +523,7 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     assert two.spec(pay, PAY).asleep
 
 
-async def test_linking_is_no_accident_however_many_do_it(two: Two) -> None:
+async def test_breaker_does_not_count_link_changes(two: Two) -> None:
     """The breaker of restarts is for changes of the configuration; people may link all they like."""
     two.story.configure(repositories=two.platform.repositories)
     pay = two.payments()
@@ -656,7 +656,7 @@ async def test_the_command_line_asks_which_service_of_a_repository_is_meant(two:
     two.shop()
     await two.passes(2)
     waker: Any = Waker(two)
-    with pytest.raises(Failed, match=f"shop#1 uses several services of {PAY}. Name one of them: payments, invoices."):
+    with pytest.raises(Failed, match=f"shop#1 uses several services from {PAY}. Name one of them: payments, invoices."):
         await Control(two.story.controller(), waker).use("shop#1", f"{PAY}#3", "root")
 
 

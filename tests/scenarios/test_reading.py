@@ -42,7 +42,9 @@ async def test_a_pull_request_that_cannot_be_read_keeps_its_preview_and_stops_no
     late = story.labeled("three")
     await story.passes(6)
     assert story.living == {spoiled, late}
-    assert f"GitHub's answer about {SLUG}#{spoiled} is not as documented" in str(story.status(spoiled).reason)
+    assert f"GitHub's response about {SLUG}#{spoiled} does not have the documented shape" in str(
+        story.status(spoiled).reason
+    )
     assert story.comment(spoiled) == before
     assert story.errors == []
     proxy.changes = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from greenroom.core.messages import day
 from greenroom.core.model.catalog import Image, Process, Repository, Service
-from greenroom.core.model.engine import PreviewSet
+from greenroom.core.model.status import Stage
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -123,6 +123,41 @@ async def test_preview_reopened_in_the_second_of_its_closing_survives_a_replica(
     assert alive(story) == before
 
 
+async def closed_in_the_second_of_its_label(story: Story) -> int:
+    """A pull request that Greenroom read with its label and that a script closed before the second was over."""
+    number = story.labeled()
+    await story.controller().reconcile(story.platform.repositories[0])
+    assert story.living == {number}
+    story.world.close(SLUG, number, "ada")
+    await story.passes(4)
+    return number
+
+
+async def test_pull_request_closed_in_the_second_of_its_label_is_removed_after_an_hour(story: Story) -> None:
+    number = await closed_in_the_second_of_its_label(story)
+    shown = story.status(number)
+    assert (shown.stage, shown.reason.code) == (Stage.HELD, "same-second")
+    assert "The preview was requested in the same second" in story.comment(number)
+    closed_at = story.world.pull_request(SLUG, number).closed_at
+    assert closed_at is not None
+    assert f"until {day(closed_at + timedelta(hours=1))}" in story.comment(number)
+    story.pass_time(minutes=50)
+    await story.passes(4)
+    assert story.living == {number}
+    story.pass_time(minutes=10)
+    await story.passes(6)
+    assert story.living == set()
+
+
+async def test_pull_request_closed_in_the_second_of_its_label_is_removed_by_a_release(story: Story) -> None:
+    number = await closed_in_the_second_of_its_label(story)
+    assert f"`greenroom release shop#{number}`" in story.comment(number)
+    await story.release(number)
+    await story.passes(6)
+    assert story.living == set()
+    assert "### Preview removed" in story.comment(number)
+
+
 @RESTARTS
 async def test_pull_request_closed_for_good_is_removed_once_the_replica_has_caught_up(
     story: Story, restarts: bool
@@ -153,26 +188,3 @@ async def test_comments_of_people_do_not_write_the_specs(story: Story) -> None:
         await story.passes(2)
     [after] = story.engine.sets.values()
     assert after.generation == preview_set.generation
-
-
-async def test_push_is_deployed_where_specs_fit_and_their_watermarks_do_not(story: Story) -> None:
-    number = story.labeled()
-
-    def without_marks(preview_set: PreviewSet) -> bool:
-        return not (preview_set.watermarks or preview_set.comments)
-
-    story.engine.fits = without_marks
-    await story.passes(4)
-    assert story.living == set(), "what starts leaves the room to the marks of what runs"
-    story.engine.fits = None
-    await story.passes(4)
-    [preview_set] = story.engine.sets.values()
-    story.engine.sets[preview_set.repository_id] = replace(
-        preview_set, watermarks={}, comments={}
-    )  # an older version wrote it
-    story.engine.fits = without_marks
-    story.images.push("shop/web", sha("later"))
-    story.world.push(SLUG, number, sha("later"), "ada")
-    await story.passes(3)
-    [preview] = story.engine.previews.values()
-    assert preview.spec.build.head_sha == sha("later")

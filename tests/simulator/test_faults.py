@@ -46,7 +46,7 @@ async def github() -> AsyncIterator[tuple[World, httpx2.AsyncClient]]:
         ("html", 200, "<!doctype html>"),
     ],
 )
-async def test_answers_that_are_no_answers(fault: str, status: int, words: str) -> None:
+async def test_fault_returns_its_status_and_body(fault: str, status: int, words: str) -> None:
     async with github() as (world, client):
         world.faults.on(fault, times=1, path="/pulls")
         first = await client.get("/repos/acme/shop/pulls")
@@ -56,7 +56,7 @@ async def test_answers_that_are_no_answers(fault: str, status: int, words: str) 
 
 
 @pytest.mark.parametrize(("fault", "left"), [("truncated", 1), ("empty-list", 0)])
-async def test_lists_that_are_too_short(fault: str, left: int) -> None:
+async def test_fault_shortens_lists(fault: str, left: int) -> None:
     async with github() as (world, client):
         world.faults.on(fault)
         assert len((await client.get("/repos/acme/shop/pulls")).json()) == left

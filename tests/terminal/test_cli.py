@@ -90,7 +90,7 @@ async def run(url: str, *arguments: str, **environment: str) -> Result:
     return await asyncio.to_thread(RUNNER.invoke, main, arguments, env={"GREENROOM_ADMIN": url, **environment})
 
 
-def test_alone_it_says_what_it_is() -> None:
+def test_command_without_arguments_prints_the_help() -> None:
     found = RUNNER.invoke(main, [])
     assert found.exit_code == 0
     assert found.stdout == RUNNER.invoke(main, ["--help"]).stdout
@@ -149,7 +149,7 @@ async def test_what_is_not_held_is_reported_before_anything_is_asked(asked: tupl
 
 
 @pytest.mark.parametrize("name", ["a b#1", "shöp#1", "..#1", "?#1", "%2e%2e#1", f"shop#{9**30}"])
-async def test_a_name_of_nothing_is_not_seen_whatever_is_in_it(name: str, asked: tuple[Asked, str]) -> None:
+async def test_unknown_preview_name_is_reported(name: str, asked: tuple[Asked, str]) -> None:
     found = await run(asked[1], "explain", name)
     assert (found.exit_code, found.stdout) == (1, "")
     assert found.stderr == f"{name}: Greenroom has not seen this pull request. Is it open?\n"
@@ -294,11 +294,11 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
         (
             ("shop#1", "--commit", "b" * 40, "--timeout", "0s"),
             3,
-            "Not within the timeout. shop#1 does not have the commit",
+            "Timed out. shop#1 does not have the commit",
         ),
         (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
-        (("store#3", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
-        (("shop#99", "--timeout", "0s"), 3, "Not within the timeout. Greenroom has not seen this pull request yet."),
+        (("store#3", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),
+        (("shop#99", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),
         (("shop#1", "--commit", "main"), 2, ""),
         (("shop#1", "--timeout", "soon"), 2, ""),
     ],

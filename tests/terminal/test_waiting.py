@@ -58,7 +58,7 @@ def test_failure_at_the_end_of_the_time_is_a_failure() -> None:
 def test_time_that_is_up_names_what_was_waited_for() -> None:
     instance = Instance("waiting for image")
     answer = instance.wait(5)
-    assert (answer["outcome"], answer["why"]) == ("waiting", "Not within the timeout. for image")
+    assert (answer["outcome"], answer["why"]) == ("waiting", "Timed out. for image")
     assert instance.now == 5
 
 

@@ -292,7 +292,7 @@ async def test_an_empty_board_teaches_the_three_steps() -> None:
     assert "Add the label <code>review-app</code> to it" in page
 
 
-def away(*repositories: str, text: str = "GitHub answered 502 to POST /graphql.") -> dict[str, RepositoryHealth]:
+def away(*repositories: str, text: str = "GitHub returned 502 for POST /graphql.") -> dict[str, RepositoryHealth]:
     since = (NOW - timedelta(minutes=len(repositories) - i) for i in range(len(repositories)))
     return {r: RepositoryHealth(r, f"acme/{r}", NOW, text, at) for r, at in zip(repositories, since, strict=True)}
 
@@ -303,19 +303,19 @@ async def test_equal_troubles_of_many_repositories_are_one_banner() -> None:
     transport = httpx2.ASGITransport(dashboard(board, Past(), "test"))
     page = (await httpx2.AsyncClient(transport=transport, base_url="http://localhost").get("/")).text
     assert page.partition("<section")[2].count('class="trouble"') == 2
-    assert "<strong>40 repositories</strong>: GitHub answered 502" in page
+    assert "<strong>40 repositories</strong>: GitHub returned 502" in page
     assert "Since 2026-03-02 11:20:00 UTC" in page, "since the first of them"
     assert "shop00, shop01" in page
     shown = printing.previews({"previews": [], "troubles": [trouble(t) for t in troubles(many.values())]}, None)
     assert shown.splitlines() == [
         "alone: The token may not see it.",
-        "40 repositories: GitHub answered 502 to POST /graphql.",
+        "40 repositories: GitHub returned 502 for POST /graphql.",
     ]
 
 
 async def test_trouble_is_on_top() -> None:
-    page = (await client(status(1), trouble="GitHub answered 500.").get("/")).text
-    assert "GitHub answered 500." in page
+    page = (await client(status(1), trouble="GitHub returned 500.").get("/")).text
+    assert "GitHub returned 500." in page
     assert "Nothing is removed until it can be read again." in page
 
 
@@ -404,7 +404,7 @@ async def test_what_was_not_removed_and_is_not_seen_is_reported_with_the_last_kn
 
 
 async def test_the_page_of_a_preview_shows_the_trouble_of_its_repository_as_explain_does() -> None:
-    trouble = "GitHub answered 500 to POST /graphql."
+    trouble = "GitHub returned 500 for POST /graphql."
     page = (await client(status(1), trouble=trouble).get(PAGE)).text
     assert f"Changes in <strong>shop</strong> are paused: {trouble}" in page
     answer = (await asking(status(1), trouble=trouble).get("/api/previews/shop/1")).json()

@@ -10,7 +10,7 @@ app.kubernetes.io/name: greenroom
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What the templates need of greenroom.yaml, with its defaults, as YAML. */}}
+{{/* The settings of greenroom.yaml that the templates use, with their defaults, as YAML. */}}
 {{- define "greenroom.facts" -}}
 {{- $config := .Values.configuration.greenroom }}
 {{- $argo := $config.argocd | default dict }}
@@ -43,7 +43,7 @@ account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Nam
 {{- .Values.priorityClass.name | default (printf "greenroom-preview-%s" (include "greenroom.facts" . | fromYaml).installation) }}
 {{- end }}
 
-{{/* greenroom.yaml with what a pod needs. */}}
+{{/* greenroom.yaml, with the settings that a pod needs. */}}
 {{- define "greenroom.yaml" -}}
 {{- $config := deepCopy .Values.configuration.greenroom }}
 {{- $listen := dict "webhook" "0.0.0.0:8080" "plugin" "0.0.0.0:8081" "dashboard" "127.0.0.1:8082" "admin" "127.0.0.1:8083" "metrics" "0.0.0.0:8084" }}
@@ -59,8 +59,8 @@ account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Nam
 {{- include "greenroom.file" $config }}
 {{- end }}
 
-{{/* A configuration file. JSON is YAML that every reader reads alike: toYaml leaves `=` and U+0085 unquoted, which Greenroom's
-reader takes for something else. */}}
+{{/* A configuration file as JSON, which every YAML parser reads the same way. toYaml leaves `=` and U+0085 unquoted, and
+Greenroom's parser interprets both. */}}
 {{- define "greenroom.file" -}}
 {{- toPrettyJson . | replace "\u0085" "\\u0085" }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The name, namespace and labels of one object: dict "root" "name" "labels" (more of them, may be absent). */}}
+{{/* The name, namespace and labels of one object: dict "root" "name" "labels" (additional labels, optional). */}}
 {{- define "preview.metadata" -}}
 name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace }}
@@ -18,9 +18,9 @@ greenroom.dev/number: {{ .Values.preview.number | int64 | quote }}
 {{- end }}
 
 {{/*
-SERVICE-PART, the name of what a process or a need is in the cluster: dict "root" "service" "part" "kind". At most 52
-characters: CronJobs and StatefulSets add eleven of their own. What is longer, or would be the name of something else too
-(`a-b` and `c`, `a` and `b-c`), ends in a hash of what it is.
+SERVICE-PART, the name of the objects of a process or a need: dict "root" "service" "part" "kind". At most 52 characters,
+because CronJobs and StatefulSets add eleven. A name that is longer or not unique (`a-b` and `c`, `a` and `b-c`) ends in a
+hash.
 */}}
 {{- define "preview.name" -}}
 {{- $plain := printf "%s-%s" .service .part }}
@@ -35,7 +35,7 @@ characters: CronJobs and StatefulSets add eleven of their own. What is longer, o
 {{- end }}
 {{- end }}
 
-{{/* The process that a service's address leads to, or nothing: a service. */}}
+{{/* The process that a service's address points to; empty if there is none. Argument: the service. */}}
 {{- define "preview.web" -}}
 {{- $listening := list }}
 {{- range $name, $process := .processes }}
@@ -52,12 +52,12 @@ characters: CronJobs and StatefulSets add eleven of their own. What is longer, o
 {{- end }}
 {{- end }}
 
-{{/* A list of strings, each as it is. */}}
+{{/* A list of strings, each quoted and otherwise unchanged. */}}
 {{- define "preview.list" -}}
 [{{ range $i, $text := . }}{{ if $i }}, {{ end }}{{ quote $text }}{{ end }}]
 {{- end }}
 
-{{/* Pod security "restricted": dict "user" (may be absent: the image's). */}}
+{{/* Pod security "restricted": dict "user" (if missing, the user of the image). */}}
 {{- define "preview.podSecurity" -}}
 runAsNonRoot: true
 {{- with .user }}
@@ -71,7 +71,7 @@ allowPrivilegeEscalation: false
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* Where pods run, and how their images are pulled: settings. */}}
+{{/* Scheduling and image pull secrets of pods. Argument: settings. */}}
 {{- define "preview.scheduling" -}}
 {{- $scheduling := .scheduling }}
 {{- $spot := dict
@@ -117,7 +117,7 @@ tolerations: {{ toJson . }}
 {{- mulf (regexFind "^[0-9.]+" .) (get $units (regexFind "[A-Za-z]*$" .)) | int64 }}
 {{- end }}
 
-{{/* Requests and limits: dict "own" (may be empty) "defaults". A limit is never below its request: what was given wins. */}}
+{{/* Requests and limits: dict "own" (may be empty) "defaults". A limit is never below its request; the value that the service sets wins. */}}
 {{- define "preview.resources" -}}
 {{- $own := .own | default dict }}
 {{- $request := $own.memory | default .defaults.memory }}

@@ -1,4 +1,4 @@
-{{/* The entry of a need's kind in kinds.yaml, its image resolved, as JSON: dict "root" "need". */}}
+{{/* The entry in kinds.yaml for a need, with the resolved image, as JSON: dict "root" "need". */}}
 {{- define "preview.kind" -}}
 {{- $kinds := .root.Files.Get "kinds.yaml" | fromYaml }}
 {{- $kind := get $kinds .need.kind }}
@@ -21,7 +21,7 @@ is dict "name" (in the cluster: of its Secret, its Service and its workload) "ki
 {{- range .service.sharedNeeds }}
   {{- $spec := dig .service "needs" .name dict $.root.Values.services }}
   {{- if not $spec }}
-    {{- fail (printf "%s shares the need %s of %s, which is not there. Name a need of a service of this preview." $.name .name .service) }}
+    {{- fail (printf "%s shares the need %s of %s, which does not exist. Name a need of a service in this preview." $.name .name .service) }}
   {{- end }}
   {{- $all = append $all (dict "service" .service "need" .name "spec" $spec "variables" .variables) }}
 {{- end }}
@@ -35,8 +35,8 @@ is dict "name" (in the cluster: of its Secret, its Service and its workload) "ki
 {{- end }}
 
 {{/*
-The URL of a need: dict "kind" (its entry) "host" "password", whatever characters the password has (RFC 3986, 2.1). For
-a kind without a password, it has no login. For a kind without a scheme, it is host:port.
+The URL of a need: dict "kind" (its entry) "host" "password". The password is percent-encoded (RFC 3986, 2.1). Without a
+password, the URL has no login. For a kind without a scheme, it is host:port.
 */}}
 {{- define "preview.url" -}}
 {{- $login := "" }}
@@ -46,7 +46,7 @@ a kind without a password, it has no login. For a kind without a scheme, it is h
 {{- with .kind.scheme }}{{ . }}://{{ end }}{{ $login }}{{ .host }}:{{ int64 .kind.port }}{{ with .kind.database }}/{{ . }}{{ end }}
 {{- end }}
 
-{{/* The variables that a need's own container and its check take the password from: dict "kind" "name". */}}
+{{/* The variables from which a need's container and its check read the password: dict "kind" "name". */}}
 {{- define "preview.password" -}}
 {{- $name := .name }}
 {{- range .kind.password }}

@@ -1,7 +1,7 @@
 {{/*
-The environment of one process, sorted: dict "root" "name" (of the service) "service" "process". A `$` is doubled, for
-Kubernetes would take `$$` for `$` and look for a variable in `$(X)`. Quoted, not as JSON: U+0085 is JSON, but a line break
-in YAML.
+The environment of one process, sorted: dict "root" "name" (of the service) "service" "process". A `$` is doubled, because
+Kubernetes turns `$$` into `$` and expands `$(X)`. Values are quoted, not JSON: U+0085 is valid in JSON, but a line break in
+YAML.
 */}}
 {{- define "preview.env" -}}
 {{- $preview := .root.Values.preview }}
@@ -77,8 +77,8 @@ initContainers:
   - name: migrate
     image: {{ .service.image | quote }}
     {{- with .service.migrate.timeoutSeconds }}
-    # An init container has no time limit of its own, and what hangs keeps its locks. It is not the container's first
-    # process, which no signal from inside would end.
+    # Init containers have no timeout, and a migration that hangs keeps its locks. The migration is not PID 1 of the
+    # container, because PID 1 ignores signals that it does not handle.
     command: {{ include "preview.list" (concat (list "sh" "-c" $ended (int64 . | toString)) $migrate) }}
     {{- else }}
     command: {{ include "preview.list" $migrate }}
@@ -100,16 +100,16 @@ containers:
     {{- with .process.port }}
     ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
     {{- if eq $.process.kind "web" }}
-    # The ingress hears of the end a moment after the process does.
+    # The ingress learns that the pod is terminating a moment after the process does.
     lifecycle: { preStop: { sleep: { seconds: 1 } } }
-    # Readiness only: a service that starts slowly is waited for, never restarted.
+    # There is no liveness probe: a service that starts slowly is never restarted.
     readinessProbe:
       {{- if $.process.probe }}
       httpGet:
         path: {{ $.process.probe | quote }}
         port: {{ int64 . }}
         {{- with $.service.host }}
-        # As people ask: a service that refuses other hosts, or leads to HTTPS, answers the kubelet too.
+        # The public host, because some services reject requests with other hosts or redirect them.
         httpHeaders: [{ name: Host, value: {{ . | quote }} }]
         {{- end }}
       {{- else }}

@@ -1,20 +1,20 @@
-"""One ApplicationSet for each repository: its spec, and the preview set that it carries.
+"""One ApplicationSet for each repository: its spec, and the index of the `Preview` objects that store its previews.
 
-The preview set (specs, ledger, generation) is an annotation of the ApplicationSet. So specs and ledger change together,
-in the one place that Argo CD and every restart of Greenroom see. A preview's own spec is an annotation of its
-Application, which shows the spec that Argo CD has actually taken over.
+The index shows a start of Greenroom whether any of these objects is lost. A preview's own spec is also an annotation of
+its Application, which shows the spec that Argo CD has actually taken over.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from greenroom.argocd.client import Object
-from greenroom.argocd.packing import packed_set, unpacked
-from greenroom.core.model.engine import PreviewSet
+from greenroom.argocd.packing import Unreadable, unpacked
+from greenroom.core.model.engine import PreviewSet, Recovery
 from greenroom.core.model.spec import Identity, PreviewSpec
-from greenroom.errors import Doubt, Full
 
 MANAGED = "app.kubernetes.io/managed-by"
 INSTALLATION = "greenroom.dev/installation"
@@ -24,12 +24,13 @@ NUMBER = "greenroom.dev/number"
 ROWS = "greenroom.dev/rows"
 ROW = "greenroom.dev/row"
 GENERATION = "greenroom.dev/generation"
+INDEX = "greenroom.dev/previews"
+RECOVERY = "greenroom.dev/recovery"
 RENDERED = "greenroom.dev/rendered"
 REFRESH = "argocd.argoproj.io/application-set-refresh"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 REQUEUE_SECONDS = 180
-MAX_ANNOTATION = 240_000  # Kubernetes allows 256 KiB for all annotations of an object together
-RESERVE = 10_000  # for the ledger of removals, when nothing else fits
+UNDATED = "undated"
 CANARY = "canary"
 RELEASE = "preview"
 """Helm's release name of every preview. By default Argo CD uses the Application's name, which may have 63 characters;
@@ -39,10 +40,7 @@ SYNC = {"applicationsSync": "create-update"}
 
 @dataclass(frozen=True, slots=True)
 class InstallationSpec:
-    """The settings that all ApplicationSets of an installation share.
-
-    `annotation_bytes` is the largest preview set that one of them may carry.
-    """
+    """The settings that all ApplicationSets of an installation share."""
 
     installation: str
     prefix: str
@@ -51,7 +49,6 @@ class InstallationSpec:
     destination: str
     chart: str
     plugin: str
-    annotation_bytes: int = MAX_ANNOTATION
 
     def name(self, repository: str) -> str:
         """Return the name of a repository's ApplicationSet."""
@@ -80,21 +77,53 @@ def source(chart: str) -> dict[str, str]:
     return {"repoURL": f"{scheme}://{repository}", "path": path}
 
 
-def application_set(frame: InstallationSpec, preview_set: PreviewSet, *, grows: bool = True) -> Object:
-    """Return the ApplicationSet of one repository, with its preview set and a refresh request.
+def application_set(frame: InstallationSpec, preview_set: PreviewSet, index: Mapping[int, int]) -> Object:
+    """Return the ApplicationSet of one repository, with a refresh request.
 
-    Raise `Full` when the specs do not fit. A set that does not grow, because specs are only removed, may use the
-    reserve.
+    `index` maps the number of each stored preview to the generation in which its object was last written.
     """
-    text = packed_set(preview_set)
-    if len(text) > frame.annotation_bytes + (0 if grows else RESERVE):
-        raise Full(
-            f"The specs of {preview_set.repository} take {len(text)} bytes, but an annotation holds at most"
-            f" {frame.annotation_bytes}. Lower `limits.perRepository`, or make the manifests of its services smaller."
-        )
     labels = {**frame.labels(), REPOSITORY: preview_set.repository, REPOSITORY_ID: str(preview_set.repository_id)}
-    annotations = {ROWS: text, GENERATION: str(preview_set.generation), REFRESH: str(preview_set.generation)}
+    annotations = {**_notes(preview_set, index), REFRESH: str(preview_set.generation)}
     return _application_set(frame, frame.name(preview_set.repository), labels, annotations, _template(frame))
+
+
+def _notes(preview_set: PreviewSet, index: Mapping[int, int]) -> dict[str, str]:
+    """Return the annotations that a start of Greenroom reads."""
+    recovery = preview_set.recovery
+    at = {} if recovery is None else {RECOVERY: recovery.at.isoformat() if recovery.at else UNDATED}
+    entries = ",".join(f"{number}:{generation}" for number, generation in sorted(index.items()))
+    return {GENERATION: str(preview_set.generation), INDEX: entries, **at}
+
+
+def index_of(found: Object) -> dict[int, int] | None:
+    """Return the index of an ApplicationSet, or None when it has none. Raise `Unreadable` when it was edited."""
+    text = (found["metadata"].get("annotations") or {}).get(INDEX)
+    if text is None:
+        return None
+    try:
+        pairs = (entry.split(":") for entry in text.split(",") if entry)
+        return {int(number): int(generation) for number, generation in pairs}
+    except ValueError:
+        raise _edited(found, INDEX) from None
+
+
+def recovery_of(found: Object) -> Recovery | None:
+    """Return the loss of stored data that an ApplicationSet notes. Raise `Unreadable` when the note was edited."""
+    text = (found["metadata"].get("annotations") or {}).get(RECOVERY)
+    if text is None:
+        return None
+    try:
+        return Recovery(None if text == UNDATED else datetime.fromisoformat(text))
+    except ValueError:
+        raise _edited(found, RECOVERY) from None
+
+
+def _edited(found: Object, annotation: str) -> Unreadable:
+    return Unreadable(
+        f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} was edited. Greenroom leaves it"
+        " unchanged. Restore it, or delete the ApplicationSet with `--cascade=orphan`: previews keep running, and"
+        " Greenroom creates it again."
+    )
 
 
 def over(body: Object, version: str) -> Object:
@@ -228,20 +257,31 @@ def spec_of(application: Object) -> PreviewSpec:
     return unpacked(PreviewSpec, text, f"The annotation {ROW} of the Application {metadata['name']}", fix)
 
 
-def carries(found: Object, preview_set: PreviewSet) -> bool:
-    """Return whether an ApplicationSet holds these specs, and its sync policy still deletes nothing."""
-    try:
-        return set_of(found) == preview_set and found["spec"].get("syncPolicy") == SYNC
-    except Doubt:
-        return False
+def carries(found: Object, preview_set: PreviewSet, index: Mapping[int, int]) -> bool:
+    """Return whether an ApplicationSet carries these notes, and its sync policy still deletes nothing."""
+    annotations = found["metadata"].get("annotations") or {}
+    theirs = {key: annotations[key] for key in (GENERATION, INDEX, RECOVERY, ROWS) if key in annotations}
+    return theirs == _notes(preview_set, index) and found["spec"].get("syncPolicy") == SYNC
 
 
-def set_of(found: Object) -> PreviewSet:
-    """Return the preview set that our ApplicationSet carries. Raise `Unreadable` if it cannot be unpacked."""
+def carried(found: Object) -> str:
+    """Return what an ApplicationSet carries as a text that distinguishes it from others."""
+    annotations = found["metadata"].get("annotations") or {}
+    return "\n".join(str(annotations.get(key)) for key in (GENERATION, INDEX, RECOVERY, ROWS))
+
+
+def first_format(found: Object) -> PreviewSet | None:
+    """Return the preview set that an ApplicationSet carries in the first stored format, one annotation for all specs.
+
+    Return None when it is stored in `Preview` objects. Raise `Unreadable` if the set cannot be unpacked.
+    """
     metadata = found["metadata"]
-    text = (metadata.get("annotations") or {}).get(ROWS, "")
+    annotations = metadata.get("annotations") or {}
+    if INDEX in annotations:
+        return None
     fix = (
         "Restore it. If you cannot, delete the ApplicationSet with `--cascade=orphan`: previews keep running, and"
         " Greenroom creates the specs again."
     )
-    return unpacked(PreviewSet, text, f"The annotation {ROWS} of the ApplicationSet {metadata['name']}", fix)
+    where = f"The annotation {ROWS} of the ApplicationSet {metadata['name']}"
+    return unpacked(PreviewSet, annotations.get(ROWS, ""), where, fix)

@@ -66,8 +66,9 @@ class Canary:
         timing = self.timing
         if uid := await wait_until(self._uid, timing.canary_patience, every=timing.poll, clock=timing.clock):
             return uid
-        why = await self._error() or "it reports no error"
-        raise Doubt(f"Argo CD did not create an Application from {self.frame.canary}: {why}.")
+        why = await self._error()
+        says = f"its ApplicationSet says: {why}" if why else "check the log of its ApplicationSet controller"
+        raise Doubt(f"Argo CD did not create an Application from {self.frame.canary}; {says}.")
 
     async def _error(self) -> str:
         return error_of(await self.kube.get(APPLICATION_SETS, self.frame.namespace, self.frame.canary))

@@ -59,6 +59,7 @@ PODS = Kind("v1", "pods")
 EVENTS = Kind("v1", "events")
 VOLUMES = Kind("v1", "persistentvolumes")
 PREVIEWS = Kind("greenroom.dev/v1alpha1", "previews")
+PREVIEW_CONFIGS = Kind("greenroom.dev/v1alpha1", "previewconfigs")
 
 
 class Kube:
@@ -179,7 +180,7 @@ class Kube:
         async with self._writing():
             answer = await self._send(method, path, content=json.dumps(body), headers=headers, params=params)
         if answer is None:
-            raise Doubt(f"Kubernetes answered {method} {path} with an empty body.")
+            raise Doubt(f"Kubernetes returned an empty body for {method} {path}.")
         return answer
 
     async def _send(self, method: str, path: str, *, missing: bool = False, **given: Any) -> Object | None:
@@ -194,9 +195,9 @@ class Kube:
         try:
             answer = response.json()
         except ValueError:
-            raise Doubt(f"Kubernetes answered {method} {path} with something that is not valid JSON.") from None
+            raise Doubt(f"Kubernetes returned invalid JSON for {method} {path}.") from None
         if not isinstance(answer, dict):
-            raise Doubt(f"Kubernetes answered {method} {path} with JSON that is not an object.")
+            raise Doubt(f"Kubernetes returned JSON that is not an object for {method} {path}.")
         return answer
 
 
@@ -229,11 +230,13 @@ def _error(response: httpx2.Response, what: str) -> Exception:
             f"Kubernetes does not accept Greenroom's token ({message}). Mount the ServiceAccount's token."
         )
     if code == 403:
-        return FixCredentials(f"Kubernetes refuses: {message}. Compare its roles and policies with charts/greenroom.")
+        return FixCredentials(
+            f"Kubernetes denied the request: {message}. Compare Greenroom's roles and policies with charts/greenroom."
+        )
     if code == 404 and not status:  # the answer of a path that the API does not have
-        return NoSuchKind(f"Kubernetes does not know {what}: {message}.")
+        return NoSuchKind(f"The Kubernetes API does not have {what}: {message}.")
     if code == 409:
-        return Conflict(f"Kubernetes refuses {what}: {message}.")
+        return Conflict(f"Kubernetes reported a conflict for {what}: {message}.")
     if code == 410:
         return Expired(f"The requested resource version is too old: {message}.")
     if code == 422 or (code == 500 and "typed patch" in message):

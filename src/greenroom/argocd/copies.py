@@ -48,7 +48,7 @@ class Copies:
         self._listener = listener
         mirrors = (self.applications, self.pods, self.namespaces)
         for mirror in mirrors:
-            tasks.keep(f"watch of {mirror.plural}", mirror.run)
+            tasks.keep(f"{mirror.plural} watch", mirror.run)
         async with asyncio.timeout(self._first_copy):
             for mirror in mirrors:
                 await mirror.ready.wait()

@@ -51,7 +51,9 @@ class ArgoEngine:
         self._timing = timing
         self._connect = connect
         self._tasks = Tasks(
-            lambda error: self._lose(f"A part of the engine stopped ({type(error).__name__}: {error}).")
+            lambda error: self._lose(
+                f"A task of the Argo CD engine failed ({type(error).__name__}: {error}). This instance stops."
+            )
         )
 
     # --- start and stop ---
@@ -89,14 +91,16 @@ class ArgoEngine:
         the reason.
         """
         found = self._parts
+        await found.objects.installed()  # before the Lease, so that an instance that leads now continues meanwhile
         await found.lead.lease.acquire()
-        self._tasks.start("renewal of the Lease", self._keep_lease())
+        self._tasks.start("Lease renewal", self._keep_lease())
+        await found.objects.read(self._tasks)
         await found.sets.read()
         found.lead.begin()
         await found.copies.run(self._tasks, found.watchers)
         await found.lead.policy.check()
         found.upkeep.start(self._tasks)
-        self._tasks.keep("Preview objects", lambda: found.published.run(self._tasks))
+        self._tasks.keep("Preview objects", found.published.run)
 
     async def _keep_lease(self) -> None:
         self._lose(await self._parts.lead.lease.keep())
@@ -124,7 +128,7 @@ class ArgoEngine:
         return await self._parts.state.read()
 
     async def serve(self, preview_set: PreviewSet) -> None:
-        """Store the set in its ApplicationSet, answer with it from then on, and make Argo CD ask for it."""
+        """Store the set, answer with it from then on, and make Argo CD ask for it."""
         self._parts.lead.may_write()
         await self._parts.sets.serve(preview_set)
         self._parts.removals.conclude(preview_set)

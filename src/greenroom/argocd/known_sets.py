@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """One of our ApplicationSets whose content cannot be trusted, and the reason.
+    """What is stored of one repository and cannot be trusted, and the reason.
 
     `repository_id` is 0 when no label holds the id. In that case nothing of that repository exists except the set.
     """
@@ -118,7 +118,7 @@ class KnownSets:
     def not_read(self, name: str, unread: Unread) -> None:
         """Note that the ApplicationSet with this name cannot be trusted."""
         if name not in self.unread:
-            log.error("an ApplicationSet cannot be read", name=name, why=unread.why)
+            log.error("what is stored of a repository cannot be read", name=name, why=unread.why)
         self.unread[name] = unread
 
     def deleted(self, name: str) -> None:

@@ -1,20 +1,15 @@
-"""Specs and preview sets as text for annotations: compressed JSON in base64."""
+"""Specs as text for annotations and objects: compressed JSON in base64. Preview sets of the first format are read."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import zlib
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.model import codec
-from greenroom.core.model.catalog import Service
-from greenroom.core.model.engine import PreviewSet
-from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import Doubt
 
 T = TypeVar("T")
@@ -30,38 +25,8 @@ def packed(value: object) -> str:
     return _text(codec.dumped(value))
 
 
-def packed_set(preview_set: PreviewSet) -> str:
-    """Return a preview set as text. Values that specs share (services, the chart's settings) appear once, under their
-    hash.
-
-    Compression alone is not enough: it finds no repeats over more than 32 KiB. https://www.rfc-editor.org/rfc/rfc1951
-    """
-    shared: dict[str, Any] = {}
-    keys: dict[Service | str, str] = {}
-
-    def key(part: Service | str) -> str:
-        if part not in keys:
-            value = codec.dumped(part)
-            keys[part] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-            shared[keys[part]] = value
-        return keys[part]
-
-    data = codec.dumped(
-        replace(preview_set, specs={n: _without_services(spec) for n, spec in preview_set.specs.items()})
-    )
-    for number, spec in preview_set.specs.items():
-        packed = data["specs"][str(number)]
-        packed["config"]["services"] = [key(s) for s in spec.services]
-        packed["chart"]["settings"] = key(spec.chart.settings)
-    return _text({**data, SHARED: shared})
-
-
-def _without_services(spec: PreviewSpec) -> PreviewSpec:
-    return replace(spec, config=replace(spec.config, services=()))
-
-
 def _whole(data: Any) -> Any:
-    """Put back the shared values that `packed_set` took out. Leave a single spec, which shares none."""
+    """Put back the values that the specs of a preview set share, which the first format stored once, by their hash."""
     if not isinstance(data, dict) or SHARED not in data:
         return data
     try:

@@ -17,6 +17,7 @@ from greenroom.argocd.lead import Lead
 from greenroom.argocd.lease import Lease
 from greenroom.argocd.observer import Ground, Observer
 from greenroom.argocd.policy import Policy
+from greenroom.argocd.preview_objects import PreviewObjects
 from greenroom.argocd.probe import Prober
 from greenroom.argocd.published import PublishedPreviews
 from greenroom.argocd.refreshes import Refreshes
@@ -69,6 +70,7 @@ class Parts:
     removals: Removals
     sweeper: Sweeper
     upkeep: Upkeep
+    objects: PreviewObjects
     published: PublishedPreviews
 
 
@@ -80,8 +82,10 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
     lease = Lease(surroundings.clusters.argo, frame.namespace, lease_name, settings.holder, timing)
     clusters = surroundings.clusters.within(lease.held)
     known, refreshes = KnownSets(frame), Refreshes(clusters.argo, frame, timing)
-    reader, writer = SetReader(clusters.argo, frame), SetWriter(clusters.argo, frame, surroundings.lose)
-    sets = PreviewSets(known, refreshes, reader, writer)
+    where = settings.object_namespace or frame.namespace
+    objects = PreviewObjects(clusters.argo, frame, where, timing, surroundings.lose)
+    reader, writer = SetReader(clusters.argo, frame, objects), SetWriter(clusters.argo, frame, surroundings.lose)
+    sets = PreviewSets(known, refreshes, reader, writer, objects)
     canary = Canary(clusters.argo, frame, settings.chart_version, refreshes.named(frame.canary), timing)
 
     def push_all() -> None:
@@ -105,7 +109,8 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
         removals=Removals(clusters, frame, known, refreshes, copies, lead, timing.taken_over),
         sweeper=sweeper,
         upkeep=Upkeep(lead, known, sets, watchers, refusals, sweeper, wake, timing),
-        published=PublishedPreviews(clusters.argo, frame, settings.object_namespace or frame.namespace, known, timing),
+        objects=objects,
+        published=PublishedPreviews(clusters.argo, objects, known, sets.restore, timing),
     )
 
 

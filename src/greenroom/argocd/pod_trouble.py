@@ -72,13 +72,13 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
         asked, _, rest = message.partition("exceeded quota: ")[2].partition(", requested: ")[2].partition(", used: ")
         used, _, limit = rest.partition(", limited: ")
         return Trouble(
-            f"{process} does not fit the preview's quota: it requests {asked}, {used} is in use, and the"
-            f" limit is {limit}.",
+            f"{process} exceeds the preview's quota: it requests {asked}, {used} is already in use, and"
+            f" the limit is {limit}.",
             fix=PLATFORM,
         )
     # Each try names a different pod.
     why = re.sub(r'^Error creating: |\bpods? "[^"]*" is forbidden: ', "", message).rstrip(".")
-    return Trouble(f"Kubernetes does not create a pod for {process}: {why}.", fix=PLATFORM)
+    return Trouble(f"Kubernetes cannot create a pod for {process}: {why}.", fix=PLATFORM)
 
 
 def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:
@@ -97,7 +97,7 @@ def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:
     elif "connection refused" in message:
         how = f"nothing listens on port {port} of the pod (it must listen on 0.0.0.0, not only on 127.0.0.1)"
     elif "deadline exceeded" in message or "Timeout" in message:
-        how = f"{asked} does not answer in time"
+        how = f"{asked} timed out"
     else:
         return found
     return replace(found, why=f"{found.why.rstrip('.')}: {how}.")
@@ -170,7 +170,7 @@ def _container(
             f"{name} waits for {waited}, which is not ready after {span(PATIENCE)}.", fix=PLATFORM, rank=WAIT_FOR
         )
     if not init and begun and not status.get("ready") and ran > PATIENCE:
-        why = f"{name} is running but does not answer its probe after {span(PATIENCE)}."
+        why = f"{name} is running but has not passed its probe after {span(PATIENCE)}."
         return Trouble(why, pod, container, silent=True, rank=WAIT_FOR)
     return None
 
@@ -215,7 +215,7 @@ def _pull(waiting: dict[str, Any]) -> str:
     if "not found" in message:
         return " because the registry does not have it"
     if "unauthorized" in message or "forbidden" in message or "denied" in message:
-        return " because the registry refuses the node's credentials"
+        return " because the registry rejects the node's credentials"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A `Preview` object of Kubernetes from a preview's status and spec. Pure.
+"""The status of a `Preview` object of Kubernetes, from a preview's status and spec. Pure.
 
 People may read these objects, so they hold no title of a pull request, no value of the environment and no log line.
 https://kubernetes.io/docs/reference/using-api/api-concepts/
@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from greenroom.argocd.applicationset import NUMBER, REPOSITORY, REPOSITORY_ID, InstallationSpec
 from greenroom.argocd.client import PREVIEWS, Object
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.model.status import SERVES, Stage, Status
 
-DEFAULT_PREFIX = "preview"
 DOUBT = "Doubt"
 PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
 WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
@@ -42,93 +40,12 @@ class View:
         return self.spec is not None and self.spec.build.head_sha == self.status.head_sha
 
 
-def name_of(frame: InstallationSpec, status: Status) -> str:
-    """Return the object's name: `shop-42`. With a prefix of its own, an installation has names of its own.
+def repository_of(status: Status) -> str:
+    """Return the short name of a preview's repository as an object may be called.
 
-    A repository that another one replaced under its name is called `shop@1296269`, which no object may be called.
+    A repository that another one replaced under its name is called `shop@1296269`.
     """
-    own = f"{_name(status)}-{status.number}"
-    return own if frame.prefix == DEFAULT_PREFIX else f"{frame.prefix}-{own}"
-
-
-def _name(status: Status) -> str:
     return status.repository.replace("@", ".")
-
-
-def preview_object(frame: InstallationSpec, namespace: str, view: View) -> Object:
-    """Return the object without its status."""
-    status, spec = view.status, view.spec
-    labels = {
-        **frame.labels(),
-        REPOSITORY: _name(status),
-        REPOSITORY_ID: str(status.identity.repository_id),
-        NUMBER: str(status.number),
-    }
-    return {
-        "apiVersion": PREVIEWS.version,
-        "kind": "Preview",
-        "metadata": {"name": name_of(frame, status), "namespace": namespace, "labels": labels},
-        "spec": _spec(status, spec),
-    }
-
-
-def _spec(status: Status, spec: PreviewSpec | None) -> Object:
-    made: Object = {
-        "repository": {"id": status.identity.repository_id, "name": status.repository, "slug": status.slug},
-        "number": status.number,
-        "pullRequest": {"author": status.author, "url": status.url},
-    }
-    if spec is None:
-        return made
-    origin, names, build = spec.pull_request, spec.names, spec.build
-    made["pullRequest"] = {
-        "author": status.author,
-        "url": status.url or origin.url,  # GitHub may not list it any longer
-        "branch": origin.branch,
-        "private": origin.private,
-    }
-    made["names"] = {
-        "application": names.name,
-        "namespace": names.namespace,
-        "label": names.label,
-        "hosts": dict(names.hosts),
-    }
-    versions = [
-        {"service": v.service, "sha": v.sha, "reference": v.reference, "digest": v.digest} for v in build.versions
-    ]
-    made["build"] = {"headSha": build.head_sha, "retry": build.retry, "versions": versions}
-    made["services"] = [s.name for s in spec.services]
-    made["chart"] = {"version": spec.chart.version}
-    made["data"] = _without_none(
-        {"generation": spec.data.generation, "resetAt": spec.data.reset_at and _time(spec.data.reset_at)}
-    )
-    made["links"] = [
-        _without_none(
-            {
-                "service": k.service,
-                "target": k.target,
-                "number": k.number or None,
-                "wanted": k.wanted or None,
-                "namespace": k.namespace or None,
-            }
-        )
-        for k in spec.links.targets
-    ]
-    made["choices"] = {
-        "asleep": spec.choices.asleep,
-        "sleepRequested": spec.choices.sleep_requested,
-        "overrides": [{"service": o.service, "to": o.to, "by": o.by} for o in spec.choices.overrides],
-    }
-    made["times"] = _times(spec)
-    return made
-
-
-def _times(spec: PreviewSpec) -> Object:
-    times = spec.times
-    made: Object = {"created": _time(times.created), "headSince": _time(times.head_since)}
-    if times.waiting:
-        made["waiting"] = {"headSha": times.waiting.head_sha, "since": _time(times.waiting.since)}
-    return made
 
 
 def object_status(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> Object:
@@ -151,6 +68,7 @@ def object_status(view: View, before: Mapping[str, Any], generation: int | None,
             "message": status.reason.text,
             "fix": status.reason.fix or None,
             "url": urls[0] if urls else None,
+            "pullRequest": {"author": status.author, "url": status.url},
             "commit": _commit(view),
             "services": services,
             "links": [{"service": k.service, "target": k.target, "source": k.name, "why": k.why} for k in status.links],

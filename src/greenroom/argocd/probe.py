@@ -32,7 +32,7 @@ class Prober:
         try:
             answer = await self.client.get(f"{base}{path}", headers={"host": host})
         except httpx2.HTTPError as error:
-            return f"{self.scheme}://{host}{path} does not answer ({type(error).__name__})"
+            return f"{self.scheme}://{host}{path} does not respond ({type(error).__name__})"
         # An access policy in front of the preview may answer in its place.
         answers = 200 <= answer.status_code < 400 or answer.status_code in (401, 403)
         return "" if answers else f"{self.scheme}://{host}{path} returns {answer.status_code}"

@@ -1,28 +1,27 @@
-"""The `Preview` objects of an installation: what `kubectl get previews` shows. Nothing is ever read from them.
+"""The status of the `Preview` objects: what `kubectl get previews` shows. Nothing is ever read from it.
 
-An object that a person deletes is written again. An object stays for an hour after the removal of its preview.
+A pull request that waits for its preview gets an object too, which stores nothing yet. An object that a person edits or
+deletes is written again. An object stays for an hour after the removal of its preview.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 
 from greenroom.argocd import preview_object
-from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of, repository_id_of
-from greenroom.argocd.client import EVENTS, PREVIEWS, Conflict, Kube, NoSuchKind, Object
-from greenroom.argocd.informer import Mirror
+from greenroom.argocd.applicationset import identity_of, repository_id_of
+from greenroom.argocd.client import EVENTS, Kube, Object
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.preview_object import View
-from greenroom.argocd.receipt import ours
-from greenroom.argocd.set_writer import NO_VERSION
+from greenroom.argocd.preview_objects import AT_ONCE, PreviewObjects
 from greenroom.argocd.timing import Timing
-from greenroom.background import Tasks
+from greenroom.core.model.records import EMPTY, records
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status
 from greenroom.errors import GreenroomError
@@ -30,36 +29,39 @@ from greenroom.errors import GreenroomError
 log = structlog.get_logger(__name__)
 
 REMOVED_KEPT = timedelta(hours=1)
-AT_ONCE = 8
-GOING = (Stage.REMOVING, Stage.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The views by object name, and the ids of the repositories of which they are all."""
+    """The views, and the ids of the repositories of which they are all."""
 
-    views: Mapping[str, View] = field(default_factory=dict)
+    views: Mapping[Identity, View] = field(default_factory=dict)
     read: frozenset[int] = frozenset()
 
 
 class PublishedPreviews:
-    """Writes the objects of one installation into one namespace of Argo CD's cluster."""
+    """Writes the status of the objects. `restore` writes again what an object of a repository is to store."""
 
-    def __init__(self, kube: Kube, frame: InstallationSpec, namespace: str, known: KnownSets, timing: Timing) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        objects: PreviewObjects,
+        known: KnownSets,
+        restore: Callable[[int], Awaitable[None]],
+        timing: Timing,
+    ) -> None:
         self._kube = kube
-        self._frame = frame
-        self._namespace = namespace
+        self._objects = objects
         self._known = known
+        self._restore = restore
         self._timing = timing
         self._wanted = _Wanted()
         self._poked = asyncio.Event()
-        self._watched = False
         self._doubted: dict[str, tuple[float, str]] = {}
         self._refused: dict[str, str] = {}
-        self._taken: dict[tuple[str, str], tuple[Object, Object]] = {}
-        self._current: dict[str, tuple[View, str]] = {}
-        labels = f"{INSTALLATION}={frame.installation}"
-        self._mirror = Mirror(kube, PREVIEWS, self._changed, timing, namespace=namespace, labels=labels)
+        self._taken: dict[str, tuple[Object, Object]] = {}
+        self._current: dict[Identity, tuple[View, str]] = {}
+        objects.changed = self._poked.set
 
     def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
         """Write these statuses soon, each with the spec that the engine works from now.
@@ -69,12 +71,7 @@ class PublishedPreviews:
         """
         now = self._timing.clock.monotonic()
         self._doubted = {name: (self._doubted.get(name, (now, ""))[0], why) for name, why in troubles.items()}
-        views: dict[str, View] = {}
-        for identity, status in statuses.items():
-            name = preview_object.name_of(self._frame, status)
-            gone = status.stage is Stage.REMOVED and name in views  # a repository that was replaced had this name
-            if status.stage is not Stage.NONE and not gone:
-                views[name] = View(status, self._spec(identity))
+        views = {i: View(s, self._spec(i)) for i, s in statuses.items() if s.stage is not Stage.NONE}
         self._wanted = _Wanted(views, frozenset(read))
         self._poked.set()
 
@@ -88,13 +85,8 @@ class PublishedPreviews:
         preview_set = self._known.served.get(identity.repository_id)
         return preview_set.specs.get(identity.number) if preview_set else None
 
-    async def run(self, tasks: Tasks) -> None:
+    async def run(self) -> None:
         """Keep the objects current until canceled."""
-        await self._installed()
-        if not self._watched:
-            self._watched = True
-            tasks.keep("watch of previews", self._mirror.run)
-        await self._mirror.ready.wait()
         while True:
             self._poked.clear()
             with contextlib.suppress(GreenroomError):  # the watch is interrupted, and logs it
@@ -104,33 +96,13 @@ class PublishedPreviews:
                 async with asyncio.timeout(self._timing.repair_every):  # removed ones are deleted after an hour
                     await self._poked.wait()
 
-    async def _installed(self) -> None:
-        """Wait until the cluster knows the kind. Log the reason once if it does not."""
-        told = ""
-        while True:
-            try:
-                await self._kube.listed(PREVIEWS, self._namespace)
-                return
-            except NoSuchKind:
-                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
-            except GreenroomError as error:
-                why = str(error)
-            if why != told:
-                log.warning("Preview objects cannot be read; `kubectl get previews` may be empty or outdated", why=why)
-            told = why
-            await self._timing.clock.sleep(self._timing.repair_every)
-
-    def _changed(self, found: Object) -> None:
-        self._poked.set()
-
     async def write(self) -> None:
-        """Write each object that differs from what it should be, and delete those of no pull request.
+        """Write each status that differs from what it should be, and delete the objects of no pull request.
 
         An object that is refused does not keep the others from being written. Raise `Doubt` without a current copy.
         """
         wanted, refused, turns = self._wanted, dict[str, str](), asyncio.Semaphore(AT_ONCE)
-        found = {name: o for (_, name), o in self._mirror.whole().items()}
-        shown = {view.status.identity for view in wanted.views.values()}
+        found = self._objects.all()
 
         async def attempt(name: str, work: Awaitable[None]) -> None:
             async with turns:
@@ -142,92 +114,71 @@ class PublishedPreviews:
                     log.exception("a Preview object could not be written", name=name)
 
         async with asyncio.TaskGroup() as group:
-            for name, latest in wanted.views.items():
+            for repository_id, name in self._changed(found).items():
+                group.create_task(attempt(name, self._restore(repository_id)))
+            for identity, latest in wanted.views.items():
                 view = self._doubtful(latest)
-                if not self._is_current(name, view, found.get(name)):
-                    group.create_task(attempt(name, self._follow(name, view, found.get(name))))
-            for name, old in found.items():
-                if name not in wanted.views and (identity_of(old) in shown or self._is_over(old, wanted.read)):
-                    group.create_task(attempt(name, self._delete(old)))
+                if not self._is_current(identity, view, found.get(identity)):
+                    group.create_task(attempt(latest.status.name, self._follow(identity, view, found.get(identity))))
+            for identity, old in found.items():
+                if identity not in wanted.views and self._is_over(old, wanted.read):
+                    group.create_task(attempt(old["metadata"]["name"], self._delete(old)))
         for name, why in refused.items() - self._refused.items():
             log.warning("a Preview object could not be written; Greenroom retries", name=name, why=why)
         self._refused = refused
 
-    def _is_current(self, name: str, view: View, old: Object | None) -> bool:
+    def _changed(self, found: Iterable[Identity]) -> dict[int, str]:
+        """Return the repositories, by id with a name, of which the objects do not hold what they should."""
+        changed, there = dict[int, str](), set(found)
+        for preview_set in self._known.served.values():
+            kept = {Identity(preview_set.repository_id, n): r for n, r in records(preview_set).items()}
+            others = {i: EMPTY for i in there if i.repository_id == preview_set.repository_id and i not in kept}
+            held = (self._objects.carries(preview_set.repository, i, k) for i, k in (kept | others).items())
+            if not all(held):
+                changed[preview_set.repository_id] = preview_set.repository
+        return changed
+
+    def _is_current(self, identity: Identity, view: View, old: Object | None) -> bool:
         """Return whether an object was written from this view and has not changed. Removed ones have to be deleted."""
         version = old["metadata"].get("resourceVersion", "") if old else ""
-        return view.status.stage is not Stage.REMOVED and self._current.get(name) == (view, version)
+        return view.status.stage is not Stage.REMOVED and self._current.get(identity) == (view, version)
 
     def _is_over(self, old: Object, read: frozenset[int]) -> bool:
         """Return whether an object that no pull request has belongs to a repository that was read."""
         removed = (old.get("status") or {}).get("state") == Stage.REMOVED.value
         kept = removed and not preview_object.removed_before(old, self._timing.clock.now() - REMOVED_KEPT)
-        return repository_id_of(old) in read and not kept
+        return repository_id_of(old) in read and not kept and self._objects.is_empty(old)
 
-    async def _follow(self, name: str, view: View, old: Object | None) -> None:
+    async def _follow(self, identity: Identity, view: View, old: Object | None) -> None:
         over = self._timing.clock.now() - REMOVED_KEPT
-        if old and identity_of(old) != view.status.identity:
-            await self._delete(old)  # of an earlier repository with this name
-        elif old and view.status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
-            await self._delete(old)
+        if old and view.status.stage is Stage.REMOVED and preview_object.removed_before(old, over):
+            if self._objects.is_empty(old):
+                await self._delete(old)
         elif old or view.status.stage is not Stage.REMOVED:
-            await self._write(name, view, old)
+            await self._write(identity, view, old)
 
-    async def _write(self, name: str, view: View, old: Object | None) -> None:
+    async def _write(self, identity: Identity, view: View, old: Object | None) -> None:
         now = self._timing.clock.now()
-        body = preview_object.preview_object(self._frame, self._namespace, view)
-        if old and view.spec is None and view.status.stage in GOING:
-            body["spec"] = old["spec"]  # what ran, until nothing is left of it
         if old is None:
-            body["metadata"]["resourceVersion"] = NO_VERSION  # another installation may have an object of this name
-        if old is None or self._differs("spec", name, old, body["spec"]):
-            old = await self._apply(name, body)
-            self._taken["spec", name] = body["spec"], old["spec"]
-            self._mirror.written(old)
-        before = old.get("status") or {}
+            old = await self._objects.show_only(preview_object.repository_of(view.status), identity)
+        name, before = old["metadata"]["name"], old.get("status") or {}
         wanted = preview_object.object_status(view, before, old["metadata"].get("generation"), now)
-        if self._differs("status", name, old, wanted):
-            old = await self._write_status(name, wanted)
+        if self._differs(name, old, wanted):
+            old = await self._objects.write_status(name, wanted)
+            self._taken[name] = wanted, old.get("status") or {}
             if (before.get("state"), before.get("reason")) != (wanted["state"], wanted["reason"]):
                 with contextlib.suppress(GreenroomError):  # the status says the same
-                    told = preview_object.event(self._namespace, old, view.status, now)
-                    await self._kube.create(EVENTS, self._namespace, told)
-        self._current[name] = view, old["metadata"].get("resourceVersion", "")
+                    told = preview_object.event(self._objects.namespace, old, view.status, now)
+                    await self._kube.create(EVENTS, self._objects.namespace, told)
+        self._current[identity] = view, old["metadata"].get("resourceVersion", "")
 
-    async def _apply(self, name: str, body: Object) -> Object:
-        try:
-            return await self._kube.apply(PREVIEWS, self._namespace, name, body)
-        except Conflict:
-            await self._look_again(name)
-            raise
-
-    async def _look_again(self, name: str) -> None:
-        """Correct the copy of one object, which the watch may do late or never."""
-        found = await self._kube.get(PREVIEWS, self._namespace, name)
-        if found is None:
-            self._mirror.forget({"metadata": {"namespace": self._namespace, "name": name}})
-        elif ours(found, self._frame.installation):
-            self._mirror.written(found)
-
-    async def _write_status(self, name: str, wanted: Object) -> Object:
-        whole = {"apiVersion": PREVIEWS.version, "kind": "Preview", "metadata": {"name": name}, "status": wanted}
-        try:
-            found = await self._kube.apply(PREVIEWS, self._namespace, f"{name}/status", whole)
-        except GreenroomError:
-            await self._look_again(name)  # it may have been deleted a moment ago
-            raise
-        self._taken["status", name] = wanted, found.get("status") or {}
-        self._mirror.written(found)
-        return found
-
-    def _differs(self, part: str, name: str, found: Object, wanted: Object) -> bool:
-        """Return whether a part must be written. An older definition drops fields, which would never become equal."""
-        now = found.get(part) or {}
-        return bool(now != wanted and self._taken.get((part, name)) != (wanted, now))
+    def _differs(self, name: str, found: Object, wanted: Object) -> bool:
+        """Return whether a status must be written. An older definition drops fields, which would never become equal."""
+        now = found.get("status") or {}
+        return bool(now != wanted and self._taken.get(name) != (wanted, now))
 
     async def _delete(self, old: Object) -> None:
-        metadata = old["metadata"]
-        await self._kube.delete(PREVIEWS, self._namespace, metadata["name"], metadata["uid"])
-        self._current.pop(metadata["name"], None)
-        for part in ("spec", "status"):
-            self._taken.pop((part, metadata["name"]), None)
+        await self._objects.delete(old)
+        if identity := identity_of(old):
+            self._current.pop(identity, None)
+        self._taken.pop(old["metadata"]["name"], None)

@@ -52,7 +52,7 @@ class Refresh:
         self.wanted = generation
         self._news.set()  # a push that is already waiting starts over with the shortest wait
         if not self._tasks.running:
-            self._tasks.keep(f"refresh of {self.name}", self._push)
+            self._tasks.keep(f"{self.name} refresh", self._push)
 
     def restored(self, generation: int) -> None:
         """Serve this older generation again. Treat what Argo CD has fetched meanwhile as unknown."""

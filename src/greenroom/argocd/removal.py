@@ -65,7 +65,7 @@ class Removals:
             or identity_of(found) != identity
             or not receipts.ours(found, self.frame.installation)
         ):
-            raise Doubt(f"The Application {name} is not the one to remove. Nothing was removed.")
+            raise Doubt(f"The Application {name} has been replaced by another one. Nothing was removed.")
         self._removed[identity] = _Removed(name, _cluster_scoped(found))
         self._may_go(identity)  # check again after the read
         await self.clusters.argo.delete(APPLICATIONS, self.frame.namespace, name, uid, metadata["resourceVersion"])
@@ -83,13 +83,13 @@ class Removals:
         preview_set = self.sets.certain(identity.repository_id)
         if preview_set and not await self._taken_over(preview_set):
             raise RetryLater(
-                f"Argo CD has not yet processed the removal of {identity}. The receipt has to wait.",
+                f"Argo CD has not yet processed the removal of {identity}. Greenroom will verify the removal later.",
                 after=1.0,
             )
         removed = self._removed.get(identity)
         name = self.copies.name_of(identity) or (removed.name if removed else self.sets.name_of(identity))
         if name is None:
-            raise Doubt(f"The name of {identity}'s Application is no longer known.")
+            raise Doubt(f"Greenroom no longer knows the name of {identity}'s Application.")
         others = removed.cluster_scoped if removed else ()
         where = receipts.Place(self.clusters, self.frame, name)
         return await receipts.receipt(where, identity, others)

@@ -22,11 +22,11 @@ from greenroom.core.planning.chart_values import parameters
 from greenroom.errors import FixConfiguration, Mistake
 
 RESTRICTIONS = (
-    "Nothing waits for an image: a preview starts before CI has pushed its image, and fails until then.",
-    "Nothing checks who added the label or whether the branch is in a fork: code from forks runs.",
+    "Previews do not wait for images: a preview starts before CI has pushed its image, and fails until then.",
+    "Write access is not checked: anyone who can add the label gets a preview, and code from forks runs.",
     "Argo CD compares labels case-sensitively; GitHub does not. Spell `label:` exactly as the repository does.",
     "Argo CD deletes a preview as soon as GitHub's list omits its pull request, for whatever reason.",
-    "Images are tags, not digests; if a tag moves, a pod uses the new image from its next start on.",
+    "Images are pinned by tag, not by digest. If a tag moves, a pod runs the new image after its next restart.",
     "No lifetime, limits, sleep, data generations, comments, receipts or history.",
     "Links point to the same preview or to staging, never to another preview; `required: preview` is ignored.",
 )

@@ -1,23 +1,64 @@
-"""Reading of our ApplicationSets: the specs that one carries, or why they cannot be trusted."""
+"""Reading of what is stored: the preview set of each repository, or why it cannot be trusted.
+
+An object that the index names and that does not exist, or that is older than the index says, is lost: it was deleted,
+or a backup was restored. What runs replaces it, and the set notes the loss.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from greenroom.argocd import applicationset
-from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec
+from greenroom.argocd import applicationset, stored_preview
+from greenroom.argocd.applicationset import INSTALLATION, InstallationSpec, identity_of
 from greenroom.argocd.client import APPLICATION_SETS, APPLICATIONS, Kube, Object
 from greenroom.argocd.known_sets import Unread
-from greenroom.core.model.engine import PreviewSet
+from greenroom.argocd.preview_objects import PreviewObjects
+from greenroom.core.model.engine import PreviewSet, Recovery
+from greenroom.core.model.records import EMPTY, StoredPreview, joined
+from greenroom.core.model.spec import Identity
 from greenroom.errors import Doubt
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """A preview set that was read, and its ApplicationSet if there is one.
+
+    `as_stored` holds the data that is exactly what the objects hold.
+    """
+
+    preview_set: PreviewSet
+    application_set: Object | None
+    as_stored: Mapping[Identity, StoredPreview]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The objects of one repository: its ApplicationSet if there is one, and its Preview objects by number."""
+
+    repository_id: int
+    repository: str
+    application_set: Object | None
+    objects: Mapping[int, Object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The data of a repository's objects by number, and the numbers whose data is lost or incomplete."""
+
+    kept: Mapping[int, StoredPreview]
+    lost: frozenset[int]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetReader:
-    """Reads the ApplicationSets of one installation."""
+    """Reads what is stored of one installation."""
 
     kube: Kube
     frame: InstallationSpec
+    objects: PreviewObjects
 
     async def found(self) -> dict[str, Object]:
         """Return our ApplicationSets by name, without the canary's."""
@@ -25,16 +66,75 @@ class SetReader:
         found, _ = await self.kube.listed(APPLICATION_SETS, self.frame.namespace, labelSelector=mine)
         return {name: o for o in found if not (name := o["metadata"]["name"]).endswith(f"--{applicationset.CANARY}")}
 
-    async def preview_set(self, name: str, found: Object) -> PreviewSet | Unread:
-        """Return the specs of an ApplicationSet, or why they cannot be trusted."""
-        try:
-            preview_set = applicationset.set_of(found)
-            self._called(name, preview_set)
-            self._made_of(name, found, preview_set)
-        except Doubt as error:
+    async def all(self) -> dict[str, Stored | Unread]:
+        """Return what is stored, by the name of the ApplicationSet, which may be missing."""
+        sets, objects, read = await self.found(), self._by_repository(), dict[str, Stored | Unread]()
+        for name, found in sets.items():
             repository = applicationset.repository_of(found) or name.removeprefix(f"{self.frame.prefix}-")
-            return Unread(repository, await self._id_of(repository, found), str(error))
-        return preview_set
+            repository_id = await self._id_of(repository, found)
+            read[name] = await self._stored(
+                name, _Part(repository_id, repository, found, objects.pop(repository_id, {}))
+            )
+        for repository_id, mine in objects.items():
+            repository = _repository_of(mine)
+            name = self.frame.name(repository)
+            stores = any(stored_preview.CHECKSUM in (o.get("spec") or {}) for o in mine.values())
+            if stores and name not in read:
+                read[name] = await self._stored(name, _Part(repository_id, repository, None, mine))
+        return read
+
+    def _by_repository(self) -> dict[int, dict[int, Object]]:
+        found: dict[int, dict[int, Object]] = defaultdict(dict)
+        for identity, each in self.objects.all().items():
+            found[identity.repository_id][identity.number] = each
+        return found
+
+    async def _stored(self, name: str, part: _Part) -> Stored | Unread:
+        """Return the preview set of a repository, or why it cannot be trusted."""
+        try:
+            stored = await self._joined(part)
+            self._called(name, stored.preview_set)
+            if part.application_set is not None:
+                self._made_of(name, part.application_set, stored.preview_set)
+        except Doubt as error:
+            return Unread(part.repository, part.repository_id, str(error))
+        return stored
+
+    async def _joined(self, part: _Part) -> Stored:
+        found = part.application_set
+        if found is not None and (first := applicationset.first_format(found)) is not None:
+            return Stored(first, found, {})
+        read = self._read(part.objects, (applicationset.index_of(found) if found else None) or {})
+        kept = {**read.kept, **await self._recovered(part.repository_id, read)} if read.lost else read.kept
+        recovery = Recovery() if read.lost or found is None else applicationset.recovery_of(found)
+        generation = max(read.generation, applicationset.generation_of(found) if found else 0)
+        as_stored = {Identity(part.repository_id, n): k for n, k in read.kept.items() if n not in read.lost}
+        preview_set = joined(part.repository_id, part.repository, generation, kept, recovery)
+        return Stored(preview_set, found, as_stored)
+
+    def _read(self, mine: Mapping[int, Object], index: Mapping[int, int]) -> _Found:
+        contents = {number: self.objects.content(o) for number, o in mine.items()}
+        generations = {number: stored_preview.generation_of(o) for number, o in mine.items()}
+        lost = {number for number, content in contents.items() if not content.whole}
+        lost |= {number for number, generation in index.items() if generations.get(number, 0) < generation}
+        kept = {number: content.kept for number, content in contents.items()}
+        return _Found(kept, frozenset(lost), max([*generations.values(), *index.values()], default=0))
+
+    async def _recovered(self, repository_id: int, read: _Found) -> dict[int, StoredPreview]:
+        """Return the data of the lost previews, with the specs of their Applications. Raise `Unreadable`.
+
+        An Application that is being removed has no spec any more.
+        """
+        label = f"{INSTALLATION}={self.frame.installation},{applicationset.REPOSITORY_ID}={repository_id}"
+        applications, _ = await self.kube.listed(APPLICATIONS, self.frame.namespace, labelSelector=label)
+        running = {
+            identity.number: applicationset.spec_of(a)
+            for a in applications
+            if (identity := identity_of(a))
+            and identity.number in read.lost
+            and not a["metadata"].get("deletionTimestamp")
+        }
+        return {number: replace(read.kept.get(number, EMPTY), spec=running.get(number)) for number in read.lost}
 
     async def _id_of(self, repository: str, found: Object) -> int:
         """Return GitHub's id of a repository from its ApplicationSet's label, or else from its Applications' labels."""
@@ -56,7 +156,7 @@ class SetReader:
 
     def _made_of(self, name: str, found: Object, preview_set: PreviewSet) -> None:
         """Raise `Doubt` when existing previews were made from another chart, or in another cluster or project."""
-        now = applicationset.made_of(applicationset.application_set(self.frame, preview_set, grows=False))
+        now = applicationset.made_of(applicationset.application_set(self.frame, preview_set, {}))
         before = applicationset.made_of(found)
         if preview_set.specs and now != before:
             raise Doubt(
@@ -64,3 +164,9 @@ class SetReader:
                 " Greenroom does not change them. Restore `argocd:` and remove these previews first, or delete the"
                 f" ApplicationSet {name} when none is left."
             )
+
+
+def _repository_of(mine: Mapping[int, Object]) -> str:
+    """Return the short name of the repository as the newest of its objects has it."""
+    newest = max(mine.values(), key=stored_preview.generation_of)
+    return str(((newest.get("spec") or {}).get("repository") or {}).get("name", ""))

@@ -1,4 +1,4 @@
-"""Writing of our ApplicationSets: over exactly the version that was read, and never over another instance's specs.
+"""Writing of our ApplicationSets: over exactly the version that was read, and never over another instance's notes.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 """
@@ -19,7 +19,7 @@ NO_VERSION = "1"  # no object has this version any longer, so an apply with it c
 
 
 class SetWriter:
-    """Writes ApplicationSets, and recognizes its own writes by their specs.
+    """Writes ApplicationSets, and recognizes its own writes by what they carry.
 
     It calls `overtaken` with a sentence when another instance has also written.
     """
@@ -31,7 +31,7 @@ class SetWriter:
         self._ours: dict[int, set[int]] = {}
 
     def read(self, preview_set: PreviewSet, found: Object) -> None:
-        """Note that these specs were read from this ApplicationSet, so that it may be written over."""
+        """Note that this ApplicationSet was read, so that it may be written over."""
         self._ours[preview_set.repository_id] = {_carried(found)}
 
     def take_over(self, former: PreviewSet, preview_set: PreviewSet) -> None:
@@ -50,7 +50,7 @@ class SetWriter:
         found = await self._kube.get(APPLICATION_SETS, self._frame.namespace, name)
         if found and applicationset.RENDERED in (found["metadata"].get("labels") or {}):
             raise Failed(
-                f"The ApplicationSet {name} was made by `greenroom render`. Delete it: Argo CD removes its previews,"
+                f"The ApplicationSet {name} was created by `greenroom render`. Delete it: Argo CD removes its previews,"
                 " and Greenroom creates them again."
             )
         if found and not receipts.ours(found, self._frame.installation):
@@ -66,16 +66,12 @@ class SetWriter:
         """Raise `Doubt` when another instance wrote after our last read: it led meanwhile, or leads now."""
         if _carried(found) in self._ours.get(preview_set.repository_id, ()):
             return
-        try:
-            generation = applicationset.set_of(found).generation
-        except Doubt:
-            if known is None:
-                raise
-            generation = applicationset.generation_of(found)  # changed by hand, or written by a newer version
+        generation = applicationset.generation_of(found)
         if known is None or generation > known.generation:
             why = (
-                f"Another instance wrote generation {generation} of {preview_set.repository} while this one knew"
-                f" {known.generation if known else 'none'}. This one stops, and reads it when it restarts."
+                f"Another instance wrote generation {generation} of {preview_set.repository}, but this one last read"
+                f" {known.generation if known else 'none'}. This instance stops, and reads the new one when it"
+                " restarts."
             )
             self._overtaken(why)
             raise Doubt(why)
@@ -103,5 +99,5 @@ class SetWriter:
 
 
 def _carried(found: Object) -> int:
-    """Return a hash of an ApplicationSet's specs, which distinguishes preview sets without unpacking them."""
-    return hash((found["metadata"].get("annotations") or {}).get(applicationset.ROWS))
+    """Return a hash of what an ApplicationSet carries, which distinguishes writes."""
+    return hash(applicationset.carried(found))

@@ -1,7 +1,11 @@
-"""Preview sets, stored in ApplicationSets: read at the start, written over the known version, and repaired.
+"""Preview sets, stored in one `Preview` object for each pull request: read at the start, written, and repaired.
 
 The next start has no other source of the specs. So each write names the version of the object that it replaces, and
 Kubernetes rejects a late write from an instance that no longer leads.
+
+The order of a write is: what only Greenroom may read, the `Preview` objects, and then the ApplicationSet, whose index
+names them and whose annotation makes Argo CD ask. If this instance ends between two of these writes, the next one finds
+some previews changed and others not, each as one pass decided it, and decides again.
 """
 
 from __future__ import annotations
@@ -11,25 +15,41 @@ from collections.abc import Mapping
 
 import structlog
 
-from greenroom.argocd import applicationset
+from greenroom.argocd import applicationset, stored_preview
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.client import Object
 from greenroom.argocd.known_sets import KnownSets, Unread
+from greenroom.argocd.packing import packed
+from greenroom.argocd.preview_objects import PreviewObjects
 from greenroom.argocd.refreshes import Refreshes
 from greenroom.argocd.refusals import error_of
-from greenroom.argocd.set_reader import SetReader
+from greenroom.argocd.set_reader import SetReader, Stored
 from greenroom.argocd.set_writer import SetWriter
 from greenroom.core.model.engine import PreviewSet
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.core.model.records import EMPTY, StoredPreview, records
+from greenroom.core.model.spec import Identity
+from greenroom.errors import Doubt, GreenroomError, TooLarge
+
+MAX_ANNOTATION = 240_000
+"""Kubernetes allows 256 KiB for all annotations of an object together.
+https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/"""
 
 log = structlog.get_logger(__name__)
 
 
 class PreviewSets:
-    """The store of one installation. It keeps `known` equal to what the ApplicationSets carry."""
+    """The store of one installation. It keeps `known` equal to what is stored."""
 
-    def __init__(self, known: KnownSets, refreshes: Refreshes, reader: SetReader, writer: SetWriter) -> None:
+    def __init__(
+        self,
+        known: KnownSets,
+        refreshes: Refreshes,
+        reader: SetReader,
+        writer: SetWriter,
+        objects: PreviewObjects,
+    ) -> None:
         self._known = known
+        self._objects = objects
         self._refreshes = refreshes
         self._reader = reader
         self._writer = writer
@@ -37,23 +57,30 @@ class PreviewSets:
         self._writing = asyncio.Lock()
 
     async def read(self) -> None:
-        """Read the preview sets from the ApplicationSets. An unreadable one causes doubt about its own
-        repository only.
-        """
-        for name, found in (await self._reader.found()).items():
-            await self._take(name, found)
+        """Read the preview sets. An unreadable one causes doubt about its own repository only."""
+        for name, found in (await self._reader.all()).items():
+            self._take(name, found)
 
-    async def _take(self, name: str, found: Object) -> PreviewSet | None:
-        preview_set = await self._reader.preview_set(name, found)
-        if isinstance(preview_set, Unread):
-            self._known.not_read(name, preview_set)
+    def _take(self, name: str, found: Stored | Unread) -> PreviewSet | None:
+        if isinstance(found, Unread):
+            self._known.not_read(name, found)
             return None
+        preview_set = found.preview_set
         self._known.read(name, preview_set)
-        self._writer.read(preview_set, found)
+        if found.application_set is not None:
+            self._writer.read(preview_set, found.application_set)
+        for identity, kept in found.as_stored.items():
+            self._objects.read_as(preview_set.repository, identity, kept)
+        if preview_set.recovery is not None and preview_set.recovery.at is None:
+            log.warning(
+                "stored previews were lost; Greenroom continues with what runs, and for an hour removes none without"
+                " confirmation unless its pull request is closed",
+                repository=preview_set.repository,
+            )
         return preview_set
 
     async def serve(self, preview_set: PreviewSet) -> None:
-        """Store the set in its ApplicationSet, answer with it from then on, and make Argo CD ask for it.
+        """Store the set, answer with it from then on, and make Argo CD ask for it.
 
         Raise `Doubt` when its generation is not newer than the known one, and `Failed` when the ApplicationSet belongs
         to another owner.
@@ -71,10 +98,10 @@ class PreviewSets:
         former = self._known.former(preview_set) if known is None else None
         if former:
             self._writer.take_over(former, preview_set)
-        grows = known is None or not preview_set.specs.items() <= known.specs.items()
-        body = applicationset.application_set(self._frame, preview_set, grows=grows)
         before = known or former
         standing = await self._writer.standing(preview_set, before)
+        await self._store(preview_set, before)
+        body = applicationset.application_set(self._frame, preview_set, self._index(preview_set))
         refresh = self._refreshes.of(preview_set)
         # Argo CD asks as soon as it sees the change, so the answer must be ready first. A spec alone deletes nothing.
         self._known.replace(before, preview_set)
@@ -87,52 +114,94 @@ class PreviewSets:
             raise
         refresh.push(preview_set.generation)
 
+    async def _store(self, preview_set: PreviewSet, before: PreviewSet | None) -> bool:
+        """Write the objects that hold something else. Return whether there were any."""
+        wanted = self._wanted(preview_set)
+        if before and before.repository_id != preview_set.repository_id:
+            await self._objects.delete_all(before.repository_id)  # of a repository that this one replaced
+        stale = {i: kept for i, kept in wanted.items() if not self._objects.carries(preview_set.repository, i, kept)}
+        self._not_too_large(preview_set.repository, stale)
+        known = before.generation if before else 0
+        await self._objects.store(preview_set.repository, stale, preview_set.generation, known)
+        return bool(stale)
+
+    def _not_too_large(self, repository: str, stale: Mapping[Identity, StoredPreview]) -> None:
+        """Raise `TooLarge` for specs that the annotation of an Application cannot hold."""
+        sizes = {i.number: len(packed(kept.spec)) for i, kept in stale.items() if kept.spec is not None}
+        if large := {number: size for number, size in sizes.items() if size > MAX_ANNOTATION}:
+            told = ", ".join(f"{repository}#{number} ({size} bytes)" for number, size in sorted(large.items()))
+            why = f"An annotation of an Application holds at most {MAX_ANNOTATION} bytes. Too large: {told}."
+            raise TooLarge(f"{why} Make the manifests of the services smaller.", frozenset(large))
+
+    def _wanted(self, preview_set: PreviewSet) -> dict[Identity, StoredPreview]:
+        """Return what each object of a repository is to hold. Objects of other numbers hold nothing."""
+        mine = {Identity(preview_set.repository_id, n): kept for n, kept in records(preview_set).items()}
+        return dict.fromkeys(self._stored(preview_set.repository_id), EMPTY) | mine
+
+    def _stored(self, repository_id: int) -> list[Identity]:
+        return [i for i in self._objects.all() if i.repository_id == repository_id]
+
+    def _index(self, preview_set: PreviewSet) -> dict[int, int]:
+        return {
+            i.number: stored_preview.generation_of(found)
+            for i, kept in self._wanted(preview_set).items()
+            if kept != EMPTY and (found := self._objects.of(i))
+        }
+
     async def errors(self) -> dict[int, str]:
         """Return Argo CD's error for each set by repository id; empty for a set without one."""
         found, known = await self._reader.found(), self._known.served
         return {i: error_of(found.get(self._frame.name(preview_set.repository))) for i, preview_set in known.items()}
 
     async def repair(self) -> tuple[int, ...]:
-        """Restore deleted or changed ApplicationSets. Return the ids of repositories that are no longer in doubt."""
+        """Restore deleted or changed objects. Return the ids of repositories that are no longer in doubt."""
         async with self._writing:
             found = await self._reader.found()
-            certain = await self._read_again(found)
+            await self._objects.read_configs()
+            certain = await self._read_again()
             for preview_set in tuple(self._known.served.values()):
                 name = self._frame.name(preview_set.repository)
-                if name in found and applicationset.carries(found[name], preview_set):
-                    continue
                 try:
-                    await self._write_again(preview_set)
+                    await self._write_again(preview_set, found.get(name))
                 except GreenroomError as error:
                     log.warning(
-                        "an ApplicationSet differs from what was written and could not be restored",
+                        "what is stored of a repository differs from what was written and could not be restored",
                         name=name,
                         why=str(error),
                     )
+            await self._objects.delete_unused_configs()
         return certain
 
-    async def _read_again(self, found: Mapping[str, Object]) -> tuple[int, ...]:
-        """Read ApplicationSets in doubt again, and forget deleted ones, whose specs are then created again.
+    async def restore(self, repository_id: int) -> None:
+        """Write the objects of one repository again if they differ from what was written."""
+        async with self._writing:
+            if preview_set := self._known.certain(repository_id):
+                await self._store(preview_set, preview_set)
+
+    async def _read_again(self) -> tuple[int, ...]:
+        """Read the sets in doubt again, and forget deleted ones, whose specs are then created again.
 
         Return the ids of repositories that are no longer in doubt.
         """
         certain = []
+        there = await self._reader.all() if self._known.unread else {}
         for name, unread in tuple(self._known.unread.items()):
-            if name not in found:
+            if name not in there:
                 self._known.deleted(name)
-            elif preview_set := await self._take(name, found[name]):
+            elif preview_set := self._take(name, there[name]):
                 self._refreshes.named(name).push(preview_set.generation)
             if name not in self._known.unread:
                 certain.append(unread.repository_id)
         return tuple(certain)
 
-    async def _write_again(self, preview_set: PreviewSet) -> None:
-        standing = await self._writer.standing(preview_set, preview_set)
-        body = applicationset.application_set(self._frame, preview_set, grows=False)
-        await self._writer.apply(body, standing, preview_set, preview_set)
-        log.warning(
-            "an ApplicationSet differed from what was written; it was restored", repository=preview_set.repository
-        )
-        refresh = self._refreshes.of(preview_set)
-        refresh.restored(preview_set.generation)
-        refresh.push(preview_set.generation)
+    async def _write_again(self, preview_set: PreviewSet, found: Object | None) -> None:
+        restored = await self._store(preview_set, preview_set)
+        index = self._index(preview_set)
+        if restored or found is None or not applicationset.carries(found, preview_set, index):
+            standing = await self._writer.standing(preview_set, preview_set)
+            body = applicationset.application_set(self._frame, preview_set, index)
+            await self._writer.apply(body, standing, preview_set, preview_set)
+            log.warning("what is stored of a repository was written again", repository=preview_set.repository)
+            refresh = self._refreshes.of(preview_set)
+            refresh.restored(preview_set.generation)
+            refresh.push(preview_set.generation)

@@ -39,6 +39,7 @@ class Timing:
     """A restart of either side causes a short error."""
 
     # Preview objects
+    definitions_every: float = 5.0
     publish_pause: float = 0.2
     """Several passes shortly after each other make one write."""
     doubt_lasts: float = 120.0

@@ -1,4 +1,4 @@
-"""The background jobs of the leader: prove Argo CD's policy, repair ApplicationSets, read errors, look for orphans."""
+"""The background jobs of the leader: prove Argo CD's policy, repair what is stored, read errors, look for orphans."""
 
 from __future__ import annotations
 
@@ -37,13 +37,23 @@ class Upkeep:
     def start(self, tasks: Tasks) -> None:
         """Repeat each job from now on, with its own pause before each turn."""
         timing, policy = self.timing, self.lead.policy
-        self._repeat(tasks, "check of Argo CD's policy", policy.check, lambda: policy.next_check)
-        self._repeat(tasks, "search for orphans", self._sweep, lambda: timing.sweep_every)
-        self._repeat(tasks, "repair of ApplicationSets", self._repair, lambda: timing.repair_every)
-        self._repeat(tasks, "Argo CD's errors", self._hear, lambda: timing.errors_every)
+        self._repeat(tasks, "Argo CD policy check", policy.check, lambda: policy.next_check)
+        self._repeat(tasks, "orphan sweep", self._sweep, lambda: timing.sweep_every)
+        self._repeat(tasks, "stored preview repair", self._repair, lambda: timing.repair_every, at_once=True)
+        self._repeat(tasks, "Argo CD error check", self._hear, lambda: timing.errors_every)
 
-    def _repeat(self, tasks: Tasks, name: str, job: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
+    def _repeat(
+        self,
+        tasks: Tasks,
+        name: str,
+        job: Callable[[], Awaitable[None]],
+        pause: Callable[[], float],
+        *,
+        at_once: bool = False,
+    ) -> None:
         async def run() -> None:
+            if at_once:
+                await job()
             while True:
                 await self.timing.clock.sleep(pause())
                 await job()
@@ -51,7 +61,7 @@ class Upkeep:
         tasks.keep(name, run)
 
     async def repair(self) -> None:
-        """Restore deleted or changed ApplicationSets. The next start has no other source of the specs."""
+        """Restore deleted or changed objects. The next start has no other source of the specs."""
         self.lead.may_write()
         for repository_id in await self.sets.repair():
             self.wake(repository_id)
@@ -70,7 +80,7 @@ class Upkeep:
         try:
             await self.repair()
         except GreenroomError as error:
-            log.warning("the ApplicationSets could not be checked", why=str(error))
+            log.warning("what is stored could not be checked", why=str(error))
 
     async def _hear(self) -> None:
         with contextlib.suppress(GreenroomError):  # the next read of the cluster reports it

@@ -76,7 +76,7 @@ class Watchers:
     def _watch(self, identity: Identity, name: str) -> Watcher:
         if name not in self.known:
             watcher = self.known[name] = self._make(identity, name)
-            self._tasks.start(f"watcher of {name}", self._watched(watcher))
+            self._tasks.start(f"{name} watcher", self._watched(watcher))
         return self.known[name]
 
     async def _watched(self, watcher: Watcher) -> None:

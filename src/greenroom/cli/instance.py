@@ -50,9 +50,9 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 @ADMIN
 @AS_JSON
 def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
-    """Wait until the images of a commit are the only ones that serve, in every service of the preview.
+    """Wait until every service of the preview serves the images of a commit, and no others.
 
-    Exit with 0 when they are, with 1 when a push or a person is needed first, and with 3 after the timeout.
+    Exit codes: 0 once it does, 1 if a push or a person is needed first, 3 after the timeout.
     """
     from greenroom.terminal import waiting
 
@@ -145,7 +145,9 @@ def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> N
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Point a service that this preview uses to another preview, to staging, or back, as `/preview use` does.
+    """Point a link of this preview to another preview, to staging, or back to its default.
+
+    A comment `/preview use` on the pull request does the same.
 
     Exit with 1 if the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
     """
@@ -172,7 +174,10 @@ def graph(admin: str, as_json: bool) -> None:
 @ADMIN
 @AS_JSON
 def orphans(admin: str, as_json: bool) -> None:
-    """Look now for objects that belong to no preview. `argocd.sweep: delete` deletes those seen for half an hour."""
+    """List objects that belong to no preview, without waiting for the hourly sweep.
+
+    With `argocd.sweep: delete`, also delete those that have been orphaned for half an hour.
+    """
     from greenroom.terminal import printing
 
     _print(_ask(admin, "/api/orphans", {}), as_json, printing.orphans)

@@ -72,7 +72,7 @@ class IngressModel(Model):
     probe: str = Field(
         "public",
         description=(
-            "Where Greenroom checks that a preview answers. `public` requests the public address."
+            "Where Greenroom checks that a preview responds. `public` requests the public address."
             " http://HOST[:PORT] requests that host with the preview's Host header. `none` disables the check."
         ),
     )
@@ -113,12 +113,14 @@ class NetworkModel(Model):
 
 
 class QuotaModel(Model):
-    """The most that one preview may request."""
+    """The resource quota of one preview."""
 
-    cpu: Cpu = Field("8", description="The sum of CPU requests.")
-    memory: Bytes = Field("16Gi", description="The sum of memory requests, and of memory limits.")
-    pods: int = Field(40, ge=1, description="The number of pods.")
-    storage: Bytes = Field("20Gi", description="The sum of storage requests.")
+    cpu: Cpu = Field("8", description="The limit for the sum of CPU requests.")
+    memory: Bytes = Field(
+        "16Gi", description="The limit for the sum of memory requests, and for the sum of memory limits."
+    )
+    pods: int = Field(40, ge=1, description="The maximum number of pods.")
+    storage: Bytes = Field("20Gi", description="The limit for the sum of storage requests.")
 
 
 class DefaultsModel(Model):
@@ -139,7 +141,7 @@ class StorageModel(Model):
 class ExternalSecretsModel(Model):
     """The store of the External Secrets operator that provides the Secrets in `envFrom`."""
 
-    store: str = Field("", description="The name of the store. If empty, Secrets come from elsewhere.")
+    store: str = Field("", description="The name of the store. If empty, External Secrets is not used.")
     kind: Literal["ClusterSecretStore", "SecretStore"] = Field(
         "ClusterSecretStore", description="The kind of the store."
     )
@@ -152,7 +154,7 @@ class SchedulingModel(Model):
         "preferred", description="Whether previews run on spot capacity."
     )
     preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field(
-        "none", description="The provider whose labels mark spot nodes."
+        "none", description="Where nodes come from. This determines which labels mark spot nodes."
     )
     node_selector: dict[str, str] = Field({}, description="Additional node labels that preview pods require.")
     tolerations: tuple[dict[str, str | int], ...] = Field(

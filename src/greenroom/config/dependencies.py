@@ -36,7 +36,7 @@ def _use(use: UseModel, service: Found, folder: Folder) -> tuple[str, str] | Non
     if not _listens(other):
         return (
             f"`{use.service}` does not listen on any port.",
-            "Give one of its web processes a port, or remove the use.",
+            "Give one of its web processes a port, or remove it from `uses:`.",
         )
     falls_back = not use.required and _elsewhere(service, other)
     if falls_back and use.service not in folder.platform.staging and folder.says("staging"):
@@ -103,16 +103,14 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
         return "of", f"the service `{need.service}` does not exist.", fix
     other = folder.services[need.service].model
     if _elsewhere(service, other):
-        message = (
-            f"`{need.service}` is in {other.repository}, and its previews are separate from those of {service.name}."
-        )
+        message = f"`{need.service}` is in {other.repository}, so it never runs in the same preview as {service.name}."
         return "of", message, "Needs can only be shared within one repository. Use `uses:` to call the other service."
     own = {n.called: n.kind for n in other.needs if isinstance(n, NeedModel)}
     if need.name in own:
         return _parts(need, own[need.name]) if own[need.name] in KINDS else None
     chained = [n for n in other.needs if isinstance(n, SharedNeedModel) and n.name == need.name]
     if chained:
-        message = f"`{need.service}` itself takes `{need.name}` from `{chained[0].service}`."
+        message = f"`{need.service}` itself shares `{need.name}` from `{chained[0].service}`."
         return "of", message, f"Write `of: {chained[0].service}`."
     fix = near(need.name, own, f"Its needs: {', '.join(own) or 'none'}.")
     return "name", f"`{need.service}` has no need called `{need.name}`.", fix

@@ -151,10 +151,10 @@ class ListenModel(Model):
 class LocalModel(Model):
     """The local engine, for demos and laptops."""
 
-    checkouts: dict[str, str] = Field({}, description="The path of a git repository for each owner/name.")
-    proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews answer on. 0 picks a free port.")
+    checkouts: dict[str, str] = Field({}, description="The path of the local clone of each repository, by owner/name.")
+    proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews listen on. 0 picks a free port.")
     probe_timeout: Duration = Field(
-        "30s", validate_default=True, description="How long a new version may take to answer."
+        "30s", validate_default=True, description="How long a new version may take to respond."
     )
 
 
@@ -212,9 +212,9 @@ class PlatformModel(Model):
     )
     ingress: IngressModel = Field(IngressModel(), description="Routing of traffic to previews in a cluster.")
     network: NetworkModel = Field(NetworkModel(), description="What previews may reach.")
-    quota: QuotaModel = Field(QuotaModel(), description="The most that one preview may request.")
+    quota: QuotaModel = Field(QuotaModel(), description="The resource quota of one preview.")
     images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
-        {}, description="The image to use for each kind of need, such as one in your own mirror of Docker Hub."
+        {}, description="The image for each kind of need, for example in your own mirror of Docker Hub."
     )
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
     defaults: DefaultsModel = Field(DefaultsModel(), description="Resources of a process that does not set its own.")
@@ -222,7 +222,7 @@ class PlatformModel(Model):
         (), description="The names of Secrets in the preview's namespace for pulling images."
     )
     external_secrets: ExternalSecretsModel = Field(
-        ExternalSecretsModel(), description="The store that Secrets come from."
+        ExternalSecretsModel(), description="The External Secrets store that provides the previews' Secrets."
     )
     reader: ReaderModel = Field(ReaderModel(), description="The ServiceAccount that may read the logs of previews.")
     listen: ListenModel = Field(ListenModel(), description="The addresses that Greenroom listens on.")

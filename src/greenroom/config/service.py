@@ -52,7 +52,7 @@ class ProcessModel(Model):
     schedule: Schedule = Field("", description="The schedule of a cron in five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="The number of replicas.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
-    probe: str = Field("/", pattern=PATH, description="The path that answers 2xx or 3xx when the process is ready.")
+    probe: str = Field("/", pattern=PATH, description="The path that returns 2xx or 3xx when the process is ready.")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ProcessModel:
@@ -146,7 +146,7 @@ class ServiceModel(Model):
     migrate_timeout: DurationOrNever = Field(
         "5m",
         validate_default=True,
-        description="How long it may take. `never` sets no limit. Images without `sh` and `timeout` require it.",
+        description="The time limit of `migrate`. Images without `sh` and `timeout` require `never`: no limit.",
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
         (), description="Its own databases, queues and caches. Each is a kind, or one of the three mappings below."

@@ -33,7 +33,7 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
         ports = not service.dropped & {"port", "processes"}
         local = folder.platform.engine == "local" and folder.says("engine")
         if local and service.model.env_from and "envFrom" not in service.dropped:
-            fix = "Put what the service needs here into a file, and set its path in `env:`. See docs/local.md."
+            fix = "Put the settings for this machine into a file, and set its path in `env:`. See docs/local.md."
             yield Mistake(
                 service.file,
                 "envFrom",
@@ -66,7 +66,7 @@ def _needs(model: ServiceModel, *, cluster: bool) -> Iterator[Warned]:
             yield f"needs.{index}.seed", "only `engine: local` reads a seed.", fix
         if need.image and "@" not in need.image and need.image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
             fix = "Pin a version, or better, a digest: `@sha256:...`."
-            yield f"needs.{index}.image", f"`{need.image}` may be a different image tomorrow.", fix
+            yield f"needs.{index}.image", f"`{need.image}` can change at any time.", fix
 
 
 def _settings(model: ServiceModel, *, ports: bool) -> Iterator[Warned]:

@@ -134,7 +134,9 @@ class Control:
         targets = commands.Targets.of(repository, reconciler.platform)
         if (named := targets.named(wish)) is None:
             if len(several := targets.by_repository.get(wish.service, ())) > 1:
-                raise Failed(f"{name} uses several services of {wish.service}. Name one of them: {', '.join(several)}.")
+                raise Failed(
+                    f"{name} uses several services from {wish.service}. Name one of them: {', '.join(several)}."
+                )
             near = targets.nearest(wish.service)
             hint = f"Did you mean {near}?" if near else f"It uses {', '.join(targets.used) or 'no other service'}."
             raise Failed(f"{name} does not use {wish.service}. {hint}")

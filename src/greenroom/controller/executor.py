@@ -173,8 +173,8 @@ async def _write(
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # it was written like this already, so another write would not help
         raise Doubt(
-            f"GitHub returns our comment on {served.repository.slug}#{identity.number} differently than Greenroom"
-            " wrote it."
+            f"GitHub's copy of our comment on {served.repository.slug}#{identity.number} differs from what Greenroom"
+            " wrote."
         )
     comment_id = await github.write_comment(served.repository.slug, identity.number, comment_id, body, marker)
     sources.freshness.wrote_comment(identity, comment_id, body)

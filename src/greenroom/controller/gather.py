@@ -50,7 +50,7 @@ class Lists:
         if future is None:
             future = self._waiting[slug] = asyncio.get_running_loop().create_future()
             if len(self._waiting) == 1:
-                self._tasks.start("lists of pull requests", self._read_waiting())
+                self._tasks.start("pull request lists", self._read_waiting())
         return await asyncio.shield(future)
 
     async def _read_waiting(self) -> None:

@@ -91,7 +91,7 @@ class Instance:
         """
         tasks = Tasks()
         tasks.start("lead", self._lead())
-        tasks.keep("reload of the configuration", self._reload)
+        tasks.keep("configuration reload", self._reload)
         try:
             yield
         finally:
@@ -236,7 +236,7 @@ class Instance:
         """Log configuration that is allowed but probably a mistake. Repeat a warning only after a change."""
         for warning in loaded.warnings:
             if warning not in self._advised:
-                log.warning("the configuration is allowed but probably a mistake", what=str(warning))
+                log.warning("the configuration is valid but may contain a mistake", what=str(warning))
         self._advised = loaded.warnings
 
     async def _take(self, loaded: Configuration) -> None:

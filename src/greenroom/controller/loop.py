@@ -94,7 +94,7 @@ class Loop:
         for new in keys - self._keys.keys():
             self._keys[new] = _Key(due=time.monotonic())
             running = partial(self._run, new, self._keys[new], self._last.get(new))
-            self._last[new] = self._tasks.keep(f"passes over {new}", running)
+            self._last[new] = self._tasks.keep(f"{new} passes", running)
 
     def hint(self, key: str) -> None:
         """Schedule a pass because of a webhook, at a distance from the last pass. Ignore unknown keys."""

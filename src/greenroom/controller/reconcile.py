@@ -45,16 +45,9 @@ from greenroom.core.model.status import Stage, Status
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
 from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
-from greenroom.core.planning.decision import (
-    Decision,
-    awaited_commits,
-    decide,
-    explained,
-    postponed,
-    set_of_repository,
-)
+from greenroom.core.planning.decision import Decision, awaited_commits, decide, explained, set_of_repository
 from greenroom.core.planning.former_repositories import left, left_set
-from greenroom.errors import Doubt, Full, GreenroomError, RetryLater
+from greenroom.errors import Doubt, GreenroomError, RetryLater, TooLarge
 from greenroom.store.rows import Event
 
 log = structlog.get_logger(__name__)
@@ -284,30 +277,20 @@ class Reconciler:
         return context, decision, preview_set
 
     async def _serve_what_fits(self, context: PassContext[Facts], before: PreviewSet) -> tuple[Decision, PreviewSet]:
-        """Decide and serve. When not everything fits in the engine, start fewer and fewer previews, but never delay
-        removals.
-        """
-        facts, waiting, marks = context.facts, frozenset[Identity](), True
+        """Decide and serve. Previews with specs that are too large for the engine wait; no other one waits for them."""
+        facts, waiting = context.facts, frozenset[Identity]()
         while True:
             decision = decide(context, waiting)
             starts = [a.identity.number for a in decision.actions if isinstance(a, Start)]
-            noted = watermarks.noted(before, facts, starts) if marks else before
-            due = marks and watermarks.due(before, noted, facts)
+            noted = watermarks.noted(before, facts, starts)
+            due = watermarks.due(before, noted, facts) or preview_sets.outdated(before, context.now)
             try:
                 return decision, await serve_set(self.parts.engine, noted, decision.plan, context.now, due=due)
-            except Full as error:
-                more = postponed(decision, waiting)
-                if not more and marks:  # neither a removal nor a push may fail because watermarks take up the space
-                    marks, waiting = False, frozenset(i for i in waiting if i.number not in before.specs)
-                    continue
+            except TooLarge as error:
+                more = frozenset(Identity(before.repository_id, n) for n in error.numbers) - waiting
                 if not more:
                     raise
-                log.warning(
-                    "the specs are too large for the engine",
-                    repository=context.repository.name,
-                    wait=len(waiting | more),
-                    why=str(error),
-                )
+                log.warning("specs are too large for the engine", repository=context.repository.name, why=str(error))
                 waiting |= more
 
     def _delivered(self, decision: Decision, statuses: Mapping[Identity, Status]) -> dict[Identity, Status]:

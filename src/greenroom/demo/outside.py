@@ -24,9 +24,10 @@ HEADING = "### Preview "
 
 
 SENTENCES = {
-    "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys it once CI",
+    "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys the commit",
     "ready": r"All services are up\. \| service \| open ",
-    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, and this pull request has the old one\."
+    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, but this pull request still has the old"
+    r" one\."
     r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
     r" confirmation, so this one waits\.)",
@@ -110,7 +111,7 @@ class Eyes:
         if response.status_code != 200:
             said = " ".join(self.comments(service, number)[-1:])
             raise NotSeen(
-                f"{self.link(service, number)}{path} answers {response.status_code}; its comment: {read(said)[:300]}"
+                f"{self.link(service, number)}{path} returns {response.status_code}; its comment: {read(said)[:300]}"
             )
         return response.text
 
@@ -122,7 +123,7 @@ class Eyes:
     async def dashboard(self, path: str = "/") -> str:
         """Return a page of the dashboard as a person reads it."""
         response = await self.stage.client.get(f"http://127.0.0.1:{self.stage.ports['dashboard']}{path}")
-        demand(response.status_code == 200, f"the dashboard answers {response.status_code}")
+        demand(response.status_code == 200, f"the dashboard returns {response.status_code}")
         return response.text
 
     # --- GitHub ---
@@ -231,7 +232,7 @@ class Eyes:
         databases = await self.databases(repository, number)
         demand(not databases, f"{repository}#{number} still has databases: {databases}")
         status = (await self.get(repository, number)).status_code
-        demand(status == 404, f"{self.link(repository, number)} still answers {status}")
+        demand(status == 404, f"{self.link(repository, number)} still returns {status}")
 
 
 def _working_folders() -> Iterator[tuple[int, Path]]:

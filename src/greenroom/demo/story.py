@@ -85,7 +85,7 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     number = stage.noted["catalog"]
     await _worker_runs(eyes, number)
     added = await eyes.post("catalog", number, "/products", {"name": KEPT, "cents": 1})
-    demand(added.status_code == 201, f"POST answers {added.status_code}")
+    demand(added.status_code == 201, f"POST returns {added.status_code}")
     sha = stage.shop.commit("catalog", "faster-search", "3")
     stage.world.push("shop/catalog", number, sha, "ada")
     await until(lambda: eyes.says("catalog", number, "waiting", "keeps running"))
@@ -95,7 +95,7 @@ async def push(stage: Stage, eyes: Eyes) -> str:
     async def new_version() -> str:
         response = await eyes.get("catalog", number, "/products")
         statuses.append(response.status_code)
-        demand(response.json().get("release") == "3", "the old version still answers")
+        demand(response.json().get("release") == "3", "the old version is still served")
         return response.text
 
     await until(new_version, 30)
@@ -115,7 +115,7 @@ async def second(stage: Stage, eyes: Eyes) -> str:
     stage.push_image("storefront", sha)
     stage.world.label("shop/storefront", number, PREVIEW, "grace")
     page = await until(lambda: eyes.answers("storefront", number), 30)
-    demand("Card, Invoice, Gift card" in page, "the storefront does not show what staging's payments answer")
+    demand("Card, Invoice, Gift card" in page, "the storefront does not show what staging's payments return")
     demand(ON_STAGING in page, "the storefront does not show the products of staging's catalog")
     await until(lambda: eyes.says("storefront", number, "ready", "payments from **staging**"))
     return f"storefront#{number} answers, with catalog and payments from staging"
@@ -139,7 +139,10 @@ async def linked(stage: Stage, eyes: Eyes) -> str:
         await until(lambda p=product, o=other: _shows(eyes, number, p, o), 30)  # type: ignore[misc]  # bound now
         await until(lambda w=words: eyes.says("storefront", number, "ready", w))  # type: ignore[misc]
     await until(lambda: eyes.says("catalog", catalog, "ready", f"Used by [storefront#\u200b{number}]"))
-    return f"storefront#{number} showed catalog#{catalog}'s products, staging's, and those again; both comments said so"
+    return (
+        f"storefront#{number} showed the products of catalog#{catalog}, of staging, and of catalog#{catalog} again;"
+        " both comments said so"
+    )
 
 
 async def paired(stage: Stage, eyes: Eyes) -> str:
@@ -169,7 +172,7 @@ async def accidents(stage: Stage, eyes: Eyes) -> str:
     before = eyes.processes("catalog", catalog) | eyes.processes("storefront", storefront)
     faults, seen = stage.world.faults, []
     for name, words in (
-        ("server-error", "GitHub answered 500"),
+        ("server-error", "GitHub returned 500"),
         ("html", "instead of JSON"),
         ("empty-list", "list omits this pull request"),
     ):
@@ -189,7 +192,7 @@ async def accidents(stage: Stage, eyes: Eyes) -> str:
         await eyes.answers("storefront", storefront)
         seen.append(f"{name} x{faults.fired[name] - count}")
     await until(lambda: _quiet(eyes), 30)
-    return f"{', '.join(seen)}: the same {len(before)} processes ran, both pages answered, the dashboard said why"
+    return f"{', '.join(seen)}: the same {len(before)} processes ran, both pages responded, and the dashboard said why"
 
 
 async def _quiet(eyes: Eyes) -> str:
@@ -247,7 +250,7 @@ async def many(stage: Stage, eyes: Eyes) -> str:
     demand(code == 0, f"`greenroom release` ended with {code}: {output}")
     for number in waiting:
         await until(lambda n=number: eyes.gone("payments", n), 30)  # type: ignore[misc]
-    return "three were removed; three were held and still answered, and were removed once they were released by name"
+    return "three were removed; three were held and kept running, and were removed once they were released by name"
 
 
 async def killed(stage: Stage, eyes: Eyes) -> str:
@@ -331,7 +334,7 @@ STEPS = (
     Step("second", "A pull request in a second repository", second),
     Step("linked", "A comment points it to the catalog of the other pull request", linked),
     Step("paired", "A branch of the same name in both repositories", paired),
-    Step("accidents", "GitHub answers 500, then HTML, then an empty list", accidents),
+    Step("accidents", "GitHub returns a 500, then HTML, then an empty list", accidents),
     Step("configuration", "A person changes `label:` in the configuration, and changes it back", configuration),
     Step("many", "Six labeled pull requests lose the label within a minute", many),
     Step("killed", "Greenroom is killed, its database deleted, and it starts again", killed),

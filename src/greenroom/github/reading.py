@@ -131,7 +131,7 @@ def whole(answer: Payload) -> Payload:
     """Return the data of an answer. Raise `Doubt` on errors, except in `rateLimit`, which nothing depends on."""
     data = answer.get("data")
     if any(_path(e)[:1] != ["rateLimit"] for e in answer.get("errors") or []) or not isinstance(data, dict) or not data:
-        raise Doubt(f"GitHub's answer is incomplete ({_messages(answer.get('errors') or [])}). Greenroom will retry.")
+        raise Doubt(f"GitHub's response is incomplete ({_messages(answer.get('errors') or [])}). Greenroom will retry.")
     return data
 
 

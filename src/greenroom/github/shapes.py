@@ -152,7 +152,10 @@ def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
     """
     wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
     if wrong:
-        raise Doubt(f"GitHub's answer about {what} is not as documented ({wrong}). Greenroom will read it again.")
+        raise Doubt(
+            f"GitHub's response about {what} does not have the documented shape ({wrong}). Greenroom will read it"
+            " again."
+        )
 
 
 @contextmanager
@@ -162,7 +165,8 @@ def understood(what: str) -> Iterator[None]:
         yield
     except BROKEN as error:
         raise Doubt(
-            f"GitHub's answer about {what} is not as documented ({error!r:.100}). Greenroom will read it again."
+            f"GitHub's response about {what} does not have the documented shape ({error!r:.100}). Greenroom will"
+            " read it again."
         ) from None
 
 
@@ -198,7 +202,7 @@ def _is(value: object, shape: type | Callable[[object], bool]) -> bool:
 def _instead(value: object, wanted: str, where: str) -> str:
     kinds = ((bool, "true or false"), (str, "a different string"), (int | float, "a number"), (list, "a list"))
     found = next((name for kind, name in kinds if isinstance(value, kind)), "an object" if value else "null")
-    return f"{where.removesuffix('.') or 'the whole answer'} is {found} instead of {wanted}"
+    return f"{where.removesuffix('.') or 'the whole response'} is {found} instead of {wanted}"
 
 
 def _zoneless(value: Any, where: str) -> Iterator[str]:

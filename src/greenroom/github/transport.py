@@ -118,12 +118,14 @@ class Transport(gidgethub.abc.GitHubAPI):
         read = set()
         while url:
             if url in read:
-                raise Doubt(f"GitHub's pages of {path} point back to an earlier page. Greenroom will read them again.")
+                raise Doubt(
+                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read them again."
+                )
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
             if not isinstance(items, list):
-                raise Doubt(f"GitHub's answer to GET {path} is not a list. Greenroom will read it again.")
+                raise Doubt(f"GitHub's response to GET {path} is not a list. Greenroom will read it again.")
             for item in items:
                 yield item
 
@@ -155,13 +157,13 @@ class Transport(gidgethub.abc.GitHubAPI):
         """Return the whole answer to a GraphQL query: `data` and `errors` as GitHub sent them."""
         answer = await self.send("POST", self.graphql_url, {"query": text, "variables": dict(variables)})
         if not isinstance(answer, dict):
-            raise Doubt("GitHub's answer to a query is not an object. Greenroom will retry.")
+            raise Doubt("GitHub's response to a query is not an object. Greenroom will retry.")
         errors = answer.get("errors") or []
         if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
-            raise Doubt("GitHub's answer to a query has malformed errors. Greenroom will retry.")
+            raise Doubt("GitHub's response to a query has malformed errors. Greenroom will retry.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
-            raise Limited("GitHub's hourly limit of queries is used up.", after=self._wait)
+            raise Limited("GitHub's hourly rate limit for queries is used up.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
@@ -190,9 +192,11 @@ class Transport(gidgethub.abc.GitHubAPI):
                 f"{_repository(path)} was renamed or moved on GitHub (301). Change `repository:` in its service files."
             ) from None
         except gidgethub.GitHubException as error:
-            raise Doubt(f"GitHub did not accept {_short(path)}: {error}") from None
+            raise Doubt(f"GitHub rejected the request to {_short(path)}: {error}") from None
         except BROKEN:
-            raise Doubt(f"GitHub's answer to {_short(path)} is not valid JSON. Greenroom will read it again.") from None
+            raise Doubt(
+                f"GitHub's response to {_short(path)} is not valid JSON. Greenroom will read it again."
+            ) from None
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
@@ -206,7 +210,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         try:
             response = await self._client.request(method, url, headers=sent, content=body, follow_redirects=False)
         except httpx2.TimeoutException:
-            raise TooSlow(f"GitHub did not answer {method} {_short(url)} in time.") from None
+            raise TooSlow(f"GitHub did not respond to {method} {_short(url)} in time.") from None
         except httpx2.HTTPError as error:
             raise OutcomeUnknown(
                 f"GitHub could not be reached for {method} {_short(url)} ({type(error).__name__})."
@@ -230,15 +234,15 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
     """Raise the matching error for an answer that is not a success."""
     status, what = response.status_code, f"{method} {_short(url)}"
     if status in (403, 429) and (after := _limited(response)) is not None:
-        raise Limited(f"GitHub asks to wait {after:.0f} s before {what} ({status}).", after=after)
+        raise Limited(f"GitHub's rate limit delays {what} by {after:.0f} s ({status}).", after=after)
     if status == 401:
         raise FixCredentials(
             "GitHub rejected the token (401). Create a new one, replace the old one, and restart Greenroom."
         )
     if status in (502, 504):
-        raise TooSlow(f"GitHub answered {status} to {what}.")
+        raise TooSlow(f"GitHub returned {status} for {what}.")
     if status >= 500:
-        raise RetryLater(f"GitHub answered {status} to {what}.")
+        raise RetryLater(f"GitHub returned {status} for {what}.")
     if status == 404:
         raise NotFound(f"GitHub does not show {_short(url)} (404): it was deleted, or the token has no access to it.")
     if status == 403 and b"archived so is read-only" in response.content:
@@ -259,7 +263,7 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the missing permission.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
         kind = response.headers.get("content-type", "no type")
-        raise RetryLater(f"GitHub answered {what} with {kind.split(';')[0]} instead of JSON.")
+        raise RetryLater(f"GitHub returned {kind.split(';')[0]} instead of JSON for {what}.")
 
 
 def _message(response: httpx2.Response) -> str:

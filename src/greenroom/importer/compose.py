@@ -20,7 +20,7 @@ IGNORED = {
     "env_file": "Put its secrets in a Secret, name the Secret under `envFrom:`, and write the rest under `env:`.",
     "secrets": "Put them in a Secret, and name the Secret under `envFrom:`.",
     "configs": "Put them into the image.",
-    "extends": "What it extends is not in this file. `docker compose config` prints everything.",
+    "extends": "The service that it extends is not in this file. Import the output of `docker compose config` instead.",
     "privileged": "Previews run under pod security `restricted`.",
     "cap_add": "Previews run under pod security `restricted`.",
     "devices": "Previews run under pod security `restricted`.",
@@ -105,7 +105,10 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     draft.data["processes"] = processes.processes(draft, members, file)
     if not any(m.ports for m in members):
         draft.data["public"] = False
-        draft.note("The file names no port for it, so it has no address. Give the process that serves HTTP a `port:`.")
+        draft.note(
+            "The file does not declare a port for this service, so it has no address."
+            " Give the process that serves HTTP a `port:`."
+        )
     processes.migrate(draft, jobs, file)
     everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
     variables = links.Variables(_env(draft, everybody), file.hosts)
@@ -135,22 +138,21 @@ def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
     if differ:
         draft.note(
             f"{', '.join(differ)}: the value differs between processes. A service has one `env:`,"
-            " and the draft has that of "
-            f"{first.name}. Set another value in a command, `[env, NAME=value, bin/work]`,"
-            " or make the process a separate service."
+            f" and the draft uses the value of {first.name}. To set another one, use a command such as"
+            " `[env, NAME=value, bin/work]`, or make the process a separate service."
         )
     if more := [n for n in env if n not in first.env]:
-        draft.note(f"{', '.join(more)}: not set for {first.name} in the file, but every process has it here.")
+        draft.note(f"{', '.join(more)}: not set for {first.name} in the file, but the draft sets it for every process.")
     return env
 
 
 def _notes_on_names(draft: Draft, called: str, options: Options, count: int) -> None:
     if draft.name != names.slug(called) or len(called) > names.LONGEST:
-        draft.note(f"{called} is called {draft.name} here, because the name is taken or too long.")
+        draft.note(f"{called} is renamed to {draft.name}, because the name is taken or too long.")
     if count > 1 and options.name:
         draft.note("`--name` was not used, because the file has more than one service.")
     if count > 1 and options.image:
-        draft.note("All services in the file got the image of `--image`. Name the image that CI pushes for this one.")
+        draft.note("Every service got the image from `--image`. Name the image that CI pushes for this one.")
 
 
 def _notes_on_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
@@ -161,7 +163,7 @@ def _notes_on_dependencies(draft: Draft, members: list[Found], file: links.File,
             if how != _DONE and other != draft.name and other not in linked:
                 draft.note(
                     f"{member.name} depends on {name} in the file, but no variable contains its address."
-                    " If it calls it, "
+                    " If it calls that service, "
                     f"add `uses: [{{ service: {other}, as: VARIABLE }}]` with the variable that the code reads."
                 )
 
@@ -170,7 +172,7 @@ def _notes_on_jobs(draft: Draft, members: list[Found], file: links.File) -> None
     for member in members:
         for name, how in member.depends().items():
             if how == _DONE and file.drafted.get(name, draft.name) != draft.name:
-                draft.note(f"{member.name} waits for {name} in the file. Here, only {file.drafted[name]} waits for it.")
+                draft.note(f"{member.name} waits for {name} in the file. In a preview, only {file.drafted[name]} does.")
 
 
 def _notes_on_keys(draft: Draft, everybody: list[Found]) -> None:
@@ -191,21 +193,22 @@ def _notes_on_others(draft: Draft, services: Mapping[str, Found], file: links.Fi
             continue
         if each.unread and not each.spec.get("image"):
             draft.note(
-                f"{each.name} was left out, because it extends {each.unread}, which is not read. "
-                "`docker compose config` prints everything. Import its output."
+                f"{each.name} was left out, because it extends {each.unread}, which is not in this file."
+                " Import the output of `docker compose config` instead."
             )
         elif each.kind:
             draft.note(
-                f"{each.name} ({each.shown}) was left out, because nothing here names it. "
+                f"{each.name} ({each.shown}) was left out, because no other service refers to it. "
                 f"If a service uses it, add `kind: {each.kind}` to its `needs:`."
             )
         elif each.built:
             draft.note(
-                f"{each.name} was left out, because others wait until it has ended,"
-                " and nothing runs its code. See `migrate:`."
+                f"{each.name} was left out, because it is a job that other services wait for,"
+                " and no service runs the same code. To run it, see `migrate:`."
             )
         else:
             draft.note(
-                f"{each.name} ({each.shown}) is neither built here nor a kind of need. Write it as a manifest "
+                f"{each.name} ({each.shown}) is neither built from this file nor a known kind of need. Write it as a"
+                " manifest "
                 "(docs/needs.md), or as a separate service."
             )

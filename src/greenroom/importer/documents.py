@@ -42,10 +42,10 @@ def document(content: str, name: str) -> Any:
         fix = "Fix the line. Indent with spaces, and quote `: ` and `#`."
         if re.search(r"constructor for the tag .!(?:override|reset)", str(error)):
             # These tags control how files are merged, which only Compose does.
-            fix = "Import what `docker compose config` prints: the merged file, without `!override` and `!reset`."
+            fix = "Import the output of `docker compose config`: the merged file, without `!override` and `!reset`."
         raise yaml_loader.Unreadable(Mistake(name, where, f"is not valid YAML: {said}.", fix)) from None
     except Exception:  # any failure of the loader is a mistake in the file
-        fix = "Fix it, or import what `docker compose config` prints."
+        fix = "Fix it, or import the output of `docker compose config`."
         raise yaml_loader.Unreadable(Mistake(name, "", "is not valid YAML.", fix)) from None
     return found[0] if len(found) == 1 else None
 

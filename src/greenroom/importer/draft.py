@@ -75,7 +75,7 @@ def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
         if not secrets.sayable(name):
             draft.note(NAMELESS)
         elif value.missing:
-            draft.note(f"{name} takes its value from outside the file. Write the value here, or put it in a Secret.")
+            draft.note(f"{name} has no value in the file. Write the value here, or put it in a Secret.")
         elif secrets.name(name) or secrets.value(value.text) or (value.text and any(map(secrets.name, value.names))):
             hidden.append(name)
         elif not VARIABLE.fullmatch(name) or name == MARK:
@@ -102,9 +102,9 @@ def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
     """Return the `replicas` of a process if there are more than one. Report a number that a draft cannot have."""
     number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
     if number is None:
-        draft.note(f"The number of replicas of {who} is not a number here. The draft has one.")
+        draft.note(f"The number of replicas of {who} is not a number in the file. The draft has one.")
     elif number == 0:
-        draft.note(f"The file runs no replica of {who}. The draft has one. Remove it if you do not want it.")
+        draft.note(f"The file runs 0 replicas of {who}, but the draft has one. Remove it if you do not need it.")
     elif number > MOST:
         draft.note(f"{who} has {number} replicas in the file. The draft has {MOST}, the maximum.")
     return {"replicas": min(number, MOST)} if number and number > 1 else {}

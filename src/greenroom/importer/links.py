@@ -84,10 +84,9 @@ def needs(draft: Draft, depends: Collection[str], variables: Variables, file: Fi
         variables.give([*given, *naming])
         if others := [name for name in naming if name not in given]:
             draft.note(
-                f"{', '.join(others)} {was(others)} left out, because {store.name} is a need,"
-                " and each part of its address "
-                f"(url, host ...) is in one variable, here {', '.join(given)}."
-                " Let the code read that variable, or add a need."
+                f"{', '.join(others)} {was(others)} left out, because the need {store.name} already"
+                f" provides its address in {', '.join(given)}. Change the code to read that variable,"
+                " or add another need."
             )
         entry = _entry(draft, store, made, file)
         if "of" in entry or default != KINDS[store.kind].variable:
@@ -115,7 +114,7 @@ def uses(draft: Draft, variables: Variables, file: File) -> list[dict[str, Any]]
             continue
         address = parsed(variables.left[urls[0]].text) if urls else None
         if address and (address.path.strip("/") or address.query):
-            draft.note(f"{urls[0]} contains a path, but a link gives only the address. Add the path in the code.")
+            draft.note(f"{urls[0]} contains a path, but a link provides only the address. Add the path in the code.")
         variables.give(parts.values())
         made.append({"service": file.drafted[service], "as": urls[0] if [*parts] == ["url"] else parts})
     return made
@@ -142,12 +141,15 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
     for reason, out in why.items():
         draft.note(f"{', '.join(out)} {was(out)} left out: {reason}")
     if words:
-        draft.note(f"{', '.join(words)}: the value is also a service's name. If it means that host, no preview has it.")
+        draft.note(
+            f"{', '.join(words)}: the value is also a service's name. If it is a host name, it does not exist in a"
+            " preview."
+        )
     if here := [name for name, value in variables.left.items() if local(value.text)]:
         draft.note(
             f"{', '.join(here)}: the value points to `localhost` or another host without a domain."
-            " In a preview, nothing "
-            "else answers there. For public addresses, see `address:` and `as: { public: ... }`."
+            " In a preview, no other service is"
+            " reachable there. For public addresses, see `address:` and `as: { public: ... }`."
         )
 
 
@@ -174,8 +176,8 @@ def _notes_on_url(draft: Draft, store: Found, value: Interpolated | None, name: 
     if address and (address.scheme not in (kind.chart.scheme, *kind.schemes) or address.query):
         begins = f"starts with `{kind.chart.scheme}://`" if kind.chart.scheme else "is `host:port`"
         draft.note(
-            f"{name} {begins} here and has no query string, unlike the value in the file. "
-            "If that matters, use the parts: `as: { host: ..., port: ... }`."
+            f"In a preview, {name} {begins} and has no query string, unlike in the file."
+            " If the code needs another form, use the parts: `as: { host: ..., port: ... }`."
         )
 
 
@@ -220,17 +222,16 @@ def _why(service: str, draft: Draft, file: File, port: int | None) -> str:
     """Return why a service's address cannot be part of a need or a link. `port` is the port in the value."""
     where = file.drafted.get(service)
     if service in file.shared:
-        return f"it contains the host {service}, which is a need here. `as:` names the variables with its address."
+        return f"it contains the host {service}, which becomes a need. The variables under `as:` contain its address."
     if where is None:
         return (
-            f"it contains the host {service}, which is in no draft. Write its address,"
-            " or use the `env:` of its manifest."
+            f"it contains the host {service}, which has no draft. Write its address, or use the `env:` of its manifest."
         )
     if where == draft.name:
         return f"it contains the host {service}, a process of this service. For its public address, see `address:`."
     if not file.services[service].ports:
         return (
-            f"it contains the host {service}, which does not listen on a port here. Give it a port,"
+            f"it contains the host {service}, which does not listen on a port in the draft. Give it a port,"
             " and add it to `uses:`."
         )
     if service in file.reached and port not in (None, web := file.services[service].ports[0]):
@@ -238,6 +239,6 @@ def _why(service: str, draft: Draft, file: File, port: int | None) -> str:
     if service not in file.reached:
         return f"it contains the host {service}, but a link to {where} points to its first web process."
     return (
-        f"it contains the host {service} again, or in a form that a link does not give. `as:` has url (http),"
-        " host and port."
+        f"it contains the host {service} a second time, or in a form that a link does not provide. A link"
+        " provides url (http), host and port."
     )

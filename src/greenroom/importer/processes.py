@@ -22,13 +22,13 @@ def processes(draft: Draft, members: list[Found], file: File) -> dict[str, dict[
         role = "web" if member.ports else "worker"
         called = names.distinct(names.slug(member.name), made) if len(members) > 1 else role
         if len(members) > 1 and (called != names.slug(member.name) or len(member.name) > names.LONGEST):
-            draft.note(f"The process {member.name} is called {called} here.")
+            draft.note(f"The process {member.name} is renamed to {called}.")
         made[called] = _process(member, draft, file)
     replaced = [m.name for m in members if m.spec.get("command") and "entrypoint" not in m.spec]
     if replaced and not _built(members[0], file):
         draft.note(
-            f"`command` of {', '.join(replaced)} replaces the image's ENTRYPOINT here, but its"
-            f" CMD in Compose. If {members[0].shown} has an entrypoint, put it in front."
+            f"`command` of {', '.join(replaced)} replaces the image's ENTRYPOINT in a preview, but its"
+            f" CMD in Compose. If {members[0].shown} has an entrypoint, write it before the command."
         )
     return made
 
@@ -52,7 +52,8 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     process |= replicas(interpolated(text(count)).text, member.name, draft)
     if not member.ports and text(member.spec.get("restart") or "") in ("no", "false"):
         draft.note(
-            f"{member.name} may end in the file, but a worker is restarted. Remove it, or make it a `kind: cron`."
+            f"The file does not restart {member.name}, but a worker is always restarted. Remove it, or make it a"
+            " `kind: cron`."
         )
     return process
 
@@ -69,13 +70,11 @@ def _command(member: Found, draft: Draft, what: str, file: File) -> list[str]:
     filled = [name for part in parts for name in part.names if name not in part.missing]
     kept = commands.kept(words, what, draft, filled)
     if kept and (missing := dict.fromkeys(name for part in parts for name in part.missing)):
-        draft.note(
-            f"{what} takes {', '.join(missing)} from outside the file, but the draft has no value. Write the value."
-        )
+        draft.note(f"{what} uses {', '.join(missing)}, which the file does not define. Write the value.")
     if kept and (hosts := file.hosts.in_command(words)):
         draft.note(
-            f"{what} names the host {', '.join(hosts)}, which no preview has."
-            " Greenroom waits for needs anyway, and an address is in the variable of the need or the link."
+            f"{what} contains the host {', '.join(hosts)}, which does not exist in a preview."
+            " Use the variable of the need or the link instead. Greenroom waits for needs before it starts the command."
         )
     if kept and "entrypoint" not in member.spec:
         _notes_on_arguments(draft, what, kept, built=_built(member, file))
@@ -90,11 +89,11 @@ def _notes_on_arguments(draft: Draft, what: str, words: list[str], *, built: boo
     """Report a command that may be arguments of the image's ENTRYPOINT, which Compose keeps and a preview does not."""
     said = f"{what} is `{shlex.join(words)}`"
     if words[0].startswith("-"):
-        draft.note(f"{said}, which has options but no program. Put the program that the image's ENTRYPOINT runs first.")
+        draft.note(f"{said}, which starts with an option. Write the program of the image's ENTRYPOINT before it.")
     elif built and len(words) == 1 and "/" not in words[0]:
         draft.note(
             f"{said}, which runs as a program. If it is an argument of the image's ENTRYPOINT,"
-            " put the ENTRYPOINT first."
+            " write the ENTRYPOINT before it."
         )
 
 
@@ -103,15 +102,18 @@ def migrate(draft: Draft, jobs: list[Found], file: File) -> None:
     for number, job in enumerate(jobs):
         if number:
             first = jobs[0].name
-            draft.note(f"{job.name} was left out. Others wait for it to finish, but `migrate:` runs {first}.")
+            draft.note(
+                f"{job.name} was left out, because `migrate:` already runs {first}."
+                " If both are needed, run both in one script."
+            )
         elif words := _command(job, draft, f"The command of {job.name}", file):
             draft.data["migrate"] = words
             draft.note(
-                f"`migrate:` is the command of {job.name}, because others wait for it. It runs before every start, so "
-                "it must be safe to run more than once."
+                f"`migrate:` is the command of {job.name}, because other services wait for it. It runs before every"
+                " start, so it must be safe to run more than once."
             )
         else:
-            draft.note(f"{job.name} was left out. Others wait until it has ended. Write its command under `migrate:`.")
+            draft.note(f"{job.name} was left out, but other services wait for it. Write its command under `migrate:`.")
 
 
 def _notes_on_ports(draft: Draft, member: Found) -> None:

@@ -46,11 +46,15 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     if not made:
         fix = "Give your services a `build:`. Images of others become needs or manifests."
         if any(spec.get("extends") for spec in found["services"].values()):
-            fix = "What they extend is not in this file. Import what `docker compose config` prints."
+            fix = (
+                "The services that they extend are not in this file. Import the output of `docker compose config`"
+                " instead."
+            )
         raise _wrong(path, "contains none of your own services.", fix)
     if found.get("include"):
         made[0].note(
-            "`include` was left out, because other files are not read. `docker compose config` prints everything."
+            "`include` was left out, because only this file is read. Import the output of `docker compose config`"
+            " instead."
         )
     return made
 

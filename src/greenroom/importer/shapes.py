@@ -45,15 +45,15 @@ class Setting(BaseModel):
 COMPOSE: Shapes = {
     "image": (TypeAdapter(str | None), "a text"),
     "build": (TypeAdapter(str | dict[Any, Any] | None), "a folder or a mapping"),
-    "command": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
-    "entrypoint": (TypeAdapter(str | list[Scalar] | None), "a text or a list"),
+    "command": (TypeAdapter(str | list[Scalar] | None), "a string or a list"),
+    "entrypoint": (TypeAdapter(str | list[Scalar] | None), "a string or a list"),
     "extends": (TypeAdapter(str | Extends | None), "a service, or `service:` and `file:`"),
     "environment": (TypeAdapter(dict[Any, Scalar | None] | list[Scalar] | None), "a mapping or a list of NAME=value"),
     "depends_on": (TypeAdapter(dict[Any, Any] | list[str] | None), "a list of services or a mapping"),
     "links": (TypeAdapter(list[str] | None), "a list of services"),
     "ports": (TypeAdapter(list[Scalar | dict[Any, Any]] | None), "a list of ports"),
     "expose": (TypeAdapter(list[Scalar] | None), "a list of ports"),
-    "healthcheck": (TypeAdapter(Health | None), "a mapping whose `test` is a text or a list"),
+    "healthcheck": (TypeAdapter(Health | None), "a mapping whose `test` is a string or a list"),
     "deploy": (TypeAdapter(dict[Any, Any] | None), "a mapping"),
 }
 # https://devcenter.heroku.com/articles/app-json-schema

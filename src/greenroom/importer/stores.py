@@ -35,7 +35,7 @@ def report(draft: Draft, store: Found) -> None:
             dump = "a plain SQL dump in the service's repository (`seed:`, with `engine: local`) or "
             where = f"{dump if store.kind == 'postgresql' else ''}an image (`image:`; see docs/needs.md)"
             draft.note(
-                f"{source} of {store.name} was left out, because init scripts do not run here."
+                f"{source} of {store.name} was left out, because init scripts do not run in a preview."
                 f" Put the data into {where}."
             )
         elif source.startswith((".", "/", "~")):

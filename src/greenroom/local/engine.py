@@ -133,7 +133,7 @@ class LocalEngine:
         if preview is None:
             return
         if preview.kept.uid != uid:
-            raise Doubt(f"The preview that runs as {identity} is not the one to remove. Nothing was removed.")
+            raise Doubt(f"The preview {identity} has been replaced by another one. Nothing was removed.")
         with machine.errors_as_trouble():
             await self._remove(identity, preview)
 
@@ -167,7 +167,7 @@ class LocalEngine:
         if spec := self._specs.spec(kept.identity):
             preview.serve(spec)
         resumed = self._go_on(kept.identity, preview)
-        self._resumed[kept.identity] = self._tasks.start(f"removal of {kept.identity}", resumed)
+        self._resumed[kept.identity] = self._tasks.start(f"{kept.identity} removal", resumed)
 
     async def _go_on(self, identity: Identity, preview: Preview) -> None:
         try:

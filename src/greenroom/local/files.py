@@ -24,7 +24,7 @@ def of_commit(tree: Path, name: str) -> bytes:
     root = Path(os.path.realpath(tree))
     real = Path(os.path.realpath(root / name))
     if not real.is_relative_to(root):
-        raise Failed(f"{name} points outside the commit. Commit the file itself, not a link.")
+        raise Failed(f"{name} points outside the commit. Commit the file itself, not a symlink.")
     parts = real.relative_to(root).parts
     if not parts:
         raise Failed(f"{name} is not a file in the commit.")
@@ -70,7 +70,7 @@ def _take(path: Path) -> None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        raise Failed(f"{path} is a link, but Greenroom needs a folder there. Remove the link.") from None
+        raise Failed(f"{path} is a symlink, but Greenroom needs a folder there. Remove the symlink.") from None
     try:
         os.fchown(handle, os.geteuid(), os.getegid())
         os.fchmod(handle, 0o755)

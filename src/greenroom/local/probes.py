@@ -122,5 +122,5 @@ def _is_good(status: int | None) -> bool:
 
 
 def _unreachable(service: Service, status: int | None) -> Failed:
-    why = f"{service.name} does not answer through the proxy ({status or 'no answer'})."
+    why = f"{service.name} does not respond through the proxy ({status or 'no response'})."
     return Failed(why, service=service.name)

@@ -71,7 +71,7 @@ class Registry:
         except httpx2.HTTPError as error:
             return Unknown(f"The registry could not be reached for {text} ({type(error).__name__}).")
         except (httpx2.InvalidURL, ValueError) as error:
-            return Unknown(f"The registry's answer for {text} cannot be parsed ({type(error).__name__}).")
+            return Unknown(f"The registry's response for {text} cannot be parsed ({type(error).__name__}).")
 
     async def _look(self, parsed: Reference, text: str) -> ImageState:
         answer = await self._ask("HEAD", parsed)
@@ -102,7 +102,9 @@ class Registry:
             return answer
         wanted = challenge(answer.headers.get("www-authenticate", ""))
         if wanted is None:
-            raise _Unknowable(f"{written(parsed.host)} requires a kind of login that Greenroom does not support.")
+            raise _Unknowable(
+                f"{written(parsed.host)} requires an authentication method that Greenroom does not support."
+            )
         return await self._send(method, parsed, await self._authorization(parsed, wanted, scope))
 
     async def _send(self, method: str, parsed: Reference, authorization: str) -> httpx2.Response:
@@ -133,7 +135,8 @@ class Registry:
         if wanted.scheme == "basic":
             if known is None:
                 raise _Unknowable(
-                    f"{written(parsed.host)} requires a login. Add it under `registry.credentials` in greenroom.yaml."
+                    f"{written(parsed.host)} requires a login. Add credentials under `registry.credentials` in"
+                    " greenroom.yaml."
                 )
             return _basic(known)
         token, seconds = await self._bearer(parsed, wanted, known)
@@ -151,7 +154,7 @@ class Registry:
             return f"Bearer {token}", float(payload.get("expires_in", 60))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise _Unknowable(
-                f"{written(parsed.host)} returned no token ({answer.status_code}). Check its login."
+                f"{written(parsed.host)} returned no token ({answer.status_code}). Check its credentials."
             ) from None
 
     def _check_realm(self, host: str, realm: str) -> None:
@@ -164,8 +167,8 @@ class Registry:
         allowed = same or realm_host in self._realms or realm_host in KNOWN_REALMS.get(host, ())
         if not allowed or (parts.scheme != "https" and not self._plain(host)):
             raise _Unknowable(
-                f"{written(host)} refers Greenroom for a token to {realm_host or 'an invalid address'}, which is not"
-                " allowed. If that address is correct, add it under `registry.realms` in greenroom.yaml."
+                f"{written(host)} sends Greenroom to {realm_host or 'an invalid address'} for a token, but that address"
+                " is not allowed. If it is correct, add its host under `registry.realms` in greenroom.yaml."
             )
 
 

@@ -21,7 +21,7 @@ async def migrate(url: str) -> str:
         parsed = make_url(url)
         made = engine(url, writes=True)
     except (SQLAlchemyError, ImportError, ValueError):  # without the URL, which may hold a password
-        raise Failed(f"What `database:` says {' '.join(NO_HISTORY)}") from None
+        raise Failed(f"The value of `database:` {' '.join(NO_HISTORY)}") from None
     file = parsed.database if parsed.get_backend_name() == "sqlite" else None
     try:
         if file:
@@ -67,7 +67,8 @@ def _upgrade(connection: Connection) -> str:
     known = {s.revision for s in scripts.walk_revisions()}
     if before is not None and before not in known:
         raise Failed(
-            f"The history was written by a newer Greenroom (revision {before}). Start that version, or move it away."
+            f"The history was written by a newer Greenroom (revision {before}). Start that version, or move the"
+            " database away."
         )
     upgrade(config, "head")
     return f"history: {before or 'empty'} -> {scripts.get_current_head()}"

@@ -37,7 +37,7 @@ def wait(
         if answer["outcome"] == "serving" or (failed_since is not None and now - failed_since >= LASTS):
             return answer
         if now >= end:
-            return answer if failed_since is not None else {**answer, "why": f"Not within the timeout. {answer['why']}"}
+            return answer if failed_since is not None else {**answer, "why": f"Timed out. {answer['why']}"}
         if answer["why"] != said:
             said = answer["why"]
             progress(said)

@@ -173,7 +173,7 @@ class _Admin:
     async def sweep(self, request: Request) -> Response:
         """Delete objects that belong to nothing."""
         if self._sweep is None:
-            text = "The local engine leaves nothing to look for: it verifies each removal."
+            text = "The local engine leaves no orphans, because it verifies each removal."
             return _answer({"orphans": [], "deleted": [], "text": text})
         done = await self._sweep()
         found = {"orphans": [str(o) for o in done.orphans], "deleted": [str(o) for o in done.deleted]}

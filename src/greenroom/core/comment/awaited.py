@@ -35,7 +35,7 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
     `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
     """
     if trouble:
-        return Awaited(Outcome.WAITING, f"The repository cannot be read now: {trouble}")
+        return Awaited(Outcome.WAITING, f"Greenroom cannot read the repository right now: {trouble}")
     if status is None:
         return Awaited(Outcome.WAITING, NOT_SEEN)
     if commit and not status.head_sha.startswith(commit.lower()):
@@ -43,7 +43,9 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "") -> Await
         return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
     serves = status.serves_head and (status.stage in SERVES or _is_held(status))
     if serves and (ending := [s.service for s in status.services if s.ending]):
-        return Awaited(Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not ended yet.")
+        return Awaited(
+            Outcome.WAITING, f"{status.name}: an earlier version of {', '.join(ending)} has not stopped yet."
+        )
     if serves:
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
     over = status.stage in OVER or _is_held(status)

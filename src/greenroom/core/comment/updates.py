@@ -26,9 +26,8 @@ def comments_to_write(
     found = []
     for identity, status in sorted(all_statuses.items()):
         pull_request = decided.desired.pull_requests.get(identity)
-        leaves = identity in decided.plan.leaving or stuck(decided.context.facts.observed.previews.get(identity))
-        if pull_request is None and leaves:  # GitHub's list has open pull requests only
-            pull_request = confirmed(identity, decided)
+        if pull_request is None and _explained_after_closing(identity, decided):
+            pull_request = confirmed(identity, decided)  # GitHub's list has open pull requests only
         if pull_request is None or identity in concluded or (status.stage is Stage.NONE and not _waits(pull_request)):
             continue
         text = comment_text(status, decided.context.platform, decided.context.facts.listing.private)
@@ -37,6 +36,12 @@ def comments_to_write(
         if identity.number not in decided.context.facts.stale and not _says(pull_request, text, memory, decided):
             found.append(UpdateComment(identity, text, memory, status.reason))
     return tuple(found)
+
+
+def _explained_after_closing(identity: Identity, decided: DecidedPass) -> bool:
+    """Return whether people must hear why the preview of a pull request that is no longer listed still exists."""
+    plan, preview = decided.plan, decided.context.facts.observed.previews.get(identity)
+    return identity in plan.leaving or identity in plan.holds or bool(stuck(preview))
 
 
 def _waits(pull_request: PullRequest) -> bool:

@@ -48,8 +48,10 @@ from greenroom.core.messages.holds import (
     list_disagrees,
     not_in_catalog,
     not_shown,
+    records_lost,
     replaced,
     restart_breaker,
+    same_second,
     stale,
     unconfirmed,
     with_release,
@@ -91,7 +93,7 @@ from greenroom.core.messages.requests import (
     permission_unknown,
     wanted,
 )
-from greenroom.core.messages.room import engine_foreign, name_in_use, namespace_taken, no_room, place, queued
+from greenroom.core.messages.room import engine_foreign, name_in_use, namespace_taken, place, queued, too_large
 from greenroom.core.messages.running import (
     NEED_IMAGE,
     PLATFORM,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from greenroom.core.comment.sanitize import plain
+from greenroom.core.messages.words import day
 from greenroom.core.model.status import Reason
 
 
@@ -14,6 +16,15 @@ def stale() -> Reason:
         "stale",
         "GitHub returned older data than before.",
         "Greenroom will read it again shortly. Nothing changes until then.",
+    )
+
+
+def same_second(why: Reason, until: datetime) -> Reason:
+    """Return why a removal waits whose cause, `why`, is from the second in which the preview was requested."""
+    return Reason(
+        "same-second",
+        f"{why.text} The preview was requested in the same second, so GitHub does not show which came last.",
+        f"Greenroom keeps the preview until {day(until)}, and then removes it if nobody has requested it again.",
     )
 
 
@@ -76,8 +87,8 @@ def label_taken_by_bot(label: str, login: str) -> Reason:
 def config_label(old: str, new: str) -> Reason:
     return Reason(
         "config-label",
-        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, and this pull request has the old"
-        " one.",
+        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, but this pull request still has the"
+        " old one.",
         f"Add the label `{plain(new)}` to keep the preview.",
     )
 
@@ -130,6 +141,15 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
     )
 
 
+def records_lost() -> Reason:
+    return Reason(
+        "records-lost",
+        "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
+        " previews it removed or restarted within the last hour.",
+        "For an hour it removes and restarts none without confirmation, except for pull requests that are closed.",
+    )
+
+
 def restart_breaker(limit: int, scope: str) -> Reason:
     return Reason(
         "restart-breaker",
@@ -148,8 +168,10 @@ def its_turn(limit: int) -> Reason:
 
 RELEASE = {
     "breaker": "If the removal was intended",
+    "records-lost": "To confirm it now",
     "config-names": "To apply the change",
     "restart-breaker": "To apply it now",
+    "same-second": "To remove it now",
 }
 
 

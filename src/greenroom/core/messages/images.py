@@ -13,17 +13,16 @@ from greenroom.core.model.status import Reason
 
 def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
     """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them."""
-    names = ", ".join(shortened(m) for m in missing.references)
-    waits = f"Waiting for image {names}. {missing.note}".rstrip()
+    names, several = ", ".join(shortened(m) for m in missing.references), "s" * (len(missing.references) > 1)
+    waits = f"Waiting for image{several} {names}. {missing.note}".rstrip()
+    steps = f"Greenroom deploys the commit once CI pushes the image{several}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
         whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
-        fix = f"Greenroom deploys it once CI pushes the image.{whole} {checks}{_moved(missing)}"
-        return Reason("image-missing", waits, fix)
-    steps = [ci.fix, "Greenroom deploys the image once CI pushes it."]
-    steps += [checks] if missing.base else []  # those of the base branch have checks elsewhere
+        return Reason("image-missing", waits, f"{steps}{whole} {checks}{_moved(missing)}")
+    checks = f" {checks}" if missing.base else ""  # those of the base branch have checks elsewhere
     moved = _moved(missing) if ci.code == "ci-without-image" else ""
-    return Reason(ci.code, f"{waits} {ci.text}", f"{' '.join(s for s in steps if s)}{moved}")
+    return Reason(ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved}")
 
 
 def _moved(missing: MissingImages) -> str:

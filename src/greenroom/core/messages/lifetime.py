@@ -55,7 +55,7 @@ def warning_undelivered(why: str) -> Reason:
     return Reason(
         "warning-undelivered",
         f"The preview is due to expire, but the warning could not be posted: {plain(why, 300)}",
-        "It keeps running until the warning is posted. To remove it now, remove the label.",
+        "The preview keeps running until the warning is posted. To remove it now, remove the label.",
     )
 
 
@@ -63,5 +63,5 @@ def expiry_refused(why: str) -> Reason:
     return Reason(
         "expiry-refused",
         f"The preview expired, but Greenroom could not update the pull request: {plain(why, 300)}",
-        "It keeps running until the update succeeds. To remove it now, remove the label.",
+        "The preview keeps running until the update succeeds. To remove it now, remove the label.",
     )

@@ -68,13 +68,16 @@ def left(why: Reason, things: Sequence[str]) -> Reason:
 
 def users_move(why: Reason, users: Sequence[str]) -> Reason:
     """Return why a preview is being removed, and which users have to switch links first."""
-    waits = f"Removal waits up to {span(PATIENCE)} for previews that use it to switch to other links: {listed(users)}."
+    waits = (
+        f"Removal waits up to {span(PATIENCE)} for the previews that use it to switch to another target:"
+        f" {listed(users)}."
+    )
     return Reason(why.code, f"{why.text} {waits}", why.fix)
 
 
 def users_stay(why: Reason, users: Sequence[str]) -> Reason:
     """Return why a preview is being removed, and which users still used it when the wait was over."""
-    stay = f"Removal continues although these previews did not switch to other links in time: {listed(users)}."
+    stay = f"Removal continues although these previews did not switch to another target in time: {listed(users)}."
     return Reason(why.code, f"{why.text} {stay}", why.fix)
 
 

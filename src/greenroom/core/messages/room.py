@@ -25,12 +25,11 @@ def queued(limit: int, scope: str) -> Reason:
     )
 
 
-def no_room() -> Reason:
+def too_large() -> Reason:
     return Reason(
-        "no-room",
-        "This repository's previews use all of the space that the engine has for their specs, so this preview waits.",
-        "It continues automatically when another preview of this repository is removed. Smaller manifests also free"
-        " up space.",
+        "too-large",
+        "The manifests and variables of this preview's services are larger than Argo CD can store, so it waits.",
+        "Make the manifests smaller. Greenroom's log says how large they are.",
     )
 
 

@@ -111,8 +111,9 @@ def updating(now: Serving) -> Reason:
 PUSH = "Push a fix and the preview redeploys."
 PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
-    "The platform team needs to fix this: the nodes must be able to pull the image. `version:` of the need chooses"
-    " another tag, `images:` in greenroom.yaml another registry; `greenroom redeploy` applies it to this preview."
+    "The platform team needs to fix this: the nodes must be able to pull the image. Set"
+    " another tag with `version:` of the need, or another registry with `images:` in greenroom.yaml. Then run"
+    " `greenroom redeploy` for this preview."
 )
 
 

@@ -144,10 +144,20 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """A loss of stored data that the engine replaced by what runs. Nobody knows what the lost part of the ledger held.
+
+    `at` is None until a pass has dated it.
+    """
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewSet:
     """The whole set of specs of one repository, with its ledger; `generation` grows with each change.
 
-    `watermarks` and the ids of our `comments` are by number. Both are empty in sets written by older versions.
+    `watermarks` and the ids of our `comments` are by number. `recovery` is set for an hour after stored data was lost.
     """
 
     repository_id: int
@@ -157,6 +167,7 @@ class PreviewSet:
     ledger: Ledger = Ledger()
     watermarks: Mapping[int, Watermark] = field(default_factory=dict)
     comments: Mapping[int, int] = field(default_factory=dict)
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True, slots=True)

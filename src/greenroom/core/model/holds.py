@@ -21,6 +21,7 @@ class HoldKind(StrEnum):
     LABEL_DELETED = "label-deleted"
     LABEL_TAKEN = "label-taken"
     NOT_SHOWN = "not-shown"
+    SAME_SECOND = "same-second"
     NOT_IN_CATALOG = "not-in-catalog"
     REPLACED = "replaced"
     REDEPLOY = "redeploy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from greenroom.core import messages
@@ -10,7 +10,7 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.statuses import statuses
 from greenroom.core.comment.updates import comments_to_write
 from greenroom.core.linking.links import all_set_by_hand
-from greenroom.core.model.actions import Action, Change, DeleteComment, Start, VerifyRemoval
+from greenroom.core.model.actions import Action, DeleteComment, VerifyRemoval
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.engine import EngineState, PreviewSet
@@ -34,26 +34,16 @@ class Decision:
     statuses: dict[Identity, Status]
 
 
-def postponed(decision: Decision, waiting: Set[Identity] = frozenset()) -> frozenset[Identity]:
-    """Return the previews that must wait when the specs of this decision do not all fit: half of those that start. If
-    none start, return half of those that change. If specs are only removed, return none, because removals must happen.
-    Previews in `waiting` are postponed already.
-    """
-    changes = [
-        (a.identity, type(a)) for a in decision.actions if isinstance(a, Start | Change) and a.identity not in waiting
-    ]
-    last = [i for i, kind in changes if kind is Start] or [i for i, _ in changes]
-    return frozenset(last[len(last) // 2 :])
-
-
 def _waits(wanted: Desired, facts: Facts, waiting: Iterable[Identity]) -> dict[Identity, Stay]:
-    """Return the verdicts on postponed previews. Each keeps its reason, or is reported as not fitting. Only `private`
+    """Return the verdicts on previews whose specs are too large. Each keeps its reason, or reports that. Only `private`
     still follows the repository, because it does not make the spec larger.
     """
     found = {}
     for identity in waiting:
         verdict, spec = wanted.verdicts[identity], at_least_private(identity, facts)
-        stays = verdict if isinstance(verdict, Stay) else Stay(Stage.HELD if spec else Stage.QUEUED, messages.no_room())
+        stays = (
+            verdict if isinstance(verdict, Stay) else Stay(Stage.HELD if spec else Stage.QUEUED, messages.too_large())
+        )
         found[identity] = replace(stays, spec=spec)
     return found
 
@@ -92,7 +82,7 @@ def set_of_repository(facts: Facts, repository: Repository) -> PreviewSet:
 def decide(context: PassContext[Facts], waiting: frozenset[Identity] = frozenset()) -> Decision:
     """Return what one pass over one repository should do and report.
 
-    `waiting` holds the previews whose new specs do not fit in the engine. They queue, or stay as they are.
+    `waiting` holds the previews whose new specs are too large for the engine. They queue, or stay as they are.
     """
     facts, wanted = context.facts, desired(context)
     wanted = replace(wanted, verdicts={**wanted.verdicts, **_waits(wanted, facts, waiting)})

@@ -83,6 +83,7 @@ class _Draft:
     unlabeled: breaker.Budget
     expired: breaker.Budget
     restarts: breaker.Budget
+    lost: bool = False
     actions: list[Action] = field(default_factory=list)
     holds: dict[Identity, Hold] = field(default_factory=dict)
     memories: dict[Identity, CommentState] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class _Draft:
             breaker.removals(observed, held, repository_id, Cause.UNLABELED, now),
             breaker.removals(observed, held, repository_id, Cause.EXPIRED, now),
             breaker.restarts(observed, held, repository_id, now),
+            preview_sets.is_recent(preview_set.recovery, now),
         )
 
     def released(self, identity: Identity, key: HoldKey) -> Release | None:
@@ -220,13 +222,19 @@ class _Draft:
             self.actions.append(Change(identity, new, messages.new_settings(), restart=True))
             return
         key = HoldKey(HoldKind.RESTART, _digest(new.config, new.links.targets))
-        scope = "" if self.released(identity, key) else self.restarts.take(identity)
-        if scope:
-            self.holds.setdefault(identity, Hold(key, messages.restart_breaker(self.restarts.limit(scope), scope)))
+        if held := None if self.released(identity, key) else self._restart_held(identity):
+            self.holds.setdefault(identity, Hold(key, held))
             if (small := _chosen(old, new)) != old:
                 self.actions.append(Change(identity, small, self._small(old, small)))
         else:
             self.actions.append(Change(identity, new, messages.new_settings(), restart=True))
+
+    def _restart_held(self, identity: Identity) -> Reason | None:
+        """Return why a restart has to wait, or None."""
+        if self.lost:
+            return messages.records_lost()
+        scope = self.restarts.take(identity)
+        return messages.restart_breaker(self.restarts.limit(scope), scope) if scope else None
 
     def _never_ran(self, identity: Identity, old: PreviewSpec, new: PreviewSpec) -> bool:
         """Return whether a preview has failed by its own fault without a single running process, and keeps its needs.
@@ -280,14 +288,24 @@ class _Draft:
     def _may_go(self, identity: Identity, verdict: Go) -> bool:
         key = HoldKey(HoldKind.BREAKER, since=verdict.since)
         if verdict.cause is Cause.UNLABELED and not self.released(identity, key):
+            if self.lost:
+                self.holds[identity] = Hold(key, messages.records_lost())
+                return False
             if scope := self.unlabeled.take(identity):
                 count = self._waiting_for_breaker() + self.unlabeled.limit(scope)
                 self.holds[identity] = Hold(key, messages.breaker(count, self.unlabeled.limit(scope), scope))
                 return False
-        elif verdict.cause is Cause.EXPIRED and (scope := self.expired.take(identity)):
-            self.holds[identity] = Hold(None, messages.its_turn(self.expired.limit(scope)))
+        elif verdict.cause is Cause.EXPIRED and (turn := self._not_its_turn(identity)):
+            self.holds[identity] = Hold(None, turn)
             return False
         return True
+
+    def _not_its_turn(self, identity: Identity) -> Reason | None:
+        """Return why an expired preview stays for now, or None."""
+        if self.lost:
+            return messages.records_lost()
+        scope = self.expired.take(identity)
+        return messages.its_turn(self.expired.limit(scope)) if scope else None
 
     def _label(self, identity: Identity) -> str:
         spec = self.preview_set.specs.get(identity.number) or self.observed.previews[identity].spec
@@ -321,8 +339,8 @@ class _Draft:
             self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)
 
     def _take_label_off(self, identity: Identity, why: str, on: Set[str]) -> None:
-        if scope := self.expired.take(identity):
-            self.holds[identity] = Hold(None, messages.its_turn(self.expired.limit(scope)))
+        if turn := self._not_its_turn(identity):
+            self.holds[identity] = Hold(None, turn)
             return
         label = self._label(identity)
         self.actions.append(RemoveLabel(identity, labels.spelling(on, label), messages.expired(why, label)))

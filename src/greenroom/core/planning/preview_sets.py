@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.actions import SetAction, Start, Withdraw
-from greenroom.core.model.engine import Ledger, PreviewSet, Release, Restart, Withdrawal
+from greenroom.core.model.engine import Ledger, PreviewSet, Recovery, Release, Restart, Withdrawal
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity
 from greenroom.core.policy.breaker import HOUR
@@ -37,7 +37,26 @@ def applied(
             ledger = told(ledger, action.identity)
         elif action.restart:
             ledger = replace(ledger, restarts=(*ledger.restarts, Restart(action.identity, now)))
-    return replace(preview_set, specs=served, ledger=pruned(ledger, now), generation=preview_set.generation + 1)
+    recovery = preview_set.recovery and replace(preview_set.recovery, at=preview_set.recovery.at or now)
+    return replace(
+        preview_set,
+        specs=served,
+        ledger=pruned(ledger, now),
+        generation=preview_set.generation + 1,
+        recovery=recovery if recovery and is_recent(recovery, now) else None,
+    )
+
+
+def is_recent(recovery: Recovery | None, now: datetime) -> bool:
+    """Return whether stored data was lost within the last hour, so that nobody knows what was removed in it."""
+    return recovery is not None and (recovery.at is None or recovery.at > now - HOUR)
+
+
+def outdated(preview_set: PreviewSet, now: datetime) -> bool:
+    """Return whether the preview set must be written because entries no longer count, or a loss is not dated yet."""
+    undated = preview_set.recovery is not None and preview_set.recovery.at is None
+    over = preview_set.recovery is not None and not is_recent(preview_set.recovery, now)
+    return undated or over or pruned(preview_set.ledger, now) != preview_set.ledger
 
 
 def _withdrawn(ledger: Ledger, entry: Withdrawal) -> Ledger:

@@ -13,7 +13,7 @@ of them is confirmed again before its removal, and is held then.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from greenroom.core import messages
 from greenroom.core.model.engine import Cause
@@ -50,8 +50,8 @@ def removal(identity: Identity, label: str, facts: PullRequestFacts, listed: Pul
     if pull_request.state is State.OPEN and labels.carries(pull_request.labels, label):
         return Stay(Stage.HELD, messages.list_disagrees())
     found = _unlabeled(answer, label, facts) if pull_request.state is State.OPEN else _closed(answer)
-    if isinstance(found, Go) and _asked_since(found, answer, facts):
-        return Stay(Stage.HELD, messages.stale())
+    if isinstance(found, Go) and (asked_at := _asked_since(found, answer, facts)):
+        return _undecided(found, asked_at)
     return found
 
 
@@ -61,16 +61,28 @@ def _newer_than_list(answer: Confirmation, facts: PullRequestFacts, listed: Pull
     return fresh and answer.read_at >= facts.listing.read_at and pull_request.identity.number not in facts.stale
 
 
-def _asked_since(found: Go, answer: Confirmation, facts: PullRequestFacts) -> bool:
-    """Return whether an event that requested the preview is as late as the one that would remove it.
+def _asked_since(found: Go, answer: Confirmation, facts: PullRequestFacts) -> datetime | None:
+    """Return when the preview was requested if that is as late as the event that would remove it; None otherwise.
 
     GitHub's times are in whole seconds, and scripts close and reopen within one. The order is then unknown, so the
     preview stays for an hour, longer than any replica lags.
     """
     mark = facts.watermarks.get(answer.pull_request.identity.number)
     if mark is None or mark.asked_at is None or found.since > mark.asked_at:
-        return False
-    return answer.read_at - mark.asked_at < SAME_SECOND
+        return None
+    return mark.asked_at if answer.read_at - mark.asked_at < SAME_SECOND else None
+
+
+def _undecided(found: Go, asked_at: datetime) -> Stay:
+    """Hold a preview that was requested in the second of its removal, or later.
+
+    An answer that is older than the request is replaced soon. Answers never show the order within one second, so a
+    person may decide before the hour is over.
+    """
+    if found.since < asked_at:
+        return Stay(Stage.HELD, messages.stale())
+    hold = HoldKey(HoldKind.SAME_SECOND, since=found.since)
+    return Stay(Stage.HELD, messages.same_second(found.reason, asked_at + SAME_SECOND), hold=hold)
 
 
 def _closed(answer: Confirmation) -> Go:

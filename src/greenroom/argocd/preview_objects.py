@@ -1,0 +1,344 @@
+"""The `Preview` and `PreviewConfig` objects of an installation: a current copy of them, and their writes.
+
+An object is found by the identity in its labels, so it keeps its name when the repository gets another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from greenroom.argocd import stored_preview
+from greenroom.argocd.applicationset import (
+    INSTALLATION,
+    NUMBER,
+    REPOSITORY,
+    REPOSITORY_ID,
+    InstallationSpec,
+    identity_of,
+)
+from greenroom.argocd.client import PREVIEW_CONFIGS, PREVIEWS, Conflict, Kube, NoSuchKind, Object
+from greenroom.argocd.informer import Mirror
+from greenroom.argocd.receipt import ours
+from greenroom.argocd.set_writer import TRIES
+from greenroom.argocd.stored_preview import Content
+from greenroom.argocd.timing import Timing
+from greenroom.background import Tasks
+from greenroom.core.model.records import EMPTY, StoredPreview
+from greenroom.core.model.spec import Identity
+from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 8
+UNUSED_KEPT = timedelta(hours=1)  # a write that creates one and then its Preview may be under way elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The stored data that an object was last read or written with, under this short name of its repository."""
+
+    repository: str
+    kept: StoredPreview
+    checksum: str
+
+
+class PreviewObjects:
+    """The objects of one installation, all in one namespace.
+
+    `changed` is called when anything else than this instance changed an object. `overtaken` is called with a sentence
+    when another instance wrote one.
+    """
+
+    def __init__(
+        self, kube: Kube, frame: InstallationSpec, namespace: str, timing: Timing, overtaken: Callable[[str], None]
+    ) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        self.namespace = namespace
+        self._kube = kube
+        self._frame = frame
+        self._timing = timing
+        self._overtaken = overtaken
+        self._names: dict[Identity, str] = {}
+        self._configs: dict[str, Object] = {}
+        self._held: dict[Identity, _Held] = {}
+        self._ours: dict[Identity, set[str]] = {}
+        self._labels = f"{INSTALLATION}={frame.installation}"
+        self._mirror = Mirror(kube, PREVIEWS, self._seen, timing, namespace=namespace, labels=self._labels)
+
+    # --- reads ---
+
+    async def installed(self) -> None:
+        """Wait until the cluster knows both kinds, and Greenroom may read them. Log the reason while it waits."""
+        told = ""
+        while True:
+            try:
+                for kind in (PREVIEWS, PREVIEW_CONFIGS):
+                    await self._kube.listed(kind, self.namespace, labelSelector=self._labels)
+                return
+            except NoSuchKind:
+                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
+            except GreenroomError as error:
+                why = str(error)
+            if why != told:
+                log.warning("Preview objects cannot be read; Greenroom waits and changes nothing", why=why)
+            told = why
+            await self._timing.clock.sleep(self._timing.definitions_every)
+
+    async def read(self, tasks: Tasks) -> None:
+        """Start to keep the copy current, and wait until it is complete. Raise `TimeoutError` if that takes long."""
+        tasks.keep("watch of previews", self._mirror.run)
+        async with asyncio.timeout(self._timing.first_copy):
+            await self._mirror.ready.wait()
+        await self.read_configs()
+
+    async def read_configs(self) -> None:
+        """Read the `PreviewConfig` objects. Nothing may be stored meanwhile."""
+        found, _ = await self._kube.listed(PREVIEW_CONFIGS, self.namespace, labelSelector=self._labels)
+        self._configs = {c["metadata"]["name"]: c for c in found}
+
+    def all(self) -> dict[Identity, Object]:
+        """Return the objects by identity. Raise `Doubt` without a current copy."""
+        found = self._mirror.whole()
+        return {i: found[self.namespace, name] for i, name in self._names.items() if (self.namespace, name) in found}
+
+    def of(self, identity: Identity) -> Object | None:
+        """Return the copy of a preview's object, or None when there is none."""
+        name = self._names.get(identity)
+        return self._mirror.items.get((self.namespace, name)) if name else None
+
+    def content(self, found: Object) -> Content:
+        """Return the stored data of an object. Raise `Unreadable` when it was edited."""
+        return stored_preview.content(found, self._configs)
+
+    def _seen(self, found: Object) -> None:
+        identity, name = identity_of(found), found["metadata"]["name"]
+        if identity is None:
+            return
+        there = (self.namespace, name) in self._mirror.items
+        if there and self._newest(identity, name, found):
+            self._names[identity] = name
+        elif not there and self._names.get(identity) == name:
+            del self._names[identity]
+        if there and stored_preview.is_edited(found):
+            self._held.pop(identity, None)  # it does not hold what was written
+        if not there or identity not in self._held or not self._is_ours(identity, found):
+            self.changed()
+
+    def _newest(self, identity: Identity, name: str, found: Object) -> bool:
+        """Return whether this is the object of the preview: the only one, or the one that was written last."""
+        other = self.of(identity)
+        if other is None or other["metadata"]["name"] == name:
+            return True
+        return stored_preview.generation_of(found) > stored_preview.generation_of(other)
+
+    def _is_ours(self, identity: Identity, found: Object) -> bool:
+        return stored_preview.written_checksum(found) in self._ours.get(identity, ())
+
+    # --- writes ---
+
+    def read_as(self, repository: str, identity: Identity, kept: StoredPreview) -> None:
+        """Note what was read from an object, so that it may be written over."""
+        if found := self.of(identity):
+            written = stored_preview.written_checksum(found)
+            self._ours[identity] = {written}
+            self._held[identity] = _Held(repository, kept, written)
+
+    def carries(self, repository: str, identity: Identity, kept: StoredPreview) -> bool:
+        """Return whether the object of a preview holds this data, or there is none and nothing to hold."""
+        found, held = self.of(identity), self._held.get(identity)
+        if found is None or stored_preview.CHECKSUM not in (found.get("spec") or {}):
+            return kept == EMPTY
+        if held is None or (held.repository, held.kept) != (repository, kept):
+            return False
+        complete = stored_preview.ref_of(found) in {"", *self._configs}
+        return complete and stored_preview.written_checksum(found) == held.checksum
+
+    def is_empty(self, found: Object) -> bool:
+        """Return whether an object stores nothing, as far as this instance has read or written it."""
+        identity = identity_of(found)
+        held = self._held.get(identity) if identity else None
+        return stored_preview.CHECKSUM not in (found.get("spec") or {}) or (held is not None and held.kept == EMPTY)
+
+    async def store(self, repository: str, kept: Mapping[Identity, StoredPreview], generation: int, known: int) -> None:
+        """Write the data of these previews. Raise the first error once all of a kind were tried.
+
+        `known` is the generation that this instance works from. Previews that stop come first: if this instance ends in
+        the middle, no more previews are stored than are allowed.
+        """
+        stops = {i: k for i, k in kept.items() if k.spec is None}
+        for group in (stops, {i: k for i, k in kept.items() if i not in stops}):
+            await self._each(self._store(repository, i, k, generation, known) for i, k in group.items())
+
+    async def _each(self, work: Iterable[Awaitable[None]]) -> None:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def turn(one: Awaitable[None]) -> None:
+            async with turns:
+                await one
+
+        done = await asyncio.gather(*map(turn, work), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _store(
+        self, repository: str, identity: Identity, kept: StoredPreview, generation: int, known: int
+    ) -> None:
+        found = self.of(identity)
+        if found is None and kept == EMPTY:
+            return
+        if found is not None:
+            self._no_newer(identity, found, known)
+        if kept.spec is not None:
+            await self._ensure(stored_preview.preview_config(self._frame, self.namespace, kept.spec))
+        spec = stored_preview.stored_spec(self._frame, repository, identity, kept, generation)
+        self._held.pop(identity, None)  # unknown until the answer comes
+        await self._write(repository, identity, spec, found, known)
+        self._held[identity] = _Held(repository, kept, spec[stored_preview.CHECKSUM])
+
+    async def _ensure(self, config: Object) -> None:
+        name = config["metadata"]["name"]
+        if name not in self._configs:
+            self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
+
+    async def _write(self, repository: str, identity: Identity, spec: Object, found: Object | None, known: int) -> None:
+        """Write an object over exactly the version that exists. Raise `RetryLater` when it keeps changing.
+
+        The whole `spec` is replaced: a server-side apply would leave what another manager added.
+        https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+        """
+        name = found["metadata"]["name"] if found else self.name_for(repository, identity)
+        self._ours.setdefault(identity, set()).add(spec[stored_preview.CHECKSUM])  # the answer may be lost
+        for _ in range(TRIES):
+            try:
+                answer = await self._put(self._body(repository, identity, name, spec, found), found)
+            except Conflict:  # its status was written, or another instance or a person wrote it
+                found = await self._standing(identity, name, known)
+                continue
+            self.taken(answer)
+            self._ours[identity] = {spec[stored_preview.CHECKSUM]}
+            if answer.get("spec") != spec:
+                raise Failed(
+                    "The cluster's definition of Preview objects is older than this version of Greenroom. Run:"
+                    " kubectl apply -f charts/greenroom/crds"
+                )
+            return
+        raise RetryLater(f"The Preview {name} keeps changing. Greenroom will retry shortly.", after=1.0)
+
+    async def _put(self, body: Object, found: Object | None) -> Object:
+        if found is None:
+            return await self._kube.create(PREVIEWS, self.namespace, body)
+        return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
+
+    def _body(self, repository: str, identity: Identity, name: str, spec: Object, found: Object | None) -> Object:
+        """Return the object with this `spec`, and with what else exists of it."""
+        mine = {REPOSITORY: repository, REPOSITORY_ID: str(identity.repository_id), NUMBER: str(identity.number)}
+        made = stored_preview.kubernetes_object(self._frame, self.namespace, name, mine, spec)
+        if found is None:
+            return made
+        labels = {**(found["metadata"].get("labels") or {}), **made["metadata"]["labels"]}
+        return {**found, **made, "metadata": {**found["metadata"], "labels": labels}}
+
+    async def _standing(self, identity: Identity, name: str, known: int) -> Object | None:
+        """Return the object that a write replaces. Raise `Doubt` when another instance or installation wrote it."""
+        found = await self._look_again(name)
+        if found is None:
+            return None
+        if not ours(found, self._frame.installation) or identity_of(found) not in (None, identity):
+            raise Doubt(f"The Preview {name} belongs to another installation or pull request. Nothing was written.")
+        self._no_newer(identity, found, known)
+        return found
+
+    def _no_newer(self, identity: Identity, found: Object, known: int) -> None:
+        """Raise `Doubt` when another instance wrote an object after our last read."""
+        if self._is_ours(identity, found) or stored_preview.generation_of(found) <= known:
+            return
+        why = (
+            f"Another instance wrote the Preview {found['metadata']['name']} while this one worked from an older state."
+            " This one stops, and reads it when it restarts."
+        )
+        self._overtaken(why)
+        raise Doubt(why)
+
+    async def _look_again(self, name: str) -> Object | None:
+        """Correct the copy of one object, which the watch may do late."""
+        found = await self._kube.get(PREVIEWS, self.namespace, name)
+        if found is None:
+            self._mirror.forget({"metadata": {"namespace": self.namespace, "name": name}})
+            self._names = {i: n for i, n in self._names.items() if n != name}
+        elif ours(found, self._frame.installation):
+            self.taken(found)
+        return found
+
+    def taken(self, answer: Object) -> None:
+        """Take the answer of a write into the copy."""
+        self._mirror.written(answer)
+        identity = identity_of(answer)
+        if identity is not None:
+            self._names[identity] = answer["metadata"]["name"]
+
+    def name_for(self, repository: str, identity: Identity) -> str:
+        """Return the name of a new object. A repository that replaced another one may find its name taken."""
+        name = stored_preview.object_name(self._frame, repository, identity.number)
+        holder = self._mirror.items.get((self.namespace, name))
+        if holder is None or identity_of(holder) == identity:
+            return name
+        return stored_preview.object_name(self._frame, f"{repository}.{identity.repository_id}", identity.number)
+
+    async def show_only(self, repository: str, identity: Identity) -> Object:
+        """Create an object that stores nothing yet, for its status. Return it."""
+        spec = {"repository": {"id": identity.repository_id, "name": repository}, "number": identity.number}
+        name = self.name_for(repository, identity)
+        try:
+            made = await self._kube.create(PREVIEWS, self.namespace, self._body(repository, identity, name, spec, None))
+        except Conflict:
+            await self._look_again(name)
+            raise
+        self.taken(made)
+        return made
+
+    async def write_status(self, name: str, status: Object) -> Object:
+        """Write the status of an object, and return the object."""
+        body = {"apiVersion": PREVIEWS.version, "kind": "Preview", "metadata": {"name": name}, "status": status}
+        try:
+            found = await self._kube.apply(PREVIEWS, self.namespace, f"{name}/status", body)
+        except GreenroomError:
+            await self._look_again(name)  # it may have been deleted a moment ago
+            raise
+        self.taken(found)
+        return found
+
+    async def delete(self, found: Object) -> None:
+        """Delete this version of an object."""
+        metadata = found["metadata"]
+        try:
+            await self._kube.delete(
+                PREVIEWS, self.namespace, metadata["name"], metadata["uid"], metadata["resourceVersion"]
+            )
+        except Conflict:
+            await self._look_again(metadata["name"])
+            raise
+        if identity := identity_of(found):
+            self._held.pop(identity, None)
+            self._ours.pop(identity, None)
+
+    async def delete_all(self, repository_id: int) -> None:
+        """Delete all objects of a repository that another one has replaced."""
+        for identity, found in self.all().items():
+            if identity.repository_id == repository_id:
+                await self.delete(found)
+
+    async def delete_unused_configs(self) -> None:
+        """Delete `PreviewConfig` objects that no `Preview` needs. Nothing may be stored meanwhile."""
+        used = {stored_preview.ref_of(o) for o in self._mirror.whole().values()}
+        before = (self._timing.clock.now() - UNUSED_KEPT).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name, config in tuple(self._configs.items()):
+            if name in used or config["metadata"].get("creationTimestamp", "") > before:
+                continue
+            del self._configs[name]  # first, so that a write that needs it creates it again
+            await self._kube.delete(PREVIEW_CONFIGS, self.namespace, name, config["metadata"]["uid"])
