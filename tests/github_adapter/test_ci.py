@@ -93,7 +93,7 @@ async def test_each_state_of_a_run(scene: Scene, status: str, conclusion: str | 
 @pytest.mark.parametrize(("status", "conclusion"), [("completed", None), ("completed", "odd"), ("odd", None)])
 async def test_an_unknown_state_is_doubt(scene: Scene, status: str, conclusion: str | None) -> None:
     scene.run(status=status, conclusion=conclusion)
-    with pytest.raises(Doubt, match="not as documented"):
+    with pytest.raises(Doubt, match="documented shape"):
         await scene.ci()
 
 
