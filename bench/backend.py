@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -144,6 +145,38 @@ def baseline(scene: Scene, what: str, kept: Kept, rounds: int, answers: Callable
     return reported(f"the same objects with kubectl apply: {what}", found)
 
 
+def prepared(scene: Scene, what: str, rounds: int) -> tuple[float, Kept]:
+    """Image pushed to HTTP 200 of the migrated catalog, whose needs run since the label; and the last one's objects."""
+    found: list[float] = []
+    for number in range(rounds + 1):
+        pull = scene.catalog.pull_request(f"prepared-{number}", "2", built=False)
+        pull.says("are ready; waiting for image", 120)
+        scene.catalog.build(scene.github.do(lambda w, n=pull.number: w.pull_request("shop/catalog", n).head_sha))  # type: ignore[misc]
+        taken = wait(lambda p=pull: bool(page(scene, f"catalog-pr-{p.number}", "/products")))  # type: ignore[misc]
+        if number:  # the first one pulls the images of the needs
+            found.append(taken)
+        kept = Kept.of([pull])
+        pull.close()
+        pull.gone(90)
+    return reported(f"image pushed -> HTTP 200, needs prepared: {what}", found), kept
+
+
+def together(scene: Scene, what: str, kept: Kept, rounds: int) -> float:
+    """Image pushed to HTTP 200 when kubectl applies every object with the image, the needs too. Each image is new."""
+    found, text = [], json.dumps(kept.objects)
+    [old] = set(re.findall(rf"{stage.REGISTRY}/shop/catalog@sha256:[0-9a-f]{{64}}", text))
+    for number in range(rounds):
+        image = scene.catalog.build(scene.catalog.commit(f"together-{number}", "2"))
+        [(namespace, items)] = Kept(json.loads(text.replace(old, image))).under(f"together-{number}").items()
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        begun = time.perf_counter()
+        kubectl("apply", "-n", namespace, "-f", "-", given=given)
+        wait(lambda n=number: bool(page(scene, f"together-{n}-catalog", "/products")))  # type: ignore[misc]
+        found.append(time.perf_counter() - begun)
+        kubectl("delete", "namespace", namespace)
+    return reported(f"image pushed -> HTTP 200, everything applied with the image: {what}", found)
+
+
 def pairs(scene: Scene) -> tuple[float, Kept]:
     """Both labeled at once, until the storefront's page shows what the catalog of the same branch answers."""
     found = []
@@ -201,6 +234,8 @@ def main() -> None:
                 ratio(
                     ours, baseline(scene, what, kept, ROUNDS, lambda n: bool(page(scene, f"{n}-catalog", "/products")))
                 )
+                ours, kept = prepared(scene, what, ROUNDS)
+                ratio(ours, together(scene, what, kept, ROUNDS))
                 ours, kept = pairs(scene)
                 ratio(
                     ours,

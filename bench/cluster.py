@@ -164,7 +164,12 @@ def alone(what: str, taken: list[float]) -> None:
 
 
 def images(scene: Scene, api: Api) -> None:
-    """Measure image pushed -> Application for labeled pull requests that wait for the image."""
+    """Measure image pushed -> Application for labeled pull requests that wait for the image, not prepared."""
+    with scene.serving(payments={**scene.services["payments"], "prepare": False}):
+        _images(scene, api)
+
+
+def _images(scene: Scene, api: Api) -> None:
     taken = []
     for number in range(ROUNDS):
         pull = scene.payments.pull_request(f"image-{number}", "2", built=False)

@@ -135,8 +135,9 @@ def changed(spec: PreviewSpec, **changes: Any) -> PreviewSpec:
     return spec
 
 
-def preview(number: int = 1, of: PreviewSpec | None = None, health: Health = Health.READY) -> ObservedPreview:
+def preview(number: int = 1, of: PreviewSpec | None = None, health: Health | None = None) -> ObservedPreview:
     made = of or spec(number)
+    health = health or (Health.PREPARED if made.prepared else Health.READY)
     services = tuple(
         Running(v.service, f"https://{made.names.host(v.service)}", v.sha, v.digest, True, NOW - timedelta(hours=1))
         for v in made.build.versions

@@ -61,6 +61,16 @@ def push(made: Machine, number: int) -> None:
     made.pull_requests[number] = replace(old, head_sha=new, activities=(*old.activities, pushed))
 
 
+def push_unbuilt(made: Machine, number: int) -> None:
+    """A push, and CI does not build it yet."""
+    push(made, number)
+    made.unbuilt.add(made.pull_requests[number].head_sha)
+
+
+def builds(made: Machine, number: int) -> None:
+    made.unbuilt.discard(made.pull_requests[number].head_sha)
+
+
 def comments(actor: Actor) -> Callable[[Machine, int], None]:
     def comment(made: Machine, number: int) -> None:
         old = made.pull_requests[number]
@@ -119,6 +129,8 @@ def released(made: Machine, number: int) -> None:
 DEEDS: dict[str, Callable[[Machine, int], None]] = {
     "nothing": lambda made, number: None,
     "push": push,
+    "push without an image": push_unbuilt,
+    "CI builds": builds,
     "a person comments": comments(ADA),
     "a bot comments": comments(BOT),
     "label": toggle("preview"),

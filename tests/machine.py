@@ -20,7 +20,7 @@ from greenroom.core.model.actions import (
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import EngineState, Release
 from greenroom.core.model.facts import Facts
-from greenroom.core.model.github import Actor, Comment, Kind, LabelEvent, PullRequest
+from greenroom.core.model.github import Actor, Comment, Kind, LabelEvent, Missing, PullRequest
 from greenroom.core.planning import preview_sets
 from greenroom.core.planning.decision import Decision, set_of_repository
 
@@ -36,6 +36,7 @@ class Machine:
     holds: EngineState = field(default_factory=EngineState)
     now: datetime = NOW
     platform: Platform = PLATFORM
+    unbuilt: set[str] = field(default_factory=set)  # the commits whose images do not exist
 
     def facts(self) -> Facts:
         open_ones = [p for p in self.pull_requests.values() if p.state == "open"]
@@ -46,6 +47,7 @@ class Machine:
             listing=replace(made.listing, read_at=self.now),
             confirmed={n: confirmation(p, self.now) for n, p in self.pull_requests.items()},
             blocks=blocks,
+            images={r: Missing() if r.rpartition(":")[2] in self.unbuilt else s for r, s in made.images.items()},
         )
 
     def decision(self) -> Decision:

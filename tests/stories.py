@@ -98,8 +98,9 @@ class MemoryEngine:
             uid = known.uid if known else f"uid-{len(self.removed)}-{identity}"
             calls = known.calls if known and preview_set.repository_id in self.rolling else _calls(spec)
             manual_overrides = known.manual_overrides if known else ()
+            health = Health.PREPARED if spec.prepared else Health.READY
             self.previews[identity] = ObservedPreview(
-                identity, uid, spec, Health.READY, services, calls=calls, manual_overrides=manual_overrides
+                identity, uid, spec, health, services, calls=calls, manual_overrides=manual_overrides
             )
 
     def roll_out(self) -> None:
@@ -256,6 +257,10 @@ class Story:
     def comment(self, number: int) -> str:
         [body] = self.comments(number)
         return body
+
+    def prepares_nothing(self) -> None:
+        """Turn off `prepare`: without its image, a pull request has no preview."""
+        self.configure(repositories=tuple(replace(r, prepare=False) for r in self.platform.repositories))
 
     def configure(self, **changes: object) -> None:
         self.platform = replace(self.platform, **changes)  # type: ignore[arg-type]

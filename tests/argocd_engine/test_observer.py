@@ -9,23 +9,25 @@ from typing import Any
 import httpx2
 import pytest
 
-from builders import changed, spec
+from builders import SERVICE, changed, spec
 from greenroom import logs
 from greenroom.argocd.applicationset import ROW
 from greenroom.argocd.client import Object
-from greenroom.argocd.look import Look
+from greenroom.argocd.look import Look, observed
 from greenroom.argocd.namespaces import held_by
 from greenroom.argocd.observer import Ground, Observer
 from greenroom.argocd.packing import packed
 from greenroom.argocd.pod_trouble import Trouble, with_probe
+from greenroom.argocd.pods import ROLE
+from greenroom.argocd.pods import SERVICE as SERVICE_LABEL
 from greenroom.argocd.probe import Prober, PublicHosts
 from greenroom.argocd.stuck_sync import SyncTerminator
 from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.argocd.watcher import Watcher
 from greenroom.clock import SystemClock
-from greenroom.core.model.catalog import Process
+from greenroom.core.model.catalog import Need, Process, ProcessKind
 from greenroom.core.model.engine import Health
-from greenroom.core.model.spec import Identity
+from greenroom.core.model.spec import Identity, PreviewSpec
 from waiting import until
 
 ROW_NOW = spec(1)
@@ -306,3 +308,79 @@ def test_failed_probe_names_path_port_and_what_it_answers(message: str, path: st
     said = with_probe(found, [older, unhealthy("web-1", message), unhealthy("other", "statuscode: 503")])
     assert said.why == f"web is running but has not passed its probe after 1 min: {how}."
     assert with_probe(found, []) == found
+
+
+PREPARED = changed(spec(1), versions=(), services=(replace(SERVICE, needs=(Need("postgresql", "postgresql", "16"),)),))
+DATABASE: Object = {
+    "metadata": {"name": "db-1", "labels": {ROLE: "need", SERVICE_LABEL: "shop-postgresql"}},
+    "spec": {"containers": []},
+    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+}
+
+
+def database(*conditions: dict[str, str], **status: Any) -> Object:
+    ready = {"type": "Ready", "status": "False"}
+    return {**DATABASE, "status": {"phase": "Pending", "conditions": [ready, *conditions], **status}}
+
+
+async def seen(*pods: Object, of: PreviewSpec = PREPARED, kubes: Kubes | None = None, **timing: Any) -> Look:
+    made: Any = kubes or Kubes()
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200)))
+    prober = Prober(client, "https", "none")
+    one = Observer(Ground(made, lambda namespace: list(pods), prober, logs=True, timing=Timing(**timing)))
+    return await one.look(application(annotations={ROW: packed(of)}), of)
+
+
+PULL = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}, "image": "postgres:16"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "health"),
+    [
+        ((), Health.STARTING),
+        ((database(),), Health.STARTING),
+        ((DATABASE,), Health.PREPARED),
+        ((database(containerStatuses=[{"name": "postgresql", **PULL}]),), Health.FAILED),
+    ],
+    ids=["no pod", "starting", "ready", "no image"],
+)
+async def test_preview_without_services_is_prepared_once_its_needs_are_ready(
+    pods: tuple[Object, ...], health: Health
+) -> None:
+    for asleep in (False, True):
+        found = await seen(*pods, of=changed(PREPARED, asleep=asleep))
+        assert found.health is health, "a prepared preview is never ready, not even asleep"
+        assert not any(s.ready or s.sha for s in found.services)
+        assert ("cannot be pulled" in found.why) is (health is Health.FAILED)
+
+
+async def test_crons_of_a_prepared_preview_are_not_ready() -> None:
+    cron = replace(SERVICE, processes=(Process("nightly", ProcessKind.CRON, schedule="0 3 * * *"),))
+    found = await seen(of=changed(PREPARED, services=(cron,)))
+    assert found.health is Health.PREPARED
+    assert [s.ready for s in found.services] == [False]
+
+
+async def test_need_without_a_pod_of_a_prepared_preview_says_why() -> None:
+    event = {
+        "reason": "FailedCreate",
+        "involvedObject": {"kind": "StatefulSet", "name": "shop-postgresql"},
+        "message": 'pods "x" is forbidden: exceeded quota: preview, requested: cpu=1, used: cpu=0, limited: cpu=500m',
+    }
+
+    class Refusing(Kubes):
+        async def listed(self, *args: object, **params: str) -> tuple[list[Object], str]:
+            return [event], "1"
+
+    found = await seen(kubes=Refusing(), no_pod_patience=0.0)
+    assert found.health is Health.FAILED
+    assert found.why.startswith("shop-postgresql does not fit the preview's quota")
+
+
+async def test_push_leaves_a_prepared_preview_prepared() -> None:
+    """Nothing that runs changes, so its comment does not go back and forth."""
+    found = await seen(DATABASE)
+    pushed = changed(PREPARED, head_sha="f" * 40)
+    assert observed(Identity(7, 1), found, pushed, None).health is Health.PREPARED
+    built = changed(PREPARED, versions=spec(1).build.versions)
+    assert observed(Identity(7, 1), found, built, None).health is Health.STARTING

@@ -145,7 +145,7 @@ class ArgoCD:
         }
         self.store.put("namespaces", {**space, "status": {"phase": "Active"}})
         wanted = {} if values["preview"]["asleep"] else values["services"]
-        for name, service in wanted.items():
+        for name, service in ((n, s) for n, s in wanted.items() if s["image"]):
             for process in service["processes"]:
                 self._pod(namespace, labels, name, process, service)
         for pod in self.store.of("pods", namespace):

@@ -243,7 +243,9 @@ def test_a_shared_need_is_the_same_one(render: Render, everything: Values) -> No
 @pytest.mark.parametrize("share", [{"service": "none", "name": "db"}, {"service": "web", "name": "none"}])
 def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) -> None:
     more = having({}, sharedNeeds=[{**share, "variables": {"U": "url"}}])
-    with pytest.raises(AssertionError, match=f"shares the need {share['name']} of {share['service']}, which is not"):
+    with pytest.raises(
+        AssertionError, match=f"shares the need {share['name']} of {share['service']}, which does not exist"
+    ):
         template(helm, more)
 
 

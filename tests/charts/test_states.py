@@ -256,3 +256,22 @@ def test_a_default_request_above_the_default_limit_raises_the_limit(render: Rend
     found = render(everything, {"settings": {"defaults": {"memory": "1Gi"}}})
     [limits] = named(found, "LimitRange", "preview")["spec"]["limits"]
     assert (limits["defaultRequest"]["memory"], limits["default"]["memory"]) == ("1Gi", "1Gi")
+
+
+def unbuilt(given: Values) -> Values:
+    return {"services": {name: {"image": "", "sha": "", "revision": "0"} for name in given["values"]["services"]}}
+
+
+@pytest.mark.parametrize("name", ["catalog", "storefront", "everything"])
+def test_prepared_preview_is_the_whole_preview_without_the_pods_of_its_services(
+    name: str, render: Render, request: pytest.FixtureRequest
+) -> None:
+    """So no need starts again, and no other object changes, when the services come."""
+    given: Values = request.getfixturevalue(name)
+    whole, prepared = (without_chance(render(given, more)) for more in ({}, unbuilt(given)))
+    services = [o for o, pod in pods(whole) if pod["metadata"]["labels"]["greenroom.dev/role"] == "service"]
+    assert {o["kind"] for o in services} <= {"Deployment", "CronJob"}
+    assert services
+    assert prepared == [o for o in whole if o not in services]
+    images = {v["image"] for v in given["values"]["services"].values()}
+    assert not [image for image in images if image in json.dumps(prepared)]

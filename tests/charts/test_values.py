@@ -96,7 +96,7 @@ def service(**changes: Any) -> Values:
         ({"links": {"payments": "https://example.com"}}, "payments"),
         ({"services": {"Web": SERVICE}}, "Web"),
         ({"services": {"web": {"image": "x"}}}, "processes"),
-        (service(image=""), "image"),
+        (service(image=None), "image"),
         (service(env={"A": 1}), "A"),
         (service(env={"a-b": "1"}), "a-b"),
         (service(env={"1A": "1"}), "1A"),

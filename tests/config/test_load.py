@@ -286,3 +286,30 @@ def test_check_names_the_short_name_that_people_have_to_type(tmp_path: Path) -> 
     (tmp_path / "services" / "long.yaml").write_text(text.replace("shop", "a-name-that-is-much-longer-than-thirty"))
     told = CliRunner().invoke(main, ["check", str(tmp_path)])
     assert "Give it a short name: `repositories: { NAME: acme/a-name-that-is-much-longer-than-thirty }`" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("engine", "platform", "services", "prepares"),
+    [
+        ("argocd", {}, ({}, {}), True),
+        ("argocd", {"prepare": False}, ({}, {}), False),
+        ("argocd", {}, ({"prepare": False}, {}), False),
+        ("argocd", {"prepare": False}, ({"prepare": True}, {}), False),
+        ("argocd", {"prepare": False}, ({"prepare": True}, {"prepare": True}), True),
+        ("local", {"prepare": True}, ({}, {}), False),
+    ],
+)
+def test_previews_are_prepared_unless_the_platform_or_one_service_of_the_repository_says_no(
+    engine: str, platform: dict[str, Any], services: tuple[dict[str, Any], ...], prepares: bool, tmp_path: Path
+) -> None:
+    chart = {"argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"}}
+    where = {"local": {"checkouts": {"acme/shop": "shop"}}} if engine == "local" else chart
+    given = {"installation": "demo", "domain": "preview.example.com", "engine": engine, **where, **platform}
+    (tmp_path / "greenroom.yaml").write_text(yaml.safe_dump(given))
+    (tmp_path / "services").mkdir()
+    web = {"web": {"port": 8080, "command": ["run"]}}
+    for name, more in zip(("api", "web"), services, strict=True):
+        made = {"repository": "acme/shop", "image": f"registry.example.com/{name}", "processes": web, **more}
+        (tmp_path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(made))
+    [repository] = config.load(tmp_path).platform.repositories
+    assert repository.prepare is prepares

@@ -10,11 +10,12 @@ import pytest
 
 from builders import NOW, PLATFORM, REPOSITORY, facts, identity, observed, pull_request, sha
 from greenroom.core.comment.sanitize import markup
-from greenroom.core.messages import waiting_for_image
+from greenroom.core.messages import prepared, waiting_for_image
 from greenroom.core.model.actions import Action, UpdateComment
 from greenroom.core.model.ci import CiRun, CiState, CommitCi, EarlierRun, MissingImages
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.github import Missing
+from greenroom.core.model.verdicts import Run
 from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.decision import Decision, awaited_commits, decide, explained
 from greenroom.core.policy.ci import settled, skip_instruction, usual_duration, why_missing
@@ -199,6 +200,21 @@ def test_what_ci_says_changes_statuses_and_comments_and_nothing_else(state: CiSt
 
 def _acts(decision: Decision) -> list[Action]:
     return [a for a in decision.actions if not isinstance(a, UpdateComment)]
+
+
+def test_a_prepared_preview_explains_its_missing_image_too() -> None:
+    known = facts(pull_request(1, head_sha=sha(1)))
+    known = replace(known, images={r: Missing() for r in known.images})
+    context = pass_context(known, PLATFORM, replace(REPOSITORY, prepare=True), NOW)
+    decision = decide(context)
+    assert isinstance(decision.desired.verdicts[identity(1)], Run)
+    assert [a.sha for a in awaited_commits(decision, context)] == [sha(1)]
+    found = explained(decision, context, {identity(1): CommitCi((run(CiState.FAILED),))})
+    assert found.plan == decision.plan
+    assert found.statuses[identity(1)].reason.code == "ci-failed"
+    waits = found.statuses[identity(1)].reason
+    assert prepared(waits, ("PostgreSQL",)).code == "ci-failed"
+    assert prepared(waits, ("PostgreSQL",)).text.startswith("PostgreSQL is ready; waiting for image")
 
 
 def test_without_an_answer_the_decision_stays_the_same() -> None:

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from builders import SERVICE, digest, pull_request, sha, spec
+from greenroom.core.messages import waiting_for_image
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.github import Missing, Present
 from greenroom.core.model.spec import Version
-from greenroom.core.model.status import Stage
-from greenroom.core.model.verdicts import Stay
-from greenroom.core.policy.images import Versions, references, touched, versions
+from greenroom.core.policy.images import NotBuilt, Versions, references, touched, versions
 
 WEB = replace(SERVICE, name="web", paths=("apps/web", "shared/*.json"))
 API = replace(SERVICE, name="api", paths=("apps/api/",), image=replace(SERVICE.image, repository="registry.test/api"))
@@ -77,17 +76,15 @@ def test_changed_paths_in_the_configuration_apply_at_once_to_the_same_head() -> 
     wider = replace(REPOSITORY, services=(WEB, replace(API, paths=("apps/api", "apps/web"))))
     assert references(wider, pull, held) == (web, API.image.reference(pull.head_sha, 1))
     waiting = versions(wider, pull, {**images, API.image.reference(pull.head_sha, 1): Missing()}, held)
-    assert isinstance(waiting, Stay)
-    assert waiting.stage is Stage.WAITING
+    assert isinstance(waiting, NotBuilt)
 
 
 def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:
     pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
     web, api = references(REPOSITORY, pull)
     found = versions(REPOSITORY, pull, {web: Present(digest("w")), api: Missing()}, None)
-    assert isinstance(found, Stay)
-    assert found.stage is Stage.WAITING
-    assert f"api:{BASE[:7]}…" in str(found.reason)
+    assert isinstance(found, NotBuilt)
+    assert f"api:{BASE[:7]}…" in str(waiting_for_image(found.missing))
 
 
 @pytest.mark.parametrize(
@@ -106,5 +103,5 @@ def test_a_missing_image_is_looked_for_in_the_checks_of_its_own_branch(
     pull = pull_request(1, base_sha=BASE, base_ref="main", changed=frozenset(changed))
     web, api = references(REPOSITORY, pull)
     found = versions(REPOSITORY, pull, {web: of_head, api: Missing()}, None)
-    assert isinstance(found, Stay)
-    assert where in str(found.reason)
+    assert isinstance(found, NotBuilt)
+    assert where in str(waiting_for_image(found.missing))

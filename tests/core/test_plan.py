@@ -514,3 +514,19 @@ def test_ten_closings_in_a_queue_of_45_rewrite_no_comment_of_those_who_wait() ->
     assert sorted(s.position for s in waiting.values()) == list(range(1, 36))
     assert not waiting.keys() & set(told)
     assert len(told) <= 40
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_service_that_becomes_public_or_private_waits_for_a_person(public: bool) -> None:
+    def platform(public: bool) -> Platform:
+        return replace(PLATFORM, repositories=(replace(REPOSITORY, services=(replace(SERVICE, public=public),)),))
+
+    made = machine(1, platform(not public))
+    made.platform = platform(public)
+    found = made.decision().statuses[identity(1)]
+    assert (found.stage, found.reason.code) == (Stage.HELD, "config-names")
+    verb = "get" if public else "lose"
+    assert f"would make this preview {verb} the address `shop-pr-1.preview.example.com`" in found.reason.text
+    made.release(1)
+    made.settle()
+    assert bool(made.holds.sets[REPOSITORY_ID].specs[1].names.hosts) is public

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from hypothesis import given
 
+from builders import REPOSITORY_ID
 from deeds import DEEDS, STEPS, begun
-from greenroom.core.model.actions import Action, RemoveLabel
+from greenroom.core.model.actions import Action, Change, RemoveLabel, Start
 from greenroom.core.model.status import Stage
 from machine import Machine
 
@@ -51,3 +52,17 @@ def test_the_plan_of_an_applied_plan_is_empty(steps: list[tuple[str, int, int]])
         made.settle()
         again = made.decision()
         assert (again.actions, again.plan.spent) == ((), frozenset()), deed
+
+
+@given(STEPS)
+def test_no_commit_without_an_image_is_served_and_no_version_is_taken_away(steps: list[tuple[str, int, int]]) -> None:
+    made = begun()
+    for deed, number, hours in steps:
+        made.pass_time(timedelta(hours=hours))
+        DEEDS[deed](made, number)
+        before = dict(made.holds.sets[REPOSITORY_ID].specs)
+        for action in made.settle():
+            if isinstance(action, Start | Change):
+                assert not {v.sha for v in action.spec.build.versions} & made.unbuilt, deed
+            if isinstance(action, Change) and (old := before.get(action.identity.number)):
+                assert old.prepared or not action.spec.prepared, deed

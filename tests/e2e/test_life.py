@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from e2e.scene import Pull, Scene, kubectl, objects, until
+from e2e.scene import ARGO, REGISTRY, Pull, Scene, kubectl, objects, thing, until
 
 HANG = "CREATE TABLE IF NOT EXISTS hang (n int); SELECT pg_sleep(600);\n"
 
@@ -21,16 +21,66 @@ def migrating(pull: Pull) -> list[str]:
 
 
 def test_a_label_waits_for_the_image_and_becomes_a_page(scene: Scene) -> None:
-    pull = scene.catalog.pull_request("life", "2", built=False)
-    pull.says("Waiting for image")
-    assert not pull.exists()
-    head = scene.github.do(lambda w: w.pull_request("shop/catalog", pull.number).head_sha)
-    scene.catalog.build(head)
-    found = pull.ready("2")
+    with scene.serving(catalog={**scene.services["catalog"], "prepare": False}):
+        pull = scene.catalog.pull_request("life", "2", built=False)
+        pull.says("Waiting for image")
+        assert not pull.exists()
+        head = scene.github.do(lambda w: w.pull_request("shop/catalog", pull.number).head_sha)
+        scene.catalog.build(head)
+        found = pull.ready("2")
     assert len(found["products"]) == 30, "seeded"
     assert all(p["stock"] is not None for p in found["products"]), "migrated"
     assert f"http://catalog-pr-{pull.number}." in pull.comment
     assert head[:7] in pull.comment
+
+
+def needs_of(pull: Pull) -> dict[str, tuple[str, int]]:
+    """The pods of the needs by name: their uid, and how often their containers started again."""
+    return {
+        str(p["metadata"]["labels"]["app.kubernetes.io/name"]): (
+            str(p["metadata"]["uid"]),
+            sum(s["restartCount"] for s in p["status"].get("containerStatuses", ())),
+        )
+        for p in pull.pods("greenroom.dev/role=need")
+    }
+
+
+def condition(pull: Pull, kind: str) -> tuple[str, str]:
+    """One condition of the Preview object: its status and its reason."""
+    shown = thing("preview", f"{pull.repository.name}-{pull.number}", ARGO) or {}
+    return next((c["status"], c["reason"]) for c in shown["status"]["conditions"] if c["type"] == kind)
+
+
+def test_a_preview_is_prepared_while_ci_builds_and_only_its_services_start_with_the_image(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("prepared", "2", built=False)
+    pull.says("PostgreSQL is ready; waiting for image", 90)
+    assert "Preview waiting" in pull.comment
+    before, secrets = needs_of(pull), objects("secret", pull.namespace)
+    assert "catalog-postgresql" in before
+    assert pull.pods("greenroom.dev/role=service") == [], "nothing of a commit without an image"
+    assert objects("cronjobs", pull.namespace) == []
+    assert pull.page().status_code in (404, 502, 503)
+    until(lambda: condition(pull, "Ready") == ("False", "Prepared"), 15, "the Preview object")
+    assert condition(pull, "Serving")[0] == "False"
+    waited = scene.greenroom("wait", pull.name, "--timeout", "2s", check=False)
+    assert "PostgreSQL is ready; waiting for image" in waited
+    second = pull.push("3", built=False)
+    pull.says(f"waiting for image {REGISTRY}/shop/catalog:{second[:7]}", 30)
+    scene.catalog.build(second)
+    found = pull.ready("3")
+    assert len(found["products"]) == 30, "seeded and migrated by the image"
+    assert needs_of(pull) == before, "no pod of a need is made twice, and none restarts"
+    passwords = [s.get("data") for s in objects("secret", pull.namespace)]
+    assert passwords == [s.get("data") for s in secrets]
+    assert "was reset" not in pull.comment
+
+
+def test_a_prepared_preview_without_an_image_is_removed_and_verified(scene: Scene) -> None:
+    pull = scene.catalog.pull_request("never", "2", built=False)
+    pull.says("PostgreSQL is ready; waiting for image", 90)
+    pull.close()
+    pull.gone(30)
+    pull.says("All of its resources are deleted", 30)
 
 
 def test_a_push_becomes_a_new_version_and_the_old_one_serves_until_then(scene: Scene) -> None:

@@ -278,7 +278,7 @@ async def test_what_is_probably_not_meant_is_logged_once_and_when_it_changes(pla
         return [json.loads(x) for x in (scene.folder / "greenroom.log").read_text().splitlines() if x.startswith("{")]
 
     def reported() -> list[str]:
-        found = [x["what"].partition(": looks")[0] for x in logged() if "probably a mistake" in x["event"]]
+        found = [x["what"].partition(": looks")[0] for x in logged() if "may contain a mistake" in x["event"]]
         return [x for x in found if x.startswith("services/payments.yaml")]
 
     async def read_again(times: int) -> str:
@@ -357,7 +357,7 @@ WRONG: dict[str, tuple[Callable[[Stage], None] | None, dict[str, str], int, str]
         1,
         "GitHub rejected the token (401)",
     ),
-    "port in use": (busy_port, {}, 1, "for the webhook cannot be used (Address already in use). Set `listen.webhook`"),
+    "port in use": (busy_port, {}, 1, "for the webhook (Address already in use). Change `listen.webhook`"),
     "corrupt history": (corrupt_history, {}, 1, "is corrupt"),
     "locked history": (locked_history, {}, 1, "is locked by another program. Is another Greenroom running on it?"),
     "unknown key": (unknown_key, {}, 2, "services/payments.yaml: prt: unknown key `prt`. Did you mean `port`?"),

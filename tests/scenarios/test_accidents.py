@@ -79,7 +79,7 @@ async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves
     assert story.comment(ready) == said
     assert "### Preview waiting" in story.comment(new)
     assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(new)
-    assert "Greenroom deploys the commit once CI pushes the image" in story.comment(waits)
+    assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(waits)
     assert "### Preview held" in story.comment(pushed)
     assert "cannot start, change or remove" in story.comment(pushed)
     assert story.status(closed).reason.code == "cannot-act"
@@ -87,8 +87,9 @@ async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves
     assert story.board.trouble("shop") == story.engine.unable
     story.engine.unable = ""
     await story.passes(6)
-    assert story.living == {ready, pushed, new}
+    assert story.living == {ready, pushed, new, waits}
     assert story.board.trouble("shop") == ""
+    assert "Greenroom deploys the commit once CI pushes the image" in story.comment(waits)
     assert "### Preview ready" in story.comment(new)
     assert "### Preview removed" in story.comment(closed)
 
@@ -469,6 +470,7 @@ async def test_a_history_that_cannot_be_written_changes_nothing(story: Story) ->
 async def test_events_that_the_history_could_not_take_are_recorded_later(story: Story) -> None:
     if story.forgetful:
         pytest.skip("a new process and an empty history before each pass")
+    story.prepares_nothing()
     number = story.labeled(image=False)
     story.controller()
     path = story.empty.with_name("history-0.sqlite3")

@@ -13,6 +13,7 @@ from stories import BOT, SLUG, Story, sha
 
 
 async def test_label_image_ready_close(story: Story) -> None:
+    story.prepares_nothing()
     number = story.labeled(image=False)
     await story.passes(3)
     assert "### Preview waiting" in story.comment(number)
@@ -197,6 +198,7 @@ async def test_a_push_counts_from_the_push_and_not_from_when_its_commit_was_made
 async def test_closed_before_it_started_promises_no_start(story: Story, state: str, merge: bool) -> None:
     if story.forgetful:
         pytest.skip("who was told to wait is remembered by one process")
+    story.prepares_nothing()
     story.configure(limits=replace(story.platform.limits, per_repository=1))
     first = story.labeled("first")
     number = story.labeled("second", image=state != "waiting", draft=state == "blocked")
@@ -219,6 +221,7 @@ async def test_closed_before_it_started_promises_no_start(story: Story, state: s
 async def test_closed_while_greenroom_was_down_promises_no_start_either(story: Story) -> None:
     if story.forgetful:
         pytest.skip("the history says who was told to wait")
+    story.prepares_nothing()
     number = story.labeled(image=False)
     await story.passes(3)
     assert "Waiting for image" in story.comment(number)
@@ -229,6 +232,7 @@ async def test_closed_while_greenroom_was_down_promises_no_start_either(story: S
 
 
 async def test_a_comment_that_was_damaged_before_anything_ran_promises_nothing(story: Story) -> None:
+    story.prepares_nothing()
     number = story.labeled(image=False)
     await story.passes(3)
     [ours] = [c for c in story.world.pull_request(SLUG, number).comments if c.author.login == BOT]

@@ -16,7 +16,7 @@ from greenroom.core.linking.graph import graph
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Staging, Use
 from greenroom.core.model.engine import Release
 from greenroom.core.model.github import Comment, SignedState
-from greenroom.core.model.spec import Caller, Identity, PreviewSpec
+from greenroom.core.model.spec import Caller, Identity, PreviewSpec, same_pods
 from greenroom.core.planning import preview_sets
 from greenroom.errors import Failed
 from stories import SLUG, Story, sha
@@ -730,6 +730,7 @@ async def test_a_preview_that_still_runs_is_not_reported_as_missing(two: Two) ->
 
 async def test_a_choice_is_not_lost_with_the_comment_that_holds_it(two: Two) -> None:
     """The kept comment is the one that this process made, although the other one has a later sequence and the choice."""
+    two.story.prepares_nothing()
     assert two.story.simulator is not None
     made = two.world.open_pull_request(SLUG, head="idea", sha=sha("idea"), by="ada")  # its image is not built: no spec
     shop = made.number
@@ -766,3 +767,66 @@ def read(signer: Signer, identity: Identity, two: Two, body: str) -> SignedState
 
 def bots(two: Two, number: int) -> list[str]:
     return [c.body for c in two.world.pull_request(SLUG, number).comments if c.author.login == "greenroom[bot]"]
+
+
+def unbuilt(two: Two, slug: str, branch: str = "idea") -> int:
+    """A labeled pull request that CI still builds."""
+    made = two.world.open_pull_request(slug, head=branch, sha=sha(f"{slug}{branch}"), by="ada")
+    two.world.label(slug, made.number, "preview", "ada")
+    return made.number
+
+
+def built(two: Two, slug: str, image: str, branch: str = "idea") -> None:
+    two.story.images.push(image, sha(f"{slug}{branch}"))
+
+
+@pytest.mark.parametrize("first", ["shop", "payments"])
+async def test_pair_labeled_while_ci_builds_starts_once_with_the_final_addresses(two: Two, first: str) -> None:
+    two.configure(same_branch=True)
+    shop, pay = unbuilt(two, SLUG), unbuilt(two, PAY)
+    await two.passes()
+    started: list[PreviewSpec] = []
+    order = [(SLUG, "shop/web"), (PAY, "shop/payments")]
+    for slug, image in order if first == "shop" else reversed(order):
+        built(two, slug, image)
+        for _ in range(3):
+            await two.passes(1)
+            now = two.spec(shop)
+            if not now.prepared and not (started and same_pods(started[-1], now)):
+                started.append(now)
+        if slug == SLUG and first == "shop":
+            assert "(same branch; it waits for its images)" in two.comment(SLUG, shop)
+    [only] = started
+    assert only.links.targets[0].url == f"http://payments.preview-payments-{pay}:8080"
+    assert "(same branch)" in two.comment(SLUG, shop)
+    assert two.spec(pay, PAY).links.callers == (Caller("payments", f"preview-shop-{shop}", 8080),)
+
+
+async def test_link_to_a_pair_whose_image_never_comes_falls_back_and_returns(two: Two) -> None:
+    two.configure(same_branch=True)
+    shop, pay = unbuilt(two, SLUG), unbuilt(two, PAY)
+    await two.passes()
+    built(two, SLUG, "shop/web")
+    await two.passes(3)
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+    two.story.pass_time(minutes=11)
+    await two.passes(3)
+    assert two.url(shop) == "http://payments.staging"
+    assert f"until the images of payments#{pay} exist" in two.comment(SLUG, shop)
+    assert "Wanted by" in two.comment(PAY, pay)
+    built(two, PAY, "shop/payments")
+    await two.passes(3)
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"
+
+
+async def test_running_preview_stays_on_staging_until_its_new_pair_answers(two: Two) -> None:
+    two.configure(same_branch=True)
+    shop = two.shop()
+    await two.passes()
+    pay = unbuilt(two, PAY)
+    await two.passes(3)
+    assert two.url(shop) == "http://payments.staging"
+    assert f"until the images of payments#{pay} exist" in two.comment(SLUG, shop)
+    built(two, PAY, "shop/payments")
+    await two.passes(3)
+    assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080"

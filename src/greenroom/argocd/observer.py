@@ -83,6 +83,8 @@ class Observer:
             self._hosts.forget()  # probe again after sleep, or when the Application was recreated
         if refusal := self._refusal(application, spec):
             return replace(look, health=Health.FAILED, why=refusal, fix=PLATFORM, refused=True)
+        if spec.prepared:
+            return await self._preparing(look, pods, now)
         if spec.asleep:
             return replace(look, health=Health.READY)
         if reading.settled(pods, spec, now):
@@ -116,6 +118,14 @@ class Observer:
         patience = 0.0 if sync_status.failed(application) else self._ground.timing.render_patience
         return found if self._refused.lasts(bool(found), patience) else ""
 
+    async def _preparing(self, look: Look, pods: list[Object], now: datetime) -> Look:
+        """Return the look at a preview without services: prepared as soon as its needs are ready."""
+        if reading.needs_ready(pods, look.spec):
+            self._bare.reset()
+            return replace(look, health=Health.PREPARED)
+        found = troubles.trouble(pods, look.spec, now) or await self._why_no_pod(pods, look.spec)
+        return replace(look, health=Health.FAILED, why=found.why, fix=found.fix) if found else look
+
     async def _answering(self, look: Look) -> Look:
         """Return the look at a preview whose processes all run: ready as soon as its public hosts answer."""
         self._bare.reset()
@@ -140,7 +150,7 @@ class Observer:
         return replace(look, log=await self._log(spec, found))
 
     async def _why_no_pod(self, pods: list[Object], spec: PreviewSpec) -> Trouble | None:
-        process = reading.missing(pods, spec)
+        process = reading.missing_need(pods, spec) if spec.prepared else reading.missing(pods, spec)
         if not self._bare.lasts(bool(process), self._ground.timing.no_pod_patience):
             return None
         return pod_trouble.not_created(await self._events(spec, "reason=FailedCreate"), process)

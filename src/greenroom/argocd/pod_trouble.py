@@ -20,6 +20,7 @@ from greenroom.argocd.pods import (
     SERVICE,
     WAIT,
     age,
+    called,
     conditions,
     crashed,
     label,
@@ -64,7 +65,7 @@ def not_created(events: Iterable[Object], process: str) -> Trouble | None:
 
     The reason comes from the events of its ReplicaSet or StatefulSet.
     """
-    told = [e for e in events if e.get("reason") == "FailedCreate" and _called(_owner(e), process)]
+    told = [e for e in events if e.get("reason") == "FailedCreate" and called(_owner(e), process)]
     if not told:
         return None
     message = str(max(told, key=_when).get("message", ""))
@@ -230,11 +231,6 @@ def _unplaced(message: str) -> str:
     why = message.partition(" preemption:")[0]
     why = why.partition(" nodes are available: ")[2] or why
     return ", ".join(sorted({re.sub(r"^\d+ ", "", part) for part in why.rstrip(". ").split(", ")}))
-
-
-def _called(name: str, plain: str) -> bool:
-    """Return whether this is the chart's name for SERVICE-PART: unchanged, or cut and with a hash."""
-    return name == plain or re.fullmatch(re.escape(plain[:43].rstrip("-")) + "-[0-9a-f]{8}", name) is not None
 
 
 def _owner(event: Object) -> str:

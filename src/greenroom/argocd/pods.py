@@ -5,6 +5,7 @@ Pure functions of pods as the API returns them. https://kubernetes.io/docs/conce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,7 +82,7 @@ def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, n
     shown = max((p for group in live[:1] for p in group), key=lambda p: (created(p), _name(p)), default=None)
     if not processes:
         wanted = _wanted(spec, service)
-        return Running(service.name, url, wanted.sha if wanted else "", wanted.digest if wanted else "", ready=True)
+        return Running(service.name, url, *((wanted.sha, wanted.digest) if wanted else ("", "")), ready=bool(wanted))
     if shown is None:
         return Running(service.name, url, "", "", ready=False)
     image = next((c["image"] for c in shown["spec"]["containers"]), "")
@@ -158,6 +159,29 @@ def missing(pods: list[Object], spec: PreviewSpec) -> str:
             if not any(annotation(p, REVISION) == wanted for p in of(pods, service.name, process.name)):
                 return f"{service.name}-{process.name}"
     return ""
+
+
+def missing_need(pods: list[Object], spec: PreviewSpec) -> str:
+    """Return the name of the first need without a pod that has not ended; empty when none lacks one."""
+    return next((name for name in _needs(spec) if not _of_need(pods, name)), "")
+
+
+def needs_ready(pods: list[Object], spec: PreviewSpec) -> bool:
+    """Return whether every need has a pod in service."""
+    return all(any(ready(pod) for pod in _of_need(pods, name)) for name in _needs(spec))
+
+
+def _needs(spec: PreviewSpec) -> list[str]:
+    return [f"{service.name}-{need.name}" for service in spec.services for need in service.needs]
+
+
+def _of_need(pods: list[Object], name: str) -> list[Object]:
+    return [p for p in pods if label(p, ROLE) == "need" and called(label(p, SERVICE), name) and not going(p)]
+
+
+def called(name: str, plain: str) -> bool:
+    """Return whether this is the chart's name for SERVICE-PART: unchanged, or cut and with a hash."""
+    return name == plain or re.fullmatch(re.escape(plain[:43].rstrip("-")) + "-[0-9a-f]{8}", name) is not None
 
 
 def crashed(status: dict[str, Any], now: datetime) -> bool:

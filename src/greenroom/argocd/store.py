@@ -73,8 +73,8 @@ class PreviewSets:
             self._objects.read_as(preview_set.repository, identity, kept)
         if preview_set.recovery is not None and preview_set.recovery.at is None:
             log.warning(
-                "stored previews were lost; Greenroom continues with what runs, and for an hour removes none without"
-                " confirmation unless its pull request is closed",
+                "stored previews were lost; Greenroom keeps what is running, and for an hour removes only previews of"
+                " closed pull requests without confirmation",
                 repository=preview_set.repository,
             )
         return preview_set

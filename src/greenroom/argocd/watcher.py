@@ -63,7 +63,7 @@ class Watcher:
             if await self._news(found):
                 changed()
                 looks = 0
-            quiet = self.look is not None and not self.doubt and self.look.health is Health.READY
+            quiet = self.look is not None and not self.doubt and self.look.health in (Health.READY, Health.PREPARED)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if quiet else backoff.pause(self._pauses, looks)):
                     await self._dirty.wait()

@@ -30,7 +30,20 @@ def repositories(folder: Folder, objects: Objects) -> tuple[Repository, ...]:
     for service in found:
         slug = service.model.repository
         services.setdefault(slug, []).append(service_yaml.to_core(service.model, service.name, shorts[slug], objects))
-    return tuple(Repository(shorts[slug], slug, tuple(s)) for slug, s in sorted(services.items()))
+    return tuple(
+        Repository(shorts[slug], slug, tuple(s), prepare=_prepared(slug, folder))
+        for slug, s in sorted(services.items())
+    )
+
+
+def _prepared(slug: str, folder: Folder) -> bool:
+    """Return whether previews of a repository are prepared. One service that does not want it decides for all.
+
+    The local engine reads the data of a database from the commit's worktree, so it prepares nothing.
+    """
+    models = [s.model for s in folder.services.values() if s.model.repository == slug]
+    wanted = (folder.platform.prepare if m.prepare is None else m.prepare for m in models)
+    return folder.platform.engine == "argocd" and all(wanted)
 
 
 def disagreements(folder: Folder, found: list[Found], objects: Objects) -> Iterator[Mistake]:

@@ -201,6 +201,10 @@ class PlatformModel(Model):
     limits: LimitsModel = Field(LimitsModel(), description="Limits on how many previews may exist at once.")
     scheduling: SchedulingModel = Field(SchedulingModel(), description="Placement of preview pods.")
     drafts: bool = Field(False, description="Whether draft pull requests get previews.")
+    prepare: bool = Field(
+        True,
+        description="Whether previews start without their services while CI builds the images. Needs `engine: argocd`.",
+    )
     bots: tuple[str, ...] = Field(
         (),
         description="Bots whose pull requests may get previews and whose labels count, such as renovate[bot].",

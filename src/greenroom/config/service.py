@@ -159,6 +159,10 @@ class ServiceModel(Model):
         (), description="The names of Secrets in the preview's namespace."
     )
     address: OwnModel = Field(OwnModel(), description="The variables that receive its own address.")
+    prepare: bool | None = Field(
+        None,
+        description="Whether previews of its repository start before this image exists. Default: as in greenroom.yaml.",
+    )
     resources: ResourcesModel = Field(ResourcesModel(), description="The resources of each process.")
     run_as_user: int | None = Field(
         None,

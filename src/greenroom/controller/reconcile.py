@@ -42,6 +42,7 @@ from greenroom.core.model.facts import Facts, PullRequestFacts
 from greenroom.core.model.github import Listing, State
 from greenroom.core.model.spec import Identity, seen_by_others
 from greenroom.core.model.status import Stage, Status
+from greenroom.core.model.verdicts import Run
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
 from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
@@ -364,6 +365,7 @@ class Reconciler:
         waits.
         """
         waiting = any(s.stage is Stage.WAITING for s in decision.statuses.values())
+        waiting = waiting or any(isinstance(v, Run) and v.waits for v in decision.desired.verdicts.values())
         if not waiting:
             self._polls.pop(repository.name, None)
             return None

@@ -39,7 +39,10 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self.passes = Histogram(
-            "greenroom_pass_seconds", "Passes over a repository.", ["outcome"], registry=self.registry
+            "greenroom_pass_seconds",
+            "Duration of passes of the control loop, by outcome.",
+            ["outcome"],
+            registry=self.registry,
         )
         self.webhooks = Counter(
             "greenroom_webhooks", "Webhook deliveries by outcome.", ["outcome"], registry=self.registry

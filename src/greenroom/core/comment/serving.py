@@ -62,7 +62,7 @@ def serves_only(spec: PreviewSpec, preview: ObservedPreview | None) -> bool:
     """Return whether every service of a spec runs its version and settings, and nothing else answers."""
     runs = serving(spec, preview)
     ready = preview is not None and preview.health is Health.READY and same_pods(preview.spec, spec)
-    return ready and not spec.asleep and not runs.previous and not runs.down
+    return ready and not spec.prepared and not spec.asleep and not runs.previous and not runs.down
 
 
 def _changed(service: Service, spec: PreviewSpec, preview: ObservedPreview | None) -> bool:

@@ -12,8 +12,10 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Health, ObservedPreview
 from greenroom.core.model.github import CommentState, PullRequest
+from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
@@ -84,7 +86,7 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
     gone = {k.target: k.preview for k in _set_by_hand(preview, decided) if k.spec is None}
     found = []
     for link in spec.links.targets:
-        target = decided.context.index.targets.get((link.target, link.number))
+        target = decided.context.index.target(link.target, link.number)
         reason = messages.link_reason(link.target, link.why)
         url = manual_overrides.get(f"links.{link.target}.url")
         if url:  # the chart treats an empty one as unset
@@ -93,6 +95,7 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
         elif target is not None:
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
             why = f"{reason}; it uses this preview too" if back else reason
+            why = f"{why}; it waits for its images" if target.prepared else why
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(
@@ -164,9 +167,10 @@ def _stage(
             return Stage.REMOVING, messages.does_not_go(reason, why) if why else reason
         case Stay(stage=stage):
             return stage, _while_it_runs(identity, verdict, preview, decided)
+        case Run(waits=MissingImages() as missing, spec=spec) if not _refused(spec, preview, decided):
+            return _prepared(spec, preview, _explained(identity, missing, decided))
         case Run(spec=spec, note=note):
-            refusal = decided.context.facts.observed.refusals.get(spec.id.repository_id, "")
-            if refusal and not spec.asleep and (preview is None or not same_pods(preview.spec, spec)):
+            if refusal := _refused(spec, preview, decided):
                 why = messages.not_taken_over(refusal)
                 return Stage.FAILED, messages.failed(why, serving(spec, preview), messages.PLATFORM)
             if preview and (fix := _command_of_base(spec, preview, decided)):
@@ -190,6 +194,22 @@ def _stage(
             return stage, _with_note(identity, stage, reason, note, decided)
 
 
+def _refused(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedPass) -> str:
+    """Return the engine's error if it could not apply the specs of this repository and this one waits; else empty."""
+    waits = not spec.asleep and (preview is None or not same_pods(preview.spec, spec))
+    return decided.context.facts.observed.refusals.get(spec.id.repository_id, "") if waits else ""
+
+
+def _prepared(spec: PreviewSpec, preview: ObservedPreview | None, waits: Reason) -> tuple[Stage, Reason]:
+    """Return the stage and reason of a preview whose services wait for their first images."""
+    if preview is not None and preview.health is Health.FAILED:
+        return Stage.FAILED, messages.not_prepared(waits, preview.why, preview.fix or messages.PLATFORM)
+    if preview is not None and preview.health is Health.PREPARED:
+        needs = (KINDS[need.kind].title for service in spec.services for need in service.needs)
+        return Stage.WAITING, messages.prepared(waits, tuple(needs))
+    return Stage.WAITING, waits
+
+
 def stuck(preview: ObservedPreview | None) -> str:
     """Return why the deletion of a preview is stuck; empty if it is not."""
     return preview.why if preview and preview.health is Health.REMOVING else ""
@@ -208,19 +228,18 @@ def _while_it_runs(identity: Identity, verdict: Stay, preview: ObservedPreview |
     """Return the reason of a verdict; if it keeps new commits from a preview, add what keeps running."""
     waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
     spec = decided.context.facts.observed.spec(preview.identity) if preview else None
-    reason = _explained(identity, verdict, decided)
+    reason = _explained(identity, verdict.missing, decided) if verdict.missing else verdict.reason
     if spec is None or not waits:
         return reason
     return messages.meanwhile(reason, serving(spec, preview), promised=verdict.missing is not None)
 
 
-def _explained(identity: Identity, verdict: Stay, decided: DecidedPass) -> Reason:
-    """Return the reason of a verdict. If it waits for an image, add what CI says about it."""
+def _explained(identity: Identity, missing: MissingImages, decided: DecidedPass) -> Reason:
+    """Return why a preview waits for images, with what CI says about them if it is known."""
     known, pull_request = decided.ci.get(identity), decided.desired.pull_requests.get(identity)
-    if verdict.missing is None or known is None or pull_request is None:
-        return verdict.reason
-    why = ci.why_missing(pull_request, verdict.missing, known, decided.context.now)
-    return messages.waiting_for_image(verdict.missing, why)
+    if known is None or pull_request is None:
+        return messages.waiting_for_image(missing)
+    return messages.waiting_for_image(missing, ci.why_missing(pull_request, missing, known, decided.context.now))
 
 
 def _warning(identity: Identity, decided: DecidedPass) -> Reason | None:

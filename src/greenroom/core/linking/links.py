@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from greenroom.core import messages
 from greenroom.core.linking.addresses import host_of
@@ -34,6 +35,9 @@ STAGING, DEFAULT = "staging", "default"
 WRITERS = (Permission.ADMIN, Permission.WRITE)
 
 
+COMING = timedelta(minutes=10)
+"""The time for which a link waits for the first image of its target, counted from the first read of its commit."""
+
 Key = tuple[str, int]
 
 
@@ -41,13 +45,15 @@ Key = tuple[str, int]
 class LinkIndex:
     """All previews that are served, with the links between them.
 
-    `targets` maps a service and a number to the preview in which that service answers. `callers` and `missing` hold the
-    previews whose links lead there, or would if it existed. `branches` holds the previews of a service by branch,
-    `named` holds previews by `owner/name#N`, and `naming` holds the previews that name a pull request.
+    `targets` maps a service and a number to the preview in which that service answers, and `coming` to the one in which
+    it will answer once its image exists. `callers` and `missing` hold the previews whose links lead there, or would if
+    it existed. `branches` holds the previews of a service by branch, `named` holds previews by `owner/name#N`, and
+    `naming` holds the previews that name a pull request.
     """
 
     specs: Mapping[Identity, PreviewSpec]
     targets: Mapping[Key, PreviewSpec]
+    coming: Mapping[Key, PreviewSpec]
     callers: Mapping[Key, Sequence[tuple[PreviewSpec, Link]]]
     missing: Mapping[Key, Sequence[PreviewSpec]]
     branches: Mapping[tuple[str, str], Sequence[PreviewSpec]]
@@ -59,6 +65,7 @@ class LinkIndex:
         """Return the previews of all preview sets."""
         specs = {Identity(s.repository_id, n): spec for s in observed.sets.values() for n, spec in s.specs.items()}
         targets: dict[Key, PreviewSpec] = {}
+        coming: dict[Key, PreviewSpec] = {}
         callers: dict[Key, list[tuple[PreviewSpec, Link]]] = {}
         missing: dict[Key, list[PreviewSpec]] = {}
         branches: dict[tuple[str, str], list[PreviewSpec]] = {}
@@ -66,7 +73,7 @@ class LinkIndex:
         for _, spec in sorted(specs.items()):
             for service in spec.services:
                 if service.web:
-                    targets[service.name, spec.id.number] = spec
+                    (coming if spec.prepared else targets)[service.name, spec.id.number] = spec
                     branches.setdefault((service.name, spec.pull_request.branch), []).append(spec)
             for link in spec.links.targets:
                 if link.number:
@@ -76,7 +83,11 @@ class LinkIndex:
             for name in spec.pull_request.mentions:
                 naming.setdefault(name, []).append(spec)
         named = {_name(spec): spec for spec in specs.values()}
-        return cls(specs, targets, callers, missing, branches, named, naming)
+        return cls(specs, targets, coming, callers, missing, branches, named, naming)
+
+    def target(self, service: str, number: int) -> PreviewSpec | None:
+        """Return the preview in which a service answers, now or once its image exists; None if there is none."""
+        return self.targets.get((service, number)) or self.coming.get((service, number))
 
     def users(self, spec: PreviewSpec) -> tuple[tuple[PreviewSpec, Link], ...]:
         """Return the previews that link to a service of this one, with the links, sorted by name."""
@@ -104,6 +115,8 @@ class LinkIndex:
             if identity in found:
                 continue
             found.add(identity)
+            if self.specs[identity].prepared:  # it calls nobody yet
+                continue
             for link in self.specs[identity].links.targets:
                 target = self.targets.get((link.target, link.number))
                 if target is not None:
@@ -113,7 +126,10 @@ class LinkIndex:
 
 @dataclass(frozen=True, slots=True)
 class LinkContext:
-    """The pull request whose links are resolved. `known` holds the links that its spec has now."""
+    """The pull request whose links are resolved. `known` holds the links that its spec has now.
+
+    `starts` means that none of its services has started. `now` is GitHub's clock.
+    """
 
     platform: Platform
     repository: Repository
@@ -124,6 +140,8 @@ class LinkContext:
     mentions: tuple[str, ...] = ()
     choices: tuple[LinkOverride, ...] = ()
     known: tuple[Link, ...] = ()
+    starts: bool = False
+    now: datetime | None = None
 
 
 def resolved(context: LinkContext, index: LinkIndex, permissions: Permissions) -> tuple[Link, ...] | Reason:
@@ -220,8 +238,28 @@ def _chosen(service: str, use: Use, choice: LinkOverride, context: LinkContext, 
     number = int(choice.to)
     if _own(use, context) is not None and number == context.number:
         return _fallback(service, use, context)
-    target = None if choice.refused else index.targets.get((use.service, number))
+    target = None if choice.refused else _target(service, use, number, context, index)
     return _to(service, use, target, context, LinkReason(LinkCause.CHOSEN, choice.by)) if target else None
+
+
+def _target(service: str, use: Use, number: int, context: LinkContext, index: LinkIndex) -> PreviewSpec | None:
+    """Return the preview of this number if a link may lead there; else None."""
+    found = index.target(use.service, number)
+    return found if found and _leads(service, use, found, context) else None
+
+
+def _leads(service: str, use: Use, target: PreviewSpec, context: LinkContext) -> bool:
+    """Return whether a link may lead to a preview: one that answers, or one that waits for its image.
+
+    A link leads to one that waits only from services that have not started, so that they start once, with the final
+    address. It stays there for as long as `COMING`, and then falls back. A required preview must answer.
+    """
+    if not target.prepared:
+        return True
+    if use.required or context.now is None or context.now - target.times.head_since >= COMING:
+        return False
+    now = _now(service, use, context)
+    return context.starts or (now is not None and now.number == target.id.number)
 
 
 def _unchanged(
@@ -241,7 +279,7 @@ def _unchanged(
         if found.number:
             return found if found.number == number else replace(found, why=why, wanted=wanted)
     elif now is not None and now.number != number:
-        target = index.targets.get((use.service, now.number))
+        target = _target(service, use, now.number, context, index)
         if target is not None:
             return replace(_to(service, use, target, context, why), wanted=wanted)
         if not now.number and not now.own:
@@ -254,10 +292,13 @@ def _pair(service: str, use: Use, context: LinkContext, index: LinkIndex, permis
     reason does not mention previews that may not be used.
     """
     before = next((k for k in context.known if (k.service, k.target) == (service, use.service) and k.paired), None)
+    coming: list[PreviewSpec] = []
     for candidates in _paired(use.service, context, index):
         rights = {_key(r): _rights(context, r, permissions) for r in candidates}
         allowed = [r for r in candidates if rights[_key(r)] <= {*WRITERS}]
         unsure = [r for r in candidates if rights[_key(r)] <= {*WRITERS, Permission.UNKNOWN} and r not in allowed]
+        coming += [r for r in allowed if not _leads(service, use, r, context)]
+        allowed, unsure = ([r for r in found if _leads(service, use, r, context)] for found in (allowed, unsure))
         if before and not allowed and [r.id.number for r in unsure] == [before.number]:
             allowed = unsure  # unknown permissions do not break an existing link
         if len(allowed) > 1:
@@ -269,11 +310,15 @@ def _pair(service: str, use: Use, context: LinkContext, index: LinkIndex, permis
             return replace(_to(service, use, allowed[0], context, why), paired=True)
         if unsure:
             return _fallback(service, use, context, LinkReason(LinkCause.UNTIL_CONFIRMED))
+    if coming:
+        number = coming[0].id.number
+        why = LinkReason(LinkCause.UNTIL_BUILT, previews=(f"{use.service}#{number}",))
+        return replace(_fallback(service, use, context, why, number), paired=True)
     named = _named_in_description(use.service, context)
     if named:
         return _fallback(service, use, context, LinkReason(LinkCause.UNTIL_NAMED, previews=(named,)))
     gone = (before.number or before.wanted) if before else 0
-    if gone and (use.service, gone) not in index.targets:
+    if gone and index.target(use.service, gone) is None:
         why = LinkReason(LinkCause.PAIR_GONE, previews=(f"{use.service}#{gone}",))
         return replace(_fallback(service, use, context, why, gone), paired=True)
     return _fallback(service, use, context)
@@ -294,7 +339,7 @@ def _paired(service: str, context: LinkContext, index: LinkIndex) -> tuple[list[
     """
     us = f"{context.repository.slug}#{context.number}".lower()
     said = [*(index.named[m] for m in context.mentions if m in index.named), *index.naming.get(us, ())]
-    named = [r for r in said if index.targets.get((service, r.id.number)) is r]
+    named = [r for r in said if index.target(service, r.id.number) is r]
     branched = index.branches.get((service, context.branch), ()) if context.branch else ()
     return _others(named, context), _others(branched, context)
 

@@ -10,12 +10,14 @@ from greenroom.core.messages.changes import (
     data_reset,
     falls_asleep,
     image_of,
+    images_there,
     new_image,
     new_settings,
     new_version,
     redeployed,
     same_version,
     tried_again,
+    waits_for_push,
     wakes,
 )
 from greenroom.core.messages.ci import (
@@ -61,6 +63,8 @@ from greenroom.core.messages.images import (
     every_service,
     merge_image_only,
     no_merge_commit,
+    not_prepared,
+    prepared,
     registry_unknown,
     tag_moved,
     waiting_for_image,

@@ -30,6 +30,14 @@ def new_version(sha: str) -> Reason:
     return Reason("new-version", f"Commit {sha[:7]} was pushed and its images are available.")
 
 
+def waits_for_push(sha: str) -> Reason:
+    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The prepared preview waits for its images.")
+
+
+def images_there(sha: str) -> Reason:
+    return Reason("new-version", f"The images of commit {sha[:7]} are available. The services start.")
+
+
 def new_image(sha: str) -> Reason:
     return Reason("new-image", f"The preview deploys different images of commit {sha[:7]}.")
 

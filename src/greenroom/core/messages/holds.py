@@ -97,7 +97,7 @@ def config_names(
     services: Sequence[str], data: Sequence[str], moved: tuple[str, str] = ("", ""), *, replaces: bool = False
 ) -> Reason:
     """Return the effect that a configuration change would have on a preview: it loses services or data, or else moves
-    from one name or host to another.
+    from one name or host to another. A service that is no longer public, or was not, has no host.
 
     `replaces` means that the preview under the new name is another one, without the data of this one.
     """
@@ -107,13 +107,20 @@ def config_names(
     elif data:
         what, pushes = f"lose the data of {', '.join(data)}", ""
     else:
-        what, pushes = f"move from `{plain(moved[0])}` to `{plain(moved[1])}`", ""
+        what, pushes = _moves(*map(plain, moved)), ""
         keeps = " A new preview would replace it, and its data would be lost." if replaces else " Its data would stay."
     return Reason(
         "config-names",
         f"The new configuration would make this preview {what}, so it is not applied.{keeps}{pushes}",
         "Ask the platform team to change the configuration back.",
     )
+
+
+def _moves(before: str, after: str) -> str:
+    """Return what happens to a name or host; one of the two is empty if there is none before or after."""
+    if not after:
+        return f"lose the address `{before}`"
+    return f"move from `{before}` to `{after}`" if before else f"get the address `{after}`"
 
 
 def not_in_catalog(slug: str) -> Reason:

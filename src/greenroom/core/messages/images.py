@@ -34,6 +34,21 @@ def _moved(missing: MissingImages) -> str:
     )
 
 
+def prepared(waits: Reason, needs: Sequence[str]) -> Reason:
+    """Return why a prepared preview waits for images. `needs` are the titles of its needs, which are ready."""
+    *first, last = dict.fromkeys(needs) or ("Everything else",)
+    ready = f"{', '.join(first)} and {last} are ready" if first else f"{last} is ready"
+    text = f"{ready}; {waits.text[:1].lower()}{waits.text[1:]}"
+    if waits.code != "image-missing":  # what CI does is what people act on
+        return replace(waits, text=text)
+    return Reason("prepared", text, waits.fix)
+
+
+def not_prepared(waits: Reason, why: str, fix: str) -> Reason:
+    """Return what keeps a need from starting while the preview waits for images."""
+    return Reason("failed", f"{plain(why, 300)} {waits.text}", fix)
+
+
 def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
     """Return where the reason for missing images is found: in the checks of the pull request, of its base, or both."""
     if not base:

@@ -18,6 +18,7 @@ LINK_REASONS = {
     LinkCause.UNTIL_CHOSEN: "until the preview that {by} chose with {commands} exists and may be used",
     LinkCause.UNTIL_NAMED: "until {first}, which the description names, has a preview that may be used",
     LinkCause.UNTIL_CONFIRMED: "until GitHub confirms who has write access",
+    LinkCause.UNTIL_BUILT: "until the images of {first} exist",
     LinkCause.AMBIGUOUS: "more than one preview matches this pull request; choose one with {commands}",
     LinkCause.PAIR_GONE: "the paired pull request, #{number}, no longer has a preview of {target}",
 }

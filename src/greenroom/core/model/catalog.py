@@ -176,11 +176,15 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A GitHub repository of the catalog. `slug` is `owner/name`; `name` is unique and short, as in `shop#42`."""
+    """A GitHub repository of the catalog. `slug` is `owner/name`; `name` is unique and short, as in `shop#42`.
+
+    `prepare` means that its previews start without their services while CI builds the images.
+    """
 
     name: str
     slug: str
     services: tuple[Service, ...]
+    prepare: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,12 @@ from greenroom.core.model.spec import Identity, PreviewSpec
 
 
 class Health(StrEnum):
-    """Health of a preview. READY means that an HTTP probe through the public host succeeded."""
+    """Health of a preview. READY means that an HTTP probe through the public host succeeded. PREPARED means that its
+    needs are ready and that its services wait for their images.
+    """
 
     STARTING = "starting"
+    PREPARED = "prepared"
     READY = "ready"
     UPDATING = "updating"
     FAILED = "failed"

@@ -60,7 +60,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The part that a push changes: head and versions of the services. `retry` grows with each new try of Argo CD."""
+    """The part that a push changes: head and versions of the services. `retry` grows with each new try of Argo CD.
+
+    Without versions, the preview is prepared: its needs run, and its services wait for the images of the head.
+    """
 
     head_sha: str
     versions: tuple[Version, ...]
@@ -118,6 +121,7 @@ class LinkCause(StrEnum):
     UNTIL_CHOSEN = "until-chosen"
     UNTIL_NAMED = "until-named"
     UNTIL_CONFIRMED = "until-confirmed"
+    UNTIL_BUILT = "until-built"
     AMBIGUOUS = "ambiguous"
     PAIR_GONE = "pair-gone"
 
@@ -269,6 +273,11 @@ class PreviewSpec:
         return f"{self.names.repository}#{self.id.number}"
 
     @property
+    def prepared(self) -> bool:
+        """Return whether its services wait for their first images, so that none of them runs."""
+        return not self.build.versions
+
+    @property
     def asleep(self) -> bool:
         """Return whether its services are scaled to zero."""
         return self.choices.asleep
@@ -295,6 +304,8 @@ def same_pods(old: PreviewSpec, new: PreviewSpec) -> bool:
 
 def _pods(spec: PreviewSpec) -> tuple[object, ...]:
     links = tuple(link.destination for link in spec.links.targets)
+    if spec.prepared:  # no pod runs the head
+        spec = replace(spec, build=Build("", (), spec.build.retry))
     return spec.id, spec.names, spec.build, spec.config, spec.chart, spec.data.generation, links, spec.asleep
 
 
@@ -302,4 +313,4 @@ def seen_by_others(spec: PreviewSpec) -> object:
     """Return what the links and comments of other previews depend on."""
     links = [(link.target, link.number, link.wanted) for link in spec.links.targets]
     sleep = spec.choices.asleep, spec.choices.sleep_requested
-    return spec.names, spec.services, spec.pull_request, sleep, links
+    return spec.names, spec.services, spec.pull_request, sleep, links, spec.prepared

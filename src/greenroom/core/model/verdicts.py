@@ -17,12 +17,16 @@ from greenroom.core.policy.expiry import NEVER, Expiry
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The preview should exist with this spec. `labeled_at` orders the queue."""
+    """The preview should exist with this spec. `labeled_at` orders the queue.
+
+    `waits` holds the missing images if the spec is prepared, and is None otherwise.
+    """
 
     spec: PreviewSpec
     reason: Reason
     labeled_at: datetime
     note: Reason | None = None
+    waits: MissingImages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class Go:
 
 
 Verdict = Run | Stay | Go
+
+
+def missing_images(verdict: Verdict) -> MissingImages | None:
+    """Return the images that a preview waits for, whether it is prepared or not; None if it waits for none."""
+    match verdict:
+        case Stay(missing=missing) | Run(waits=missing):
+            return missing
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def data(spec: PreviewSpec | None, preview: ObservedPreview | None, now: datetim
         begun = begun or known.get(life.need, life.container) != life.container
         begun = begun or (life.need not in known and life.overtaken)
         known[life.need] = life.container
-    if begun:
+    if begun and not spec.prepared:  # before the first version, there is nothing to lose and nothing to restart
         return Data(spec.data.generation + 1, known, now)
     return replace(spec.data, holders=known)
 

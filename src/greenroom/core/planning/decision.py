@@ -17,7 +17,7 @@ from greenroom.core.model.engine import EngineState, PreviewSet
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.spec import Identity, same_pods
 from greenroom.core.model.status import Stage, Status
-from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
+from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict, missing_images
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import at_least_private, desired
 from greenroom.core.planning.plan import Hold, Plan, plan
@@ -100,7 +100,8 @@ def awaited_commits(decision: Decision, context: PassContext[Facts]) -> tuple[Aw
     found = []
     for identity, verdict in sorted(decision.desired.verdicts.items()):
         pull_request = decision.desired.pull_requests.get(identity)
-        if pull_request and isinstance(verdict, Stay) and verdict.missing and verdict.missing.head:
+        missing = missing_images(verdict)
+        if pull_request and missing and missing.head:
             settled = ci.settled(pull_request, context.now)
             found.append(AwaitedCommit(identity, pull_request.head_sha, pull_request.head_ref, settled))
     return tuple(found)

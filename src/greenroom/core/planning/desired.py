@@ -138,6 +138,8 @@ def link_context(pull_request: PullRequest, context: PassContext[PullRequestFact
         pull_request.mentions,
         choices(pull_request.identity.number, facts),
         spec.links.targets if spec else (),
+        starts=spec is None or spec.prepared,
+        now=context.now,
     )
 
 
@@ -196,10 +198,24 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
     if isinstance(found, Stay):
         return found
     linked = links.resolved(link_context(pull_request, context), context.index, facts.permissions)
+    reason = messages.wanted(label, event.actor.login)
+    if isinstance(found, images.NotBuilt):
+        if isinstance(linked, Reason) or not _prepares(spec, context):
+            return Stay(Stage.WAITING, messages.waiting_for_image(found.missing), missing=found.missing)
+        prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked)
+        return Run(prepared, reason, event.at, waits=found.missing)
     if isinstance(linked, Reason):
         return Stay(Stage.BLOCKED, linked)
     new = _new_spec(pull_request, spec, context, found, linked)
-    return Run(new, messages.wanted(label, event.actor.login), event.at, found.note)
+    return Run(new, reason, event.at, found.note)
+
+
+def _prepares(spec: PreviewSpec | None, context: PassContext[Facts]) -> bool:
+    """Return whether a preview without images is prepared.
+
+    One that has run a version keeps running it. One that is prepared stays so, whatever the configuration says now.
+    """
+    return context.repository.prepare if spec is None else spec.prepared
 
 
 def admission(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> Stay | LabelEvent:

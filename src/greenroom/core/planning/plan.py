@@ -218,6 +218,9 @@ class _Draft:
         return replace(new, names=names, config=replace(new.config, injected=old.config.injected))
 
     def _restart(self, identity: Identity, old: PreviewSpec, new: PreviewSpec) -> None:
+        if old.prepared:  # none of its services runs, so nothing restarts
+            self.actions.append(Change(identity, new, messages.new_settings()))
+            return
         if self._never_ran(identity, old, new):  # nobody loses anything, and the change may be the fix that it needs
             self.actions.append(Change(identity, new, messages.new_settings(), restart=True))
             return
@@ -357,6 +360,10 @@ def _named(users: Sequence[PreviewSpec], target: PreviewSpec) -> list[str]:
 
 
 def _push(old: PreviewSpec, new: PreviewSpec) -> Reason:
+    if new.prepared and old.build.head_sha != new.build.head_sha:
+        return messages.waits_for_push(new.build.head_sha)
+    if old.prepared and not new.prepared:
+        return messages.images_there(new.build.head_sha)
     if old.build.head_sha == new.build.head_sha and old.build.versions != new.build.versions:
         known = {v.service: v.sha for v in old.build.versions}
         others = [v for v in new.build.versions if v.sha not in (new.build.head_sha, known.get(v.service, v.sha))]
@@ -447,9 +454,13 @@ def _called(naming: Names) -> tuple[str, str]:
 
 
 def _renamed(old: PreviewSpec, new: PreviewSpec) -> tuple[str, str]:
-    """Return the first name or host that differs between two specs, before and after; empty if none does."""
+    """Return the first name or host that differs between two specs, before and after; empty if none does.
+
+    A service that is public in only one of them has no host in the other.
+    """
     pairs = [*zip(_called(old.names), _called(new.names), strict=True)]
-    pairs += [(host, new.names.hosts[service]) for service, host in _shared(old, new)]
+    pairs += [(host, new.names.hosts.get(service, "")) for service, host in _shared(old, new)]
+    pairs += [(old.names.hosts.get(service, ""), host) for service, host in _shared(new, old)]
     return next(((was, now) for was, now in pairs if was != now), ("", ""))
 
 

@@ -28,6 +28,13 @@ class Versions:
     note: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """Images that do not exist, and that CI may still push."""
+
+    missing: MissingImages
+
+
 def touched(service: Service, pull_request: PullRequest) -> bool:
     """Return whether a pull request concerns a service. One without `paths:` always counts; others count if one of
     their paths changed.
@@ -139,7 +146,7 @@ def versions(
     *,
     renew: bool = False,
     failing: str = "",
-) -> Versions | Stay:
+) -> Versions | NotBuilt | Stay:
     """Return what each service should run, or why the preview waits.
 
     A digest in the spec stays, even when another image is pushed under its tag, until a person asks for the current one
@@ -232,7 +239,7 @@ def _waiting(
     pull_request: PullRequest,
     images: Mapping[str, ImageState],
     note: Reason | None,
-) -> Stay:
+) -> NotBuilt | Stay:
     wanted = [s.image.reference(commit(s, pull_request) or "", pull_request.identity.number) for s in missing]
     for service, reference in zip(missing, wanted, strict=True):
         merge = merge_reference(service, pull_request)
@@ -241,5 +248,5 @@ def _waiting(
     merged = any(s.image.built_from is ImageFrom.MERGE and touched(s, pull_request) for s in missing)
     base = tuple(reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request))
     head = tuple(reference for s, reference in zip(missing, wanted, strict=True) if touched(s, pull_request))
-    awaited = MissingImages(tuple(wanted), head, base, pull_request.base_ref, merged, note.text if note else "")
-    return Stay(Stage.WAITING, messages.waiting_for_image(awaited), missing=awaited)
+    noted = note.text if note else ""
+    return NotBuilt(MissingImages(tuple(wanted), head, base, pull_request.base_ref, merged, noted))
