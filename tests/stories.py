@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from greenroom.controller.ci import CiAdvice
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
 from greenroom.controller.readback import Readback
@@ -66,6 +67,7 @@ class MemoryEngine:
     too_large: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     doubts: dict[int, str] = field(default_factory=dict)
+    on_serve: Callable[[], None] = lambda: None
     leads_for: int | None = None  # so many effects more; None for ever
     stuck: frozenset[int] = frozenset()
     rolling: frozenset[int] = frozenset()  # repositories whose previews keep running with their current links
@@ -85,6 +87,7 @@ class MemoryEngine:
 
     async def serve(self, preview_set: PreviewSet) -> None:
         assert not self.unable
+        self.on_serve()
         before = self.sets.get(preview_set.repository_id, PreviewSet(preview_set.repository_id, ""))
         moved = {n for n, spec in preview_set.specs.items() if spec != before.specs.get(n)}
         if large := frozenset(moved & self.too_large):
@@ -175,6 +178,13 @@ class Story:
         self.world.label(SLUG, number, "preview", "ada")
         return number
 
+    def run(self, name: str = "build", *, of: str = "feature", end: str = "", slug: str = SLUG, **more: str) -> int:
+        """A workflow run for the head of a branch, as the API knows it: in progress, or ended with a conclusion."""
+        run = self.world.run_workflow(slug, sha(of), name=name, branch="feature", **more)
+        if end:
+            self.world.finish_run(slug, run.id, end)
+        return run.id
+
     def pass_time(self, **delta: float) -> None:
         self.world.advance(timedelta(**delta))
 
@@ -186,7 +196,8 @@ class Story:
             transport = Transport(self.client, Token("t0ken-of-the-bot"), self.api_url, clock)
             github = GitHub(transport, clock, "<!-- greenroom:1 test ")
             signer = Signer("127.0.0.1", "test", Key("k1", b"signing key"))
-            sources = Sources(github, Registry(self.client), signer, Freshness(self.ticks), Readback(self.ticks))
+            ci = CiAdvice(github, ticks=self.ticks, patience=5)
+            sources = Sources(github, Registry(self.client), signer, Freshness(self.ticks), ci, Readback(self.ticks))
             parts = Parts(self.engine, sources, Lists(github), self._history(), self.board)
             self._controller = Reconciler(parts, self.platform)
         self._controller.platform = self.platform
@@ -225,6 +236,7 @@ class Story:
         except GreenroomError as error:
             self.errors.append(str(error))
             return str(error)
+        await controller.parts.sources.ci.settled()
         return ""
 
     async def passes(self, count: int = 8) -> None:

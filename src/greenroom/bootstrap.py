@@ -28,6 +28,7 @@ from greenroom.argocd.settings import ArgoSettings
 from greenroom.asgi_server import running
 from greenroom.background import Tasks
 from greenroom.config import Configuration, SecretSource, Settings
+from greenroom.controller.ci import CiAdvice
 from greenroom.controller.engine import RunnableEngine
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.gather import Lists, Sources
@@ -242,11 +243,13 @@ def _sources(loaded: Configuration, secrets: _Secrets, client: httpx2.AsyncClien
     host = urlsplit(github.api_url).netloc
     signer = Signer(host, loaded.platform.installation, _key(secrets.signing), tuple(_key(s) for s in secrets.older))
     clock = Clock()
+    reads = GitHub(Transport(client, Token(secrets.token), github.api_url, clock), clock, signer.prefix)
     return Sources(
-        github=GitHub(Transport(client, Token(secrets.token), github.api_url, clock), clock, signer.prefix),
+        github=reads,
         registry=Registry(client, secrets.registry, registry.insecure, registry.realms),
         signer=signer,
         freshness=Freshness(),
+        ci=CiAdvice(reads),
     )
 
 

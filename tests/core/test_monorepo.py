@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders import SERVICE, digest, pull_request, sha, spec
+from greenroom.core.messages import waiting_for_image
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.github import Missing, Present
 from greenroom.core.model.spec import Version
@@ -83,7 +84,7 @@ def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:
     web, api = references(REPOSITORY, pull)
     found = versions(REPOSITORY, pull, {web: Present(digest("w")), api: Missing()}, None)
     assert isinstance(found, NotBuilt)
-    assert f"api:{BASE[:7]}…" in str(found.reason)
+    assert f"api:{BASE[:7]}…" in str(waiting_for_image(found.missing))
 
 
 @pytest.mark.parametrize(
@@ -103,4 +104,4 @@ def test_a_missing_image_is_looked_for_in_the_checks_of_its_own_branch(
     web, api = references(REPOSITORY, pull)
     found = versions(REPOSITORY, pull, {web: of_head, api: Missing()}, None)
     assert isinstance(found, NotBuilt)
-    assert where in str(found.reason)
+    assert where in str(waiting_for_image(found.missing))

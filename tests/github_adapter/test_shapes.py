@@ -13,8 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from builders import pull_request
+from builders import identity, pull_request
 from greenroom.asgi_server import running
+from greenroom.core.model.ci import AwaitedCommit
 from greenroom.core.model.github import Confirmation, Listing
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
@@ -105,7 +106,17 @@ def world() -> World:
         made.label(SLUG, number, "preview", "ada")
         made.comment(SLUG, number, "/preview use payments#3", "ada")
         made.comment(SLUG, number, f"{MARKER}\nours", BOT)
+    _ci(made)
     return made
+
+
+def _ci(world: World) -> None:
+    """Give the first head a run in progress, and the branch of the second one a run for an earlier commit."""
+    for of, branch in (("6", "b1"), ("7", "b2")):
+        world.finish_run(SLUG, world.run_workflow(SLUG, of * 40, branch=branch).id)
+    world.run_workflow(SLUG, "1" * 40, branch="b1")
+    world.finish_run(SLUG, world.run_workflow(SLUG, "8" * 40, branch="b3").id)
+    world.check(SLUG, "8" * 40, name="image", app="buildkite", conclusion="success")
 
 
 def eventful() -> World:
@@ -125,6 +136,7 @@ def eventful() -> World:
     made.change(SLUG, 2, ["README.md", "back/new.py"])
     made.unlabel(SLUG, 2, "preview", "renovate[bot]")
     made.close(SLUG, 3, "ada", merge=True)
+    _ci(made)
     return made
 
 
@@ -153,6 +165,15 @@ async def _listing(github: GitHub) -> Listing | GreenroomError:
     return (await github.listings([SLUG]))[SLUG]
 
 
+def _ci_of(of: str, branch: str) -> Callable[[GitHub], Awaitable[Any]]:
+    return lambda github: github.ci(SLUG, AwaitedCommit(identity(1), of * 40, branch, True))
+
+
+CI: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
+    "a run in progress": _ci_of("1", "b1"),
+    "no run": _ci_of("2", "b2"),
+    "a check of another app": _ci_of("8", "b3"),
+}
 CALLS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
     "the list": _listing,
     "one pull request": lambda github: github.pull_request(SLUG, 1),
@@ -161,6 +182,7 @@ CALLS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
     "a new comment": lambda github: github.write_comment(SLUG, 1, None, "another", "<!-- greenroom:2 -->"),
     "an edited comment": lambda github: github.write_comment(SLUG, 1, None, "ours", MARKER),
     "a label taken off": lambda github: github.remove_label(SLUG, 1, "preview"),
+    **CI,
 }
 
 
@@ -189,6 +211,7 @@ READS: dict[str, Callable[[GitHub], Awaitable[Any]]] = {
     "changed files": _files,
     "a permission": lambda github: github.permission(SLUG, "ada"),
     "our account": lambda github: github.me(),
+    **CI,
 }
 TYPES: tuple[tuple[type, tuple[Any, ...]], ...] = (
     (bool, (True, False)),

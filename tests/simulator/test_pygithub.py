@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import github
@@ -53,6 +54,13 @@ def life(base_url: str) -> dict[str, Any]:
         deployment.create_status("success", environment_url="https://catalog-pr-1.example.com")
     seen["states"] = [[s.state for s in d.get_statuses()] for d in repo.get_deployments()]
     seen["environments"] = [e.name for e in repo.get_environments()]
+    seen["runs"] = [r.conclusion for r in repo.get_workflow_runs(head_sha=pull.head.sha)]
+    [run] = repo.get_workflow_runs(head_sha=pull.head.sha)
+    _, answer = repo.requester.requestJsonAndCheck("GET", f"{run.workflow_url}/runs", {"status": "success"})
+    seen["runs of the workflow"] = answer["total_count"]
+    _, answer = repo.requester.requestJsonAndCheck("GET", f"{repo.url}/commits/{pull.head.sha}/check-runs")
+    seen["checks"] = [(c["app"]["slug"], c["name"]) for c in answer["check_runs"]]
+    seen["message"] = repo.get_git_commit(pull.head.sha).message
     pull.edit(state="closed")
     pull.edit(state="open")
     seen["merged"] = pull.merge().merged
@@ -66,6 +74,10 @@ async def test_pygithub_lives_through_a_pull_request() -> None:
     world = World()
     world.token("token-ada", "ada")
     world.collaborator("shop/catalog", "ada", "admin")
+    head = hashlib.sha1(b"feature", usedforsecurity=False).hexdigest()
+    world.finish_run("shop/catalog", world.run_workflow("shop/catalog", head).id)
+    world.check("shop/catalog", head, name="image", app="buildkite", conclusion="success")
+    world.commit_message("shop/catalog", head, "A feature [skip ci]")
     judge = Judge(Simulator(world))
     async with running(judge) as url:
         seen = await asyncio.to_thread(life, url)
@@ -84,6 +96,10 @@ async def test_pygithub_lives_through_a_pull_request() -> None:
         "files": ["README.md"],
         "states": [["success"], ["inactive", "success"]],
         "environments": ["preview"],
+        "runs": ["success"],
+        "runs of the workflow": 1,
+        "checks": [("buildkite", "image"), ("github-actions", "build")],
+        "message": "A feature [skip ci]",
         "merged": True,
         "state": "closed",
         "open": [],

@@ -18,6 +18,7 @@ from greenroom.controller.status_store import Board, RepositoryHealth
 from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING
 from greenroom.core.model.catalog import Repository
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity
@@ -163,7 +164,7 @@ async def test_a_ready_preview_shows_its_address_instead_of_saying_that_it_answe
         (Stage.FAILED, messages.failed("It broke.", NOTHING), True),
         (Stage.HELD, messages.label_gone("preview"), True),
         (Stage.BLOCKED, messages.draft(), True),
-        (Stage.WAITING, messages.waiting_for_image(["r/shop:1"]), True),
+        (Stage.WAITING, messages.waiting_for_image(MissingImages(("r/shop:1",), ("r/shop:1",))), True),
         (Stage.QUEUED, messages.queued(5, "for ada"), False),
     ],
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from greenroom.background import Tasks
+from greenroom.controller.ci import CiAdvice
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.readback import Readback
 from greenroom.core.comment.signed_block import Signer
@@ -92,6 +93,7 @@ class Sources:
     registry: Registry
     signer: Signer
     freshness: Freshness
+    ci: CiAdvice
     readback: Readback = field(default_factory=Readback)
 
 

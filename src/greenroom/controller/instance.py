@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 RELOAD_SECONDS = 1.0
 UNREAD_SECONDS = 0.5
+CI_EVENTS = frozenset({"check_run", "check_suite", "workflow_run"})
+"""Webhooks after which CI may say something else about a missing image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Instance:
         finally:
             await tasks.aclose()
             await self._loop.stop()
+            await self._reconciler.parts.sources.ci.aclose()
 
     async def _lead(self) -> None:
         """Take the lead as the only writer, then start the loops. This may wait until another instance ends."""
@@ -187,7 +190,10 @@ class Instance:
         if hint.number is not None and hint.updated_at is not None:
             identity = Identity(hint.repository_id, hint.number)
             self._reconciler.parts.sources.freshness.hinted(identity, hint.updated_at)
-        named = [r.name for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
+        found = [r for r in self._reconciler.platform.repositories if r.slug.lower() == hint.slug.lower()]
+        if found and hint.event in CI_EVENTS:
+            self._reconciler.parts.sources.ci.hinted(found[0].slug)
+        named = [r.name for r in found]
         if named:
             self._slugs[hint.repository_id] = named[0]
             self._loop.hint(named[0])

@@ -47,7 +47,7 @@ from greenroom.core.model.verdicts import Run
 from greenroom.core.planning import backoff, preview_sets, required_reads, watermarks
 from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
-from greenroom.core.planning.decision import Decision, decide, set_of_repository
+from greenroom.core.planning.decision import Decision, awaited_commits, decide, explained, set_of_repository
 from greenroom.core.planning.former_repositories import left, left_set
 from greenroom.errors import Doubt, GreenroomError, NotStored, RetryLater, TooLarge
 from greenroom.store.rows import Event
@@ -94,6 +94,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._journal = Journal(self.parts.history)
+        self.parts.sources.ci.changed = self._ci_changed
 
     async def reconcile(self, repository: Repository) -> float | None:
         """Run one pass. Return the seconds until the next one should run, or None when only the resync is due.
@@ -104,6 +105,8 @@ class Reconciler:
             self._begun = True
             self._promises.begin(await self._journal.latest())
         context, decision, preview_set = await self._serve(await self._learned(repository))
+        ci = await self.parts.sources.ci.of(repository.slug, awaited_commits(decision, context))
+        decision = explained(decision, context, ci)  # after the specs are served, so that no start waits for it
         self._promises.seen(context.facts, decision)
         repository_id = preview_set.repository_id
         self.backoff.forget(repository_id, decision.actions)
@@ -118,6 +121,11 @@ class Reconciler:
         await self._note(decision, served, done, past)
         again = self._next(context, decision, done, everybody)
         return min((wait for wait in (again, later) if wait is not None), default=None)
+
+    def _ci_changed(self, slug: str) -> None:
+        """Schedule a pass over a repository whose CI says something new about a missing image."""
+        if found := next((r for r in self.platform.repositories if r.slug == slug), None):
+            self.related(found.name)
 
     async def _past(self, decision: Decision, now: datetime) -> Past:
         """Return what was shown before, and the history of the previews that were not shown since the start."""
@@ -232,7 +240,8 @@ class Reconciler:
 
     async def dry_run(self, repository: Repository) -> Decision:
         """Return what a pass would do now, without doing it."""
-        return decide(await self._context(repository))
+        context = await self._context(repository)
+        return explained(decide(context), context, self.parts.sources.ci.known(repository.slug))
 
     async def amend(self, repository_id: int, change: Callable[[PreviewSet], PreviewSet]) -> None:
         """Change one preview set under the lock that all writers of specs use. Raise `Doubt` when the engine has no

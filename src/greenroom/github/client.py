@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
+from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.github import Confirmation, Listing, Permission, PullRequest
 from greenroom.errors import GreenroomError
 from greenroom.github import shapes
 from greenroom.github.account import Account
 from greenroom.github.budget import Budget
 from greenroom.github.changed_files import ChangedFiles
+from greenroom.github.ci import CiReader
 from greenroom.github.clock import Clock
 from greenroom.github.content_budget import ContentBudget
 from greenroom.github.listings import Listings
@@ -49,6 +51,7 @@ class GitHub:
         self._pull_requests = PullRequests(transport, clock, prefix, self._account)
         self._listings = Listings(transport, clock, prefix, self._account, self._pull_requests)
         self._files = ChangedFiles(transport)
+        self._ci = CiReader(transport, clock)
         self._writes = Writes(transport, self._account)
 
     @property
@@ -100,6 +103,10 @@ class GitHub:
     async def changed_files(self, slug: str, listed: PullRequest) -> frozenset[str] | None:
         """Return every path that a pull request changes; None when GitHub does not list them all."""
         return await self._files.paths(slug, listed)
+
+    async def ci(self, slug: str, commit: AwaitedCommit) -> CommitCi:
+        """Return what CI does for a commit. It explains a missing image, and nothing is decided from it."""
+        return await self._ci.of(slug, commit)
 
     async def permission(self, slug: str, login: str) -> Permission:
         """Return a person's permission; none for a login that GitHub does not know in this repository.

@@ -117,6 +117,31 @@ LABEL = {"repository": {"label": Maybe({"createdAt": time}), "pullRequest": {"up
 REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
 REST_FILE = {"filename": str, "status": str}
 REST_HEAD = {"head": {"sha": sha}, "base": {"ref": str}}
+WORKFLOW_RUN = {
+    "id": number,
+    "name": Maybe(str),
+    "path": str,
+    "head_sha": sha,
+    "event": str,
+    "status": str,
+    "conclusion": Maybe(str),
+    "workflow_id": number,
+    "created_at": time,
+    "updated_at": time,
+}
+WORKFLOW_RUNS = {"total_count": number, "workflow_runs": [WORKFLOW_RUN]}
+CHECK_RUN = {
+    "id": number,
+    "name": str,
+    "head_sha": sha,
+    "status": str,
+    "conclusion": Maybe(str),
+    "started_at": Maybe(time),
+    "completed_at": Maybe(time),
+    "app": Maybe({"slug": str}),
+}
+CHECK_RUNS = {"total_count": number, "check_runs": [CHECK_RUN]}
+GIT_COMMIT = {"sha": sha, "message": str}
 REST_COMMENT = {"id": number, "body": str, "user": Maybe(ACTOR)}
 
 

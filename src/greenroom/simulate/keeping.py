@@ -12,7 +12,16 @@ from greenroom.errors import Failed
 from greenroom.simulator.world import World
 
 OURS = {
-    "greenroom.simulator.world": {"User", "Item", "Comment", "Deployment", "PullRequest", "Repository"},
+    "greenroom.simulator.world": {
+        "User",
+        "Item",
+        "Comment",
+        "Deployment",
+        "PullRequest",
+        "Repository",
+        "WorkflowRun",
+        "CheckRun",
+    },
     "datetime": {"datetime", "timedelta", "timezone"},
 }
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenroom.simulator import payloads
+from greenroom.simulator import ci_payloads, payloads
 from greenroom.simulator.payloads import API, WEB, node, when
-from greenroom.simulator.world import Item, PullRequest, Repository, User, World
+from greenroom.simulator.world import Item, PullRequest, Repository, User, WorkflowRun, World
 
 Json = dict[str, Any]
 
@@ -39,7 +39,9 @@ def body(world: World, event: str, action: str, repo: Repository, pull: PullRequ
             old = next(slug for slug, number in reversed(world.renamed.items()) if number == repo.id)
             made["changes"] = {"repository": {"name": {"from": old.partition("/")[2]}}}
         case "workflow_run", _:
-            made |= {"workflow": _workflow(repo), "workflow_run": _workflow_run(world, repo, who)}
+            run = repo.runs.get(repo.changed_run) or _any_run(world, repo, who)
+            whole = {"repository": payloads.repository(repo), "head_repository": payloads.repository(repo)}
+            made |= {"workflow": _workflow(repo, run), "workflow_run": ci_payloads.workflow_run(repo, run) | whole}
         case "deployment_status", _:
             found = max(repo.deployments.values(), key=lambda d: max((int(s["id"]) for s in d.statuses), default=0))
             made["deployment"] = payloads.deployment(repo, found)
@@ -88,57 +90,25 @@ def _review(repo: Repository, pull: PullRequest, item: Item) -> Json:
     }
 
 
-def _workflow(repo: Repository) -> Json:
+def _any_run(world: World, repo: Repository, who: User) -> WorkflowRun:
+    """Return a run of which only the webhook is known."""
+    now, event = world.now(), "pull_request"
+    return WorkflowRun(
+        world.id(), repo.id, "CI", 1, event, repo.main_sha, "main", "completed", "success", who, now, now, now
+    )
+
+
+def _workflow(repo: Repository, run: WorkflowRun) -> Json:
     at = when(repo.created_at)
     return {
-        "id": repo.id,
-        "node_id": node("Workflow", repo.id),
-        "name": "CI",
-        "path": ".github/workflows/ci.yaml",
+        "id": run.workflow,
+        "node_id": node("Workflow", run.workflow),
+        "name": run.name,
+        "path": ci_payloads.workflow_path(run),
         "state": "active",
         "created_at": at,
         "updated_at": at,
-        "url": f"{API}/repos/{repo.slug}/actions/workflows/{repo.id}",
-        "html_url": f"{WEB}/{repo.slug}/blob/main/.github/workflows/ci.yaml",
-        "badge_url": f"{WEB}/{repo.slug}/workflows/CI/badge.svg",
-    }
-
-
-def _workflow_run(world: World, repo: Repository, who: User) -> Json:
-    number, at = world.id(), when(world.now())
-    url = f"{API}/repos/{repo.slug}/actions/runs/{number}"
-    ends = ("artifacts", "cancel", "jobs", "logs", "rerun")
-    person = {"name": "Ada", "email": "ada@example.com", "date": at}
-    message = {"id": repo.main_sha, "tree_id": repo.main_sha, "message": "A commit", "timestamp": at}
-    whole = payloads.repository(repo)
-    return {
-        "id": number,
-        "node_id": node("WorkflowRun", number),
-        "name": "CI",
-        "path": ".github/workflows/ci.yaml",
-        "event": "pull_request",
-        "status": "completed",
-        "conclusion": "success",
-        "run_number": 1,
-        "run_attempt": 1,
-        "workflow_id": repo.id,
-        "check_suite_id": number,
-        "check_suite_node_id": node("CheckSuite", number),
-        "check_suite_url": f"{API}/repos/{repo.slug}/check-suites/{number}",
-        "workflow_url": f"{API}/repos/{repo.slug}/actions/workflows/{repo.id}",
-        "url": url,
-        "html_url": f"{WEB}/{repo.slug}/actions/runs/{number}",
-        "previous_attempt_url": None,
-        **{f"{end}_url": f"{url}/{end}" for end in ends},
-        "created_at": at,
-        "updated_at": at,
-        "run_started_at": at,
-        "head_branch": "main",
-        "head_sha": repo.main_sha,
-        "head_commit": {**message, "author": person, "committer": person},
-        "actor": payloads.user(who),
-        "triggering_actor": payloads.user(who),
-        "pull_requests": [],
-        "repository": whole,
-        "head_repository": whole,
+        "url": f"{API}/repos/{repo.slug}/actions/workflows/{run.workflow}",
+        "html_url": f"{WEB}/{repo.slug}/blob/main/{ci_payloads.workflow_path(run)}",
+        "badge_url": f"{WEB}/{repo.slug}/actions/workflows/{run.workflow}/badge.svg",
     }

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from greenroom.simulator import payloads
-from greenroom.simulator.world import Comment, Deployment, Item, PullRequest, Repository, User, World
+from greenroom.simulator import ci_payloads, payloads
+from greenroom.simulator.world import CheckRun, Comment, Deployment, Item, PullRequest, Repository, User, World
 
 Json = dict[str, Any]
 LONGEST = 65536
@@ -73,6 +73,10 @@ class Rest:
             ("POST", f"{repo}/deployments/{{id:int}}/statuses", self.add_status),
             ("GET", f"{repo}/environments", self.environments),
             ("GET", f"{repo}/git/ref/{{ref:path}}", self.ref),
+            ("GET", f"{repo}/git/commits/{{sha}}", self.git_commit),
+            ("GET", f"{repo}/actions/runs", self.runs),
+            ("GET", f"{repo}/actions/workflows/{{workflow:int}}/runs", self.runs),
+            ("GET", f"{repo}/commits/{{ref}}/check-runs", self.check_runs),
         ]
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
@@ -236,6 +240,50 @@ class Rest:
                 answer = {"ref": f"refs/{ref}", "node_id": payloads.node("Ref", pull.id), "url": url, "object": target}
                 return conditional(request, answer)
         raise Wrong(404)
+
+    async def runs(self, request: Request) -> Response:
+        """Answer GET with workflow runs, newest first. `status` filters by status or conclusion, as on GitHub.
+
+        https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
+        """
+        repo, query = self._repo(request), request.query_params
+        workflow = request.path_params.get("workflow")
+        if workflow is not None and workflow not in repo.workflows.values():
+            raise Wrong(404)
+        found = [r for r in reversed(repo.runs.values()) if workflow in (None, r.workflow)]
+        for key, name in (("head_sha", "sha"), ("branch", "branch"), ("event", "event")):
+            found = [r for r in found if query.get(key) in (None, getattr(r, name))]
+        found = [r for r in found if query.get("status") in (None, r.status, r.conclusion)]
+        return self._counted(request, "workflow_runs", [ci_payloads.workflow_run(repo, r) for r in found])
+
+    async def check_runs(self, request: Request) -> Response:
+        """Answer GET with the checks of a commit, and with the jobs of its workflow runs, which are checks too."""
+        repo, sha = self._repo(request), request.path_params["ref"]
+        checks = [c for c in repo.checks.values() if c.sha == sha]
+        jobs = [
+            CheckRun(r.id, r.name, "github-actions", r.sha, r.status, r.conclusion, r.started_at, r.updated_at)
+            for r in repo.runs.values()
+            if r.sha == sha
+        ]
+        return self._counted(request, "check_runs", [ci_payloads.check_run(repo, c) for c in [*checks, *jobs]])
+
+    async def git_commit(self, request: Request) -> Response:
+        """Answer GET with a commit: the head of a pull request."""
+        repo, sha = self._repo(request), request.path_params["sha"]
+        heads = {
+            i.data["sha"] for p in repo.pull_requests.values() for i in p.timeline if i.type == "PullRequestCommit"
+        }
+        if sha not in heads:
+            raise Wrong(404)
+        return conditional(request, ci_payloads.git_commit(repo, sha))
+
+    def _counted(self, request: Request, key: str, items: Sequence[Json]) -> Response:
+        """Return one page of a list that comes with its count."""
+        per_page, page = int(request.query_params.get("per_page", 30)), int(request.query_params.get("page", 1))
+        shown = list(items[(page - 1) * per_page : page * per_page])
+        if shown and self.world.faults.fires("truncated", request.url.path):
+            shown = shown[:-1]
+        return conditional(request, {"total_count": len(items), key: shown})
 
     # --- writing ---
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,6 +67,39 @@ class Deployment:
     production: bool
     description: str | None = None
     statuses: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class WorkflowRun:
+    """One run of a workflow of GitHub Actions. `workflow` is its id, and `number` counts the runs of the workflow."""
+
+    id: int
+    workflow: int
+    name: str
+    number: int
+    event: str
+    sha: str
+    branch: str
+    status: str
+    conclusion: str | None
+    actor: User
+    created_at: datetime
+    started_at: datetime
+    updated_at: datetime
+
+
+@dataclass(slots=True)
+class CheckRun:
+    """One check of an app that is not GitHub Actions."""
+
+    id: int
+    name: str
+    app: str
+    sha: str
+    status: str
+    conclusion: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -128,6 +161,18 @@ class Repository:
     hidden: bool = False
     archived: bool = False
     main_sha: str = "0" * 40
+    workflows: dict[str, int] = field(default_factory=dict)  # id by name
+    runs: dict[int, WorkflowRun] = field(default_factory=dict)
+    changed_run: int = 0  # the one that changed last
+    checks: dict[int, CheckRun] = field(default_factory=dict)
+    commit_messages: dict[str, str] = field(default_factory=dict)  # by commit, if it is not a usual one
+
+    def complete(self) -> None:
+        """Set the fields that did not exist yet when this repository was stored."""
+        for each in fields(self):
+            if not hasattr(self, each.name):
+                value = each.default_factory() if each.default_factory is not MISSING else each.default
+                setattr(self, each.name, value)
 
 
 class World:
@@ -155,6 +200,8 @@ class World:
         """Restore what `kept` returned. The clock is not restored, because GitHub's clock does not stop."""
         for name in _KEPT:
             setattr(self, name, kept[name])
+        for repository in self.repositories.values():
+            repository.complete()
 
     # --- clock, people, repositories ---
 
@@ -450,6 +497,61 @@ class World:
     def workflow_completed(self, slug: str) -> None:
         """Send the webhook for the end of a workflow run, which may have pushed an image. Nothing else changes."""
         self._tell("workflow_run", "completed", self.repository(slug), None, self.user("github-actions[bot]"))
+
+    # --- CI ---
+
+    def run_workflow(
+        self,
+        slug: str,
+        sha: str,
+        *,
+        name: str = "build",
+        event: str = "pull_request",
+        branch: str = "feature",
+        status: str = "in_progress",
+        conclusion: str | None = None,
+    ) -> WorkflowRun:
+        """Start a run of a workflow for a commit. One that needs approval is `completed` with `action_required`."""
+        repository, now = self.repository(slug), self.now()
+        workflow = repository.workflows.setdefault(name, self.small_id())
+        number = 1 + sum(r.workflow == workflow for r in repository.runs.values())
+        actor = self.user("ada")
+        run = WorkflowRun(
+            self.id(), workflow, name, number, event, sha, branch, status, conclusion, actor, now, now, now
+        )
+        repository.runs[run.id] = run
+        self._tell_run(repository, run, "requested")
+        return run
+
+    def change_run(self, slug: str, run: int, status: str, conclusion: str | None = None) -> None:
+        """Change the state of a run: `in_progress`, or `completed` with a conclusion."""
+        repository = self.repository(slug)
+        found = repository.runs[run]
+        found.status, found.conclusion, found.updated_at = status, conclusion, self.now()
+        self._tell_run(repository, found, status)
+
+    def finish_run(self, slug: str, run: int, conclusion: str = "success") -> None:
+        """End a run."""
+        self.change_run(slug, run, "completed", conclusion)
+
+    def check(
+        self, slug: str, sha: str, *, name: str, app: str, status: str = "completed", conclusion: str | None = None
+    ) -> CheckRun:
+        """Add a check of another app to a commit."""
+        now = self.now()
+        begun, ended = (None if status == "queued" else now), (now if status == "completed" else None)
+        made = CheckRun(self.id(), name, app, sha, status, conclusion, begun, ended)
+        self.repository(slug).checks[made.id] = made
+        return made
+
+    def commit_message(self, slug: str, sha: str, message: str) -> None:
+        """Set the message of a commit."""
+        self.repository(slug).commit_messages[sha] = message
+
+    def _tell_run(self, repository: Repository, run: WorkflowRun, action: str) -> None:
+        repository.changed_run = run.id
+        if action in ("requested", "in_progress", "completed"):
+            self._tell("workflow_run", action, repository, None, run.actor)
 
     # --- deployments ---
 

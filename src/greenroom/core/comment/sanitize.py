@@ -67,9 +67,16 @@ def origin(url: str) -> str:
     return f"{match[1] or ''}{match[2]}" if match else ""
 
 
-def markup(sentence: str) -> str:
-    """Return one of our sentences as HTML, with text by strangers escaped and text in backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+def markup(sentence: str, below: str = "") -> str:
+    """Return one of our sentences as HTML, with text by strangers escaped and text in backticks as code.
+
+    Addresses below this one become links. Others stay text: a stranger may have written them.
+    """
+    shown = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+    if not below.startswith(("https://", "http://")):
+        return shown
+    address = rf"({re.escape(html.escape(below.rstrip('/')))}/[\w./-]*\w)"
+    return re.sub(address, r'<a href="\1" rel="noreferrer">\1</a>', shown)
 
 
 def markdown(sentence: str) -> str:

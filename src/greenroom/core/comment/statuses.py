@@ -12,13 +12,14 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Health, ObservedPreview
 from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
-from greenroom.core.policy import images, labels
+from greenroom.core.policy import ci, images, labels
 from greenroom.core.policy.expiry import overdue
 
 BY_HAND = "an address set by hand"
@@ -164,10 +165,10 @@ def _stage(
             reason = decided.plan.leaving.get(identity, reason)
             why = stuck(preview)
             return Stage.REMOVING, messages.does_not_go(reason, why) if why else reason
-        case Stay(stage=stage, reason=reason):
-            return stage, _while_it_runs(verdict, preview, decided)
-        case Run(waits=Reason() as waits, spec=spec) if not _refused(spec, preview, decided):
-            return _prepared(spec, preview, waits)
+        case Stay(stage=stage):
+            return stage, _while_it_runs(identity, verdict, preview, decided)
+        case Run(waits=MissingImages() as missing, spec=spec) if not _refused(spec, preview, decided):
+            return _prepared(spec, preview, _explained(identity, missing, decided))
         case Run(spec=spec, note=note):
             if refusal := _refused(spec, preview, decided):
                 why = messages.not_taken_over(refusal)
@@ -223,13 +224,22 @@ def _with_note(identity: Identity, stage: Stage, reason: Reason, note: Reason | 
     return note if note and stage is Stage.READY else reason
 
 
-def _while_it_runs(verdict: Stay, preview: ObservedPreview | None, decided: DecidedPass) -> Reason:
+def _while_it_runs(identity: Identity, verdict: Stay, preview: ObservedPreview | None, decided: DecidedPass) -> Reason:
     """Return the reason of a verdict; if it keeps new commits from a preview, add what keeps running."""
     waits = verdict.hold or verdict.stage in (Stage.BLOCKED, Stage.WAITING)
     spec = decided.context.facts.observed.spec(preview.identity) if preview else None
+    reason = _explained(identity, verdict.missing, decided) if verdict.missing else verdict.reason
     if spec is None or not waits:
-        return verdict.reason
-    return messages.meanwhile(verdict.reason, serving(spec, preview))
+        return reason
+    return messages.meanwhile(reason, serving(spec, preview), promised=verdict.missing is not None)
+
+
+def _explained(identity: Identity, missing: MissingImages, decided: DecidedPass) -> Reason:
+    """Return why a preview waits for images, with what CI says about them if it is known."""
+    known, pull_request = decided.ci.get(identity), decided.desired.pull_requests.get(identity)
+    if known is None or pull_request is None:
+        return messages.waiting_for_image(missing)
+    return messages.waiting_for_image(missing, ci.why_missing(pull_request, missing, known, decided.context.now))
 
 
 def _warning(identity: Identity, decided: DecidedPass) -> Reason | None:

@@ -20,6 +20,15 @@ from greenroom.core.messages.changes import (
     waits_for_push,
     wakes,
 )
+from greenroom.core.messages.ci import (
+    ci_approval,
+    ci_conflict,
+    ci_failed,
+    ci_no_run,
+    ci_running,
+    ci_skipped,
+    ci_without_image,
+)
 from greenroom.core.messages.commands import (
     command_edited,
     command_no_service,

@@ -7,29 +7,30 @@ from dataclasses import replace
 
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.messages.words import shortened
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.status import Reason
 
 
-def waiting_for_image(
-    missing: Sequence[str], *, merged: bool = False, base: Sequence[str] = (), branch: str = ""
-) -> Reason:
-    """Return why a preview waits for images.
+def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
+    """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them."""
+    names, several = ", ".join(shortened(m) for m in missing.references), "s" * (len(missing.references) > 1)
+    waits = f"Waiting for image{several} {names}. {missing.note}".rstrip()
+    steps = f"Greenroom deploys the commit once CI pushes the image{several}."
+    checks = _checks(missing.references, missing.base, plain(missing.branch))
+    if ci is None:
+        whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
+        return Reason("image-missing", waits, f"{steps}{whole} {checks}{_moved(missing)}")
+    checks = f" {checks}" if missing.base else ""  # those of the base branch have checks elsewhere
+    moved = _moved(missing) if ci.code == "ci-without-image" else ""
+    return Reason(ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved}")
 
-    With `merged`, CI builds the merge commit of each push, and a re-run of CI builds the same merge commit again.
-    `base` are those of the missing images that come from the base branch, `branch`: the pull request does not change
-    their services.
-    """
-    names, several = ", ".join(shortened(m) for m in missing), "s" * (len(missing) > 1)
-    moved = (
+
+def _moved(missing: MissingImages) -> str:
+    """Return why CI may have built another merge commit: a re-run of CI builds the same one again."""
+    if not missing.merged:
+        return ""
+    return (
         " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
-    )
-    whole = " The tag is the full commit hash." if names != ", ".join(missing) else ""
-    return Reason(
-        "image-missing",
-        f"Waiting for image{several} {names}.",
-        f"Greenroom deploys the commit once CI pushes the image{several}.{whole}"
-        f" {_checks(missing, base, plain(branch))}"
-        f"{moved if merged else ''}",
     )
 
 
@@ -37,7 +38,10 @@ def prepared(waits: Reason, needs: Sequence[str]) -> Reason:
     """Return why a prepared preview waits for images. `needs` are the titles of its needs, which are ready."""
     *first, last = dict.fromkeys(needs) or ("Everything else",)
     ready = f"{', '.join(first)} and {last} are ready" if first else f"{last} is ready"
-    return Reason("prepared", f"{ready}; {waits.text[:1].lower()}{waits.text[1:]}", waits.fix)
+    text = f"{ready}; {waits.text[:1].lower()}{waits.text[1:]}"
+    if waits.code != "image-missing":  # what CI does is what people act on
+        return replace(waits, text=text)
+    return Reason("prepared", text, waits.fix)
 
 
 def not_prepared(waits: Reason, why: str, fix: str) -> Reason:

@@ -26,10 +26,12 @@ def still_running(now: Serving, adjective: str = "current") -> str:
     return f"{'; '.join(said)}."
 
 
-def meanwhile(why: Reason, now: Serving) -> Reason:
-    """Return why new commits wait, and what keeps running until then."""
+def meanwhile(why: Reason, now: Serving, *, promised: bool = False) -> Reason:
+    """Return why new commits wait, and what keeps running until then. With `promised`, the fix already says when they
+    are deployed.
+    """
     keeps = still_running(now)
-    if why.code == "image-missing":  # its fix already says that new commits wait
+    if promised:
         return replace(why, text=f"{why.text} {keeps}".rstrip())
     fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
     return Reason(why.code, f"{why.text} {keeps or 'The preview does not change.'} New commits are not deployed.", fix)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Cause
 from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.holds import HoldKey
@@ -18,14 +19,14 @@ from greenroom.core.policy.expiry import NEVER, Expiry
 class Run:
     """The preview should exist with this spec. `labeled_at` orders the queue.
 
-    `waits` says which images are missing if the spec is prepared, and is None otherwise.
+    `waits` holds the missing images if the spec is prepared, and is None otherwise.
     """
 
     spec: PreviewSpec
     reason: Reason
     labeled_at: datetime
     note: Reason | None = None
-    waits: Reason | None = None
+    waits: MissingImages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Stay:
     `hold` is the key of exactly this hold when a person may release the preview, and None otherwise. `spec` is the
     served spec with current links, sleep, data life and pull request, but without a new version or configuration. In
     doubt it is the served spec, made private if the repository is. It is None when no spec is served. `position` is the
-    place in the queue of its repository.
+    place in the queue of its repository. `missing` holds the images that a waiting preview needs; None if it waits for
+    something else.
     """
 
     stage: Stage
@@ -44,6 +46,7 @@ class Stay:
     hold: HoldKey | None = None
     spec: PreviewSpec | None = None
     position: int = 0
+    missing: MissingImages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,14 @@ class Go:
 
 
 Verdict = Run | Stay | Go
+
+
+def missing_images(verdict: Verdict) -> MissingImages | None:
+    """Return the images that a preview waits for, whether it is prepared or not; None if it waits for none."""
+    match verdict:
+        case Stay(missing=missing) | Run(waits=missing):
+            return missing
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from greenroom.core import messages
@@ -12,14 +12,16 @@ from greenroom.core.comment.updates import comments_to_write
 from greenroom.core.linking.links import all_set_by_hand
 from greenroom.core.model.actions import Action, DeleteComment, VerifyRemoval
 from greenroom.core.model.catalog import Repository
+from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.engine import EngineState, PreviewSet
 from greenroom.core.model.facts import Facts
 from greenroom.core.model.spec import Identity, same_pods
 from greenroom.core.model.status import Stage, Status
-from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
+from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict, missing_images
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import at_least_private, desired
 from greenroom.core.planning.plan import Hold, Plan, plan
+from greenroom.core.policy import ci
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,33 @@ def decide(
         planned = Plan(holds=held)
     else:
         planned = plan(wanted, facts.observed, set_of_repository(facts, context.repository), context.now)
-    decided = DecidedPass(context, wanted, planned, all_set_by_hand(facts.observed, context.platform, context.index))
+    return _reported(context, wanted, planned, {})
+
+
+def awaited_commits(decision: Decision, context: PassContext[Facts]) -> tuple[AwaitedCommit, ...]:
+    """Return the heads whose image is missing, for which a decision was made that could say why."""
+    found = []
+    for identity, verdict in sorted(decision.desired.verdicts.items()):
+        pull_request = decision.desired.pull_requests.get(identity)
+        missing = missing_images(verdict)
+        if pull_request and missing and missing.head:
+            settled = ci.settled(pull_request, context.now)
+            found.append(AwaitedCommit(identity, pull_request.head_sha, pull_request.head_ref, settled))
+    return tuple(found)
+
+
+def explained(decision: Decision, context: PassContext[Facts], known: Mapping[Identity, CommitCi]) -> Decision:
+    """Return the same decision with what CI says about missing images. Only statuses and comments change."""
+    return _reported(context, decision.desired, decision.plan, known) if known else decision
+
+
+def _reported(
+    context: PassContext[Facts], wanted: Desired, planned: Plan, known: Mapping[Identity, CommitCi]
+) -> Decision:
+    """Return the decision with its statuses and comments. Verdicts and plan are made before CI is known."""
+    facts = context.facts
+    by_hand = all_set_by_hand(facts.observed, context.platform, context.index)
+    decided = DecidedPass(context, wanted, planned, by_hand, known)
     seen = statuses(decided)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, VerifyRemoval) and a.final)
     comments = comments_to_write(decided, seen, concluded)

@@ -201,9 +201,9 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
     reason = messages.wanted(label, event.actor.login)
     if isinstance(found, images.NotBuilt):
         if isinstance(linked, Reason) or not _prepares(spec, context):
-            return Stay(Stage.WAITING, found.reason)
+            return Stay(Stage.WAITING, messages.waiting_for_image(found.missing), missing=found.missing)
         prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked)
-        return Run(prepared, reason, event.at, waits=found.reason)
+        return Run(prepared, reason, event.at, waits=found.missing)
     if isinstance(linked, Reason):
         return Stay(Stage.BLOCKED, linked)
     new = _new_spec(pull_request, spec, context, found, linked)

@@ -8,11 +8,12 @@ it only at the next push. A retargeted pull request touches other services. The 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import ImageFrom, Repository, Service
+from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.github import ImageState, Present, PullRequest, Unknown
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.model.status import Reason, Stage
@@ -29,9 +30,9 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class NotBuilt:
-    """Images that do not exist, and that CI may still push. `reason` names them."""
+    """Images that do not exist, and that CI may still push."""
 
-    reason: Reason
+    missing: MissingImages
 
 
 def touched(service: Service, pull_request: PullRequest) -> bool:
@@ -245,6 +246,7 @@ def _waiting(
         if merge and isinstance(images.get(merge), Present):
             return Stay(Stage.WAITING, messages.merge_image_only(reference, merge))
     merged = any(s.image.built_from is ImageFrom.MERGE and touched(s, pull_request) for s in missing)
-    base = [reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request)]
-    reason = messages.waiting_for_image(wanted, merged=merged, base=base, branch=pull_request.base_ref)
-    return NotBuilt(replace(reason, text=f"{reason.text} {note.text}") if note else reason)
+    base = tuple(reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request))
+    head = tuple(reference for s, reference in zip(missing, wanted, strict=True) if touched(s, pull_request))
+    noted = note.text if note else ""
+    return NotBuilt(MissingImages(tuple(wanted), head, base, pull_request.base_ref, merged, noted))

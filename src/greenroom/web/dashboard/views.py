@@ -93,9 +93,9 @@ def utc(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
-def marked(sentence: str) -> Markup:
-    """Return one of Greenroom's own sentences as HTML."""
-    return Markup(markup(sentence))  # noqa: S704 -- `markup` escapes
+def marked(sentence: str, url: str = "") -> Markup:
+    """Return one of Greenroom's own sentences as HTML, with links to pages of the repository of this pull request."""
+    return Markup(markup(sentence, url.rpartition("/pull/")[0]))  # noqa: S704 -- `markup` escapes
 
 
 def soon(at: datetime, now: datetime | None) -> bool:

@@ -1,0 +1,123 @@
+"""What CI says about a missing image. Each sentence follows "Waiting for image …".
+
+Names of workflows and checks are text by strangers: they are shown as code, without anything that ends the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from greenroom.core.comment.sanitize import code, counted, plain
+from greenroom.core.messages.words import day, span
+from greenroom.core.model.ci import CiRun, CiState, EarlierRun
+from greenroom.core.model.status import Reason
+
+CONFLICTS = "https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows"
+_NAME, _RECENT, _SHOWN = 60, timedelta(hours=12), 3
+_BROKEN = {CiState.FAILED: "failed", CiState.CANCELED: "was canceled", CiState.ACTION: "needs action"}
+
+
+def ci_running(
+    run: CiRun, others: int, broken: Sequence[CiRun], page: str, now: datetime, *, queued: bool = False
+) -> Reason:
+    """Return that CI still runs. The start is a time of day, so that the sentence stays the same while CI runs."""
+    verb = "has been queued" if queued else "started"
+    since = f"{' since' if queued else ' at'} {_clock(run.begun_at, now)}" if run.begun_at else ""
+    usual = f" and usually takes {_minutes(run.usual)}" if run.usual else ""
+    also = f" {counted(others, 'other run')} {'is' if others == 1 else 'are'} not finished either." if others else ""
+    return Reason(
+        "ci-running", f"CI is still running: {_name(run.name)} {verb}{since}{usual}.{also}{_also(broken, page)}"
+    )
+
+
+def ci_failed(broken: Sequence[CiRun], page: str) -> Reason:
+    said = _verdicts(broken, page)
+    return Reason(
+        "ci-failed",
+        f"The CI run {said}." if len(broken) == 1 else f"CI runs did not succeed: {said}.",
+        "Fix the cause and push, or start the run again.",
+    )
+
+
+def ci_approval(run: CiRun, broken: Sequence[CiRun], page: str) -> Reason:
+    if run.state is CiState.APPROVAL:
+        why, step = "GitHub starts it only after a maintainer approves it", "Someone with write access can approve it"
+    else:
+        why = "it waits for the protection rules of an environment, such as an approval"
+        step = "A reviewer of the environment can approve it"
+    return Reason(
+        "ci-approval",
+        f"CI has not run {_name(run.name)}: {why}.{_also(broken, page)}",
+        f"{step}: {page}/{run.page}.",
+    )
+
+
+def ci_conflict(base: str, broken: Sequence[CiRun], page: str) -> Reason:
+    return Reason(
+        "ci-conflict",
+        f"The branch has conflicts with `{code(base)}`, and GitHub starts no `pull_request` workflow until they are"
+        f" resolved.{_also(broken, page)}",
+        f"Resolve the conflicts. See {CONFLICTS}.",
+    )
+
+
+def ci_skipped(sha: str, words: str) -> Reason:
+    return Reason(
+        "ci-skipped",
+        f"No workflow run exists for commit {sha[:7]}, and its message contains `{code(words)}`.",
+        "Push a commit without these words.",
+    )
+
+
+def ci_no_run(sha: str, earlier: EarlierRun) -> Reason:
+    return Reason(
+        "ci-no-run",
+        f"No workflow run exists for commit {sha[:7]}, but {_name(earlier.name)} ran for {plain(earlier.sha)[:7]}.",
+        "Check whether the workflow's path filters or branch filters exclude this commit, or start it by hand.",
+    )
+
+
+def ci_without_image(
+    runs: Sequence[CiRun], missing: Sequence[str], sha: str, broken: Sequence[CiRun], page: str
+) -> Reason:
+    """Return that CI has ended, but the registry has no image under the expected tag."""
+    skipped = [r for r in runs if r.state is CiState.SKIPPED]
+    done = sum(r.state is CiState.SUCCEEDED for r in runs)
+    names = ", ".join(_name(r.name) for r in skipped[:_SHOWN])
+    rest = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+    was = f"{names}{rest} {'was' if len(skipped) == 1 else 'were'} skipped" if skipped else ""
+    succeeded = f"{counted(done, 'CI run')} of commit {sha[:7]} succeeded" if done else ""
+    said = " and ".join(s for s in (succeeded, was) if s)
+    wanted = ", ".join(f"`{code(m, 300)}`" for m in missing)
+    return Reason(
+        "ci-without-image",
+        f"{said}, but the image is not in the registry.{_also(broken, page)}",
+        f"Check that CI pushes exactly {wanted}.",
+    )
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """Format a time as a time of day, or with its day once that is long ago."""
+    return f"{at:%H:%M} UTC" if now - at < _RECENT else day(at)
+
+
+def _minutes(duration: timedelta | None) -> str:
+    """Format a duration in whole minutes: an estimate is not more precise."""
+    minutes = round((duration or timedelta()).total_seconds() / 60)
+    return span(timedelta(minutes=minutes)) if minutes else "less than 1 min"
+
+
+def _name(name: str) -> str:
+    return f"`{code(name, _NAME) or 'a run without a name'}`"
+
+
+def _verdicts(broken: Sequence[CiRun], page: str) -> str:
+    shown = [f"{_name(r.name)} {_BROKEN[r.state]} ({page}/{r.page})" for r in broken[:_SHOWN]]
+    more = len(broken) - len(shown)
+    return f"{', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def _also(broken: Sequence[CiRun], page: str) -> str:
+    """Return a sentence on runs that failed already, after the one about the run that matters most."""
+    return f" {_verdicts(broken, page)}." if broken else ""
