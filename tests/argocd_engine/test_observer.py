@@ -374,7 +374,7 @@ async def test_need_without_a_pod_of_a_prepared_preview_says_why() -> None:
 
     found = await seen(kubes=Refusing(), no_pod_patience=0.0)
     assert found.health is Health.FAILED
-    assert found.why.startswith("shop-postgresql does not fit the preview's quota")
+    assert found.why.startswith("shop-postgresql exceeds the preview's quota")
 
 
 async def test_push_leaves_a_prepared_preview_prepared() -> None:
