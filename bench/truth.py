@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +34,15 @@ def main() -> None:
         with stage.played(folder, os.environ["GREENROOM_E2E"]) as scene:
             pull = scene.payments.pull_request("truth", "0")
             pull.ready("0")
+            print(f"{chosen.pushes} pushes begin", flush=True)
             begun = time.monotonic()
             prober, found = probed(pull, chosen.pushes, chosen.seed)
             took = time.monotonic() - begun
-    for violation in found.violations[:20]:
+    for (by, said, answered), n in Counter(
+        (v.claim.by, v.claim.release, v.answer.release) for v in found.violations
+    ).items():
+        print(f"  {by} said {said}, and {answered} answered: {n}")
+    for violation in found.violations[:5]:
         print(f"  {violation}")
     kinds = ", ".join(f"{kind}: {n}" for kind, n in sorted(prober.kinds.items()))
     print(f"{chosen.pushes} pushes in {took / 60:.1f} min (seed {chosen.seed}; {kinds})")

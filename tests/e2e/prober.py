@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e.scene import ARGO, Pull, kubectl, processes, until
+from e2e.scene import ARGO, Pull, kubectl, processes, thing, until
 from e2e.traffic import Answer, Traffic
 
 WAIT, READY = "wait", "Ready"
@@ -171,6 +171,7 @@ class Prober:
         with Traffic(self.pull) as traffic, ReadyWatch(self.pull, self.releases) as watch:
             for number in range(pushes):
                 self.push(number, self.chance.choice(KINDS))
+                print(".", end="", flush=True)
             self._close()
         self.answers = traffic.answers
         return judged(traffic.answers, [*self.claims, *watch.claims])
@@ -217,8 +218,14 @@ class Prober:
             self.claims.append(Claim(claim.by, claim.release, claim.begun, time.monotonic()))
         self._open = None
 
+    def _taken(self, sha: str) -> bool:
+        """Return whether Greenroom has looked up the image of a commit: until then, the tag is free to move."""
+        found = thing("preview", f"{self.pull.repository.name}-{self.pull.number}", ARGO)
+        return found is not None and bool(found["spec"].get("build", {}).get("headSha") == sha)
+
     def _accident(self, kind: str, sha: str) -> None:
         if kind == "moved tag":
+            until(lambda: self._taken(sha), 60, f"the image of {sha[:7]} in the spec")
             other = self.pull.repository.commit("moved", f"{self.releases[sha]}-moved")
             self.pull.repository.build(other, sha)  # the tag of the commit, with other content
         if kind not in ACCIDENTS:

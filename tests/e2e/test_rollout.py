@@ -6,7 +6,7 @@ import json
 import time
 
 from e2e.prober import READY, WAIT, evict, probed
-from e2e.scene import Pull, Scene, kubectl, until
+from e2e.scene import HOME, Pull, Scene, kubectl, until
 from e2e.traffic import Traffic, counted
 
 
@@ -43,7 +43,7 @@ def test_push_that_the_quota_has_no_room_for_keeps_the_old_version_and_says_so(s
         pull.ready("2")
         with Traffic(pull) as traffic:
             pull.push("3")
-            pull.says("does not fit the preview's quota", 60)
+            pull.says("exceeds the preview's quota", 60)
         assert not traffic.failures, counted(traffic.answers)
         assert {a.release for a in traffic.answers} == {"2"}
     scene.greenroom("redeploy", pull.name)
@@ -80,11 +80,18 @@ def grace(pull: Pull) -> int:
     return int(found[0]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
 
 
+def reloads() -> int:
+    """How often the controller has taken over a changed configuration."""
+    return kubectl("logs", "-n", HOME, "deploy/greenroom").count("the configuration was reloaded")
+
+
 def test_longer_pause_of_the_configuration_reaches_the_next_push(scene: Scene) -> None:
     pull = scene.payments.pull_request("pause", "2")
     pull.ready("2")
+    before = reloads()
     with scene.configured(ingress={**scene.configuration["ingress"], "drain": "6s"}):
         assert grace(pull) == 7
+        until(lambda: reloads() > before, 60, "the new configuration")
         pull.push("3")
         pull.ready("3")
         assert grace(pull) == 10
