@@ -115,7 +115,7 @@ class PreviewObjects:
                     await self._kube.listed(kind, self.namespace, labelSelector=self._labels)
                 return
             except NoSuchKind:
-                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
+                why = "The CRDs of Preview objects are not installed. Run: kubectl apply -f charts/greenroom/crds"
             except GreenroomError as error:
                 why = str(error)
             if why != told:
@@ -332,7 +332,10 @@ class PreviewObjects:
                 " it."
             )
         if stored_preview.preview_of(found) not in (None, identity):
-            raise Doubt(f"The Preview {name} belongs to another pull request. Nothing was written.")
+            raise Doubt(
+                f"The Preview {name} belongs to another pull request. Nothing was written. Greenroom will retry under"
+                " another name."
+            )
         self._no_newer(identity, found, known)
         return found
 
@@ -341,8 +344,8 @@ class PreviewObjects:
         if self._is_ours(identity, found) or stored_preview.generation_of(found) <= known:
             return
         why = (
-            f"Another instance wrote the Preview {found['metadata']['name']} while this one worked from an older state."
-            " This one stops, and reads it when it restarts."
+            f"Another instance wrote the Preview {found['metadata']['name']} after this one last read it. This instance"
+            " stops, and reads the new one when it restarts."
         )
         self._overtaken(why)
         raise Doubt(why)

@@ -79,8 +79,8 @@ class PreviewSets:
             self._objects.read_as(preview_set.repository, identity, kept)
         if preview_set.recovery is not None and preview_set.recovery.at is None:
             log.warning(
-                "stored previews were lost; Greenroom keeps what is running, and for an hour removes only previews of"
-                " closed pull requests without confirmation",
+                "stored previews were lost; everything keeps running, and for an hour removals and restarts need"
+                " confirmation, except when a pull request is closed",
                 repository=preview_set.repository,
             )
         return preview_set
@@ -157,7 +157,7 @@ class PreviewSets:
         sizes = {i.number: len(packed(kept.spec)) for i, kept in stale.items() if kept.spec is not None}
         if large := {number: size for number, size in sizes.items() if size > MAX_ANNOTATION}:
             told = ", ".join(f"{repository}#{number} ({size} bytes)" for number, size in sorted(large.items()))
-            why = f"An annotation of an Application holds at most {MAX_ANNOTATION} bytes. Too large: {told}."
+            why = f"Specs are too large for an annotation of an Application, at most {MAX_ANNOTATION} bytes: {told}."
             raise TooLarge(f"{why} Make the manifests of the services smaller.", frozenset(large))
 
     def _wanted(self, preview_set: PreviewSet) -> dict[Identity, StoredPreview]:
@@ -174,7 +174,10 @@ class PreviewSets:
         for number in records(preview_set):
             generation = self._objects.written_in(Identity(preview_set.repository_id, number))
             if generation is None:
-                raise Doubt(f"The Preview of {preview_set.repository}#{number} was deleted during a write.")
+                raise Doubt(
+                    f"The Preview of {preview_set.repository}#{number} was deleted during a write."
+                    " Greenroom will retry."
+                )
             index[number] = generation
         return index
 
@@ -195,7 +198,7 @@ class PreviewSets:
                     await self._write_again(preview_set, found.get(name))
                 except GreenroomError as error:
                     log.warning(
-                        "what is stored of a repository differs from what was written and could not be restored",
+                        "stored previews of a repository were changed, and could not be written again",
                         name=name,
                         why=str(error),
                     )
@@ -241,7 +244,10 @@ class PreviewSets:
             body = applicationset.application_set(self._frame, preview_set, index)
             await self._writer.apply(body, standing, preview_set, preview_set)
             self._indexed[preview_set.repository_id] = frozenset(index)
-            log.warning("what is stored of a repository was written again", repository=preview_set.repository)
+            log.warning(
+                "stored previews of a repository were changed, and were written again",
+                repository=preview_set.repository,
+            )
             refresh = self._refreshes.of(preview_set)
             refresh.restored(preview_set.generation)
             refresh.push(preview_set.generation)

@@ -26,7 +26,7 @@ from greenroom.core.model.spec import Config, Identity, Injected, PreviewSpec
 SPEC_PARTS = ("names", "build", "config", "pullRequest", "times", "chart", "data", "links", "choices")
 DEFAULT_PREFIX = "preview"
 CHECKSUM, GENERATION, LEDGER = "checksum", "generation", "ledger"
-FIX = "Restore it. If you cannot, delete the object: Greenroom writes it again from what runs."
+FIX = "Restore it. If you cannot, delete the object: Greenroom creates it again from the Application."
 
 
 @dataclass(frozen=True, slots=True)

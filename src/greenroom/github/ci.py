@@ -127,7 +127,7 @@ class CiReader:
                 answer = await self._transport.get(f"/repos/{slug}/git/commits/{sha}")
                 shapes.check(answer, shapes.GIT_COMMIT, what)
                 if answer["sha"] != sha:
-                    raise Doubt(f"GitHub returned another commit than {what}. Greenroom will read it again.")
+                    raise Doubt(f"GitHub returned a different commit than {what}. Greenroom will read it again.")
         except (FixCredentials, NotFound):
             return None
         return str(answer["message"])
