@@ -152,6 +152,7 @@ def prepared(scene: Scene, what: str, rounds: int) -> tuple[float, Kept]:
         pull = scene.catalog.pull_request(f"prepared-{number}", "2", built=False)
         pull.says("are ready; waiting for image", 120)
         scene.catalog.build(scene.github.do(lambda w, n=pull.number: w.pull_request("shop/catalog", n).head_sha))  # type: ignore[misc]
+        scene.github.do(lambda w: w.workflow_completed("shop/catalog"))  # as GitHub says once CI has pushed the image
         taken = wait(lambda p=pull: bool(page(scene, f"catalog-pr-{p.number}", "/products")))  # type: ignore[misc]
         if number:  # the first one pulls the images of the needs
             found.append(taken)

@@ -351,7 +351,7 @@ async def test_failed_comment_that_waits_for_the_budget_delays_no_look_for_an_im
         budget.sent()
     story.pass_time(minutes=1)  # the comment is due again, and has no room
     wait = await story.controller().reconcile(story.platform.repositories[0])
-    assert story.status(waiting).reason.code == "image-missing"
+    assert story.status(waiting).reason.code == "prepared"
     assert wait is not None
     assert wait <= 60
     assert nobody_is_alarmed(story)

@@ -55,7 +55,7 @@ async def test_renamed_file_touches_the_service_that_lost_it(story: Story) -> No
     pull_request.changed, pull_request.renamed = ["shared/x.py"], {"shared/x.py": "back/x.py"}
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(3)
-    assert story.status(number).reason.code == "image-missing"
+    assert story.status(number).reason.code == "prepared"
     assert f"shop/back:{sha('feature')[:7]}" in story.comment(number)
     story.images.push("shop/back", sha("feature"))
     await story.passes(3)
