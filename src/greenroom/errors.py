@@ -92,7 +92,7 @@ class TooLarge(Failed):
 
 
 class NotStored(Failed):
-    """The cluster refuses to store the new data of these previews, by pull request number."""
+    """The cluster rejects the new data of these previews, by pull request number."""
 
     def __init__(self, message: str, numbers: frozenset[int]) -> None:
         super().__init__(message)

@@ -192,7 +192,7 @@ def test_preview_whose_earlier_version_has_not_ended_is_not_ready_yet() -> None:
     view = View(status(services=(replace(running(sha(1)), ending=True),)), spec())
     assert true(view) == {"Serving", "Progressing"}
     [found] = [c for c in preview_object.object_status(view, {}, 1, NOW)["conditions"] if c["type"] == "Ready"]
-    assert (found["reason"], found["message"]) == ("Ending", "An earlier version of shop has not ended yet.")
+    assert (found["reason"], found["message"]) == ("Ending", "An earlier version of shop has not stopped yet.")
 
 
 def test_status_that_is_older_than_its_spec_is_not_ready() -> None:

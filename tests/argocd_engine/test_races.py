@@ -170,7 +170,7 @@ async def test_spec_too_large_for_an_annotation_is_named_and_nothing_is_written(
     large = changed(spec(2), services=(replace(SERVICE, manifests=(Manifest("noise", (noise,)),)),))
     async with play() as played:
         await played.engine.serve(preview_set(1))
-        with pytest.raises(TooLarge, match=r"at most 240000 bytes. Too large: shop#2 \(\d+ bytes\)") as caught:
+        with pytest.raises(TooLarge, match=r"at most 240000 bytes: shop#2 \(\d+ bytes\)") as caught:
             await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1), 2: large}))
         assert caught.value.numbers == {2}
         assert stored(played.kube) == preview_set(1)

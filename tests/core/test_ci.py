@@ -47,12 +47,12 @@ FOUR = timedelta(minutes=4, seconds=10)
 @pytest.mark.parametrize(
     ("runs", "code", "words"),
     [
-        ([run(CiState.RUNNING)], "ci-running", f"CI is still running: `build` started at {STARTED}."),
+        ([run(CiState.RUNNING)], "ci-running", f"CI has not finished: `build` started at {STARTED}."),
         ([run(CiState.RUNNING, usual=FOUR)], "ci-running", f"`build` started at {STARTED} and usually takes 4 min."),
         ([run(CiState.RUNNING, usual=timedelta(seconds=20))], "ci-running", "and usually takes less than 1 min."),
-        ([run(CiState.QUEUED, minutes=0.5)], "ci-running", "CI is still running: `build` started at "),
-        ([run(CiState.QUEUED)], "ci-running", f"CI is still running: `build` has been queued since {STARTED}."),
-        ([run(CiState.QUEUED, begun_at=None)], "ci-running", "CI is still running: `build` has been queued."),
+        ([run(CiState.QUEUED, minutes=0.5)], "ci-running", "CI has not finished: `build` started at "),
+        ([run(CiState.QUEUED)], "ci-running", f"CI has not finished: `build` has been queued since {STARTED}."),
+        ([run(CiState.QUEUED, begun_at=None)], "ci-running", "CI has not finished: `build` has been queued."),
         ([run(CiState.RUNNING, minutes=1000)], "ci-running", "started at 20"),
         (
             [run(CiState.RUNNING, "a", usual=FOUR), run(CiState.RUNNING, "b", usual=2 * FOUR)],
@@ -78,19 +78,19 @@ FOUR = timedelta(minutes=4, seconds=10)
         (
             [run(CiState.SUCCEEDED)],
             "ci-without-image",
-            f"1 CI run of commit {HEAD[:7]} succeeded, but the image is not in"
-            f" the registry. Check that CI pushes exactly `{REFERENCE}`.",
+            f"1 CI run of commit {HEAD[:7]} succeeded, but the registry does not have the image."
+            f" Check that CI pushes exactly `{REFERENCE}`.",
         ),
         (
             [run(CiState.SUCCEEDED), run(CiState.SKIPPED, "image")],
             "ci-without-image",
-            f"1 CI run of commit {HEAD[:7]} succeeded and `image` was skipped, but the image is not in the registry.",
+            f"1 CI run of commit {HEAD[:7]} succeeded and `image` was skipped, but the registry does not have the image.",
         ),
         ([run(CiState.SKIPPED), run(CiState.SKIPPED, "b")], "ci-without-image", "`build`, `b` were skipped, but the"),
         (
             [run(CiState.SUCCEEDED), run(CiState.FAILED, "codecov", event="")],
             "ci-without-image",
-            f"1 CI run of commit {HEAD[:7]} succeeded, but the image is not in the registry. `codecov` failed ({PAGE}).",
+            f"1 CI run of commit {HEAD[:7]} succeeded, but the registry does not have the image. `codecov` failed ({PAGE}).",
         ),
         ([run(CiState.ACTION, "image", event="")], "ci-failed", f"The CI run `image` needs action ({PAGE})."),
         ([run(CiState.SKIPPED), run(CiState.FAILED, "image", event="")], "ci-failed", "The CI run `image` failed"),

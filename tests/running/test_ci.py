@@ -25,7 +25,7 @@ async def test_a_failed_run_is_reported_at_once_and_alike_in_every_place() -> No
         async def reported(words: str) -> None:
             demand(words in read(eyes.comment("payments", number)), eyes.comment("payments", number))
 
-        await until(lambda: reported("CI is still running: build started at"))
+        await until(lambda: reported("CI has not finished: build started at"))
         path = "GET /repos/{owner}/{repo}/actions/runs"
 
         async def rare() -> None:

@@ -381,7 +381,7 @@ async def test_spec_that_is_too_large_waits_alone(story: Story) -> None:
     await story.passes(8)
     assert story.living == {two, other}
     assert story.status(large).stage is Stage.QUEUED
-    assert "are larger than Argo CD can store, so it waits" in story.comment(large)
+    assert "are larger than Argo CD can store, so the preview waits" in story.comment(large)
     story.engine.too_large = set()
     await story.passes(4)
     assert story.living == {two, other, large}
@@ -416,7 +416,7 @@ async def test_preview_that_the_cluster_refuses_to_store_waits_alone(story: Stor
     assert story.living == {one, three, other}
     assert story.status(new).stage is Stage.QUEUED
     assert story.status(three).reason.code == "not-stored"
-    assert "The cluster refuses to store this preview" in story.comment(new)
+    assert "The cluster rejected the Preview object of this preview" in story.comment(new)
     story.engine.refused = set()
     await story.passes(8)
     assert story.living == {three, other, new}

@@ -45,7 +45,7 @@ hash.
 {{- if has $wanted $listening }}{{ $wanted }}{{ else }}{{ first $listening }}{{ end }}
 {{- end }}
 
-{{/* The seconds for which a process still serves when its pod ends, 0 if nobody sends it requests: dict "root" "process". */}}
+{{/* The seconds for which a process keeps serving before SIGTERM, 0 if it receives no requests: dict "root" "process". */}}
 {{- define "preview.drain" -}}
 {{- if and (eq .process.kind "web") .process.port }}{{ int64 .root.Values.settings.ingress.drainSeconds }}{{ else }}0{{ end }}
 {{- end }}

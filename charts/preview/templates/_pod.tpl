@@ -101,7 +101,7 @@ containers:
     ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
     {{- if eq $.process.kind "web" }}
     {{- with include "preview.drain" $ | int64 }}
-    # It serves until the ingress controller has heard of its end. Kubernetes itself pauses, so the image needs no shell.
+    # Keep serving until the ingress controller knows that the pod is stopping. Kubernetes does the pause, so the image needs no shell.
     lifecycle: { preStop: { sleep: { seconds: {{ . }} } } }
     {{- end }}
     # There is no liveness probe: a service that starts slowly is never restarted.

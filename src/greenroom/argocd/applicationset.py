@@ -1,7 +1,7 @@
 """One ApplicationSet for each repository: its spec, and the index of the `Preview` objects that store its previews.
 
-The index shows a start of Greenroom whether any of these objects is lost. A preview's own spec is also an annotation of
-its Application, which shows the spec that Argo CD has actually taken over.
+At startup, the index shows whether any of these objects is lost. The spec of a preview is also an annotation of its
+Application, which shows the spec that Argo CD has actually applied.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/
 """
 
@@ -88,7 +88,7 @@ def application_set(frame: InstallationSpec, preview_set: PreviewSet, index: Map
 
 
 def _notes(preview_set: PreviewSet, index: Mapping[int, int]) -> dict[str, str]:
-    """Return the annotations that a start of Greenroom reads."""
+    """Return the annotations that Greenroom reads at startup."""
     entries = ",".join(f"{number}:{generation}" for number, generation in sorted(index.items()))
     return {GENERATION: str(preview_set.generation), INDEX: entries, **_recovery_note(preview_set)}
 

@@ -91,7 +91,7 @@ class ArgoEngine:
         the reason.
         """
         found = self._parts
-        await found.objects.installed()  # before the Lease, so that an instance that leads now continues meanwhile
+        await found.objects.installed()  # before it takes the Lease, so that another instance can lead in the meantime
         await found.lead.lease.acquire()
         self._tasks.start("Lease renewal", self._keep_lease())
         await found.objects.read(self._tasks)
@@ -128,7 +128,7 @@ class ArgoEngine:
         return await self._parts.state.read()
 
     async def serve(self, preview_set: PreviewSet) -> None:
-        """Store the set, answer with it from then on, and make Argo CD ask for it."""
+        """Store the set, serve it from then on, and make Argo CD request it."""
         self._parts.lead.may_write()
         await self._parts.sets.serve(preview_set)
         self._parts.removals.conclude(preview_set)

@@ -92,7 +92,7 @@ class Mirror:
         params = {"labelSelector": self._labels} if self._labels else {}
         objects, version = await self._kube.listed(self._kind, self._namespace, **params)
         found = {_key(o): _slim(o) for o in objects}
-        # A list may have begun before our own write that was answered first.
+        # A list may have started before one of our own writes, and returned after it.
         found |= {key: o for key, o in self.items.items() if _is_after(self._newest.get(key, ""), version)}
         before, self.items = self.items, found
         self._current_at = self._monotonic()
@@ -128,7 +128,7 @@ class Mirror:
             self._connected = False
 
     def _take(self, event: str, found: Object) -> None:
-        if self._is_older(found):  # our own write is known already, and the watch brings what was before it
+        if self._is_older(found):  # an event from before our own write, which is already in the copy
             return
         if event == "DELETED":
             self.forget(found)

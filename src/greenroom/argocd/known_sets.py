@@ -118,7 +118,7 @@ class KnownSets:
     def not_read(self, name: str, unread: Unread) -> None:
         """Note that the ApplicationSet with this name cannot be trusted."""
         if name not in self.unread:
-            log.error("what is stored of a repository cannot be read", name=name, why=unread.why)
+            log.error("stored previews of a repository cannot be read", name=name, why=unread.why)
         self.unread[name] = unread
 
     def deleted(self, name: str) -> None:

@@ -119,7 +119,7 @@ class Observer:
         return found if self._refused.lasts(bool(found), patience) else ""
 
     async def _preparing(self, look: Look, pods: list[Object], now: datetime) -> Look:
-        """Return the look at a preview without services: prepared as soon as its needs are ready."""
+        """Return the observation of a preview without services. It is prepared once its needs are ready."""
         if reading.needs_ready(pods, look.spec):
             self._bare.reset()
             return replace(look, health=Health.PREPARED)

@@ -42,7 +42,7 @@ class View:
 
 
 def repository_of(status: Status) -> str:
-    """Return the short name of a preview's repository as an object may be called.
+    """Return the short name of a preview's repository in a form that an object's name may have.
 
     A repository that another one replaced under its name is called `shop@1296269`.
     """
@@ -98,7 +98,7 @@ def _commit(view: View) -> Object:
 def _conditions(view: View, before: Mapping[str, Any], generation: int | None, now: datetime) -> list[Object]:
     """Return the four conditions. While the repository cannot be read, all but `Held` are unknown.
 
-    A pod that ends may still answer: an ingress controller hears of its end a moment later.
+    A pod that is stopping may still get requests: an ingress controller learns with a delay that it stops.
     """
     status = view.status
     serves = status.stage in SERVES and status.serves_head and view.newest
@@ -117,7 +117,7 @@ def _conditions(view: View, before: Mapping[str, Any], generation: int | None, n
         text = "Unknown" if unknown else str(true)
         said = {"reason": camel(status.reason.code), "message": str(status.reason)}
         if ends and kind in ("Ready", "Progressing"):
-            message = f"An earlier version of {', '.join(status.ending)} has not ended yet."
+            message = f"An earlier version of {', '.join(status.ending)} has not stopped yet."
             said = {"reason": ENDING, "message": message}
         if unknown:  # the sentence may change with each try
             lasting = old.get("status") == "Unknown" and old.get("message")

@@ -1,6 +1,6 @@
-"""The `Preview` and `PreviewConfig` objects of an installation: a current copy of them, and their writes.
+"""The `Preview` and `PreviewConfig` objects of an installation: a current copy of them, and all writes to them.
 
-An object is found by the identity in its labels, so it keeps its name when the repository gets another one.
+An object is found by the identity that it contains, so it keeps its name when the repository is renamed.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from greenroom.errors import Doubt, Failed, FixCredentials, GreenroomError, NotS
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 8
-UNUSED_KEPT = timedelta(hours=1)  # a write that creates one and then its Preview may be under way elsewhere
+UNUSED_KEPT = timedelta(hours=1)  # another write may just have created one, and not its Preview yet
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The stored data that an object was last read or written with, under this short name of its repository."""
+    """The stored data of an object as of its last read or write, with the short name of its repository."""
 
     repository: str
     kept: StoredPreview
@@ -51,7 +51,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One write: the `spec` of a preview's object, which holds `kept`. `known` is the generation that it replaces."""
+    """One write: the new `spec` of a preview's object, with the data `kept`. It replaces the generation `known`."""
 
     repository: str
     identity: Identity
@@ -68,12 +68,12 @@ class _Write:
 
 
 class _RefusedByCluster(Failed):
-    """The cluster refuses a write of one object."""
+    """The cluster rejects the write of one object."""
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn a refusal, such as by an admission policy, into an error that other objects do not have."""
+    """Turn a rejection, such as by an admission policy, into an error that concerns only this object."""
     try:
         yield
     except (Failed, FixCredentials) as error:
@@ -83,7 +83,7 @@ def _refusals() -> Iterator[None]:
 class PreviewObjects:
     """The objects of one installation, all in one namespace.
 
-    `changed` is called when anything else than this instance changed an object. `overtaken` is called with a sentence
+    `changed` is called when anyone other than this instance changed an object. `overtaken` is called with a sentence
     when another instance wrote one.
     """
 
@@ -115,7 +115,7 @@ class PreviewObjects:
                     await self._kube.listed(kind, self.namespace, labelSelector=self._labels)
                 return
             except NoSuchKind:
-                why = "The cluster does not know Preview objects. Run: kubectl apply -f charts/greenroom/crds"
+                why = "The CRDs of Preview objects are not installed. Run: kubectl apply -f charts/greenroom/crds"
             except GreenroomError as error:
                 why = str(error)
             if why != told:
@@ -124,7 +124,7 @@ class PreviewObjects:
             await self._timing.clock.sleep(self._timing.definitions_every)
 
     async def read(self, tasks: Tasks) -> None:
-        """Start to keep the copy current, and wait until it is complete. Raise `TimeoutError` if that takes long."""
+        """Keep the copy current from now on. Wait until it is complete; raise `TimeoutError` if that takes too long."""
         tasks.keep("watch of previews", self._mirror.run)
         async with asyncio.timeout(self._timing.first_copy):
             await self._mirror.ready.wait()
@@ -133,7 +133,7 @@ class PreviewObjects:
         await self.read_configs()
 
     async def read_configs(self) -> None:
-        """Read the `PreviewConfig` objects. Nothing may be stored meanwhile."""
+        """Read the `PreviewConfig` objects. Nothing may be stored at the same time."""
         found, _ = await self._kube.listed(PREVIEW_CONFIGS, self.namespace, labelSelector=self._labels)
         self._configs = {c["metadata"]["name"]: c for c in found if stored_preview.is_as_written(c)}
 
@@ -153,7 +153,7 @@ class PreviewObjects:
 
     def _seen(self, found: Object) -> None:
         name, edited = found["metadata"]["name"], stored_preview.is_edited(found)
-        identity = self._previews.get(name) if edited else None  # an edited object is still that of its preview
+        identity = self._previews.get(name) if edited else None  # an edited object still belongs to its preview
         identity = identity or stored_preview.preview_of(found)
         if identity is None:
             return
@@ -163,13 +163,13 @@ class PreviewObjects:
         elif not there:
             self._unnamed(name)
         if there and edited:
-            self._held.pop(identity, None)  # it does not hold what was written
+            self._held.pop(identity, None)  # its data is not what was written
         known = identity in self._held and self._is_ours(identity, found)
         if not there or not known or identity_of(found) != identity:
             self.changed()
 
     def _named(self, identity: Identity, name: str) -> None:
-        """Note the name of a preview's object. An object is of one preview only."""
+        """Note the name of a preview's object. An object belongs to only one preview."""
         self._unnamed(name)
         self._names[identity], self._previews[name] = name, identity
 
@@ -191,7 +191,7 @@ class PreviewObjects:
     # --- writes ---
 
     def read_as(self, repository: str, identity: Identity, kept: StoredPreview) -> None:
-        """Note what was read from an object, so that it may be written over."""
+        """Note the data that was read from an object, so that a write may replace it."""
         if found := self.of(identity):
             written = stored_preview.written_checksum(found)
             self._ours[identity] = {written}
@@ -201,11 +201,11 @@ class PreviewObjects:
         """Return the generation in which the object of a preview was last written, or None when that is unknown."""
         if found := self.of(identity):
             return stored_preview.generation_of(found)
-        held = self._held.get(identity)  # a person has just deleted it
+        held = self._held.get(identity)  # it has just been deleted
         return held.generation if held else None
 
     def carries(self, repository: str, identity: Identity, kept: StoredPreview) -> bool:
-        """Return whether the object of a preview holds this data, or there is none and nothing to hold."""
+        """Return whether the object of a preview holds this data, or whether there is no object and no data."""
         found, held = self.of(identity), self._held.get(identity)
         if found is None or stored_preview.CHECKSUM not in (found.get("spec") or {}):
             return kept == EMPTY
@@ -216,15 +216,15 @@ class PreviewObjects:
         return labeled and (not ref or ref in self._configs) and stored_preview.written_checksum(found) == held.checksum
 
     def is_empty(self, identity: Identity, found: Object) -> bool:
-        """Return whether an object stores nothing, as far as this instance has read or written it."""
+        """Return whether an object stores nothing, according to the last read or write of this instance."""
         held = self._held.get(identity)
         return stored_preview.CHECKSUM not in (found.get("spec") or {}) or (held is not None and held.kept == EMPTY)
 
     async def store(self, repository: str, kept: Mapping[Identity, StoredPreview], generation: int, known: int) -> None:
-        """Write the data of these previews. Raise the first error once all of a kind were tried.
+        """Write the data of these previews, first those that stop. Raise the first error after all writes of a group.
 
-        `known` is the generation that this instance works from. Previews that stop come first: if this instance ends in
-        the middle, no more previews are stored than are allowed.
+        `known` is the generation that this instance works from. Previews that stop come first so that no more previews
+        are stored than are allowed if this instance is killed between the groups.
         """
         stops = {i: k for i, k in kept.items() if k.spec is None}
         for group in (stops, {i: k for i, k in kept.items() if i not in stops}):
@@ -275,9 +275,9 @@ class PreviewObjects:
                 self._configs[name] = await self._kube.apply(PREVIEW_CONFIGS, self.namespace, name, config)
 
     async def _write(self, write: _Write, found: Object | None) -> None:
-        """Write an object over exactly the version that exists. Raise `RetryLater` when it keeps changing.
+        """Replace exactly the version of an object that exists. Raise `RetryLater` when it keeps changing.
 
-        The whole `spec` is replaced: a server-side apply would leave what another manager added.
+        The write replaces the whole `spec`: a server-side apply would keep fields that another manager added.
         https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
         """
         identity, checksum = write.identity, write.held.checksum
@@ -308,7 +308,7 @@ class PreviewObjects:
             return await self._kube.replace(PREVIEWS, self.namespace, body["metadata"]["name"], body)
 
     def _body(self, repository: str, identity: Identity, name: str, spec: Object, found: Object | None) -> Object:
-        """Return the object with this `spec`, and with what else exists of it."""
+        """Return the object with this `spec`, and with the rest of the existing object."""
         mine = self._labels_for(repository, identity)
         made = stored_preview.kubernetes_object(self._frame, self.namespace, name, mine, spec)
         if found is None:
@@ -332,7 +332,10 @@ class PreviewObjects:
                 " it."
             )
         if stored_preview.preview_of(found) not in (None, identity):
-            raise Doubt(f"The Preview {name} belongs to another pull request. Nothing was written.")
+            raise Doubt(
+                f"The Preview {name} belongs to another pull request. Nothing was written. Greenroom will retry under"
+                " another name."
+            )
         self._no_newer(identity, found, known)
         return found
 
@@ -341,14 +344,14 @@ class PreviewObjects:
         if self._is_ours(identity, found) or stored_preview.generation_of(found) <= known:
             return
         why = (
-            f"Another instance wrote the Preview {found['metadata']['name']} while this one worked from an older state."
-            " This one stops, and reads it when it restarts."
+            f"Another instance wrote the Preview {found['metadata']['name']} after this one last read it. This instance"
+            " stops, and reads the new one when it restarts."
         )
         self._overtaken(why)
         raise Doubt(why)
 
     async def _look_again(self, name: str) -> Object | None:
-        """Correct the copy of one object, which the watch may do late."""
+        """Update the copy of one object, because the watch may be late."""
         found = await self._kube.get(PREVIEWS, self.namespace, name)
         if found is None:
             self._forget(name)
@@ -361,7 +364,7 @@ class PreviewObjects:
         self._unnamed(name)
 
     def taken(self, answer: Object) -> None:
-        """Take the answer of a write into the copy."""
+        """Put the answer to a write into the copy."""
         self._mirror.written(answer)
         name = answer["metadata"]["name"]
         identity = self._previews.get(name) if stored_preview.is_edited(answer) else None
@@ -412,7 +415,7 @@ class PreviewObjects:
         if identity := self._previews.get(metadata["name"]):
             self._held.pop(identity, None)
             self._ours.pop(identity, None)
-        self._forget(metadata["name"])  # the watch may tell it late
+        self._forget(metadata["name"])  # the watch may be late
 
     async def delete_all(self, repository_id: int) -> None:
         """Delete all objects of a repository that another one has replaced."""
@@ -421,7 +424,7 @@ class PreviewObjects:
                 await self.delete(found)
 
     async def delete_unused_configs(self) -> None:
-        """Delete `PreviewConfig` objects that no `Preview` needs. Nothing may be stored meanwhile."""
+        """Delete `PreviewConfig` objects that no `Preview` needs. Nothing may be stored at the same time."""
         used = {stored_preview.ref_of(o) for o in self._mirror.whole().values()}
         before = (self._timing.clock.now() - UNUSED_KEPT).strftime("%Y-%m-%dT%H:%M:%SZ")
         for name, config in tuple(self._configs.items()):

@@ -1,7 +1,7 @@
-"""The status of the `Preview` objects: what `kubectl get previews` shows. Nothing is ever read from it.
+"""The status of the `Preview` objects, which `kubectl get previews` shows. No decision depends on it.
 
-A pull request that waits for its preview gets an object too, which stores nothing yet. An object that a person edits or
-deletes is written again. An object stays for an hour after the removal of its preview.
+A pull request that waits for its preview gets an object too, which stores nothing yet. If a person edits or deletes an
+object, it is written again. An object is deleted an hour after its preview is removed.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ RESTORES_FORGOTTEN = 600.0
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The views, and the ids of the repositories of which they are all."""
+    """The views, and the ids of the repositories for which they are complete."""
 
     views: Mapping[Identity, View] = field(default_factory=dict)
     read: frozenset[int] = frozenset()
 
 
 class PublishedPreviews:
-    """Writes the status of the objects.
+    """Writer of the status of the objects.
 
-    `restore` writes again what the objects of a repository are to store. `discard` deletes an object that stores
+    `restore` writes the stored data of a repository again. `discard` deletes an object that stores
     nothing.
     """
 
@@ -75,7 +75,7 @@ class PublishedPreviews:
         objects.changed = self._poked.set
 
     def show(self, statuses: Mapping[Identity, Status], read: Iterable[int], troubles: Mapping[str, str]) -> None:
-        """Write these statuses soon, each with the spec that the engine works from now.
+        """Write these statuses soon, each with the current spec.
 
         `read` are the ids of the repositories that were read: their previews without a status do not exist. `troubles`
         maps the short names of repositories that cannot be read now to a sentence.
@@ -87,7 +87,7 @@ class PublishedPreviews:
         self._poked.set()
 
     def _doubtful(self, view: View) -> View:
-        """Return the view with the trouble of its repository, if that has lasted."""
+        """Return the view with the trouble of its repository, if the trouble has lasted long enough."""
         since, why = self._doubted.get(view.status.repository, (0.0, ""))
         lasts = self._timing.clock.monotonic() - since >= self._timing.doubt_lasts
         return replace(view, trouble=why) if why and lasts else view
@@ -108,9 +108,9 @@ class PublishedPreviews:
                     await self._poked.wait()
 
     async def write(self) -> None:
-        """Write each status that differs from what it should be, and delete the objects of no pull request.
+        """Write each status that differs from what it should be, and delete objects without a pull request.
 
-        An object that is refused does not keep the others from being written. Raise `Doubt` without a current copy.
+        An error about one object does not delay the others. Raise `Doubt` without a current copy.
         """
         wanted, refused, turns = self._wanted, dict[str, str](), asyncio.Semaphore(AT_ONCE)
         found = self._objects.all()
@@ -121,7 +121,7 @@ class PublishedPreviews:
                     await work
                 except GreenroomError as error:
                     refused[name] = str(error)
-                except Exception:  # one object must not keep the others from being written
+                except Exception:  # an error about one object must not delay the others
                     log.exception("a Preview object could not be written", name=name)
 
         async with asyncio.TaskGroup() as group:
@@ -140,7 +140,7 @@ class PublishedPreviews:
         self._refused = refused
 
     def _changed(self, found: Iterable[Identity]) -> dict[int, str]:
-        """Return the repositories, by id with a name, of which the objects do not hold what they should."""
+        """Return the names, by id, of the repositories whose objects do not hold the data that they should."""
         changed, there = dict[int, str](), defaultdict[int, list[Identity]](list)
         for identity in found:
             there[identity.repository_id].append(identity)
@@ -153,7 +153,7 @@ class PublishedPreviews:
         return changed
 
     def _may_restore(self, repository_id: int) -> bool:
-        """Return whether objects may be written again now: less often while something else changes them each time."""
+        """Return whether objects may be written again now. Slow down if something else changes them each time."""
         now = self._timing.clock.monotonic()
         tries, at = self._restored.get(repository_id, (0, now))
         if now < at:
@@ -168,7 +168,7 @@ class PublishedPreviews:
         return view.status.stage is not Stage.REMOVED and self._current.get(identity) == (view, version)
 
     def _is_over(self, identity: Identity, old: Object, read: frozenset[int]) -> bool:
-        """Return whether an object that no pull request has belongs to a repository that was read."""
+        """Return whether an object may be deleted: its repository was read, and no pull request needs it."""
         removed = (old.get("status") or {}).get("state") == Stage.REMOVED.value
         kept = removed and not preview_object.removed_before(old, self._timing.clock.now() - REMOVED_KEPT)
         return identity.repository_id in read and not kept and self._objects.is_empty(identity, old)

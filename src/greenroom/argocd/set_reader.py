@@ -1,7 +1,7 @@
-"""Reading of what is stored: the preview set of each repository, or why it cannot be trusted.
+"""Reading of stored previews: the preview set of each repository, or why it cannot be trusted.
 
-An object that the index names and that does not exist, or that is older than the index says, is lost: it was deleted,
-or a backup was restored. What runs replaces it, and the set notes the loss.
+An object is lost if the index names it but it does not exist or is older than the index says: it was deleted, or a
+backup was restored. The spec of its Application replaces it, and the set notes the loss.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class SetReader:
-    """Reads what is stored of one installation."""
+    """Reader of the stored previews of one installation."""
 
     kube: Kube
     frame: InstallationSpec
@@ -68,7 +68,7 @@ class SetReader:
         return {name: o for o in found if not (name := o["metadata"]["name"]).endswith(f"--{applicationset.CANARY}")}
 
     async def all(self) -> dict[str, Stored | Unread]:
-        """Return what is stored, by the name of the ApplicationSet, which may be missing."""
+        """Return the stored sets by the name of their ApplicationSet, even if the ApplicationSet is missing."""
         sets, objects, read = await self.found(), self._by_repository(), dict[str, Stored | Unread]()
         for name, found in sets.items():
             repository = applicationset.repository_of(found) or name.removeprefix(f"{self.frame.prefix}-")
@@ -113,7 +113,7 @@ class SetReader:
         return Stored(preview_set, found, _as_stored(part, read))
 
     async def _moving(self, part: _Part, first: PreviewSet) -> Stored:
-        """Return a set of the first format. Objects that are newer than it were written before Greenroom ended."""
+        """Return a set of the first format. Greenroom was killed during its conversion if some objects are newer."""
         newer = {n: o for n, o in part.objects.items() if stored_preview.generation_of(o) > first.generation}
         if not newer:
             return Stored(first, part.application_set, {})
@@ -125,7 +125,7 @@ class SetReader:
     def _read(self, mine: Mapping[int, Object], index: Mapping[int, int], noted: int) -> _Found:
         """Return the data of these objects. `noted` is the generation of the index, which names all objects until then.
 
-        So an older object that it does not name was deleted since, and someone restored it.
+        An older object that it does not name was therefore deleted later, and then restored from a backup.
         """
         contents = {number: self.objects.content(o) for number, o in mine.items()}
         generations = {number: stored_preview.generation_of(o) for number, o in mine.items()}
@@ -138,7 +138,7 @@ class SetReader:
     async def _recovered(self, repository_id: int, read: _Found) -> dict[int, StoredPreview]:
         """Return the data of the lost previews, with the specs of their Applications. Raise `Unreadable`.
 
-        An Application that is being removed has no spec any more.
+        The spec of an Application that is being removed does not count.
         """
         label = f"{INSTALLATION}={self.frame.installation},{applicationset.REPOSITORY_ID}={repository_id}"
         applications, _ = await self.kube.listed(APPLICATIONS, self.frame.namespace, labelSelector=label)
@@ -186,11 +186,13 @@ def _as_stored(part: _Part, read: _Found) -> dict[Identity, StoredPreview]:
 
 
 def _without_ledger(kept: StoredPreview) -> StoredPreview:
-    """Return what an older object still shows. A release in it may have been used, and a removal may be over."""
+    """Return the data of an older object that is still valid. A release in it may have been used, and a removal may be
+    complete.
+    """
     return StoredPreview(watermark=kept.watermark, comment=kept.comment)
 
 
 def _repository_of(mine: Mapping[int, Object]) -> str:
-    """Return the short name of the repository as the newest of its objects has it."""
+    """Return the short name of the repository from the newest of its objects."""
     newest = max(mine.values(), key=stored_preview.generation_of)
     return str(((newest.get("spec") or {}).get("repository") or {}).get("name", ""))

@@ -31,7 +31,7 @@ class SetWriter:
         self._ours: dict[int, set[int]] = {}
 
     def read(self, preview_set: PreviewSet, found: Object) -> None:
-        """Note that this ApplicationSet was read, so that it may be written over."""
+        """Note that this ApplicationSet was read, so that a write may replace it."""
         self._ours[preview_set.repository_id] = {_carried(found)}
 
     def take_over(self, former: PreviewSet, preview_set: PreviewSet) -> None:

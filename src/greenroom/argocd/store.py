@@ -1,11 +1,11 @@
-"""Preview sets, stored in one `Preview` object for each pull request: read at the start, written, and repaired.
+"""Preview sets, stored in one `Preview` object for each pull request: read at startup, written, and repaired.
 
-The next start has no other source of the specs. So each write names the version of the object that it replaces, and
-Kubernetes rejects a late write from an instance that no longer leads.
+After a restart, there is no other source of the specs. So each write names the version of the object that it replaces,
+and Kubernetes rejects a late write from an instance that no longer leads.
 
-The order of a write is: what only Greenroom may read, the `Preview` objects, and then the ApplicationSet, whose index
-names them and whose annotation makes Argo CD ask. If this instance ends between two of these writes, the next one finds
-some previews changed and others not, each as one pass decided it, and decides again.
+The order of writes is: `PreviewConfig` objects, `Preview` objects, and then the ApplicationSet. Its index names the
+objects, and its annotation makes Argo CD request the specs. If this instance is killed between two of these writes, the
+next one finds some previews changed and others not. Each one is as a pass decided it, and the next pass decides again.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ class PreviewSets:
             self._objects.read_as(preview_set.repository, identity, kept)
         if preview_set.recovery is not None and preview_set.recovery.at is None:
             log.warning(
-                "stored previews were lost; Greenroom keeps what is running, and for an hour removes only previews of"
-                " closed pull requests without confirmation",
+                "stored previews were lost; everything keeps running, and for an hour removals and restarts need"
+                " confirmation, except when a pull request is closed",
                 repository=preview_set.repository,
             )
         return preview_set
 
     async def serve(self, preview_set: PreviewSet) -> None:
-        """Store the set, answer with it from then on, and make Argo CD ask for it.
+        """Store the set, serve it from then on, and make Argo CD request it.
 
         Raise `Doubt` when its generation is not newer than the known one, and `Failed` when the ApplicationSet belongs
         to another owner.
@@ -111,7 +111,7 @@ class PreviewSets:
         index = self._index(preview_set)
         body = applicationset.application_set(self._frame, preview_set, index)
         refresh = self._refreshes.of(preview_set)
-        # Argo CD asks as soon as it sees the change, so the answer must be ready first. A spec alone deletes nothing.
+        # Argo CD requests the set as soon as it sees the change, so the answer must be ready first. It deletes nothing.
         self._known.replace(before, preview_set)
         refresh.serves(preview_set.generation)
         try:
@@ -124,9 +124,9 @@ class PreviewSets:
         refresh.push(preview_set.generation)
 
     async def _note_loss(self, known: PreviewSet | None) -> None:
-        """Note a loss on the ApplicationSet, before lost objects are written again.
+        """Note a loss on the ApplicationSet before lost objects are written again.
 
-        Without the note, the next start would find all objects and know of no loss.
+        Without the note, Greenroom would find all objects after a restart and not know of the loss.
         """
         if known is None or known.repository_id not in self._unnoted:
             return
@@ -142,10 +142,10 @@ class PreviewSets:
         return {number: generation for number, generation in found if generation}
 
     async def _store(self, preview_set: PreviewSet, before: PreviewSet | None) -> bool:
-        """Write the objects that hold something else. Return whether there were any."""
+        """Write the objects whose data differs from the set. Return whether there were any."""
         wanted = self._wanted(preview_set)
         if before and before.repository_id != preview_set.repository_id:
-            await self._objects.delete_all(before.repository_id)  # of a repository that this one replaced
+            await self._objects.delete_all(before.repository_id)  # they belong to a repository that this one replaced
         stale = {i: kept for i, kept in wanted.items() if not self._objects.carries(preview_set.repository, i, kept)}
         self._not_too_large(preview_set.repository, stale)
         known = before.generation if before else 0
@@ -157,11 +157,11 @@ class PreviewSets:
         sizes = {i.number: len(packed(kept.spec)) for i, kept in stale.items() if kept.spec is not None}
         if large := {number: size for number, size in sizes.items() if size > MAX_ANNOTATION}:
             told = ", ".join(f"{repository}#{number} ({size} bytes)" for number, size in sorted(large.items()))
-            why = f"An annotation of an Application holds at most {MAX_ANNOTATION} bytes. Too large: {told}."
+            why = f"Specs are too large for an annotation of an Application, at most {MAX_ANNOTATION} bytes: {told}."
             raise TooLarge(f"{why} Make the manifests of the services smaller.", frozenset(large))
 
     def _wanted(self, preview_set: PreviewSet) -> dict[Identity, StoredPreview]:
-        """Return what each object of a repository is to hold. Objects of other numbers hold nothing."""
+        """Return the data that each object of a repository should hold. Objects of other numbers hold nothing."""
         mine = {Identity(preview_set.repository_id, n): kept for n, kept in records(preview_set).items()}
         return dict.fromkeys(self._stored(preview_set.repository_id), EMPTY) | mine
 
@@ -174,7 +174,10 @@ class PreviewSets:
         for number in records(preview_set):
             generation = self._objects.written_in(Identity(preview_set.repository_id, number))
             if generation is None:
-                raise Doubt(f"The Preview of {preview_set.repository}#{number} was deleted during a write.")
+                raise Doubt(
+                    f"The Preview of {preview_set.repository}#{number} was deleted during a write."
+                    " Greenroom will retry."
+                )
             index[number] = generation
         return index
 
@@ -195,7 +198,7 @@ class PreviewSets:
                     await self._write_again(preview_set, found.get(name))
                 except GreenroomError as error:
                     log.warning(
-                        "what is stored of a repository differs from what was written and could not be restored",
+                        "stored previews of a repository were changed, and could not be written again",
                         name=name,
                         why=str(error),
                     )
@@ -210,7 +213,7 @@ class PreviewSets:
                 await self._store(preview_set, preview_set)
 
     async def discard(self, identity: Identity, found: Object) -> None:
-        """Delete an object that stores nothing. One that the index still names would count as lost: keep it."""
+        """Delete an object that stores nothing, unless the index still names it: it would then count as lost."""
         async with self._writing:
             named = identity.number in self._indexed.get(identity.repository_id, ())
             if not named and self._objects.is_empty(identity, found):
@@ -241,7 +244,10 @@ class PreviewSets:
             body = applicationset.application_set(self._frame, preview_set, index)
             await self._writer.apply(body, standing, preview_set, preview_set)
             self._indexed[preview_set.repository_id] = frozenset(index)
-            log.warning("what is stored of a repository was written again", repository=preview_set.repository)
+            log.warning(
+                "stored previews of a repository were changed, and were written again",
+                repository=preview_set.repository,
+            )
             refresh = self._refreshes.of(preview_set)
             refresh.restored(preview_set.generation)
             refresh.push(preview_set.generation)

@@ -1,8 +1,8 @@
 """One pull request's stored data as the `spec` of a `Preview` object, and back. Pure.
 
-People may read these objects. So what may hold a secret of the configuration (variables, manifests, settings of the
-chart, addresses) is in a `PreviewConfig` object beside them, which only Greenroom may read. It is named by a hash of
-its content, never changes, and is written first.
+People may read these objects. Data that may contain a secret of the configuration (variables, manifests, settings of
+the chart, addresses) is therefore in a separate `PreviewConfig` object, which only Greenroom may read. Its name is a
+hash of its content, so it never changes. It is written first.
 https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/custom-resources/
 """
 
@@ -26,7 +26,7 @@ from greenroom.core.model.spec import Config, Identity, Injected, PreviewSpec
 SPEC_PARTS = ("names", "build", "config", "pullRequest", "times", "chart", "data", "links", "choices")
 DEFAULT_PREFIX = "preview"
 CHECKSUM, GENERATION, LEDGER = "checksum", "generation", "ledger"
-FIX = "Restore it. If you cannot, delete the object: Greenroom writes it again from what runs."
+FIX = "Restore it. If you cannot, delete the object: Greenroom creates it again from the Application."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _content_hash(text: str) -> str:
 
 
 def is_as_written(config: Object) -> bool:
-    """Return whether a `PreviewConfig` holds the content that its name is a hash of."""
+    """Return whether the name of a `PreviewConfig` is the hash of its content."""
     text = str((config.get("spec") or {}).get("data", ""))
     return str(config["metadata"]["name"]).endswith(f"-{_content_hash(text)}")
 
@@ -129,18 +129,18 @@ def _without_none(value: Any) -> Any:
 
 
 def checksum(spec: Mapping[str, Any]) -> str:
-    """Return a checksum of a `spec`, which shows whether anything but Greenroom has changed it."""
+    """Return a checksum of a `spec`, which shows whether someone other than Greenroom changed it."""
     rest = {k: v for k, v in spec.items() if k != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def written_checksum(found: Object) -> str:
-    """Return the checksum in an object; empty when it has none."""
+    """Return the checksum in an object; empty if it has none."""
     return str((found.get("spec") or {}).get(CHECKSUM, ""))
 
 
 def is_edited(found: Object) -> bool:
-    """Return whether anything but Greenroom changed the stored data of an object."""
+    """Return whether someone other than Greenroom changed the stored data of an object."""
     spec = found.get("spec") or {}
     return CHECKSUM in spec and spec[CHECKSUM] != checksum(spec)
 
@@ -153,7 +153,7 @@ def generation_of(found: Object) -> int:
 
 
 def preview_of(found: Object) -> Identity | None:
-    """Return the preview of an object: as its `spec` says, which the checksum covers, or else as its labels say."""
+    """Return the preview of an object, from its `spec`, which the checksum covers, or else from its labels."""
     spec = found.get("spec") or {}
     try:
         written = CHECKSUM in spec and not is_edited(found)
@@ -182,7 +182,7 @@ def content(found: Object, configs: Mapping[str, Object]) -> Content:
     """
     spec, name = found.get("spec") or {}, str(found["metadata"]["name"])
     if CHECKSUM not in spec:
-        return Content(EMPTY)  # only shown, never stored
+        return Content(EMPTY)  # it has a status, and stores nothing
     if is_edited(found):
         raise _unreadable(name, "its checksum does not match")
     try:
@@ -219,7 +219,7 @@ def _unreadable(name: str, why: str) -> Unreadable:
 
 
 def object_name(frame: InstallationSpec, repository: str, number: int) -> str:
-    """Return the name of a new object: `shop-42`. With a prefix of its own, an installation has names of its own."""
+    """Return the name of a new object: `shop-42`, or `PREFIX-shop-42` if the installation has its own prefix."""
     own = f"{repository}-{number}"
     return own if frame.prefix == DEFAULT_PREFIX else f"{frame.prefix}-{own}"
 

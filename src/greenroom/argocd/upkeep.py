@@ -61,7 +61,7 @@ class Upkeep:
         tasks.keep(name, run)
 
     async def repair(self) -> None:
-        """Restore deleted or changed objects. The next start has no other source of the specs."""
+        """Restore deleted or changed objects, because they are the only source of the specs after a restart."""
         self.lead.may_write()
         for repository_id in await self.sets.repair():
             self.wake(repository_id)

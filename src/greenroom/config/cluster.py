@@ -75,7 +75,7 @@ class IngressModel(Model):
     drain: Duration = Field(
         "3s",
         validate_default=True,
-        description="How long a web process keeps serving after its end was requested. See docs/kubernetes.md.",
+        description="How long a web process keeps serving before it gets SIGTERM. See docs/kubernetes.md.",
     )
     sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may connect to web ports.")
     probe: str = Field(

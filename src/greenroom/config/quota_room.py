@@ -1,4 +1,4 @@
-"""Warning about a quota without room for a push, which starts one pod of each process beside those that serve."""
+"""Warning about a quota without room for a push, which starts one new pod of each process next to the old ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Pods:
 
 
 def without_room(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
-    """Yield a warning for each limit of the quota that a push to a repository exceeds for a moment.
+    """Yield a warning for each limit of the quota that a push to a repository would exceed temporarily.
 
     Manifests are not counted, so a preview may need more than this.
     """

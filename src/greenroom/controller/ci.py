@@ -1,8 +1,8 @@
-"""What CI does for the commits whose image is missing, read beside the passes.
+"""Background reads of what CI does for commits whose image is missing.
 
-Advice only. A read runs in the background, so no start and no removal waits for it. When it fails, people read the
-general sentence; nothing else happens. A pass waits a moment for the first read of a commit, once its specs are served:
-otherwise each restart would reword every comment twice.
+The result is only advice. No start and no removal waits for a read. If a read fails, the comment only says to see the
+checks. A pass waits a moment for the first read of a commit, after its specs are served: otherwise, each restart would
+edit every comment twice.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from greenroom.github.transport import Limited, NotFound
 log = structlog.get_logger(__name__)
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds between reads of one commit. A webhook about its CI does not wait for them."""
+"""Seconds between reads of one commit. A webhook about its CI causes a read right away."""
 PATIENCE = 1.0
-"""Seconds that a pass waits for a first read. Passes are at least as far apart anyway."""
+"""Seconds that a pass waits for the first read of a commit. Passes are at least this far apart anyway."""
 LASTING = 600.0
-"""Seconds for which an answer is used: one failed read must not reword a comment, but many must."""
+"""Seconds for which an answer is used. One failed read must not edit a comment, but repeated failures must."""
 REFUSED = 3600.0
 """Seconds until a read without permission is tried again."""
 _EVERY = ""
-"""In place of a repository: a rate limit concerns all of them."""
+"""Key of a pause for all repositories, because a rate limit applies to all of them."""
 
 
 class Reader(Protocol):
@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class _Read:
-    """The reads of one commit: since when it is awaited, the last answer with its time, and when the next is due."""
+    """The reads of one commit: the start of the wait, the last answer with its time, and the time of the next read."""
 
     commit: AwaitedCommit
     since: float
@@ -60,7 +60,7 @@ class _Read:
 class CiAdvice:
     """The reads of all commits, by repository: the same commit may be in a private and in a public one.
 
-    `changed` is called with the `owner/name` of a repository once a read that no pass waits for says something new.
+    `changed` is called with the `owner/name` of a repository when a read that no pass waits for returns something new.
     """
 
     github: Reader
@@ -74,7 +74,7 @@ class CiAdvice:
     _tasks: Tasks = field(default_factory=Tasks)
 
     async def of(self, slug: str, commits: Sequence[AwaitedCommit]) -> Mapping[Identity, CommitCi]:
-        """Return what is known about these commits, and read in the background what is due. Forget other commits."""
+        """Return what is known about these commits. Read due ones in the background, and forget other commits."""
         before = self._reads.pop(slug, {})
         if not commits:
             return {}
@@ -104,7 +104,7 @@ class CiAdvice:
         await self._tasks.aclose()
 
     async def _first(self, slug: str) -> None:
-        """Wait a moment for the read that has just begun."""
+        """Wait a moment for the read that has just started."""
         self._awaited.add(slug)
         try:
             await asyncio.wait([self._running[slug]], timeout=self.patience)
@@ -122,7 +122,7 @@ class CiAdvice:
         return [r for r in self._reads[slug].values() if now >= r.due]
 
     async def _read(self, slug: str, due: Sequence[_Read]) -> None:
-        """Read what is due. Call `changed` if that says something else than before and no pass is waiting for it."""
+        """Read the commits that are due. Call `changed` if an answer differs and no pass is waiting for it."""
         before = [r.known for r in due]
         try:
             for read in due:
@@ -134,7 +134,7 @@ class CiAdvice:
             self.changed(slug)
 
     async def _one(self, slug: str, read: _Read) -> None:
-        """Read one commit. Whatever goes wrong is logged, and changes nothing but words."""
+        """Read one commit. Log an error, which has no other effect than on wording."""
         read.due = self.ticks() + backoff.pause(PAUSES, read.tries)
         read.tries += 1
         try:
@@ -156,7 +156,7 @@ class CiAdvice:
 def _followed(before: _Read | None, commit: AwaitedCommit, now: float) -> _Read:
     """Return the reads of a commit, continued unless the pull request has another head now.
 
-    A commit that is awaited for long is settled, and stays so, even if people keep commenting.
+    A commit whose image has been missing for a while counts as settled, even if people keep commenting.
     """
     if before is None or before.commit.sha != commit.sha:
         return _Read(commit, now)

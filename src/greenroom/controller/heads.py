@@ -1,7 +1,7 @@
-"""The commits that a pull request had as its head, as this instance read them. No other commit counts as superseded.
+"""The commits that this instance has read as the head of a pull request. No other commit counts as superseded.
 
-GitHub's replicas lag, so the order in which Greenroom read two heads proves nothing. Their `updated_at` does. Heads are
-kept in memory only: after a restart, an earlier head is unknown, and a wait for it lasts until its timeout.
+GitHub's replicas lag, so the order in which Greenroom read two heads proves nothing, but their `updated_at` does. Heads
+are kept only in memory: after a restart, earlier heads are unknown, and a wait for one of them lasts until its timeout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Heads:
     _read: dict[Identity, dict[str, datetime]] = field(default_factory=dict)
 
     def note(self, pull_requests: Iterable[PullRequest]) -> None:
-        """Remember the heads of these reads, in whatever order they were made."""
+        """Remember the heads of these reads, in any order."""
         for read in pull_requests:
             heads = self._read.setdefault(read.identity, {})
             heads[read.head_sha] = max(read.updated_at, heads.get(read.head_sha, read.updated_at))
@@ -36,9 +36,9 @@ class Heads:
         self._read = {i: heads for i, heads in self._read.items() if i in identities}
 
     def superseded_by(self, identity: Identity, head: str) -> frozenset[str]:
-        """Return the commits that were the head at an earlier time than this head was.
+        """Return the commits that were the head before this one.
 
-        A commit that was pushed again is the head once more, and one with the same time may be the newer of the two.
+        A commit that was pushed again is the head once more. One with the same time may be the newer of the two.
         """
         heads = self._read.get(identity, {})
         last = heads.get(head)

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 RELOAD_SECONDS = 1.0
 UNREAD_SECONDS = 0.5
 CI_EVENTS = frozenset({"check_run", "check_suite", "workflow_run"})
-"""Webhooks after which CI may say something else about a missing image."""
+"""Webhooks after which the explanation of a missing image may change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""What CI does for one commit: workflow runs of GitHub Actions, and check runs of other apps once those runs ended.
+"""What CI does for one commit: workflow runs of GitHub Actions, and once they have ended, check runs of other apps.
 
-REST and not GraphQL, for two reasons. A conditional request that finds no change is free, and while CI builds, most
-reads find none; a query costs a point each time. And GraphQL reaches workflow runs only through check suites, for which
-fine-grained tokens have no permission; `actions: read` is enough here.
+This module uses REST and not GraphQL, for two reasons. A conditional request that finds no change is free, and while CI
+builds, most reads find none; a query costs a point each time. And GraphQL reaches workflow runs only through check
+suites, for which fine-grained tokens cannot have permission; here, `actions: read` is enough.
 https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 """
 
@@ -39,7 +39,7 @@ class CiReader:
         self._forbidden: dict[str, datetime] = {}
 
     async def of(self, slug: str, commit: AwaitedCommit) -> CommitCi:
-        """Return what CI does for a commit of a repository. Raise `Doubt` about anything that is not understood."""
+        """Return what CI does for a commit of a repository. Raise `Doubt` if an answer cannot be parsed."""
         with shapes.understood(f"CI of {slug}"):
             return await self._of(slug, commit)
 
@@ -56,7 +56,7 @@ class CiReader:
         return CommitCi((), await self._message(slug, commit.sha), translate_ci.earlier(others, commit.sha))
 
     async def _runs(self, slug: str, workflow: int | None = None, **filters: object) -> list[Payload]:
-        """Return workflow runs, newest first. With the filter `head_sha`, they must be all of them."""
+        """Return workflow runs, newest first. With the filter `head_sha`, raise `Doubt` unless the list is complete."""
         of = f"/workflows/{workflow}" if workflow else ""
         query = urlencode({"exclude_pull_requests": "true", "per_page": PAGE, **filters})
         what = f"workflow runs of {slug}"
@@ -83,7 +83,7 @@ class CiReader:
         return [translate_ci.check_run(n) for n in nodes if translate_ci.of_another_app(n)]
 
     async def _check_runs(self, slug: str, sha: str, what: str) -> list[Payload]:
-        """Return all check runs of a commit. The jobs of a large matrix may fill several pages."""
+        """Return all check runs of a commit. Those of a large matrix may need several pages."""
         nodes: list[Payload] = []
         for page in range(1, PAGES + 1):
             path = f"/repos/{slug}/commits/{sha}/check-runs?per_page={PAGE}&page={page}"
@@ -96,7 +96,7 @@ class CiReader:
         return nodes
 
     async def _estimated(self, slug: str, newest: Iterable[Payload], runs: list[CiRun]) -> list[CiRun]:
-        """Return the runs with the usual durations of those in progress, as far as they can be read."""
+        """Return the runs, with the usual durations of at most `ESTIMATED` runs that are in progress."""
         found, asked = [], 0
         by_page = {translate_ci.workflow_run(n).page: n for n in newest}
         for run in runs:
@@ -127,7 +127,7 @@ class CiReader:
                 answer = await self._transport.get(f"/repos/{slug}/git/commits/{sha}")
                 shapes.check(answer, shapes.GIT_COMMIT, what)
                 if answer["sha"] != sha:
-                    raise Doubt(f"GitHub returned another commit than {what}. Greenroom will read it again.")
+                    raise Doubt(f"GitHub returned a different commit than {what}. Greenroom will read it again.")
         except (FixCredentials, NotFound):
             return None
         return str(answer["message"])

@@ -75,7 +75,7 @@ def of_another_app(node: Payload) -> bool:
 
 def check_run(node: Payload) -> CiRun:
     """Return a check run as a run of CI."""
-    state = _state(node)  # GitHub asks no maintainer to approve a check: its app asks for something else
+    state = _state(node)  # a maintainer cannot approve a check, so its app requires some other action
     begun, ended = (None if node[key] is None else time(node[key]) for key in ("started_at", "completed_at"))
     state = CiState.ACTION if state is CiState.APPROVAL else state
     return CiRun(str(node["name"]), state, f"runs/{int(node['id'])}", "", begun, ended or begun)

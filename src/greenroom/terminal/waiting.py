@@ -10,11 +10,11 @@ from greenroom.terminal.client import Unreachable
 
 EVERY = 2.0
 LASTS = 30.0
-"""A failure counts once it has lasted this long, in seconds: many end with the next read or restart."""
+"""Seconds that a failure must last before it ends the wait. Many failures end with the next read or restart."""
 
 READS = 3
-"""GitHub is read this often until a commit counts as superseded. Only the third read surely began after the wait did,
-and a push before the wait may have made the commit the head again.
+"""Number of reads of GitHub after which a commit counts as superseded. Only the third one certainly began after the
+wait, and a push before the wait may have made the commit the head again.
 """
 
 
@@ -26,12 +26,12 @@ def wait(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Ask for the state of a preview until it serves the commit, or never will, or has failed for `LASTS` seconds, or
-    the time is up.
+    """Poll the state of a preview until it serves the commit, never will, has failed for `LASTS` seconds, or the time
+    is up.
 
-    `ask` gets whether GitHub should be read again soon. Return the last answer: `outcome` (`serving`, `superseded`,
-    `failed` or `waiting`), `why`, `read_at`, and `status`, the preview as JSON.
-    `progress` is called with each new reason. An instance that does not answer may be restarting, and is asked again.
+    The argument of `ask` says whether to read GitHub again soon. Return the last answer: `outcome` (`serving`,
+    `superseded`, `failed` or `waiting`), `why`, `read_at`, and `status`, the preview as JSON.
+    `progress` is called with each new reason. If the instance does not respond, it may be restarting, so poll again.
     """
     end, said, failed_since, again = monotonic() + seconds, "", None, False
     reads: set[str] = set()

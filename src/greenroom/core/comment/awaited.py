@@ -1,4 +1,4 @@
-"""Judgment of a wait: the preview serves the commit, never will, cannot without a person, or may still do so. Pure."""
+"""Outcome of a wait: the preview serves the commit, never will, needs a person first, or may still do so. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
     `commit` may be shortened. A commit that is not the head is waited for: its push may not have been read yet.
     `superseded` are commits that are known to have been the head before this one. They are not waited for, unless
     GitHub's last answer was older than an earlier one: it may not show that such a commit was pushed again.
-    `trouble` is the reason why the repository cannot be read now: what was true at the last read may be no more.
+    `trouble` is the reason why the repository cannot be read now: the state of the last read may be out of date.
     """
     if trouble:
         return Awaited(Outcome.WAITING, f"Greenroom cannot read the repository right now: {trouble}")
@@ -47,10 +47,10 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
     if commit and not status.head_sha.startswith(commit.lower()):
         fresh = status.reason.code != STALE
         if fresh and any(sha.startswith(commit.lower()) for sha in superseded):
-            why = f"the commit {commit[:7].lower()} was superseded by a newer one, {status.head_sha[:7]}."
+            why = f"commit {commit[:7].lower()} was superseded by {status.head_sha[:7]}. Wait for that one instead."
             return Awaited(Outcome.SUPERSEDED, f"{status.name}: {why}")
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
-        return Awaited(Outcome.WAITING, f"{status.name} does not have the commit {commit[:7]}; {head}.")
+        return Awaited(Outcome.WAITING, f"{status.name} does not have commit {commit[:7]}; {head}.")
     serves = status.serves_head and (status.stage in SERVES or _is_held(status))
     if serves and status.ending:
         ending = ", ".join(status.ending)

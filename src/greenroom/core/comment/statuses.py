@@ -235,7 +235,7 @@ def _while_it_runs(identity: Identity, verdict: Stay, preview: ObservedPreview |
 
 
 def _explained(identity: Identity, missing: MissingImages, decided: DecidedPass) -> Reason:
-    """Return why a preview waits for images, with what CI says about them if it is known."""
+    """Return why a preview waits for images, with the explanation of CI if it is known."""
     known, pull_request = decided.ci.get(identity), decided.desired.pull_requests.get(identity)
     if known is None or pull_request is None:
         return messages.waiting_for_image(missing)

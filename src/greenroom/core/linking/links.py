@@ -249,7 +249,7 @@ def _target(service: str, use: Use, number: int, context: LinkContext, index: Li
 
 
 def _leads(service: str, use: Use, target: PreviewSpec, context: LinkContext) -> bool:
-    """Return whether a link may lead to a preview: one that answers, or one that waits for its image.
+    """Return whether a link may lead to a preview: a running one, or a prepared one under these conditions.
 
     A link leads to one that waits only from services that have not started, so that they start once, with the final
     address. It stays there for as long as `COMING`, and then falls back. A required preview must answer.

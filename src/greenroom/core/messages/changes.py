@@ -31,7 +31,7 @@ def new_version(sha: str) -> Reason:
 
 
 def waits_for_push(sha: str) -> Reason:
-    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The prepared preview waits for its images.")
+    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The preview waits for its images.")
 
 
 def images_there(sha: str) -> Reason:

@@ -1,6 +1,6 @@
-"""What CI says about a missing image. Each sentence follows "Waiting for image …".
+"""Sentences about what CI does for a missing image. Each one follows "Waiting for image …".
 
-Names of workflows and checks are text by strangers: they are shown as code, without anything that ends the code.
+Names of workflows and checks are text by strangers, so they are shown as code, without backticks of their own.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BROKEN = {CiState.FAILED: "failed", CiState.CANCELED: "was canceled", CiState.A
 def ci_running(
     run: CiRun, others: int, broken: Sequence[CiRun], page: str, now: datetime, *, queued: bool = False
 ) -> Reason:
-    """Return that CI still runs. The start is a time of day, so that the sentence stays the same while CI runs."""
+    """Return the reason while CI runs. It names the time of the start, so it does not change until CI ends."""
     verb = "has been queued" if queued else "started"
     since = f"{' since' if queued else ' at'} {_clock(run.begun_at, now)}" if run.begun_at else ""
     usual = f" and usually takes {_minutes(run.usual)}" if run.usual else ""
     also = f" {counted(others, 'other run')} {'is' if others == 1 else 'are'} not finished either." if others else ""
     return Reason(
-        "ci-running", f"CI is still running: {_name(run.name)} {verb}{since}{usual}.{also}{_also(broken, page)}"
+        "ci-running", f"CI has not finished: {_name(run.name)} {verb}{since}{usual}.{also}{_also(broken, page)}"
     )
 
 
@@ -74,14 +74,14 @@ def ci_no_run(sha: str, earlier: EarlierRun) -> Reason:
     return Reason(
         "ci-no-run",
         f"No workflow run exists for commit {sha[:7]}, but {_name(earlier.name)} ran for {plain(earlier.sha)[:7]}.",
-        "Check whether the workflow's path filters or branch filters exclude this commit, or start it by hand.",
+        "Check whether the workflow's path filters or branch filters exclude this commit, or run the workflow by hand.",
     )
 
 
 def ci_without_image(
     runs: Sequence[CiRun], missing: Sequence[str], sha: str, broken: Sequence[CiRun], page: str
 ) -> Reason:
-    """Return that CI has ended, but the registry has no image under the expected tag."""
+    """Return the reason when CI has ended, but the registry has no image under the expected tag."""
     skipped = [r for r in runs if r.state is CiState.SKIPPED]
     done = sum(r.state is CiState.SUCCEEDED for r in runs)
     names = ", ".join(_name(r.name) for r in skipped[:_SHOWN])
@@ -89,16 +89,16 @@ def ci_without_image(
     was = f"{names}{rest} {'was' if len(skipped) == 1 else 'were'} skipped" if skipped else ""
     succeeded = f"{counted(done, 'CI run')} of commit {sha[:7]} succeeded" if done else ""
     said = " and ".join(s for s in (succeeded, was) if s)
-    wanted = ", ".join(f"`{code(m, 300)}`" for m in missing)
+    wanted, images = ", ".join(f"`{code(m, 300)}`" for m in missing), "images" if len(missing) > 1 else "image"
     return Reason(
         "ci-without-image",
-        f"{said}, but the image is not in the registry.{_also(broken, page)}",
+        f"{said}, but the registry does not have the {images}.{_also(broken, page)}",
         f"Check that CI pushes exactly {wanted}.",
     )
 
 
 def _clock(at: datetime, now: datetime) -> str:
-    """Format a time as a time of day, or with its day once that is long ago."""
+    """Format a time as a time of day, or with its date if it is more than 12 hours ago."""
     return f"{at:%H:%M} UTC" if now - at < _RECENT else day(at)
 
 
@@ -119,5 +119,5 @@ def _verdicts(broken: Sequence[CiRun], page: str) -> str:
 
 
 def _also(broken: Sequence[CiRun], page: str) -> str:
-    """Return a sentence on runs that failed already, after the one about the run that matters most."""
+    """Return a sentence about runs that have already failed, which follows the one about the most important run."""
     return f" {_verdicts(broken, page)}." if broken else ""

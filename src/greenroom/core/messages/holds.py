@@ -20,10 +20,10 @@ def stale() -> Reason:
 
 
 def same_second(why: Reason, until: datetime) -> Reason:
-    """Return why a removal waits whose cause, `why`, is from the second in which the preview was requested."""
+    """Return why a removal waits if its cause, `why`, has the same second as the request for the preview."""
     return Reason(
         "same-second",
-        f"{why.text} The preview was requested in the same second, so GitHub does not show which came last.",
+        f"{why.text} The preview was requested in the same second, so GitHub does not show which happened last.",
         f"Greenroom keeps the preview until {day(until)}, and then removes it if nobody has requested it again.",
     )
 
@@ -97,7 +97,7 @@ def config_names(
     services: Sequence[str], data: Sequence[str], moved: tuple[str, str] = ("", ""), *, replaces: bool = False
 ) -> Reason:
     """Return the effect that a configuration change would have on a preview: it loses services or data, or else moves
-    from one name or host to another. A service that is no longer public, or was not, has no host.
+    from one name or host to another. A host is empty if the service is not public before or after the change.
 
     `replaces` means that the preview under the new name is another one, without the data of this one.
     """
@@ -153,7 +153,7 @@ def records_lost() -> Reason:
         "records-lost",
         "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
         " previews it removed or restarted within the last hour.",
-        "For an hour it removes and restarts none without confirmation, except for pull requests that are closed.",
+        "For an hour, removals and restarts need confirmation, except when a pull request is closed.",
     )
 
 

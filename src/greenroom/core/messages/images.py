@@ -1,4 +1,4 @@
-"""Why a preview waits for an image, and what is known about the images of its services."""
+"""Sentences about missing images, and notes on the images of services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from greenroom.core.model.status import Reason
 
 
 def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
-    """Return why a preview waits for images. `ci` is what CI says about those of the head, if it explains them."""
+    """Return why a preview waits for images. `ci` is the reason that CI gives for those of the head."""
     names, several = ", ".join(shortened(m) for m in missing.references), "s" * (len(missing.references) > 1)
     waits = f"Waiting for image{several} {names}. {missing.note}".rstrip()
     steps = f"Greenroom deploys the commit once CI pushes the image{several}."
@@ -20,13 +20,13 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     if ci is None:
         whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
         return Reason("image-missing", waits, f"{steps}{whole} {checks}{_moved(missing)}")
-    checks = f" {checks}" if missing.base else ""  # those of the base branch have checks elsewhere
+    checks = f" {checks}" if missing.base else ""  # the checks of the base branch are on another page
     moved = _moved(missing) if ci.code == "ci-without-image" else ""
     return Reason(ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved}")
 
 
 def _moved(missing: MissingImages) -> str:
-    """Return why CI may have built another merge commit: a re-run of CI builds the same one again."""
+    """Return why CI may have built a different merge commit. A re-run of CI would build the same one again."""
     if not missing.merged:
         return ""
     return (
@@ -39,7 +39,7 @@ def prepared(waits: Reason, needs: Sequence[str]) -> Reason:
     *first, last = dict.fromkeys(needs) or ("Everything else",)
     ready = f"{', '.join(first)} and {last} are ready" if first else f"{last} is ready"
     text = f"{ready}; {waits.text[:1].lower()}{waits.text[1:]}"
-    if waits.code != "image-missing":  # what CI does is what people act on
+    if waits.code != "image-missing":  # the code says what people have to do
         return replace(waits, text=text)
     return Reason("prepared", text, waits.fix)
 
@@ -50,7 +50,7 @@ def not_prepared(waits: Reason, why: str, fix: str) -> Reason:
 
 
 def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
-    """Return where the reason for missing images is found: in the checks of the pull request, of its base, or both."""
+    """Return where to look for the cause: in the checks of the pull request, of its base branch, or of both."""
     if not base:
         return "See the checks on this pull request."
     if len(base) < len(missing):

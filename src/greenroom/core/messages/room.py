@@ -28,16 +28,17 @@ def queued(limit: int, scope: str) -> Reason:
 def too_large() -> Reason:
     return Reason(
         "too-large",
-        "The manifests and variables of this preview's services are larger than Argo CD can store, so it waits.",
-        "Make the manifests smaller. Greenroom's log says how large they are.",
+        "The manifests and variables of this preview's services are larger than Argo CD can store, so the preview"
+        " waits.",
+        "Make the manifests smaller. Greenroom's log shows their size.",
     )
 
 
 def not_stored() -> Reason:
     return Reason(
         "not-stored",
-        "The cluster refuses to store this preview, so it stays as it is.",
-        "Change the policy of the cluster that refuses it. Greenroom's log has the cluster's answer.",
+        "The cluster rejected the Preview object of this preview, so the preview does not change.",
+        "Ask the platform team to fix the cause. Greenroom's log contains the cluster's response.",
     )
 
 

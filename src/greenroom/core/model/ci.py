@@ -31,10 +31,11 @@ class CiState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingImages:
-    """All images that a preview waits for, in the order of its services. `head` are those of its pull request's commit.
+    """All images that a preview waits for, in the order of its services.
 
-    `base` are those of the base branch, `branch`: the pull request does not change their services. With `merged`, CI
-    builds the merge commit of each push. `note` is a sentence about all services, or empty.
+    `head` are those of the pull request's commit. `base` are those of the base branch, whose name is `branch`, for
+    services that the pull request does not change. `merged` means that CI builds the merge commit of each push. `note`
+    is a sentence about all services, or empty.
     """
 
     references: tuple[str, ...]
@@ -81,8 +82,8 @@ class EarlierRun:
 class CommitCi:
     """What CI does for one commit. `runs` is complete for GitHub Actions.
 
-    `message` and `earlier` are read only if there are no runs, once there should be. The message is the commit's; it
-    is None if it was not read.
+    `message`, that of the commit, and `earlier` are read only if no runs exist although they should by now. Both are
+    None if they were not read.
     """
 
     runs: tuple[CiRun, ...] = ()
@@ -92,7 +93,7 @@ class CommitCi:
 
 @dataclass(frozen=True, slots=True)
 class AwaitedCommit:
-    """The head of a pull request whose image is missing. `settled` means that its runs have had time to begin."""
+    """The head of a pull request whose image is missing. `settled` means that its runs should exist by now."""
 
     identity: Identity
     sha: str

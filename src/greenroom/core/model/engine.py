@@ -148,7 +148,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A loss of stored data that the engine replaced by what runs. Nobody knows what the lost part of the ledger held.
+    """A loss of stored data that the engine replaced from what is running. The lost part of the ledger is unknown.
 
     `at` is None until a pass has dated it.
     """

@@ -34,9 +34,9 @@ class StoredRelease:
 
 @dataclass(frozen=True, slots=True)
 class StoredPreview:
-    """Everything that is stored about one pull request. `spec` is None when no preview is to run.
+    """Everything that is stored about one pull request. `spec` is None if no preview should run.
 
-    `restarts` are times. `comment` is the id of our comment, 0 when there is none. The history is in order of time.
+    `restarts` are times. `comment` is the id of our comment, 0 if there is none. Ledger entries are in order of time.
     """
 
     spec: PreviewSpec | None = None

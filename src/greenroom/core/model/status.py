@@ -140,7 +140,7 @@ class Status:
 
     @property
     def ending(self) -> tuple[str, ...]:
-        """Return the services of which an earlier version has not ended yet."""
+        """Return the services of which an earlier version has not stopped yet."""
         return tuple(s.service for s in self.services if s.ending)
 
     @property

@@ -35,7 +35,7 @@ class Decision:
 
 
 def _unstored(wanted: Desired, facts: Facts, numbers: Set[int]) -> dict[Identity, Stay]:
-    """Return the verdicts on previews whose data cannot be stored. What is served of them stays as it is."""
+    """Return the verdicts on previews whose data cannot be stored. Their served specs do not change."""
     found = {}
     for identity, verdict in wanted.verdicts.items():
         spec = facts.observed.spec(identity)
@@ -112,7 +112,7 @@ def decide(
 
 
 def awaited_commits(decision: Decision, context: PassContext[Facts]) -> tuple[AwaitedCommit, ...]:
-    """Return the heads whose image is missing, for which a decision was made that could say why."""
+    """Return the heads whose image is missing, if this decision could say why."""
     found = []
     for identity, verdict in sorted(decision.desired.verdicts.items()):
         pull_request = decision.desired.pull_requests.get(identity)

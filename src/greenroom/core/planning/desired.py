@@ -213,7 +213,7 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
 def _prepares(spec: PreviewSpec | None, context: PassContext[Facts]) -> bool:
     """Return whether a preview without images is prepared.
 
-    One that has run a version keeps running it. One that is prepared stays so, whatever the configuration says now.
+    A preview that has run a version keeps it. A prepared preview stays prepared, even if the configuration changes.
     """
     return context.repository.prepare if spec is None else spec.prepared
 

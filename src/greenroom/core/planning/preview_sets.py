@@ -48,7 +48,7 @@ def applied(
 
 
 def is_recent(recovery: Recovery | None, now: datetime) -> bool:
-    """Return whether stored data was lost within the last hour, so that nobody knows what was removed in it."""
+    """Return whether stored data was lost within the last hour, so that its removals are unknown."""
     return recovery is not None and (recovery.at is None or recovery.at > now - HOUR)
 
 

@@ -52,7 +52,7 @@ def noted(preview_set: PreviewSet, facts: Facts, starts: Collection[int] = ()) -
     """Return the preview set with the watermarks and comment ids of the pull requests that matter now, and no others.
 
     `starts` holds those whose preview starts now. A pull request that only requests a preview has nothing to remove.
-    Thousands may request one, and their watermarks would fill the annotation that the specs need.
+    Thousands may request one, and each watermark would need a `Preview` object.
     """
     kept = {i.number for i in facts.observed.held(facts.listing.repository_id)}.union(starts)
     marks = dict(preview_set.watermarks)

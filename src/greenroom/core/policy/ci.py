@@ -1,6 +1,7 @@
-"""The reason why a commit has no image, as far as its CI explains it. Advice only: it changes words and nothing else.
+"""The reason why a commit has no image, if its CI explains it. It affects only wording.
 
-Only what GitHub says is claimed. While that explains nothing, the answer is None, and people read the general sentence.
+Greenroom claims only what GitHub says. If that explains nothing, the answer is None, and the comment only says to see
+the checks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from greenroom.core.model.github import PullRequest
 from greenroom.core.model.status import Reason
 
 SETTLED = timedelta(minutes=2)
-"""Time after which a commit's runs should exist, and a finished run's image should have reached the registry."""
+"""Time after which the runs of a commit should exist, and the image of a finished run should be in the registry."""
 QUEUED = timedelta(minutes=1)
 """Time after which a run that has no runner yet is reported as queued. A usual start takes seconds."""
 _ACTIVE = (CiState.RUNNING, CiState.QUEUED)
@@ -26,7 +27,7 @@ _SKIP = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]|^sk
 
 
 def settled(pull_request: PullRequest, now: datetime) -> bool:
-    """Return whether the head was certainly pushed long enough ago for its runs to have begun.
+    """Return whether the head was certainly pushed long enough ago for its runs to exist.
 
     A push updates the pull request, but so does a comment. GitHub does not say when a commit was pushed.
     """
@@ -62,7 +63,7 @@ def why_missing(pull_request: PullRequest, missing: MissingImages, known: Commit
         return (
             messages.ci_without_image(known.runs, missing.head, pull_request.head_sha, broken, page) if late else None
         )
-    # The message and earlier runs were read only if this commit's runs have had time to begin.
+    # The message and earlier runs were read only if this commit's runs should exist by now.
     if words := skip_instruction(known.message or ""):
         return messages.ci_skipped(pull_request.head_sha, words)
     return messages.ci_no_run(pull_request.head_sha, known.earlier) if known.earlier else None
@@ -71,7 +72,7 @@ def why_missing(pull_request: PullRequest, missing: MissingImages, known: Commit
 def _explains(broken: Sequence[CiRun], known: CommitCi) -> bool:
     """Return whether failed runs explain a missing image.
 
-    If GitHub Actions succeeded and a check of another app failed, that may be about coverage or a signature.
+    If GitHub Actions succeeded and a check of another app failed, that check may be about coverage or a signature.
     """
     succeeded = any(r.of_actions and r.state is CiState.SUCCEEDED for r in known.runs)
     return any(r.of_actions for r in broken) or (bool(broken) and not succeeded)
@@ -90,4 +91,4 @@ def usual_duration(durations: Iterator[timedelta]) -> timedelta | None:
 
 
 ENOUGH = 3
-"""Number of successful runs from which a median says something."""
+"""Number of successful runs from which a median is meaningful."""
