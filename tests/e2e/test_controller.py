@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 from e2e.scene import ARGO, HOME, REGISTRY, ROOT, Pull, Scene, kubectl, objects, run, thing, until
@@ -108,10 +109,12 @@ def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_reported(scene: S
 def test_a_new_chart_touches_no_pod_until_the_next_push(scene: Scene) -> None:
     pull = scene.payments.pull_request("chart", "2")
     pull.ready("2")
-    values = scene.folder / "charts" / "charts" / "preview" / "templates" / "services.yaml"
-    values.write_text(
-        values.read_text().replace("terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 6")
+    template = scene.folder / "charts" / "charts" / "preview" / "templates" / "services.yaml"
+    text, changed = re.subn(
+        "terminationGracePeriodSeconds: .*", "terminationGracePeriodSeconds: 6", template.read_text()
     )
+    assert changed == 1
+    template.write_text(text)
     scene.make_chart("v2")
     before = [p["metadata"]["uid"] for p in pull.pods()]
     with scene.configured(argocd={**scene.configuration["argocd"], "chartVersion": "v2"}):
