@@ -126,13 +126,19 @@ def test_preview_objects_of_other_installations_are_not_greenrooms_to_write(scen
     metadata = {"name": "other-1", "namespace": ARGO, "labels": labels}
     other = {k: found[k] for k in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
     taken, said = as_greenroom("create", "-f", "-", given=other)
-    assert (taken, "only Preview objects with the label of its own installation" in said) == (False, True), said
+    assert (taken, "only Preview and PreviewConfig objects with the label of its own installation" in said) == (
+        False,
+        True,
+    ), said
     kubectl("create", "-f", "-", given=json.dumps(other))
     try:
-        taken, said = as_greenroom(
-            "patch", "preview", "-n", ARGO, "other-1", "--type=merge", "-p", '{"spec":{"number":7}}'
-        )
-        assert (taken, "only Preview objects with the label of its own installation" in said) == (False, True), said
+        theirs = thing("preview", "other-1", ARGO)
+        assert theirs is not None
+        taken, said = as_greenroom("replace", "-f", "-", given=changed(theirs, "spec.number", 7))
+        assert (taken, "only Preview and PreviewConfig objects with the label of its own installation" in said) == (
+            False,
+            True,
+        ), said
     finally:
         kubectl("delete", "preview", "-n", ARGO, "other-1")
 
