@@ -67,7 +67,7 @@ def test_wait_ends_when_the_pushed_commit_is_the_only_one_that_serves(scene: Sce
     assert "Timed out." in late
     pull.push("4", built=False)
     scene.explains(pull, "Waiting for image")
-    assert shown(pull)[1] == "waiting"
+    until(lambda: shown(pull)[1] == "waiting", 10, "the object that waits")
     late = scene.greenroom("wait", pull.name, "--timeout", "1s", check=False)
     assert "Waiting for image" in late
 

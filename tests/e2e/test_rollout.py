@@ -46,6 +46,8 @@ def test_push_that_the_quota_has_no_room_for_keeps_the_old_version_and_says_so(s
             pull.says("exceeds the preview's quota", 60)
         assert not traffic.failures, counted(traffic.answers)
         assert {a.release for a in traffic.answers} == {"2"}
+        before = reloads()
+    until(lambda: reloads() > before, 60, "the quota of before")
     scene.greenroom("redeploy", pull.name)
     pull.ready("3")
 
