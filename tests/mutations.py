@@ -523,7 +523,7 @@ MUTATIONS = [
         "argocd/store.py",
         "            self._known.replace(preview_set, before)\n",
         "            self._known.replace(preview_set, preview_set)\n",
-        "tests/argocd_engine/test_engine.py::test_a_set_that_could_not_be_written_is_not_served",
+        "tests/argocd_engine/test_races.py::test_what_was_fetched_of_a_set_that_could_not_be_written_counts_for_nothing",
     ),
     Mutation(
         "2 Argo CD: a row that cannot be read is no preview that is gone",
