@@ -25,7 +25,7 @@ from greenroom.core.model.spec import Config, Identity, Injected, PreviewSpec
 
 SPEC_PARTS = ("names", "build", "config", "pullRequest", "times", "chart", "data", "links", "choices")
 DEFAULT_PREFIX = "preview"
-CHECKSUM, GENERATION, LEDGER = "checksum", "generation", "ledger"
+CHECKSUM, GENERATION, LEDGER, IDENTITY = "checksum", "generation", "ledger", "identity"
 FIX = "Restore it. If you cannot, delete the object: Greenroom creates it again from the Application."
 
 
@@ -92,13 +92,11 @@ def stored_spec(
     }
     if kept.spec is not None:
         made |= _parts(frame, kept.spec)
-    history = {
-        "withdrawals": _dumped(kept.withdrawals),
-        "restarts": _dumped(kept.restarts),
-        "releases": _dumped(kept.releases),
-    }
-    if ledger := {name: entries for name, entries in history.items() if entries}:
-        made[LEDGER] = ledger
+    if kept.ledger != EMPTY.ledger:  # its entries are of this preview, so they do not repeat its identity
+        made[LEDGER] = {
+            kind: [{k: v for k, v in entry.items() if k != IDENTITY} for entry in entries]
+            for kind, entries in _dumped(kept.ledger).items()
+        }
     if kept.watermark:
         made["watermark"] = _dumped(kept.watermark)
     if kept.comment:
@@ -206,7 +204,9 @@ def content(found: Object, configs: Mapping[str, Object]) -> Content:
 def _kept(spec: Mapping[str, Any]) -> StoredPreview:
     identity = {"repositoryId": spec["repository"]["id"], "number": spec["number"]}
     stored = {key: spec[key] for key in ("watermark", "comment") if key in spec}
-    stored |= spec.get(LEDGER) or {}
+    stored[LEDGER] = {
+        kind: [{**entry, IDENTITY: identity} for entry in entries] for kind, entries in (spec.get(LEDGER) or {}).items()
+    }
     if "build" in spec:
         parts = {part: spec[part] for part in SPEC_PARTS if part in spec}
         stored["spec"] = {**parts, "config": {"services": []}, "id": identity}

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 
-from greenroom.core.model.engine import Cause, Ledger, PreviewSet, Recovery, Release, Restart, Watermark, Withdrawal
-from greenroom.core.model.holds import HoldKey
-from greenroom.core.model.spec import Identity, PreviewSpec
-
-
-@dataclass(frozen=True, slots=True)
-class StoredWithdrawal:
-    """A `Withdrawal` of the record's own preview."""
-
-    cause: Cause
-    at: datetime
-    by: str = ""
-    label: str = ""
-    told: bool = False
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRelease:
-    """A `Release` of a hold of the record's own preview."""
-
-    hold: HoldKey
-    by: str
-    at: datetime
+from greenroom.core.model.engine import Ledger, PreviewSet, Recovery, Release, Restart, Watermark, Withdrawal
+from greenroom.core.model.spec import PreviewSpec
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPreview:
     """Everything that is stored about one pull request. `spec` is None if no preview should run.
 
-    `restarts` are times. `comment` is the id of our comment, 0 if there is none. Ledger entries are in order of time.
+    `ledger` holds the entries of this preview only. `comment` is the id of our comment, 0 if there is none.
     """
 
     spec: PreviewSpec | None = None
-    withdrawals: tuple[StoredWithdrawal, ...] = ()
-    restarts: tuple[datetime, ...] = ()
-    releases: tuple[StoredRelease, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
     watermark: Watermark | None = None
     comment: int = 0
 
@@ -52,29 +28,17 @@ EMPTY = StoredPreview()
 
 def records(preview_set: PreviewSet) -> dict[int, StoredPreview]:
     """Return the records of a preview set by number. A number without a record has nothing to store."""
-    found: dict[int, StoredPreview] = {}
-    ledger = preview_set.ledger
-
-    def of(number: int) -> StoredPreview:
-        return found.get(number, EMPTY)
-
-    for number, spec in preview_set.specs.items():
-        found[number] = replace(of(number), spec=spec)
-    for w in ledger.withdrawals:
-        kept = of(w.identity.number)
-        entry = StoredWithdrawal(w.cause, w.at, w.by, w.label, w.told, w.why)
-        found[w.identity.number] = replace(kept, withdrawals=(*kept.withdrawals, entry))
-    for restart in ledger.restarts:
-        kept = of(restart.identity.number)
-        found[restart.identity.number] = replace(kept, restarts=(*kept.restarts, restart.at))
-    for r in ledger.releases:
-        kept = of(r.identity.number)
-        found[r.identity.number] = replace(kept, releases=(*kept.releases, StoredRelease(r.hold, r.by, r.at)))
-    for number, mark in preview_set.watermarks.items():
-        found[number] = replace(of(number), watermark=mark)
-    for number, comment in preview_set.comments.items():
-        found[number] = replace(of(number), comment=comment)
-    return found
+    ledgers = _by_number(preview_set.ledger)
+    numbers = preview_set.specs.keys() | ledgers.keys() | preview_set.watermarks.keys() | preview_set.comments.keys()
+    return {
+        n: StoredPreview(
+            preview_set.specs.get(n),
+            ledgers.get(n, EMPTY.ledger),
+            preview_set.watermarks.get(n),
+            preview_set.comments.get(n, 0),
+        )
+        for n in sorted(numbers)
+    }
 
 
 def joined(
@@ -85,17 +49,17 @@ def joined(
     recovery: Recovery | None = None,
 ) -> PreviewSet:
     """Return the preview set of these records. Entries of the ledger are in order of time."""
-    ledger = Ledger(
-        tuple(sorted(_withdrawals(repository_id, found), key=lambda w: (w.at, w.identity))),
-        tuple(sorted(_restarts(repository_id, found), key=lambda r: (r.at, r.identity))),
-        tuple(sorted(_releases(repository_id, found), key=lambda r: (r.at, r.identity))),
-    )
+    ledgers = [record.ledger for record in found.values()]
     return PreviewSet(
         repository_id,
         repository,
         generation,
         {n: r.spec for n, r in sorted(found.items()) if r.spec is not None},
-        ledger,
+        Ledger(
+            tuple(sorted((w for each in ledgers for w in each.withdrawals), key=lambda w: (w.at, w.identity))),
+            tuple(sorted((r for each in ledgers for r in each.restarts), key=lambda r: (r.at, r.identity))),
+            tuple(sorted((r for each in ledgers for r in each.releases), key=lambda r: (r.at, r.identity))),
+        ),
         {n: r.watermark for n, r in sorted(found.items()) if r.watermark is not None},
         {n: r.comment for n, r in sorted(found.items()) if r.comment},
         recovery,
@@ -111,19 +75,15 @@ def keeping(before: PreviewSet, after: PreviewSet, numbers: Set[int]) -> Preview
     return joined(after.repository_id, after.repository, after.generation, mixed, after.recovery)
 
 
-def _withdrawals(repository_id: int, found: Mapping[int, StoredPreview]) -> Iterator[Withdrawal]:
-    for number, record in found.items():
-        for w in record.withdrawals:
-            yield Withdrawal(Identity(repository_id, number), w.cause, w.at, w.by, w.label, w.told, w.why)
-
-
-def _restarts(repository_id: int, found: Mapping[int, StoredPreview]) -> Iterator[Restart]:
-    for number, record in found.items():
-        for at in record.restarts:
-            yield Restart(Identity(repository_id, number), at)
-
-
-def _releases(repository_id: int, found: Mapping[int, StoredPreview]) -> Iterator[Release]:
-    for number, record in found.items():
-        for r in record.releases:
-            yield Release(Identity(repository_id, number), r.hold, r.by, r.at)
+def _by_number(ledger: Ledger) -> dict[int, Ledger]:
+    """Return the ledger of each pull request by its number."""
+    withdrawals, restarts = defaultdict[int, list[Withdrawal]](list), defaultdict[int, list[Restart]](list)
+    releases = defaultdict[int, list[Release]](list)
+    for withdrawal in ledger.withdrawals:
+        withdrawals[withdrawal.identity.number].append(withdrawal)
+    for restart in ledger.restarts:
+        restarts[restart.identity.number].append(restart)
+    for release in ledger.releases:
+        releases[release.identity.number].append(release)
+    numbers = withdrawals.keys() | restarts.keys() | releases.keys()
+    return {n: Ledger(tuple(withdrawals[n]), tuple(restarts[n]), tuple(releases[n])) for n in numbers}
