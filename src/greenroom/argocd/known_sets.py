@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What is stored of one repository and cannot be trusted, and the reason.
+    """A repository whose stored previews cannot be trusted, and the reason.
 
     `repository_id` is 0 when no label holds the id. In that case nothing of that repository exists except the set.
     """

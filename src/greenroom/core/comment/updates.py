@@ -39,7 +39,7 @@ def comments_to_write(
 
 
 def _explained_after_closing(identity: Identity, decided: DecidedPass) -> bool:
-    """Return whether people must hear why the preview of a pull request that is no longer listed still exists."""
+    """Return whether the comment must say why the preview of an unlisted pull request still exists."""
     plan, preview = decided.plan, decided.context.facts.observed.previews.get(identity)
     return identity in plan.leaving or identity in plan.holds or bool(stuck(preview))
 
