@@ -196,6 +196,49 @@ def test_an_image_with_data_has_nothing_mounted_over_it(render: Render, everythi
     assert [c["image"] for c in web if c["name"] == "wait-shop-postgresql"] == ["registry.example.com/seed:1"]
 
 
+def test_seed_in_a_layer_is_used_where_it_is(render: Render, everything: Values) -> None:
+    found = named(render(everything, VARIANTS["a seed in a layer"]), "Deployment", "shop-postgresql")["spec"]
+    pod, container = found["template"], found["template"]["spec"]["containers"][0]
+    assert container["image"] == "registry.example.com/seed:1"
+    assert [m["mountPath"] for m in container["volumeMounts"]] == ["/dev/shm"]
+    assert {"name": "PGDATA", "value": "/var/lib/preview/pgdata"} in container["env"]
+    assert container["command"][:2] == ["sh", "-c"]
+    assert container["command"][3:] == ["start", "layer", "0"]
+    assert container["resources"]["requests"]["ephemeral-storage"] == "900Mi"
+    assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == "ephemeral"
+    assert found["strategy"]["type"] == "RollingUpdate"
+
+
+def test_reset_of_a_seed_makes_another_pod(render: Render, everything: Values) -> None:
+    found = named(render(everything, VARIANTS["a seed that was reset"]), "Deployment", "shop-postgresql")["spec"]
+    assert found["template"]["metadata"]["annotations"]["greenroom.dev/resets"] == "2"
+    unchanged = named(render(everything), "Deployment", "shop-postgresql")["spec"]
+    assert "greenroom.dev/resets" not in unchanged["template"]["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "storage"),
+    [("Deployment", "shop-postgresql", "pod"), ("StatefulSet", "shop-reports", "persistent")],
+)
+def test_copied_seed_is_on_a_volume_beside_the_layer(
+    render: Render, everything: Values, kind: str, name: str, storage: str
+) -> None:
+    pod = named(render(everything, VARIANTS["seeds on volumes"]), kind, name)["spec"]["template"]
+    container = pod["spec"]["containers"][0]
+    assert [m["mountPath"] for m in container["volumeMounts"]] == ["/dev/shm", "/var/lib/greenroom"]
+    assert {"name": "PGDATA", "value": "/var/lib/preview/pgdata"} in container["env"]
+    assert container["command"][3:] == ["start", "copy", "2" if name == "shop-reports" else "0"]
+    assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
+
+
+def test_seed_to_restore_has_the_volume_and_the_start_of_the_stock_image(render: Render, everything: Values) -> None:
+    stock = named(render(everything), "Deployment", "shop-postgresql")["spec"]["template"]["spec"]
+    found = named(render(everything, VARIANTS["a seed that the stock image restores"]), "Deployment", "shop-postgresql")
+    pod = found["spec"]["template"]["spec"]
+    assert pod["containers"][0].pop("image") != stock["containers"][0].pop("image")
+    assert pod == stock
+
+
 def test_persistent_data_is_on_a_claim_that_is_deleted_with_the_preview(render: Render, everything: Values) -> None:
     spec = named(render(everything), "StatefulSet", "shop-reports")["spec"]
     (claim,) = spec["volumeClaimTemplates"]

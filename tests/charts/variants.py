@@ -9,6 +9,7 @@ SPOT: dict[str, Values] = {
     for preset in ("none", "eks", "karpenter", "gke", "aks")
     for spot in ("preferred", "required", "never")
 }
+SEED = "registry.example.com/seed:1"
 VARIANTS: dict[str, Values] = {
     "as it is": {},
     "asleep": {"preview": {"asleep": True}},
@@ -27,6 +28,27 @@ VARIANTS: dict[str, Values] = {
     "a database that brings its data": {
         "services": {
             "shop": {"needs": {n: {"image": "registry.example.com/seed:1"} for n in ("postgresql", "reports")}}
+        }
+    },
+    "a seed in a layer": {
+        "services": {"shop": {"needs": {"postgresql": {"image": SEED, "seed": {"mode": "layer", "room": "900Mi"}}}}}
+    },
+    "a seed that was reset": {
+        "services": {"shop": {"needs": {"postgresql": {"image": SEED, "seed": {"mode": "layer"}, "resets": 2}}}}
+    },
+    "seeds on volumes": {
+        "services": {
+            "shop": {
+                "needs": {
+                    "postgresql": {"image": SEED, "seed": {"mode": "copy"}},
+                    "reports": {"image": SEED, "seed": {"mode": "copy"}, "resets": 2},
+                }
+            }
+        }
+    },
+    "a seed that the stock image restores": {
+        "services": {
+            "shop": {"needs": {n: {"image": SEED, "seed": {"mode": "restore"}} for n in ("postgresql", "reports")}}
         }
     },
     "limit below the default request": {"services": {"shop": {"resources": {"memory": "", "memoryLimit": "64M"}}}},

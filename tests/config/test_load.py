@@ -26,6 +26,8 @@ from greenroom.core.model.catalog import (
     Process,
     ProcessKind,
     Resources,
+    SeedMode,
+    SeedOptions,
     Staging,
     Storage,
     Use,
@@ -99,7 +101,17 @@ def test_every_field_arrives(tmp_path: Path) -> None:
         Process("nightly", ProcessKind.CRON, ("python", "nightly.py"), schedule="0 3 * * *"),
     )
     assert (catalog.migrate, catalog.migrate_timeout) == (("python", "migrate.py"), timedelta(seconds=90))
-    assert catalog.needs == (Need("db", "postgresql", "17", (("url", "DB"),), Storage.PERSISTENT, "seed.sql"),)
+    assert catalog.needs == (
+        Need(
+            "db",
+            "postgresql",
+            "17",
+            (("url", "DB"),),
+            Storage.PERSISTENT,
+            "seed.sql",
+            seed_options=SeedOptions(mode=SeedMode.COPY),
+        ),
+    )
     assert catalog.uses == (Use("payments", (("url", "PAYMENTS_URL"),)),)
     assert (catalog.env, catalog.env_from, catalog.paths) == ((("COLOUR", "green"),), ("settings",), ("catalog/**",))
     assert catalog.resources == Resources("100m", "128Mi", "256Mi")

@@ -38,7 +38,8 @@ def warnings_of(path: Path) -> list[str]:
 SERVICES: list[tuple[dict[str, Any], str]] = [
     (
         {"needs": [SEED]},
-        "needs.0.seed: only `engine: local` reads a seed. On a cluster, name an image that contains the data (`image:`).",
+        "needs.0.seed: has no effect: greenroom.yaml names no place for seed images."
+        " Add `seeds: { image: registry.example.com/previews/seeds }` to greenroom.yaml. See docs/seeds.md.",
     ),
     ({"env": {"STRIPE_SECRET_KEY": "sk_live_51Hxyz"}}, f"env.STRIPE_SECRET_KEY: {SECRET}"),
     ({"env": {"STRIPE": "sk_live_51Hxyz"}}, f"env.STRIPE: {SECRET}"),

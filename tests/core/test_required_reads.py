@@ -6,8 +6,8 @@ so what is asked for has to be read with some answers, and what is read has to b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
 
@@ -30,9 +30,20 @@ from builders import (
 )
 from builders import preview as built_preview
 from builders import pull_request as built_pull_request
-from greenroom.core.model.catalog import Image, ImageFrom, Platform, Process, Repository, Service, Staging, Use
+from greenroom.core.model.catalog import (
+    Image,
+    ImageFrom,
+    Need,
+    Platform,
+    Process,
+    Repository,
+    Seeds,
+    Service,
+    Staging,
+    Use,
+)
 from greenroom.core.model.engine import EngineState, Health, Ledger, ObservedPreview, PreviewSet, Release
-from greenroom.core.model.facts import Facts, PullRequestFacts
+from greenroom.core.model.facts import PullRequestFacts
 from greenroom.core.model.github import (
     Actor,
     CommandComment,
@@ -48,6 +59,7 @@ from greenroom.core.model.github import (
     State,
     Unknown,
 )
+from greenroom.core.model.seeds import SeedFacts, Source, Tree
 from greenroom.core.model.spec import (
     Build,
     Config,
@@ -71,13 +83,24 @@ SHOP = Repository(
     "shop",
     "acme/shop",
     (
-        Service("web", "shop", Image("r/web"), WEB, uses=(Use("payments", (("url", "P"),), same_branch=True),)),
+        Service(
+            "web",
+            "shop",
+            Image("r/web"),
+            WEB,
+            uses=(Use("payments", (("url", "P"),), same_branch=True),),
+            needs=(Need("db", "postgresql", "16", seed="seed.sql"),),
+        ),
         Service("worker", "shop", Image("r/worker", built_from=ImageFrom.MERGE), WEB),
         Service("api", "shop", Image("r/api"), WEB, paths=("api",)),
     ),
 )
 PLATFORM = Platform(
-    "test", "preview.example.com", (PAYMENTS, SHOP), staging=(("payments", Staging("http://payments.staging", "")),)
+    "test",
+    "preview.example.com",
+    (PAYMENTS, SHOP),
+    staging=(("payments", Staging("http://payments.staging", "")),),
+    seeds=Seeds("r/seeds"),
 )
 V = TypeVar("V")
 
@@ -254,13 +277,16 @@ class Counted:
     numbers: frozenset[int]
     people: frozenset[tuple[str, str]]
     images: frozenset[str]
+    sources: frozenset[Source] = frozenset()
 
     def __or__(self, other: Counted) -> Counted:
-        return Counted(self.numbers | other.numbers, self.people | other.people, self.images | other.images)
+        numbers, people = self.numbers | other.numbers, self.people | other.people
+        return Counted(numbers, people, self.images | other.images, self.sources | other.sources)
 
     def beyond(self, other: Counted) -> list[object]:
         """Return what is here and not there."""
-        return [*(self.numbers - other.numbers), *(self.people - other.people), *(self.images - other.images)]
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return [each for here, there in pairs for each in here - there]
 
 
 def asked_of(read: PullRequestFacts) -> Counted:
@@ -272,7 +298,13 @@ def asked_of(read: PullRequestFacts) -> Counted:
     first = {*required_reads.references(context)}
     merged = {*required_reads.merge_references(context, first)}
     numbers = required_reads.numbers(read.listing, read.observed, PLATFORM, read.promised)
-    return Counted(frozenset(numbers), frozenset(people), frozenset(first | merged))
+    sources = required_reads.sources(context)
+    seeds = {*required_reads.seed_references(context, trees(sources))}
+    return Counted(frozenset(numbers), frozenset(people), frozenset(first | merged | seeds), frozenset(sources))
+
+
+def trees(sources: Iterable[Source]) -> dict[Source, Tree | str]:
+    return {source: Tree({"seed.sql": sha(77)}) for source in sources}
 
 
 def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -> Counted:
@@ -280,12 +312,18 @@ def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -
     asked = asked_of(read)
     people = Read(dict.fromkeys(asked.people, permission))
     images = Read(dict.fromkeys(asked.images, image))
+    files = Read(trees(asked.sources))
     numbers = Read(dict(read.confirmed))
     readers = required_reads.readers(pass_context(read, PLATFORM, SHOP, NOW))
     owners = {service: slug for (service, _), slug in readers.items()}
-    facts: Facts = replace(read, confirmed=numbers).completed({}, Permissions("acme/shop", people, owners), images)
-    decide(facts, PLATFORM, SHOP, NOW)
-    return Counted(frozenset(numbers.keys_read), frozenset(people.keys_read), frozenset(images.keys_read))
+    granted, seeds = Permissions("acme/shop", people, owners), SeedFacts(files, images)
+    decide(replace(read, confirmed=numbers).completed({}, granted, images, seeds), PLATFORM, SHOP, NOW)
+    return Counted(
+        frozenset(numbers.keys_read),
+        frozenset(people.keys_read),
+        frozenset(images.keys_read),
+        frozenset(files.keys_read),
+    )
 
 
 PERMISSIONS = (Permission.WRITE, Permission.READ, Permission.NONE, Permission.UNKNOWN)

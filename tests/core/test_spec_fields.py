@@ -74,7 +74,7 @@ NEW: dict[str, Any] = OTHER | {
 }
 NAMES = {*PARTS["names"]}
 PUSH = {*PARTS["build"], "generation"}
-PODS = {*NAMES, *PUSH, *PARTS["config"], *PARTS["chart"], "targets", "asleep"}
+PODS = {*NAMES, *PUSH, *PARTS["config"], *PARTS["chart"], "targets", "asleep", "seeds", "resets"}
 OUTSIDE = {*NAMES, *PARTS["pull_request"], "services", "targets", "asleep", "sleep_requested"}
 FOLLOWS = {*PARTS["pull_request"], *PARTS["choices"], *PARTS["data"], *PARTS["links"], "injected", "waiting"}
 """What follows people although the configuration waits for a person."""

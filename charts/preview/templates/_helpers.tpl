@@ -130,6 +130,6 @@ tolerations: {{ toJson . }}
 {{- if lt (include "preview.bytes" $limit | int64) (include "preview.bytes" $request | int64) }}
   {{- if $own.memoryLimit }}{{ $request = $limit }}{{ else }}{{ $limit = $request }}{{ end }}
 {{- end -}}
-requests: { cpu: {{ $own.cpu | default .defaults.cpu | quote }}, memory: {{ $request | quote }} }
+requests: { cpu: {{ $own.cpu | default .defaults.cpu | quote }}, memory: {{ $request | quote }}{{ with $own.room }}, ephemeral-storage: {{ quote . }}{{ end }} }
 limits: { memory: {{ $limit | quote }} }
 {{- end }}

@@ -20,6 +20,8 @@ OPTIONAL = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
 SOURCE = r"^([A-Z][A-Z0-9_]*)?$"  # Greenroom's own variables; narrow, because a token must not pass as a name
 OPTIONAL_NAME = r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$"
 REPOSITORY = r"^[\w.-]+/[\w.-]+$"
+OPTIONAL_REPOSITORY = r"^([\w.-]+/[\w.-]+)?$"
+EXTENSION = r"^[a-z_][a-z0-9_-]*$"
 PATH = r"^/"
 MANIFEST = r"^needs/[a-z]([a-z0-9-]{0,38}[a-z0-9])?\.yaml$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -71,6 +73,8 @@ _WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
     OPTIONAL: _variable,
     SOURCE: lambda _: ("not a valid variable name", "Use uppercase letters, digits and `_`."),
     REPOSITORY: _repository,
+    OPTIONAL_REPOSITORY: _repository,
+    EXTENSION: lambda _: ("not a valid extension name", "Use lowercase letters, digits, `_` and `-`."),
     PATH: lambda given: ("not a valid path", f"Start it with `/`: `/{given}`."),
     MANIFEST: lambda _: (
         "not a manifest in this folder",

@@ -5,9 +5,18 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from greenroom.config.fields import MANIFEST, OPTIONAL_NAME, VARIABLE, Bytes, Model, url_alone
+from greenroom.config.fields import (
+    EXTENSION,
+    MANIFEST,
+    OPTIONAL_NAME,
+    OPTIONAL_REPOSITORY,
+    VARIABLE,
+    Bytes,
+    Model,
+    url_alone,
+)
 from greenroom.core.model import catalog
 from greenroom.core.model.kinds import KINDS
 
@@ -50,6 +59,63 @@ class PartsModel(Model):
 Parts = Annotated[PartsModel, BeforeValidator(url_alone)]
 
 
+def _path_alone(value: Any) -> Any:
+    """Return `{path: ...}` for a string, which is short for it."""
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _inside(value: str) -> str:
+    if value.startswith("/") or ".." in value.split("/"):
+        raise ValueError(f"{value!r} is outside the repository. Write a path inside it, such as `seed/shop.sql`.")
+    return value
+
+
+Path = Annotated[str, AfterValidator(_inside)]
+
+
+class SeedModel(Model):
+    """A dump in git, from which the need starts. A string is short for `{path: ...}`."""
+
+    path: Path = Field(
+        min_length=1,
+        description="The path of the dump: plain SQL, also compressed with gzip or zstd, or `pg_dump --format=custom`.",
+    )
+    repository: str = Field(
+        "",
+        pattern=OPTIONAL_REPOSITORY,
+        description="The repository of the dump, owner/name. If empty, the service's own.",
+    )
+    branch: str = Field(
+        "",
+        max_length=200,
+        description="The branch of that repository. If empty, its default branch. See docs/seeds.md.",
+    )
+    mode: Literal["", "layer", "copy", "restore"] = Field(
+        "", description="Where the data is. If empty, `copy` with persistent storage, and otherwise `layer`."
+    )
+    extensions: tuple[Annotated[str, Field(pattern=EXTENSION)], ...] = Field(
+        (), description="PostgreSQL extensions to create before the dump is restored."
+    )
+    rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        {}, description="The minimum number of rows of tables. A build with fewer rows fails."
+    )
+    migrations: Annotated[str, AfterValidator(_inside)] = Field(
+        "", description="The folder of the service's migrations. If empty, it is detected."
+    )
+    follow: bool = Field(
+        False, description="Whether existing previews change to a newer seed without being asked, and lose their data."
+    )
+
+    @model_validator(mode="after")
+    def _has_its_repository(self) -> SeedModel:
+        if self.branch and not self.repository:
+            raise ValueError(
+                "`branch` needs `repository`. The dump of the service's own repository is read at the commit of the"
+                " preview. Remove `branch`, or add `repository: owner/name`."
+            )
+        return self
+
+
 class NeedModel(Model):
     """A database, queue or cache that belongs to the preview."""
 
@@ -68,30 +134,23 @@ class NeedModel(Model):
     )
     memory: Bytes = Field("", description="The memory limit. If empty, the limit of the kind.")
     size: Bytes = Field("", description="The size of the volume, with persistent storage.")
-    seed: str = Field(
-        "", description="The path of a plain SQL dump in the service's repository. Only `engine: local` reads it."
+    seed: Annotated[SeedModel, BeforeValidator(_path_alone)] | None = Field(
+        None,
+        description="The dump that it starts from: a path in the service's repository, or more. See docs/seeds.md.",
     )
     image: str = Field(
         "",
         description="An image that contains data and replaces the stock image. Write it with its host and a digest.",
     )
 
-    @field_validator("seed", mode="before")
-    @classmethod
-    def _a_path(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError(
-                "must be a path. Other forms are reserved for a later release."
-                " Write the path of a dump, such as `seed/shop.sql`."
-            )
-        if value.startswith("/") or ".." in value.split("/"):
-            raise ValueError(f"{value!r} is outside the repository. Write a path inside it, such as `seed/shop.sql`.")
-        return value
-
     @model_validator(mode="after")
     def _fits_its_storage(self) -> NeedModel:
         if self.size and self.storage != "persistent":
             raise ValueError("`size` needs a volume. Add `storage: persistent`, or remove `size`.")
+        if self.seed and self.seed.mode == "layer" and self.storage == "persistent":
+            raise ValueError(
+                "`mode: layer` keeps no data on a volume. Use `mode: copy`, or remove `storage: persistent`."
+            )
         if self.image and self.storage == "persistent":
             raise ValueError(
                 "`image` brings its own data, which is not stored on a volume. Remove `storage: persistent` or `image`."
@@ -156,6 +215,23 @@ AnyNeed = Annotated[
 ]
 
 
+def _options(model: NeedModel) -> catalog.SeedOptions:
+    """Return the seed's options as a core value."""
+    seed = model.seed
+    if seed is None:
+        return catalog.SeedOptions()
+    usual = "copy" if model.storage == "persistent" else "layer"
+    return catalog.SeedOptions(
+        seed.repository,
+        seed.branch,
+        catalog.SeedMode(seed.mode or usual),
+        seed.extensions,
+        tuple(sorted(seed.rows.items())),
+        seed.migrations,
+        seed.follow,
+    )
+
+
 def need_value(model: NeedModel) -> catalog.Need:
     """Return a need as a core value."""
     return catalog.Need(
@@ -164,7 +240,8 @@ def need_value(model: NeedModel) -> catalog.Need:
         version=model.version or KINDS[model.kind].default,
         variables=model.pairs,
         storage=catalog.Storage(model.storage),
-        seed=model.seed,
+        seed=model.seed.path if model.seed else "",
+        seed_options=_options(model),
         image=model.image,
         memory=model.memory,
         size=model.size,

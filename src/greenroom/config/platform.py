@@ -128,6 +128,22 @@ class LifetimeModel(Model):
         return self
 
 
+class SeedsModel(Model):
+    """Images with the data that databases start from. See docs/seeds.md."""
+
+    image: ImageName = Field(description="The image name without a tag. Greenroom looks up one tag for each seed.")
+    build: Literal["ci", "cluster"] = Field(
+        "ci", description="Who builds missing images: a workflow of the repository, or Greenroom in the cluster."
+    )
+    namespace: Annotated[str, Field(pattern=NAME, max_length=63)] = Field(
+        "greenroom-seeds", description="The namespace for builds, with `build: cluster`."
+    )
+    secret: Annotated[str, Field(pattern=OBJECT, max_length=253)] = Field(
+        "greenroom-seeds",
+        description="The Secret in that namespace with the credentials of builds: `github-token` and `docker-config`.",
+    )
+
+
 class LimitsModel(Model):
     """Limits on how many previews may exist at once."""
 
@@ -220,6 +236,7 @@ class PlatformModel(Model):
     images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
         {}, description="The image for each kind of need, for example in your own mirror of Docker Hub."
     )
+    seeds: SeedsModel | None = Field(None, description="Images with the data that databases start from.")
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
     defaults: DefaultsModel = Field(DefaultsModel(), description="Resources of a process that does not set its own.")
     image_pull_secrets: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
@@ -277,8 +294,16 @@ def to_core(model: PlatformModel, repositories: tuple[catalog.Repository, ...]) 
         limits=catalog.Limits(limits.total, limits.per_repository, limits.per_author),
         policy=catalog.Policy(model.drafts, frozenset(model.bots)),
         cluster=catalog.Cluster(model.argocd.chart_version, _chart_settings(model)),
+        seeds=_seeds(model),
         inside="http://{host}" if model.engine == "local" else "http://{service}.{namespace}:{port}",
     )
+
+
+def _seeds(model: PlatformModel) -> catalog.Seeds:
+    """Return where seed images are. The local engine restores dumps itself."""
+    if model.seeds is None or model.engine == "local":
+        return catalog.Seeds()
+    return catalog.Seeds(model.seeds.image, builds=model.seeds.build == "cluster")
 
 
 def _chart_settings(model: PlatformModel) -> str:

@@ -23,6 +23,8 @@ def json_schema() -> dict[str, dict[str, Any]]:
         given = service["$defs"][shape]["properties"]
         parts = next(o for o in given["as"].get("anyOf", [given["as"]]) if "$ref" in o)["$ref"]
         given["as"] = {"anyOf": [{"type": "string"}, {"$ref": parts}], "description": given["as"]["description"]}
+    seed = service["$defs"]["NeedModel"]["properties"]["seed"]
+    seed["anyOf"] = [{"type": "string"}, *seed["anyOf"]]
     platform = PlatformModel.model_json_schema(by_alias=True)
     staging = platform["properties"]["staging"]
     staging["additionalProperties"] = {"anyOf": [{"type": "string"}, staging["additionalProperties"]]}

@@ -32,6 +32,7 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
     if folder.platform.engine == "argocd" and folder.says("engine"):
         yield from without_room(folder, found)
     yield from _hashed_names(folder, found)
+    images = folder.platform.seeds is not None or not folder.says("seeds")
     for service in found:
         ports = not service.dropped & {"port", "processes"}
         local = folder.platform.engine == "local" and folder.says("engine")
@@ -43,7 +44,7 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
                 "refers to Secrets in a cluster, so it has no effect with the local engine.",
                 fix,
             )
-        for told in (*_needs(service.model, cluster=cluster), *_settings(service.model, ports=ports)):
+        for told in (*_needs(service.model, cluster=cluster, images=images), *_settings(service.model, ports=ports)):
             yield Mistake(service.file, *told)
 
 
@@ -60,13 +61,13 @@ def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
             )
 
 
-def _needs(model: ServiceModel, *, cluster: bool) -> Iterator[Warned]:
+def _needs(model: ServiceModel, *, cluster: bool, images: bool) -> Iterator[Warned]:
     for index, need in enumerate(model.needs):
         if not isinstance(need, NeedModel):
             continue
-        if need.seed and not need.image and cluster:
-            fix = "On a cluster, name an image that contains the data (`image:`)."
-            yield f"needs.{index}.seed", "only `engine: local` reads a seed.", fix
+        if need.seed and not need.image and cluster and not images:
+            fix = "Add `seeds: { image: registry.example.com/previews/seeds }` to greenroom.yaml. See docs/seeds.md."
+            yield f"needs.{index}.seed", "has no effect: greenroom.yaml names no place for seed images.", fix
         if need.image and "@" not in need.image and need.image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
             fix = "Pin a version, or better, a digest: `@sha256:...`."
             yield f"needs.{index}.image", f"`{need.image}` can change at any time.", fix

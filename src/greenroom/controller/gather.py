@@ -20,6 +20,7 @@ from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
 from greenroom.core.model.facts import Facts, PullRequestFacts
 from greenroom.core.model.github import Confirmation, ImageState, Listing, Missing, Permission, Permissions, PullRequest
+from greenroom.core.model.seeds import SeedFacts, Source, Tree
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext
@@ -145,7 +146,27 @@ async def completed(
     """
     permissions = await _permissions(sources.github, context)
     images = await _images(sources.registry, context)
-    return context.completed(context.facts.completed(asked, permissions, images))
+    seeds = await _seeds(sources, context)
+    return context.completed(context.facts.completed(asked, permissions, images, seeds))
+
+
+async def _seeds(sources: Sources, context: PassContext[PullRequestFacts]) -> SeedFacts:
+    """Read what decides the seeds of previews that do not have theirs yet. Most passes read nothing."""
+    wanted = required_reads.sources(context)
+    answers = await asyncio.gather(*(_tree(sources.github, *each) for each in wanted.items()))
+    trees = dict(zip(wanted, answers, strict=True))
+    images = await _look(sources.registry, required_reads.seed_references(context, trees))
+    return SeedFacts(trees, images)
+
+
+async def _tree(github: GitHub, source: Source, paths: frozenset[str]) -> Tree | str:
+    try:
+        return await github.tree(source, paths)
+    except (FixCredentials, FixConfiguration, Limited):
+        raise
+    except GreenroomError as error:
+        log.info("the files of a commit could not be read; Greenroom retries", repository=source.slug, why=str(error))
+        return str(error)
 
 
 async def _permissions(github: GitHub, context: PassContext[PullRequestFacts]) -> Permissions:

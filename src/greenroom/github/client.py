@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.github import Confirmation, Listing, Permission, PullRequest
+from greenroom.core.model.seeds import Source, Tree
 from greenroom.errors import GreenroomError
 from greenroom.github import shapes
 from greenroom.github.account import Account
@@ -23,6 +24,7 @@ from greenroom.github.content_budget import ContentBudget
 from greenroom.github.listings import Listings
 from greenroom.github.pull_requests import PullRequests
 from greenroom.github.transport import NotFound, Transport
+from greenroom.github.trees import Trees
 from greenroom.github.writes import Writes
 
 
@@ -51,6 +53,7 @@ class GitHub:
         self._pull_requests = PullRequests(transport, clock, prefix, self._account)
         self._listings = Listings(transport, clock, prefix, self._account, self._pull_requests)
         self._files = ChangedFiles(transport)
+        self._trees = Trees(transport)
         self._ci = CiReader(transport, clock)
         self._writes = Writes(transport, self._account)
 
@@ -107,6 +110,10 @@ class GitHub:
     async def ci(self, slug: str, commit: AwaitedCommit) -> CommitCi:
         """Return what CI does for a commit. It explains a missing image, and nothing is decided from it."""
         return await self._ci.of(slug, commit)
+
+    async def tree(self, source: Source, paths: frozenset[str]) -> Tree:
+        """Return which of these paths are files of a commit, with their git blob ids."""
+        return await self._trees.of(source, paths)
 
     async def permission(self, slug: str, login: str) -> Permission:
         """Return a person's permission; none for a login that GitHub does not know in this repository.

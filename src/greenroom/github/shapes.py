@@ -116,6 +116,7 @@ REST_PULL_REQUEST = {
 LABEL = {"repository": {"label": Maybe({"createdAt": time}), "pullRequest": {"updatedAt": time}}}
 REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
 REST_FILE = {"filename": str, "status": str}
+TREE = {"truncated": bool, "tree": [{"path": str, "type": str, "sha": str}]}
 REST_HEAD = {"head": {"sha": sha}, "base": {"ref": str}}
 WORKFLOW_RUN = {
     "id": number,

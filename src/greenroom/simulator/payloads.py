@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -346,3 +347,36 @@ def environment(repo: Repository, name: str, number: int) -> Json:
         "created_at": when(repo.created_at),
         "updated_at": when(repo.created_at),
     }
+
+
+def blob_id(content: bytes) -> str:
+    """Return git's hash of a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def tree(repo: Repository, ref: str, files: Mapping[str, bytes]) -> Json:
+    """Return the files of a commit with their folders, as a recursive read shows them."""
+    url = f"{API}/repos/{repo.slug}/git"
+    folders = sorted({"/".join(parts[:n]) for parts in (p.split("/") for p in files) for n in range(1, len(parts))})
+    entries: list[Json] = [
+        {
+            "path": path,
+            "mode": "040000",
+            "type": "tree",
+            "sha": blob_id(f"{ref}:{path}".encode()),
+            "url": f"{url}/trees",
+        }
+        for path in folders
+    ]
+    entries += [
+        {
+            "path": path,
+            "mode": "100644",
+            "type": "blob",
+            "sha": blob_id(content),
+            "size": len(content),
+            "url": f"{url}/blobs/{blob_id(content)}",
+        }
+        for path, content in sorted(files.items())
+    ]
+    return {"sha": blob_id(f"{ref}:".encode()), "url": f"{url}/trees/{ref}", "tree": entries, "truncated": False}

@@ -74,6 +74,8 @@ class Rest:
             ("GET", f"{repo}/environments", self.environments),
             ("GET", f"{repo}/git/ref/{{ref:path}}", self.ref),
             ("GET", f"{repo}/git/commits/{{sha}}", self.git_commit),
+            ("GET", f"{repo}/git/trees/{{ref:path}}", self.tree),
+            ("GET", f"{repo}/git/blobs/{{sha}}", self.blob),
             ("GET", f"{repo}/actions/runs", self.runs),
             ("GET", f"{repo}/actions/workflows/{{workflow:int}}/runs", self.runs),
             ("GET", f"{repo}/commits/{{ref}}/check-runs", self.check_runs),
@@ -276,6 +278,28 @@ class Rest:
         if sha not in heads:
             raise Wrong(404)
         return conditional(request, ci_payloads.git_commit(repo, sha))
+
+    async def tree(self, request: Request) -> Response:
+        """Answer GET with all files of a commit or branch. Repositories whose files nobody set have none."""
+        repo, ref = self._repo(request), request.path_params["ref"]
+        files = repo.files.get(ref, repo.files.get("main", {}) if ref == "HEAD" else None)
+        if files is None:
+            raise Wrong(404)
+        return conditional(request, payloads.tree(repo, ref, files))
+
+    async def blob(self, request: Request) -> Response:
+        """Answer GET with the content of a file, by its blob id, in the raw media type only.
+
+        https://docs.github.com/en/rest/git/blobs#get-a-blob
+        """
+        repo, sha = self._repo(request), request.path_params["sha"]
+        if "raw" not in request.headers.get("accept", ""):
+            raise Wrong(415, "The simulator returns blobs in the raw media type only.")
+        contents = (content for files in repo.files.values() for content in files.values())
+        found = next((c for c in contents if payloads.blob_id(c) == sha), None)
+        if found is None:
+            raise Wrong(404)
+        return Response(found, media_type="application/vnd.github.raw+json; charset=utf-8")
 
     def _counted(self, request: Request, key: str, items: Sequence[Json]) -> Response:
         """Return one page of a list that comes with its count."""

@@ -157,6 +157,7 @@ class Repository:
     deployments: dict[int, Deployment] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     labels_made: dict[int, datetime] = field(default_factory=dict)  # by a label's id
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by commit or branch, then by path
     next_number: int = 1
     hidden: bool = False
     archived: bool = False

@@ -127,4 +127,5 @@ from greenroom.core.messages.running import (
     unreachable,
     updating,
 )
+from greenroom.core.messages.seeds import no_dump, seed_failed, seed_missing, seed_not_read, seed_unknown
 from greenroom.core.messages.words import day, listed, span

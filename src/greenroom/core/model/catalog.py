@@ -35,6 +35,36 @@ class Storage(StrEnum):
     PERSISTENT = "persistent"
 
 
+class SeedMode(StrEnum):
+    """Location of a seed's data. `LAYER`: in a layer of the image, so it is there at once and lost with the container.
+    `COPY`: copied from that layer to the volume at the first start. `RESTORE`: the image contains only the dump, which
+    the stock image restores at the first start.
+    """
+
+    LAYER = "layer"
+    COPY = "copy"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOptions:
+    """The rest of a seed beside the path of its dump.
+
+    `repository` is the `owner/name` that has the dump; empty means the service's own, at the commit of the preview. In
+    another repository, the newest commit of `branch` counts (empty: its default branch). `rows` pairs tables with the
+    minimum number of rows. `migrations` is the folder of the service's migrations; empty means that it is detected.
+    `follow` means that a preview changes to a newer seed without being asked.
+    """
+
+    repository: str = ""
+    branch: str = ""
+    mode: SeedMode = SeedMode.LAYER
+    extensions: tuple[str, ...] = ()
+    rows: tuple[tuple[str, int], ...] = ()
+    migrations: str = ""
+    follow: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """Location of a service's image, and the tags that CI gives it.
@@ -73,8 +103,8 @@ class Need:
     """A backing service that belongs to the preview: its database, queue or cache, of a kind that Greenroom knows.
 
     `variables` pairs parts of its address (url, host, port, user, password, database) with the variables that receive
-    them. `seed` is the path of a dump inside the service's repository, or empty. `image` replaces the stock image and
-    carries its own data. `memory` and `size` are Kubernetes quantities; empty means the chart's default.
+    them. `seed` is the path of a dump in a git repository, or empty. `image` replaces the stock image and carries its
+    own data. `memory` and `size` are Kubernetes quantities; empty means the chart's default.
     """
 
     name: str
@@ -86,6 +116,7 @@ class Need:
     image: str = ""
     memory: str = ""
     size: str = ""
+    seed_options: SeedOptions = SeedOptions()
 
     @property
     def keeps(self) -> bool:
@@ -226,6 +257,17 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Seeds:
+    """Images of seeds on a cluster. `image` is their image name without a tag; empty means that there are none.
+
+    `builds` means that Greenroom builds missing images in the cluster. Otherwise, CI does.
+    """
+
+    image: str = ""
+    builds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """All decisions of the platform team.
 
@@ -245,6 +287,7 @@ class Platform:
     limits: Limits = Limits()
     policy: Policy = Policy()
     cluster: Cluster = field(default_factory=Cluster)
+    seeds: Seeds = Seeds()
     inside: str = "https://{host}"
 
     def service(self, name: str) -> Service | None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from greenroom.core.model.holds import HoldKey
+from greenroom.core.model.seeds import BuildFailed
 from greenroom.core.model.spec import Identity, PreviewSpec
 
 
@@ -182,7 +183,8 @@ class EngineState:
     repositories that cannot be read completely to a sentence that says why. Greenroom changes nothing in them, and only
     other repositories use the data that was read of them. `refusals` maps repositories to the engine's errors for specs
     that it could not apply. `unable` is a sentence that says why the engine cannot start, change or remove anything
-    now; it is empty when it can.
+    now; it is empty when it can. `failed_builds` holds the seed images that
+    could not be built, by their tag.
     """
 
     previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)
@@ -192,6 +194,7 @@ class EngineState:
     doubts: Mapping[int, str] = field(default_factory=dict)
     refusals: Mapping[int, str] = field(default_factory=dict)
     unable: str = ""
+    failed_builds: Mapping[str, BuildFailed] = field(default_factory=dict)
 
     def spec(self, identity: Identity) -> PreviewSpec | None:
         """Return the spec that the engine works from now, or None when it was taken out."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from greenroom.core.model.engine import EngineState, Watermark
 from greenroom.core.model.github import Confirmation, ImageState, Listing, Permissions, SignedState
+from greenroom.core.model.seeds import SeedFacts
 from greenroom.core.model.spec import LinkOverride
 
 
@@ -37,19 +38,22 @@ class PullRequestFacts:
         asked: Mapping[int, tuple[LinkOverride, ...]],
         permissions: Permissions,
         images: Mapping[str, ImageState],
+        seeds: SeedFacts,
     ) -> Facts:
         """Return all facts of the pass, once everything that these pull requests need was looked up."""
         read = {f.name: getattr(self, f.name) for f in fields(PullRequestFacts)}
-        return Facts(**read, asked=asked, permissions=permissions, images=images)
+        return Facts(**read, asked=asked, permissions=permissions, images=images, seeds=seeds)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts(PullRequestFacts):
     """All facts of one pass over one repository. Only these can be decided on.
 
-    `asked` holds choices made without a comment, by number. `images` holds the answers of the registry by reference.
+    `asked` holds choices made without a comment, by number. `images` holds the answers of the registry by reference,
+    and `seeds` what was read for the seeds of needs.
     """
 
     asked: Mapping[int, tuple[LinkOverride, ...]] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
     images: Mapping[str, ImageState] = field(default_factory=dict)
+    seeds: SeedFacts = field(default_factory=SeedFacts)

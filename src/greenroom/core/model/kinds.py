@@ -47,6 +47,10 @@ class Chart:
     env       settings of the image, even of one with its own data
     stock     settings of the stock image only: a custom image knows where its data is
     start     shell that replaces the image's command; $1 is the storage
+    seeded    shell that starts an image with a seed in a layer. $1 is the mode: `layer` uses the data there, and `copy`
+              copies it to the volume at `copied` first, once for each number of resets ($2). It sets the password
+              before the server listens
+    copied    where the volume is mounted for `copy`
     data      where the stock image's data is mounted; empty if it stores nothing on disk
     below     a folder inside the volume, for servers that reject `lost+found` in their data
     shared    shared memory (the default of a container is 64 MiB)
@@ -67,6 +71,8 @@ class Chart:
     env: Mapping[str, str] = field(default_factory=dict)
     stock: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
+    seeded: str = ""
+    copied: str = ""
     data: str = ""
     below: str = ""
     shared: str = ""
@@ -115,6 +121,25 @@ _REDIS_START = r"""exec $(command -v docker-entrypoint.sh) %(server)s - --dir /d
 requirepass "$(printf %%s "$%(password)s" | sed 's/[\\"]/\\&/g')"
 END
 """
+# The copy is renamed once it is complete, so that a start that was interrupted does not serve half of it. Single-user
+# mode takes the password from stdin, before the server listens (https://www.postgresql.org/docs/current/app-postgres.html).
+_POSTGRESQL_SEEDED = r"""set -eu
+if [ "$1" = copy ]; then
+  copy=/var/lib/greenroom/pgdata-$2
+  if [ ! -s "$copy/PG_VERSION" ]; then
+    rm -rf /var/lib/greenroom/pgdata-*
+    cp -a --reflink=auto "$PGDATA" "$copy.new"
+    mv "$copy.new" "$copy"
+  fi
+  export PGDATA="$copy"
+fi
+printf "ALTER ROLE app PASSWORD '%s'
+" "$(printf %s "$POSTGRES_PASSWORD" | sed "s/'/''/g")" |
+  postgres --single -D "$PGDATA" postgres >/dev/null
+sockets=/var/run/postgresql
+[ -w "$sockets" ] || sockets=/tmp
+exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets"
+"""
 # RabbitMQ opens its port once it has started, and answers the AMQP 0-9-1 header with Connection.Start (class 10, method
 # 10). `rabbitmq-diagnostics` starts an Erlang VM for each call, which costs a second of CPU, and does not work from
 # another pod.
@@ -155,6 +180,8 @@ KINDS: Mapping[str, Kind] = {
             env={"POSTGRES_USER": "app", "POSTGRES_DB": "app"},
             # Outside of /var/lib/postgresql, where version 18 uses another folder than 14 to 17.
             stock={"PGDATA": "/var/lib/preview/pgdata"},
+            seeded=_POSTGRESQL_SEEDED,
+            copied="/var/lib/greenroom",
             data="/var/lib/preview",
             shared="256Mi",
             restart=Restart.DATA_RESET,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from greenroom.core.model.github import ImageState
 
 FORMAT = 1
 """Version of what a seed image contains. A new version builds all of them again."""
@@ -14,7 +18,8 @@ FORMAT = 1
 class SeedInputs:
     """Everything that determines a seed image.
 
-    `base` is the reference of the stock image. `dump` is the git blob id of the dump (40 or 64 hex digits).
+    `base` is the reference of the stock image. `dump` is the git blob id of the dump (40 or 64 hex digits). `mode` is a
+    value of `SeedMode`.
     `migrations` pairs the path of each migration that is applied on top of the dump with its blob id, in order.
     """
 
@@ -22,6 +27,7 @@ class SeedInputs:
     version: str
     base: str
     dump: str
+    mode: str = "layer"
     extensions: tuple[str, ...] = ()
     migrations: tuple[tuple[str, str], ...] = ()
 
@@ -40,3 +46,63 @@ def blob_id(content_length: int) -> hashlib._Hash:
     https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
     return hashlib.sha1(f"blob {content_length}\0".encode(), usedforsecurity=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A commit of a repository (`owner/name`). `ref` is its hash, a branch, or `HEAD` for the default branch."""
+
+    slug: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of a commit: git blob ids by path. It holds only the paths that seeds need."""
+
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLabel:
+    """What a seed image says about itself. `size` is the size of its data in bytes."""
+
+    size: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict, hash=False)
+    server: str = ""
+    built: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFacts:
+    """What a pass has read for seeds: the files of commits, or why they are unknown; images by reference; the labels of
+    images by digest.
+    """
+
+    trees: Mapping[Source, Tree | str] = field(default_factory=dict)
+    images: Mapping[str, ImageState] = field(default_factory=dict)
+    labels: Mapping[str, SeedLabel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedBuild:
+    """An image to build from the dump `path` of a commit. `rows` pairs tables with the minimum number of rows."""
+
+    inputs: SeedInputs
+    source: Source
+    path: str
+    reference: str
+    rows: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """Return the tag of the image."""
+        return self.inputs.tag
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed:
+    """A build that failed. `why` is one sentence."""
+
+    why: str
+    at: datetime | None = None

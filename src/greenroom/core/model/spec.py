@@ -100,14 +100,39 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class SeedImage:
+    """The image with the data that one need starts from. `dump` is the git blob id of its dump.
+
+    `size` is the size of the data in bytes, 0 if the image does not say it.
+    """
+
+    service: str
+    need: str
+    reference: str
+    digest: str
+    dump: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
     """The life of the preview's data. `generation` grows when it starts from the seed again (`reset_at`), and `holders`
     maps each need to the container that holds its data.
+
+    `seeds` stay as they are until a person asks for newer ones, even when the dump changes. `resets` counts the times
+    that a person asked for fresh data. That replaces the containers in `replaced`.
     """
 
     generation: int = 1
     holders: Mapping[str, str] = field(default_factory=dict, hash=False)
     reset_at: datetime | None = None
+    seeds: tuple[SeedImage, ...] = ()
+    resets: int = 0
+    replaced: tuple[str, ...] = ()
+
+    def seed(self, service: str, need: str) -> SeedImage | None:
+        """Return the image that a need starts from, or None when it starts empty."""
+        return next((s for s in self.seeds if (s.service, s.need) == (service, need)), None)
 
 
 class LinkCause(StrEnum):
@@ -306,7 +331,8 @@ def _pods(spec: PreviewSpec) -> tuple[object, ...]:
     links = tuple(link.destination for link in spec.links.targets)
     if spec.prepared:  # no pod runs the head
         spec = replace(spec, build=Build("", (), spec.build.retry))
-    return spec.id, spec.names, spec.build, spec.config, spec.chart, spec.data.generation, links, spec.asleep
+    data = (spec.data.generation, spec.data.seeds, spec.data.resets)
+    return spec.id, spec.names, spec.build, spec.config, spec.chart, data, links, spec.asleep
 
 
 def seen_by_others(spec: PreviewSpec) -> object:

@@ -10,6 +10,7 @@ from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Cause
 from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.holds import HoldKey
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.policy.expiry import NEVER, Expiry
@@ -38,7 +39,7 @@ class Stay:
     served spec with current links, sleep, data life and pull request, but without a new version or configuration. In
     doubt it is the served spec, made private if the repository is. It is None when no spec is served. `position` is the
     place in the queue of its repository. `missing` holds the images that a waiting preview needs; None if it waits for
-    something else.
+    something else. `builds` holds the seed images that it waits for.
     """
 
     stage: Stage
@@ -47,6 +48,7 @@ class Stay:
     spec: PreviewSpec | None = None
     position: int = 0
     missing: MissingImages | None = None
+    builds: tuple[SeedBuild, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

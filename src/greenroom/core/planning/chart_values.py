@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import timedelta
 from typing import Any
 
-from greenroom.core.model.catalog import Platform, Process, Service
-from greenroom.core.model.spec import Link, PreviewSpec
+from greenroom.core.model.catalog import Need, Platform, Process, Service
+from greenroom.core.model.spec import Link, PreviewSpec, SeedImage
+
+_ROOM = 1.2
+"""Ephemeral storage of a seeded need, as a multiple of its data."""
 
 
 def parameters(spec: PreviewSpec, platform: Platform) -> dict[str, object]:
@@ -83,6 +87,7 @@ def _values(service: Service, spec: PreviewSpec) -> dict[str, Any]:
                 "storage": need.storage.value,
                 "memory": need.memory,
                 "size": need.size,
+                **_seed(need, spec.data.seed(service.name, need.name), spec),
             }
             for need in service.needs
         },
@@ -103,6 +108,19 @@ def _values(service: Service, spec: PreviewSpec) -> dict[str, Any]:
             "memoryLimit": service.resources.memory_limit,
         },
     }
+
+
+def _seed(need: Need, seed: SeedImage | None, spec: PreviewSpec) -> dict[str, object]:
+    """Return the values of a need's seed and resets; nothing without them, so that such pods do not change.
+
+    A container copies each file of a layer that it opens, so the data needs its size again, and room for changes.
+    """
+    resets: dict[str, object] = {"resets": spec.data.resets} if spec.data.resets and need.keeps else {}
+    if seed is None:
+        return resets
+    room = {"room": f"{math.ceil(seed.size * _ROOM / 2**20)}Mi"} if seed.size else {}
+    name = seed.reference.rpartition(":")[0]
+    return {**resets, "image": f"{name}@{seed.digest}", "seed": {"mode": need.seed_options.mode.value, **room}}
 
 
 def _seconds(limit: timedelta | None) -> int:

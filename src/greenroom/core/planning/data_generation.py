@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.engine import ObservedPreview
-from greenroom.core.model.spec import Data, PreviewSpec
+from greenroom.core.model.spec import Data, PreviewSpec, SeedImage
 from greenroom.core.planning import backoff
 
 _TRIES = (5, 10, 30, 60, 120, 300)
@@ -26,12 +26,32 @@ def data(spec: PreviewSpec | None, preview: ObservedPreview | None, now: datetim
     known = dict(spec.data.holders)
     begun = False
     for life in preview.lives if preview else ():
+        if life.container in spec.data.replaced:
+            continue
         begun = begun or known.get(life.need, life.container) != life.container
         begun = begun or (life.need not in known and life.overtaken)
         known[life.need] = life.container
     if begun and not spec.prepared:  # before the first version, there is nothing to lose and nothing to restart
-        return Data(spec.data.generation + 1, known, now)
+        return replace(spec.data, generation=spec.data.generation + 1, holders=known, reset_at=now)
     return replace(spec.data, holders=known)
+
+
+def reset(data: Data, now: datetime) -> Data:
+    """Return the life of data that a person wants to start from its seed again.
+
+    The containers seen so far are replaced. They may be seen for a moment longer, which must not look like new ones.
+    """
+    ended = tuple(sorted({*data.holders.values()}))
+    return replace(
+        data, generation=data.generation + 1, resets=data.resets + 1, holders={}, replaced=ended, reset_at=now
+    )
+
+
+def seeded(data: Data, seeds: tuple[SeedImage, ...], now: datetime) -> Data:
+    """Return the life of data that starts from these seeds. Another seed for data that exists is a reset."""
+    images = {(s.service, s.need): s.digest for s in data.seeds}
+    changed = any(images.get((s.service, s.need), s.digest) != s.digest for s in seeds)
+    return replace(reset(data, now) if changed else data, seeds=seeds)
 
 
 def try_again_in(spec: PreviewSpec, preview: ObservedPreview | None) -> timedelta | None:

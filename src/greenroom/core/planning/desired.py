@@ -27,6 +27,7 @@ from greenroom.core.model.spec import (
     Links,
     Origin,
     PreviewSpec,
+    SeedImage,
     Times,
     WaitingPush,
     with_privacy,
@@ -36,7 +37,7 @@ from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
 from greenroom.core.planning import data_generation, names, preview_sets
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.former_repositories import verdict_on_left
-from greenroom.core.policy import commands, gates, images, labels, quotas
+from greenroom.core.policy import commands, gates, images, labels, quotas, seeds
 from greenroom.core.policy.expiry import Expiry, expiry
 from greenroom.core.policy.removal import removal
 
@@ -199,15 +200,28 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
         return found
     linked = links.resolved(link_context(pull_request, context), context.index, facts.permissions)
     reason = messages.wanted(label, event.actor.login)
-    if isinstance(found, images.NotBuilt):
-        if isinstance(linked, Reason) or not _prepares(spec, context):
-            return Stay(Stage.WAITING, messages.waiting_for_image(found.missing), missing=found.missing)
-        prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked)
-        return Run(prepared, reason, event.at, waits=found.missing)
+    if isinstance(found, images.NotBuilt) and (isinstance(linked, Reason) or not _prepares(spec, context)):
+        return Stay(Stage.WAITING, messages.waiting_for_image(found.missing), missing=found.missing)
+    seeded = _seeds(pull_request, spec, context)
+    if isinstance(seeded, Stay):
+        return seeded
     if isinstance(linked, Reason):
         return Stay(Stage.BLOCKED, linked)
-    new = _new_spec(pull_request, spec, context, found, linked)
+    if isinstance(found, images.NotBuilt):
+        prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked, seeded)
+        return Run(prepared, reason, event.at, waits=found.missing)
+    new = _new_spec(pull_request, spec, context, found, linked, seeded)
     return Run(new, reason, event.at, found.note)
+
+
+def _seeds(
+    pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts]
+) -> tuple[SeedImage, ...] | Stay:
+    """Return the images that the needs of a preview start from, or why it waits for them."""
+    facts = context.facts
+    found = seeds.wanted(context.repository, pull_request, spec, context.platform)
+    stays = seeds.kept(context.repository, spec)
+    return seeds.chosen(found, stays, facts.seeds, context.platform, facts.observed.failed_builds)
 
 
 def _prepares(spec: PreviewSpec | None, context: PassContext[Facts]) -> bool:
@@ -269,7 +283,7 @@ def _meanwhile(pull_request: PullRequest, spec: PreviewSpec, context: PassContex
     linked = links.resolved(link_context(pull_request, context), context.index, context.facts.permissions)
     stands = replace(pull_request, head_sha=spec.build.head_sha)
     kept = spec.links.targets if isinstance(linked, Reason) else linked
-    stays = _new_spec(stands, spec, context, images.Versions(spec.build.versions), kept)
+    stays = _new_spec(stands, spec, context, images.Versions(spec.build.versions), kept, spec.data.seeds)
     if pull_request.head_sha == spec.build.head_sha:
         return stays
     known = spec.times.waiting
@@ -284,6 +298,7 @@ def _new_spec(
     context: PassContext[Facts],
     found: images.Versions,
     linked: tuple[Link, ...],
+    seeded: tuple[SeedImage, ...],
 ) -> PreviewSpec:
     repository, cluster, identity = context.repository, context.platform.cluster, pull_request.identity
     preview = context.facts.observed.previews.get(identity)
@@ -309,7 +324,7 @@ def _new_spec(
             head_since=spec.times.head_since if spec and same_head else context.now,
         ),
         chart=kept.chart if kept else Chart(cluster.chart_version, cluster.settings),
-        data=data_generation.data(spec, preview, context.now),
+        data=data_generation.seeded(data_generation.data(spec, preview, context.now), seeded, context.now),
         links=Links(linked),
         choices=_choices(pull_request, spec, context),
     )

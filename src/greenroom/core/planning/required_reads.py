@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,6 +11,7 @@ from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState
 from greenroom.core.model.facts import PullRequestFacts
 from greenroom.core.model.github import UNKNOWN_LABEL, CommandComment, Kind, LabelEvent, Listing, PullRequest
+from greenroom.core.model.seeds import Source, Tree
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import (
@@ -22,7 +23,7 @@ from greenroom.core.planning.desired import (
     redeployed,
     remembered,
 )
-from greenroom.core.policy import images, labels
+from greenroom.core.policy import images, labels, seeds
 from greenroom.core.policy.commands import Targets, UseCommand, pending
 
 
@@ -121,6 +122,30 @@ def merge_references(context: PassContext[PullRequestFacts], missing: Container[
         spec = context.facts.observed.last_spec(pull_request.identity)
         found.update(images.merge_references(context.repository, pull_request, spec, missing))
     return tuple(sorted(found))
+
+
+def sources(context: PassContext[PullRequestFacts]) -> dict[Source, frozenset[str]]:
+    """Return the commits whose files decide which seeds the requested previews start from, with the paths to look for.
+
+    A preview that keeps its seeds needs none.
+    """
+    found: dict[Source, set[str]] = {}
+    for each in _wanted_seeds(context):
+        found.setdefault(each.source, set()).add(each.need.seed)
+    return {source: frozenset(paths) for source, paths in found.items()}
+
+
+def seed_references(context: PassContext[PullRequestFacts], trees: Mapping[Source, Tree | str]) -> tuple[str, ...]:
+    """Return the seed images to look up, for the dumps that were found."""
+    found = {seeds.reference(each, trees, context.platform) for each in _wanted_seeds(context)}
+    return tuple(sorted(found - {""}))
+
+
+def _wanted_seeds(context: PassContext[PullRequestFacts]) -> list[seeds.Wanted]:
+    observed, repository, platform = context.facts.observed, context.repository, context.platform
+    asking = (p for p in _admitted(context) if not _without_commit(p, context))
+    pairs = [(p, observed.last_spec(p.identity)) for p in asking]
+    return [each for p, spec in pairs for each in seeds.wanted(repository, p, spec, platform)]
 
 
 def files(listing: Listing, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:

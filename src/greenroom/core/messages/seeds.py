@@ -1,0 +1,46 @@
+"""Sentences about the data that databases start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from greenroom.core.comment.sanitize import plain
+from greenroom.core.model.seeds import SeedBuild
+from greenroom.core.model.status import Reason
+
+
+def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
+    """Return why a preview waits for seed images. `builds_here` means that Greenroom builds them itself."""
+    paths = ", ".join(dict.fromkeys(plain(b.path, 100) for b in builds))
+    if builds_here:
+        return Reason(
+            "seed-building", f"Building the seed image from {paths}.", "The preview starts once the image exists."
+        )
+    tags = ", ".join(b.tag for b in builds)
+    return Reason(
+        "seed-missing",
+        f"The seed image of {paths} does not exist yet (tag {tags}).",
+        "CI builds it with `greenroom seed build`. See the checks on this pull request.",
+    )
+
+
+def seed_failed(path: str, why: str) -> Reason:
+    return Reason("seed-failed", plain(why, 400), f"Fix {plain(path, 100)} and push.")
+
+
+def no_dump(path: str, slug: str, ref: str) -> Reason:
+    short = ref[:7] if len(ref) == 40 else ref
+    return Reason(
+        "seed-not-found",
+        f"The dump {plain(path, 100)} does not exist in {plain(slug)} at {plain(short)}.",
+        "Add the file, or ask the platform team to correct `seed:` of this service.",
+    )
+
+
+def seed_not_read(slug: str) -> str:
+    """Return why the files of a commit are unknown."""
+    return f"The files of {plain(slug)} have not been read yet."
+
+
+def seed_unknown(why: str) -> Reason:
+    return Reason("seed-unknown", plain(why, 300), "Greenroom will check again shortly.")

@@ -1,0 +1,209 @@
+"""Which seed a preview starts from: one that fits its own commit, and the same one until a person asks for another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import (
+    NOW,
+    PLATFORM,
+    REPOSITORY,
+    SERVICE,
+    changed,
+    desired,
+    digest,
+    facts,
+    identity,
+    observed,
+    preview,
+    sha,
+    spec,
+)
+from builders import pull_request as built_pull_request
+from greenroom.core.model.catalog import Need, Platform, Repository, SeedMode, SeedOptions, Seeds, Storage
+from greenroom.core.model.engine import EngineState, Life, PreviewSet
+from greenroom.core.model.github import ImageState, Missing, Present, Unknown
+from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
+from greenroom.core.model.spec import Data, SeedImage
+from greenroom.core.model.status import Stage
+from greenroom.core.model.verdicts import Run, Stay, Verdict
+from greenroom.core.planning import data_generation
+from greenroom.core.planning.chart_values import parameters
+
+DUMP, OTHER = "d" * 40, "e" * 40
+NEED = Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed/shop.sql")
+SEEDED = replace(SERVICE, needs=(NEED,))
+SHOP = Repository("shop", "acme/shop", (SEEDED,))
+HERE = replace(PLATFORM, repositories=(SHOP,), seeds=Seeds("registry.example.com/seeds"))
+BASE = "docker.io/library/postgres:16"
+
+
+def reference(dump: str = DUMP, **changes: Any) -> str:
+    return f"registry.example.com/seeds:{SeedInputs('postgresql', '16', BASE, dump, **changes).tag}"
+
+
+def known(*, dump: str | None = DUMP, state: ImageState | None = None, at: str = "") -> SeedFacts:
+    files = {} if dump is None else {"seed/shop.sql": dump}
+    image = {reference(dump): state or Present(digest(dump))} if dump else {}
+    source = Source("acme/shop", at or sha(1))
+    return SeedFacts({source: Tree(files)}, image, {digest(DUMP): SeedLabel(size=500 * 2**20)})
+
+
+def verdict(seeds: SeedFacts, holds: EngineState | None = None, platform: Platform = HERE, **changes: Any) -> Verdict:
+    repository = platform.repositories[0]
+    found = facts(built_pull_request(1, **changes), holds=holds, seeds=seeds)
+    return desired(found, platform, repository, NOW).verdicts[identity()]
+
+
+def runs(found: Verdict) -> Run:
+    assert isinstance(found, Run), found
+    return found
+
+
+def test_preview_starts_from_the_image_of_its_own_dump() -> None:
+    (seed,) = runs(verdict(known())).spec.data.seeds
+    assert seed == SeedImage("shop", "db", reference(), digest(DUMP), DUMP, 500 * 2**20)
+
+
+def test_dump_that_a_pull_request_changes_has_an_image_of_its_own() -> None:
+    assert reference() != reference(OTHER)
+    (seed,) = runs(verdict(known(dump=OTHER))).spec.data.seeds
+    assert seed.reference == reference(OTHER)
+
+
+@pytest.mark.parametrize("platform", [PLATFORM, replace(HERE, seeds=Seeds())])
+def test_without_a_place_for_images_nothing_is_read_and_data_starts_empty(platform: Platform) -> None:
+    assert runs(verdict(SeedFacts(), platform=platform)).spec.data.seeds == ()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "stage", "text"),
+    [
+        (known(state=Missing()), Stage.WAITING, "The seed image of seed/shop.sql does not exist yet"),
+        (known(state=Unknown("The registry returned 503.")), Stage.WAITING, "The registry returned 503."),
+        (known(dump=None), Stage.BLOCKED, f"The dump seed/shop.sql does not exist in acme/shop at {sha(1)[:7]}."),
+        (SeedFacts({Source("acme/shop", sha(1)): "GitHub returned 502."}), Stage.WAITING, "GitHub returned 502."),
+        (SeedFacts(), Stage.WAITING, "The files of acme/shop have not been read yet."),
+    ],
+)
+def test_nothing_starts_before_its_seed_is_known(seeds: SeedFacts, stage: Stage, text: str) -> None:
+    found = verdict(seeds)
+    assert isinstance(found, Stay)
+    assert (found.stage, found.spec) == (stage, None)
+    assert found.reason.text.startswith(text)
+
+
+def test_missing_image_is_built_here_only_where_the_platform_says_so() -> None:
+    found = verdict(known(state=Missing()), platform=replace(HERE, seeds=replace(HERE.seeds, builds=True)))
+    assert isinstance(found, Stay)
+    (build,) = found.builds
+    assert (build.reference, build.path, build.source) == (reference(), "seed/shop.sql", Source("acme/shop", sha(1)))
+    assert found.reason.text == "Building the seed image from seed/shop.sql."
+
+
+def test_failed_build_says_why_and_waits_for_a_push() -> None:
+    holds = EngineState(failed_builds={reference().rpartition(":")[2]: BuildFailed("seed/shop.sql is cut off.")})
+    found = verdict(known(state=Missing()), holds)
+    assert isinstance(found, Stay)
+    assert (found.stage, found.reason.code, found.reason.text) == (
+        Stage.BLOCKED,
+        "seed-failed",
+        "seed/shop.sql is cut off.",
+    )
+
+
+def held(data: Data, *lives: Life, platform: Platform = HERE) -> EngineState:
+    made = changed(spec(1), services=platform.repositories[0].services, **vars_of(data))
+    known_set = PreviewSet(made.id.repository_id, "shop", 1, {1: made})
+    running = replace(preview(1, made), lives=lives)
+    return replace(observed(), previews={identity(): running}, sets={made.id.repository_id: known_set})
+
+
+def vars_of(data: Data) -> dict[str, Any]:
+    names = ("generation", "holders", "reset_at", "seeds", "resets", "replaced")
+    return {name: getattr(data, name) for name in names}
+
+
+SEED = SeedImage("shop", "db", reference(), digest(DUMP), DUMP)
+
+
+def test_preview_keeps_its_seed_when_the_dump_changes_and_nothing_is_read_for_it() -> None:
+    holds = held(Data(holders={"db": "a"}, seeds=(SEED,)), Life("db", "a"))
+    data = runs(verdict(SeedFacts(), holds, head_sha=sha(1, 2))).spec.data
+    assert data == Data(holders={"db": "a"}, seeds=(SEED,))
+
+
+def test_preview_that_started_empty_before_seeds_existed_keeps_its_data() -> None:
+    assert runs(verdict(SeedFacts(), held(Data(holders={"db": "a"}), Life("db", "a")))).spec.data.seeds == ()
+
+
+def test_another_version_of_the_server_gets_a_seed_for_it() -> None:
+    newer = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, version="17"),)),))
+    platform = replace(HERE, repositories=(newer,))
+    name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
+    seeds = SeedFacts({Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})}, {name: Present(digest("17"))})
+    (seed,) = runs(verdict(seeds, held(Data(seeds=(SEED,))), platform)).spec.data.seeds
+    assert seed.digest == digest("17")
+
+
+def test_follower_gets_the_newer_seed_and_its_data_starts_over() -> None:
+    follows = replace(NEED, seed_options=SeedOptions(follow=True))
+    platform = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(follows,)),)),))
+    holds = held(Data(3, {"db": "a"}, seeds=(SEED,)), Life("db", "a"), platform=platform)
+    data = runs(verdict(known(dump=OTHER), holds, platform)).spec.data
+    assert [s.dump for s in data.seeds] == [OTHER]
+    assert (data.generation, data.resets, data.replaced, data.reset_at) == (4, 1, ("a",), NOW)
+
+
+def test_dump_of_another_repository_is_the_newest_of_its_branch() -> None:
+    options = SeedOptions(repository="acme/seeds", branch="stable")
+    elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
+    seeds = replace(known(), trees={Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP})})
+    assert runs(verdict(seeds, platform=replace(HERE, repositories=(elsewhere,)))).spec.data.seeds
+
+
+def test_containers_that_a_reset_replaces_are_not_new_data() -> None:
+    later = NOW + timedelta(minutes=1)
+    data = data_generation.reset(Data(1, {"db": "a"}, seeds=(SEED,)), NOW)
+    assert (data.generation, data.resets) == (2, 1)
+    made = changed(spec(1), **vars_of(data))
+    still = data_generation.data(made, replace(preview(1, made), lives=(Life("db", "a"),)), later)
+    assert still.generation == 2
+    fresh = data_generation.data(made, replace(preview(1, made), lives=(Life("db", "b"),)), later)
+    assert (fresh.generation, fresh.holders) == (2, {"db": "b"})
+    after = changed(made, **vars_of(fresh))
+    crashed = data_generation.data(after, replace(preview(1, after), lives=(Life("db", "c"),)), later)
+    assert crashed.generation == 3
+
+
+def test_services_that_started_before_the_new_container_restart_again() -> None:
+    made = changed(spec(1), **vars_of(data_generation.reset(Data(1, {"db": "a"}), NOW)))
+    early = replace(preview(1, made), lives=(Life("db", "b", overtaken=True),))
+    assert data_generation.data(made, early, NOW).generation == 3
+
+
+@pytest.mark.parametrize(
+    ("need", "mode"),
+    [
+        (NEED, "layer"),
+        (replace(NEED, storage=Storage.PERSISTENT, seed_options=SeedOptions(mode=SeedMode.COPY)), "copy"),
+    ],
+)
+def test_chart_gets_the_image_by_digest_and_room_for_its_data(need: Need, mode: str) -> None:
+    seed = replace(SEED, size=500 * 2**20)
+    made = changed(spec(1), services=(replace(SERVICE, needs=(need,)),), seeds=(seed,), resets=2)
+    values: Any = parameters(made, HERE)["values"]
+    found = values["services"]["shop"]["needs"]["db"]
+    assert found["image"] == f"registry.example.com/seeds@{digest(DUMP)}"
+    assert found["seed"] == {"mode": mode, "room": "600Mi"}
+    assert found["resets"] == 2
+
+
+def test_pods_without_a_seed_do_not_change() -> None:
+    values: Any = parameters(changed(spec(1), services=(SEEDED,)), HERE)["values"]
+    assert not {"seed", "resets"} & values["services"]["shop"]["needs"]["db"].keys()
+    assert REPOSITORY.services[0].needs == ()
