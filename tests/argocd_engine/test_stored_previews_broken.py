@@ -90,11 +90,14 @@ async def test_killed_while_a_pass_makes_the_first_write_after_the_first_format_
             await played.engine.serve(after)
         kube.ends_after = 0  # killed
     kube.writes = kube.ends_after = None
+    objects = [o for (kind, _, name), o in kube.objects.items() if (kind, name) == (PREVIEWS.plural, "shop-1")]
+    written = any(stored_preview.generation_of(o) == 5 for o in objects)
     async with play(kube) as again:
         await again.parts.upkeep.repair()
         assert not again.engine.lost.done(), again.engine.lost.result()
         found = (await again.engine.observe()).sets[REPOSITORY_ID]
         assert (1 in found.specs) != bool(found.ledger.withdrawals)
+        assert bool(found.ledger.withdrawals) is written, "a withdrawal that was stored is kept"
         await again.engine.serve(replace(after, generation=found.generation + 1))
         assert not again.engine.lost.done(), again.engine.lost.result()
         assert stored(kube) == replace(after, generation=found.generation + 1)
