@@ -204,6 +204,8 @@ OTHER: dict[str, Any] = {
     "seeds": (SeedImage("shop", "db", "registry.example.com/seeds:1", "sha256:1", "d" * 40),),
     "resets": 1,
     "replaced": ("container-1",),
+    "command": 901,
+    "by": "grace",
     "asleep": True,
     "sleep_requested": True,
     "url": "https://github.example.com/acme/store/pull/1",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import NOW
 from greenroom.core.model.catalog import Image, Platform, Process, Repository, Service, Use
 from greenroom.core.model.github import Actor, CommandComment, CommentState, Kind, Permission, Permissions
 from greenroom.core.model.spec import LinkOverride
@@ -56,7 +57,7 @@ NOTHING_HEARD = CommandResult()
 
 
 def listen(*comments: CommandComment, known: CommandResult = NOTHING_HEARD, may: Permissions = MAY) -> CommandResult:
-    return heard(comments, CommentState(choices=known.choices, heard=known.last), TARGETS, may)
+    return heard(comments, CommentState(choices=known.choices, heard=known.last), TARGETS, may, NOW)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_command_accepts_the_name_of_a_service_or_of_its_repository(written: str
 def test_answer_lists_services_when_the_named_repository_has_several() -> None:
     shop = replace(SHOP, services=(replace(SHOP.services[0], uses=(Use("stock-1", ()), Use("stock-2", ()))),))
     targets = Targets.of(shop, replace(PLATFORM, repositories=(shop, STORE)))
-    found = heard([commented("/preview use acme/store#3")], CommentState(), targets, MAY)
+    found = heard([commented("/preview use acme/store#3")], CommentState(), targets, MAY, NOW)
     assert found.choices == ()
     assert found.answer is not None
     assert found.answer.fix == "Write `/preview use stock-2#3` or `/preview use stock-1#3`."

@@ -24,33 +24,16 @@ from builders import (
     spec,
 )
 from builders import pull_request as built_pull_request
-from greenroom.core.model.catalog import Need, Platform, Repository, SeedMode, SeedOptions, Seeds, Storage
+from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Storage
 from greenroom.core.model.engine import EngineState, Life, PreviewSet
-from greenroom.core.model.github import ImageState, Missing, Present, Unknown
-from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
+from greenroom.core.model.github import Missing, Present, Unknown
+from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, Source, Tree
 from greenroom.core.model.spec import Data, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
 from greenroom.core.planning.chart_values import parameters
-
-DUMP, OTHER = "d" * 40, "e" * 40
-NEED = Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed/shop.sql")
-SEEDED = replace(SERVICE, needs=(NEED,))
-SHOP = Repository("shop", "acme/shop", (SEEDED,))
-HERE = replace(PLATFORM, repositories=(SHOP,), seeds=Seeds("registry.example.com/seeds"))
-BASE = "docker.io/library/postgres:16"
-
-
-def reference(dump: str = DUMP, **changes: Any) -> str:
-    return f"registry.example.com/seeds:{SeedInputs('postgresql', '16', BASE, dump, **changes).tag}"
-
-
-def known(*, dump: str | None = DUMP, state: ImageState | None = None, at: str = "") -> SeedFacts:
-    files = {} if dump is None else {"seed/shop.sql": dump}
-    image = {reference(dump): state or Present(digest(dump))} if dump else {}
-    source = Source("acme/shop", at or sha(1))
-    return SeedFacts({source: Tree(files)}, image, {digest(DUMP): SeedLabel(size=500 * 2**20)})
+from seeded import BASE, DUMP, HERE, NEED, OTHER, SEED, SEEDED, SHOP, known, reference
 
 
 def verdict(seeds: SeedFacts, holds: EngineState | None = None, platform: Platform = HERE, **changes: Any) -> Verdict:
@@ -126,9 +109,6 @@ def held(data: Data, *lives: Life, platform: Platform = HERE) -> EngineState:
 def vars_of(data: Data) -> dict[str, Any]:
     names = ("generation", "holders", "reset_at", "seeds", "resets", "replaced")
     return {name: getattr(data, name) for name in names}
-
-
-SEED = SeedImage("shop", "db", reference(), digest(DUMP), DUMP)
 
 
 def test_preview_keeps_its_seed_when_the_dump_changes_and_nothing_is_read_for_it() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.core.model.codec import dumped, loaded
-from greenroom.core.model.github import Comment, CommentState, PullRequest, SignedState
+from greenroom.core.model.github import Comment, CommentState, DataCommand, PullRequest, SignedState
 from greenroom.core.model.spec import Identity, LinkOverride
 
 VERSION = 1
@@ -148,13 +148,16 @@ def visible(body: str) -> str:
 
 
 def _later(block: SignedState, other: SignedState) -> SignedState:
-    """Return the block with the other block's choices that are later than its own for the same service."""
+    """Return the block with the other block's choices and command that are later than its own."""
     choices = {c.service: c for c in block.memory.choices}
     for each in other.memory.choices:
         if each.service not in choices or choices[each.service].comment < each.comment:
             choices[each.service] = each
     kept = tuple(choices[service] for service in sorted(choices))
-    return replace(block, memory=replace(block.memory, choices=kept)) if kept != block.memory.choices else block
+    commands = [c for c in (block.memory.data, other.memory.data) if c]
+    data = max(commands, key=lambda c: c.comment, default=None)
+    memory = replace(block.memory, choices=kept, data=data)
+    return replace(block, memory=memory) if memory != block.memory else block
 
 
 def _payload(block: SignedState) -> str:
@@ -165,6 +168,7 @@ def _payload(block: SignedState) -> str:
         "why": block.memory.why,
         "choices": dumped(block.memory.choices),
         "heard": block.memory.heard,
+        "data": dumped(block.memory.data) if block.memory.data else None,
     }
     return base64.b64encode(json.dumps(memory, sort_keys=True, separators=(",", ":")).encode()).decode()
 
@@ -180,6 +184,7 @@ def _block(payload: str, *, stale_key: bool) -> SignedState | None:
                 str(memory["why"]),
                 tuple(loaded(LinkOverride, c) for c in memory.get("choices", ())),
                 int(memory.get("heard", 0)),
+                loaded(DataCommand, memory["data"]) if memory.get("data") else None,
             ),
             stale_key=stale_key,
         )

@@ -19,7 +19,7 @@ from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
-from greenroom.core.policy import ci, images, labels
+from greenroom.core.policy import ci, data_commands, images, labels
 from greenroom.core.policy.expiry import overdue
 
 BY_HAND = "an address set by hand"
@@ -312,9 +312,20 @@ def _base_of_failing(spec: PreviewSpec, preview: ObservedPreview, decided: Decid
     return pull_request.base_ref
 
 
+def _data_sources(spec: PreviewSpec) -> list[str]:
+    """Return the databases whose data was replaced, each with the dump that it started from."""
+    found = []
+    for service, need in data_commands.resettable(spec):
+        seed = spec.data.seed(service, need.name)
+        found.append(messages.data_source(need.name, need.seed, seed.dump) if seed else messages.data_source(need.name))
+    return found
+
+
 def _ready(spec: PreviewSpec, preview: ObservedPreview, now: datetime) -> Reason:
     if preview.manual_overrides:
         return messages.changed_by_hand(preview.manual_overrides)
     if spec.data.reset_at and spec.data.generation > 1 and now - spec.data.reset_at < NEWS:
+        if spec.data.by:
+            return messages.data_replaced(spec.data.reset_at, spec.data.by, _data_sources(spec))
         return messages.data_renewed(spec.data.reset_at)
     return messages.ready()

@@ -34,7 +34,9 @@ from greenroom.core.messages.commands import (
     command_no_service,
     command_not_allowed,
     command_several_services,
+    command_too_late,
     command_unknown,
+    nothing_to_reset,
 )
 from greenroom.core.messages.comment import comment_undelivered, duplicate_comment
 from greenroom.core.messages.holds import (
@@ -116,6 +118,8 @@ from greenroom.core.messages.running import (
     changed_by_hand,
     command_not_found,
     data_renewed,
+    data_replaced,
+    data_source,
     failed,
     kept_awake,
     meanwhile,

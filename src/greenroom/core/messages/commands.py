@@ -20,7 +20,8 @@ def command_edited(login: str) -> Reason:
 def command_unknown(login: str, line: str) -> Reason:
     fix = (
         "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`,"
-        " which undoes a choice. To keep a preview or put it to sleep, use a label."
+        " which undoes a choice, `/preview reset` and `/preview reseed`. To keep a preview or put it to sleep, use a"
+        " label."
     )
     odd = next((c for c in line if _looks_otherwise(c)), "")
     why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""
@@ -55,6 +56,22 @@ def command_no_service(login: str, service: str, near: str, used: Sequence[str])
     known = f"It uses {', '.join(used)}." if used else "It uses no other service."
     fix = f"Did you mean `{near}`?" if near else known
     return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
+
+
+def command_too_late(login: str, action: str) -> Reason:
+    return Reason(
+        "command-too-late",
+        f"{login}'s `/preview {code(action)}` could not be followed within half an hour, so Greenroom ignores it.",
+        "Post the command again.",
+    )
+
+
+def nothing_to_reset(login: str) -> Reason:
+    return Reason(
+        "nothing-to-reset",
+        f"{login}'s command changed nothing, because this preview has no database whose data can be reset.",
+        "A database on a volume needs a seed for that. To start over, remove the label and add it again.",
+    )
 
 
 def command_not_allowed(login: str) -> Reason:

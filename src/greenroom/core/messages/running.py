@@ -82,6 +82,20 @@ def data_renewed(at: datetime) -> Reason:
     )
 
 
+def data_replaced(at: datetime, by: str, what: Sequence[str]) -> Reason:
+    """Return that the data was replaced. `by` is the person who asked, or `a newer seed`."""
+    return Reason(
+        "data-replaced",
+        f"All services are up. At {day(at)}, {plain(by)} replaced the data: {', '.join(what)}."
+        " Everything entered before is deleted. Migrations ran again.",
+    )
+
+
+def data_source(need: str, path: str = "", dump: str = "") -> str:
+    """Return where the data of a database comes from now."""
+    return f"{plain(need)} starts from {plain(path, 100)} ({dump[:7]})" if dump else f"{plain(need)} starts empty"
+
+
 def cannot_act(why: str) -> Reason:
     return Reason("cannot-act", plain(why, 600), PLATFORM)
 

@@ -164,12 +164,29 @@ class Confirmation:
     label_since: datetime | None = None
 
 
+class DataAction(StrEnum):
+    """What a person asks for: the data of the same seed again, or that of the newest seed that fits."""
+
+    RESET = "reset"
+    RESEED = "reseed"
+
+
+@dataclass(frozen=True, slots=True)
+class DataCommand:
+    """A person's command that deletes the data of a preview. `comment` is its id, and `at` the time of its decision."""
+
+    action: DataAction
+    by: str
+    comment: int
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class CommentState:
     """State in the signed block of our comment: times of the expiry warning and decision, the reason, and the choices.
 
     `heard` is the id of the last comment whose commands were decided. A command that its author was not allowed to give
-    then is not allowed later either.
+    then is not allowed later either. `data` is the last command about the data.
     """
 
     warned_at: datetime | None = None
@@ -177,6 +194,7 @@ class CommentState:
     why: str = ""
     choices: tuple[LinkOverride, ...] = ()
     heard: int = 0
+    data: DataCommand | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,9 @@ class Data:
     maps each need to the container that holds its data.
 
     `seeds` stay as they are until a person asks for newer ones, even when the dump changes. `resets` counts the times
-    that a person asked for fresh data. That replaces the containers in `replaced`.
+    that this happened or a person asked for fresh data. The last time replaced the containers in `replaced`. `command`
+    is the id of the last comment that was followed. `by` is the cause of the last reset: a person, or `a newer seed`.
+    It is empty if the container restarted.
     """
 
     generation: int = 1
@@ -129,6 +131,8 @@ class Data:
     seeds: tuple[SeedImage, ...] = ()
     resets: int = 0
     replaced: tuple[str, ...] = ()
+    command: int = 0
+    by: str = ""
 
     def seed(self, service: str, need: str) -> SeedImage | None:
         """Return the image that a need starts from, or None when it starts empty."""

@@ -11,9 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core.model.engine import ObservedPreview
+from greenroom.core.model.github import DataCommand
 from greenroom.core.model.spec import Data, PreviewSpec, SeedImage
 from greenroom.core.planning import backoff
 
+NEWER_SEED = "a newer seed"
 _TRIES = (5, 10, 30, 60, 120, 300)
 
 
@@ -32,8 +34,33 @@ def data(spec: PreviewSpec | None, preview: ObservedPreview | None, now: datetim
         begun = begun or (life.need not in known and life.overtaken)
         known[life.need] = life.container
     if begun and not spec.prepared:  # before the first version, there is nothing to lose and nothing to restart
-        return replace(spec.data, generation=spec.data.generation + 1, holders=known, reset_at=now)
+        return replace(spec.data, generation=spec.data.generation + 1, holders=known, reset_at=now, by="")
     return replace(spec.data, holders=known)
+
+
+def next_data(
+    spec: PreviewSpec | None,
+    preview: ObservedPreview | None,
+    seeds: tuple[SeedImage, ...],
+    command: DataCommand | None,
+    last: int,
+    now: datetime,
+) -> Data:
+    """Return the life of the data of the next spec, which starts from these seeds and follows this command.
+
+    Another seed for data that exists is a reset. Before the first version runs, there is nothing to reset, so a new
+    preview counts the `last` command, a comment's id, as followed.
+    """
+    known = data(spec, preview, now) if spec else Data(command=last)
+    images = {(s.service, s.need): s.digest for s in known.seeds}
+    changed = any(images.get((s.service, s.need), s.digest) != s.digest for s in seeds)
+    if (changed or command) and spec and not spec.prepared:
+        known = reset(known, now)
+    if command:
+        known = replace(known, command=command.comment, by=command.by)
+    elif changed:
+        known = replace(known, by=NEWER_SEED)
+    return replace(known, seeds=seeds)
 
 
 def reset(data: Data, now: datetime) -> Data:
@@ -45,13 +72,6 @@ def reset(data: Data, now: datetime) -> Data:
     return replace(
         data, generation=data.generation + 1, resets=data.resets + 1, holders={}, replaced=ended, reset_at=now
     )
-
-
-def seeded(data: Data, seeds: tuple[SeedImage, ...], now: datetime) -> Data:
-    """Return the life of data that starts from these seeds. Another seed for data that exists is a reset."""
-    images = {(s.service, s.need): s.digest for s in data.seeds}
-    changed = any(images.get((s.service, s.need), s.digest) != s.digest for s in seeds)
-    return replace(reset(data, now) if changed else data, seeds=seeds)
 
 
 def try_again_in(spec: PreviewSpec, preview: ObservedPreview | None) -> timedelta | None:

@@ -14,7 +14,15 @@ from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import Cause, EngineState, Health
 from greenroom.core.model.facts import Facts, PullRequestFacts
-from greenroom.core.model.github import CommentState, Confirmation, LabelEvent, Permissions, PullRequest, SignedState
+from greenroom.core.model.github import (
+    CommentState,
+    Confirmation,
+    DataCommand,
+    LabelEvent,
+    Permissions,
+    PullRequest,
+    SignedState,
+)
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import (
     Build,
@@ -37,7 +45,7 @@ from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
 from greenroom.core.planning import data_generation, names, preview_sets
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.former_repositories import verdict_on_left
-from greenroom.core.policy import commands, gates, images, labels, quotas, seeds
+from greenroom.core.policy import commands, data_commands, gates, images, labels, quotas, seeds
 from greenroom.core.policy.expiry import Expiry, expiry
 from greenroom.core.policy.removal import removal
 
@@ -51,8 +59,11 @@ def desired(context: PassContext[Facts]) -> Desired:
     listed = {p.identity: p for p in facts.listing.pull_requests}
     targets = commands.Targets.of(repository, platform)
     told = {i: _heard(p, context, targets) for i, p in listed.items()}
-    memories = {i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last) for i in listed}
-    answers = {i: h.answer for i, h in told.items() if h.answer}
+    memories = {
+        i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last, data=told[i].data)
+        for i in listed
+    }
+    answers = {i: answer for i, h in told.items() if (answer := h.answer or _unfollowed(i, context))}
     verdicts: dict[Identity, Verdict] = {}
     expiries: dict[Identity, Expiry] = {}
     for identity, pull_request in listed.items():
@@ -121,7 +132,9 @@ def _heard(pull_request: PullRequest, context: PassContext[Facts], targets: comm
     facts = context.facts
     asks = labels.carries(pull_request.labels, context.platform.label)
     known, permissions = remembered(pull_request.identity.number, facts), facts.permissions if asks else Permissions()
-    found = commands.heard(pull_request.said, known, targets, permissions)
+    found = commands.heard(pull_request.said, known, targets, permissions, context.now)
+    if pull_request.identity.number not in facts.blocks:  # without its block, a command cannot be told from an old one
+        found = replace(found, data=None)
     return replace(found, choices=commands.later(found.choices, facts.asked.get(pull_request.identity.number, ())))
 
 
@@ -202,25 +215,48 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
     reason = messages.wanted(label, event.actor.login)
     if isinstance(found, images.NotBuilt) and (isinstance(linked, Reason) or not _prepares(spec, context)):
         return Stay(Stage.WAITING, messages.waiting_for_image(found.missing), missing=found.missing)
-    seeded = _seeds(pull_request, spec, context)
+    command = data_command(identity, spec, context)
+    seeded = _seeds(pull_request, spec, context, renew=data_commands.renews(command))
     if isinstance(seeded, Stay):
         return seeded
     if isinstance(linked, Reason):
         return Stay(Stage.BLOCKED, linked)
     if isinstance(found, images.NotBuilt):
-        prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked, seeded)
+        prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked, seeded, command)
         return Run(prepared, reason, event.at, waits=found.missing)
-    new = _new_spec(pull_request, spec, context, found, linked, seeded)
+    new = _new_spec(pull_request, spec, context, found, linked, seeded, command)
     return Run(new, reason, event.at, found.note)
 
 
+def data_command(
+    identity: Identity, spec: PreviewSpec | None, context: PassContext[PullRequestFacts]
+) -> DataCommand | None:
+    """Return the command about the data of a preview that is followed now, or None."""
+    facts = context.facts
+    block = facts.blocks.get(identity.number)
+    preview_set = facts.observed.sets.get(identity.repository_id)
+    return data_commands.due(block.memory if block else None, spec, preview_set, context.now)
+
+
+def _unfollowed(identity: Identity, context: PassContext[Facts]) -> Reason | None:
+    """Return why the last command about the data had no effect, if it had none."""
+    block = context.facts.blocks.get(identity.number)
+    return data_commands.answer(block.memory if block else None, context.facts.observed.spec(identity), context.now)
+
+
+def last_command(identity: Identity, context: PassContext[PullRequestFacts]) -> int:
+    """Return the id of the comment with the last decided command about the data; 0 if there is none."""
+    block = context.facts.blocks.get(identity.number)
+    return block.memory.data.comment if block and block.memory.data else 0
+
+
 def _seeds(
-    pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts]
+    pull_request: PullRequest, spec: PreviewSpec | None, context: PassContext[Facts], *, renew: bool
 ) -> tuple[SeedImage, ...] | Stay:
     """Return the images that the needs of a preview start from, or why it waits for them."""
     facts = context.facts
-    found = seeds.wanted(context.repository, pull_request, spec, context.platform)
-    stays = seeds.kept(context.repository, spec)
+    found = seeds.wanted(context.repository, pull_request, spec, context.platform, renew=renew)
+    stays = seeds.kept(context.repository, spec, renew=renew)
     return seeds.chosen(found, stays, facts.seeds, context.platform, facts.observed.failed_builds)
 
 
@@ -283,7 +319,10 @@ def _meanwhile(pull_request: PullRequest, spec: PreviewSpec, context: PassContex
     linked = links.resolved(link_context(pull_request, context), context.index, context.facts.permissions)
     stands = replace(pull_request, head_sha=spec.build.head_sha)
     kept = spec.links.targets if isinstance(linked, Reason) else linked
-    stays = _new_spec(stands, spec, context, images.Versions(spec.build.versions), kept, spec.data.seeds)
+    command = data_command(spec.id, spec, context)
+    command = None if data_commands.renews(command) else command  # the newest seed is chosen with the next version
+    runs = images.Versions(spec.build.versions)
+    stays = _new_spec(stands, spec, context, runs, kept, spec.data.seeds, command)
     if pull_request.head_sha == spec.build.head_sha:
         return stays
     known = spec.times.waiting
@@ -299,6 +338,7 @@ def _new_spec(
     found: images.Versions,
     linked: tuple[Link, ...],
     seeded: tuple[SeedImage, ...],
+    command: DataCommand | None,
 ) -> PreviewSpec:
     repository, cluster, identity = context.repository, context.platform.cluster, pull_request.identity
     preview = context.facts.observed.previews.get(identity)
@@ -324,7 +364,7 @@ def _new_spec(
             head_since=spec.times.head_since if spec and same_head else context.now,
         ),
         chart=kept.chart if kept else Chart(cluster.chart_version, cluster.settings),
-        data=data_generation.seeded(data_generation.data(spec, preview, context.now), seeded, context.now),
+        data=data_generation.next_data(spec, preview, seeded, command, last_command(identity, context), context.now),
         links=Links(linked),
         choices=_choices(pull_request, spec, context),
     )

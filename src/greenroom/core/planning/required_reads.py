@@ -16,6 +16,7 @@ from greenroom.core.model.spec import Identity
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import (
     admission,
+    data_command,
     failing,
     keeps_links,
     label_of,
@@ -23,8 +24,8 @@ from greenroom.core.planning.desired import (
     redeployed,
     remembered,
 )
-from greenroom.core.policy import images, labels, seeds
-from greenroom.core.policy.commands import Targets, UseCommand, pending
+from greenroom.core.policy import data_commands, images, labels, seeds
+from greenroom.core.policy.commands import DataWish, Targets, UseCommand, pending, pending_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def askers(context: PassContext[PullRequestFacts]) -> tuple[str, ...]:
     """Return the people whose permission decides whether a label or a command counts."""
     events = (admission(p, context) for p in _labeled(context))
     labelers = {e.actor.login for e in events if isinstance(e, LabelEvent) and e.actor.kind is Kind.PERSON}
-    return tuple(sorted(labelers | {one.by.login for one, _ in _pending(context)}))
+    commanders = {one.by.login for one, _ in _pending(context)} | {one.by.login for one, _ in _pending_data(context)}
+    return tuple(sorted(labelers | commanders))
 
 
 def readers(context: PassContext[PullRequestFacts]) -> dict[tuple[str, str], str]:
@@ -143,9 +145,12 @@ def seed_references(context: PassContext[PullRequestFacts], trees: Mapping[Sourc
 
 def _wanted_seeds(context: PassContext[PullRequestFacts]) -> list[seeds.Wanted]:
     observed, repository, platform = context.facts.observed, context.repository, context.platform
-    asking = (p for p in _admitted(context) if not _without_commit(p, context))
-    pairs = [(p, observed.last_spec(p.identity)) for p in asking]
-    return [each for p, spec in pairs for each in seeds.wanted(repository, p, spec, platform)]
+    found = list[seeds.Wanted]()
+    for pull_request in (p for p in _admitted(context) if not _without_commit(p, context)):
+        spec = observed.last_spec(pull_request.identity)
+        renew = data_commands.renews(data_command(pull_request.identity, spec, context))
+        found += seeds.wanted(repository, pull_request, spec, platform, renew=renew)
+    return found
 
 
 def files(listing: Listing, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:
@@ -183,6 +188,16 @@ def _pending(context: PassContext[PullRequestFacts]) -> list[tuple[CommandCommen
         if labels.carries(p.labels, context.platform.label)
         for known in [remembered(p.identity.number, context.facts)]
         for each in pending(p.said, known.choices, targets, known.heard)
+    ]
+
+
+def _pending_data(context: PassContext[PullRequestFacts]) -> list[tuple[CommandComment, DataWish]]:
+    """Return the commands about the data to decide."""
+    return [
+        each
+        for p in context.facts.listing.pull_requests
+        if labels.carries(p.labels, context.platform.label)
+        for each in pending_data(p.said, remembered(p.identity.number, context.facts).heard)
     ]
 
 

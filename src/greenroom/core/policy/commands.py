@@ -12,11 +12,20 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from greenroom.core import messages
 from greenroom.core.linking.links import DEFAULT, STAGING, WRITERS
 from greenroom.core.model.catalog import Platform, Repository
-from greenroom.core.model.github import CommandComment, CommentState, Kind, Permission, Permissions
+from greenroom.core.model.github import (
+    CommandComment,
+    CommentState,
+    DataAction,
+    DataCommand,
+    Kind,
+    Permission,
+    Permissions,
+)
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.model.status import Reason
 
@@ -40,6 +49,16 @@ class UseCommand:
 
     service: str
     to: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataWish:
+    """Delete the data of the preview, and start again from the same seed or from the newest one."""
+
+    action: DataAction
+
+
+Wish = UseCommand | DataWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +97,18 @@ class Targets:
 @dataclass(frozen=True, slots=True)
 class CommandResult:
     """Result of the comments: the current choices, the answer to the last command that had no effect, and the last
-    comment that was decided.
+    comment that was decided. `data` is the last command about the data.
     """
 
     choices: tuple[LinkOverride, ...] = ()
     answer: Reason | None = None
     last: int = 0
+    data: DataCommand | None = None
 
 
-def wishes(text: str) -> list[UseCommand | str]:
+def wishes(text: str) -> list[Wish | str]:
     """Return the commands in a comment, one per line. A string is a line that starts like a command but is invalid."""
-    found: list[UseCommand | str] = []
+    found: list[Wish | str] = []
     for line in text.split("\n"):
         typed = _typed(line).strip(_BLANK)
         match = _LINE.fullmatch(typed)
@@ -108,10 +128,13 @@ def _typed(text: str) -> str:
 
 def wish(text: str) -> UseCommand | None:
     """Parse `payments#17`, `payments staging` or `payments default` as people type it. Return None if it is invalid."""
-    return _wish(f"use {_typed(text)}")
+    found = _wish(f"use {_typed(text)}")
+    return found if isinstance(found, UseCommand) else None
 
 
-def _wish(words: str) -> UseCommand | None:
+def _wish(words: str) -> Wish | None:
+    if (word := words.strip(_BLANK).lower()) in tuple(DataAction):
+        return DataWish(DataAction(word))
     if match := _ADDRESS.fullmatch(words.strip(_BLANK)):
         return UseCommand(match[1].lower(), match[2])
     match = _USE.fullmatch(words.strip(_BLANK))
@@ -136,11 +159,23 @@ def pending(
     ]
 
 
+def pending_data(said: Iterable[CommandComment], last: int) -> list[tuple[CommandComment, DataWish]]:
+    """Return the commands about the data that are not decided yet, oldest first."""
+    return [
+        (one, each)
+        for one in sorted(said, key=lambda s: s.comment)
+        if one.by.kind is Kind.PERSON and not one.edited and one.comment > last
+        for each in wishes(one.text)
+        if isinstance(each, DataWish)
+    ]
+
+
 def heard(
     said: Iterable[CommandComment],
     memory: CommentState,
     targets: Targets,
     permissions: Permissions,
+    now: datetime,
 ) -> CommandResult:
     """Return the choices after these comments.
 
@@ -157,9 +192,16 @@ def heard(
             continue
         if choice.by:
             found[each.service] = choice
+    data = memory.data
+    for one, wanted in pending_data(said, memory.heard):
+        may = permissions.here(one.by.login)
+        if may is Permission.UNKNOWN:
+            last = min(last, one.comment - 1)
+        elif may in WRITERS:
+            data = DataCommand(wanted.action, one.by.login, one.comment, now)
     kept = tuple(found[name] for name in sorted(found))
     last = max(last, memory.heard)
-    return CommandResult(kept, _answer(said, kept, targets, last), last)
+    return CommandResult(kept, _answer(said, kept, targets, last, data), last, data)
 
 
 def _choice(
@@ -195,7 +237,11 @@ def later(choices: Iterable[LinkOverride], asked: Iterable[LinkOverride]) -> tup
 
 
 def _answer(
-    said: list[CommandComment], choices: tuple[LinkOverride, ...], targets: Targets, decided: int
+    said: list[CommandComment],
+    choices: tuple[LinkOverride, ...],
+    targets: Targets,
+    decided: int,
+    data: DataCommand | None,
 ) -> Reason | None:
     """Return why the newest command had no effect; None if it had one, or if there is no command. `decided` is the last
     decided comment.
@@ -209,6 +255,9 @@ def _answer(
         return messages.command_edited(login)
     if isinstance(last, str):
         return messages.command_unknown(login, last)
+    if isinstance(last, DataWish):
+        followed = data is not None and data.comment >= newest.comment
+        return None if followed or newest.comment > decided else messages.command_not_allowed(login)
     wanted = targets.named(last)
     if wanted is None:
         several = targets.by_repository.get(last.service, ())

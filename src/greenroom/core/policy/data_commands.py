@@ -1,0 +1,67 @@
+"""Commands that delete the data of a preview: which of them is followed now.
+
+A command is followed once, soon after it was given, and never again: not after a restart, a restored backup, or a lost
+comment. What it deletes cannot be brought back, so in doubt the person has to ask again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from greenroom.core import messages
+from greenroom.core.model.catalog import Need, Storage
+from greenroom.core.model.engine import PreviewSet
+from greenroom.core.model.github import CommentState, DataAction, DataCommand
+from greenroom.core.model.kinds import is_cache
+from greenroom.core.model.spec import PreviewSpec
+from greenroom.core.model.status import Reason
+
+WITHIN = timedelta(minutes=30)
+"""Time in which a command is followed. It is longer than the build of a seed takes."""
+SHOWN = timedelta(hours=1)
+"""Time for which the comment says that a command had no effect."""
+
+
+def due(
+    memory: CommentState | None, spec: PreviewSpec | None, preview_set: PreviewSet | None, now: datetime
+) -> DataCommand | None:
+    """Return the command to follow, or None. `memory` is the state in our comment; None if it could not be read.
+
+    After stored data was lost, the spec may be older than a command that was followed already.
+    """
+    command = memory.data if memory else None
+    if command is None or spec is None or command.comment <= spec.data.command:
+        return None
+    lost = preview_set is None or preview_set.recovery is not None
+    return None if lost or now - command.at > WITHIN else command
+
+
+def resettable(spec: PreviewSpec) -> tuple[tuple[str, Need], ...]:
+    """Return the needs whose data a command replaces, each with its service.
+
+    A volume without a seed keeps its data, because there is nothing to start from. A cache has no data to lose.
+    """
+    return tuple(
+        (service.name, need)
+        for service in spec.services
+        for need in service.needs
+        if not is_cache(need.kind)
+        and (need.storage is Storage.EPHEMERAL or spec.data.seed(service.name, need.name) is not None)
+    )
+
+
+def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime) -> Reason | None:
+    """Return why the last command had no effect; None if it had one, or still may have one."""
+    command = memory.data if memory else None
+    if command is None or spec is None or now - command.at > SHOWN:
+        return None
+    if command.comment > spec.data.command and now - command.at > WITHIN:
+        return messages.command_too_late(command.by, command.action.value)
+    if command.comment == spec.data.command and not resettable(spec):
+        return messages.nothing_to_reset(command.by)
+    return None
+
+
+def renews(command: DataCommand | None) -> bool:
+    """Return whether a command asks for the newest seed."""
+    return command is not None and command.action is DataAction.RESEED
