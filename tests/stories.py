@@ -24,6 +24,7 @@ from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
 from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Receipt, Release, Running
 from greenroom.core.model.records import EMPTY, StoredPreview, records
+from greenroom.core.model.seeds import BuildFailed, SeedBuild
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets
@@ -60,6 +61,8 @@ class MemoryEngine:
     previews: dict[Identity, ObservedPreview] = field(default_factory=dict)
     sets: dict[int, PreviewSet] = field(default_factory=dict)
     removed: list[Identity] = field(default_factory=list)
+    builds: list[SeedBuild] = field(default_factory=list)
+    failed_builds: dict[str, BuildFailed] = field(default_factory=dict)
     observed: int = 0  # how often
     left: tuple[str, ...] = ()
     broken: str = ""
@@ -83,7 +86,14 @@ class MemoryEngine:
         if self.broken:
             raise Doubt(self.broken)
         self.observed += 1
-        return EngineState(dict(self.previews), dict(self.sets), doubts=dict(self.doubts), unable=self.unable)
+        return EngineState(
+            dict(self.previews),
+            dict(self.sets),
+            doubts=dict(self.doubts),
+            unable=self.unable,
+            failed_builds=dict(self.failed_builds),
+            building=frozenset(b.tag for b in self.builds) - self.failed_builds.keys(),
+        )
 
     async def serve(self, preview_set: PreviewSet) -> None:
         assert not self.unable
@@ -133,6 +143,9 @@ class MemoryEngine:
             raise RetryLater(f"The preview {identity} does not go yet.", after=1.0)
         del self.previews[identity]
         self.removed.append(identity)
+
+    async def build_seed(self, build: SeedBuild) -> None:
+        self.builds.append(build)
 
     async def receipt(self, identity: Identity) -> Receipt:
         return Receipt(identity, ("memory",), self.left)

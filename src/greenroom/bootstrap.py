@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from greenroom import config, http_client, logs
 from greenroom.argocd.applicationset import InstallationSpec
 from greenroom.argocd.engine import ArgoEngine
+from greenroom.argocd.seed_jobs import BuildSettings
 from greenroom.argocd.settings import ArgoSettings
 from greenroom.asgi_server import running
 from greenroom.background import Tasks
@@ -52,6 +53,7 @@ from greenroom.web.webhook import DeploymentSeen, webhook
 log = structlog.get_logger(__name__)
 
 GITHUB_SECONDS = 20.0
+IMAGE = "GREENROOM_IMAGE"
 STOP_SECONDS = 4.0
 
 
@@ -315,6 +317,7 @@ def _argocd(loaded: Configuration, secrets: _Secrets, wake: Callable[[int], None
         logs=True,
         delete_orphans=argocd.sweep == "delete",
         object_namespace=argocd.object_namespace,
+        builds=_builds(loaded),
     )
     engine = ArgoEngine(settings, wake)
 
@@ -323,6 +326,20 @@ def _argocd(loaded: Configuration, secrets: _Secrets, wake: Callable[[int], None
         return {"plugin": (loaded.settings.listen.plugin, answers)}
 
     return _Built(engine, engine.sweep, applications)
+
+
+def _builds(loaded: Configuration) -> BuildSettings | None:
+    """Return how seed images are built in the cluster; None if they are not."""
+    seeds, github, registry = loaded.settings.seeds, loaded.settings.github, loaded.settings.registry
+    if seeds is None:
+        return None
+    image = os.environ.get(IMAGE, "")
+    if not image:
+        raise FixConfiguration(
+            f"`seeds: {{ build: cluster }}` needs Greenroom's own image in the variable {IMAGE}. The chart sets it."
+        )
+    installation = loaded.platform.installation
+    return BuildSettings(installation, seeds.namespace, image, seeds.secret, github.api_url, tuple(registry.insecure))
 
 
 async def _bound(stack: AsyncExitStack, name: str, address: str, application: ASGIApp) -> str:

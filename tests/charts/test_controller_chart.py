@@ -49,6 +49,8 @@ FULL: Values = {
     "extraVolumes": [{"name": "keys", "secret": {"secretName": "keys"}}],
     "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
 }
+BUILDS: Values = json.loads(json.dumps(MINIMAL))
+BUILDS["configuration"]["greenroom"]["seeds"] = {"image": "r.example.com/seeds", "build": "cluster"}
 Render = Callable[..., list[Object]]
 
 
@@ -77,7 +79,7 @@ def one(found: list[Object], kind: str, end: str = "") -> Object:
 
 
 @pytest.mark.parametrize("version", ["1.31", "1.32", "1.33", "1.34"])
-@pytest.mark.parametrize("values", [MINIMAL, FULL], ids=["minimal", "full"])
+@pytest.mark.parametrize("values", [MINIMAL, FULL, BUILDS], ids=["minimal", "full", "builds"])
 def test_every_supported_kubernetes_takes_it(controller: Render, values: Values, version: str) -> None:
     found = [o for o in controller(values) if o["kind"] not in CUSTOM]
     assert {kubernetes_validate.validate(o, version, strict=True) for o in found} == {version}
@@ -109,6 +111,35 @@ def test_controller_role_has_no_secrets_no_workloads_and_no_wildcards(controller
         ("previews", "update"),
         ("previews/status", "patch"),
     }
+
+
+def test_where_dumps_are_restored_no_pod_has_credentials_or_connections(controller: Render) -> None:
+    found = [o for o in controller(BUILDS) if o["metadata"].get("namespace") == "greenroom-seeds"]
+    bake, courier = one(found, "NetworkPolicy", "bake")["spec"], one(found, "NetworkPolicy", "courier")["spec"]
+    assert bake["podSelector"] == {}, "no pod of this namespace is without a policy"
+    assert bake["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in bake
+    assert bake["ingress"] == [
+        {
+            "from": [{"podSelector": {"matchLabels": {"greenroom.dev/seed-role": "courier"}}}],
+            "ports": [{"port": 8080, "protocol": "TCP"}],
+        }
+    ]
+    assert courier["podSelector"] == {"matchLabels": {"greenroom.dev/seed-role": "courier"}}
+    namespace = one(controller(BUILDS), "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    [rules] = [o["rules"] for o in found if o["kind"] == "Role"]
+    assert {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]} == {
+        *(("jobs", v) for v in ("get", "list", "watch", "create")),
+        *(("services", v) for v in ("get", "create")),
+    }
+
+
+def test_controller_knows_its_own_image_where_it_builds_seeds(controller: Render) -> None:
+    for values, given in ((BUILDS, True), (MINIMAL, False)):
+        [container] = one(controller(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+        own = [e["value"] for e in container["env"] if e["name"] == "GREENROOM_IMAGE"]
+        assert own == ([container["image"]] if given else [])
 
 
 def test_the_lease_is_beside_the_sets_and_no_other_lease_is_ours(controller: Render) -> None:

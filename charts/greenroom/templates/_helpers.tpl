@@ -35,8 +35,15 @@ repository: {{ $repo | quote }}
 chart: {{ ternary $inside "" (hasPrefix "oci://" $chart) | quote }}
 path: {{ ternary "" $inside (hasPrefix "oci://" $chart) | quote }}
 objects: {{ $argo.objectNamespace | default ($argo.namespace | default "argocd") | quote }}
+{{- $seeds := $config.seeds | default dict }}
+builds: {{ eq ($seeds.build | default "ci") "cluster" }}
+seeds: {{ $seeds.namespace | default "greenroom-seeds" | quote }}
 sweep: {{ eq ($argo.sweep | default "report") "delete" }}
 account: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace .Release.Name | quote }}
+{{- end }}
+
+{{- define "greenroom.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ ternary (printf "@%s" .digest) (printf ":%s" (.tag | default $.Chart.AppVersion)) (ne .digest "") }}{{ end }}
 {{- end }}
 
 {{- define "greenroom.priorityClass" -}}

@@ -24,6 +24,7 @@ from greenroom.argocd.timing import DEFAULT, Timing
 from greenroom.background import Tasks
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import EngineState, PreviewSet, Receipt
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Status
 from greenroom.errors import GreenroomError
@@ -98,6 +99,7 @@ class ArgoEngine:
         await found.sets.read()
         found.lead.begin()
         await found.copies.run(self._tasks, found.watchers)
+        await found.builds.run(self._tasks)
         await found.lead.policy.check()
         found.upkeep.start(self._tasks)
         self._tasks.keep("Preview objects", found.published.run)
@@ -136,6 +138,11 @@ class ArgoEngine:
     async def remove(self, identity: Identity, uid: str) -> None:
         """Delete this Application once Argo CD works without its spec."""
         await self._parts.removals.remove(identity, uid)
+
+    async def build_seed(self, build: SeedBuild) -> None:
+        """Create the Jobs that build the image of a seed."""
+        self._parts.lead.may_write()
+        await self._parts.builds.start(build)
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for remains of a removed preview once Argo CD can no longer recreate it from its spec."""

@@ -14,6 +14,7 @@ from greenroom.argocd.look import observed
 from greenroom.argocd.packing import Unreadable
 from greenroom.argocd.receipt import ours
 from greenroom.argocd.refusals import Refusals
+from greenroom.argocd.seed_builds import SeedBuilds
 from greenroom.argocd.watcher import Watcher
 from greenroom.argocd.watchers import Watchers
 from greenroom.core.model.engine import EngineState, Health, ObservedPreview
@@ -30,6 +31,7 @@ class StateReader:
     sets: KnownSets
     refusals: Refusals
     lead: Lead
+    builds: SeedBuilds
 
     async def read(self) -> EngineState:
         """Return all our objects. Raise `Doubt` unless this instance leads and all is current and observed.
@@ -58,7 +60,8 @@ class StateReader:
                 doubts.setdefault(identity.repository_id, str(error))
         others = {i: owner for i, owner in other_installations.items() if i not in previews}
         sets, refusals = self.sets.for_links(previews), dict(self.refusals.known)
-        return EngineState(previews, sets, self._namespaces(), others, doubts, refusals, self.lead.policy.unable)
+        state = EngineState(previews, sets, self._namespaces(), others, doubts, refusals, self.lead.policy.unable)
+        return replace(state, failed_builds=self.builds.failed(), building=self.builds.building())
 
     def _takes_our_name(self, identity: Identity, name: str, application: Object) -> bool:
         """Return whether another installation's Application has the name that our preview would get."""

@@ -23,6 +23,7 @@ from greenroom.argocd.published import PublishedPreviews
 from greenroom.argocd.refreshes import Refreshes
 from greenroom.argocd.refusals import Refusals
 from greenroom.argocd.removal import Removals
+from greenroom.argocd.seed_builds import SeedBuilds
 from greenroom.argocd.set_reader import SetReader
 from greenroom.argocd.set_writer import SetWriter
 from greenroom.argocd.settings import ArgoSettings
@@ -72,6 +73,7 @@ class Parts:
     upkeep: Upkeep
     objects: PreviewObjects
     published: PublishedPreviews
+    builds: SeedBuilds
 
 
 def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
@@ -92,6 +94,7 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
         for preview_set in known.served.values():
             refreshes.of(preview_set).push(preview_set.generation)
 
+    builds = SeedBuilds(clusters.previews, settings.builds, lambda: wake(EVERY), timing)
     lead = Lead(lease, Policy(canary, lambda: wake(EVERY), push_all, timing))
     copies = Copies(clusters, frame, timing)
     watchers = _watchers(settings, surroundings, clusters, copies)
@@ -105,12 +108,13 @@ def parts(settings: ArgoSettings, surroundings: Surroundings) -> Parts:
         copies=copies,
         watchers=watchers,
         answers=Answers(frame, lead, canary, known, refreshes),
-        state=StateReader(frame, copies, watchers, known, refusals, lead),
+        state=StateReader(frame, copies, watchers, known, refusals, lead, builds),
         removals=Removals(clusters, frame, known, refreshes, copies, lead, timing.taken_over),
         sweeper=sweeper,
         upkeep=Upkeep(lead, known, sets, watchers, refusals, sweeper, wake, timing),
         objects=objects,
         published=PublishedPreviews(clusters.argo, objects, known, sets.restore, sets.discard, timing),
+        builds=builds,
     )
 
 

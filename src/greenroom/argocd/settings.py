@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenroom.argocd.applicationset import InstallationSpec
+from greenroom.argocd.seed_jobs import BuildSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ArgoSettings:
     """The settings of this engine. `holder` names the process in the Lease; `probe` is as in the configuration.
 
-    `object_namespace` is where the Preview objects are, if not in Argo CD's own namespace.
+    `object_namespace` is where the Preview objects are, if not in Argo CD's own namespace. `builds` is None if seed
+    images are not built in the cluster.
     """
 
     frame: InstallationSpec
@@ -24,3 +26,4 @@ class ArgoSettings:
     logs: bool
     delete_orphans: bool = False
     object_namespace: str = ""
+    builds: BuildSettings | None = None

@@ -33,6 +33,7 @@ from greenroom.config.settings import (
     RegistryCredentials,
     RegistrySettings,
     SecretSource,
+    SeedSettings,
     Settings,
     is_history,
 )
@@ -306,6 +307,14 @@ def _seeds(model: PlatformModel) -> catalog.Seeds:
     return catalog.Seeds(model.seeds.image, builds=model.seeds.build == "cluster")
 
 
+def _seed_settings(model: PlatformModel) -> SeedSettings | None:
+    """Return where seed images are built; None if CI builds them."""
+    seeds = model.seeds
+    if seeds is None or seeds.build == "ci" or model.engine == "local":
+        return None
+    return SeedSettings(seeds.namespace, seeds.secret)
+
+
 def _chart_settings(model: PlatformModel) -> str:
     return chart_settings(
         model.ingress,
@@ -354,6 +363,7 @@ def to_settings(model: PlatformModel, folder: Path) -> Settings:
             model.local.probe_timeout,
         ),
         resync=model.resync,
+        seeds=_seed_settings(model),
         argocd=ArgoCDSettings(
             namespace=model.argocd.namespace,
             project=model.argocd.project,

@@ -160,6 +160,14 @@ class ArgoCDSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SeedSettings:
+    """Where seed images are built in the cluster, and the Secret with the credentials for it."""
+
+    namespace: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of this instance."""
 
@@ -173,6 +181,7 @@ class Settings:
     resync: timedelta
     argocd: ArgoCDSettings
     database_source: SecretSource | None = None
+    seeds: SeedSettings | None = None
 
     @property
     def history(self) -> str:

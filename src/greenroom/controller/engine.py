@@ -13,6 +13,7 @@ from typing import Protocol, Self
 
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import EngineState, PreviewSet, Receipt
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Status
 
@@ -36,6 +37,9 @@ class Engine(Protocol):
 
     async def remove(self, identity: Identity, uid: str) -> None:
         """Remove this preview if it still has this uid, and only when its spec is out. Idempotent."""
+
+    async def build_seed(self, build: SeedBuild) -> None:
+        """Start to build the image of a seed, unless that is in progress. `observe` reports how it ends."""
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Check whether anything is left of a removed preview."""

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from greenroom.core.model.actions import (
     Action,
+    BuildSeed,
     Change,
     DeleteComment,
     Remove,
@@ -34,6 +35,7 @@ KINDS: dict[type[Action], str] = {
     UpdateComment: "told",
     VerifyRemoval: "concluded",
     DeleteComment: "comment-deleted",
+    BuildSeed: "seed-build",
 }
 STAGES = frozenset(stage.name.lower() for stage in Stage)
 

@@ -19,6 +19,7 @@ from greenroom.core.comment.body import comment_text
 from greenroom.core.comment.signed_block import visible
 from greenroom.core.model.actions import (
     Action,
+    BuildSeed,
     Change,
     DeleteComment,
     Remove,
@@ -128,6 +129,8 @@ async def _effect(engine: Engine, sources: Sources, served: ServedPass, action: 
                 await sources.github.delete_comment(served.repository.slug, comment_id)
             except FixCredentials as error:  # the other comment is right, so nothing else fails
                 raise Refused(str(error)) from None
+        case BuildSeed(build=build):
+            await engine.build_seed(build)
         case VerifyRemoval():
             return await _conclude(engine, sources, served, action)
         case _:

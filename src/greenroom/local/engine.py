@@ -20,9 +20,10 @@ from greenroom.background import Tasks
 from greenroom.core.comment import statuses
 from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Receipt
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason, Stage, Status
-from greenroom.errors import Doubt
+from greenroom.errors import Doubt, Failed
 from greenroom.local import account, machine
 from greenroom.local.ground import opened
 from greenroom.local.observation import observed
@@ -136,6 +137,10 @@ class LocalEngine:
             raise Doubt(f"The preview {identity} has been replaced by another one. Nothing was removed.")
         with machine.errors_as_trouble():
             await self._remove(identity, preview)
+
+    async def build_seed(self, build: SeedBuild) -> None:
+        """Raise `Failed`, because this engine restores dumps into its own server."""
+        raise Failed(f"The local engine builds no image for {build.path}.")
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from greenroom.core.model.engine import Cause
 from greenroom.core.model.github import CommentState
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Reason
 
@@ -91,5 +92,14 @@ class DeleteComment:
     reason: Reason
 
 
-Action = Start | Change | Withdraw | Remove | RemoveLabel | UpdateComment | VerifyRemoval | DeleteComment
+@dataclass(frozen=True, slots=True)
+class BuildSeed:
+    """Build the image of a seed that a preview waits for. An image that is being built is not built twice."""
+
+    identity: Identity
+    build: SeedBuild
+    reason: Reason
+
+
+Action = Start | Change | Withdraw | Remove | RemoveLabel | UpdateComment | VerifyRemoval | DeleteComment | BuildSeed
 SetAction = Start | Change | Withdraw

@@ -184,7 +184,7 @@ class EngineState:
     other repositories use the data that was read of them. `refusals` maps repositories to the engine's errors for specs
     that it could not apply. `unable` is a sentence that says why the engine cannot start, change or remove anything
     now; it is empty when it can. `failed_builds` holds the seed images that
-    could not be built, by their tag.
+    could not be built, by their tag, and `building` the tags of those that are being built.
     """
 
     previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)
@@ -195,6 +195,7 @@ class EngineState:
     refusals: Mapping[int, str] = field(default_factory=dict)
     unable: str = ""
     failed_builds: Mapping[str, BuildFailed] = field(default_factory=dict)
+    building: frozenset[str] = frozenset()
 
     def spec(self, identity: Identity) -> PreviewSpec | None:
         """Return the spec that the engine works from now, or None when it was taken out."""

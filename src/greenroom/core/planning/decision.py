@@ -10,7 +10,7 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.statuses import statuses
 from greenroom.core.comment.updates import comments_to_write
 from greenroom.core.linking.links import all_set_by_hand
-from greenroom.core.model.actions import Action, DeleteComment, VerifyRemoval
+from greenroom.core.model.actions import Action, BuildSeed, DeleteComment, VerifyRemoval
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.engine import EngineState, PreviewSet
@@ -138,7 +138,20 @@ def _reported(
     seen = statuses(decided)
     concluded = frozenset(a.identity for a in planned.actions if isinstance(a, VerifyRemoval) and a.final)
     comments = comments_to_write(decided, seen, concluded)
-    return Decision(wanted, planned, (*planned.actions, *comments, *_deletions(facts)), seen)
+    return Decision(wanted, planned, (*_builds(context, wanted), *planned.actions, *comments, *_deletions(facts)), seen)
+
+
+def _builds(context: PassContext[Facts], wanted: Desired) -> tuple[BuildSeed, ...]:
+    """Return the seed images to build here, each once, although several previews may wait for it."""
+    observed = context.facts.observed
+    if observed.unable or not context.platform.seeds.builds:
+        return ()
+    found: dict[str, BuildSeed] = {}
+    for identity, verdict in sorted(wanted.verdicts.items()):
+        for build in verdict.builds if isinstance(verdict, Stay) else ():
+            if build.tag not in observed.building:
+                found.setdefault(build.tag, BuildSeed(identity, build, verdict.reason))
+    return tuple(found.values())
 
 
 def _deletions(facts: Facts) -> tuple[DeleteComment, ...]:

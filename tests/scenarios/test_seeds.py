@@ -1,0 +1,205 @@
+"""Seeds: a preview starts from the dump of its own commit, keeps it, and starts over when a person asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from greenroom.core.model.catalog import Need, SeedOptions, Seeds
+from greenroom.core.model.seeds import BuildFailed, SeedInputs
+from greenroom.core.model.spec import Data, Identity
+from greenroom.core.model.status import Stage
+from greenroom.simulator.payloads import blob_id
+from stories import SLUG, Story, sha
+
+OLD, NEW = b"CREATE TABLE orders (id int);\n", b"CREATE TABLE orders (id int, name text);\n"
+PATH = "seed/shop.sql"
+
+
+def seeded(story: Story, *, builds: bool = False, **options: object) -> None:
+    [repository] = story.platform.repositories
+    [service] = repository.services
+    need = Need("postgresql", "postgresql", "16", seed=PATH, seed_options=SeedOptions(**options))  # type: ignore[arg-type]
+    story.configure(
+        repositories=(replace(repository, services=(replace(service, needs=(need,)),)),),
+        seeds=Seeds(f"{story.registry}/seeds", builds),
+    )
+
+
+def tag(dump: bytes) -> str:
+    return SeedInputs("postgresql", "16", "docker.io/library/postgres:16", blob_id(dump)).tag
+
+
+def commit(story: Story, dump: bytes | None, branch: str = "feature", slug: str = SLUG) -> None:
+    story.world.repository(slug).files[sha(branch)] = {"README.md": b"x"} | ({PATH: dump} if dump else {})
+
+
+def data(story: Story, number: int) -> Data:
+    return story.engine.previews[Identity(story.world.repository(SLUG).id, number)].spec.data
+
+
+def dumps(story: Story, number: int) -> list[str]:
+    return [s.dump for s in data(story, number).seeds]
+
+
+async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    number = story.labeled()
+    await story.passes(3)
+    assert story.living == set()
+    assert f"The seed image of {PATH} does not exist yet (tag {tag(OLD)})." in story.comment(number)
+    assert story.engine.builds == [], "CI builds it"
+    digest = story.images.push("seeds", tag(OLD))
+    await story.passes(3)
+    assert dumps(story, number) == [blob_id(OLD)]
+    assert data(story, number).seeds[0].digest == digest
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_greenroom_builds_an_image_once_for_all_pull_requests_with_the_same_dump(story: Story) -> None:
+    seeded(story, builds=True)
+    commit(story, OLD)
+    commit(story, OLD, "other")
+    numbers = story.labeled(), story.labeled("other")
+    await story.passes(4)
+    [build] = story.engine.builds
+    assert (build.tag, build.path, build.source.ref) == (tag(OLD), PATH, sha("feature"))
+    assert all(f"Building the seed image from {PATH}." in story.comment(n) for n in numbers)
+    story.images.push("seeds", tag(OLD))
+    await story.passes(4)
+    assert story.living == set(numbers)
+
+
+async def test_failed_build_says_why_until_a_push_brings_another_dump(story: Story) -> None:
+    seeded(story, builds=True)
+    commit(story, OLD)
+    number = story.labeled()
+    await story.passes(2)
+    story.engine.failed_builds[tag(OLD)] = BuildFailed("seed/shop.sql is cut off at byte 12.")
+    await story.passes(2)
+    assert "seed/shop.sql is cut off at byte 12." in story.comment(number)
+    assert story.status(number).stage is Stage.BLOCKED
+    commit(story, NEW, "second")
+    story.images.push("shop/web", sha("second"))
+    story.images.push("seeds", tag(NEW))
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(3)
+    assert dumps(story, number) == [blob_id(NEW)]
+
+
+async def test_pull_request_that_changes_the_dump_never_shares_an_image_with_others(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    commit(story, NEW, "other")
+    story.images.push("seeds", tag(OLD))
+    first, second = story.labeled(), story.labeled("other")
+    await story.passes(3)
+    assert story.living == {first}
+    story.images.push("seeds", tag(NEW))
+    await story.passes(3)
+    assert (dumps(story, first), dumps(story, second)) == ([blob_id(OLD)], [blob_id(NEW)])
+
+
+async def pushed_with_another_dump(story: Story) -> int:
+    commit(story, OLD)
+    commit(story, NEW, "second")
+    for dump in (OLD, NEW):
+        story.images.push("seeds", tag(dump))
+    number = story.labeled()
+    await story.passes(3)
+    story.images.push("shop/web", sha("second"))
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(3)
+    return number
+
+
+async def test_preview_keeps_its_seed_after_a_push_until_a_person_asks(story: Story) -> None:
+    seeded(story)
+    number = await pushed_with_another_dump(story)
+    assert dumps(story, number) == [blob_id(OLD)]
+    assert data(story, number).generation == 1
+    story.world.comment(SLUG, number, "/preview reset", "ada")
+    await story.passes(4)
+    assert dumps(story, number) == [blob_id(OLD)]
+    assert (data(story, number).generation, data(story, number).resets) == (2, 1)
+    assert f"ada replaced the data: postgresql starts from {PATH} ({blob_id(OLD)[:7]})." in story.comment(number)
+    story.world.comment(SLUG, number, "/preview reseed", "grace")
+    await story.passes(4)
+    assert dumps(story, number) == [blob_id(NEW)]
+    assert (data(story, number).generation, data(story, number).resets) == (3, 2)
+    await story.passes(4)
+    assert data(story, number).resets == 2, "a command is followed once"
+
+
+async def test_follower_changes_to_the_newer_seed_with_the_push(story: Story) -> None:
+    seeded(story, follow=True)
+    number = await pushed_with_another_dump(story)
+    assert dumps(story, number) == [blob_id(NEW)]
+    assert "a newer seed replaced the data" in story.comment(number)
+
+
+@pytest.mark.parametrize("lost", ["the controller", "its comment"])
+async def test_command_is_not_replayed_after_a_loss(story: Story, lost: str) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    number = story.labeled()
+    await story.passes(3)
+    story.world.comment(SLUG, number, "/preview reset", "ada")
+    await story.passes(4)
+    assert data(story, number).resets == 1
+    if lost == "the controller":
+        story.restart()
+    else:
+        [ours] = [c.id for c in story.world.pull_request(SLUG, number).comments if c.author.login != "ada"]
+        story.world.delete_comment(SLUG, ours)
+        story.pass_time(minutes=2)  # before that, the list may lag behind what we wrote
+    await story.passes(6)
+    assert data(story, number).resets == 1
+    assert "### Preview ready" in story.comment(number)
+
+
+async def test_person_without_write_access_resets_nothing(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    number = story.labeled()
+    await story.passes(3)
+    story.world.comment(SLUG, number, "/preview reset", "eve")
+    await story.passes(4)
+    assert data(story, number).resets == 0
+    assert "requires write access" in story.comment(number)
+
+
+async def test_dump_of_another_repository_comes_from_its_branch(story: Story) -> None:
+    story.world.repository("acme/seeds").files["stable"] = {PATH: NEW}
+    story.world.collaborator("acme/seeds", "greenroom-bot", "read")
+    seeded(story, repository="acme/seeds", branch="stable")
+    story.images.push("seeds", tag(NEW))
+    number = story.labeled()
+    await story.passes(3)
+    assert dumps(story, number) == [blob_id(NEW)]
+
+
+async def test_missing_dump_is_said_and_an_unreadable_tree_waits(story: Story) -> None:
+    seeded(story)
+    number = story.labeled()
+    await story.passes(2)
+    assert story.status(number).stage is Stage.WAITING, "GitHub does not show the files of this commit"
+    commit(story, None)
+    await story.passes(2)
+    assert f"The dump {PATH} does not exist in {SLUG} at {sha('feature')[:7]}." in story.comment(number)
+    assert story.living == set()
+
+
+async def test_seeds_cost_no_request_once_a_preview_has_them(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    story.labeled()
+    await story.passes(3)
+    story.world.repository(SLUG).files.clear()  # reading them again would fail
+    await story.passes(3)
+    assert story.errors == []
