@@ -23,7 +23,6 @@ from greenroom.core.model.github import (
 )
 from greenroom.core.model.spec import Data, PreviewSpec
 from greenroom.core.model.verdicts import Desired, Run
-from greenroom.core.policy import data_commands
 from seeded import DUMP, HERE, NEED, OTHER, SEED, SEEDED, known
 
 BOT = Actor("renovate[bot]", Kind.BOT)
@@ -62,7 +61,7 @@ def next_spec(found: Desired) -> PreviewSpec:
     return verdict.spec
 
 
-def said(text: str, comment: int = 900, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
+def commented(text: str, comment: int = 900, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
     return CommandComment(comment, by, text, edited)
 
 
@@ -70,7 +69,7 @@ def said(text: str, comment: int = 900, by: Actor = ADA, *, edited: bool = False
 def test_command_of_a_person_with_write_access_is_stored_first_and_followed_once_it_was_read_back(
     text: str, action: str
 ) -> None:
-    found = decided(None, held(RUNNING), said(text))
+    found = decided(None, held(RUNNING), commented(text))
     assert found.memories[identity()].data == DataCommand(DataAction(action), "ada", 900, NOW)
     assert next_spec(found).data == RUNNING
 
@@ -104,7 +103,7 @@ def test_after_stored_data_was_lost_no_command_is_followed() -> None:
 
 
 def test_without_our_comment_an_old_command_is_not_taken_for_a_new_one() -> None:
-    found = decided(None, held(RUNNING), said("/preview reset"), block=False)
+    found = decided(None, held(RUNNING), commented("/preview reset"), block=False)
     assert found.memories[identity()].data is None
     assert next_spec(found).data == RUNNING
 
@@ -116,10 +115,10 @@ def test_new_preview_does_not_follow_the_command_of_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     "one",
     [
-        said("/preview reset", by=Actor("eve")),
-        said("/preview reset", by=BOT),
-        said("/preview reset", edited=True),
-        said("/preview reset now"),
+        commented("/preview reset", by=Actor("eve")),
+        commented("/preview reset", by=BOT),
+        commented("/preview reset", edited=True),
+        commented("/preview reset now"),
     ],
 )
 def test_command_that_does_not_count_changes_nothing(one: CommandComment) -> None:
@@ -146,4 +145,4 @@ def test_volume_without_a_seed_keeps_its_data_and_the_comment_says_so() -> None:
 )
 def test_what_a_reset_replaces(need: Need, resets: bool) -> None:
     made = replace(changed(spec(1), services=(replace(SEEDED, needs=(need,)),)), data=RUNNING)
-    assert bool(data_commands.resettable(made)) is resets
+    assert bool(made.resettable) is resets

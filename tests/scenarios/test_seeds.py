@@ -183,7 +183,7 @@ async def test_dump_of_another_repository_comes_from_its_branch(story: Story) ->
     assert dumps(story, number) == [blob_id(NEW)]
 
 
-async def test_missing_dump_is_said_and_an_unreadable_tree_waits(story: Story) -> None:
+async def test_missing_dump_is_reported_and_an_unreadable_tree_waits(story: Story) -> None:
     seeded(story)
     number = story.labeled()
     await story.passes(2)

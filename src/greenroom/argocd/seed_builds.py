@@ -121,8 +121,12 @@ class SeedBuilds:
         selector = f"job-name={job['metadata']['name']}"
         with contextlib.suppress(GreenroomError):
             pods, _ = await self._kube.listed(PODS, job["metadata"]["namespace"], labelSelector=selector)
-            said = [_said(status) for pod in pods for status in (pod["status"].get("containerStatuses") or ())]
-            self._messages[job["metadata"]["uid"]] = plain(logs.scrub(next(filter(None, said), "")), 400)
+            found = [
+                _termination_message(status)
+                for pod in pods
+                for status in (pod["status"].get("containerStatuses") or ())
+            ]
+            self._messages[job["metadata"]["uid"]] = plain(logs.scrub(next(filter(None, found), "")), 400)
         self._wake()
 
 
@@ -130,7 +134,7 @@ def _role(job: Object) -> str:
     return str(job["metadata"]["labels"].get(ROLE, ""))
 
 
-def _said(status: Object) -> str:
+def _termination_message(status: Object) -> str:
     ended = (status.get("state") or {}).get("terminated") or {}
     return str(ended.get("message", "")).strip() if ended.get("exitCode") else ""
 

@@ -19,7 +19,7 @@ from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.core.model.verdicts import Go, Run, Stay, Verdict
-from greenroom.core.policy import ci, data_commands, images, labels
+from greenroom.core.policy import ci, images, labels
 from greenroom.core.policy.expiry import overdue
 
 BY_HAND = "an address set by hand"
@@ -315,7 +315,7 @@ def _base_of_failing(spec: PreviewSpec, preview: ObservedPreview, decided: Decid
 def _data_sources(spec: PreviewSpec) -> list[str]:
     """Return the databases whose data was replaced, each with the dump that it started from."""
     found = []
-    for service, need in data_commands.resettable(spec):
+    for service, need in spec.resettable:
         seed = spec.data.seed(service, need.name)
         found.append(messages.data_source(need.name, need.seed, seed.dump) if seed else messages.data_source(need.name))
     return found

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from greenroom.core.model.catalog import Service
+from greenroom.core.model.catalog import Need, Service, Storage
+from greenroom.core.model.kinds import is_cache
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -310,6 +311,20 @@ class PreviewSpec:
     def asleep(self) -> bool:
         """Return whether its services are scaled to zero."""
         return self.choices.asleep
+
+    @property
+    def resettable(self) -> tuple[tuple[str, Need], ...]:
+        """Return the needs whose data a person can replace, each with its service.
+
+        A volume without a seed keeps its data, because there is nothing to start from. A cache has no data to lose.
+        """
+        return tuple(
+            (service.name, need)
+            for service in self.services
+            for need in service.needs
+            if not is_cache(need.kind)
+            and (need.storage is Storage.EPHEMERAL or self.data.seed(service.name, need.name) is not None)
+        )
 
     def version(self, service: str) -> Version | None:
         """Return what a service runs, or None when it has no image yet."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from greenroom.core.model.catalog import Need, Platform, Process, Service
 from greenroom.core.model.spec import Link, PreviewSpec, SeedImage
-from greenroom.core.policy.data_commands import resettable
 
 _ROOM = 1.2
 """Ephemeral storage of a seeded need, as a multiple of its data."""
@@ -117,7 +116,7 @@ def _seed(need: Need, seed: SeedImage | None, spec: PreviewSpec) -> dict[str, ob
     A container copies each file of a layer that it opens, so the data needs its size again, and room for changes.
     """
     resets: dict[str, object] = {}
-    if spec.data.resets and need in (n for _, n in resettable(spec)):
+    if spec.data.resets and need in (n for _, n in spec.resettable):
         resets["resets"] = spec.data.resets
     if seed is None:
         return resets

@@ -58,7 +58,7 @@ class DataWish:
     action: DataAction
 
 
-Wish = UseCommand | DataWish
+Command = UseCommand | DataWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class CommandResult:
     data: DataCommand | None = None
 
 
-def wishes(text: str) -> list[Wish | str]:
+def wishes(text: str) -> list[Command | str]:
     """Return the commands in a comment, one per line. A string is a line that starts like a command but is invalid."""
-    found: list[Wish | str] = []
+    found: list[Command | str] = []
     for line in text.split("\n"):
         typed = _typed(line).strip(_BLANK)
         match = _LINE.fullmatch(typed)
@@ -132,7 +132,7 @@ def wish(text: str) -> UseCommand | None:
     return found if isinstance(found, UseCommand) else None
 
 
-def _wish(words: str) -> Wish | None:
+def _wish(words: str) -> Command | None:
     if (word := words.strip(_BLANK).lower()) in tuple(DataAction):
         return DataWish(DataAction(word))
     if match := _ADDRESS.fullmatch(words.strip(_BLANK)):

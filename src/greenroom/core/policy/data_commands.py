@@ -9,10 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from greenroom.core import messages
-from greenroom.core.model.catalog import Need, Storage
 from greenroom.core.model.engine import PreviewSet
 from greenroom.core.model.github import CommentState, DataAction, DataCommand
-from greenroom.core.model.kinds import is_cache
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.model.status import Reason
 
@@ -36,20 +34,6 @@ def due(
     return None if lost or now - command.at > WITHIN else command
 
 
-def resettable(spec: PreviewSpec) -> tuple[tuple[str, Need], ...]:
-    """Return the needs whose data a command replaces, each with its service.
-
-    A volume without a seed keeps its data, because there is nothing to start from. A cache has no data to lose.
-    """
-    return tuple(
-        (service.name, need)
-        for service in spec.services
-        for need in service.needs
-        if not is_cache(need.kind)
-        and (need.storage is Storage.EPHEMERAL or spec.data.seed(service.name, need.name) is not None)
-    )
-
-
 def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime) -> Reason | None:
     """Return why the last command had no effect; None if it had one, or still may have one."""
     command = memory.data if memory else None
@@ -57,7 +41,7 @@ def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime)
         return None
     if command.comment > spec.data.command and now - command.at > WITHIN:
         return messages.command_too_late(command.by, command.action.value)
-    if command.comment == spec.data.command and not resettable(spec):
+    if command.comment == spec.data.command and not spec.resettable:
         return messages.nothing_to_reset(command.by)
     return None
 
