@@ -205,6 +205,7 @@ OTHER: dict[str, Any] = {
     "resets": 1,
     "replaced": ("container-1",),
     "command": 901,
+    "commanded_at": NOW,
     "by": "grace",
     "asleep": True,
     "sleep_requested": True,

@@ -7,7 +7,7 @@ import pytest
 from builders import PLATFORM, confirmation, facts, identity, observed, pull_request, without_label
 from greenroom.controller.requested_choices import RequestedChoices
 from greenroom.core.model.facts import Facts
-from greenroom.core.model.github import State
+from greenroom.core.model.github import Requested, State
 from greenroom.core.model.spec import LinkOverride
 
 CHOICE = LinkOverride("payments", "staging", "ada", 0)
@@ -41,6 +41,6 @@ def test_a_choice_is_forgotten_only_when_its_pull_request_is_surely_closed_or_un
     choices = RequestedChoices()
     choices.add(identity(1), CHOICE)
     asked = choices.still_open(read, PLATFORM.label)
-    assert asked == ({1: (CHOICE,)} if kept else {})
+    assert asked == ({1: Requested((CHOICE,))} if kept else {})
     choices.keep(read.listing.repository_id, asked)
     assert choices.waits(identity(1)) is kept

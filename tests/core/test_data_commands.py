@@ -76,7 +76,7 @@ def test_command_of_a_person_with_write_access_is_stored_first_and_followed_once
 
 def test_reset_starts_the_same_seed_again() -> None:
     data = next_spec(decided(RESET, held(RUNNING), dump=OTHER)).data
-    assert data == Data(2, {}, NOW, (SEED,), 1, ("a",), 900, "ada")
+    assert data == Data(2, {}, NOW, (SEED,), 1, ("a",), 900, NOW, "ada")
 
 
 def test_reseed_starts_the_newest_seed() -> None:
@@ -129,7 +129,7 @@ def test_command_that_does_not_count_changes_nothing(one: CommandComment) -> Non
 
 def test_volume_without_a_seed_keeps_its_data_and_the_comment_says_so() -> None:
     volume = replace(NEED, storage=Storage.PERSISTENT)
-    kept = held(Data(command=900), volume)
+    kept = held(Data(command=900, commanded_at=NOW), volume)
     assert decided(RESET, kept).answers[identity()].code == "nothing-to-reset"
 
 

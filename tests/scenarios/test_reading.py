@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from greenroom.core.model.github import Requested
 from greenroom.core.model.spec import LinkOverride
 from stories import SLUG, Story
 
@@ -67,7 +68,7 @@ async def test_a_pull_request_that_cannot_be_read_loses_no_choice_that_a_person_
     assert controller.choices.waits(identity)
     proxy.changes = {}
     facts = await controller.facts(story.platform.repositories[0])
-    assert facts.asked == {number: (choice,)}
+    assert facts.asked == {number: Requested((choice,))}
     await story.client.aclose()
 
 

@@ -70,6 +70,10 @@ class Asked:
         target = {"service": "payments", "to": text[-2:], "target": f"payments#{text[-2:]}"}
         return {"preview": name, **target, "done": True, "waits": waits, "now": "staging"}
 
+    async def reset(self, name: str, action: str, by: str) -> dict[str, Any]:
+        self.by.append(by)
+        return {"preview": name, "action": action, "needs": ["postgresql"], "done": name != "shop#3"}
+
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
         return ()
 
@@ -327,6 +331,27 @@ async def test_wait_ends_with_a_code_for_scripts(
     found = await run(url, "wait", *arguments)
     assert found.exit_code == code, found.output
     assert found.stdout.startswith(stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "code", "text"),
+    [
+        (("shop#1", "--yes"), "", 0, "Saved: postgresql of shop#1 starts again from the same seed"),
+        (("shop#1", "--reseed"), "y\n", 0, "Saved: postgresql of shop#1 starts again from the newest seed."),
+        (("shop#1",), "n\n", 1, "Delete the data of shop#1? [y/N]: n"),
+        (("shop#3", "--yes"), "", 1, "The command is not saved yet"),
+    ],
+)
+async def test_reset_asks_before_it_deletes(
+    asked: tuple[Asked, str], arguments: tuple[str, ...], answer: str, code: int, text: str
+) -> None:
+    loop, url = asked
+    found = await asyncio.to_thread(
+        RUNNER.invoke, main, ["reset", *arguments], input=answer, env={"GREENROOM_ADMIN": url}
+    )
+    assert found.exit_code == code
+    assert text in found.stdout
+    assert bool(loop.by) is (answer != "n\n")
 
 
 async def test_wait_for_a_repository_that_nobody_knows_ends_once_all_are_read(asked: tuple[Asked, str]) -> None:

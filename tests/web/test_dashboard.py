@@ -93,6 +93,10 @@ class Nothing:
         }
         return {"preview": name, **target, "done": to != "99", "waits": waits, "now": "staging"}
 
+    async def reset(self, name: str, action: str, by: str) -> dict[str, object]:
+        self.by = by
+        return {"preview": name, "action": action, "needs": ["postgresql"], "done": True}
+
 
 LINKED = (Used("web", "payments", "payments#17", "ada chose it", "http://x", "https://github.example.com/p/17"),)
 

@@ -162,6 +162,31 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
         sys.exit(1)
 
 
+@click.command(short_help="Delete the data of a preview and start over.")
+@click.argument("preview", metavar="REPO#N")
+@click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the same one.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@BY
+@ADMIN
+@AS_JSON
+def reset(preview: str, reseed: bool, yes: bool, by: str, admin: str, as_json: bool) -> None:
+    """Delete the data of a preview's databases and queues, and start them over.
+
+    Comments `/preview reset` and `/preview reseed` on the pull request do the same. Services restart and migrate again.
+    Exit with 1 if the command is not saved yet.
+    """
+    from greenroom.terminal import printing
+
+    [name] = _names((preview,), admin)
+    if not yes:
+        click.confirm(f"Delete the data of {name}?", abort=True)
+    action = "reseed" if reseed else "reset"
+    answer = _ask(admin, "/api/reset", {"preview": name, "action": action, "by": _who(by)})
+    _print(answer, as_json, printing.used)
+    if not answer["done"]:
+        sys.exit(1)
+
+
 @click.command(short_help="Show which previews use which services, and why.")
 @ADMIN
 @AS_JSON
@@ -236,4 +261,4 @@ def _ask(admin: str, path: str, body: dict[str, Any] | None = None, query: Mappi
     return client.ask(admin, path, body, query)
 
 
-COMMANDS = (list_previews, explain, wait, plan, release, redeploy, use, graph, orphans)
+COMMANDS = (list_previews, explain, wait, plan, release, redeploy, use, reset, graph, orphans)

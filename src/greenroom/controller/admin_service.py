@@ -12,6 +12,8 @@ from greenroom.controller.reconcile import Reconciler
 from greenroom.core.linking.links import LinkIndex, preview_name, source
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState, PreviewSet, Release
+from greenroom.core.model.facts import Facts
+from greenroom.core.model.github import DataAction, DataCommand
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.model.status import Status
@@ -131,10 +133,7 @@ class Control:
                 f"{text!r} is not a valid target. Write `payments#17`, `payments staging` or `payments default`."
             )
         reconciler = self._reconciler
-        status = next((s for s in reconciler.parts.board.statuses.values() if s.name == name), None)
-        repository = reconciler.platform.repository(status.repository) if status else None
-        if status is None or repository is None:
-            raise Failed(f"{name}: Greenroom has not seen this pull request. Is it open?")
+        status, repository = self._seen(name)
         targets = commands.Targets.of(repository, reconciler.platform)
         if (named := targets.named(wish)) is None:
             if len(several := targets.by_repository.get(wish.service, ())) > 1:
@@ -145,24 +144,61 @@ class Control:
             hint = f"Did you mean {near}?" if near else f"It uses {', '.join(targets.used) or 'no other service'}."
             raise Failed(f"{name} does not use {wish.service}. {hint}")
         wish = named
-        facts = await reconciler.facts(repository)
-        if doubt := facts.listing.doubts.get(status.number):
-            raise Failed(f"Greenroom cannot read {name} right now, so nothing was changed: {doubt}")
-        found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
-        if found is None or not labels.carries(found.labels, reconciler.platform.label):
-            label = reconciler.platform.label
-            raise Failed(f"{name} has no preview because it is not open or does not have the label `{label}`.")
-        known = choices(status.number, facts)
-        last = max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
+        facts, last = await self._asking(status, repository)
         reconciler.choices.add(status.identity, LinkOverride(wish.service, wish.to, by, last))
+        done = await self._taken_up(status, repository)
+        answer = {"preview": name, "service": wish.service, "to": wish.to, "done": done}
+        return {**answer, **_missing(wish, status.identity, facts.observed, reconciler.platform)}
+
+    async def reset(self, name: str, action: str, by: str) -> dict[str, Any]:
+        """Delete the data of this preview, as `/preview reset` and `/preview reseed` do.
+
+        Raise `Failed` with the reason why nothing was deleted.
+        `done` is False while our comment could not be written and read back; Greenroom tries again.
+        """
+        reconciler = self._reconciler
+        status, repository = self._seen(name)
+        facts, last = await self._asking(status, repository)
+        spec = facts.observed.spec(status.identity)
+        if spec is None or not spec.resettable:
+            raise Failed(
+                f"{name} has no database whose data can be reset. A database on a volume needs a seed for that."
+            )
+        reconciler.choices.command(status.identity, DataCommand(DataAction(action), by, last, reconciler.now()))
+        done = await self._taken_up(status, repository)
+        return {"preview": name, "action": action, "needs": [need.name for _, need in spec.resettable], "done": done}
+
+    def _seen(self, name: str) -> tuple[Status, Repository]:
+        """Return the status of a pull request by its name, and its repository. Raise `Failed` if it is unknown."""
+        statuses, platform = self._reconciler.parts.board.statuses, self._reconciler.platform
+        status = next((s for s in statuses.values() if s.name == name), None)
+        repository = platform.repository(status.repository) if status else None
+        if status is None or repository is None:
+            raise Failed(f"{name}: Greenroom has not seen this pull request. Is it open?")
+        return status, repository
+
+    async def _asking(self, status: Status, repository: Repository) -> tuple[Facts, int]:
+        """Return the facts of a pull request that requests a preview, and the id of its last command.
+
+        Raise `Failed` if it requests none, or cannot be read.
+        """
+        facts, label = await self._reconciler.facts(repository), self._reconciler.platform.label
+        if doubt := facts.listing.doubts.get(status.number):
+            raise Failed(f"Greenroom cannot read {status.name} right now, so nothing was changed: {doubt}")
+        found = next((p for p in facts.listing.pull_requests if p.identity == status.identity), None)
+        if found is None or not labels.carries(found.labels, label):
+            raise Failed(f"{status.name} has no preview because it is not open or does not have the label `{label}`.")
+        known = choices(status.number, facts)
+        return facts, max((*(s.comment for s in found.said), *(c.comment for c in known)), default=0)
+
+    async def _taken_up(self, status: Status, repository: Repository) -> bool:
+        """Wait until our comment holds what was asked for. Return whether it does."""
         self._loop.wake(repository.name)
 
         async def taken_up() -> bool:
-            return not reconciler.choices.waits(status.identity)
+            return not self._reconciler.choices.waits(status.identity)
 
-        done = await wait_until(taken_up, self._use_seconds, every=0.1)
-        answer = {"preview": name, "service": wish.service, "to": wish.to, "done": done}
-        return {**answer, **_missing(wish, status.identity, facts.observed, reconciler.platform)}
+        return await wait_until(taken_up, self._use_seconds, every=0.1)
 
     async def _release(self, repository_id: int, chosen: list[Status], by: str) -> None:
         await self._let(repository_id, [(s.identity, s.hold) for s in chosen if s.hold], by)

@@ -19,9 +19,18 @@ from greenroom.core.comment.signed_block import Signer
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
 from greenroom.core.model.facts import Facts, PullRequestFacts
-from greenroom.core.model.github import Confirmation, ImageState, Listing, Missing, Permission, Permissions, PullRequest
+from greenroom.core.model.github import (
+    Confirmation,
+    ImageState,
+    Listing,
+    Missing,
+    Permission,
+    Permissions,
+    PullRequest,
+    Requested,
+)
 from greenroom.core.model.seeds import SeedFacts, Source, Tree
-from greenroom.core.model.spec import Identity, LinkOverride
+from greenroom.core.model.spec import Identity
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import overtaken
@@ -137,7 +146,7 @@ async def pull_request_facts(
 
 
 async def completed(
-    sources: Sources, context: PassContext[PullRequestFacts], asked: Mapping[int, tuple[LinkOverride, ...]]
+    sources: Sources, context: PassContext[PullRequestFacts], asked: Mapping[int, Requested]
 ) -> PassContext[Facts]:
     """Look up the permissions and images that these pull requests need, and return the context with all facts.
 

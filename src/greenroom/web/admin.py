@@ -22,8 +22,9 @@ from greenroom.core.comment.awaited import awaited
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.linking import graph as graphs
 from greenroom.core.model.catalog import Repository
+from greenroom.core.model.github import DataAction
 from greenroom.core.model.status import Status
-from greenroom.errors import GreenroomError
+from greenroom.errors import Failed, GreenroomError
 from greenroom.store.rows import Event
 from greenroom.web import messages
 from greenroom.web.history_view import Past, seen
@@ -64,6 +65,9 @@ class Control(Protocol):
     async def use(self, name: str, text: str, by: str) -> Json:
         """Point a service that this preview uses to another target."""
 
+    async def reset(self, name: str, action: str, by: str) -> Json:
+        """Delete the data of a preview. `action` is `reset` or `reseed`."""
+
 
 class SweepResult(Protocol):
     """The result of a sweep. Each object prints itself."""
@@ -99,6 +103,7 @@ class _Admin:
         return Starlette(
             routes=[
                 Route("/api/use", _asked(self.use), methods=["POST"]),
+                Route("/api/reset", _asked(self.reset), methods=["POST"]),
                 Route("/api/graph", _asked(self.graph)),
                 Route("/api/redeploy", _asked(self.redeploy), methods=["POST"]),
                 Route("/api/orphans", _asked(self.sweep), methods=["POST"]),
@@ -174,6 +179,14 @@ class _Admin:
         body = await _body(request, preview=str, target=str)
         answer = await self._control.use(body["preview"], body["target"], _by(body))
         return _answer({**answer, "text": messages.linked(answer, self._board.statuses.values())})
+
+    async def reset(self, request: Request) -> Response:
+        """Delete the data of a preview, so that it starts over."""
+        body = await _body(request, preview=str, action=str)
+        if body["action"] not in tuple(DataAction):
+            raise Failed("`action` must be reset or reseed.")
+        answer = await self._control.reset(body["preview"], body["action"], _by(body))
+        return _answer({**answer, "text": messages.data_reset(answer)})
 
     async def graph(self, request: Request) -> Response:
         """Answer with the graph of links."""

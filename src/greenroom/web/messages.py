@@ -9,6 +9,16 @@ from greenroom.core.linking.links import DEFAULT
 from greenroom.core.model.status import Stage, Status
 
 
+def data_reset(answer: Mapping[str, Any]) -> str:
+    """Return the sentence for an answer of `Control.reset`."""
+    if not answer["done"]:
+        return (
+            "The command is not saved yet because the comment that stores it could not be written. Greenroom retries."
+        )
+    start = "the newest seed" if answer["action"] == "reseed" else "the same seed, or empty without one"
+    return f"Saved: {', '.join(answer['needs'])} of {answer['preview']} starts again from {start}. Its data is deleted."
+
+
 def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     """Return the sentence for an answer of `Control.use`.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from greenroom.core.model.codec import dumped, loaded
-from greenroom.core.model.github import Comment, CommentState, DataCommand, PullRequest, SignedState
+from greenroom.core.model.github import Comment, CommentState, DataCommand, PullRequest, SignedState, later_command
 from greenroom.core.model.spec import Identity, LinkOverride
 
 VERSION = 1
@@ -154,9 +154,7 @@ def _later(block: SignedState, other: SignedState) -> SignedState:
         if each.service not in choices or choices[each.service].comment < each.comment:
             choices[each.service] = each
     kept = tuple(choices[service] for service in sorted(choices))
-    commands = [c for c in (block.memory.data, other.memory.data) if c]
-    data = max(commands, key=lambda c: c.comment, default=None)
-    memory = replace(block.memory, choices=kept, data=data)
+    memory = replace(block.memory, choices=kept, data=later_command(block.memory.data, other.memory.data))
     return replace(block, memory=memory) if memory != block.memory else block
 
 

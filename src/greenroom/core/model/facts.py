@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from greenroom.core.model.engine import EngineState, Watermark
-from greenroom.core.model.github import Confirmation, ImageState, Listing, Permissions, SignedState
+from greenroom.core.model.github import Confirmation, ImageState, Listing, Permissions, Requested, SignedState
 from greenroom.core.model.seeds import SeedFacts
-from greenroom.core.model.spec import LinkOverride
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class PullRequestFacts:
 
     def completed(
         self,
-        asked: Mapping[int, tuple[LinkOverride, ...]],
+        asked: Mapping[int, Requested],
         permissions: Permissions,
         images: Mapping[str, ImageState],
         seeds: SeedFacts,
@@ -49,11 +48,11 @@ class PullRequestFacts:
 class Facts(PullRequestFacts):
     """All facts of one pass over one repository. Only these can be decided on.
 
-    `asked` holds choices made without a comment, by number. `images` holds the answers of the registry by reference,
-    and `seeds` what was read for the seeds of needs.
+    `asked` holds what people asked for without a comment, by number. `images` holds the answers of the registry by
+    reference, and `seeds` what was read for the seeds of needs.
     """
 
-    asked: Mapping[int, tuple[LinkOverride, ...]] = field(default_factory=dict)
+    asked: Mapping[int, Requested] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
     images: Mapping[str, ImageState] = field(default_factory=dict)
     seeds: SeedFacts = field(default_factory=SeedFacts)

@@ -180,6 +180,24 @@ class DataCommand:
     comment: int
     at: datetime
 
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """Return the place in the order of commands. A command from the terminal has the id of the last comment."""
+        return self.at, self.comment
+
+
+def later_command(one: DataCommand | None, other: DataCommand | None) -> DataCommand | None:
+    """Return the later of two commands."""
+    return max((c for c in (one, other) if c), key=lambda c: c.order, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What people asked for outside of comments, for one preview."""
+
+    choices: tuple[LinkOverride, ...] = ()
+    data: DataCommand | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class CommentState:

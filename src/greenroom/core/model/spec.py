@@ -122,8 +122,8 @@ class Data:
 
     `seeds` stay as they are until a person asks for newer ones, even when the dump changes. `resets` counts the times
     that this happened or a person asked for fresh data. The last time replaced the containers in `replaced`. `command`
-    is the id of the last comment that was followed. `by` is the cause of the last reset: a person, or `a newer seed`.
-    It is empty if the container restarted.
+    and `commanded_at` are those of the last command that was followed. `by` is the cause of the last reset: a person,
+    or `a newer seed`. It is empty if the container restarted.
     """
 
     generation: int = 1
@@ -133,6 +133,7 @@ class Data:
     resets: int = 0
     replaced: tuple[str, ...] = ()
     command: int = 0
+    commanded_at: datetime | None = None
     by: str = ""
 
     def seed(self, service: str, need: str) -> SeedImage | None:

@@ -43,24 +43,28 @@ def next_data(
     preview: ObservedPreview | None,
     seeds: tuple[SeedImage, ...],
     command: DataCommand | None,
-    last: int,
+    last: DataCommand | None,
     now: datetime,
 ) -> Data:
     """Return the life of the data of the next spec, which starts from these seeds and follows this command.
 
     Another seed for data that exists is a reset. Before the first version runs, there is nothing to reset, so a new
-    preview counts the `last` command, a comment's id, as followed.
+    preview counts the `last` command as followed.
     """
-    known = data(spec, preview, now) if spec else Data(command=last)
+    known = data(spec, preview, now) if spec else _followed(Data(), last)
     images = {(s.service, s.need): s.digest for s in known.seeds}
     changed = any(images.get((s.service, s.need), s.digest) != s.digest for s in seeds)
     if (changed or command) and spec and not spec.prepared:
         known = reset(known, now)
     if command:
-        known = replace(known, command=command.comment, by=command.by)
+        known = replace(_followed(known, command), by=command.by)
     elif changed:
         known = replace(known, by=NEWER_SEED)
     return replace(known, seeds=seeds)
+
+
+def _followed(data: Data, command: DataCommand | None) -> Data:
+    return replace(data, command=command.comment, commanded_at=command.at) if command else data
 
 
 def reset(data: Data, now: datetime) -> Data:

@@ -21,7 +21,9 @@ from greenroom.core.model.github import (
     LabelEvent,
     Permissions,
     PullRequest,
+    Requested,
     SignedState,
+    later_command,
 )
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import (
@@ -135,7 +137,9 @@ def _heard(pull_request: PullRequest, context: PassContext[Facts], targets: comm
     found = commands.heard(pull_request.said, known, targets, permissions, context.now)
     if pull_request.identity.number not in facts.blocks:  # without its block, a command cannot be told from an old one
         found = replace(found, data=None)
-    return replace(found, choices=commands.later(found.choices, facts.asked.get(pull_request.identity.number, ())))
+    asked = facts.asked.get(pull_request.identity.number, Requested())
+    choices, data = commands.later(found.choices, asked.choices), later_command(found.data, asked.data)
+    return replace(found, choices=choices, data=data)
 
 
 def link_context(pull_request: PullRequest, context: PassContext[PullRequestFacts]) -> links.LinkContext:
@@ -244,10 +248,10 @@ def _unfollowed(identity: Identity, context: PassContext[Facts]) -> Reason | Non
     return data_commands.answer(block.memory if block else None, context.facts.observed.spec(identity), context.now)
 
 
-def last_command(identity: Identity, context: PassContext[PullRequestFacts]) -> int:
-    """Return the id of the comment with the last decided command about the data; 0 if there is none."""
+def last_command(identity: Identity, context: PassContext[PullRequestFacts]) -> DataCommand | None:
+    """Return the last decided command about the data; None if there is none."""
     block = context.facts.blocks.get(identity.number)
-    return block.memory.data.comment if block and block.memory.data else 0
+    return block.memory.data if block else None
 
 
 def _seeds(

@@ -28,10 +28,16 @@ def due(
     After stored data was lost, the spec may be older than a command that was followed already.
     """
     command = memory.data if memory else None
-    if command is None or spec is None or command.comment <= spec.data.command:
+    if command is None or spec is None or not _is_newer(command, spec):
         return None
     lost = preview_set is None or preview_set.recovery is not None
     return None if lost or now - command.at > WITHIN else command
+
+
+def _is_newer(command: DataCommand, spec: PreviewSpec) -> bool:
+    """Return whether a command is later than the last one that the preview followed."""
+    followed = spec.data.commanded_at
+    return followed is None or command.order > (followed, spec.data.command)
 
 
 def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime) -> Reason | None:
@@ -39,9 +45,9 @@ def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime)
     command = memory.data if memory else None
     if command is None or spec is None or now - command.at > SHOWN:
         return None
-    if command.comment > spec.data.command and now - command.at > WITHIN:
+    if _is_newer(command, spec) and now - command.at > WITHIN:
         return messages.command_too_late(command.by, command.action.value)
-    if command.comment == spec.data.command and not spec.resettable:
+    if not _is_newer(command, spec) and not spec.resettable:
         return messages.nothing_to_reset(command.by)
     return None
 
