@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ def programs(version: str, given: Path | None = None) -> Path:
     found = {place: _major(place) for place in places}
     for place, its in found.items():
         if its == major:
-            return place
+            return _reachable(place)
     if given:
         its = found[given]
         problem = f"has PostgreSQL {its}, but the seed is for {major}" if its else "has no program postgres that runs"
@@ -28,6 +29,17 @@ def programs(version: str, given: Path | None = None) -> Path:
         f"PostgreSQL {major} was not found. Install it (apt-get install postgresql-{major}), or name the folder of its"
         " programs with --programs."
     )
+
+
+def _reachable(folder: Path) -> Path:
+    """Return the folder. Raise `FixConfiguration` if root's other account cannot reach it."""
+    closed = [p for p in (folder.resolve(), *folder.resolve().parents) if not p.stat().st_mode & 0o001]
+    if os.geteuid() == 0 and closed:
+        raise FixConfiguration(
+            f"PostgreSQL does not run as root, and the account nobody cannot enter {closed[-1]}. Run the command as"
+            " another user, or name programs that everyone can run with --programs."
+        )
+    return folder
 
 
 def _major(folder: Path) -> str:
