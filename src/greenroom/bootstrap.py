@@ -41,7 +41,8 @@ from greenroom.errors import Doubt, Failed, FixConfiguration, GreenroomError, Mi
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
 from greenroom.github.transport import Transport
-from greenroom.registry.client import Credentials, Registry
+from greenroom.registry.access import Credentials
+from greenroom.registry.client import Registry
 from greenroom.store.history import History
 from greenroom.store.migrate import migrate as migrate_history
 from greenroom.store.rows import Deployment

@@ -15,7 +15,8 @@ import pytest
 from greenroom.asgi_server import running
 from greenroom.core.model.github import ImageState, Missing, Present, Unknown
 from greenroom.errors import FixConfiguration
-from greenroom.registry.client import Credentials, Registry
+from greenroom.registry.access import Credentials
+from greenroom.registry.client import Registry
 from greenroom.registry.references import Challenge, Reference, challenge, reference
 from greenroom.simulator.registry import MANIFEST, Images, registry
 

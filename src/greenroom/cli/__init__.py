@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from greenroom.cli import folder, instance, programs
+from greenroom.cli import folder, instance, programs, seed
 from greenroom.errors import Failed, FixConfiguration, GreenroomError
 
 ABOUT = """A preview environment for every pull request that asks for one.
@@ -85,5 +85,5 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "greenroom", "_GREENROOM_COMPLETE").source())
 
 
-for _command in (*folder.COMMANDS, *programs.COMMANDS, *instance.COMMANDS):
+for _command in (*folder.COMMANDS, *programs.COMMANDS, *instance.COMMANDS, *seed.COMMANDS):
     main.add_command(_command)

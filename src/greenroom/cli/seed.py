@@ -1,0 +1,16 @@
+"""Commands that check dumps and build seed images from them."""
+
+from __future__ import annotations
+
+import click
+
+from greenroom.cli.seed_build import build
+
+
+@click.group(short_help="Check a dump, or build an image from which databases start.")
+def seed() -> None:
+    """Turn a dump into the data with which every preview's database starts."""
+
+
+seed.add_command(build)
+COMMANDS = (seed,)

