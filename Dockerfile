@@ -9,12 +9,12 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/greenroom UV_PYTHON_DOWNLOADS=never UV_LINK_MODE
 WORKDIR /build
 COPY pyproject.toml uv.lock ./
 # /root/.cache/uv is where uv keeps its cache in an image: https://docs.astral.sh/uv/guides/integration/docker/#caching
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --extra cluster --no-install-project
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --extra cluster --extra seeds --no-install-project
 COPY README.md LICENSE NOTICE ./
 COPY src src
 # A cluster needs neither the local engine nor what is for laptops and tests.
 RUN cd src/greenroom && rm -r local demo simulate simulator importer
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --extra cluster --no-editable
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --extra cluster --extra seeds --no-editable
 
 FROM python:3.11-slim
 COPY --from=build /opt/greenroom /opt/greenroom

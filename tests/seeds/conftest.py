@@ -113,7 +113,9 @@ class started_registry:
             port = found.getsockname()[1]
         config = self.root.with_suffix(".yml")
         config.write_text(CONFIG.format(root=self.root, port=port, auth=self.auth))
-        self.process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until = time.monotonic() + 20
         while time.monotonic() < until:
             try:
@@ -170,7 +172,10 @@ def _base_image(home: str, arch: str) -> str:
     config = {
         "architecture": arch,
         "os": "linux",
-        "config": {"Env": ["PATH=/usr/bin:/bin", "PGDATA=/var/lib/postgresql/data"], "Volumes": {"/var/lib/postgresql/data": {}}},
+        "config": {
+            "Env": ["PATH=/usr/bin:/bin", "PGDATA=/var/lib/postgresql/data"],
+            "Volumes": {"/var/lib/postgresql/data": {}},
+        },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain.getvalue()).hexdigest()}"]},
         "history": [{"created_by": "stock"}],
     }
@@ -196,9 +201,7 @@ def _blob(home: str, content: bytes, media_type: str) -> dict[str, object]:
 
 def _put_manifest(home: str, body: bytes, media_type: str) -> None:
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    put = httpx2.put(
-        f"{home}/v2/base/postgres/manifests/{digest}", content=body, headers={"content-type": media_type}
-    )
+    put = httpx2.put(f"{home}/v2/base/postgres/manifests/{digest}", content=body, headers={"content-type": media_type})
     assert put.status_code == 201, put.text
 
 

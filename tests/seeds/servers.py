@@ -23,7 +23,9 @@ class Running:
 
     def run(self, program: str, *arguments: str) -> bytes:
         done = subprocess.run(
-            [self.programs / program, "-h", self.socket, *arguments], capture_output=True, **account()  # type: ignore[call-overload]
+            [self.programs / program, "-h", self.socket, *arguments],
+            capture_output=True,
+            **account(),  # type: ignore[call-overload]
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout  # type: ignore[no-any-return]
@@ -36,7 +38,10 @@ def running(data: Path, programs: Path, stop: str = "fast") -> Iterator[Running]
     socket = data.parent
     subprocess.run(
         [*control, "-o", f"-c unix_socket_directories={socket} -c listen_addresses=", "start"],
-        check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, **account(),  # type: ignore[call-overload]
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        **account(),  # type: ignore[call-overload]
     )
     try:
         yield Running(programs, socket, data)

@@ -43,7 +43,10 @@ def test_server_on_the_data_answers_and_app_is_the_owner_without_privileges(bake
         can = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin FROM pg_roles WHERE rolname = 'app'"
         assert server.sql(can) == "f|f|f|t"
         assert server.sql("SELECT relallvisible = relpages FROM pg_class WHERE relname = 'Order Lines'") == "t"
-        assert server.sql("SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = 'app'") == "UTF8|C.UTF-8"
+        assert (
+            server.sql("SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = 'app'")
+            == "UTF8|C.UTF-8"
+        )
 
 
 FORMATS = [("--format=custom",), ("--format=directory",), ("--format=tar",), ("--format=plain",)]
@@ -132,7 +135,7 @@ def test_migration_runs_between_restore_and_verification(version: tuple[str, Pat
 
 
 def test_failed_migration_fails_the_bake(version: tuple[str, Path], work: Path) -> None:
-    with pytest.raises(Failed, match="The migration command exited with 7. Its output is above."):
+    with pytest.raises(Failed, match=r"The migration command exited with 7\. Its output is above\."):
         run_bake(work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migrate="exit 7", jobs=1))
 
 

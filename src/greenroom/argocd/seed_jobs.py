@@ -25,7 +25,17 @@ PORT = 8080
 DEADLINE = 20 * 60
 KEPT = 10 * 60
 """Seconds for which a finished Job stays. A failed build is tried again after that."""
-_WAIT = "until [ -e /work/bake.sh ] && [ -e /work/go ]; do sleep 0.1; done; exec sh /work/bake.sh --work /work/data"
+# The agent reads the report once the script has ended, however it ended. A build that is given up has no data folder.
+BAKE = """until [ -e $WORK/go ]; do
+  [ ! -e $WORK/bake.sh ] || [ -d $WORK/data ] || exit 1
+  sleep 0.1
+done
+code=0
+sh $WORK/bake.sh --work $WORK/data "$@" || code=$?
+echo $code >$WORK/exit.draft
+mv $WORK/exit.draft $WORK/exit
+exit $code
+"""
 _JOB_UID = "metadata.labels['batch.kubernetes.io/controller-uid']"
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
@@ -85,7 +95,8 @@ def bake(build: SeedBuild, settings: BuildSettings) -> Object:
     database = {
         "name": "database",
         "image": build.inputs.base,
-        "command": ["sh", "-c", f'{_WAIT} "$@"', "bake", *extensions],
+        "command": ["sh", "-c", BAKE, "bake", *extensions],
+        "env": [{"name": "WORK", "value": "/work"}],
         "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         **common,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from greenroom.cli.seed_build import build
+from greenroom.cli.seed_cluster import agent, courier
 
 
 @click.group(short_help="Check a dump, or build an image from which databases start.")
@@ -12,5 +13,6 @@ def seed() -> None:
     """Turn a dump into the data with which every preview's database starts."""
 
 
-seed.add_command(build)
+for command in (build, agent, courier):
+    seed.add_command(command)
 COMMANDS = (seed,)

@@ -59,12 +59,12 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     Raise `Failed` with the script's error.
     """
     identity = _identity()
-    script = work / "bake.sh"
-    script.write_bytes(resources.files("greenroom.seeds").joinpath("bake-postgresql.sh").read_bytes())
+    path = work / "bake.sh"
+    path.write_bytes(script())
     _hand_over(work, identity)
     # The script ends when its standard input does, so it does not outlive this process.
     child = await asyncio.create_subprocess_exec(
-        *("sh", str(script), "--work", str(work), "--attached", *_arguments(recipe)),
+        *("sh", str(path), "--work", str(work), "--attached", *_arguments(recipe)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -78,6 +78,11 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     finally:
         await _end(child)
     return read_report(work)
+
+
+def script() -> bytes:
+    """Return the script that restores a dump."""
+    return resources.files("greenroom.seeds").joinpath("bake-postgresql.sh").read_bytes()
 
 
 def read_report(work: Path) -> Report:

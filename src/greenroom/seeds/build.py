@@ -50,7 +50,9 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class Built:
+    """The packed data of a finished build, with its report and the hash of its schema."""
+
     layer: layer.Layer
     report: bake.Report
     schema: str
@@ -62,7 +64,8 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     Raise `FixConfiguration` for wrong input and `Failed` otherwise. The image is visible only once it is complete.
     """
     dump = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
-    tag = request.tag or _inputs(request, dump).tag
+    inputs = _inputs(request, dump)
+    tag = request.tag or inputs.tag
     target = reference(f"{request.to}:{tag}")
     state = await client.look(access, f"{request.to}:{tag}")
     if isinstance(state, Present):
@@ -74,15 +77,15 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     recipe = bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
     with workfolder.workfolder(request.work) as folder, _disk_full(folder):
         built = await _build_layer(request, recipe, folder, say)
-        label = _label(request, dump, tag, base.architecture, built)
-        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=label)
+        said = label(inputs, base.architecture, built, tag)
+        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))
         say("push", time.monotonic() - began)
     return f"{request.to}@{image.digest}"
 
 
-async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say: bake.Say) -> _Built:
+async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say: bake.Say) -> Built:
     work = folder / "bake"
     work.mkdir()
     began = time.monotonic()
@@ -95,26 +98,34 @@ async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say:
     pgdata.verify(data, request.version)
     packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, folder / "layer", compression=request.compression)
     say("pack", time.monotonic() - began)
-    return _Built(packed, report, schema.normalized_hash(work / "schema.sql"))
+    return Built(packed, report, schema.normalized_hash(work / "schema.sql"))
 
 
 def _inputs(request: Request, dump: str) -> SeedInputs:
-    return SeedInputs(KIND, request.version, request.base, dump, request.extensions, request.migrations)
+    return SeedInputs(
+        KIND,
+        request.version,
+        request.base,
+        dump,
+        extensions=request.extensions,
+        migrations=request.migrations,
+    )
 
 
-def _label(request: Request, dump: str, tag: str, architecture: str, built: _Built) -> dict[str, Any]:
+def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") -> dict[str, Any]:
+    """Return what the image says about itself. `tag` is that of the image, if it is not the hash of its inputs."""
     return {
         "version": LABEL_VERSION,
-        "kind": KIND,
+        "kind": inputs.kind,
         "server": built.report.server,
-        "base": request.base,
-        "dump": dump,
-        "tag": tag,
+        "base": inputs.base,
+        "dump": inputs.dump,
+        "tag": tag or inputs.tag,
         "arch": architecture,
         "rows": dict(built.report.rows),
         "bytes": built.layer.content,
         "schema": built.schema,
-        "migrations": {"tool": "", "applied": [list(pair) for pair in request.migrations]},
+        "migrations": {"tool": "", "applied": [list(pair) for pair in inputs.migrations]},
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -1,0 +1,96 @@
+"""The two halves of a build in a cluster. Greenroom starts them in Jobs; people have no use for them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from greenroom.cli.left_out import left_out
+from greenroom.errors import Failed, FixConfiguration, GreenroomError
+
+TERMINATION_LOG = Path("/dev/termination-log")
+"""https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/"""
+
+
+@click.command(hidden=True, short_help="Serve the pod that restores a dump (in a Job).")
+@click.option("--work", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--port", required=True, type=int)
+def agent(work: Path, port: int) -> None:
+    """Take a dump from the courier, and give it the packed data."""
+    import asyncio
+
+    try:
+        from greenroom.asgi_server import running
+        from greenroom.seeds.agent import Agent
+    except ImportError as error:
+        raise left_out("`greenroom seed agent`", error, extra="seeds") from None
+
+    async def served() -> None:
+        made = Agent(work, _variable("GREENROOM_SEED_TOKEN"))
+        made.install()
+        async with running(made.application(), port, "0.0.0.0"):  # noqa: S104 -- a pod; the token and the policy guard it
+            await made.ended.wait()
+
+    asyncio.run(served())
+
+
+@click.command(hidden=True, short_help="Bring a dump and push the image (in a Job).")
+@click.argument("url")
+@click.option("--insecure", multiple=True, metavar="HOST")
+def courier(url: str, insecure: tuple[str, ...]) -> None:
+    """Bring the dump to the agent at URL, and push what it has packed."""
+    import asyncio
+
+    try:
+        click.echo(asyncio.run(_run(url, insecure)))
+    except GreenroomError as error:
+        if TERMINATION_LOG.exists():
+            TERMINATION_LOG.write_text(str(error))
+        raise
+
+
+async def _run(url: str, insecure: tuple[str, ...]) -> str:
+    import json
+    import tempfile
+
+    try:
+        from greenroom import http_client
+        from greenroom.core.model.codec import loaded
+        from greenroom.core.model.seeds import SeedBuild
+        from greenroom.registry.access import Access, Advice
+        from greenroom.registry.docker_config import stored_login
+        from greenroom.registry.references import reference
+        from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
+    except ImportError as error:
+        raise left_out("`greenroom seed courier`", error, extra="seeds") from None
+    build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
+    hosts = {reference(build.inputs.base).host, reference(build.reference).host}
+    logins = {host: login for host in hosts if (login := stored_login(host))}
+    check = "Check `docker-config` in the Secret of seed builds."
+    with tempfile.TemporaryDirectory(prefix="greenroom-courier-") as folder:
+        async with http_client.client(600) as client:
+            found = Courier(
+                build,
+                AgentAddress(url, _variable("GREENROOM_SEED_TOKEN")),
+                GitHubSource(_variable("GREENROOM_GITHUB_API"), _variable("GREENROOM_GITHUB_TOKEN")),
+                Access(client, logins, insecure, (), Advice(login=check, check=check)),
+                client,
+                Path(folder),
+                _report,
+            )
+            try:
+                return await found.run()
+            except OSError as error:
+                raise Failed(f"The courier's disk cannot be written ({error.strerror}).") from None
+
+
+def _report(phase: str, seconds: float) -> None:
+    click.echo(f"{phase:8} {seconds:7.2f} s", err=True)
+
+
+def _variable(name: str) -> str:
+    if value := os.environ.get(name):
+        return value
+    raise FixConfiguration(f"The variable {name} is not set. Greenroom sets it in the Jobs that it creates.")

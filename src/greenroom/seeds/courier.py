@@ -1,0 +1,192 @@
+"""The courier of a build in a cluster: it brings the dump to the agent, and pushes what the agent has packed.
+
+It has the credentials for GitHub and for the registry, and runs nothing from the dump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from greenroom.core.model.github import Present, Unknown
+from greenroom.core.model.seeds import SeedBuild
+from greenroom.errors import Failed, RetryLater
+from greenroom.registry import client as registry
+from greenroom.registry.access import Access
+from greenroom.registry.references import reference
+from greenroom.seeds import bake, dumpfile, oci, pgdata, pull
+from greenroom.seeds.build import Built, label
+from greenroom.seeds.layer import Compression, Layer
+from greenroom.seeds.publish import Publication, publish
+from greenroom.seeds.push import Pusher
+
+LARGEST_BLOB = 100 * 1024 * 1024
+"""https://docs.github.com/en/rest/git/blobs#get-a-blob"""
+POLL_SECONDS = 0.2
+AGENT_SECONDS = 120.0
+"""Time in which the agent's pod must start to answer."""
+_CHUNK = 1024 * 1024
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubSource:
+    """GitHub's API and a token that may read the contents of the repository with the dump."""
+
+    api_url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAddress:
+    """The agent's URL and the token that it expects."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """One build. `folder` is for the dump and the layer."""
+
+    build: SeedBuild
+    agent: AgentAddress
+    github: GitHubSource
+    access: Access
+    client: httpx2.AsyncClient
+    folder: Path
+    say: bake.Say
+    compression: Compression = "zstd"
+
+    async def run(self) -> str:
+        """Build the image unless it exists. Return its reference by digest. Raise `Failed` with the reason."""
+        state = await registry.look(self.access, self.build.reference)
+        name = self.build.reference.rpartition(":")[0]
+        if isinstance(state, Present):
+            await self._ask("DELETE", "/")
+            return f"{name}@{state.digest}"
+        if isinstance(state, Unknown):
+            raise Failed(state.why)
+        try:
+            built = await self._built()
+            return f"{name}@{await self._pushed(built)}"
+        finally:
+            await self._ask("DELETE", "/")
+
+    async def _built(self) -> Built:
+        dump = self.folder / "dump"
+        await self._timed("fetch", self._fetch(dump))
+        await self._timed("send", self._send(dump))
+        dump.unlink()
+        await self._timed("restore", self._restored())
+        answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version, "compression": "zstd"})
+        found = self.folder / "layer"
+        packed = Layer(path=found, **answer["layer"])
+        await self._download(packed, found)
+        return Built(packed, bake.Report(**answer["report"]), answer["schema"])
+
+    async def _pushed(self, built: Built) -> str:
+        base = await pull.read_base(self.access, reference(self.build.inputs.base), built.report.architecture)
+        said = label(self.build.inputs, base.architecture, built)
+        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
+        target = reference(self.build.reference)
+        source = reference(self.build.inputs.base)
+        publication = Publication(image, built.layer, source, target.tag, None, self.folder)
+        await self._timed("push", publish(publication, Pusher(self.access, target)))
+        return image.digest
+
+    async def _fetch(self, target: Path) -> None:
+        """Download the dump by its git blob id, and verify it."""
+        inputs, slug = self.build.inputs, self.build.source.slug
+        headers = {"accept": "application/vnd.github.raw+json", "authorization": f"Bearer {self.github.token}"}
+        url = f"{self.github.api_url}/repos/{slug}/git/blobs/{inputs.dump}"
+        try:
+            async with self.client.stream("GET", url, headers=headers) as answer:
+                if answer.status_code != 200:
+                    raise Failed(_refused(answer.status_code, self.build.path, slug))
+                with target.open("wb") as file:
+                    async for part in answer.aiter_bytes():
+                        file.write(part)
+        except httpx2.HTTPError as error:
+            raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
+        if await asyncio.to_thread(dumpfile.git_blob_id, target) != inputs.dump:
+            raise RetryLater(f"GitHub sent {self.build.path} incompletely.")
+        with target.open("rb") as file:
+            if file.read(len(_LFS)) == _LFS:
+                raise Failed(
+                    f"{self.build.path} is stored in Git LFS, which builds in the cluster do not read."
+                    " Build it in CI with `greenroom seed build`, or set `seeds: { build: ci }`."
+                )
+
+    async def _send(self, dump: Path) -> None:
+        """Send the dump to the agent, once its pod answers."""
+        deadline = time.monotonic() + AGENT_SECONDS
+        while True:
+            try:
+                await self._ask("GET", "/status")
+                break
+            except RetryLater:
+                if time.monotonic() > deadline:
+                    raise Failed("The pod that restores the dump did not start within two minutes.") from None
+                await asyncio.sleep(POLL_SECONDS)
+        await self._ask("PUT", "/dump", content=_parts(dump))
+
+    async def _restored(self) -> None:
+        while (answer := await self._ask("GET", "/status"))["state"] == "running":
+            await asyncio.sleep(POLL_SECONDS)
+        if answer["state"] == "failed":
+            raise Failed(f"{self.build.path}: {answer['error']}")
+
+    async def _download(self, packed: Layer, target: Path) -> None:
+        computed = hashlib.sha256()
+        headers = {"authorization": f"Bearer {self.agent.token}"}
+        async with self.client.stream("GET", f"{self.agent.url}/layer", headers=headers) as answer:
+            with target.open("wb") as file:
+                async for part in answer.aiter_bytes():
+                    computed.update(part)
+                    file.write(part)
+        if f"sha256:{computed.hexdigest()}" != packed.digest:
+            raise RetryLater("The layer arrived incompletely from the pod that packed it.")
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        """Return the agent's answer. Raise `RetryLater` while it cannot be reached, and `Failed` with its error."""
+        headers = {"authorization": f"Bearer {self.agent.token}"}
+        try:
+            answer = await self.client.request(method, f"{self.agent.url}{path}", headers=headers, **options)
+        except httpx2.HTTPError as error:
+            if method == "DELETE":
+                return None  # it has ended already
+            raise RetryLater(f"The pod that restores the dump does not answer ({type(error).__name__}).") from None
+        if answer.status_code == 204:
+            return None
+        found = answer.json()
+        if answer.status_code != 200:
+            raise Failed(f"{self.build.path}: {found.get('error', answer.status_code)}")
+        return found
+
+    async def _timed(self, phase: str, work: Any) -> None:
+        began = time.monotonic()
+        await work
+        self.say(phase, time.monotonic() - began)
+
+
+def _refused(status: int, path: str, slug: str) -> str:
+    if status == 403:
+        return f"GitHub does not send {path}: files of more than {LARGEST_BLOB // 2**20} MB need Git LFS and CI."
+    return (
+        f"GitHub answered {status} for {path} in {slug}. Check `github-token` in the Secret of seed builds: it must be"
+        " allowed to read the contents of that repository."
+    )
+
+
+async def _parts(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as content:
+        while part := content.read(_CHUNK):
+            yield part

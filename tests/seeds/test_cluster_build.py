@@ -1,0 +1,137 @@
+"""A build as in a cluster: courier and agent over HTTP, the container's own command, a real server and registry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from greenroom.argocd.seed_jobs import BAKE
+from greenroom.asgi_server import running
+from greenroom.core.model.seeds import SeedBuild, SeedInputs, Source
+from greenroom.errors import Failed
+from greenroom.registry.access import Access
+from greenroom.seeds import bake, oci
+from greenroom.seeds.agent import Agent
+from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
+from greenroom.simulator.app import Simulator
+from greenroom.simulator.payloads import blob_id
+from greenroom.simulator.world import World
+from seeds.conftest import DUMP, ROWS, RealRegistry
+
+TOKEN = "uid-of-the-job"
+
+
+@dataclass
+class Pods:
+    """The two pods of one build, as processes and tasks of this machine."""
+
+    courier: Courier
+    agent: Agent
+    database: asyncio.subprocess.Process
+    world: World
+
+    async def run(self) -> str:
+        return await self.courier.run()
+
+
+@asynccontextmanager
+async def pods(
+    home: RealRegistry, programs: Path, work: Path, dump: bytes, extensions: tuple[str, ...] = ()
+) -> AsyncIterator[Pods]:
+    shared, folder = work / "work", work / "courier"
+    for path in (shared, folder):
+        path.mkdir()
+        path.chmod(0o777)
+    inputs = SeedInputs("postgresql", "18", home.base, blob_id(dump), extensions=extensions)
+    build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", f"{home.host}/{work.name}:{inputs.tag}")
+    world = World()
+    world.token("t0ken", "greenroom-bot")
+    world.repository("acme/shop").files["a" * 40] = {"seed/shop.sql": dump}
+    agent = Agent(shared, TOKEN)
+    words = [word for name in extensions for word in ("--extension", name)]
+    account: dict[str, Any] = bake._identity()
+    async with (
+        running(Simulator(world)) as github,
+        running(agent.application()) as url,
+        httpx2.AsyncClient(timeout=60) as client,
+    ):
+        agent.install()
+        (shared / "data").chmod(0o777)
+        environment = {"WORK": str(shared), "PATH": f"{programs}:{os.environ['PATH']}"}
+        database = await asyncio.create_subprocess_exec(
+            *("sh", "-c", BAKE, "bake", *words), env=environment, stdout=asyncio.subprocess.DEVNULL, **account
+        )
+        here = AgentAddress(url, TOKEN), GitHubSource(github, "t0ken")
+        yield Pods(Courier(build, *here, Access(client), client, folder, lambda *_: None), agent, database, world)
+        if database.returncode is None:
+            await asyncio.wait_for(database.wait(), 30)
+
+
+async def test_image_is_built_without_the_credentials_and_has_every_row(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+        image = await build.run()
+        assert build.agent.ended.is_set()
+        assert await build.run() == image, "the image that exists is not built again"
+    repository, digest = image.partition("@")[0].partition("/")[2], image.partition("@")[2]
+    home = f"http://{real_registry.host}/v2/{repository}"
+    manifest = httpx2.get(f"{home}/manifests/{digest}", headers={"accept": oci.MANIFEST}).json()
+    config = httpx2.get(f"{home}/blobs/{manifest['config']['digest']}").json()["config"]
+    label = json.loads(config["Labels"][oci.LABEL])
+    assert label["rows"] == ROWS
+    assert label["tag"] == build.courier.build.tag
+    assert "PGDATA=/var/lib/preview/pgdata" in config["Env"]
+
+
+async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, b"CREATE TABLE a (id int);\nSELECT nothing FROM a;\n") as build:
+        with pytest.raises(Failed, match=r"^seed/shop\.sql: .*\"nothing\" does not exist"):
+            await build.run()
+        assert build.agent.ended.is_set()
+    assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
+
+
+async def test_agent_answers_nobody_but_its_courier(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+        assert (await build.courier.client.get(f"{build.courier.agent.url}/status")).status_code == 401
+        other = replace(build.courier, agent=replace(build.courier.agent, token="other"))
+        with pytest.raises(Failed, match="belongs to another build"):
+            await other._send(build.courier.folder / "dump")
+        await build.courier._ask("DELETE", "/")
+
+
+async def test_dump_that_is_not_the_one_in_git_is_not_restored(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+        build.world.repository("acme/shop").files.clear()
+        with pytest.raises(Failed, match=r"GitHub answered 404 for seed/shop\.sql in acme/shop"):
+            await build.run()
+
+
+async def test_pointer_of_git_lfs_is_refused(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    async with pods(real_registry, version[1], work, pointer) as build:
+        with pytest.raises(Failed, match="is stored in Git LFS"):
+            await build.run()
+
+
+def test_shell_of_the_container_is_plain_posix() -> None:
+    assert subprocess.run(["sh", "-n", "-c", BAKE], capture_output=True).returncode == 0
