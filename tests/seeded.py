@@ -27,7 +27,7 @@ def known(*, dump: str | None = DUMP, state: ImageState | None = None, at: str =
     files = {} if dump is None else {"seed/shop.sql": dump}
     image = {reference(dump): state or Present(digest(dump))} if dump else {}
     source = Source("acme/shop", at or sha(1))
-    return SeedFacts({source: Tree(files)}, image, {digest(DUMP): SeedLabel(size=500 * 2**20)})
+    return SeedFacts({source: Tree(files)}, image, {digest(d): SeedLabel(size=500 * 2**20) for d in (DUMP, OTHER)})
 
 
 SEED = SeedImage("shop", "db", reference(), digest(DUMP), DUMP)

@@ -59,7 +59,7 @@ from greenroom.core.model.github import (
     State,
     Unknown,
 )
-from greenroom.core.model.seeds import SeedFacts, Source, Tree
+from greenroom.core.model.seeds import SeedFacts, SeedLabel, Source, Tree
 from greenroom.core.model.spec import (
     Build,
     Config,
@@ -316,7 +316,10 @@ def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -
     numbers = Read(dict(read.confirmed))
     readers = required_reads.readers(pass_context(read, PLATFORM, SHOP, NOW))
     owners = {service: slug for (service, _), slug in readers.items()}
-    granted, seeds = Permissions("acme/shop", people, owners), SeedFacts(files, images)
+    granted, seeds = (
+        Permissions("acme/shop", people, owners),
+        SeedFacts(files, images, Read(dict.fromkeys(map(digest, ("any",)), SeedLabel()))),
+    )
     decide(replace(read, confirmed=numbers).completed({}, granted, images, seeds), PLATFORM, SHOP, NOW)
     return Counted(
         frozenset(numbers.keys_read),

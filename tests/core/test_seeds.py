@@ -27,7 +27,7 @@ from builders import pull_request as built_pull_request
 from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Storage
 from greenroom.core.model.engine import EngineState, Life, PreviewSet
 from greenroom.core.model.github import Missing, Present, Unknown
-from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, Source, Tree
+from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Data, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
@@ -70,6 +70,7 @@ def test_without_a_place_for_images_nothing_is_read_and_data_starts_empty(platfo
         (known(state=Unknown("The registry returned 503.")), Stage.WAITING, "The registry returned 503."),
         (known(dump=None), Stage.BLOCKED, f"The dump seed/shop.sql does not exist in acme/shop at {sha(1)[:7]}."),
         (SeedFacts({Source("acme/shop", sha(1)): "GitHub returned 502."}), Stage.WAITING, "GitHub returned 502."),
+        (replace(known(), labels={digest(DUMP): "Broken."}), Stage.WAITING, "Broken."),
         (SeedFacts(), Stage.WAITING, "The files of acme/shop have not been read yet."),
     ],
 )
@@ -125,7 +126,11 @@ def test_another_version_of_the_server_gets_a_seed_for_it() -> None:
     newer = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, version="17"),)),))
     platform = replace(HERE, repositories=(newer,))
     name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
-    seeds = SeedFacts({Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})}, {name: Present(digest("17"))})
+    seeds = SeedFacts(
+        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})},
+        {name: Present(digest("17"))},
+        {digest("17"): SeedLabel()},
+    )
     (seed,) = runs(verdict(seeds, held(Data(seeds=(SEED,))), platform)).spec.data.seeds
     assert seed.digest == digest("17")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from greenroom.core.model.catalog import Need, SeedOptions, Seeds
-from greenroom.core.model.seeds import BuildFailed, SeedInputs
+from greenroom.core.model.seeds import LABEL, BuildFailed, SeedInputs
 from greenroom.core.model.spec import Data, Identity
 from greenroom.core.model.status import Stage
 from greenroom.simulator.payloads import blob_id
@@ -51,11 +51,25 @@ async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) ->
     assert story.living == set()
     assert f"The seed image of {PATH} does not exist yet (tag {tag(OLD)})." in story.comment(number)
     assert story.engine.builds == [], "CI builds it"
-    digest = story.images.push("seeds", tag(OLD))
+    digest = story.images.push("seeds", tag(OLD), labels={LABEL: '{"bytes": 700000000, "rows": {}}'})
     await story.passes(3)
     assert dumps(story, number) == [blob_id(OLD)]
+    assert data(story, number).seeds[0].size == 700_000_000
     assert data(story, number).seeds[0].digest == digest
     assert "### Preview ready" in story.comment(number)
+
+
+async def test_preview_waits_while_the_label_of_its_seed_cannot_be_read(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    blobs, story.images.blobs = story.images.blobs, {}
+    number = story.labeled()
+    await story.passes(3)
+    assert story.living == set()
+    story.images.blobs = blobs
+    await story.passes(3)
+    assert story.living == {number}
 
 
 async def test_greenroom_builds_an_image_once_for_all_pull_requests_with_the_same_dump(story: Story) -> None:

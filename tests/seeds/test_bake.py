@@ -18,7 +18,7 @@ from seeds.servers import give, owned_copy, running
 SCRIPT = Path(bake.__file__).with_name("bake-postgresql.sh")
 
 
-def test_report_has_version_rows_and_the_time_of_each_phase(baked: Baked) -> None:
+def test_report_has_version_counts_and_the_time_of_each_phase(baked: Baked) -> None:
     assert baked.report.rows == ROWS
     assert baked.report.server.partition(".")[0] == baked.version
     assert list(baked.report.seconds) == ["initdb", "restore", "vacuum", "verify", "stop"]

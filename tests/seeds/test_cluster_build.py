@@ -77,7 +77,7 @@ async def pods(
             await asyncio.wait_for(database.wait(), 30)
 
 
-async def test_image_is_built_without_the_credentials_and_has_every_row(
+async def test_image_is_built_without_the_credentials_and_has_all_data(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
     async with pods(real_registry, version[1], work, DUMP.encode()) as build:

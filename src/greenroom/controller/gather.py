@@ -26,10 +26,11 @@ from greenroom.core.model.github import (
     Missing,
     Permission,
     Permissions,
+    Present,
     PullRequest,
     Requested,
 )
-from greenroom.core.model.seeds import SeedFacts, Source, Tree
+from greenroom.core.model.seeds import LABEL, SeedFacts, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext
@@ -165,7 +166,14 @@ async def _seeds(sources: Sources, context: PassContext[PullRequestFacts]) -> Se
     answers = await asyncio.gather(*(_tree(sources.github, *each) for each in wanted.items()))
     trees = dict(zip(wanted, answers, strict=True))
     images = await _look(sources.registry, required_reads.seed_references(context, trees))
-    return SeedFacts(trees, images)
+    present = {f"{r.rpartition(':')[0]}@{s.digest}": s.digest for r, s in images.items() if isinstance(s, Present)}
+    found = await asyncio.gather(*(sources.registry.labels(image) for image in present))
+    labels = dict(zip(present.values(), map(_seed_label, found), strict=True))
+    return SeedFacts(trees, images, labels)
+
+
+def _seed_label(found: Mapping[str, str] | str) -> SeedLabel | str:
+    return found if isinstance(found, str) else SeedLabel.parsed(found.get(LABEL, ""))
 
 
 async def _tree(github: GitHub, source: Source, paths: frozenset[str]) -> Tree | str:

@@ -15,7 +15,7 @@ from typing import Any
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.seeds import SeedInputs
 from greenroom.errors import Failed
-from greenroom.registry import client
+from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, dumpfile, layer, oci, pgdata, pull, schema, workfolder
@@ -67,7 +67,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     inputs = _inputs(request, dump)
     tag = request.tag or inputs.tag
     target = reference(f"{request.to}:{tag}")
-    state = await client.look(access, f"{request.to}:{tag}")
+    state = await lookup.look(access, f"{request.to}:{tag}")
     if isinstance(state, Present):
         return f"{request.to}@{state.digest}"
     if isinstance(state, Unknown):

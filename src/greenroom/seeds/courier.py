@@ -18,7 +18,7 @@ import httpx2
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.seeds import SeedBuild
 from greenroom.errors import Failed, RetryLater
-from greenroom.registry import client as registry
+from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, dumpfile, oci, pgdata, pull
@@ -67,7 +67,7 @@ class Courier:
 
     async def run(self) -> str:
         """Build the image unless it exists. Return its reference by digest. Raise `Failed` with the reason."""
-        state = await registry.look(self.access, self.build.reference)
+        state = await lookup.look(self.access, self.build.reference)
         name = self.build.reference.rpartition(":")[0]
         if isinstance(state, Present):
             await self._ask("DELETE", "/")

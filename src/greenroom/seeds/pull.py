@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from greenroom.errors import Failed, FixConfiguration
-from greenroom.registry import client
+from greenroom.registry import lookup
 from greenroom.registry.access import MAX_ANSWER, Access, Scope
 from greenroom.registry.references import Reference, written
 from greenroom.seeds import oci
@@ -65,7 +65,7 @@ def text(where: Reference) -> str:
 
 async def _manifest(access: Access, where: Reference) -> tuple[str, dict[str, Any]]:
     try:
-        answer = await client.manifest(access, "GET", where)
+        answer = await lookup.manifest(access, "GET", where)
     except httpx2.HTTPError as error:
         raise Failed(f"{written(where.host)} could not be reached ({type(error).__name__}). Try again.") from None
     if answer.status_code in (401, 403):

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
@@ -29,17 +30,23 @@ class Images:
     bearer: bool = False
     issued: set[str] = field(default_factory=set)
     away: bool = False
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
-    def push(self, repository: str, tag: str, label: str = "") -> str:
-        """Push an image with an empty layer list under a tag. Return its digest. Each `label` makes another image."""
-        config = hashlib.sha256(f"{repository}:{tag}:{label}".encode()).hexdigest()
+    def push(self, repository: str, tag: str, label: str = "", labels: Mapping[str, str] | None = None) -> str:
+        """Push an image with an empty layer list under a tag. Return its digest. Each `label` makes another image.
+
+        `labels` are those of its configuration.
+        """
+        content = json.dumps({"name": f"{repository}:{tag}:{label}", "config": {"Labels": dict(labels or {})}}).encode()
+        config = hashlib.sha256(content).hexdigest()
+        self.blobs[f"sha256:{config}"] = content
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": {
                 "mediaType": "application/vnd.oci.image.config.v1+json",
                 "digest": f"sha256:{config}",
-                "size": 2,
+                "size": len(content),
             },
             "layers": [],
         }
@@ -86,6 +93,12 @@ def registry(images: Images) -> Starlette:
             )
         return Response(body, media_type=kind, headers={"docker-content-digest": digest})
 
+    async def blob(request: Request) -> Response:
+        if refused := _refused(images, request):
+            return refused
+        found = images.blobs.get(request.path_params["digest"])
+        return Response(found) if found is not None else _error(404, "BLOB_UNKNOWN", "blob unknown")
+
     async def token(request: Request) -> Response:
         if not _basic(images, request):
             return _error(401, "UNAUTHORIZED", "wrong user or password")
@@ -98,6 +111,7 @@ def registry(images: Images) -> Starlette:
         routes=[
             Route("/v2/", base),
             Route("/v2/{name:path}/manifests/{reference}", manifest, methods=methods),
+            Route("/v2/{name:path}/blobs/{digest}", blob, methods=["GET", "HEAD"]),
             Route("/token", token),
         ]
     )

@@ -63,25 +63,35 @@ class Tree:
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+LABEL = "dev.greenroom.seed"
+"""The label of an image with the JSON of a `SeedLabel`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeedLabel:
     """What a seed image says about itself. `size` is the size of its data in bytes."""
 
     size: int = 0
-    rows: Mapping[str, int] = field(default_factory=dict, hash=False)
-    server: str = ""
-    built: str = ""
+
+    @classmethod
+    def parsed(cls, text: str) -> SeedLabel:
+        """Return the label of an image. An image without a valid label says nothing about itself."""
+        try:
+            size = json.loads(text)["bytes"]
+        except (ValueError, KeyError, TypeError):
+            return cls()
+        return cls(size if isinstance(size, int) and size > 0 else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class SeedFacts:
     """What a pass has read for seeds: the files of commits, or why they are unknown; images by reference; the labels of
-    images by digest.
+    images by digest, or why they are unknown.
     """
 
     trees: Mapping[Source, Tree | str] = field(default_factory=dict)
     images: Mapping[str, ImageState] = field(default_factory=dict)
-    labels: Mapping[str, SeedLabel] = field(default_factory=dict)
+    labels: Mapping[str, SeedLabel | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

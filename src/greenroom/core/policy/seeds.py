@@ -136,9 +136,10 @@ def _one(
     name = f"{platform.seeds.image}:{inputs.tag}"
     state = facts.images.get(name, Unknown(f"The registry has not been queried for {name}."))
     if isinstance(state, Present):
-        label = facts.labels.get(state.digest)
-        size = label.size if label else 0
-        return SeedImage(each.service, each.need.name, name, state.digest, dump, size)
+        label = facts.labels.get(state.digest, f"The labels of {name} have not been read yet.")
+        if isinstance(label, str):
+            return Stay(Stage.WAITING, messages.registry_unknown(label))
+        return SeedImage(each.service, each.need.name, name, state.digest, dump, label.size)
     if isinstance(state, Unknown):
         return Stay(Stage.WAITING, messages.registry_unknown(state.why))
     if failed := builds_failed.get(inputs.tag):
