@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e.scene import ARGO, Pull, kubectl, processes, thing, until
+from e2e.scene import ARGO, Pull, kubectl, processes, until
 from e2e.traffic import Answer, Traffic
 
 WAIT, READY = "wait", "Ready"
@@ -219,13 +219,17 @@ class Prober:
         self._open = None
 
     def _taken(self, sha: str) -> bool:
-        """Return whether Greenroom has looked up the image of a commit: until then, the tag is free to move."""
-        found = thing("preview", f"{self.pull.repository.name}-{self.pull.number}", ARGO)
-        return found is not None and bool(found["spec"].get("build", {}).get("headSha") == sha)
+        """Return whether the image of a commit is decided: its digest is in the Application.
+
+        Until then, the tag is free to move. The Preview object is written first, so a write that fails after it leads
+        to another look at the tag.
+        """
+        found = self.pull.application
+        return found is not None and sha in json.dumps(found["spec"])
 
     def _accident(self, kind: str, sha: str) -> None:
         if kind == "moved tag":
-            until(lambda: self._taken(sha), 60, f"the image of {sha[:7]} in the spec")
+            until(lambda: self._taken(sha), 60, f"the image of {sha[:7]} in the Application")
             other = self.pull.repository.commit("moved", f"{self.releases[sha]}-moved")
             self.pull.repository.build(other, sha)  # the tag of the commit, with other content
         if kind not in ACCIDENTS:
