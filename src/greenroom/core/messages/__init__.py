@@ -131,5 +131,23 @@ from greenroom.core.messages.running import (
     unreachable,
     updating,
 )
+from greenroom.core.messages.seed_fit import (
+    ledger_checksum,
+    ledger_failed,
+    ledger_several,
+    migrations_no_folder,
+    migrations_twice,
+    migrations_unclear,
+    migrations_unreadable,
+    seed_ahead,
+    seed_edited,
+    seed_none,
+    seed_other_tool,
+    seed_out_of_order,
+    seed_packages,
+    seed_renamed,
+    seed_squashed,
+    seed_unmatched,
+)
 from greenroom.core.messages.seeds import no_dump, seed_failed, seed_missing, seed_not_read, seed_unknown
 from greenroom.core.messages.words import day, listed, span

@@ -1,0 +1,175 @@
+"""Sentences about seeds that do not fit a branch. They contain names of migrations and folders, never data.
+
+Names of files are text by strangers, so they are shown as code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from greenroom.core.comment.sanitize import code
+from greenroom.core.model.status import Reason
+
+_SHOWN = 3
+_TOOLS = {
+    "django": "Django",
+    "alembic": "Alembic",
+    "rails": "Rails",
+    "flyway": "Flyway",
+    "prisma": "Prisma",
+    "knex": "Knex",
+}
+
+
+def seed_none() -> Reason:
+    return Reason("seed-none", "No seed image of this dump exists yet.", "Build one with `greenroom seed build`.")
+
+
+def seed_edited(names: Sequence[str]) -> Reason:
+    return Reason(
+        "seed-edited",
+        f"The seed already contains {_names(names)}, and the {_files(names)} in this branch {_have(names)} different"
+        " content.",
+        "Undo the edit and put the change into a new migration, or replace the dump.",
+    )
+
+
+def seed_ahead(names: Sequence[str]) -> Reason:
+    return Reason(
+        "seed-ahead",
+        f"The seed already contains {_names(names)}, which this branch does not have.",
+        "Update the branch from its base branch, or restore the files if the branch deleted them.",
+    )
+
+
+def seed_renamed(old: str, new: str) -> Reason:
+    return Reason(
+        "seed-renamed",
+        f"The seed already contains {_name(old)}, which this branch renamed to {_name(new)}.",
+        "Restore the name, or replace the dump with one that contains the new name.",
+    )
+
+
+def seed_squashed(squashed: str, names: Sequence[str]) -> Reason:
+    return Reason(
+        "seed-squashed",
+        f"{_name(squashed)} replaces {_names(names)}, which the seed already contains and this branch deleted.",
+        f"Keep the replaced files until the dump contains {_name(squashed)}.",
+    )
+
+
+def seed_unmatched(names: Sequence[str]) -> Reason:
+    return Reason(
+        "seed-unmatched",
+        f"The seed contains {_names(names)}, which did not exist in the commit that it was built from.",
+        "Delete these entries from the dump's migration table if their files were removed on purpose; otherwise take a"
+        " dump from a database with the base branch's migrations only.",
+    )
+
+
+def seed_out_of_order(tool: str, names: Sequence[str], last: str) -> Reason:
+    return Reason(
+        "seed-out-of-order",
+        f"{_names(names)} would run before {_name(last)}, which the seed already contains, and {_tool(tool)} does not"
+        " run migrations out of order.",
+        f"Give {'them later versions' if len(names) > 1 else 'it a later version'}.",
+    )
+
+
+def seed_other_tool(seed: str, branch: str) -> Reason:
+    has = f"has migrations of {_tool(branch)}" if branch else "has no migrations"
+    return Reason(
+        "seed-other-tool",
+        f"The seed was migrated with {_tool(seed)}, but this branch {has}.",
+        "Set `migrations:` of the service to the folder of the migrations, or replace the dump.",
+    )
+
+
+def seed_packages(names: Sequence[str]) -> Reason:
+    return Reason(
+        "seed-packages",
+        f"The seed contains {_names(names)} from installed packages, and this branch pins other packages.",
+        "Build a seed image of the dump without migrations, so that this branch can build its own.",
+    )
+
+
+def migrations_unclear(folders: Sequence[tuple[str, str]]) -> Reason:
+    found = ", ".join(f"{_name(folder or '.')} ({_tool(tool)})" for tool, folder in folders[:_SHOWN])
+    more = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
+    return Reason(
+        "migrations-unclear",
+        f"The repository has several folders of migrations: {found}{more}.",
+        "Set `migrations:` of the service to the folder that it uses.",
+    )
+
+
+def migrations_no_folder(folder: str) -> Reason:
+    return Reason(
+        "migrations-no-folder",
+        f"The folder {_name(folder)} does not exist or has no files.",
+        "Set `migrations:` of the service to the folder of the migrations.",
+    )
+
+
+def migrations_unreadable(path: str, why: str) -> Reason:
+    return Reason(
+        "migrations-unreadable",
+        f"The migration {_name(path)} cannot be read: {why}.",
+        "Fix the file, or set `migrations:` of the service to another folder.",
+    )
+
+
+def migrations_twice(name: str, paths: Sequence[str]) -> Reason:
+    return Reason(
+        "migrations-twice",
+        f"Two files are the migration {_name(name)}: {_names(paths)}.",
+        "Rename one of them, or set `migrations:` of the service to the folder that it uses.",
+    )
+
+
+def ledger_failed(tool: str, names: Sequence[str]) -> Reason:
+    return Reason(
+        "ledger-failed",
+        f"The migration table of {_tool(tool)} in the dump contains unfinished or failed migrations: {_names(names)}.",
+        "Finish or repair them in the database, and take the dump again.",
+    )
+
+
+def ledger_several(tools: Sequence[str]) -> Reason:
+    return Reason(
+        "ledger-several",
+        f"The dump has migration tables of several tools: {', '.join(_tool(t) for t in tools)}.",
+        "Drop the tables that are no longer used, and take the dump again.",
+    )
+
+
+def ledger_checksum(tool: str, names: Sequence[str]) -> Reason:
+    return Reason(
+        "ledger-checksum",
+        f"The dump's migration table has a different checksum for {_names(names)} than {_tool(tool)} calculates from"
+        f" the {_files(names)} in the repository.",
+        "Restore the content that was run, or take the dump again after the migration table was repaired.",
+    )
+
+
+def _tool(tool: str) -> str:
+    return _TOOLS.get(tool, "another tool")
+
+
+def _name(name: str) -> str:
+    return f"`{code(name)}`"
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = [_name(n) for n in names[:_SHOWN]]
+    if len(names) > _SHOWN:
+        return f"{', '.join(shown)} and {len(names) - _SHOWN} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def _files(names: Sequence[str]) -> str:
+    return "file" if len(names) == 1 else "files"
+
+
+def _have(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
