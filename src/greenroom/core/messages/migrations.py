@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from greenroom.core.comment.sanitize import code, counted, fence, markdown, plain
+from greenroom.core.comment.sanitize import code, counted, fence, markdown, markup, plain
 from greenroom.core.model.migration_report import (
     Cause,
     Failure,
     Finding,
     FindingKind,
-    Lint,
     MigrationReport,
     RanStatement,
 )
@@ -29,10 +28,10 @@ _LISTED = 60
 def migration_summary(report: MigrationReport) -> str:
     """Return one line: how many migrations ran, how long they took, and what a reviewer must see."""
     names = len(report.migrations)
-    what = counted(names, "migration") if names else counted(len(report.statements), "DDL statement")
-    head = f"{what}, {_seconds(report.seconds)}"
+    ran = counted(len(report.statements), "DDL statement") if report.statements else "no DDL"
+    head = f"{counted(names, 'migration') if names else ran}, {_seconds(report.seconds)}"
     alarms = report.alarms
-    shown = [_brief(f) for f in alarms[:_NAMED]]
+    shown = [_brief(f, report.failure) for f in alarms[:_NAMED]]
     if len(alarms) > _NAMED:
         shown.append(f"{len(alarms) - _NAMED} more")
     incomplete = [] if report.complete else ["parts are missing"]
@@ -43,8 +42,8 @@ def migration_details(report: MigrationReport) -> str:
     """Return the folded details as Markdown. Everything that comes from the database is escaped."""
     parts = [_names(report.migrations), _findings(report), _ran(report.statements), _linted(report), _diff(report.diff)]
     body = "\n\n".join(p for p in parts if p)
-    summary = markdown(f"Migrations: {migration_summary(report)}").replace("`", "")
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+    # GitHub reads this line as HTML, not as Markdown, so it is escaped as HTML.
+    return f"<details><summary>Migrations: {markup(migration_summary(report))}</summary>\n\n{body}\n\n</details>"
 
 
 def finding_sentence(finding: Finding, failure: Failure | None = None) -> str:
@@ -71,7 +70,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _ran(statements: Sequence[RanStatement]) -> str:
-    lines = [f"{_took(s.seconds):>8}  {s.text}" for s in statements]
+    lines = [f"{'failed' if s.failed else _took(s.seconds):>8}  {s.text}" for s in statements]
     return f"DDL that ran, without literals:\n\n{_fenced(lines)}" if lines else ""
 
 
@@ -97,16 +96,17 @@ def _fenced(lines: Sequence[str]) -> str:
     return fence(tuple(kept), 2 * _FENCE)
 
 
-def _brief(finding: Finding) -> str:
+def _brief(finding: Finding, failure: Failure | None) -> str:
     """Return a finding in a few words, for the one line."""
-    table, name = _code(finding.table or "database"), _code(finding.name) if finding.name else ""
-    column = f"{table}.{name}" if name else table
-    if finding.kind is FindingKind.REWRITTEN:
-        lock = f", {_seconds(finding.seconds)} under {finding.lock}" if finding.seconds is not None else ""
-        return f"{table} rewritten ({_table_rows(finding)}{lock})"
-    if finding.kind is FindingKind.COLUMN_DROPPED:
-        return f"{column} dropped with {_values(finding)}"
-    return f"{_BRIEF[finding.kind]} {column}{f' ({_amount(finding)})' if finding.count is not None else ''}"
+    if finding.kind is FindingKind.FAILED:
+        cause = _CAUSES[failure.cause] if failure and failure.cause in _CAUSES else "at"
+        return f"failed: {cause} {_table(finding)}{f' ({_table_rows(finding)})' if finding.count is not None else ''}"
+    under = f", {_seconds(finding.seconds)} under {finding.lock}" if finding.seconds is not None else ""
+    return _BRIEF[finding.kind].format(
+        table=_table(finding), column=_column(finding), name=_code(finding.name), rows=_table_rows(finding),
+        values=_values(finding), amount=_amount(finding), seconds=_seconds(finding.seconds), lock=finding.lock,
+        under=under,
+    )  # fmt: skip
 
 
 def _rewritten(f: Finding) -> str:
@@ -206,22 +206,23 @@ _SENTENCES: Mapping[FindingKind, Callable[[Finding], str]] = {
 }
 
 _BRIEF: Mapping[FindingKind, str] = {
-    FindingKind.FAILED: "failed at",
-    FindingKind.LOCKED: "long lock on",
-    FindingKind.LOCK_WAIT: "waited for a lock on",
-    FindingKind.TABLE_DROPPED: "dropped",
-    FindingKind.COLUMN_NARROWED: "narrowed",
-    FindingKind.VALUES_LOST: "values lost in",
-    FindingKind.ROWS_DELETED: "rows deleted from",
-    FindingKind.ROWS_UPDATED: "rows updated in",
-    FindingKind.ROWS_INSERTED: "rows inserted into",
-    FindingKind.ORPHANS: "orphans in",
-    FindingKind.NOT_VALID: "NOT VALID constraint on",
-    FindingKind.INVALID_INDEX: "invalid index on",
-    FindingKind.ENUM_LABELS: "enum labels removed under",
-    FindingKind.SEQUENCE_BEHIND: "sequence behind in",
-    FindingKind.WRONG_ORDER: "out of order:",
-    FindingKind.NOT_REPEATABLE: "not repeatable:",
+    FindingKind.LOCKED: "long lock on {table} ({seconds} {lock})",
+    FindingKind.LOCK_WAIT: "{seconds} wait for a lock on {table}",
+    FindingKind.REWRITTEN: "{table} rewritten ({rows}{under})",
+    FindingKind.TABLE_DROPPED: "{table} dropped with {rows}",
+    FindingKind.COLUMN_DROPPED: "{column} dropped with {values}",
+    FindingKind.COLUMN_NARROWED: "{column} narrowed ({values})",
+    FindingKind.VALUES_LOST: "{values} lost in {column}",
+    FindingKind.ROWS_DELETED: "{rows} deleted from {table}",
+    FindingKind.ROWS_UPDATED: "{rows} updated in {table}",
+    FindingKind.ROWS_INSERTED: "{rows} inserted into {table}",
+    FindingKind.ORPHANS: "{rows} of {table} without a parent",
+    FindingKind.NOT_VALID: "NOT VALID constraint on {table} ({rows})",
+    FindingKind.INVALID_INDEX: "invalid index on {table} ({rows})",
+    FindingKind.ENUM_LABELS: "{name} lost a value ({values} in {table})",
+    FindingKind.SEQUENCE_BEHIND: "sequence of {table} is behind by {amount}",
+    FindingKind.WRONG_ORDER: "{name} ran out of order ({table})",
+    FindingKind.NOT_REPEATABLE: "not repeatable: {table}",
 }
 
 
@@ -292,8 +293,3 @@ def _seconds(seconds: float | None) -> str:
 
 def _took(seconds: float | None) -> str:
     return "< 0.1 s" if seconds is None else _seconds(seconds)
-
-
-def lint_rules(lints: Sequence[Lint]) -> tuple[str, ...]:
-    """Return the names of the rules, each once."""
-    return tuple(sorted({lint.rule for lint in lints}))

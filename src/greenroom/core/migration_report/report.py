@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from greenroom.core.migration_report.ddl import effect
 from greenroom.core.migration_report.failures import Diagnosis, counted, diagnosis
@@ -16,6 +17,10 @@ from greenroom.core.migration_report.sql_text import is_ddl, shown, statements
 from greenroom.core.model.migration_report import Finding, FindingKind, Lint, MigrationReport, RanStatement
 from greenroom.core.model.schema_snapshot import Snapshot
 
+TIMESTAMP = 10**7
+"""Numbers of migrations from which they are dates. Branches are merged in another order than they began, so an earlier
+date is only a line in the details. A skipped number of a sequence is an alarm.
+"""
 STATEMENTS = 200
 """Statements of a report that are kept."""
 
@@ -55,7 +60,7 @@ def report(run: MigrationRun, lints: tuple[Lint, ...] | None = None) -> Migratio
     return MigrationReport(
         migrations=run.applied,
         seconds=run.seconds if run.seconds is not None else _seconds(run),
-        statements=tuple(_ran(log, run))[:STATEMENTS],
+        statements=tuple(islice(_ran(log, run), STATEMENTS)),
         findings=tuple(sorted(found, key=lambda f: (not f.alarm, list(FindingKind).index(f.kind), -(f.count or 0)))),
         diff=schema_diff(run.before, run.after) if run.after else (),
         failure=diagnosis(log, run.before, run.after).failure if failed else None,
@@ -91,13 +96,15 @@ def _seconds(run: MigrationRun) -> float:
 
 
 def _ran(log: ServerLog, run: MigrationRun) -> Iterator[RanStatement]:
+    broken = {(e.session, e.sql) for e in log.errors}
     for logged in log.statements:
+        failed = (logged.session, logged.sql) in broken
         for statement in statements(logged.sql):
             if is_ddl(statement):
                 found = effect(statement)
                 tables = tuple(t.label for t in affected(found, run.after, run.before))
                 raw = " ".join(t.text for t in statement)
-                yield RanStatement(shown(statement), logged.seconds, tables, found.lock, raw)
+                yield RanStatement(shown(statement), logged.seconds, tables, found.lock, failed, raw)
 
 
 def _failed(run: MigrationRun, log: ServerLog) -> Iterator[Finding]:
@@ -131,7 +138,7 @@ def _wrong_order(run: MigrationRun, log: ServerLog) -> Iterator[Finding]:
         later = [k for k in seen if _app(k) == _app(name) and _number(k) > _number(name) >= 0]
         if later:
             last = max(later, key=_number)
-            yield Finding(FindingKind.WRONG_ORDER, touched, len(later), True, name, now=last)
+            yield Finding(FindingKind.WRONG_ORDER, touched, len(later), _number(name) < TIMESTAMP, name, now=last)
         seen.append(name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from greenroom.core.model.schema_snapshot import Column, Snapshot, Table
+from greenroom.core.model.schema_snapshot import Column, Index, Snapshot, Table
 
 LINES = 200
 """Lines of a difference that are kept. A reviewer reads fewer."""
@@ -23,11 +23,7 @@ def _lines(snapshot: Snapshot) -> list[str]:
     """Return a schema as lines that name their table, sorted, so that each makes sense alone."""
     labels = {t.oid: t.label for t in snapshot.tables}
     found = [line for t in snapshot.tables for line in _table(t)]
-    found += [
-        f"{labels[i.table]}: index {i.name} {'' if i.valid else 'INVALID '}{_short(i.definition)}"
-        for i in snapshot.indexes
-        if i.table in labels
-    ]
+    found += [f"{labels[i.table]}: {_index(i)}" for i in snapshot.indexes if i.table in labels]
     found += [
         f"{labels[c.table]}: constraint {c.name} {c.definition}" for c in snapshot.constraints if c.table in labels
     ]
@@ -53,7 +49,6 @@ def _column(column: Column) -> str:
     return " ".join(w for w in words if w)
 
 
-def _short(definition: str) -> str:
-    """Return the definition of an index without what the line already says."""
-    head, on, rest = definition.partition(" USING ")
-    return f"{'UNIQUE ' if head.startswith('CREATE UNIQUE') else ''}{rest if on else definition}"
+def _index(index: Index) -> str:
+    marks = f"{'' if index.valid else 'INVALID '}{'unique ' if index.unique else ''}"
+    return f"{marks}index {index.name} {index.definition}"

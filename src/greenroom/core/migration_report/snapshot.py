@@ -68,7 +68,15 @@ def _column(c: Items[Any], rows: int, exact: bool) -> Column:
     flags, filled = str(c[3]), c[4]
     count = None if filled is None else round(float(filled) if exact else float(filled) * rows)
     return Column(
-        int(c[0]), str(c[1]), str(c[2]), "n" in flags, "i" in flags, "g" in flags, str(c[6] or ""), count, _count(c[5])
+        int(c[0]),
+        str(c[1]),
+        str(c[2]),
+        "n" in flags,
+        "i" in flags,
+        "g" in flags,
+        str(c[6]) if len(c) > 6 else "",
+        count,
+        _count(c[5]),
     )
 
 

@@ -24,6 +24,7 @@ _TOKEN = re.compile(
       |(?P<symbol>::|(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])+|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_COMMENT = re.compile(r"/\*|\*/")
 _SIZED = frozenset(
     ("varchar", "varying", "character", "char", "bpchar", "numeric", "decimal", "bit", "time", "timestamp", "interval")
 )
@@ -76,10 +77,10 @@ def _tokens(sql: str) -> Iterator[Token]:
 def _comment_end(sql: str, at: int) -> int:
     """Return where a comment ends. Comments nest."""
     depth = 1
-    for found in re.finditer(r"/\*|\*/", sql[at:]):
+    for found in _COMMENT.finditer(sql, at):
         depth += 1 if found.group() == "/*" else -1
         if depth == 0:
-            return at + found.end()
+            return found.end()
     return len(sql)
 
 
@@ -89,7 +90,8 @@ def statements(sql: str) -> tuple[tuple[Token, ...], ...]:
     current: list[Token] = []
     for token in tokens(sql):
         if token.text == ";" and token.kind == "symbol":
-            found, current = [*found, tuple(current)], []
+            found.append(tuple(current))
+            current = []
         else:
             current.append(token)
     return tuple(s for s in [*found, tuple(current)] if s)

@@ -96,12 +96,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RanStatement:
-    """A DDL statement that the server ran, without literals. `seconds` is `None` below the log's threshold."""
+    """A DDL statement that the server ran, without literals. `seconds` is `None` below the log's threshold.
+
+    `raw` is the statement itself, for a linter. It may contain values, and is never shown.
+    """
 
     text: str
     seconds: float | None
     tables: tuple[str, ...] = ()
     lock: Lock = Lock.NONE
+    failed: bool = False
     raw: str = field(default="", repr=False)
 
 

@@ -58,7 +58,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index. `violations` is the number of surplus duplicates, counted only for invalid unique indexes."""
+    """An index. Its definition begins with its method. `violations` is the number of surplus duplicates, and is counted
+    only for invalid unique indexes.
+    """
 
     table: int
     name: str

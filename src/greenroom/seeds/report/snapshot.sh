@@ -3,6 +3,7 @@
 # It always exits 0: the migration must not depend on its report. Each line of the file that $GREENROOM_PROBES names is
 # one query that counts rows; their results are a second JSON line.
 here=$(dirname "$0")
+export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}"
 line=$(psql -X -q -A -t -w -v moment="$1" -f "$here/snapshot.sql" 2>/dev/null)
 case $line in
 '{'*) printf '%s\n' "$line" ;;

@@ -35,18 +35,18 @@ DECLARE
   stop timestamptz := clock_timestamp() + interval '500 ms';
 BEGIN
   FOR t IN
+    WITH known AS MATERIALIZED (SELECT DISTINCT schemaname, tablename, attname FROM pg_stats)
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes,
       string_agg(format(', count(%1$I)%2$s', a.attname, CASE WHEN a.attlen = -1
         THEN format(', coalesce(avg(pg_column_size(%I)), 0)::bigint', a.attname) ELSE ', 0' END), ''
         ORDER BY a.attnum) AS columns,
       string_agg(format(', count(%1$I), coalesce(avg(pg_column_size(%1$I)), 0)::bigint', a.attname), ''
-        ORDER BY a.attnum) FILTER (WHERE s.starelid IS NULL) AS unknown,
-      array_agg(a.attnum ORDER BY a.attnum) FILTER (WHERE s.starelid IS NULL) AS numbers
+        ORDER BY a.attnum) FILTER (WHERE s.attname IS NULL) AS unknown,
+      array_agg(a.attnum ORDER BY a.attnum) FILTER (WHERE s.attname IS NULL) AS numbers
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    LEFT JOIN LATERAL (SELECT c.oid AS starelid FROM pg_stats p WHERE p.schemaname = n.nspname
-      AND p.tablename = c.relname AND p.attname = a.attname LIMIT 1) s ON true
+    LEFT JOIN known s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND has_table_privilege(c.oid, 'SELECT')
       AND NOT EXISTS (SELECT FROM pg_depend d
@@ -190,12 +190,12 @@ WITH counted AS MATERIALIZED (
         CASE WHEN a.attgenerated <> '' THEN 'g' END, CASE WHEN a.atthasdef AND a.attgenerated = '' THEN 'd' END),
       CASE WHEN x.counts IS NOT NULL THEN (x.counts ->> (2 * a.place - 1)::int)::numeric
         WHEN p.at IS NOT NULL AND (m.counts -> 0 ->> 0)::numeric > 0
-          THEN round((m.counts -> 0 ->> (2 * p.at - 1)::int)::numeric / (m.counts -> 0 ->> 0)::numeric, 6)
-        WHEN s.attname IS NOT NULL THEN round(1 - s.null_frac::numeric, 6) END,
+          THEN trim_scale(round((m.counts -> 0 ->> (2 * p.at - 1)::int)::numeric / (m.counts -> 0 ->> 0)::numeric, 6))
+        WHEN s.attname IS NOT NULL THEN trim_scale(round(1 - s.null_frac::numeric, 6)) END,
       CASE WHEN x.counts IS NOT NULL THEN (x.counts ->> (2 * a.place)::int)::int
-        WHEN p.at IS NOT NULL THEN (m.counts -> 0 ->> (2 * p.at)::int)::int ELSE s.avg_width END,
-      (SELECT left(pg_get_expr(d.adbin, d.adrelid), 100) FROM pg_attrdef d WHERE d.adrelid = a.oid AND d.adnum = a.attnum)
-    ) ORDER BY a.attnum) AS found
+        WHEN p.at IS NOT NULL THEN (m.counts -> 0 ->> (2 * p.at)::int)::int ELSE s.avg_width END
+    ) || CASE WHEN a.atthasdef THEN (SELECT jsonb_build_array(left(pg_get_expr(d.adbin, d.adrelid), 100))
+        FROM pg_attrdef d WHERE d.adrelid = a.oid AND d.adnum = a.attnum) ELSE '[]' END ORDER BY a.attnum) AS found
   FROM live a
   CROSS JOIN counted k
   LEFT JOIN LATERAL (SELECT k.exact -> a.oid::text AS counts) x ON true
@@ -218,7 +218,7 @@ WITH counted AS MATERIALIZED (
     WHERE k.dated
   ) c GROUP BY oid
 ), tables AS (
-  SELECT jsonb_agg(jsonb_build_array(l.oid, l.nspname, l.relname, l.relkind, l.relfilenode, l.bytes,
+  SELECT jsonb_agg(jsonb_build_array(l.oid::bigint, l.nspname, l.relname, l.relkind, l.relfilenode::bigint, l.bytes,
       CASE WHEN x.counts IS NOT NULL THEN (x.counts ->> 0)::bigint
         WHEN l.reltuples < 0 THEN pg_stat_get_live_tuples(l.oid) ELSE l.reltuples::bigint END,
       (x.counts IS NOT NULL)::int, pg_stat_get_tuples_inserted(l.oid), pg_stat_get_tuples_updated(l.oid),
@@ -230,11 +230,11 @@ WITH counted AS MATERIALIZED (
   LEFT JOIN columns c ON c.oid = l.oid
   LEFT JOIN changes h ON h.oid = l.oid
 ), indexes AS (
-  SELECT jsonb_agg(jsonb_build_array(i.indrelid, c.relname, (i.indisvalid AND i.indisready)::int, i.indisunique::int,
-      left(pg_get_indexdef(i.indexrelid), 300), k.violations -> i.indexrelid::text) ORDER BY i.indrelid, c.relname) AS found
+  SELECT jsonb_agg(jsonb_build_array(i.indrelid::bigint, c.relname, (i.indisvalid AND i.indisready)::int, i.indisunique::int,
+      left(regexp_replace(pg_get_indexdef(i.indexrelid), '^CREATE .*? USING ', ''), 300), k.violations -> i.indexrelid::text) ORDER BY i.indrelid, c.relname) AS found
   FROM pg_index i JOIN listed l ON l.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid CROSS JOIN counted k
 ), constraints AS (
-  SELECT jsonb_agg(jsonb_build_array(c.conrelid, c.conname, c.contype, c.convalidated::int,
+  SELECT jsonb_agg(jsonb_build_array(c.conrelid::bigint, c.conname, c.contype, c.convalidated::int,
       left(pg_get_constraintdef(c.oid), 300), k.violations -> c.oid::text) ORDER BY c.conrelid, c.conname) AS found
   FROM pg_constraint c JOIN listed l ON l.oid = c.conrelid CROSS JOIN counted k
   WHERE c.contype IN ('c', 'f', 'x') OR NOT c.convalidated
