@@ -156,6 +156,14 @@ def test_failure_names_table_and_cause(
     assert not found.complete
 
 
+def test_name_in_an_error_is_shown_only_if_the_statement_has_it() -> None:
+    for sql, name in (("SELECT * FROM secret", "secret"), ("SELECT run('x')", "")):
+        log = [entry("1.000", 'relation "secret" does not exist', "ERROR", "42P01"), entry("1.000", sql, "STATEMENT")]
+        found = report(MigrationRun(EMPTY, None, log, exit_code=1))
+        assert found.failure
+        assert found.failure.name == name
+
+
 def test_failure_without_a_log_is_still_an_alarm() -> None:
     found = report(MigrationRun(EMPTY, None, [], exit_code=1))
     assert [f.kind for f in found.alarms] == [FindingKind.FAILED]

