@@ -213,7 +213,7 @@ def test_deleted_share_decides_whether_it_is_an_alarm(rows: int, deleted: int, s
     assert bool(found.alarms) is alarm
 
 
-def test_rows_of_a_rolled_back_transaction_were_not_deleted() -> None:
+def test_deletion_in_an_aborted_transaction_is_left_out() -> None:
     before = replace(EMPTY, tables=(table(),))
     after = replace(EMPTY, tables=(table(deleted=100),))
     log = [entry("0.000", "division by zero", "ERROR", "22012")]

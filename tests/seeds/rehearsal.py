@@ -185,11 +185,11 @@ class Rehearsal:
     stderr: str
 
 
-def rehearse(server: Server, database: str, path: Path) -> Rehearsal:
-    """Run a migration between two snapshots, and a second time if its header says so."""
+def rehearse(server: Server, database: str, path: Path, before: Snapshot | None = None) -> Rehearsal:
+    """Run a migration between two snapshots, and a second time if its header says so. One after another may share one."""
     migration = Migration(path)
     mark = server.log.stat().st_size
-    before = server.snapshot(database, "before")
+    before = before or server.snapshot(database, "before")
     done = server.psql(database, "-f", str(path))
     after = server.snapshot(database, "after")
     again, again_exit = None, None
