@@ -65,19 +65,10 @@ def _table(t: Items[Any]) -> Table:
 
 def _column(c: Items[Any], rows: int, exact: bool) -> Column:
     """Return a column. Beside an estimated number of rows, its non-null values are a share of them."""
-    flags, filled = str(c[3]), c[4]
+    number, name, kind, flags, filled, width, default = (*c, None, None, None)[:7]
     count = None if filled is None else round(float(filled) if exact else float(filled) * rows)
-    return Column(
-        int(c[0]),
-        str(c[1]),
-        str(c[2]),
-        "n" in flags,
-        "i" in flags,
-        "g" in flags,
-        str(c[6]) if len(c) > 6 else "",
-        count,
-        _count(c[5]),
-    )
+    marks = ("n" in flags, "i" in flags, "g" in flags)
+    return Column(int(number), str(name), str(kind), *marks, str(default or ""), count, _count(width))
 
 
 def _count(value: Any) -> int | None:

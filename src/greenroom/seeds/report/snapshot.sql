@@ -185,16 +185,19 @@ WITH counted AS MATERIALIZED (
     a.attgenerated, a.atthasdef, row_number() OVER (PARTITION BY l.oid ORDER BY a.attnum) AS place
   FROM listed l JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped
 ), columns AS MATERIALIZED (
+  -- Values at the end that are not known are left out: they are most of a large schema.
   SELECT a.oid, jsonb_agg(jsonb_build_array(a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
       concat(CASE WHEN a.attnotnull THEN 'n' END, CASE WHEN a.attidentity <> '' THEN 'i' END,
-        CASE WHEN a.attgenerated <> '' THEN 'g' END, CASE WHEN a.atthasdef AND a.attgenerated = '' THEN 'd' END),
+        CASE WHEN a.attgenerated <> '' THEN 'g' END))
+    || CASE WHEN x.counts IS NULL AND p.at IS NULL AND s.attname IS NULL AND NOT a.atthasdef THEN '[]'
+    ELSE jsonb_build_array(
       CASE WHEN x.counts IS NOT NULL THEN (x.counts ->> (2 * a.place - 1)::int)::numeric
         WHEN p.at IS NOT NULL AND (m.counts -> 0 ->> 0)::numeric > 0
           THEN trim_scale(round((m.counts -> 0 ->> (2 * p.at - 1)::int)::numeric / (m.counts -> 0 ->> 0)::numeric, 6))
         WHEN s.attname IS NOT NULL THEN trim_scale(round(1 - s.null_frac::numeric, 6)) END,
       CASE WHEN x.counts IS NOT NULL THEN (x.counts ->> (2 * a.place)::int)::int
-        WHEN p.at IS NOT NULL THEN (m.counts -> 0 ->> (2 * p.at)::int)::int ELSE s.avg_width END
-    ) || CASE WHEN a.atthasdef THEN (SELECT jsonb_build_array(left(pg_get_expr(d.adbin, d.adrelid), 100))
+        WHEN p.at IS NOT NULL THEN (m.counts -> 0 ->> (2 * p.at)::int)::int ELSE s.avg_width END) END
+    || CASE WHEN a.atthasdef THEN (SELECT jsonb_build_array(left(pg_get_expr(d.adbin, d.adrelid), 100))
         FROM pg_attrdef d WHERE d.adrelid = a.oid AND d.adnum = a.attnum) ELSE '[]' END ORDER BY a.attnum) AS found
   FROM live a
   CROSS JOIN counted k
