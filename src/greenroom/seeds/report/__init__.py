@@ -1,0 +1,12 @@
+"""What runs beside a migration: the snapshots, and the linter.
+
+`snapshot.sh` and `snapshot.sql` run in the database's own image, which has psql and no Python. core/migration_report
+reads what they print.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SNAPSHOT = Path(__file__).with_name("snapshot.sh")
+QUERIES = Path(__file__).with_name("snapshot.sql")

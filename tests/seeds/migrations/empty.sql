@@ -1,0 +1,1 @@
+TRUNCATE customers, products, orders, sessions, invoices, legacy_imports, feature_flags RESTART IDENTITY;

@@ -1,0 +1,2 @@
+-- expect: failed customers 600
+ALTER TABLE customers ALTER COLUMN phone SET NOT NULL;

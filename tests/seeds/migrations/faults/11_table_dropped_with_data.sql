@@ -1,0 +1,2 @@
+-- expect: table-dropped legacy_imports 150
+DROP TABLE legacy_imports;

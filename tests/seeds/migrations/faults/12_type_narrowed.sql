@@ -1,0 +1,2 @@
+-- expect: column-narrowed products 400
+ALTER TABLE products ALTER COLUMN price TYPE numeric(10, 2);

@@ -1,0 +1,2 @@
+-- expect: rows-deleted sessions 1200
+TRUNCATE sessions;

@@ -1,0 +1,1 @@
+CREATE TABLE coupons (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text NOT NULL UNIQUE, percent integer CHECK (percent BETWEEN 1 AND 100));

@@ -1,0 +1,1 @@
+ALTER TABLE customers ADD COLUMN updated timestamptz NOT NULL DEFAULT now();

@@ -1,0 +1,1 @@
+CREATE INDEX customers_city ON customers (city);

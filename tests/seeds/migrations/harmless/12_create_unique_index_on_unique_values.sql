@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY invoices_number ON invoices (number);

@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS cities;
+ALTER TABLE customers ALTER COLUMN city TYPE text;

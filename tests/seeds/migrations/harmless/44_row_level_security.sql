@@ -1,0 +1,2 @@
+ALTER TABLE invoices ENABLE ROW LEVEL SECURITY;
+CREATE POLICY invoices_all ON invoices USING (true);

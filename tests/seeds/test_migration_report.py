@@ -1,0 +1,187 @@
+"""Planted migration faults and harmless migrations on real PostgreSQL servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from greenroom.core import messages
+from greenroom.core.migration_report.report import MigrationRun, report, with_lints
+from greenroom.core.migration_report.snapshot import probe_counts, snapshot
+from greenroom.core.model.migration_report import Cause, MigrationReport, RanStatement
+from greenroom.seeds.report import squawk
+from seeds import rehearsal
+from seeds.rehearsal import FAULTS, HARMLESS, Migration, Server, rehearse
+
+INSTALLED = rehearsal.installations()
+NEWEST = pytest.mark.parametrize("server", sorted(INSTALLED)[-1:] or [""], indirect=True)
+
+
+@pytest.fixture(scope="module", params=sorted(INSTALLED) or [""])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if not request.param:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql, or pip install 'greenroom[demo]'")
+    with rehearsal.seeded(INSTALLED[request.param]) as found:
+        yield found
+
+
+@pytest.mark.parametrize("path", FAULTS, ids=lambda p: p.stem)
+def test_planted_fault_is_an_alarm_with_its_table_and_count(server: Server, path: Path) -> None:
+    found = rehearse(server, server.clone("work"), path)
+    kind, table, count = Migration(path).header("expect")
+    alarms = [(str(f.kind), f.table, f.count) for f in found.report.alarms]
+    assert (kind, table, int(count)) in alarms, (alarms, found.stderr)
+    assert f"`{table}" in messages.migration_summary(found.report)
+
+
+def test_no_harmless_migration_is_an_alarm(server: Server) -> None:
+    database = server.clone("work")
+    assert len(HARMLESS) >= 50
+    before = server.snapshot(database)
+    for path in HARMLESS:
+        found = rehearse(server, database, path, before)
+        assert found.run.after
+        before = found.run.after
+        assert (path.stem, found.run.exit_code) == (path.stem, 0), found.stderr
+        assert (path.stem, found.report.alarms) == (path.stem, ())
+
+
+def test_no_value_enters_snapshot_or_report(server: Server, tmp_path: Path) -> None:
+    """Values in rows, statistics, errors and statements. The migration fails, because failures quote values."""
+    database = server.clone("work")
+    path = tmp_path / "values.sql"
+    path.write_text(
+        "INSERT INTO feature_flags VALUES ('TOPSECRET', true);\n"
+        "CREATE TABLE kept (id int, word text); INSERT INTO kept SELECT i, 'TOPSECRET' FROM generate_series(1, 50) i;\n"
+        "ALTER TABLE customers ADD COLUMN token text DEFAULT 'TOPSECRET';\n"
+        "ALTER TABLE customers ALTER COLUMN token DROP DEFAULT;\n"
+        "CREATE FUNCTION secret() RETURNS text LANGUAGE sql AS 'SELECT ''TOPSECRET''';\n"
+        "ALTER TABLE kept ALTER COLUMN word TYPE integer USING word::integer;\n"
+    )
+    found = rehearse(server, database, path)
+    assert "TOPSECRET" in found.stderr
+    server.sql(database, "ANALYZE")
+    [line] = server.snapshot_lines(database, "after")
+    assert "TOPSECRET" not in line
+    shown = messages.migration_details(found.report) + messages.migration_summary(found.report)
+    assert "`kept` (`word`)" in shown
+    assert "SECRET" not in shown
+    assert "CREATE FUNCTION secret …" in shown
+
+
+@NEWEST
+def test_drivers_that_prepare_statements_or_send_several_are_read(server: Server) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    database = server.clone("work")
+    mark = server.log.stat().st_size
+    before = server.snapshot(database)
+    with psycopg.connect(host=str(server.home), user="app", dbname=database) as connection:
+        connection.execute("ALTER TABLE orders ADD COLUMN one int", prepare=True)
+        connection.execute("ALTER TABLE orders ADD COLUMN two int; INSERT INTO feature_flags VALUES ('TOPSECRET')")
+        connection.execute("UPDATE customers SET name = %s WHERE id < %s", ["TOPSECRET", 11])
+    after = server.snapshot(database)
+    found = report(MigrationRun(before, after, server.log_lines(mark)))
+    assert [s.text[-14:] for s in found.statements] == ["COLUMN one int", "COLUMN two int"]
+    assert ("rows-updated", "customers", 10) in [(str(f.kind), f.table, f.count) for f in found.findings]
+
+
+@NEWEST
+def test_wait_for_a_lock_is_reported(server: Server) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    database = server.clone("work")
+    mark = server.log.stat().st_size
+    before = server.snapshot(database)
+    with psycopg.connect(host=str(server.home), user="app", dbname=database) as holder:
+        holder.execute("LOCK TABLE products IN ACCESS SHARE MODE")
+        blocked = server.psql(
+            database, "-c", "SET lock_timeout = '300ms'", "-c", "ALTER TABLE products ADD COLUMN x int"
+        )
+    found = report(MigrationRun(before, server.snapshot(database), server.log_lines(mark), blocked.returncode))
+    assert {(str(f.kind), f.table) for f in found.findings} >= {("lock-wait", "products"), ("failed", "products")}
+    assert found.failure
+    assert found.failure.cause is Cause.LOCK
+
+
+@NEWEST
+def test_large_tables_are_estimated(server: Server, tmp_path: Path) -> None:
+    """A table above the limit for exact counts: statistics before, a sample of the retyped column after."""
+    database = server.clone("work")
+    server.sql(
+        database,
+        "CREATE TABLE big (id int, word text, pad text);"
+        "INSERT INTO big SELECT i, CASE WHEN i % 4 <> 0 THEN i::text END, repeat('x', 200) FROM generate_series(1, 150000) i;"
+        "ANALYZE big",
+    )
+    path = tmp_path / "big.sql"
+    path.write_text(
+        "ALTER TABLE big ALTER COLUMN word TYPE int USING CASE WHEN word::int % 3 = 0 THEN NULL ELSE word::int END;\n"
+        "DELETE FROM big WHERE id > 130000;\n"
+    )
+    found = rehearse(server, database, path)
+    assert not found.run.before.named(("big",)).exact  # type: ignore[union-attr]
+    alarms = {str(f.kind): f for f in found.report.alarms}
+    assert alarms["rows-deleted"].count == 20_000
+    assert alarms["rewritten"].count == pytest.approx(150_000, rel=0.05)
+    assert alarms["values-lost"].count == pytest.approx(37_500 * 130 / 150, rel=0.3)
+    assert not alarms["values-lost"].exact
+
+
+@NEWEST
+def test_schema_of_a_thousand_tables_fits_in_a_megabyte(server: Server) -> None:
+    columns = ", ".join(
+        f"column_{i} {kind}" for i, kind in enumerate(["text", "bigint", "timestamptz DEFAULT now()"] * 4)
+    )
+    database = server.clone("work", "template0")
+    server.sql(
+        database,
+        "DO $$ BEGIN FOR i IN 1..1000 LOOP EXECUTE format('CREATE TABLE relation_number_%s (id bigint GENERATED ALWAYS AS"
+        f" IDENTITY PRIMARY KEY, parent bigint REFERENCES %s, {columns})', i,"
+        " CASE WHEN i > 1 THEN format('relation_number_%s (id)', i - 1) ELSE format('relation_number_%s (id)', i) END);"
+        " IF i % 250 = 0 THEN COMMIT; END IF; END LOOP; END $$",
+    )
+    [line] = server.snapshot_lines(database, "before")
+    found = snapshot(line)
+    assert found
+    assert (len(found.tables), found.left_out) == (1000, 0)
+    assert len(line.encode()) < 1_000_000
+    assert found.at - found.began < 5
+
+
+@NEWEST
+def test_snapshot_that_cannot_be_taken_does_not_fail_the_pod(server: Server) -> None:
+    [line] = server.snapshot_lines("no_such_database", "before")
+    assert '"failed": true' in line
+    assert snapshot(line) is None
+
+
+@NEWEST
+def test_probe_may_only_read(server: Server, tmp_path: Path) -> None:
+    database = server.clone("work")
+    queries = tmp_path / "probes"
+    queries.write_text("DELETE FROM sessions\nSELECT count(*) FROM sessions\nSELECT email FROM customers LIMIT 1\n")
+    lines = server.snapshot_lines(database, "before", GREENROOM_PROBES=str(queries))
+    assert probe_counts(lines[1]) == (None, 1200, None)
+
+
+@NEWEST
+def test_squawk_reads_the_captured_statements(server: Server) -> None:
+    program = squawk.squawk()
+    if program is None:
+        pytest.skip("squawk is not installed: pip install 'greenroom[migrations]'")
+    found = rehearse(server, server.clone("work"), FAULTS[4])
+    lints = squawk.lints(found.report.statements, 180000, program)
+    assert lints
+    assert [(lint.rule, lint.statement) for lint in lints] == [("ban-drop-column", 0)]
+    assert "`ban-drop-column`" in messages.migration_details(with_lints(found.report, lints))
+
+
+def test_linter_that_is_missing_or_broken_is_reported(tmp_path: Path) -> None:
+    ran = (RanStatement("DROP TABLE a", None, raw="DROP TABLE a"),)
+    broken = tmp_path / "squawk"
+    broken.write_text("#!/bin/sh\necho nothing\n")
+    broken.chmod(0o755)
+    for program in (None, tmp_path / "missing", broken):
+        assert squawk.lints(ran, 180000, program) is None
+    assert "is not installed" in messages.migration_details(MigrationReport((), 0.1, ran, ()))
