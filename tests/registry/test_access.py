@@ -80,6 +80,7 @@ async def test_upload_address_gets_credentials_only_on_the_registry_itself(addre
     wire = Wire(r=httpx2.Response(202), storage=httpx2.Response(202))
     async with httpx2.AsyncClient(transport=wire) as client:
         access = Access(client, LOGIN)
+        await access.send("POST", "/v2/shop/blobs/uploads/", Scope(HOST, "shop", "pull,push"))  # a token is known
         assert (await access.send("PATCH", address, Scope(HOST, "shop", "pull,push"), content=b"x")).status_code == 202
     assert wire.seen[-1] == (str(httpx2.URL(address)), kind)
     assert all(authorization == "" for url, authorization in wire.seen if "storage" in url)
