@@ -13,7 +13,7 @@ import pytest
 from greenroom.errors import Failed
 from greenroom.seeds import bake, dumpfile, pgdata
 from seeds.conftest import DUMP, ROWS, Baked, account, run_bake
-from seeds.servers import give, owned_copy, running
+from seeds.servers import Running, give, owned_copy, running
 
 SCRIPT = Path(bake.__file__).with_name("bake-postgresql.sh")
 
@@ -169,6 +169,11 @@ def test_script_and_server_end_with_the_program_that_started_them(version: tuple
     command = ["sh", _readable(work), "--work", work, "--programs", version[1], "--attached"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=work, **account())  # type: ignore[call-overload]
     assert '"initdb"' in child.stdout.readline()
+    server = Running(version[1], work / "socket", work / "pgdata")
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    until = time.monotonic() + 20
+    while server.sql(sleeping, "postgres") != "1":
+        assert time.monotonic() < until
     # communicate() closes its standard input, as a SIGKILL of the driver does
     child.communicate(timeout=20)
     assert not (work / "pgdata" / "postmaster.pid").exists()

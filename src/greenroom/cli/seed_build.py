@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 @click.option("--version", required=True, metavar="MAJOR", help="The version of the engine, such as 16.")
 @click.option("--base", required=True, metavar="IMAGE@DIGEST", help="The stock image to build on, by digest.")
 @click.option("--to", required=True, metavar="HOST/REPOSITORY", help="The repository to push to.")
+@click.option(
+    "--mode",
+    type=click.Choice(["layer", "copy"]),
+    default="layer",
+    show_default=True,
+    help="The mode of the service file. It is part of the tag.",
+)
 @click.option("--tag", default="", help="The tag. Default: a hash of everything that the image is built from.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
 @click.option("--migrate", default="", metavar="COMMAND", help="A shell command that migrates the restored database.")
@@ -49,6 +56,7 @@ def build(
     version: str,
     base: str,
     to: str,
+    mode: str,
     tag: str,
     extensions: tuple[str, ...],
     migrate: str,
@@ -82,6 +90,7 @@ def build(
         version,
         base,
         to,
+        mode,
         extensions,
         migrate,
         dumpfile.git_blob_ids(migrations),

@@ -31,14 +31,15 @@ LABEL_VERSION = 1
 class Request:
     """A seed to build.
 
-    `to` is HOST/REPOSITORY. `tag` is empty if it is computed. `migrations` are the paths and blob ids of what `migrate`
-    applies. `layout` is a folder that also gets the image.
+    `to` is HOST/REPOSITORY. `mode` is a value of `SeedMode`. `tag` is empty if it is computed. `migrations` are the
+    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image.
     """
 
     dump: Path
     version: str
     base: str
     to: str
+    mode: str = "layer"
     extensions: tuple[str, ...] = ()
     migrate: str = ""
     migrations: tuple[tuple[str, str], ...] = ()
@@ -107,6 +108,7 @@ def _inputs(request: Request, dump: str) -> SeedInputs:
         request.version,
         request.base,
         dump,
+        mode=request.mode,
         extensions=request.extensions,
         migrations=request.migrations,
     )
