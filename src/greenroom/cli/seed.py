@@ -1,10 +1,11 @@
-"""Commands that check dumps and build seed images from them."""
+"""Commands that make and check dumps, and build seed images from them."""
 
 from __future__ import annotations
 
 import click
 
 from greenroom.cli.seed_build import build
+from greenroom.cli.seed_check import check, columns, make
 from greenroom.cli.seed_cluster import agent, courier
 
 
@@ -13,6 +14,6 @@ def seed() -> None:
     """Turn a dump into the data with which every preview's database starts."""
 
 
-for command in (build, agent, courier):
+for command in (check, columns, make, build, agent, courier):
     seed.add_command(command)
 COMMANDS = (seed,)

@@ -1,0 +1,309 @@
+"""A streaming scanner of plain SQL dumps. Its result does not depend on the blocks in which the dump is read.
+
+It finds the ends of statements as psql and mysql find them. It holds little: of long strings, lines and statements,
+only the beginning is kept. A row of INSERT is the longest text that is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from greenroom.seeds import dialects
+from greenroom.seeds.comment_scan import skip_comment, take_line
+from greenroom.seeds.dialects import Dialect
+from greenroom.seeds.events import Comment, End, Event, MetaCommand
+from greenroom.seeds.row_scan import take_lines, take_tuples
+from greenroom.seeds.window import Draft, Sampling, Window
+
+LOOKAHEAD = 1 << 16
+"""Bytes after a position that must be known before it is judged, except at the end. Longer code is never matched."""
+
+
+def scan(blocks: Iterable[bytes], dialect: Dialect, lookahead: int = LOOKAHEAD) -> Iterator[Event]:
+    """Yield the events of a dump, and `End` as the last one."""
+    scanner = Scanner(dialect, lookahead)
+    for block in blocks:
+        yield from scanner.feed(block)
+    yield from scanner.finish()
+
+
+class Scanner:
+    """The state between two blocks."""
+
+    def __init__(self, dialect: Dialect, lookahead: int = LOOKAHEAD) -> None:
+        self.dialect = dialect
+        self._lookahead = lookahead
+        self.window = Window()
+        self.draft = Draft()
+        self.sampling = Sampling()
+        self.events: list[Event] = []
+        self.inside = ""
+        self._delimiter = b";"
+        self._special = dialect.special(b";")
+        self._step: Callable[[], bool] = self._code
+        self._closing = b""
+        self._head = b""
+        self._depth = 0
+        self._executed = 0
+        self._comments = 0
+
+    def feed(self, block: bytes) -> list[Event]:
+        """Return the events that this block completes."""
+        self.window.add(block)
+        return self._advance()
+
+    def finish(self) -> list[Event]:
+        """Return the last events."""
+        self.window.final = True
+        events = self._advance()
+        inside = self.inside or ("a statement" if self.draft.begun else "")
+        return [*events, End(self.window.line, self.window.position, inside)]
+
+    def _advance(self) -> list[Event]:
+        while self._step():
+            pass
+        events, self.events = self.events, []
+        return events
+
+    # Code, outside of strings, comments and rows.
+
+    def _code(self) -> bool:
+        window = self.window
+        if not self.draft.begun:
+            window.skip_space()
+            if not window.final and window.left < self._lookahead:
+                return False
+            if self._begins_statement():
+                return True
+        limit = window.end if window.final else window.end - self._lookahead
+        if window.at >= limit:
+            return False
+        found = self._special.search(window.data, window.at)
+        if found is None or found.start() >= limit:
+            self.draft.code(window.take(limit))
+            return False
+        if found.start() > window.at:
+            self.draft.code(window.take(found.start()))
+        self._special_bytes(found.group())
+        return True
+
+    def _begins_statement(self) -> bool:
+        """Handle what is only allowed at the beginning of a statement. Return whether anything was."""
+        window, limit = self.window, self.window.at + self._lookahead
+        self.draft.line = window.line
+        if self.dialect.backslashes:
+            if found := dialects.SANDBOX.match(window.data, window.at, limit):
+                window.take(found.end())
+                return True
+            if found := dialects.DELIMITER.match(window.data, window.at, limit):
+                window.take(found.end())
+                self._delimiter = found[1]
+                self._special = self.dialect.special(self._delimiter)
+                return True
+        if self._delimiter == b";" and (found := self.dialect.head.match(window.data, window.at, limit)):
+            self._head = window.take(found.end())
+            self.inside, self._step = "the rows of an INSERT", self._insert
+            return True
+        return False
+
+    def _special_bytes(self, found: bytes) -> None:
+        window = self.window
+        if found == self._delimiter and found not in (b"'", b'"'):
+            self._semicolon(found)
+        elif found in (b"(", b")"):
+            self._parenthesis(found)
+        elif found in (b"--", b"#"):
+            self._enter(self._line_comment, "")
+        elif found == b"/*":
+            self._block_comment_begins()
+        elif found == b"*/":
+            self._executed_ends()
+        elif found == b"$":
+            self._dollar()
+        elif found == b"\\":
+            self._enter(self._meta, "")
+        else:
+            window.take(window.at + 1)
+            self._string(found)
+
+    def _enter(self, step: Callable[[], bool], inside: str) -> None:
+        self._step, self.inside = step, inside
+
+    def _leave(self) -> None:
+        self._step, self.inside = self._code, ""
+
+    def _parenthesis(self, found: bytes) -> None:
+        self.draft.code(self.window.take(self.window.at + 1))
+        if found == b"(":
+            self.draft.tuples += self._depth == 0
+            self._depth += 1
+        elif self._depth:
+            self._depth -= 1
+
+    def _semicolon(self, found: bytes) -> None:
+        self.window.take(self.window.at + len(found))
+        routine = not self.dialect.backslashes and dialects.open_blocks(self.draft.kept_code) > 0
+        if not self.dialect.backslashes and (self._depth or routine):
+            self.draft.code(found)
+            return
+        if self._executed:
+            self.draft.odd, self._executed = self.draft.odd or "It ends inside an executable comment.", 0
+        statement = self.draft.statement()
+        copies = not self.dialect.backslashes and dialects.COPY_FROM_STDIN.match(statement.code)
+        if copies and not self._end_of_line():
+            self.draft.odd = "Its rows begin on the same line."
+            statement = self.draft.statement()
+        if statement.code or statement.odd:
+            self.events.append(statement)
+        self._depth = 0
+        self.draft.reset()
+        if copies:
+            self._head = statement.code
+            self._enter(self._copy, "the rows of a COPY")
+
+    def _end_of_line(self) -> bool:
+        window = self.window
+        rest = window.data[window.at : window.at + 2]
+        end = 1 if rest[:1] == b"\n" else 2 if rest == b"\r\n" else 0
+        window.take(window.at + end)
+        return end > 0 or (window.final and not window.left)
+
+    # Strings and bodies.
+
+    def _string(self, quote: bytes) -> None:
+        draft, mysql = self.draft, self.dialect.backslashes
+        escapes = mysql and quote != b"`"
+        if quote == b"'" and not mysql:
+            escapes = draft.prefixed(b"eE")
+            if draft.after_escapes and not escapes:
+                draft.odd = draft.odd or "A string continues an escape string."
+                escapes = True
+        draft.escapes = escapes
+        self._closing = quote
+        draft.string(quote, is_name=quote == b"`" or (quote == b'"' and not mysql))
+        if self._executed and b"*/" in self._string_ahead(quote):
+            draft.odd = draft.odd or "A string extends over the end of an executable comment."
+        self._enter(self._in_string, "a quoted name" if draft.is_name else "a string")
+
+    def _string_ahead(self, quote: bytes) -> bytes:
+        """Return what a string contains, or `*/` if it is too long to be in an executable comment."""
+        window = self.window
+        found = dialects.ESCAPED.match(window.data, window.at, window.at + self._lookahead - 2)
+        text = found.group() if found and quote == b"'" else window.data[window.at : window.at + self._lookahead - 2]
+        if quote != b"'":
+            text = text.split(quote, 1)[0]
+        return b"*/" if len(text) >= self._lookahead - 4 else text
+
+    def _in_string(self) -> bool:
+        window = self.window
+        if self.draft.escapes:
+            pattern = dialects.ESCAPED if self._closing == b"'" else dialects.ESCAPED_DOUBLE
+            found = pattern.match(window.data, window.at)
+            end = found.end() if found else window.at
+            closed = end < window.end and window.data[end : end + 1] == self._closing
+            end = end if closed or not window.final else window.end
+        else:
+            end = window.data.find(self._closing, window.at)
+            closed = end >= 0
+            end = end if closed else window.end
+        self.draft.content(window.take(end))
+        if closed and self.draft.escapes:  # a doubled quote is content, and not the end of one string before another
+            following = window.data[window.at + 1 : window.at + 2]
+            if not following and not window.final:
+                return False
+            if following == self._closing:
+                self.draft.content(window.take(window.at + 2))
+                return True
+        if closed:
+            self.draft.content(window.take(window.at + 1))
+            self.draft.string_ends(self._closing)
+            self._leave()
+        return closed
+
+    def _dollar(self) -> None:
+        window, draft = self.window, self.draft
+        limit = window.at + self._lookahead - 1
+        found = dialects.DOLLAR.match(window.data, window.at, limit)
+        if (tag := dialects.TAG.match(window.data, window.at, limit)) and tag.end() == limit:
+            draft.odd = draft.odd or "The tag of a body is too long."
+        if found is None or draft.last_byte in dialects.IDENTIFIER_BYTES:
+            draft.code(window.take(window.at + 1))
+            return
+        self._closing = window.take(found.end())
+        draft.body(self._closing)
+        self._enter(self._in_body, "a quoted body")
+
+    def _in_body(self) -> bool:
+        window = self.window
+        end = window.data.find(self._closing, window.at)
+        if end < 0:
+            kept = 0 if window.final else len(self._closing) - 1
+            self.draft.content(window.take(max(window.at, window.end - kept)))
+            return False
+        self.draft.content(window.take(end + len(self._closing)))
+        self.draft.body_ends()
+        self._leave()
+        return True
+
+    # Comments and commands to the client.
+
+    def _line_comment(self) -> bool:
+        ended = take_line(self.window, self.draft)
+        if ended or self.window.final:
+            self.events.append(Comment(self.draft.noted_line, self.draft.note()))
+            self.draft.space()
+            self._leave()
+        return ended
+
+    def _meta(self) -> bool:
+        ended = take_line(self.window, self.draft)
+        if ended or self.window.final:
+            self.events.append(MetaCommand(self.draft.noted_line, self.draft.note(), self.draft.begun))
+            self._leave()
+        return ended
+
+    def _block_comment_begins(self) -> None:
+        window = self.window
+        if self.dialect.backslashes and (
+            found := dialects.EXECUTED.match(window.data, window.at, window.at + self._lookahead)
+        ):
+            window.take(found.end())
+            self._executed += 1
+            self.draft.space()
+            return
+        window.take(window.at + 2)
+        self._comments = 1
+        self._enter(self._block_comment, "a comment")
+
+    def _executed_ends(self) -> None:
+        self.window.take(self.window.at + 2)
+        if not self._executed:
+            self.draft.code(b"*/")
+        self._executed = max(0, self._executed - 1)
+        self.draft.space()
+
+    def _block_comment(self) -> bool:
+        """Skip a comment. PostgreSQL's comments nest, MySQL's do not."""
+        self._comments = skip_comment(self.window, self._comments, nests=not self.dialect.backslashes)
+        if not self._comments:
+            self.draft.space()
+            self._leave()
+        return not self._comments
+
+    # Rows.
+
+    def _copy(self) -> bool:
+        progress, ended = take_lines(self.window, self.sampling, self._head, self.events)
+        if ended:
+            self._leave()
+        return progress
+
+    def _insert(self) -> bool:
+        progress, ended = take_tuples(self.window, self.sampling, self.dialect, self._head, self.events)
+        if ended == "all":
+            self._leave()
+        elif ended == "odd":  # the rest of the statement is judged as code
+            self.draft.code(self._head)
+            self.draft.tuples = int(dialects.COLUMN_LIST.search(self._head) is not None)
+            self._leave()
+        return progress
