@@ -92,7 +92,7 @@ class MemoryEngine:
             doubts=dict(self.doubts),
             unable=self.unable,
             failed_builds=dict(self.failed_builds),
-            building=frozenset(b.tag for b in self.builds) - self.failed_builds.keys(),
+            building=frozenset(b.key for b in self.builds) - self.failed_builds.keys(),
         )
 
     async def serve(self, preview_set: PreviewSet) -> None:

@@ -27,7 +27,7 @@ INPUTS = SeedInputs("postgresql", "16", "docker.io/library/postgres:16", "d" * 4
 BUILD = SeedBuild(
     INPUTS, Source("acme/shop", "a" * 40), "seed/shop.sql", f"r.example.com/seeds:{INPUTS.tag}", (("orders", 5),)
 )
-BAKE, COURIER = f"seed-{BUILD.tag}", f"seed-{BUILD.tag}-courier"
+BAKE, COURIER = f"seed-{BUILD.key}", f"seed-{BUILD.key}-courier"
 
 
 def pod_of(job: Object) -> Any:
@@ -116,7 +116,7 @@ class Played:
 async def test_build_is_started_once_and_reported_until_its_courier_ends() -> None:
     async with Played() as played:
         await played.builds.start(BUILD)
-        assert played.builds.building() == {BUILD.tag}
+        assert played.builds.building() == {BUILD.key}
         await played.builds.start(BUILD)
         jobs = {name for kind, _, name in played.kube.objects if kind == JOBS.plural}
         assert jobs == {BAKE, COURIER}
@@ -150,7 +150,7 @@ async def test_failed_build_says_what_its_courier_wrote() -> None:
         )
         played.ends(COURIER, "Failed", "Job has reached the specified backoff limit")
         await until(lambda: played.woken > 0)
-        assert played.builds.failed() == {BUILD.tag: BuildFailed("seed/shop.sql is cut off at byte 4,096.")}
+        assert played.builds.failed() == {BUILD.key: BuildFailed("seed/shop.sql is cut off at byte 4,096.")}
 
 
 async def test_failed_build_without_a_message_says_what_kubernetes_says() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from greenroom.argocd.seed_jobs import BAKE
 from greenroom.asgi_server import running
-from greenroom.core.model.seeds import SeedBuild, SeedInputs, Source
+from greenroom.core.model.seeds import LABEL, SeedBuild, SeedInputs, Source
 from greenroom.errors import Failed
 from greenroom.registry.access import Access
 from greenroom.seeds import bake, oci
@@ -26,8 +26,10 @@ from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.payloads import blob_id
 from greenroom.simulator.world import World
-from seeds.conftest import DUMP, ROWS, RealRegistry
+from seeds.conftest import RealRegistry
 
+SEED = Path(__file__).parents[2] / "examples" / "shop" / "catalog" / "seed"
+DUMP, COLUMNS = (SEED / "catalog.sql").read_bytes(), (SEED / "seed.columns.yaml").read_bytes()
 TOKEN = "uid-of-the-job"
 
 
@@ -53,10 +55,14 @@ async def pods(
         path.mkdir()
         path.chmod(0o777)
     inputs = SeedInputs("postgresql", "18", home.base, blob_id(dump), extensions=extensions)
-    build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", f"{home.host}/{work.name}:{inputs.tag}")
+    name = f"{home.host}/{work.name}:{inputs.tag}"
+    build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", name, columns=blob_id(COLUMNS))
     world = World()
     world.token("t0ken", "greenroom-bot")
-    world.repository("acme/shop").files["a" * 40] = {"seed/shop.sql": dump}
+    world.repository("acme/shop").files["a" * 40] = {
+        "seed/shop.sql": dump,
+        "seed/seed.columns.yaml": COLUMNS,
+    }
     agent = Agent(shared, TOKEN)
     words = [word for name in extensions for word in ("--extension", name)]
     account: dict[str, Any] = bake._identity()
@@ -80,7 +86,7 @@ async def pods(
 async def test_image_is_built_without_the_credentials_and_has_all_data(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
-    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+    async with pods(real_registry, version[1], work, DUMP) as build:
         image = await build.run()
         assert build.agent.ended.is_set()
         assert await build.run() == image, "the image that exists is not built again"
@@ -88,17 +94,20 @@ async def test_image_is_built_without_the_credentials_and_has_all_data(
     home = f"http://{real_registry.host}/v2/{repository}"
     manifest = httpx2.get(f"{home}/manifests/{digest}", headers={"accept": oci.MANIFEST}).json()
     config = httpx2.get(f"{home}/blobs/{manifest['config']['digest']}").json()["config"]
-    label = json.loads(config["Labels"][oci.LABEL])
-    assert label["rows"] == ROWS
-    assert label["tag"] == build.courier.build.tag
+    label = json.loads(config["Labels"][LABEL])
+    assert label["rows"] == {"public.products": 30}
+    assert label["tag"] == build.courier.build.inputs.tag
     assert "PGDATA=/var/lib/preview/pgdata" in config["Env"]
 
 
 async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
-    async with pods(real_registry, version[1], work, b"CREATE TABLE a (id int);\nSELECT nothing FROM a;\n") as build:
-        with pytest.raises(Failed, match=r"^seed/shop\.sql: .*\"nothing\" does not exist"):
+    async with pods(real_registry, version[1], work, DUMP.replace(b"cents integer", b"cents money_of_mars")) as build:
+        with pytest.raises(
+            Failed,
+            match=r"^seed/shop\.sql: type \"public.*money_of_mars\" does not exist|^seed/shop\.sql: .*money_of_mars",
+        ):
             await build.run()
         assert build.agent.ended.is_set()
     assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
@@ -107,7 +116,7 @@ async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image
 async def test_agent_answers_nobody_but_its_courier(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
-    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+    async with pods(real_registry, version[1], work, DUMP) as build:
         assert (await build.courier.client.get(f"{build.courier.agent.url}/status")).status_code == 401
         other = replace(build.courier, agent=replace(build.courier.agent, token="other"))
         with pytest.raises(Failed, match="belongs to another build"):
@@ -118,7 +127,7 @@ async def test_agent_answers_nobody_but_its_courier(
 async def test_dump_that_is_not_the_one_in_git_is_not_restored(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
-    async with pods(real_registry, version[1], work, DUMP.encode()) as build:
+    async with pods(real_registry, version[1], work, DUMP) as build:
         build.world.repository("acme/shop").files.clear()
         with pytest.raises(Failed, match=r"GitHub answered 404 for seed/shop\.sql in acme/shop"):
             await build.run()
@@ -135,3 +144,13 @@ async def test_pointer_of_git_lfs_is_refused(
 
 def test_shell_of_the_container_is_plain_posix() -> None:
     assert subprocess.run(["sh", "-n", "-c", BAKE], capture_output=True).returncode == 0
+
+
+async def test_column_that_is_not_classified_is_refused_before_anything_is_restored(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP) as build:
+        courier = replace(build.courier, build=replace(build.courier.build, columns=""))
+        with pytest.raises(Failed, match=r"^seed/shop\.sql: There is no seed\.columns\.yaml beside the dump\."):
+            await courier.run()
+        assert not (build.agent.work / "go").exists()

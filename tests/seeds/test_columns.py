@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.core.model.seeds import COLUMNS
 from greenroom.errors import FixConfiguration
 from greenroom.seeds import columns
 from greenroom.seeds.check import Checked, Wants, check, tables
@@ -123,7 +124,7 @@ def test_without_a_columns_file_the_check_fails_unless_that_is_accepted(dump: Pa
     ],
 )
 def test_mistakes_in_the_file_have_a_place_and_a_fix(tmp_path: Path, text: str, expected: str | None) -> None:
-    path = tmp_path / columns.FILE
+    path = tmp_path / COLUMNS
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(FixConfiguration) as raised:
         columns.read(path)

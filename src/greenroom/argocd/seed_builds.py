@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 class SeedBuilds:
     """The builds of one installation. Without settings, it builds nothing and has nothing to report.
 
-    `wake` is called when a build ends. A Job's name is the tag of the image, so two instances or two pull requests
-    never build one image twice.
+    `wake` is called when a build ends. A Job's name has the tag of the image in it, so two instances or two pull
+    requests never build one image twice.
     """
 
     def __init__(self, kube: Kube, settings: BuildSettings | None, wake: Callable[[], None], timing: Timing) -> None:
@@ -51,21 +51,21 @@ class SeedBuilds:
                 await self._jobs.ready.wait()
 
     def building(self) -> frozenset[str]:
-        """Return the tags of the images that are being built. Raise `Doubt` when the copy of the Jobs is out of date.
+        """Return the keys of the builds in progress. Raise `Doubt` when the copy of the Jobs is out of date.
 
         A build without its courier was interrupted while it was started, so it is started again.
         """
-        couriers = (job for jobs in self._by_tag().values() for job in jobs if _role(job) == "courier")
+        couriers = (job for jobs in self._by_key().values() for job in jobs if _role(job) == "courier")
         return frozenset(job["metadata"]["labels"][SEED] for job in couriers if not _ended(job))
 
     def failed(self) -> dict[str, BuildFailed]:
-        """Return the builds that failed, by tag, until their Jobs are deleted."""
+        """Return the builds that failed, by key, until their Jobs are deleted."""
         found = {}
-        for tag, jobs in self._by_tag().items():
+        for key, jobs in self._by_key().items():
             wrong = [job for job in jobs if _failure(job)]
             if wrong:
                 couriers = [j for j in wrong if _role(j) == "courier"]
-                found[tag] = BuildFailed(self._why((couriers or wrong)[0]))
+                found[key] = BuildFailed(self._why((couriers or wrong)[0]))
         return found
 
     async def start(self, build: SeedBuild) -> None:
@@ -97,7 +97,7 @@ class SeedBuilds:
                 raise
             return found
 
-    def _by_tag(self) -> dict[str, list[Object]]:
+    def _by_key(self) -> dict[str, list[Object]]:
         found: dict[str, list[Object]] = {}
         for job in (self._jobs.whole() if self._jobs else {}).values():
             found.setdefault(job["metadata"]["labels"][SEED], []).append(job)

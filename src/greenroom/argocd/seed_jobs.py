@@ -55,14 +55,14 @@ class BuildSettings:
     insecure: tuple[str, ...] = ()
     pull_secrets: tuple[str, ...] = ()
 
-    def labels(self, tag: str, role: str) -> dict[str, str]:
+    def labels(self, key: str, role: str) -> dict[str, str]:
         """Return the labels of the objects of a build."""
-        return {MANAGED: "greenroom", OWNER: self.installation, SEED: tag, ROLE: role}
+        return {MANAGED: "greenroom", OWNER: self.installation, SEED: key, ROLE: role}
 
 
-def name_of(tag: str) -> str:
+def name_of(key: str) -> str:
     """Return the name of the bake Job and its Service."""
-    return f"seed-{tag}"
+    return f"seed-{key}"
 
 
 def service(build: SeedBuild, settings: BuildSettings, owner: Object) -> Object:
@@ -71,7 +71,7 @@ def service(build: SeedBuild, settings: BuildSettings, owner: Object) -> Object:
     reference = {"apiVersion": "batch/v1", "kind": "Job", "name": owner["metadata"]["name"]}
     metadata["ownerReferences"] = [{**reference, "uid": owner["metadata"]["uid"]}]
     spec = {
-        "selector": {SEED: build.tag, ROLE: "bake", OWNER: settings.installation},
+        "selector": {SEED: build.key, ROLE: "bake", OWNER: settings.installation},
         "ports": [{"name": "http", "port": PORT, "targetPort": PORT}],
         "publishNotReadyAddresses": True,
     }
@@ -118,7 +118,7 @@ def courier(build: SeedBuild, settings: BuildSettings, bake_job: Object) -> Obje
     container = {
         "name": "courier",
         "image": settings.image,
-        "args": ["seed", "courier", f"http://{name_of(build.tag)}.{settings.namespace}:{PORT}", *insecure],
+        "args": ["seed", "courier", f"http://{name_of(build.key)}.{settings.namespace}:{PORT}", *insecure],
         "env": env,
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": _RESTRICTED | {"readOnlyRootFilesystem": True},
@@ -136,8 +136,8 @@ def courier(build: SeedBuild, settings: BuildSettings, bake_job: Object) -> Obje
 
 
 def _metadata(build: SeedBuild, settings: BuildSettings, role: str) -> Object:
-    name = name_of(build.tag) if role == "bake" else f"{name_of(build.tag)}-{role}"
-    return {"name": name, "namespace": settings.namespace, "labels": settings.labels(build.tag, role)}
+    name = name_of(build.key) if role == "bake" else f"{name_of(build.key)}-{role}"
+    return {"name": name, "namespace": settings.namespace, "labels": settings.labels(build.key, role)}
 
 
 def _job(
@@ -172,6 +172,6 @@ def _job(
             "backoffLimit": 0,
             "activeDeadlineSeconds": DEADLINE,
             "ttlSecondsAfterFinished": KEPT,
-            "template": {"metadata": {"labels": settings.labels(build.tag, role)}, "spec": pod},
+            "template": {"metadata": {"labels": settings.labels(build.key, role)}, "spec": pod},
         },
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenroom.core.model.seeds import COLUMNS
 from greenroom.errors import FixConfiguration
 from greenroom.seeds import archive, columns, dialects, formats, rdb
 from greenroom.seeds.content import NAMES, Content, Enough
@@ -183,11 +184,10 @@ def _of_columns(wants: Wants, known: columns.Columns, tables: Tables) -> Iterato
         yield Finding(
             REFUSED,
             "",
-            f"There is no {columns.FILE} beside the dump. Draft it with `greenroom seed columns`, and classify each"
-            " column.",
+            f"There is no {COLUMNS} beside the dump. Draft it with `greenroom seed columns`, and classify each column.",
         )
     elif wants.columns is not None:
-        yield from columns.findings(known, tables, columns.FILE)
+        yield from columns.findings(known, tables, COLUMNS)
 
 
 def _of_minimums(wants: Wants, tables: Tables) -> Iterator[Finding]:

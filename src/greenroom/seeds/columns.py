@@ -11,12 +11,12 @@ from pathlib import Path
 import yaml
 
 from greenroom.config.yaml_loader import MAX_BYTES, Loader
+from greenroom.core.model.seeds import COLUMNS
 from greenroom.errors import FixConfiguration, Mistake
 from greenroom.seeds import shapes
 from greenroom.seeds.rules import NOTE, REFUSED, Finding
 from greenroom.seeds.tables import Table, Tables
 
-FILE = "seed.columns.yaml"
 CLASSES = ("public", "synthetic", "masked")
 UNCLASSIFIED = "unclassified"
 
@@ -47,7 +47,7 @@ Columns = Mapping[str, Mapping[str, Entry]]
 
 def beside(dump: Path) -> Path:
     """Return the place of the columns file of a dump."""
-    return dump.parent / FILE
+    return dump.parent / COLUMNS
 
 
 def read(path: Path) -> Columns:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from greenroom.core.comment.sanitize import counted, plain
+from greenroom.core.model.seeds import COLUMNS
 from greenroom.seeds import columns, fields, rules_mysql, rules_postgresql, shapes, versions
 from greenroom.seeds.archive import Contents
 from greenroom.seeds.events import Comment, End, Event, MetaCommand, Rows, Statement
@@ -300,5 +301,5 @@ class Content:
                 REFUSED,
                 f"{table}.{column}",
                 f"{count:,}{of} look like {shapes.PLURALS[key]}. Mask them, or accept them with `allow: [{key}]` in"
-                f" {columns.FILE}.",
+                f" {COLUMNS}.",
             )

@@ -16,19 +16,23 @@ from typing import Any
 import httpx2
 
 from greenroom.core.model.github import Present, Unknown
-from greenroom.core.model.seeds import SeedBuild
+from greenroom.core.model.seeds import COLUMNS, SeedBuild
 from greenroom.errors import Failed, RetryLater
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, dumpfile, oci, pgdata, pull
 from greenroom.seeds.build import Built, label
+from greenroom.seeds.check import Wants, check
 from greenroom.seeds.layer import Compression, Layer
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
+from greenroom.seeds.rules import REFUSED
 
 LARGEST_BLOB = 100 * 1024 * 1024
 """https://docs.github.com/en/rest/git/blobs#get-a-blob"""
+SHOWN = 3
+"""Reasons of a refusal that fit into a sentence."""
 POLL_SECONDS = 0.2
 AGENT_SECONDS = 120.0
 """Time in which the agent's pod must start to answer."""
@@ -82,7 +86,8 @@ class Courier:
 
     async def _built(self) -> Built:
         dump = self.folder / "dump"
-        await self._timed("fetch", self._fetch(dump))
+        await self._timed("fetch", self._fetch(dump, self.build.inputs.dump, self.build.path))
+        await self._timed("check", self._check(dump))
         await self._timed("send", self._send(dump))
         dump.unlink()
         await self._timed("restore", self._restored())
@@ -102,26 +107,40 @@ class Courier:
         await self._timed("push", publish(publication, Pusher(self.access, target)))
         return image.digest
 
-    async def _fetch(self, target: Path) -> None:
-        """Download the dump by its git blob id, and verify it."""
-        inputs, slug = self.build.inputs, self.build.source.slug
+    async def _check(self, dump: Path) -> None:
+        """Check the dump, as `greenroom seed check` does."""
+        build, columns = self.build, None
+        if build.columns:
+            columns = self.folder / COLUMNS
+            await self._fetch(columns, build.columns, COLUMNS)
+        wants = Wants(build.inputs.kind, build.inputs.version, build.inputs.extensions, dict(build.rows), columns)
+        found = await asyncio.to_thread(check, dump, wants)
+        refused = [str(each) for each in found.findings if each.severity == REFUSED]
+        if refused:
+            more = f" There are {len(refused) - SHOWN} more reasons." if len(refused) > SHOWN else ""
+            see = f" Run `greenroom seed check {build.path}`."
+            raise Failed(f"{build.path}: {' '.join(refused[:SHOWN])}{more}{see}")
+
+    async def _fetch(self, target: Path, blob: str, path: str) -> None:
+        """Download a file by its git blob id, and verify it."""
+        slug = self.build.source.slug
         headers = {"accept": "application/vnd.github.raw+json", "authorization": f"Bearer {self.github.token}"}
-        url = f"{self.github.api_url}/repos/{slug}/git/blobs/{inputs.dump}"
+        url = f"{self.github.api_url}/repos/{slug}/git/blobs/{blob}"
         try:
             async with self.client.stream("GET", url, headers=headers) as answer:
                 if answer.status_code != 200:
-                    raise Failed(_refused(answer.status_code, self.build.path, slug))
+                    raise Failed(_refused(answer.status_code, path, slug))
                 with target.open("wb") as file:
                     async for part in answer.aiter_bytes():
                         file.write(part)
         except httpx2.HTTPError as error:
             raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
-        if await asyncio.to_thread(dumpfile.git_blob_id, target) != inputs.dump:
-            raise RetryLater(f"GitHub sent {self.build.path} incompletely.")
+        if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
+            raise RetryLater(f"GitHub sent {path} incompletely.")
         with target.open("rb") as file:
             if file.read(len(_LFS)) == _LFS:
                 raise Failed(
-                    f"{self.build.path} is stored in Git LFS, which builds in the cluster do not read."
+                    f"{path} is stored in Git LFS, which builds in the cluster do not read."
                     " Build it in CI with `greenroom seed build`, or set `seeds: { build: ci }`."
                 )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenroom.core.model.seeds import LABEL
 from greenroom.errors import Failed, FixConfiguration
 from greenroom.seeds.layer import Layer
 
@@ -19,7 +20,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFESTS = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
-LABEL = "dev.greenroom.seed"
 
 # An OCI manifest may not contain Docker's names of the same formats.
 _LAYERS = {

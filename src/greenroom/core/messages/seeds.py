@@ -16,7 +16,7 @@ def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
         return Reason(
             "seed-building", f"Building the seed image from {paths}.", "The preview starts once the image exists."
         )
-    tags = ", ".join(b.tag for b in builds)
+    tags = ", ".join(b.inputs.tag for b in builds)
     return Reason(
         "seed-missing",
         f"The seed image of {paths} does not exist yet (tag {tags}).",

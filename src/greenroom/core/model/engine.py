@@ -184,7 +184,7 @@ class EngineState:
     other repositories use the data that was read of them. `refusals` maps repositories to the engine's errors for specs
     that it could not apply. `unable` is a sentence that says why the engine cannot start, change or remove anything
     now; it is empty when it can. `failed_builds` holds the seed images that
-    could not be built, by their tag, and `building` the tags of those that are being built.
+    could not be built, by the key of the build, and `building` the keys of builds in progress.
     """
 
     previews: Mapping[Identity, ObservedPreview] = field(default_factory=dict)

@@ -63,6 +63,8 @@ class Tree:
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+COLUMNS = "seed.columns.yaml"
+"""The name of the file beside a dump that says where the values of its columns come from."""
 LABEL = "dev.greenroom.seed"
 """The label of an image with the JSON of a `SeedLabel`."""
 
@@ -96,18 +98,22 @@ class SeedFacts:
 
 @dataclass(frozen=True, slots=True)
 class SeedBuild:
-    """An image to build from the dump `path` of a commit. `rows` pairs tables with the minimum number of rows."""
+    """An image to build from the dump `path` of a commit. `rows` pairs tables with the minimum number of rows.
+
+    `columns` is the git blob id of the columns file beside the dump; empty if there is none.
+    """
 
     inputs: SeedInputs
     source: Source
     path: str
     reference: str
     rows: tuple[tuple[str, int], ...] = ()
+    columns: str = ""
 
     @property
-    def tag(self) -> str:
-        """Return the tag of the image."""
-        return self.inputs.tag
+    def key(self) -> str:
+        """Return what identifies the build. A corrected columns file makes another build of the same image."""
+        return f"{self.inputs.tag}-{self.columns[:8]}" if self.columns else self.inputs.tag
 
 
 @dataclass(frozen=True, slots=True)

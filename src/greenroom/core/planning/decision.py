@@ -149,8 +149,8 @@ def _builds(context: PassContext[Facts], wanted: Desired) -> tuple[BuildSeed, ..
     found: dict[str, BuildSeed] = {}
     for identity, verdict in sorted(wanted.verdicts.items()):
         for build in verdict.builds if isinstance(verdict, Stay) else ():
-            if build.tag not in observed.building:
-                found.setdefault(build.tag, BuildSeed(identity, build, verdict.reason))
+            if build.key not in observed.building:
+                found.setdefault(build.key, BuildSeed(identity, build, verdict.reason))
     return tuple(found.values())
 
 

@@ -133,7 +133,7 @@ def sources(context: PassContext[PullRequestFacts]) -> dict[Source, frozenset[st
     """
     found: dict[Source, set[str]] = {}
     for each in _wanted_seeds(context):
-        found.setdefault(each.source, set()).add(each.need.seed)
+        found.setdefault(each.source, set()).update(each.paths)
     return {source: frozenset(paths) for source, paths in found.items()}
 
 

@@ -14,7 +14,7 @@ from greenroom.core import messages
 from greenroom.core.model.catalog import Need, Platform, Repository, Service
 from greenroom.core.model.github import Present, PullRequest, Unknown
 from greenroom.core.model.kinds import KINDS
-from greenroom.core.model.seeds import BuildFailed, SeedBuild, SeedFacts, SeedInputs, Source, Tree
+from greenroom.core.model.seeds import COLUMNS, BuildFailed, SeedBuild, SeedFacts, SeedInputs, Source, Tree
 from greenroom.core.model.spec import PreviewSpec, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Stay
@@ -28,6 +28,17 @@ class Wanted:
     need: Need
     source: Source
     base: str
+
+    @property
+    def columns(self) -> str:
+        """Return the path of the columns file of its dump."""
+        folder, slash, _ = self.need.seed.rpartition("/")
+        return f"{folder}{slash}{COLUMNS}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the files that decide which image it starts from, and whether that may be built."""
+        return self.need.seed, self.columns
 
     def inputs(self, dump: str) -> SeedInputs:
         """Return the inputs of its image, with the git blob id of the dump."""
@@ -103,7 +114,7 @@ def chosen(
 ) -> tuple[SeedImage, ...] | Stay:
     """Return the seeds of a preview, or why it waits for them. Nothing of the preview starts before.
 
-    `failed` holds the failed builds by the tag of their image.
+    `failed` holds the failed builds by their keys.
     """
     seeds, builds = [], []
     for each in found:
@@ -142,8 +153,8 @@ def _one(
         return SeedImage(each.service, each.need.name, name, state.digest, dump, label.size)
     if isinstance(state, Unknown):
         return Stay(Stage.WAITING, messages.registry_unknown(state.why))
-    if failed := builds_failed.get(inputs.tag):
+    rows, columns = each.need.seed_options.rows, tree.files.get(each.columns, "")
+    build = SeedBuild(inputs, each.source, each.need.seed, name, rows, columns)
+    if failed := builds_failed.get(build.key):
         return Stay(Stage.BLOCKED, messages.seed_failed(each.need.seed, failed.why))
-    return SeedBuild(
-        inputs, Source(each.source.slug, each.source.ref), each.need.seed, name, each.need.seed_options.rows
-    )
+    return build
