@@ -23,7 +23,7 @@ class Builder:
     """Runs the command with one dump and one base image."""
 
     def __init__(self, home: RealRegistry, server: tuple[str, Path], work: Path, dump: str = DUMP) -> None:
-        self.home, self.work, self.repository = home, work, f"{work.name}/shop"
+        self.home, self.work, self.repository = home, work, f"run-{work.name.encode().hex()}/shop"
         self.dump = work / "dump.sql"
         self.dump.write_text(dump)
         self.to = f"{home.host}/{self.repository}"
