@@ -13,12 +13,13 @@ from pathlib import Path
 from greenroom.core.model.seeds import COLUMNS
 from greenroom.errors import FixConfiguration
 from greenroom.seeds import archive, columns, dialects, formats, rdb
-from greenroom.seeds.content import NAMES, Content, Enough
+from greenroom.seeds.content import Content, Enough
 from greenroom.seeds.formats import Opened
 from greenroom.seeds.rules import NOTE, REFUSED, Finding
 from greenroom.seeds.scan import scan
 from greenroom.seeds.streams import NotADump
 from greenroom.seeds.tables import Tables
+from greenroom.seeds.versions import NAMES
 
 MEGABYTE = 1_000_000
 _FAMILIES = {"postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB", "redis": "Redis or Valkey"}

@@ -15,11 +15,10 @@ from greenroom.seeds.rdb import NEWEST
 from greenroom.seeds.rules import NOTE, REFUSED, Finding, squeezed
 from greenroom.seeds.streams import NotADump, cut
 from greenroom.seeds.tables import Tables
+from greenroom.seeds.versions import version_findings
 
 MOST = 100
 """Refused statements after which the rest of a dump is not read."""
-
-NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "redis": "Redis", "valkey": "Valkey"}
 
 _SERVER = re.compile(rb"-- (?:Dumped from database version|Server version)\s+(.*)")
 _TOOL = re.compile(rb"-- (Dumped by pg_dump version|(?:MySQL|MariaDB) dump \S+\s+Distrib) ([^,]+)")
@@ -146,16 +145,13 @@ class Content:
         return True
 
     def _routine(self, statement: Statement, code: bytes, name: str) -> bool:
-        found = rules_postgresql.LANGUAGE.search(code)
-        language = found[1].decode(errors="replace").strip('"').lower() if found else "sql"
-        if language not in rules_postgresql.TRUSTED:
+        if language := rules_postgresql.untrusted(code):
             self._refuse(
                 statement.line,
                 f"The function {plain(name, 80)} is written in {plain(language, 30)}, which needs a superuser and can"
                 f" reach files and the network. Allowed languages: {', '.join(sorted(rules_postgresql.TRUSTED))}.",
             )
-            return True
-        return False
+        return bool(language)
 
     # Rows.
 
@@ -246,7 +242,7 @@ class Content:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the findings about versions, roles and statements."""
-        yield from self._of_versions()
+        yield from version_findings(self.kind, self.engine, self.server, self.tool, self.wanted)
         if self._all:
             yield Finding(REFUSED, "", "The dump was made by pg_dumpall. Dump one database with pg_dump.")
         if self._roles:
@@ -270,25 +266,6 @@ class Content:
         yield from self._notes
         if not self.tool and self.kind != "redis" and not self._archive:
             yield Finding(NOTE, "", "No dump program wrote this file, so that its end cannot be verified.")
-
-    def _of_versions(self) -> Iterator[Finding]:
-        if self.kind == "redis":
-            return
-        name = NAMES[self.engine or self.kind]
-        if versions.is_newer(self.kind, self.server, self.wanted):
-            yield Finding(
-                REFUSED,
-                "",
-                f"The dump comes from {name} {self.server}, but the service uses {self.wanted}. Dump a database of that"
-                " version, or raise the version of the service.",
-            )
-        elif self.kind == "postgresql" and versions.is_newer(self.kind, self.tool, self.wanted):
-            yield Finding(
-                REFUSED,
-                "",
-                f"The dump was made by pg_dump {self.tool}, but the service uses {self.wanted}. Use pg_dump"
-                f" {versions.numbers(self.wanted)[0]}, or raise the version of the service.",
-            )
 
     def shape_findings(self, known: columns.Columns) -> Iterator[Finding]:
         """Yield a finding for each column and shape, unless the columns file allows it there."""

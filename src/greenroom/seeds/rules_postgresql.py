@@ -151,3 +151,10 @@ ALLOWED = allowed(
         rb"INSERT INTO ",
     )
 )
+
+
+def untrusted(code: bytes) -> str:
+    """Return the language of a function if it is not trusted, else an empty text."""
+    found = LANGUAGE.search(code)
+    language = found[1].decode(errors="replace").strip('"').lower() if found else "sql"
+    return "" if language in TRUSTED else language

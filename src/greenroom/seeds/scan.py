@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from greenroom.seeds import dialects
-from greenroom.seeds.comment_scan import skip_comment, take_line
 from greenroom.seeds.dialects import Dialect
 from greenroom.seeds.events import Comment, End, Event, MetaCommand
 from greenroom.seeds.row_scan import take_lines, take_tuples
+from greenroom.seeds.text_scan import skip_comment, string_ahead, take_line, take_string
 from greenroom.seeds.window import Draft, Sampling, Window
 
 LOOKAHEAD = 1 << 16
@@ -150,7 +150,7 @@ class Scanner:
             self.draft.odd, self._executed = self.draft.odd or "It ends inside an executable comment.", 0
         statement = self.draft.statement()
         copies = not self.dialect.backslashes and dialects.COPY_FROM_STDIN.match(statement.code)
-        if copies and not self._end_of_line():
+        if copies and not self.window.take_newline():
             self.draft.odd = "Its rows begin on the same line."
             statement = self.draft.statement()
         if statement.code or statement.odd:
@@ -160,13 +160,6 @@ class Scanner:
         if copies:
             self._head = statement.code
             self._enter(self._copy, "the rows of a COPY")
-
-    def _end_of_line(self) -> bool:
-        window = self.window
-        rest = window.data[window.at : window.at + 2]
-        end = 1 if rest[:1] == b"\n" else 2 if rest == b"\r\n" else 0
-        window.take(window.at + end)
-        return end > 0 or (window.final and not window.left)
 
     # Strings and bodies.
 
@@ -181,44 +174,15 @@ class Scanner:
         draft.escapes = escapes
         self._closing = quote
         draft.string(quote, is_name=quote == b"`" or (quote == b'"' and not mysql))
-        if self._executed and b"*/" in self._string_ahead(quote):
+        if self._executed and b"*/" in string_ahead(self.window, quote, self._lookahead):
             draft.odd = draft.odd or "A string extends over the end of an executable comment."
         self._enter(self._in_string, "a quoted name" if draft.is_name else "a string")
 
-    def _string_ahead(self, quote: bytes) -> bytes:
-        """Return what a string contains, or `*/` if it is too long to be in an executable comment."""
-        window = self.window
-        found = dialects.ESCAPED.match(window.data, window.at, window.at + self._lookahead - 2)
-        text = found.group() if found and quote == b"'" else window.data[window.at : window.at + self._lookahead - 2]
-        if quote != b"'":
-            text = text.split(quote, 1)[0]
-        return b"*/" if len(text) >= self._lookahead - 4 else text
-
     def _in_string(self) -> bool:
-        window = self.window
-        if self.draft.escapes:
-            pattern = dialects.ESCAPED if self._closing == b"'" else dialects.ESCAPED_DOUBLE
-            found = pattern.match(window.data, window.at)
-            end = found.end() if found else window.at
-            closed = end < window.end and window.data[end : end + 1] == self._closing
-            end = end if closed or not window.final else window.end
-        else:
-            end = window.data.find(self._closing, window.at)
-            closed = end >= 0
-            end = end if closed else window.end
-        self.draft.content(window.take(end))
-        if closed and self.draft.escapes:  # a doubled quote is content, and not the end of one string before another
-            following = window.data[window.at + 1 : window.at + 2]
-            if not following and not window.final:
-                return False
-            if following == self._closing:
-                self.draft.content(window.take(window.at + 2))
-                return True
-        if closed:
-            self.draft.content(window.take(window.at + 1))
-            self.draft.string_ends(self._closing)
+        progress, ended = take_string(self.window, self.draft, self._closing)
+        if ended:
             self._leave()
-        return closed
+        return progress
 
     def _dollar(self) -> None:
         window, draft = self.window, self.draft

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+from greenroom.seeds.rules import REFUSED, Finding
+
+NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "redis": "Redis", "valkey": "Valkey"}
 
 RESTRICT = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 """The first minor version of each psql that knows \\restrict (CVE-2025-8714)."""
@@ -32,3 +37,23 @@ def knows_restrict(wanted: str) -> bool:
     if not found or len(found) < 2:
         return not found or found[0] >= min(RESTRICT)
     return found[1] >= RESTRICT.get(found[0], 0) and found[0] >= min(RESTRICT)
+
+
+def version_findings(kind: str, engine: str, server: str, tool: str, wanted: str) -> Iterator[Finding]:
+    """Yield a finding if the server of a dump, or the pg_dump that wrote it, is newer than the service."""
+    if kind == "redis":
+        return
+    if is_newer(kind, server, wanted):
+        yield Finding(
+            REFUSED,
+            "",
+            f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses {wanted}. Dump a database of"
+            " that version, or raise the version of the service.",
+        )
+    elif kind == "postgresql" and is_newer(kind, tool, wanted):
+        yield Finding(
+            REFUSED,
+            "",
+            f"The dump was made by pg_dump {tool}, but the service uses {wanted}. Use pg_dump {numbers(wanted)[0]}, or"
+            " raise the version of the service.",
+        )

@@ -67,6 +67,13 @@ class Window:
         self.skip(self.at + len(taken))
         return taken
 
+    def take_newline(self) -> bool:
+        """Consume a newline, if it is next. Return whether it is, or nothing is left."""
+        rest = self.data[self.at : self.at + 2]
+        end = 1 if rest[:1] == b"\n" else 2 if rest == b"\r\n" else 0
+        self.skip(self.at + end)
+        return end > 0 or (self.final and not self.left)
+
     def skip_space(self) -> None:
         """Consume white space."""
         found = _SPACE.match(self.data, self.at)
