@@ -157,8 +157,10 @@ def test_containers_that_a_reset_replaces_are_not_new_data() -> None:
     assert (data.generation, data.resets) == (2, 1)
     made = changed(spec(1), **vars_of(data))
     still = data_generation.data(made, replace(preview(1, made), lives=(Life("db", "a"),)), later)
-    assert still.generation == 2
-    fresh = data_generation.data(made, replace(preview(1, made), lives=(Life("db", "b"),)), later)
+    assert still == data
+    fresh = data_generation.data(
+        changed(made, **vars_of(still)), replace(preview(1, made), lives=(Life("db", "b"),)), later
+    )
     assert (fresh.generation, fresh.holders) == (2, {"db": "b"})
     after = changed(made, **vars_of(fresh))
     crashed = data_generation.data(after, replace(preview(1, after), lives=(Life("db", "c"),)), later)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
@@ -187,8 +189,16 @@ class Repository:
         run(*git, "add", "--all")
         run(*git, "commit", "--quiet", "--allow-empty", "--message", f"Release {release}")
         sha = run(*git, "rev-parse", "HEAD").strip()
+        self.scene.github.do(lambda w: w.repository(self.slug).files.update({sha: self._files(sha)}))
         run(*git, "checkout", "--quiet", "main")
         return sha
+
+    def _files(self, sha: str) -> dict[str, bytes]:
+        """The files of a commit, as GitHub shows them."""
+        archive = subprocess.run(["git", "-C", str(self.folder), "archive", sha], capture_output=True, check=True)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as found:
+            files = ((entry.name, found.extractfile(entry)) for entry in found if entry.isfile())
+            return {name: content.read() for name, content in files if content}
 
     def build(self, sha: str, tag: str = "", *, command: tuple[str, ...] = ("python", "server.py")) -> str:
         """What CI does: build the commit, push the image, end the workflow. Returns the image with its digest."""

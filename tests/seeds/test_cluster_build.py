@@ -18,7 +18,7 @@ import pytest
 from greenroom.argocd.seed_jobs import BAKE
 from greenroom.asgi_server import running
 from greenroom.core.model.seeds import LABEL, SeedBuild, SeedInputs, Source
-from greenroom.errors import Failed
+from greenroom.errors import Failed, RetryLater
 from greenroom.registry.access import Access
 from greenroom.seeds import bake, oci
 from greenroom.seeds.agent import Agent
@@ -154,3 +154,17 @@ async def test_column_that_is_not_classified_is_refused_before_anything_is_resto
         with pytest.raises(Failed, match=r"^seed/shop\.sql: There is no seed\.columns\.yaml beside the dump\."):
             await courier.run()
         assert not (build.agent.work / "go").exists()
+
+
+async def test_file_that_is_not_the_one_in_git_is_not_used(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    def cut(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=DUMP[:-100])
+
+    async with pods(real_registry, version[1], work, DUMP) as build:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(cut)) as client:
+            courier = replace(build.courier, client=client)
+            with pytest.raises(RetryLater, match=r"GitHub sent seed/shop\.sql incompletely\."):
+                await courier._fetch(work / "dump", courier.build.inputs.dump, courier.build.path)
+        await build.courier._ask("DELETE", "/")
