@@ -34,24 +34,7 @@ from greenroom.core.model.kinds import KINDS  # noqa: E402
 NAMESPACE = "bench-seeds"
 BASE = f"{REGISTRY}/postgres:15"
 LAYER = "/var/lib/preview/pgdata"
-WORDS = [
-    "green",
-    "room",
-    "stage",
-    "light",
-    "curtain",
-    "actor",
-    "prompt",
-    "script",
-    "scene",
-    "cue",
-    "house",
-    "balcony",
-    "orchestra",
-    "wings",
-    "trap",
-    "fly",
-]
+WORDS = ("green", "room", "stage", "light", "curtain", "actor", "prompt", "script", "scene", "cue", "house")
 
 
 def dump(megabytes: int, target: Path) -> None:

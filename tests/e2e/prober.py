@@ -143,6 +143,44 @@ def _claimed(found: dict[str, Any]) -> str:
     return str(status["commit"]["wanted"]) if ready and current else ""
 
 
+class PodWatch:
+    """What the API server says of the preview's service pods, with the times at which it was heard, for a violation."""
+
+    COLUMNS = (
+        "NAME:.metadata.name,DELETED:.metadata.deletionTimestamp,PHASE:.status.phase,"
+        "READY:.status.containerStatuses[*].ready,STATE:.status.containerStatuses[*].state,"
+        "VERSION:.metadata.annotations.greenroom\\.dev/sha"
+    )
+
+    def __init__(self, namespace: str) -> None:
+        where = ["-n", namespace, "-l", "greenroom.dev/role=service", "--no-headers"]
+        self._command = ["kubectl", "get", "pods", *where, "-w", "-o", f"custom-columns={self.COLUMNS}"]
+        self._lines: list[tuple[float, str]] = []
+        self._kubectl: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> PodWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._kubectl:
+            self._kubectl.terminate()
+        self._thread.join(10)
+
+    def around(self, moment: float, seconds: float = 6.0) -> list[str]:
+        """What was heard at most so many seconds before or after a moment, each with its distance."""
+        near = ((at - moment, line) for at, line in self._lines if abs(at - moment) < seconds)
+        return [f"{distance:+.2f} s {line}" for distance, line in near]
+
+    def _follow(self) -> None:
+        with subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
+            self._kubectl = watch
+            assert watch.stdout is not None
+            for line in watch.stdout:
+                self._lines.append((time.monotonic(), " ".join(line.split())))
+
+
 @dataclass
 class Prober:
     """Pushes to one pull request of payments, each with something that goes wrong meanwhile."""
@@ -158,6 +196,8 @@ class Prober:
     waits: list[float] = field(default_factory=list)
     """Seconds from the push until `greenroom wait` ended."""
     answers: list[Answer] = field(default_factory=list)
+    log: list[tuple[float, str, str]] = field(default_factory=list)
+    """Pushes and accidents, with their times."""
     _open: Claim | None = None
     _pushed_at: float = 0.0
 
@@ -168,13 +208,29 @@ class Prober:
 
     def run(self, pushes: int) -> Judgment:
         """Push so often under load, and judge every answer."""
-        with Traffic(self.pull) as traffic, ReadyWatch(self.pull, self.releases) as watch:
+        with (
+            Traffic(self.pull) as traffic,
+            ReadyWatch(self.pull, self.releases) as watch,
+            PodWatch(self.pull.namespace) as pods,
+        ):
             for number in range(pushes):
                 self.push(number, self.chance.choice(KINDS))
                 print(".", end="", flush=True)
             self._close()
         self.answers = traffic.answers
-        return judged(traffic.answers, [*self.claims, *watch.claims])
+        found = judged(traffic.answers, [*self.claims, *watch.claims])
+        for violation in found.violations[:1]:
+            self._explain(violation, pods)
+        return found
+
+    def _explain(self, violation: Violation, pods: PodWatch) -> None:
+        """Print what is known about a violation: the claim, the pushes before it, and the pods around it."""
+        claim, begun = violation.claim, violation.answer.begun
+        print(f"\n{violation}; the claim lasted {claim.ended - claim.begun:.2f} s", flush=True)
+        for at, kind, release in self.log:
+            if -60 < at - begun < 10:
+                print(f"  {at - begun:+.2f} s {kind} {release}")
+        print("\n".join(f"  {line}" for line in pods.around(begun)), flush=True)
 
     def push(self, number: int, kind: str) -> None:
         """One push, with what goes wrong; then wait for it, and look on for a while."""
@@ -209,6 +265,7 @@ class Prober:
     def _pushed(self, sha: str) -> None:
         """Push a commit. From here on, the last claim of `wait` is about the past."""
         self._close()
+        self.log.append((time.monotonic(), "push", self.releases[sha]))
         pull, self._pushed_at = self.pull, time.monotonic()
         pull.scene.github.do(lambda w: w.push(pull.repository.slug, pull.number, sha, "ada"))
 
@@ -228,6 +285,7 @@ class Prober:
         return found is not None and sha in json.dumps(found["spec"])
 
     def _accident(self, kind: str, sha: str) -> None:
+        self.log.append((time.monotonic(), kind, self.releases[sha]))
         if kind == "moved tag":
             until(lambda: self._taken(sha), 60, f"the image of {sha[:7]} in the Application")
             other = self.pull.repository.commit("moved", f"{self.releases[sha]}-moved")

@@ -17,8 +17,9 @@ NEED = {"kind": "postgresql", "version": "15", "as": "DATABASE_URL", "seed": PAT
 
 
 @pytest.fixture(scope="module", autouse=True)
-def builds(scene: Scene) -> Iterator[None]:
+def builds(the_played_scene: Scene) -> Iterator[None]:
     """The catalog's database starts from the dump in its repository, and Greenroom builds the images."""
+    scene = the_played_scene
     catalog = {**scene.services["catalog"], "needs": [NEED]}
     with scene.configured(seeds={"image": f"{REGISTRY}/seeds", "build": "cluster"}):
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "greenroom-seeds", "namespace": NAMESPACE}}
