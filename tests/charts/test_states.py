@@ -210,10 +210,15 @@ def test_seed_in_a_layer_is_used_where_it_is(render: Render, everything: Values)
 
 
 def test_reset_of_a_seed_makes_another_pod(render: Render, everything: Values) -> None:
-    found = named(render(everything, VARIANTS["a seed that was reset"]), "Deployment", "shop-postgresql")["spec"]
-    assert found["template"]["metadata"]["annotations"]["greenroom.dev/resets"] == "2"
+    rendered = render(everything, VARIANTS["a seed that was reset"])
+    found = named(rendered, "Deployment", "shop-postgresql")["spec"]
+    assert found["template"]["metadata"]["labels"]["greenroom.dev/resets"] == "2"
+    assert "greenroom.dev/resets" not in found["selector"]["matchLabels"], "it cannot be changed"
+    selector = named(rendered, "Service", "shop-postgresql")["spec"]["selector"]
+    assert selector.items() <= found["template"]["metadata"]["labels"].items()
+    assert selector["greenroom.dev/resets"] == "2", "the old pod gets no traffic while it ends"
     unchanged = named(render(everything), "Deployment", "shop-postgresql")["spec"]
-    assert "greenroom.dev/resets" not in unchanged["template"]["metadata"]["annotations"]
+    assert "greenroom.dev/resets" not in unchanged["template"]["metadata"]["labels"]
 
 
 @pytest.mark.parametrize(
