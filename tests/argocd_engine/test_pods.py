@@ -417,6 +417,19 @@ def test_data_is_overtaken_only_by_a_service_that_waits_for_it_and_started_befor
     assert not overtaken(ago(minutes=5), "wait-shop-cache"), "a version from before the need joined"
 
 
+def test_data_is_not_overtaken_by_a_service_of_an_earlier_data_generation_that_is_being_replaced() -> None:
+    def overtaken(generation: int) -> bool:
+        served = pod(serving=True, main=running("web", ago(minutes=5), ready=True))
+        served["spec"]["initContainers"] = [{"name": "wait-shop-postgresql"}]
+        served["metadata"]["annotations"][reading.DATA_GENERATION] = str(generation)
+        spec = replace(WITH_DATA, data=replace(WITH_DATA.data, generation=2))
+        [life] = reading.lives([database("ab", ago(minutes=1)), served], spec)
+        return life.overtaken
+
+    assert overtaken(2), "it migrated data that is gone"
+    assert not overtaken(1), "the next one migrates what is there now"
+
+
 def test_injected_sidecar_of_a_database_has_no_data() -> None:
     beside = database("ab", ago(minutes=1))
     proxy = {

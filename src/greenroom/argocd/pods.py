@@ -23,6 +23,7 @@ ROLE = "greenroom.dev/role"
 REVISION = "greenroom.dev/revision"
 SHA = "greenroom.dev/sha"
 STORAGE = "greenroom.dev/storage"
+DATA_GENERATION = "greenroom.dev/data-generation"
 MIGRATE = "migrate"
 WAIT = "wait-"
 PATIENCE = timedelta(seconds=60)
@@ -136,7 +137,7 @@ def lives(pods: list[Object], spec: PreviewSpec) -> tuple[Life, ...]:
                 need, holder = label(pod, SERVICE), status["containerID"].rpartition("/")[2][:12]
                 if storage == "pod":
                     begun, holder = pod["status"].get("startTime", begun), pod["metadata"]["uid"]
-                overtaken = any(_served_before(p, begun) for p in pods if _waits_for(p, need))
+                overtaken = any(_served_before(p, begun) for p in pods if _waits_for(p, need) and _stays(p, spec))
                 found.append(Life(need, holder, overtaken))
     return tuple(sorted(found, key=lambda life: life.need))
 
@@ -237,6 +238,11 @@ def _name(pod: Object) -> str:
 def created(pod: Object) -> str:
     """Return the time at which the pod was created, as the API returns it."""
     return str(pod["metadata"].get("creationTimestamp", ""))
+
+
+def _stays(pod: Object, spec: PreviewSpec) -> bool:
+    """Return whether a pod belongs to the data generation of the spec. Others are replaced, and migrate then."""
+    return annotation(pod, DATA_GENERATION) in ("", str(spec.data.generation))
 
 
 def _waits_for(pod: Object, need: str) -> bool:
