@@ -360,6 +360,17 @@ def test_earlier_version_that_is_terminating_is_ending_until_its_containers_have
     assert reading.running([new, gone], ROW, SERVICE, "https://x", NOW).ending, "a process that the spec lost"
 
 
+@pytest.mark.parametrize("state", [{"terminated": {"exitCode": 137}}, {"waiting": {"reason": "CrashLoopBackOff"}}])
+def test_earlier_version_that_crashed_may_start_again_until_its_pod_is_deleted(state: dict[str, Any]) -> None:
+    new = pod(serving=True, main=running("web", ago(minutes=1), ready=True))
+    crashed = pod(made_from="older", main={"name": "web", "ready": False, "state": state})
+    assert reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending
+    crashed["metadata"]["deletionTimestamp"] = "2026-11-20T11:59:00Z"
+    assert reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending is ("waiting" in state)
+    crashed["status"]["phase"] = "Failed"
+    assert not reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending
+
+
 NEED = Need("postgresql", "postgresql", "16", (("url", "DATABASE_URL"),))
 WITH_DATA = spec(1, services=(replace(SERVICE, needs=(NEED,)),))
 

@@ -50,6 +50,21 @@ def _runs(pod: Object) -> bool:
     return any("running" in (s.get("state") or {}) for s in (pod.get("status") or {}).get("containerStatuses") or ())
 
 
+def _may_answer(pod: Object) -> bool:
+    """Return whether a container of the pod runs or may start again.
+
+    A container that has just crashed is shown as terminated, and the kubelet starts it again before it says so. It does
+    not restart the containers of a pod that is being deleted.
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+    """
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Failed", "Succeeded"):
+        return False
+    found = status.get("containerStatuses") or ()
+    ended = found and all("terminated" in (s.get("state") or {}) for s in found)
+    return not (ended and pod["metadata"].get("deletionTimestamp"))
+
+
 def of(pods: Iterable[Object], service: str, process: str) -> list[Object]:
     """Return the pods of one process that are neither terminating nor ended."""
     return [p for p in pods if (label(p, SERVICE), label(p, COMPONENT)) == (service, process) and not going(p)]
@@ -96,7 +111,7 @@ def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, n
         ready=all(live),
         since=datetime.fromisoformat(since) if since else None,
         outdated=any(annotation(p, REVISION) != revision(service, spec) for group in live for p in group),
-        ending=any(_runs(p) and annotation(p, REVISION) != revision(service, spec) for p in mine),
+        ending=any(_may_answer(p) and annotation(p, REVISION) != revision(service, spec) for p in mine),
     )
 
 
