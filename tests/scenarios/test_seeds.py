@@ -57,6 +57,9 @@ async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) ->
     assert data(story, number).seeds[0].size == 700_000_000
     assert data(story, number).seeds[0].digest == digest
     assert "### Preview ready" in story.comment(number)
+    assert f"Data: postgresql starts from {PATH} ({blob_id(OLD)[:7]}). Comment `/preview reset`" in story.comment(
+        number
+    )
 
 
 async def test_preview_waits_while_the_label_of_its_seed_cannot_be_read(story: Story) -> None:

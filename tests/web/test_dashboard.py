@@ -533,6 +533,47 @@ async def test_every_stage_has_its_place(stage: Stage) -> None:
     assert stage is Stage.NONE or stage.value in page.text  # those without a preview are listed apart
 
 
+# --- data ---
+
+
+def seeded_client() -> httpx2.AsyncClient:
+    one = replace(status(1), seeds=("postgresql starts from seed/shop.sql (6d2f1a3)",), resettable=True)
+    board = Board({Identity(7, n): s for n, s in ((1, one), (2, status(2)))}, {}, NOW, 1)
+    transport = httpx2.ASGITransport(dashboard(board, Past(), "acme", Nothing()))
+    return httpx2.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+async def test_page_shows_the_seed_and_offers_to_start_over_only_where_that_is_possible() -> None:
+    one = seeded_client()
+    page = (await one.get(PAGE)).text
+    assert "postgresql starts from seed/shop.sql (6d2f1a3)" in page
+    assert "Delete the data of shop#1" in page
+    assert "Delete the data" not in (await one.get("/previews/shop/2")).text
+
+
+@pytest.mark.parametrize(
+    ("form", "words", "role"),
+    [
+        ({"action": "reset", "sure": "yes"}, "Saved: postgresql of shop#1 starts again from the same seed", "status"),
+        ({"action": "reseed", "sure": "yes"}, "starts again from the newest seed. Its data is deleted.", "status"),
+        ({"action": "reset"}, "Nothing was deleted. Check the box first, to confirm it.", "alert"),
+        ({"action": "drop", "sure": "yes"}, "Nothing was deleted.", "alert"),
+        ({"action": "reset", "sure": "yes", "token": "0" * 64}, "The form was out of date.", "alert"),
+    ],
+)
+async def test_data_is_deleted_only_by_a_confirmed_form_of_this_page(
+    form: dict[str, str], words: str, role: str
+) -> None:
+    one = seeded_client()
+    found = re.search(r'name="token" value="([0-9a-f]{64})"', (await one.get(PAGE)).text)
+    assert found
+    origin = {"origin": "http://localhost"}
+    answer = await one.post(f"{PAGE}/data", data={"token": found[1], **form}, headers=origin)
+    page = (await one.get(answer.headers["location"])).text
+    assert words in page.partition(f'role="{role}"')[2]
+    assert (await one.post(f"{PAGE}/data", data=form)).status_code == 403, "a form of another site"
+
+
 # --- links ---
 
 

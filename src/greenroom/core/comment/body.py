@@ -30,7 +30,7 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     if status.services:
         lines += ["", "| service | open | version |", "| --- | --- | --- |"]
         lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
-    for sentence in (_uses(status, private), _used_by(status, private)):
+    for sentence in (_uses(status, private), _used_by(status, private), _data(status)):
         lines += ["", sentence] if sentence else []
     if status.log and private:
         lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
@@ -62,6 +62,14 @@ def _uses(status: Status, private: bool) -> str:
         name = "another preview" if hidden and not link.name.startswith(f"{link.target}#") else link.name
         said.append(f"{inline(link.target)} from **{_named(name, link.page, hidden)}**{why}")
     return f"Uses {', '.join(said)}." if said else ""
+
+
+def _data(status: Status) -> str:
+    """Return a sentence on the seeds, unless the preview is gone or the reason has it."""
+    if status.stage in (Stage.REMOVING, Stage.REMOVED) or status.reason.code == "data-replaced" or not status.seeds:
+        return ""
+    how = " Comment `/preview reset` to start it over." if status.resettable else ""
+    return f"Data: {markdown('; '.join(status.seeds))}.{how}"
 
 
 def _used_by(status: Status, private: bool) -> str:

@@ -72,6 +72,8 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         manual_overrides=tuple(name for name, _ in preview.manual_overrides) if preview else (),
         position=verdict.position if isinstance(verdict, Stay) else 0,
         overdue=bool(hold and hold.key and spec and _overdue(identity, spec, decided)),
+        seeds=tuple(_data_sources(spec, seeded=True)) if spec else (),
+        resettable=bool(serves and spec and not spec.prepared and spec.resettable),
     )
 
 
@@ -312,12 +314,18 @@ def _base_of_failing(spec: PreviewSpec, preview: ObservedPreview, decided: Decid
     return pull_request.base_ref
 
 
-def _data_sources(spec: PreviewSpec) -> list[str]:
-    """Return the databases whose data was replaced, each with the dump that it started from."""
+def _data_sources(spec: PreviewSpec, *, seeded: bool = False) -> list[str]:
+    """Return the databases that a person can start over, each with the dump that it started from.
+
+    With `seeded`, leave out those that started empty.
+    """
     found = []
     for service, need in spec.resettable:
         seed = spec.data.seed(service, need.name)
-        found.append(messages.data_source(need.name, need.seed, seed.dump) if seed else messages.data_source(need.name))
+        if seed:
+            found.append(messages.data_source(need.name, need.seed, seed.dump))
+        elif not seeded:
+            found.append(messages.data_source(need.name))
     return found
 
 

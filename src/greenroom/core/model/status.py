@@ -107,7 +107,8 @@ class Status:
     `manual_overrides` names the parameters that people set in Argo CD. `since` is the time when it entered this stage
     for this reason. `position` is the place in its repository's queue, 0 outside of it. Comments leave it out, or one
     closed pull request would rewrite all of them. `overdue` means that the preview is held for a person's decision and
-    past its lifetime.
+    past its lifetime. `seeds` has a phrase for each database with a seed. `resettable` means that a person can start
+    its data over.
     """
 
     identity: Identity
@@ -137,6 +138,8 @@ class Status:
     manual_overrides: tuple[str, ...] = ()
     position: int = 0
     overdue: bool = False
+    seeds: tuple[str, ...] = ()
+    resettable: bool = False
 
     @property
     def ending(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from greenroom.controller.status_store import Board
 from greenroom.core.linking import graph as graphs
+from greenroom.core.model.github import DataAction
 from greenroom.errors import GreenroomError
 from greenroom.web import messages
 from greenroom.web.dashboard import views
@@ -92,10 +93,13 @@ class _Whole:
 
 
 class Control(Protocol):
-    """The operation of the running loop that a form calls."""
+    """The operations of the running loop that forms call."""
 
     async def use(self, name: str, text: str, by: str) -> dict[str, Any]:
         """Point a service that this preview uses to another target. Raise `GreenroomError` with the reason."""
+
+    async def reset(self, name: str, action: str, by: str) -> dict[str, Any]:
+        """Delete the data of this preview. Raise `GreenroomError` with the reason."""
 
 
 def dashboard(
@@ -166,6 +170,7 @@ class _Dashboard:
                 Route("/graph", self.graph),
                 Route("/previews/{repository}/{number:int}", self.preview),
                 Route("/previews/{repository}/{number:int}/use", self.use, methods=["GET", "POST"]),
+                Route("/previews/{repository}/{number:int}/data", self.data, methods=["GET", "POST"]),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             middleware=[Middleware(_Guarded), Middleware(LoopbackOnly), Middleware(_Whole, self._templates.failed)],
@@ -212,21 +217,41 @@ class _Dashboard:
 
     async def use(self, request: Request) -> Response:
         """Change a link, and redirect to the page with a note."""
-        path = request.url.path.removesuffix("/use")
+        return await self._sent(request, self._used)
+
+    async def data(self, request: Request) -> Response:
+        """Start the data of a preview over, and redirect to the page with a note."""
+        return await self._sent(request, self._reset)
+
+    async def _sent(
+        self, request: Request, act: Callable[[Control, str, Mapping[str, str]], Awaitable[Note]]
+    ) -> Response:
+        path = request.url.path.rpartition("/")[0]
         if request.method != "POST":
             return RedirectResponse(path, 303)  # a person reloads the address that a form was sent to
         status = self._board.find(request.path_params["repository"], request.path_params["number"])
         if status is None or self._control is None:
             raise HTTPException(404, "There is no preview here to change.")
         form = await _form(request)
-        typed = form.get("target", "")
         if not hmac.compare_digest(form.get("token", "").encode(), self._token(path).encode()):
+            typed = form.get("target", "")
             note = Note("The form was out of date. Nothing was changed. Send it again.", typed=typed)
         else:
-            note = await self._used(self._control, status.name, typed)
+            note = await act(self._control, status.name, form)
         return RedirectResponse(self._notes.keep(path, note), 303)
 
-    async def _used(self, control: Control, name: str, typed: str) -> Note:
+    async def _reset(self, control: Control, name: str, form: Mapping[str, str]) -> Note:
+        action = form.get("action", "")
+        if form.get("sure") != "yes" or action not in tuple(DataAction):
+            return Note("Nothing was deleted. Check the box first, to confirm it.")
+        try:
+            answer = await control.reset(name, action, WHO)
+        except GreenroomError as error:
+            return Note(str(error))
+        return Note(messages.data_reset(answer), bool(answer["done"]))
+
+    async def _used(self, control: Control, name: str, form: Mapping[str, str]) -> Note:
+        typed = form.get("target", "")
         try:
             answer = await control.use(name, typed, WHO)
         except GreenroomError as error:
