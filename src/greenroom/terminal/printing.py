@@ -75,6 +75,8 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     lines += [
         f"  Used by {u['name']}{' (by hand)' if u['by_hand'] else ''}." for u in status["used_by"] if not u["misses"]
     ]
+    for seed in status["seeds"]:
+        lines += _wrapped(f"{seed}.")
     if status["answer"]:
         lines += _wrapped(status["answer"])
     if status["by_hand"] and status["reason"]["code"] != "by-hand":

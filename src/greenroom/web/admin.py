@@ -293,6 +293,7 @@ def status(found: Status) -> Json:
         "used_by": [
             {"name": u.name, "page": u.page, "misses": u.misses, "by_hand": u.manual_overrides} for u in found.used_by
         ],
+        "seeds": list(found.seeds),
         "answer": str(found.answer) if found.answer else "",
         "warning": str(found.warning) if found.warning else "",
         "by_hand": list(found.manual_overrides),
