@@ -167,6 +167,27 @@ WRONG: list[tuple[str, object, str]] = [
         "needs.0.seed: only PostgreSQL can load a dump, not MySQL. Use an `image:` that contains the data.",
     ),
     (
+        "a dump outside of the repository",
+        [{"kind": "postgresql", "seed": {"path": "/seed.sql"}}],
+        "needs.0.seed.path: '/seed.sql' is outside the repository. Write a path inside it, such as `seed/shop.sql`.",
+    ),
+    (
+        "a branch of its own repository",
+        [{"kind": "postgresql", "seed": {"path": "seed.sql", "branch": "main"}}],
+        "needs.0.seed: `branch` needs `repository`. The dump of the service's own repository is read at the commit of the"
+        " preview. Remove `branch`, or add `repository: owner/name`.",
+    ),
+    (
+        "a layer on a volume",
+        [{"kind": "postgresql", "seed": {"path": "seed.sql", "mode": "layer"}, "storage": "persistent"}],
+        "needs.0: `mode: layer` keeps no data on a volume. Use `mode: copy`, or remove `storage: persistent`.",
+    ),
+    (
+        "an extension that is none",
+        [{"kind": "postgresql", "seed": {"path": "seed.sql", "extensions": ["pg crypto"]}}],
+        "needs.0.seed.extensions.0: 'pg crypto' is not a valid extension name. Use lowercase letters, digits, `_` and `-`.",
+    ),
+    (
         "a password that a kind does not have",
         [{"kind": "memcached", "as": {"host": "CACHE_HOST", "password": "CACHE_PASSWORD"}}],
         "needs.0.as.password: Memcached has no password. Use url, host, port.",
@@ -222,6 +243,14 @@ def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None
         "services/shop.yaml: needs.1: the local engine does not support RabbitMQ."
         f" It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`.",
         "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove it, or use `engine: argocd`.",
+    ]
+
+
+def test_the_local_engine_reads_no_dump_of_another_repository(tmp_path: Path) -> None:
+    need = {"kind": "postgresql", "seed": {"path": "shop.sql", "repository": "acme/seeds"}}
+    assert mistakes(tmp_path, [need], engine="local") == [
+        "services/shop.yaml: needs.0.seed.repository: the local engine reads only dumps of the service's own repository."
+        " Remove it, or use `engine: argocd`."
     ]
 
 

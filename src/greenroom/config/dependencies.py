@@ -120,6 +120,9 @@ def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | Non
     """Return the reason why the local engine cannot offer a need; None if it can."""
     if isinstance(need, ManifestModel):
         return "manifest", "the local engine does not run Kubernetes objects.", "Remove it, or use `engine: argocd`."
+    if isinstance(need, NeedModel) and need.seed and need.seed.repository:
+        message = "the local engine reads only dumps of the service's own repository."
+        return "seed.repository", message, "Remove it, or use `engine: argocd`."
     if isinstance(need, NeedModel) and not KINDS[need.kind].local:
         message = f"the local engine does not support {KINDS[need.kind].title}."
         return "kind", message, f"It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`."
