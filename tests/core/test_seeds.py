@@ -14,6 +14,7 @@ from builders import (
     REPOSITORY,
     SERVICE,
     changed,
+    decide,
     desired,
     digest,
     facts,
@@ -24,11 +25,12 @@ from builders import (
     spec,
 )
 from builders import pull_request as built_pull_request
-from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Storage
+from greenroom.core.model.actions import Change
+from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Service, Storage
 from greenroom.core.model.engine import EngineState, Life, PreviewSet
 from greenroom.core.model.github import Missing, Present, Unknown
 from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
-from greenroom.core.model.spec import Data, SeedImage
+from greenroom.core.model.spec import Data, PreviewSpec, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
@@ -194,3 +196,59 @@ def test_pods_without_a_seed_do_not_change() -> None:
     values: Any = parameters(changed(spec(1), services=(SEEDED,)), HERE)["values"]
     assert not {"seed", "resets"} & values["services"]["shop"]["needs"]["db"].keys()
     assert REPOSITORY.services[0].needs == ()
+
+
+def served(holds: EngineState, *services: Service, seeds: SeedFacts | None = None, **changes: Any) -> PreviewSpec:
+    """Return the spec that is served after a pass with these services in the configuration."""
+    platform = replace(HERE, repositories=(replace(SHOP, services=services),))
+    found = facts(built_pull_request(1, **changes), holds=holds, seeds=seeds or known())
+    planned = decide(found, platform, platform.repositories[0], NOW)
+    before = holds.sets[identity().repository_id].specs[1]
+    return next((a.spec for a in planned.plan.actions if isinstance(a, Change)), before)
+
+
+def test_data_keeps_its_seed_while_a_renamed_service_waits_for_a_person() -> None:
+    holds = held(Data(holders={"db": "a"}, seeds=(SEED,)), Life("db", "a"))
+    data = served(holds, replace(SEEDED, name="store")).data
+    assert (data.seeds, data.generation, data.resets) == ((SEED,), 1, 0)
+
+
+def test_data_keeps_its_seed_while_a_removed_database_waits_for_a_person() -> None:
+    holds = held(Data(holders={"db": "a"}, seeds=(SEED,)), Life("db", "a"))
+    assert served(holds, replace(SEEDED, needs=())).data.seeds == (SEED,)
+
+
+VOLUME = replace(NEED, storage=Storage.PERSISTENT, seed_options=SeedOptions(mode=SeedMode.COPY))
+
+
+def newer_server() -> SeedFacts:
+    name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
+    copied = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP, 'copy').tag}"
+    images = dict.fromkeys((name, copied), Present(digest("17")))
+    return SeedFacts({Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})}, images, {digest("17"): SeedLabel()})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (NEED, replace(NEED, version="17")),
+        (VOLUME, replace(VOLUME, version="17")),
+        (VOLUME, replace(VOLUME, seed_options=SeedOptions())),
+        (VOLUME, replace(VOLUME, seed="", seed_options=SeedOptions())),
+        (VOLUME, replace(VOLUME, image="registry.example.com/own:1")),
+    ],
+    ids=["version", "version on a volume", "mode on a volume", "seed removed", "own image"],
+)
+def test_configuration_that_replaces_seeded_data_waits_for_a_person(before: Need, after: Need) -> None:
+    platform = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(before,)),)),))
+    holds = held(Data(holders={"db": "a"}, seeds=(SEED,)), Life("db", "a"), platform=platform)
+    platform = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(after,)),)),))
+    found = facts(built_pull_request(1), holds=holds, seeds=newer_server())
+    planned = decide(found, platform, platform.repositories[0], NOW).plan
+    hold = planned.holds[identity()]
+    assert "lose the data of shop's db" in hold.reason.text
+    kept = next(
+        (a.spec for a in planned.actions if isinstance(a, Change)), holds.sets[identity().repository_id].specs[1]
+    )
+    assert kept.data == Data(holders={"db": "a"}, seeds=(SEED,))
+    assert kept.services == holds.sets[identity().repository_id].specs[1].services

@@ -76,10 +76,11 @@ NAMES = {*PARTS["names"]}
 PUSH = {*PARTS["build"], "generation"}
 PODS = {*NAMES, *PUSH, *PARTS["config"], *PARTS["chart"], "targets", "asleep", "seeds", "resets"}
 OUTSIDE = {*NAMES, *PARTS["pull_request"], "services", "targets", "asleep", "sleep_requested"}
-FOLLOWS = {*PARTS["pull_request"], *PARTS["choices"], *PARTS["data"], *PARTS["links"], "injected", "waiting"}
+FOLLOWS = {*PARTS["pull_request"], *PARTS["choices"], *PARTS["links"], "injected", "waiting"}
+FOLLOWS |= {*PARTS["data"]} - {"seeds"}
 """What follows people although the configuration waits for a person."""
 PUSHED = {*PARTS["build"], *PARTS["chart"], "head_since"}
-STAYS = {*NAMES, "created", "services"} | PUSHED
+STAYS = {*NAMES, "created", "services", "seeds"} | PUSHED
 
 
 WHY: dict[str, Any] = {

@@ -63,6 +63,21 @@ def next_data(
     return replace(known, seeds=seeds)
 
 
+def commanded(old: Data, new: Data) -> bool:
+    """Return whether a person's command leads from one life of the data to another."""
+    return (old.command, old.commanded_at) != (new.command, new.commanded_at)
+
+
+def while_held(old: PreviewSpec, new: Data, preview: ObservedPreview | None, now: datetime) -> Data:
+    """Return the life of the data while a changed configuration waits for a person. Every need keeps its seed, unless a
+    person's command replaces it.
+    """
+    if not commanded(old.data, new):
+        return data(old, preview, now)
+    fresh = {(s.service, s.need): s for s in new.seeds}
+    return replace(new, seeds=tuple(fresh.get((s.service, s.need), s) for s in old.data.seeds))
+
+
 def _followed(data: Data, command: DataCommand | None) -> Data:
     return replace(data, command=command.comment, commanded_at=command.at) if command else data
 

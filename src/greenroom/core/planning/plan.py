@@ -16,13 +16,14 @@ from greenroom.core import messages
 from greenroom.core.linking import handover
 from greenroom.core.linking.links import different, served_source
 from greenroom.core.model.actions import Action, Change, Remove, RemoveLabel, Start, VerifyRemoval, Withdraw
+from greenroom.core.model.catalog import Need, Storage
 from greenroom.core.model.engine import Cause, EngineState, Health, ObservedPreview, PreviewSet, Release
 from greenroom.core.model.github import CommentState
 from greenroom.core.model.holds import HoldKey, HoldKind
 from greenroom.core.model.spec import Identity, Link, Links, Names, PreviewSpec, is_push
 from greenroom.core.model.status import MAY_START, Reason
 from greenroom.core.model.verdicts import Desired, Go, Run, Stay, Verdict
-from greenroom.core.planning import preview_sets
+from greenroom.core.planning import data_generation, preview_sets
 from greenroom.core.policy import breaker, labels
 
 
@@ -210,6 +211,9 @@ class _Draft:
         replaces = _called(old.names) != _called(new.names)
         reason = messages.config_names(sorted(gone), sorted(lost), _renamed(old, new), replaces=replaces)
         self.holds[identity] = Hold(key, reason)
+        # The seeds of the new configuration do not fit the services that stay.
+        data = data_generation.while_held(old, new.data, self.observed.previews.get(identity), self.now)
+        new = replace(new, data=data)
         if gone:
             return _chosen(old, new)
         if lost:
@@ -436,17 +440,31 @@ def _services_gone(old: PreviewSpec, new: PreviewSpec) -> set[str]:
 
 
 def _data_gone(old: PreviewSpec, new: PreviewSpec) -> set[str]:
-    """Return the needs whose data would be lost although their services stay: they are no longer wanted, or change
-    kind.
+    """Return the needs whose data would be lost although their services stay: they are no longer wanted, change kind,
+    or start from another seed although nobody asked for it.
     """
-    kept = {(s.name, n.name): (n.kind, n.storage) for s in new.services for n in s.needs}
+    kept = {(s.name, n.name): n for s in new.services for n in s.needs}
     stays = {s.name for s in new.services}
     return {
         f"{s.name}'s {n.name}"
         for s in old.services
         for n in s.needs
-        if n.keeps and s.name in stays and kept.get((s.name, n.name)) != (n.kind, n.storage)
+        if n.keeps and s.name in stays and not _keeps_data(old, new, s.name, n, kept.get((s.name, n.name)))
     }
+
+
+def _keeps_data(old: PreviewSpec, new: PreviewSpec, service: str, before: Need, after: Need | None) -> bool:
+    if after is None or (after.kind, after.storage) != (before.kind, before.storage):
+        return False
+    seed = old.data.seed(service, before.name)
+    if seed is None or old.prepared or data_generation.commanded(old.data, new.data):
+        return True
+    # The mode and an own image decide whether there is a volume at all.
+    volume = before.storage is Storage.PERSISTENT
+    if volume and (before.seed_options.mode, before.image) != (after.seed_options.mode, after.image):
+        return False
+    fresh = new.data.seed(service, before.name)
+    return fresh is None or fresh.digest == seed.digest or after.seed_options.follow
 
 
 def _called(naming: Names) -> tuple[str, str]:
