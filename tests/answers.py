@@ -26,7 +26,14 @@ def labeled(name: str, at: str = "2026-03-01T09:00:00Z") -> dict[str, Any]:
 
 
 def comment(number: int, body: str) -> dict[str, Any]:
-    return {"databaseId": number, "fullDatabaseId": str(number), "body": body, "author": ADA, "editor": None}
+    return {
+        "databaseId": number,
+        "fullDatabaseId": str(number),
+        "body": body,
+        "createdAt": "2026-03-02T09:00:00Z",
+        "author": ADA,
+        "editor": None,
+    }
 
 
 def node(number: int) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def toggle(label: str) -> Callable[[Machine, int], None]:
 def command(text: str) -> Callable[[Machine, int], None]:
     def say(made: Machine, number: int) -> None:
         old = made.pull_requests[number]
-        said = CommandComment(9000 + len(old.said), GRACE, text)
+        said = CommandComment(9000 + len(old.said), GRACE, text, made.now)
         spoke = Activity("commented", GRACE, made.now)
         made.pull_requests[number] = replace(old, said=(*old.said, said), activities=(*old.activities, spoke))
 

@@ -50,7 +50,7 @@ MAY = permissions()
 
 
 def commented(text: str, comment: int = 10, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
-    return CommandComment(comment, by, text, edited)
+    return CommandComment(comment, by, text, NOW, edited)
 
 
 NOTHING_HEARD = CommandResult()

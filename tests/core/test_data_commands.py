@@ -61,8 +61,10 @@ def next_spec(found: Desired) -> PreviewSpec:
     return verdict.spec
 
 
-def commented(text: str, comment: int = 900, by: Actor = ADA, *, edited: bool = False) -> CommandComment:
-    return CommandComment(comment, by, text, edited)
+def commented(
+    text: str, comment: int = 900, by: Actor = ADA, *, edited: bool = False, at: datetime = NOW
+) -> CommandComment:
+    return CommandComment(comment, by, text, at, edited)
 
 
 @pytest.mark.parametrize(("text", "action"), [("/preview reset", "reset"), ("/preview  Reseed ", "reseed")])
@@ -146,3 +148,15 @@ def test_volume_without_a_seed_keeps_its_data_and_the_comment_says_so() -> None:
 def test_what_a_reset_replaces(need: Need, resets: bool) -> None:
     made = replace(changed(spec(1), services=(replace(SEEDED, needs=(need,)),)), data=RUNNING)
     assert bool(made.resettable) is resets
+
+
+def test_command_counts_from_the_moment_when_it_was_written_not_when_it_was_read() -> None:
+    found = decided(None, held(RUNNING), commented("/preview reset", at=NOW - 3 * MINUTE))
+    assert found.memories[identity()].data == replace(RESET, at=NOW - 3 * MINUTE)
+
+
+def test_command_that_is_older_than_the_preview_is_not_followed() -> None:
+    made = held(RUNNING)
+    young = changed(made.sets[identity().repository_id].specs[1], created=NOW)
+    holds = replace(made, sets={identity().repository_id: PreviewSet(identity().repository_id, "shop", 1, {1: young})})
+    assert next_spec(decided(replace(RESET, at=NOW - MINUTE), holds)).data == RUNNING

@@ -180,7 +180,7 @@ CASES = st.builds(
 
 def pull_request(case: Case) -> PullRequest:
     events = () if case.lost_event else (labeled(by=case.by),)
-    said = tuple(CommandComment(900 + i, by, text) for i, (text, by) in enumerate(case.commands))
+    said = tuple(CommandComment(900 + i, by, text, NOW) for i, (text, by) in enumerate(case.commands))
     return built_pull_request(
         case.number,
         labels=case.labels,

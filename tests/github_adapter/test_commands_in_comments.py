@@ -47,7 +47,13 @@ def read(*comments: str, body: str = "") -> PullRequest:
         "closedAt": None,
     }
     said = [
-        {"databaseId": n, "body": text, "author": {"__typename": "User", "login": "grace"}, "editor": None}
+        {
+            "databaseId": n,
+            "body": text,
+            "createdAt": TIME,
+            "author": {"__typename": "User", "login": "grace"},
+            "editor": None,
+        }
         for n, text in enumerate(comments, start=1)
     ]
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -118,7 +118,8 @@ class Twin:
         found = []
         for place, body in enumerate(self.cases[number - 1].comments):
             made = number * 100 + place + (LARGE if self.how.large_ids else 0)
-            found.append({"databaseId": str(made) if FULL_IDS else made, "body": body, "author": ADA, "editor": None})
+            number_of = str(made) if FULL_IDS else made
+            found.append({"databaseId": number_of, "body": body, "createdAt": when(NOW), "author": ADA, "editor": None})
         return found
 
     def list_node(self, number: int) -> dict[str, Any]:

@@ -220,3 +220,29 @@ async def test_seeds_cost_no_request_once_a_preview_has_them(story: Story) -> No
     story.world.repository(SLUG).files.clear()  # reading them again would fail
     await story.passes(3)
     assert story.errors == []
+
+
+@pytest.mark.parametrize("hours", [2, 60])
+async def test_command_that_was_given_during_an_outage_is_void(story: Story, hours: int) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    number = story.labeled()
+    await story.passes(3)
+    story.world.comment(SLUG, number, "/preview reset", "ada")
+    story.pass_time(minutes=60 * hours)
+    await story.passes(4)
+    assert data(story, number).resets == 0
+
+
+async def test_command_from_before_the_preview_does_not_reset_it(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    story.images.push("seeds", tag(OLD))
+    number = story.pull_request()
+    story.world.comment(SLUG, number, "/preview reset", "ada")
+    story.pass_time(minutes=2)
+    await story.passes(2)
+    story.world.label(SLUG, number, "preview", "ada")
+    await story.passes(5)
+    assert (data(story, number).resets, data(story, number).generation) == (0, 1)

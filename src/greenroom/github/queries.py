@@ -10,7 +10,8 @@ from collections.abc import Sequence
 _ACTOR = "{ __typename login }"
 # `databaseId` is an Int of 32 bits, and ids of comments have outgrown it. `fullDatabaseId` comes as a string.
 _COMMENTS = (
-    f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId: fullDatabaseId body author {_ACTOR} editor {_ACTOR} }}"
+    f"pageInfo {{ hasNextPage endCursor }} nodes {{ databaseId: fullDatabaseId body createdAt author {_ACTOR}"
+    f" editor {_ACTOR} }}"
 )
 _POINTS = "rateLimit { cost limit remaining }"
 VIEWER = f"{{ viewer {{ login }} {_POINTS} }}"

@@ -59,7 +59,7 @@ _NAMES: dict[Any, str] = {
 
 
 ACTOR = {"login": str}
-COMMENT = {"databaseId": number, "body": str, "author": Maybe(ACTOR), "editor": Maybe(ACTOR)}
+COMMENT = {"databaseId": number, "body": str, "createdAt": time, "author": Maybe(ACTOR), "editor": Maybe(ACTOR)}
 COMMENTS = {"pageInfo": {"hasNextPage": bool, "endCursor": Maybe(str)}, "nodes": [Maybe(COMMENT)]}
 FILES = {"pageInfo": {"hasNextPage": bool}, "nodes": [Maybe({"path": str, "changeType": str})]}
 _EARLIER = {"pageInfo": {"hasPreviousPage": bool}, "nodes": [Maybe({"__typename": str})]}

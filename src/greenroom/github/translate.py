@@ -150,7 +150,8 @@ def _command_comments(nodes: Iterable[Payload], me: str) -> tuple[CommandComment
             continue
         if lines := [_whole(line) for line in plain_lines(body) if _commands(line)]:
             text = "\n".join(lines[-LINES:])
-            found.append(CommandComment(int(node["databaseId"]), by, text, edited=node["editor"] is not None))
+            edited = node["editor"] is not None
+            found.append(CommandComment(int(node["databaseId"]), by, text, time(node["createdAt"]), edited))
     return tuple(found)
 
 

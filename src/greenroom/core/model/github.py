@@ -76,13 +76,14 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class CommandComment:
-    """A comment that contains commands, by its id. An `edited` comment has changed since it was written, so its
-    commands do not count.
+    """A comment that contains commands, by its id. It was written at `at`. An `edited` comment has changed since then,
+    so its commands do not count.
     """
 
     comment: int
     by: Actor
     text: str
+    at: datetime
     edited: bool = False
 
 
@@ -173,7 +174,7 @@ class DataAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataCommand:
-    """A person's command that deletes the data of a preview. `comment` is its id, and `at` the time of its decision."""
+    """A person's command that deletes the data of a preview. `comment` is its id, and `at` the time when it was given."""
 
     action: DataAction
     by: str

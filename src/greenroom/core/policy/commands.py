@@ -198,7 +198,7 @@ def heard(
         if may is Permission.UNKNOWN:
             last = min(last, one.comment - 1)
         elif may in WRITERS:
-            data = DataCommand(wanted.action, one.by.login, one.comment, now)
+            data = DataCommand(wanted.action, one.by.login, one.comment, min(one.at, now))
     kept = tuple(found[name] for name in sorted(found))
     last = max(last, memory.heard)
     return CommandResult(kept, _answer(said, kept, targets, last, data), last, data)

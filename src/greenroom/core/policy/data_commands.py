@@ -35,9 +35,10 @@ def due(
 
 
 def _is_newer(command: DataCommand, spec: PreviewSpec) -> bool:
-    """Return whether a command is later than the last one that the preview followed."""
+    """Return whether a command is later than the preview, and than the last command that it followed."""
     followed = spec.data.commanded_at
-    return followed is None or command.order > (followed, spec.data.command)
+    earlier = command.at < spec.times.created
+    return not earlier and (followed is None or command.order > (followed, spec.data.command))
 
 
 def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime) -> Reason | None:
