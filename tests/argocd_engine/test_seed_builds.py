@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -10,14 +11,14 @@ import pytest
 
 from argocd_engine.fake import FakeKube
 from greenroom.argocd import seed_jobs
-from greenroom.argocd.client import JOBS, PODS, SERVICES, Object
+from greenroom.argocd.client import JOBS, PODS, SERVICES, Kind, Object
 from greenroom.argocd.seed_builds import SeedBuilds
 from greenroom.argocd.seed_jobs import BuildSettings
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.model.codec import loaded
 from greenroom.core.model.seeds import BuildFailed, SeedBuild, SeedInputs, Source
-from greenroom.errors import Failed, RetryLater
+from greenroom.errors import Failed, FixCredentials, Refused, RetryLater
 from waiting import until
 
 SETTINGS = BuildSettings(
@@ -89,8 +90,8 @@ def test_courier_gets_the_build_and_the_token_of_its_agent() -> None:
 class Played:
     """Builds that follow the Jobs of a fake cluster."""
 
-    def __init__(self) -> None:
-        self.kube = FakeKube()
+    def __init__(self, kube: FakeKube | None = None) -> None:
+        self.kube = kube or FakeKube()
         self.tasks = Tasks()
         self.woken = 0
         self.builds = SeedBuilds(self.kube, SETTINGS, self._wake, Timing())  # type: ignore[arg-type]
@@ -175,3 +176,41 @@ async def test_without_settings_nothing_is_built_or_read() -> None:
     assert (builds.building(), builds.failed()) == (frozenset(), {})
     with pytest.raises(Failed, match="build: cluster"):
         await builds.start(BUILD)
+
+
+async def test_seeds_that_cannot_be_watched_block_no_preview() -> None:
+    builds = SeedBuilds(FakeKube(), SETTINGS, lambda: None, Timing())  # type: ignore[arg-type]
+    assert (builds.building(), builds.failed()) == (frozenset(), {}), "its Jobs were never listed"
+
+
+async def test_start_does_not_wait_for_jobs_that_cannot_be_listed() -> None:
+    class Denied(FakeKube):
+        async def listed(self, kind: Kind, namespace: str = "", **params: str) -> tuple[list[Object], str]:
+            raise Refused(f"Kubernetes does not allow Greenroom to list {kind.plural}.")
+
+    tasks = Tasks()
+    builds = SeedBuilds(Denied(), SETTINGS, lambda: None, Timing(first_copy=0.05))  # type: ignore[arg-type]
+    await builds.run(tasks)
+    assert (builds.building(), builds.failed()) == (frozenset(), {})
+    await tasks.aclose()
+
+
+async def test_job_of_another_installation_is_reported_and_never_followed() -> None:
+    async with Played() as played:
+        theirs = replace(SETTINGS, installation="other")
+        await played.kube.create(JOBS, "greenroom-seeds", seed_jobs.bake(BUILD, theirs))
+        with pytest.raises(Failed, match="belongs to the installation other"):
+            await played.builds.start(BUILD)
+        assert played.builds.building() == frozenset()
+
+
+async def test_build_that_kubernetes_refuses_is_reported_and_concerns_no_other_preview() -> None:
+    class Full(FakeKube):
+        async def create(self, kind: Kind, namespace: str, wanted: Object) -> Object:
+            raise FixCredentials("Kubernetes denied the request: exceeded quota: jobs.")
+
+    async with Played(Full()) as played:
+        with pytest.raises(Failed, match="exceeded quota"):
+            await played.builds.start(BUILD)
+        failed = played.builds.failed()[BUILD.key]
+        assert failed.why.startswith("The seed image cannot be built in this cluster. Kubernetes denied")

@@ -17,9 +17,12 @@ from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.model.seeds import BuildFailed, SeedBuild
-from greenroom.errors import Failed, GreenroomError, RetryLater
+from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)
+
+REFUSED_SECONDS = 300.0
+"""Seconds after which a build is tried again that Kubernetes refused."""
 
 
 class SeedBuilds:
@@ -35,6 +38,7 @@ class SeedBuilds:
         self._wake = wake
         self._timing = timing
         self._messages: dict[str, str] = {}  # by the uid of a Job
+        self._refused: dict[str, BuildFailed] = {}
         self._tasks: Tasks | None = None
         self._jobs = self._mirror(settings) if settings else None
 
@@ -47,11 +51,12 @@ class SeedBuilds:
         self._tasks = tasks
         if self._jobs:
             tasks.keep("Job watch", self._jobs.run)
-            async with asyncio.timeout(self._timing.first_copy):
-                await self._jobs.ready.wait()
+            with contextlib.suppress(TimeoutError):  # previews without seeds do not need them
+                async with asyncio.timeout(self._timing.first_copy):
+                    await self._jobs.ready.wait()
 
     def building(self) -> frozenset[str]:
-        """Return the keys of the builds in progress. Raise `Doubt` when the copy of the Jobs is out of date.
+        """Return the keys of the builds in progress.
 
         A build without its courier was interrupted while it was started, so it is started again.
         """
@@ -60,7 +65,7 @@ class SeedBuilds:
 
     def failed(self) -> dict[str, BuildFailed]:
         """Return the builds that failed, by key, until their Jobs are deleted."""
-        found = {}
+        found = dict(self._refused)
         for key, jobs in self._by_key().items():
             wrong = [job for job in jobs if _failure(job)]
             if wrong:
@@ -71,8 +76,27 @@ class SeedBuilds:
     async def start(self, build: SeedBuild) -> None:
         """Create the Jobs of a build, and the Service between them, as far as they do not exist.
 
-        Raise `RetryLater` while the Jobs of an earlier build wait for their deletion.
+        Raise `RetryLater` while the Jobs of an earlier build wait for their deletion, and `Failed` if Kubernetes
+        refuses them: without a namespace, a permission or a quota for builds, everything else still works.
         """
+        try:
+            await self._start(build)
+        except RetryLater:
+            raise
+        except GreenroomError as error:
+            why = f"The seed image cannot be built in this cluster. {error}"
+            self._refused[build.key] = BuildFailed(plain(why, 400))
+            if self._tasks:
+                self._tasks.start("seed build retry", self._forget(build.key))
+            raise Failed(why) from None
+
+    async def _forget(self, key: str) -> None:
+        """Forget that a build was refused after a while, so that it is tried again."""
+        await self._timing.clock.sleep(REFUSED_SECONDS)
+        self._refused.pop(key, None)
+        self._wake()
+
+    async def _start(self, build: SeedBuild) -> None:
         settings = self._settings
         if settings is None:
             raise Failed("Greenroom builds no seed images in this cluster. Set `seeds: { build: cluster }`.")
@@ -95,11 +119,21 @@ class SeedBuilds:
             found = await self._kube.get(kind, metadata["namespace"], metadata["name"])
             if found is None:
                 raise
+            if (owner := found["metadata"].get("labels", {}).get(OWNER)) != metadata["labels"][OWNER]:
+                name = f"{metadata['namespace']}/{metadata['name']}"
+                raise Failed(
+                    f"{name} belongs to the installation {owner}. Give each one its own `seeds: {{ namespace }}`."
+                ) from None
             return found
 
     def _by_key(self) -> dict[str, list[Object]]:
+        """Return the Jobs of each build. Return none while they cannot be read: starting a build again changes nothing."""
         found: dict[str, list[Object]] = {}
-        for job in (self._jobs.whole() if self._jobs else {}).values():
+        try:
+            jobs = self._jobs.whole() if self._jobs else {}
+        except Doubt:
+            jobs = {}
+        for job in jobs.values():
             found.setdefault(job["metadata"]["labels"][SEED], []).append(job)
         return found
 

@@ -25,7 +25,11 @@ def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
 
 
 def seed_failed(path: str, why: str) -> Reason:
-    return Reason("seed-failed", plain(why, 400), f"Fix {plain(path, 100)} and push.")
+    return Reason(
+        "seed-failed",
+        plain(why, 400),
+        f"If the dump is the cause, fix {plain(path, 100)} and push. Otherwise wait: Greenroom tries again within 10 minutes.",
+    )
 
 
 def no_dump(path: str, slug: str, ref: str) -> Reason:

@@ -174,7 +174,7 @@ class DataAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataCommand:
-    """A person's command that deletes the data of a preview. `comment` is its id, and `at` the time when it was given."""
+    """A person's command that deletes the data of a preview, given at `at`. `comment` is the id of the comment."""
 
     action: DataAction
     by: str
