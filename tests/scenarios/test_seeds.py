@@ -246,3 +246,13 @@ async def test_command_from_before_the_preview_does_not_reset_it(story: Story) -
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(5)
     assert (data(story, number).resets, data(story, number).generation) == (0, 1)
+
+
+async def test_dump_of_a_repository_that_cannot_be_read_ends_no_pass(story: Story) -> None:
+    seeded(story, repository="acme/secret", branch="main")
+    story.world.repository("acme/secret").files["main"] = {PATH: NEW}
+    story.world.faults.on("forbidden", path="/repos/acme/secret/git/trees")
+    number = story.labeled()
+    await story.passes(3)
+    assert story.errors == []
+    assert story.status(number).stage is Stage.WAITING

@@ -127,7 +127,7 @@ class SeedBuilds:
             return found
 
     def _by_key(self) -> dict[str, list[Object]]:
-        """Return the Jobs of each build. Return none while they cannot be read: starting a build again changes nothing."""
+        """Return the Jobs of each build; none while they cannot be read. To start a build again changes nothing."""
         found: dict[str, list[Object]] = {}
         try:
             jobs = self._jobs.whole() if self._jobs else {}

@@ -179,9 +179,9 @@ def _seed_label(found: Mapping[str, str] | str) -> SeedLabel | str:
 async def _tree(github: GitHub, source: Source, paths: frozenset[str]) -> Tree | str:
     try:
         return await github.tree(source, paths)
-    except (FixCredentials, FixConfiguration, Limited):
+    except Limited:
         raise
-    except GreenroomError as error:
+    except GreenroomError as error:  # even a forbidden one: without it, only the previews with this dump wait
         log.info("the files of a commit could not be read; Greenroom retries", repository=source.slug, why=str(error))
         return str(error)
 
