@@ -252,3 +252,32 @@ def test_configuration_that_replaces_seeded_data_waits_for_a_person(before: Need
     )
     assert kept.data == Data(holders={"db": "a"}, seeds=(SEED,))
     assert kept.services == holds.sets[identity().repository_id].specs[1].services
+
+
+def test_follower_keeps_its_data_when_the_image_of_the_same_dump_was_built_again() -> None:
+    follows = replace(NEED, seed_options=SeedOptions(follow=True))
+    platform = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(follows,)),)),))
+    holds = held(Data(3, {"db": "a"}, seeds=(SEED,)), Life("db", "a"), platform=platform)
+    again = replace(known(state=Present(digest("again"))), labels={digest("again"): SeedLabel()})
+    assert runs(verdict(again, holds, platform)).spec.data == Data(3, {"db": "a"}, seeds=(SEED,))
+
+
+@pytest.mark.parametrize("state", [Missing(), Unknown("The registry returned 503.")])
+def test_follower_of_an_unchanged_dump_needs_no_registry(state: Missing | Unknown) -> None:
+    follows = replace(NEED, seed_options=SeedOptions(follow=True))
+    platform = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(follows,)),)),))
+    holds = held(Data(3, {"db": "a"}, seeds=(SEED,)), Life("db", "a"), platform=platform)
+    assert runs(verdict(known(state=state), holds, platform)).spec.data.seeds == (SEED,)
+
+
+def test_second_reset_before_the_new_container_is_seen_waits_for_the_same_container() -> None:
+    once = data_generation.reset(Data(1, {"db": "a"}, seeds=(SEED,)), NOW)
+    made = changed(spec(1), **vars_of(once))
+    twice = data_generation.reset(
+        data_generation.data(made, replace(preview(1, made), lives=(Life("db", "a"),)), NOW), NOW
+    )
+    after = changed(spec(1), **vars_of(twice))
+    for container in ("a", "b"):
+        seen = data_generation.data(after, replace(preview(1, after), lives=(Life("db", container),)), NOW)
+        after = changed(spec(1), **vars_of(seen))
+    assert (after.data.generation, after.data.holders) == (3, {"db": "b"})

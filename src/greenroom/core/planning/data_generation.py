@@ -86,8 +86,9 @@ def reset(data: Data, now: datetime) -> Data:
     """Return the life of data that a person wants to start from its seed again.
 
     The containers seen so far are replaced. They may be seen for a moment longer, which must not look like new ones.
+    Until a newer one is seen, those of the reset before may be there too.
     """
-    ended = tuple(sorted({*data.holders.values()}))
+    ended = tuple(sorted(data.holders.values())) or data.replaced
     return replace(
         data, generation=data.generation + 1, resets=data.resets + 1, holders={}, replaced=ended, reset_at=now
     )

@@ -117,8 +117,11 @@ def chosen(
     `failed` holds the failed builds by their keys.
     """
     seeds, builds = [], []
+    # A reference names the dump. An image that was built again under the same one does not make its data newer.
+    same = {(s.service, s.need, s.reference): s for s in kept_seeds}
     for each in found:
-        one = _one(each, facts, platform, failed)
+        known = same.get((each.service, each.need.name, reference(each, facts.trees, platform)))
+        one = known or _one(each, facts, platform, failed)
         if isinstance(one, Stay):
             return one
         if isinstance(one, SeedBuild):
