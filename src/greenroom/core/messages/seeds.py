@@ -28,7 +28,8 @@ def seed_failed(path: str, why: str) -> Reason:
     return Reason(
         "seed-failed",
         plain(why, 400),
-        f"If the dump is the cause, fix {plain(path, 100)} and push. Otherwise wait: Greenroom tries again within 10 minutes.",
+        f"If the dump is the cause, fix {plain(path, 100)} and push."
+        " Otherwise wait: Greenroom tries again within 10 minutes.",
     )
 
 

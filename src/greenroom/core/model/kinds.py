@@ -121,11 +121,14 @@ _REDIS_START = r"""exec $(command -v docker-entrypoint.sh) %(server)s - --dir /d
 requirepass "$(printf %%s "$%(password)s" | sed 's/[\\"]/\\&/g')"
 END
 """
+# A restored backup may hold fewer resets than the volume has seen. Its newer data is kept, and no reset is undone.
 # The copy is renamed once it is complete, so that a start that was interrupted does not serve half of it. Single-user
 # mode takes the password from stdin, before the server listens (https://www.postgresql.org/docs/current/app-postgres.html).
 _POSTGRESQL_SEEDED = r"""set -eu
 if [ "$1" = copy ]; then
-  copy=/var/lib/greenroom/pgdata-$2
+  newest=$(cd /var/lib/greenroom && ls | sed -n 's/^pgdata-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
+  [ "${newest:-0}" -gt "$2" ] || newest=$2
+  copy=/var/lib/greenroom/pgdata-$newest
   if [ ! -s "$copy/PG_VERSION" ]; then
     rm -rf /var/lib/greenroom/pgdata-*
     cp -a --reflink=auto "$PGDATA" "$copy.new"
