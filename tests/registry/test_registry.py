@@ -14,6 +14,7 @@ import pytest
 
 from greenroom.asgi_server import running
 from greenroom.core.model.github import ImageState, Missing, Present, Unknown
+from greenroom.core.model.seeds import SeedLabel
 from greenroom.errors import FixConfiguration
 from greenroom.registry.access import Credentials
 from greenroom.registry.client import Registry
@@ -288,3 +289,36 @@ async def test_debians_registry_agrees(debian: str) -> None:
         assert await ours.look(f"{debian}/shop/web:v1") == Present(pushed.headers["docker-content-digest"])
         assert await ours.look(f"{debian}/shop/web:v2") == Missing()
         assert await ours.look(f"{debian}/shop/other:v1") == Missing()
+
+
+async def test_labels_that_cannot_be_parsed_are_a_reason_and_never_an_exception() -> None:
+    nested = b"[" * 100_000
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=nested, headers={"content-type": "application/json"})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+        found = await Registry(client).labels(f"r.example.com/seeds@{DIGEST}")
+    assert isinstance(found, str)
+    assert "cannot be parsed" in found
+    assert SeedLabel.parsed(nested.decode()) == SeedLabel()
+
+
+async def test_missing_image_whose_answer_cannot_be_parsed_is_unknown() -> None:
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(404, content=b"[" * 100_000, headers={"content-type": "application/json"})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+        assert isinstance(await Registry(client).look("r.example.com/seeds:1"), Unknown)
+
+
+async def test_labels_behind_an_invalid_redirect_are_a_reason_and_never_an_exception() -> None:
+    manifest = b'{"config": {"digest": "sha256:%s"}}' % (b"a" * 64)
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        if "/blobs/" in request.url.path:
+            return httpx2.Response(307, headers={"location": "https://exa\x01mple.com:99999999/x"})
+        return httpx2.Response(200, content=manifest, headers={"content-type": "application/json"})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+        assert isinstance(await Registry(client).labels(f"r.example.com/seeds@{DIGEST}"), str)

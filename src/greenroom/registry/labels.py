@@ -15,7 +15,7 @@ from greenroom.registry.lookup import manifest
 from greenroom.registry.references import reference, written
 
 Json = dict[str, Any]
-BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+BROKEN = (httpx2.InvalidURL, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
 
 async def labels(access: Access, text: str) -> Mapping[str, str] | str:

@@ -76,6 +76,6 @@ def _says_missing(answer: httpx2.Response) -> bool:
         return False
     try:
         codes = {e["code"] for e in json.loads(answer.content)["errors"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return bool(codes & {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}) and b"accept header" not in answer.content

@@ -80,7 +80,7 @@ class SeedLabel:
         """Return the label of an image. An image without a valid label says nothing about itself."""
         try:
             size = json.loads(text)["bytes"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return cls()
         return cls(size if isinstance(size, int) and size > 0 else 0)
 
