@@ -214,3 +214,11 @@ async def test_build_that_kubernetes_refuses_is_reported_and_concerns_no_other_p
             await played.builds.start(BUILD)
         failed = played.builds.failed()[BUILD.key]
         assert failed.why.startswith("The seed image cannot be built in this cluster. Kubernetes denied")
+
+
+def test_dump_whose_functions_write_without_end_fills_no_node() -> None:
+    """A full node evicts the databases of previews, and with them their data."""
+    for job in (OBJECTS[0], OBJECTS[2]):
+        folders = [v["emptyDir"] for v in pod_of(job)["volumes"] if "emptyDir" in v]
+        assert folders
+        assert all(folder.get("sizeLimit") for folder in folders)

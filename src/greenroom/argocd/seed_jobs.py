@@ -25,6 +25,10 @@ PORT = 8080
 DEADLINE = 20 * 60
 KEPT = 10 * 60
 """Seconds for which a finished Job stays. A failed build is tried again after that."""
+DISK = "20Gi"
+"""Limit of each volume: a dump of 5 GB, its data and its layer. A function of a dump may write without end, and a full
+node would evict the databases of previews.
+"""
 # The agent reads the report once the script has ended, however it ended. A build that is given up has no data folder.
 BAKE = """until [ -e $WORK/go ]; do
   [ ! -e $WORK/bake.sh ] || [ -d $WORK/data ] || exit 1
@@ -160,7 +164,7 @@ def _job(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": containers,
-        "volumes": [{"name": name, "emptyDir": {}} for name in volumes],
+        "volumes": [{"name": name, "emptyDir": {"sizeLimit": DISK}} for name in volumes],
     }
     if settings.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in settings.pull_secrets]
