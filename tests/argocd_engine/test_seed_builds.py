@@ -222,3 +222,9 @@ def test_dump_whose_functions_write_without_end_fills_no_node() -> None:
         folders = [v["emptyDir"] for v in pod_of(job)["volumes"] if "emptyDir" in v]
         assert folders
         assert all(folder.get("sizeLimit") for folder in folders)
+
+
+def test_courier_starts_without_its_secret_to_say_that_it_is_missing() -> None:
+    """A pod whose Secret is missing never starts, and its Job would end without a reason after 20 minutes."""
+    [token] = [e for e in containers(OBJECTS[2])["courier"]["env"] if e["name"] == "GREENROOM_GITHUB_TOKEN"]
+    assert token["valueFrom"]["secretKeyRef"]["optional"] is True

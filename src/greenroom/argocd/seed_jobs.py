@@ -110,7 +110,8 @@ def bake(build: SeedBuild, settings: BuildSettings) -> Object:
 
 def courier(build: SeedBuild, settings: BuildSettings, bake_job: Object) -> Object:
     """Return the Job that brings the dump and pushes the image. Its termination message says why it failed."""
-    secret = {"name": settings.secret}
+    # Optional, because a pod without its Secret would never start, and so never say what is missing.
+    secret = {"name": settings.secret, "optional": True}
     env = [
         {"name": "GREENROOM_SEED_BUILD", "value": json.dumps(dumped(build), sort_keys=True)},
         {"name": "GREENROOM_SEED_TOKEN", "value": bake_job["metadata"]["uid"]},

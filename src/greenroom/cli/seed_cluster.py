@@ -65,6 +65,9 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
         from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
     except ImportError as error:
         raise left_out("`greenroom seed courier`", error, extra="seeds") from None
+    github_token = os.environ.get("GREENROOM_GITHUB_TOKEN", "")
+    if not github_token:
+        raise Failed("Create the Secret for seed builds with the key `github-token` (docs/seeds.md).")
     build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
     hosts = {reference(build.inputs.base).host, reference(build.reference).host}
     logins = {host: login for host in hosts if (login := stored_login(host))}
@@ -74,7 +77,7 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
             found = Courier(
                 build,
                 AgentAddress(url, _variable("GREENROOM_SEED_TOKEN")),
-                GitHubSource(_variable("GREENROOM_GITHUB_API"), _variable("GREENROOM_GITHUB_TOKEN")),
+                GitHubSource(_variable("GREENROOM_GITHUB_API"), github_token),
                 Access(client, logins, insecure, (), Advice(login=check, check=check)),
                 client,
                 Path(folder),
