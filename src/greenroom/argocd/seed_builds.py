@@ -102,7 +102,7 @@ class SeedBuilds:
             raise Failed("Greenroom builds no seed images in this cluster. Set `seeds: { build: cluster }`.")
         job = await self._created(JOBS, seed_jobs.bake(build, settings))
         if _ended(job):
-            raise RetryLater(f"An earlier build of {build.reference} is being cleaned up.", after=seed_jobs.KEPT)
+            raise RetryLater(f"An earlier build of {build.reference} is being cleaned up.", after=30)
         await self._created(SERVICES, seed_jobs.service(build, settings, job))
         courier = await self._created(JOBS, seed_jobs.courier(build, settings, job))
         log.info("seed image is being built", image=build.reference, dump=build.path)
