@@ -160,3 +160,16 @@ def test_command_that_is_older_than_the_preview_is_not_followed() -> None:
     young = changed(made.sets[identity().repository_id].specs[1], created=NOW)
     holds = replace(made, sets={identity().repository_id: PreviewSet(identity().repository_id, "shop", 1, {1: young})})
     assert next_spec(decided(replace(RESET, at=NOW - MINUTE), holds)).data == RUNNING
+
+
+def test_command_that_can_replace_nothing_restarts_nothing() -> None:
+    volume = replace(NEED, storage=Storage.PERSISTENT, seed="")
+    platform = replace(
+        HERE, repositories=(replace(HERE.repositories[0], services=(replace(SEEDED, needs=(volume,)),)),)
+    )
+    holds = held(Data(holders={"db": "a"}), volume)
+    found = facts(built_pull_request(1), holds=holds, seeds=known())
+    found = replace(found, blocks={1: SignedState(1, CommentState(data=RESET, heard=900))})
+    data = next_spec(desired(found, platform, platform.repositories[0], NOW)).data
+    assert (data.generation, data.resets, data.by) == (1, 0, "")
+    assert (data.command, data.commanded_at) == (900, NOW), "it is decided, and the comment says that it had no effect"

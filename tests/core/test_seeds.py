@@ -281,3 +281,10 @@ def test_second_reset_before_the_new_container_is_seen_waits_for_the_same_contai
         seen = data_generation.data(after, replace(preview(1, after), lives=(Life("db", container),)), NOW)
         after = changed(spec(1), **vars_of(seen))
     assert (after.data.generation, after.data.holders) == (3, {"db": "b"})
+
+
+def test_services_that_restart_once_more_after_a_reset_do_not_change_who_replaced_the_data() -> None:
+    made = changed(spec(1), **vars_of(data_generation.reset(Data(1, {"db": "a"}), NOW)), by="ada")
+    early = replace(preview(1, made), lives=(Life("db", "b", overtaken=True),))
+    data = data_generation.data(made, early, NOW + timedelta(minutes=1))
+    assert (data.generation, data.by, data.reset_at) == (3, "ada", NOW)

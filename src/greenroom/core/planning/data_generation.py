@@ -26,16 +26,18 @@ def data(spec: PreviewSpec | None, preview: ObservedPreview | None, now: datetim
     if spec is None:
         return Data()
     known = dict(spec.data.holders)
-    begun = False
+    lost = overtaken = False
     for life in preview.lives if preview else ():
         if life.container in spec.data.replaced:
             continue
-        begun = begun or known.get(life.need, life.container) != life.container
-        begun = begun or (life.need not in known and life.overtaken)
+        lost = lost or known.get(life.need, life.container) != life.container
+        overtaken = overtaken or (life.need not in known and life.overtaken)
         known[life.need] = life.container
-    if begun and not spec.prepared:  # before the first version, there is nothing to lose and nothing to restart
-        return replace(spec.data, generation=spec.data.generation + 1, holders=known, reset_at=now, by="")
-    return replace(spec.data, holders=known)
+    if spec.prepared or not (lost or overtaken):  # before the first version, there is nothing to lose or to restart
+        return replace(spec.data, holders=known)
+    restarted = replace(spec.data, generation=spec.data.generation + 1, holders=known)
+    # Services that only have to restart once more after a reset do not make it another one.
+    return restarted if spec.data.by and not lost else replace(restarted, reset_at=now, by="")
 
 
 def next_data(
@@ -54,13 +56,10 @@ def next_data(
     known = data(spec, preview, now) if spec else _followed(Data(), last)
     images = {(s.service, s.need): s.digest for s in known.seeds}
     changed = any(images.get((s.service, s.need), s.digest) != s.digest for s in seeds)
-    if (changed or command) and spec and not spec.prepared:
-        known = reset(known, now)
-    if command:
-        known = replace(_followed(known, command), by=command.by)
-    elif changed:
-        known = replace(known, by=NEWER_SEED)
-    return replace(known, seeds=seeds)
+    asked = command is not None and spec is not None and bool(spec.resettable)
+    if (changed or asked) and spec and not spec.prepared:
+        known = replace(reset(known, now), by=command.by if command else NEWER_SEED)
+    return replace(_followed(known, command), seeds=seeds)
 
 
 def commanded(old: Data, new: Data) -> bool:
