@@ -173,3 +173,12 @@ def test_command_that_can_replace_nothing_restarts_nothing() -> None:
     data = next_spec(desired(found, platform, platform.repositories[0], NOW)).data
     assert (data.generation, data.resets, data.by) == (1, 0, "")
     assert (data.command, data.commanded_at) == (900, NOW), "it is decided, and the comment says that it had no effect"
+
+
+def test_command_that_was_followed_is_not_followed_again_after_an_older_backup_was_restored() -> None:
+    after = next_spec(decided(RESET, held(RUNNING))).data
+    followed = decided(RESET, held(after), now=NOW + MINUTE).memories[identity()].data
+    assert followed is not None
+    found = decided(followed, held(RUNNING), now=NOW + 2 * MINUTE)
+    assert next_spec(found).data == RUNNING
+    assert not decided(followed, held(RUNNING), now=NOW + 31 * MINUTE).answers

@@ -174,12 +174,16 @@ class DataAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataCommand:
-    """A person's command that deletes the data of a preview, given at `at`. `comment` is the id of the comment."""
+    """A person's command that deletes the data of a preview, given at `at`. `comment` is the id of the comment.
+
+    `followed` is set once a spec has followed it. It is then void for good, even for a spec from an older backup.
+    """
 
     action: DataAction
     by: str
     comment: int
     at: datetime
+    followed: bool = False
 
     @property
     def order(self) -> tuple[datetime, int]:

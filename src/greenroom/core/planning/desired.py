@@ -62,7 +62,12 @@ def desired(context: PassContext[Facts]) -> Desired:
     targets = commands.Targets.of(repository, platform)
     told = {i: _heard(p, context, targets) for i, p in listed.items()}
     memories = {
-        i: replace(remembered(i.number, facts), choices=told[i].choices, heard=told[i].last, data=told[i].data)
+        i: replace(
+            remembered(i.number, facts),
+            choices=told[i].choices,
+            heard=told[i].last,
+            data=data_commands.remembered(told[i].data, facts.observed.spec(i)),
+        )
         for i in listed
     }
     answers = {i: answer for i, h in told.items() if (answer := h.answer or _unfollowed(i, context))}

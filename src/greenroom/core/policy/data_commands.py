@@ -6,6 +6,7 @@ comment. What it deletes cannot be brought back, so in doubt the person has to a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenroom.core import messages
@@ -37,8 +38,16 @@ def due(
 def _is_newer(command: DataCommand, spec: PreviewSpec) -> bool:
     """Return whether a command is later than the preview, and than the last command that it followed."""
     followed = spec.data.commanded_at
-    earlier = command.at < spec.times.created
-    return not earlier and (followed is None or command.order > (followed, spec.data.command))
+    void = command.followed or command.at < spec.times.created
+    return not void and (followed is None or command.order > (followed, spec.data.command))
+
+
+def remembered(command: DataCommand | None, spec: PreviewSpec | None) -> DataCommand | None:
+    """Return the command as our comment remembers it: a spec may be lost, or restored from an older backup."""
+    if command is None or spec is None or spec.data.commanded_at is None:
+        return command
+    follows = command.order <= (spec.data.commanded_at, spec.data.command)
+    return replace(command, followed=command.followed or follows)
 
 
 def answer(memory: CommentState | None, spec: PreviewSpec | None, now: datetime) -> Reason | None:
