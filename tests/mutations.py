@@ -409,8 +409,8 @@ MUTATIONS = [
     Mutation(
         "prepared: a replaced need is no data generation",
         "core/planning/data_generation.py",
-        "if begun and not spec.prepared:",
-        "if begun:",
+        "if spec.prepared or not (lost or overtaken):",
+        "if not (lost or overtaken):",
         "tests/core/test_prepared.py::test_need_replaced_before_the_first_version_loses_no_data",
     ),
     Mutation(
