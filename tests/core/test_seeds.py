@@ -25,15 +25,15 @@ from builders import (
 )
 from builders import pull_request as built_pull_request
 from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Storage
-from greenroom.core.model.engine import EngineState, Life, PreviewSet
+from greenroom.core.model.engine import BuildFailed, EngineState, Life, PreviewSet
 from greenroom.core.model.github import Missing, Present, Unknown
-from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
+from greenroom.core.model.seeds import SeedFacts, SeedInputs, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Data, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
 from greenroom.core.planning.chart_values import parameters
-from seeded import BASE, DUMP, HERE, NEED, OTHER, SEED, SEEDED, SHOP, known, reference
+from seeded import BASE, DUMP, HERE, NEED, NONE, OTHER, SEED, SEEDED, SHOP, known, reference
 
 
 def verdict(seeds: SeedFacts, holds: EngineState | None = None, platform: Platform = HERE, **changes: Any) -> Verdict:
@@ -127,7 +127,7 @@ def test_another_version_of_the_server_gets_a_seed_for_it() -> None:
     platform = replace(HERE, repositories=(newer,))
     name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
     seeds = SeedFacts(
-        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})},
+        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP}, NONE)},
         {name: Present(digest("17"))},
         {digest("17"): SeedLabel()},
     )
@@ -147,7 +147,8 @@ def test_follower_gets_the_newer_seed_and_its_data_starts_over() -> None:
 def test_dump_of_another_repository_is_the_newest_of_its_branch() -> None:
     options = SeedOptions(repository="acme/seeds", branch="stable")
     elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
-    seeds = replace(known(), trees={Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP})})
+    trees = {Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP}), Source("acme/shop", sha(1)): Tree({}, NONE)}
+    seeds = replace(known(), trees=trees)
     assert runs(verdict(seeds, platform=replace(HERE, repositories=(elsewhere,)))).spec.data.seeds
 
 

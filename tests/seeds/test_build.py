@@ -219,4 +219,4 @@ def test_migrations_name_another_image(builder: Builder) -> None:
         for done in (plain, migrated)
     ]
     assert labels[0]["schema"] != labels[1]["schema"]
-    assert [len(label["migrations"]["applied"]) for label in labels] == [0, 1]
+    assert [len(label["migrated"]) for label in labels] == [0, 1]

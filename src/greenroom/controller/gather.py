@@ -30,7 +30,7 @@ from greenroom.core.model.github import (
     PullRequest,
     Requested,
 )
-from greenroom.core.model.seeds import LABEL, SeedFacts, SeedLabel, Source, Tree
+from greenroom.core.model.seeds import LABEL, Look, SeedFacts, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext
@@ -162,11 +162,12 @@ async def completed(
 
 async def _seeds(sources: Sources, context: PassContext[PullRequestFacts]) -> SeedFacts:
     """Read what decides the seeds of previews that do not have theirs yet. Most passes read nothing."""
-    wanted = required_reads.sources(context)
-    answers = await asyncio.gather(*(_tree(sources.github, *each) for each in wanted.items()))
-    trees = dict(zip(wanted, answers, strict=True))
+    trees = await _trees(sources.github, required_reads.sources(context))
     images = await _look(sources.registry, required_reads.seed_references(context, trees))
-    present = {f"{r.rpartition(':')[0]}@{s.digest}": s.digest for r, s in images.items() if isinstance(s, Present)}
+    trees |= await _trees(sources.github, required_reads.trunks(context, trees, images))
+    digests = {r: s.digest for r, s in images.items() if isinstance(s, Present)}
+    digests |= {seed.reference: seed.digest for seed in required_reads.held_images(context)}
+    present = {f"{r.rpartition(':')[0]}@{digest}": digest for r, digest in digests.items()}
     found = await asyncio.gather(*(sources.registry.labels(image) for image in present))
     labels = dict(zip(present.values(), map(_seed_label, found), strict=True))
     return SeedFacts(trees, images, labels)
@@ -176,9 +177,14 @@ def _seed_label(found: Mapping[str, str] | str) -> SeedLabel | str:
     return found if isinstance(found, str) else SeedLabel.parsed(found.get(LABEL, ""))
 
 
-async def _tree(github: GitHub, source: Source, paths: frozenset[str]) -> Tree | str:
+async def _trees(github: GitHub, wanted: Mapping[Source, Look]) -> dict[Source, Tree | str]:
+    answers = await asyncio.gather(*(_tree(github, *each) for each in wanted.items()))
+    return dict(zip(wanted, answers, strict=True))
+
+
+async def _tree(github: GitHub, source: Source, look: Look) -> Tree | str:
     try:
-        return await github.tree(source, paths)
+        return await github.tree(source, look)
     except (FixCredentials, FixConfiguration, Limited):
         raise
     except GreenroomError as error:
