@@ -34,7 +34,11 @@ async def test_branch_that_adds_a_migration_starts_from_the_dump(story: Story) -
     [
         ({ONE: b"orders"}, "seed-ahead", "The seed already contains `002`, which this branch does not have."),
         ({}, "seed-other-tool", "The seed was migrated with Rails, but this branch has no migrations."),
-        ({ONE: b"edited", TWO: b"names"}, "seed-edited", "The seed already contains `001`, and the file in this branch"),
+        (
+            {ONE: b"edited", TWO: b"names"},
+            "seed-edited",
+            "The seed already contains `001`, and the file in this branch",
+        ),
         ({ONE: b"orders", "db/migrate/009_names.rb": b"names"}, "seed-renamed", "`002`, which this branch renamed to"),
         ({**BOTH, "api/db/migrate/001_x.rb": b"x"}, "migrations-unclear", "several folders of migrations"),
     ],

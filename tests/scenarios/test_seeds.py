@@ -11,6 +11,7 @@ from greenroom.simulator.payloads import blob_id
 from seed_stories import NEW, OLD, PATH, commit, data, dumps, on_base, seeded, tag
 from stories import SLUG, Story, sha
 
+
 async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) -> None:
     seeded(story)
     commit(story, OLD)
