@@ -81,6 +81,16 @@ def test_nothing_starts_before_its_seed_is_known(seeds: SeedFacts, stage: Stage,
     assert found.reason.text.startswith(text)
 
 
+@pytest.mark.parametrize("tree", ["GitHub returned 502.", Tree({"seed/shop.sql": DUMP})])
+def test_nothing_starts_before_the_migrations_of_its_branch_are_known(tree: Tree | str) -> None:
+    options = SeedOptions(repository="acme/seeds", branch="stable")
+    elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
+    trees = {Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP}), Source("acme/shop", sha(1)): tree}
+    found = verdict(replace(known(), trees=trees), platform=replace(HERE, repositories=(elsewhere,)))
+    assert isinstance(found, Stay)
+    assert (found.stage, found.reason.code) == (Stage.WAITING, "seed-unknown")
+
+
 def test_missing_image_is_built_here_only_where_the_platform_says_so() -> None:
     found = verdict(known(state=Missing()), platform=replace(HERE, seeds=replace(HERE.seeds, builds=True)))
     assert isinstance(found, Stay)
