@@ -157,3 +157,31 @@ async def test_running_preview_keeps_its_data_and_says_that_a_push_rewrote_a_mig
     assert data(story, number) == before
     assert f"This preview keeps its data, which no longer fits its branch. {sentence}" in story.comment(number)
     assert "`/preview reseed` starts over with it." in story.comment(number)
+
+
+async def test_image_that_was_built_again_serves_a_new_preview_beside_an_older_one(story: Story) -> None:
+    seeded(story)
+    image(story, OLD, "rails", {"001": b"orders"})
+    first = await labeled(story, BOTH)
+    image(story, OLD, "rails", RAN)
+    commit(story, OLD, "other", BOTH)
+    second = story.labeled("other")
+    await story.passes(3)
+    assert story.living == {first, second}
+    assert data(story, first).seeds[0].digest != data(story, second).seeds[0].digest
+
+
+async def test_reseed_from_a_dump_that_does_not_fit_keeps_the_data(story: Story) -> None:
+    seeded(story)
+    image(story, OLD, "rails", {"001": b"orders"})
+    image(story, NEW, "rails", RAN)
+    number = await labeled(story, {ONE: b"orders"})
+    before = data(story, number)
+    commit(story, NEW, "second", {ONE: b"orders"})
+    story.images.push("shop/web", sha("second"))
+    story.world.push(SLUG, number, sha("second"), "ada")
+    await story.passes(3)
+    story.world.comment(SLUG, number, "/preview reseed", "ada")
+    await story.passes(4)
+    assert (data(story, number).seeds, data(story, number).resets) == (before.seeds, 0)
+    assert "The seed already contains `002`, which this branch does not have." in story.comment(number)
