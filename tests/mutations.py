@@ -2576,8 +2576,8 @@ MUTATIONS = [
     Mutation(
         "seeds: a preview keeps its seed when the dump changes",
         "core/policy/seeds.py",
-        "and not need.image and not keeps:",
-        "and not need.image:",
+        "if spec is None or renew or not _stays(s, each.need, spec))",
+        "if True)",
         "tests/scenarios/test_seeds.py::test_preview_keeps_its_seed_after_a_push_until_a_person_asks",
     ),
     Mutation(
