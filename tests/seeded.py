@@ -8,9 +8,11 @@ from typing import Any
 from builders import PLATFORM, SERVICE, digest, sha
 from greenroom.core.model.catalog import Need, Repository, Seeds
 from greenroom.core.model.github import ImageState, Present
+from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import SeedFacts, SeedInputs, SeedLabel, Source, Tree
 from greenroom.core.model.spec import SeedImage
 
+NONE = {"": MigrationSet()}
 DUMP, OTHER = "d" * 40, "e" * 40
 NEED = Need("db", "postgresql", "16", (("url", "DATABASE_URL"),), seed="seed/shop.sql")
 SEEDED = replace(SERVICE, needs=(NEED,))
@@ -27,7 +29,11 @@ def known(*, dump: str | None = DUMP, state: ImageState | None = None, at: str =
     files = {} if dump is None else {"seed/shop.sql": dump}
     image = {reference(dump): state or Present(digest(dump))} if dump else {}
     source = Source("acme/shop", at or sha(1))
-    return SeedFacts({source: Tree(files)}, image, {digest(d): SeedLabel(size=500 * 2**20) for d in (DUMP, OTHER)})
+    return SeedFacts(
+        {source: Tree(files, NONE)},
+        image,
+        {digest(d): SeedLabel(size=500 * 2**20) for d in (DUMP, OTHER)},
+    )
 
 
 SEED = SeedImage("shop", "db", reference(), digest(DUMP), DUMP)

@@ -22,9 +22,18 @@ from greenroom.controller.status_store import Board
 from greenroom.core.comment.signed_block import Key, Signer
 from greenroom.core.linking.addresses import host_of
 from greenroom.core.model.catalog import Image, Limits, Platform, Process, Repository, Service
-from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet, Receipt, Release, Running
+from greenroom.core.model.engine import (
+    BuildFailed,
+    EngineState,
+    Health,
+    ObservedPreview,
+    PreviewSet,
+    Receipt,
+    Release,
+    Running,
+)
 from greenroom.core.model.records import EMPTY, StoredPreview, records
-from greenroom.core.model.seeds import BuildFailed, SeedBuild
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets

@@ -17,7 +17,8 @@ from greenroom.argocd.seed_jobs import BuildSettings
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.model.codec import loaded
-from greenroom.core.model.seeds import BuildFailed, SeedBuild, SeedInputs, Source
+from greenroom.core.model.engine import BuildFailed
+from greenroom.core.model.seeds import SeedBuild, SeedInputs, Source
 from greenroom.errors import Failed, FixCredentials, Refused, RetryLater
 from waiting import until
 

@@ -59,6 +59,7 @@ from greenroom.core.model.github import (
     State,
     Unknown,
 )
+from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import SeedFacts, SeedLabel, Source, Tree
 from greenroom.core.model.spec import (
     Build,
@@ -69,6 +70,7 @@ from greenroom.core.model.spec import (
     Links,
     Origin,
     PreviewSpec,
+    SeedImage,
     Times,
     Version,
 )
@@ -100,8 +102,9 @@ PLATFORM = Platform(
     "preview.example.com",
     (PAYMENTS, SHOP),
     staging=(("payments", Staging("http://payments.staging", "")),),
-    seeds=Seeds("r/seeds"),
+    seeds=Seeds("r/seeds", builds=True),
 )
+KEPT = SeedImage("web", "db", "r/seeds:kept", digest("kept"), sha(77))
 V = TypeVar("V")
 
 
@@ -147,6 +150,7 @@ class Case:
     chosen: str
     was_paired: bool
     mentions: bool
+    seeded: bool
 
 
 PEOPLE = st.sampled_from([ADA, GRACE, MALLORY, BOT, Actor("", Kind.NOBODY)])
@@ -173,6 +177,7 @@ CASES = st.builds(
     st.booleans(),
     st.booleans(),
     st.sampled_from(["", "staging", "17", "99"]),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
 )
@@ -220,6 +225,7 @@ def spec_of(case: Case) -> PreviewSpec:
     )
     pair = Link("web", "payments", (("url", "P"),), "http://payments", "", number=17, paired=True)
     made = replace(made, links=Links((pair,))) if case.was_paired else made
+    made = changed(made, seeds=(KEPT,)) if case.seeded else made
     return changed(made, label="beta") if case.other_label else made
 
 
@@ -278,10 +284,11 @@ class Counted:
     people: frozenset[tuple[str, str]]
     images: frozenset[str]
     sources: frozenset[Source] = frozenset()
+    labels: frozenset[str] = frozenset()
 
     def __or__(self, other: Counted) -> Counted:
-        numbers, people = self.numbers | other.numbers, self.people | other.people
-        return Counted(numbers, people, self.images | other.images, self.sources | other.sources)
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Counted(*(here | there for here, there in pairs))
 
     def beyond(self, other: Counted) -> list[object]:
         """Return what is here and not there."""
@@ -299,26 +306,42 @@ def asked_of(read: PullRequestFacts) -> Counted:
     merged = {*required_reads.merge_references(context, first)}
     numbers = required_reads.numbers(read.listing, read.observed, PLATFORM, read.promised)
     sources = required_reads.sources(context)
-    seeds = {*required_reads.seed_references(context, trees(sources))}
-    return Counted(frozenset(numbers), frozenset(people), frozenset(first | merged | seeds), frozenset(sources))
+    seeds = seed_images(read, sources)
+    trunks = required_reads.trunks(context, trees(sources), dict.fromkeys(seeds, Missing()))
+    labels = {seed.digest for seed in required_reads.held_images(context)}
+    return Counted(
+        frozenset(numbers),
+        frozenset(people),
+        frozenset(first | merged | seeds),
+        frozenset({*sources, *trunks}),
+        frozenset(labels),
+    )
+
+
+def seed_images(read: PullRequestFacts, sources: Iterable[Source]) -> set[str]:
+    return {*required_reads.seed_references(pass_context(read, PLATFORM, SHOP, NOW), trees(sources))}
 
 
 def trees(sources: Iterable[Source]) -> dict[Source, Tree | str]:
-    return {source: Tree({"seed.sql": sha(77)}) for source in sources}
+    return {source: Tree({"seed.sql": sha(77)}, {"": MigrationSet()}) for source in sources}
 
 
-def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -> Counted:
-    """Return what the decision reads when everybody has this permission and every image is in this state."""
+def read_by(read: PullRequestFacts, permission: Permission, image: ImageState, seed: ImageState) -> Counted:
+    """Return what the decision reads when everybody has this permission, every image is in this state, and every seed
+    in that one.
+    """
     asked = asked_of(read)
     people = Read(dict.fromkeys(asked.people, permission))
-    images = Read(dict.fromkeys(asked.images, image))
+    of_seeds = dict.fromkeys(seed_images(read, asked.sources), seed)
+    images = Read(dict.fromkeys(asked.images, image) | of_seeds)
+    labels = Read(dict.fromkeys([*asked.labels, digest("any")], SeedLabel()))
     files = Read(trees(asked.sources))
     numbers = Read(dict(read.confirmed))
     readers = required_reads.readers(pass_context(read, PLATFORM, SHOP, NOW))
     owners = {service: slug for (service, _), slug in readers.items()}
     granted, seeds = (
         Permissions("acme/shop", people, owners),
-        SeedFacts(files, images, Read(dict.fromkeys(map(digest, ("any",)), SeedLabel()))),
+        SeedFacts(files, images, labels),
     )
     decide(replace(read, confirmed=numbers).completed({}, granted, images, seeds), PLATFORM, SHOP, NOW)
     return Counted(
@@ -326,6 +349,7 @@ def read_by(read: PullRequestFacts, permission: Permission, image: ImageState) -
         frozenset(people.keys_read),
         frozenset(images.keys_read),
         frozenset(files.keys_read),
+        frozenset(labels.keys_read - {digest("any")}),
     )
 
 
@@ -333,12 +357,12 @@ PERMISSIONS = (Permission.WRITE, Permission.READ, Permission.NONE, Permission.UN
 IMAGES: tuple[ImageState, ...] = (Present(digest("any")), Missing(), Unknown("The registry returned 503."))
 
 
-SOME = PERMISSIONS[0], IMAGES[0]
+SOME = PERMISSIONS[0], IMAGES[0], IMAGES[0]
 
 
 def all_answers(read: PullRequestFacts) -> Iterator[Counted]:
-    for permission, image in product(PERMISSIONS, IMAGES):
-        yield read_by(read, permission, image)
+    for permission, image, seed in product(PERMISSIONS, IMAGES, IMAGES):
+        yield read_by(read, permission, image, seed)
 
 
 @settings(max_examples=200)

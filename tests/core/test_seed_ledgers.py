@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from greenroom.core.model.migrations import Ledger, Migration, MigrationSet
+from greenroom.core.model.seeds import CommitMigrations
 from greenroom.core.model.status import Reason
 from greenroom.core.policy.ledgers import applied, flyway_checksum
 from greenroom.errors import Failed
@@ -117,3 +121,34 @@ def test_a_ledger_that_proves_nothing_is_refused(printed: str, sentence: str) ->
 
 def test_the_query_is_beside_the_module() -> None:
     assert Path(ledgers.SQL).read_text().startswith("-- Print the migrations")
+
+
+def test_only_migrations_with_a_checksum_are_read_for_it() -> None:
+    commit = CommitMigrations.of("acme/shop", of("flyway", "V1__a.sql", "V2__b.sql", "V3__c.sql"))
+    ran = Ledger("flyway", (("V1__a.sql", "5"), ("V2__b.sql", "")))
+    assert ledgers.checked(ran, commit) == ("h-V1__a.sql",)
+    assert ledgers.checked(replace(ran, tool="rails"), commit) == ()
+
+
+@pytest.mark.parametrize(
+    ("commit", "contents", "sentence"),
+    [
+        (CommitMigrations.of("", of("flyway", "V1__a.sql")), {"h-V1__a.sql": b"edited"}, "different checksum for `V1__a.sql`"),
+        (CommitMigrations("", unclear="There are two folders."), {}, "migration table of Flyway. There are two folders."),
+    ],
+)  # fmt: skip
+def test_dump_that_cannot_be_compared_is_not_recorded(
+    commit: CommitMigrations, contents: dict[str, bytes], sentence: str
+) -> None:
+    with pytest.raises(Failed, match=re.escape(sentence)):
+        ledgers.applied(Ledger("flyway", (("V1__a.sql", "5"),)), commit, contents)
+
+
+def test_unclear_migrations_do_not_matter_to_a_dump_without_a_table() -> None:
+    assert ledgers.applied(Ledger(), CommitMigrations("", unclear="Two folders."), {}) == MigrationSet()
+
+
+def test_table_that_is_too_long_for_a_label_is_refused() -> None:
+    printed = json.dumps({"tool": "rails", "applied": [[str(n), ""] for n in range(5001)], "failed": []})
+    with pytest.raises(Failed, match="more than 5000 entries"):
+        ledgers.ledger(printed)

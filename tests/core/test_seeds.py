@@ -27,15 +27,15 @@ from builders import (
 from builders import pull_request as built_pull_request
 from greenroom.core.model.actions import Change
 from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Service, Storage
-from greenroom.core.model.engine import EngineState, Life, PreviewSet
+from greenroom.core.model.engine import BuildFailed, EngineState, Life, PreviewSet
 from greenroom.core.model.github import Missing, Present, Unknown
-from greenroom.core.model.seeds import BuildFailed, SeedFacts, SeedInputs, SeedLabel, Source, Tree
+from greenroom.core.model.seeds import SeedFacts, SeedInputs, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Data, PreviewSpec, SeedImage
 from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
 from greenroom.core.planning.chart_values import parameters
-from seeded import BASE, DUMP, HERE, NEED, OTHER, SEED, SEEDED, SHOP, known, reference
+from seeded import BASE, DUMP, HERE, NEED, NONE, OTHER, SEED, SEEDED, SHOP, known, reference
 
 
 def verdict(seeds: SeedFacts, holds: EngineState | None = None, platform: Platform = HERE, **changes: Any) -> Verdict:
@@ -81,6 +81,16 @@ def test_nothing_starts_before_its_seed_is_known(seeds: SeedFacts, stage: Stage,
     assert isinstance(found, Stay)
     assert (found.stage, found.spec) == (stage, None)
     assert found.reason.text.startswith(text)
+
+
+@pytest.mark.parametrize("tree", ["GitHub returned 502.", Tree({"seed/shop.sql": DUMP})])
+def test_nothing_starts_before_the_migrations_of_its_branch_are_known(tree: Tree | str) -> None:
+    options = SeedOptions(repository="acme/seeds", branch="stable")
+    elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
+    trees = {Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP}), Source("acme/shop", sha(1)): tree}
+    found = verdict(replace(known(), trees=trees), platform=replace(HERE, repositories=(elsewhere,)))
+    assert isinstance(found, Stay)
+    assert (found.stage, found.reason.code) == (Stage.WAITING, "seed-unknown")
 
 
 def test_missing_image_is_built_here_only_where_the_platform_says_so() -> None:
@@ -129,7 +139,7 @@ def test_another_version_of_the_server_gets_a_seed_for_it() -> None:
     platform = replace(HERE, repositories=(newer,))
     name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
     seeds = SeedFacts(
-        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP})},
+        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP}, NONE)},
         {name: Present(digest("17"))},
         {digest("17"): SeedLabel()},
     )
@@ -149,7 +159,8 @@ def test_follower_gets_the_newer_seed_and_its_data_starts_over() -> None:
 def test_dump_of_another_repository_is_the_newest_of_its_branch() -> None:
     options = SeedOptions(repository="acme/seeds", branch="stable")
     elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
-    seeds = replace(known(), trees={Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP})})
+    trees = {Source("acme/seeds", "stable"): Tree({"seed/shop.sql": DUMP}), Source("acme/shop", sha(1)): Tree({}, NONE)}
+    seeds = replace(known(), trees=trees)
     assert runs(verdict(seeds, platform=replace(HERE, repositories=(elsewhere,)))).spec.data.seeds
 
 

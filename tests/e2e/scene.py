@@ -189,7 +189,10 @@ class Repository:
         run(*git, "add", "--all")
         run(*git, "commit", "--quiet", "--allow-empty", "--message", f"Release {release}")
         sha = run(*git, "rev-parse", "HEAD").strip()
-        self.scene.github.do(lambda w: w.repository(self.slug).files.update({sha: self._files(sha)}))
+        shown, base = self._files(sha), self._files("main")
+        self.scene.github.do(
+            lambda w: w.repository(self.slug).files.update({sha: shown, w.repository(self.slug).main_sha: base})
+        )
         run(*git, "checkout", "--quiet", "main")
         return sha
 

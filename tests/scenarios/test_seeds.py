@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from greenroom.core.model.catalog import Need, SeedOptions, Seeds
-from greenroom.core.model.seeds import LABEL, BuildFailed, SeedInputs
-from greenroom.core.model.spec import Data, Identity
+from greenroom.core.model.engine import BuildFailed
+from greenroom.core.model.seeds import LABEL
 from greenroom.core.model.status import Stage
 from greenroom.simulator.payloads import blob_id
+from seed_stories import NEW, OLD, PATH, commit, data, dumps, on_base, seeded, tag
 from stories import SLUG, Story, sha
-
-OLD, NEW = b"CREATE TABLE orders (id int);\n", b"CREATE TABLE orders (id int, name text);\n"
-PATH = "seed/shop.sql"
-
-
-def seeded(story: Story, *, builds: bool = False, **options: object) -> None:
-    [repository] = story.platform.repositories
-    [service] = repository.services
-    need = Need("postgresql", "postgresql", "16", seed=PATH, seed_options=SeedOptions(**options))  # type: ignore[arg-type]
-    story.configure(
-        repositories=(replace(repository, services=(replace(service, needs=(need,)),)),),
-        seeds=Seeds(f"{story.registry}/seeds", builds),
-    )
-
-
-def tag(dump: bytes) -> str:
-    return SeedInputs("postgresql", "16", "docker.io/library/postgres:16", blob_id(dump)).tag
-
-
-def commit(story: Story, dump: bytes | None, branch: str = "feature", slug: str = SLUG) -> None:
-    story.world.repository(slug).files[sha(branch)] = {"README.md": b"x"} | ({PATH: dump} if dump else {})
-
-
-def data(story: Story, number: int) -> Data:
-    return story.engine.previews[Identity(story.world.repository(SLUG).id, number)].spec.data
-
-
-def dumps(story: Story, number: int) -> list[str]:
-    return [s.dump for s in data(story, number).seeds]
 
 
 async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) -> None:
@@ -79,6 +48,7 @@ async def test_greenroom_builds_an_image_once_for_all_pull_requests_with_the_sam
     seeded(story, builds=True)
     commit(story, OLD)
     commit(story, OLD, "other")
+    on_base(story, OLD)
     numbers = story.labeled(), story.labeled("other")
     await story.passes(4)
     [build] = story.engine.builds
@@ -191,6 +161,7 @@ async def test_person_without_write_access_resets_nothing(story: Story) -> None:
 
 
 async def test_dump_of_another_repository_comes_from_its_branch(story: Story) -> None:
+    commit(story, None)
     story.world.repository("acme/seeds").files["stable"] = {PATH: NEW}
     story.world.collaborator("acme/seeds", "greenroom-bot", "read")
     seeded(story, repository="acme/seeds", branch="stable")

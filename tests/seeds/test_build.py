@@ -219,4 +219,61 @@ def test_migrations_name_another_image(builder: Builder) -> None:
         for done in (plain, migrated)
     ]
     assert labels[0]["schema"] != labels[1]["schema"]
-    assert [len(label["migrations"]["applied"]) for label in labels] == [0, 1]
+    assert [len(label["migrated"]) for label in labels] == [0, 1]
+
+
+RAILS = """
+CREATE TABLE public.schema_migrations (version varchar PRIMARY KEY);
+CREATE TABLE public.ar_internal_metadata (key varchar);
+INSERT INTO public.schema_migrations VALUES ('001'), ('002');
+"""
+PRISMA = """
+CREATE TABLE public._prisma_migrations (migration_name text, checksum text, finished_at timestamptz,
+    rolled_back_at timestamptz, started_at timestamptz);
+INSERT INTO public._prisma_migrations VALUES ('1_orders', 'c', NULL, NULL, now());
+"""
+
+
+def checkout(work: Path) -> tuple[Path, str]:
+    """A repository whose last commit has the migration 001 and not 002, and the blob id of 001."""
+    folder = work / "checkout" / "db" / "migrate"
+    folder.mkdir(parents=True)
+    (folder / "001_orders.rb").write_text("orders")
+    git = ["git", "-C", str(work / "checkout"), "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *arguments], check=True)
+    (folder / "001_orders.rb").write_text("not committed")
+    blob = subprocess.run([*git, "rev-parse", "HEAD:db/migrate/001_orders.rb"], capture_output=True, text=True).stdout
+    return folder, blob.strip()
+
+
+def test_image_records_the_migrations_that_ran_with_the_content_of_the_last_commit(builder: Builder) -> None:
+    builder.dump.write_text(DUMP + RAILS)
+    folder, blob = checkout(builder.work)
+    done = builder.run("--checkout", str(folder))
+    assert done.returncode == 0, done.stderr
+    label = json.loads(builder.config(done.stdout.strip())["config"]["Labels"]["dev.greenroom.seed"])  # type: ignore[index]
+    assert label["ledger"] == {"tool": "rails", "applied": [["001", ""], ["002", ""]]}
+    assert label["migrations"] == {"tool": "rails", "applied": [["001", blob], ["002", ""]], "packages": ""}
+
+
+@pytest.mark.parametrize(
+    ("tables", "more", "sentence"),
+    [
+        (PRISMA, [], "contains unfinished or failed migrations: `1_orders`."),
+        (
+            RAILS,
+            ["--checkout", "/"],
+            "The dump has a migration table of Rails. /: the files of the commit cannot be read",
+        ),
+        ("", ["--folder", "db/none"], "The folder `db/none` does not exist or has no files."),
+    ],
+    ids=["unfinished", "no checkout", "no folder"],
+)
+def test_dump_whose_migrations_are_not_known_is_not_pushed(
+    builder: Builder, tables: str, more: list[str], sentence: str
+) -> None:
+    builder.dump.write_text(DUMP + tables)
+    done = builder.run(*more)
+    assert (done.returncode, builder.tags()) == (2 if "--folder" in more else 1, []), done.stderr
+    assert sentence in done.stderr

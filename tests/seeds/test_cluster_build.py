@@ -17,9 +17,11 @@ import pytest
 
 from greenroom.argocd.seed_jobs import BAKE
 from greenroom.asgi_server import running
-from greenroom.core.model.seeds import LABEL, SeedBuild, SeedInputs, Source
+from greenroom.core.model.migrations import Migration, MigrationSet
+from greenroom.core.model.seeds import LABEL, CommitMigrations, SeedBuild, SeedInputs, SeedLabel, Source
 from greenroom.errors import Failed, RetryLater
 from greenroom.registry.access import Access
+from greenroom.registry.labels import labels
 from greenroom.seeds import bake, oci
 from greenroom.seeds.agent import Agent
 from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
@@ -110,6 +112,42 @@ async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image
         ):
             await build.run()
         assert build.agent.ended.is_set()
+    assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
+
+
+LEDGER = b"""
+CREATE TABLE public.django_migrations (id integer, app text, name text);
+COPY public.django_migrations (id, app, name) FROM stdin;
+1\tshop\t0001_initial
+\\.
+"""
+CLASSIFIED = COLUMNS + b"public.django_migrations: {app: public, name: public}\n"
+
+
+async def test_image_records_what_ran_with_the_content_of_the_commit(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP + LEDGER) as build:
+        build.world.repository("acme/shop").files["a" * 40]["seed/seed.columns.yaml"] = CLASSIFIED
+        commit = CommitMigrations("acme/shop", "django", (("shop.0001_initial", "h1", ()), ("shop.0002_x", "h2", ())))
+        made = replace(build.courier.build, columns=blob_id(CLASSIFIED), commit=commit)
+        image = await replace(build.courier, build=made).run()
+        found = await labels(build.courier.access, image)
+    assert not isinstance(found, str), found
+    label = SeedLabel.parsed(found[LABEL])
+    assert label.applied == MigrationSet("django", (Migration("shop.0001_initial", "h1"),))
+    assert label.size > 0
+
+
+async def test_dump_whose_migrations_cannot_be_compared_is_not_pushed(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP + LEDGER) as build:
+        build.world.repository("acme/shop").files["a" * 40]["seed/seed.columns.yaml"] = CLASSIFIED
+        commit = CommitMigrations("acme/shop", unclear="The repository has several folders of migrations.")
+        made = replace(build.courier.build, columns=blob_id(CLASSIFIED), commit=commit)
+        with pytest.raises(Failed, match=r"^seed/shop\.sql: The dump has a migration table of Django\. The repository"):
+            await replace(build.courier, build=made).run()
     assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 from typing import Any
 
@@ -61,6 +62,8 @@ def life(base_url: str) -> dict[str, Any]:
     _, answer = repo.requester.requestJsonAndCheck("GET", f"{repo.url}/commits/{pull.head.sha}/check-runs")
     seen["checks"] = [(c["app"]["slug"], c["name"]) for c in answer["check_runs"]]
     seen["message"] = repo.get_git_commit(pull.head.sha).message
+    [file] = repo.get_git_tree(pull.head.sha, recursive=True).tree
+    seen["file"] = (file.path, base64.b64decode(repo.get_git_blob(file.sha).content))
     pull.edit(state="closed")
     pull.edit(state="open")
     seen["merged"] = pull.merge().merged
@@ -78,6 +81,7 @@ async def test_pygithub_lives_through_a_pull_request() -> None:
     world.finish_run("shop/catalog", world.run_workflow("shop/catalog", head).id)
     world.check("shop/catalog", head, name="image", app="buildkite", conclusion="success")
     world.commit_message("shop/catalog", head, "A feature [skip ci]")
+    world.repository("shop/catalog").files[head] = {"seed.sql": b"dump" * 40}
     judge = Judge(Simulator(world))
     async with running(judge) as url:
         seen = await asyncio.to_thread(life, url)
@@ -100,6 +104,7 @@ async def test_pygithub_lives_through_a_pull_request() -> None:
         "runs of the workflow": 1,
         "checks": [("buildkite", "image"), ("github-actions", "build")],
         "message": "A feature [skip ci]",
+        "file": ("seed.sql", b"dump" * 40),
         "merged": True,
         "state": "closed",
         "open": [],

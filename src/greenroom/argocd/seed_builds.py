@@ -16,7 +16,8 @@ from greenroom.argocd.seed_jobs import OWNER, ROLE, SEED, BuildSettings
 from greenroom.argocd.timing import Timing
 from greenroom.background import Tasks
 from greenroom.core.comment.sanitize import plain
-from greenroom.core.model.seeds import BuildFailed, SeedBuild
+from greenroom.core.model.engine import BuildFailed
+from greenroom.core.model.seeds import SeedBuild
 from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 
 log = structlog.get_logger(__name__)

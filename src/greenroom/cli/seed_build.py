@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True),
     help="A file or folder that the migration reads. Its content is part of the tag.",
 )
+@click.option(
+    "--checkout",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of the git repository with the service's migrations. Default: the current folder.",
+)
+@click.option(
+    "--folder", default="", metavar="PATH", help="The folder of the migrations, if the service file names one."
+)
 @click.option("--layout", type=click.Path(path_type=Path), help="Also write the image as an OCI layout to this folder.")
 @click.option(
     "--programs",
@@ -61,6 +69,8 @@ def build(
     extensions: tuple[str, ...],
     migrate: str,
     migrations: tuple[Path, ...],
+    checkout: Path | None,
+    folder: str,
     layout: Path | None,
     programs: Path | None,
     gzip: bool,
@@ -73,6 +83,9 @@ def build(
     If the registry already has the image of the same dump, base and options, nothing is built. Log in with
     `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL and PGHOST, PGUSER and
     PGDATABASE lead to the database.
+
+    The image records the migrations that ran in the dump, with the content that they have in the last commit of the
+    checkout.
 
     In a GitHub Actions job, the reference is also the step's output `image`.
     """
@@ -99,6 +112,8 @@ def build(
         programs,
         "gzip" if gzip else "zstd",
         work or workfolder.PARENT,
+        checkout or Path(),
+        folder,
     )
     image = asyncio.run(_build(request, insecure, realm))
     if output := os.environ.get("GITHUB_OUTPUT"):

@@ -6,7 +6,7 @@ Reads of the whole repository come first, then by-number reads, so that a confir
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -15,6 +15,7 @@ from greenroom.background import Tasks
 from greenroom.controller.ci import CiAdvice
 from greenroom.controller.freshness import Freshness
 from greenroom.controller.readback import Readback
+from greenroom.controller.seeds import seed_facts
 from greenroom.core.comment.signed_block import Signer
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState, PreviewSet, Watermark
@@ -26,11 +27,9 @@ from greenroom.core.model.github import (
     Missing,
     Permission,
     Permissions,
-    Present,
     PullRequest,
     Requested,
 )
-from greenroom.core.model.seeds import LABEL, SeedFacts, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Identity
 from greenroom.core.planning import required_reads, watermarks
 from greenroom.core.planning.context import PassContext
@@ -156,34 +155,8 @@ async def completed(
     """
     permissions = await _permissions(sources.github, context)
     images = await _images(sources.registry, context)
-    seeds = await _seeds(sources, context)
+    seeds = await seed_facts(sources.github, sources.registry, context)
     return context.completed(context.facts.completed(asked, permissions, images, seeds))
-
-
-async def _seeds(sources: Sources, context: PassContext[PullRequestFacts]) -> SeedFacts:
-    """Read what decides the seeds of previews that do not have theirs yet. Most passes read nothing."""
-    wanted = required_reads.sources(context)
-    answers = await asyncio.gather(*(_tree(sources.github, *each) for each in wanted.items()))
-    trees = dict(zip(wanted, answers, strict=True))
-    images = await _look(sources.registry, required_reads.seed_references(context, trees))
-    present = {f"{r.rpartition(':')[0]}@{s.digest}": s.digest for r, s in images.items() if isinstance(s, Present)}
-    found = await asyncio.gather(*(sources.registry.labels(image) for image in present))
-    labels = dict(zip(present.values(), map(_seed_label, found), strict=True))
-    return SeedFacts(trees, images, labels)
-
-
-def _seed_label(found: Mapping[str, str] | str) -> SeedLabel | str:
-    return found if isinstance(found, str) else SeedLabel.parsed(found.get(LABEL, ""))
-
-
-async def _tree(github: GitHub, source: Source, paths: frozenset[str]) -> Tree | str:
-    try:
-        return await github.tree(source, paths)
-    except Limited:
-        raise
-    except GreenroomError as error:  # even a forbidden one: without it, only the previews with this dump wait
-        log.info("the files of a commit could not be read; Greenroom retries", repository=source.slug, why=str(error))
-        return str(error)
 
 
 async def _permissions(github: GitHub, context: PassContext[PullRequestFacts]) -> Permissions:
@@ -296,15 +269,10 @@ async def _permission(github: GitHub, own: str, slug: str, login: str) -> Permis
 
 
 async def _images(registry: Registry, context: PassContext[PullRequestFacts]) -> dict[str, ImageState]:
-    images = await _look(registry, required_reads.references(context))
+    images = await registry.look_all(required_reads.references(context))
     missing = {reference for reference, state in images.items() if isinstance(state, Missing)}
     merges = required_reads.merge_references(context, missing) if missing else ()
-    return images | await _look(registry, [m for m in merges if m not in images])
-
-
-async def _look(registry: Registry, references: Sequence[str]) -> dict[str, ImageState]:
-    states = await asyncio.gather(*(registry.look(r) for r in references))
-    return dict(zip(references, states, strict=True))
+    return images | await registry.look_all([m for m in merges if m not in images])
 
 
 def _dated(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from greenroom.core.model.ci import AwaitedCommit, CommitCi
 from greenroom.core.model.github import Confirmation, Listing, Permission, PullRequest
-from greenroom.core.model.seeds import Source, Tree
+from greenroom.core.model.seeds import Look, Source, Tree
 from greenroom.errors import GreenroomError
 from greenroom.github import shapes
 from greenroom.github.account import Account
@@ -111,9 +111,9 @@ class GitHub:
         """Return what CI does for a commit. It explains a missing image, and nothing is decided from it."""
         return await self._ci.of(slug, commit)
 
-    async def tree(self, source: Source, paths: frozenset[str]) -> Tree:
-        """Return which of these paths are files of a commit, with their git blob ids."""
-        return await self._trees.of(source, paths)
+    async def tree(self, source: Source, look: Look) -> Tree:
+        """Return what is looked for in a commit: files with their git blob ids, and migrations."""
+        return await self._trees.of(source, look)
 
     async def permission(self, slug: str, login: str) -> Permission:
         """Return a person's permission; none for a login that GitHub does not know in this repository.

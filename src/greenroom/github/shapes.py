@@ -116,7 +116,8 @@ REST_PULL_REQUEST = {
 LABEL = {"repository": {"label": Maybe({"createdAt": time}), "pullRequest": {"updatedAt": time}}}
 REST_EVENT = {"event": str, "actor": Maybe(ACTOR), "created_at": time}
 REST_FILE = {"filename": str, "status": str}
-TREE = {"truncated": bool, "tree": [{"path": str, "type": str, "sha": str}]}
+TREE = {"truncated": bool, "tree": [{"path": str, "mode": str, "type": str, "sha": str}]}
+BLOB = {"content": str, "encoding": str}
 REST_HEAD = {"head": {"sha": sha}, "base": {"ref": str}}
 WORKFLOW_RUN = {
     "id": number,

@@ -1,18 +1,29 @@
-"""The files of a commit, as git stores them: paths and blob ids.
+"""The files of a commit, as git stores them: paths and blob ids, and the migrations among them.
 
 https://docs.github.com/en/rest/git/trees#get-a-tree
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
-from greenroom.core.model.seeds import Source, Tree
+from greenroom.core import messages
+from greenroom.core.model.migrations import MigrationSet
+from greenroom.core.model.seeds import Look, Source, Tree
+from greenroom.core.model.status import Reason
+from greenroom.core.policy.migration_graphs import LARGEST
+from greenroom.core.policy.migration_sets import migration_set, needed
 from greenroom.errors import Doubt
 from greenroom.github import shapes
+from greenroom.github.blobs import Blobs
 from greenroom.github.transport import Transport
 
 TREES_KEPT = 200
+MOST_BLOBS = 1000
+"""Files of migrations that are read of one commit, each with a request. GitHub allows 5,000 in an hour."""
+_LINK = "120000"
 
 
 class Trees:
@@ -20,25 +31,29 @@ class Trees:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._known: dict[tuple[Source, frozenset[str]], Tree] = {}
+        self._blobs = Blobs(transport)
+        self._known: dict[tuple[Source, Look], Tree] = {}
 
-    async def of(self, source: Source, paths: frozenset[str]) -> Tree:
-        """Return which of these paths are files of a commit, with their blob ids.
+    async def of(self, source: Source, look: Look) -> Tree:
+        """Return what was looked for in a commit: blob ids of files, and migrations.
 
         Raise `Doubt` when GitHub does not list all files: a repository with more than 100,000 of them.
         """
-        key = (source, paths)
+        key = (source, look)
         if key in self._known:
             return self._known[key]
         with self._transport.whole_read():
-            found = await self._read(source, paths)
+            answer = await self._read(source, look.paths)
+        files = [e for e in answer["tree"] if e["type"] == "blob"]
+        found = {e["path"]: e["sha"] for e in files if e["path"] in look.paths}
+        tree = Tree(found, {f: await self._migrations(source.slug, answer, f) for f in sorted(look.folders)})
         if shapes.sha(source.ref):  # a branch moves
-            self._known = {**dict(list(self._known.items())[-TREES_KEPT:]), key: found}
-        return found
+            self._known = {**dict(list(self._known.items())[-TREES_KEPT:]), key: tree}
+        return tree
 
-    async def _read(self, source: Source, paths: frozenset[str]) -> Tree:
+    async def _read(self, source: Source, paths: frozenset[str]) -> dict[str, Any]:
         path = f"/repos/{source.slug}/git/trees/{quote(source.ref, safe='')}?recursive=1"
-        answer = await self._transport.get(path)
+        answer: dict[str, Any] = await self._transport.get(path)
         what = f"the files of {source.slug} at {source.ref[:7]}"
         shapes.check(answer, shapes.TREE, what)
         if answer["truncated"] and not paths <= {e["path"] for e in answer["tree"]}:
@@ -46,4 +61,19 @@ class Trees:
                 f"GitHub does not list all files of {source.slug}, because there are too many."
                 " Move the dump to a smaller repository and name it in `seed: {repository: ...}`."
             )
-        return Tree({e["path"]: e["sha"] for e in answer["tree"] if e["type"] == "blob" and e["path"] in paths})
+        return answer
+
+    async def _migrations(self, slug: str, answer: Mapping[str, Any], folder: str) -> MigrationSet | Reason:
+        """Return the migrations of a commit, or the reason why they are not known. Raise `Doubt` if a read fails."""
+        if answer["truncated"]:
+            return messages.migrations_not_listed(slug)
+        # The content of a symbolic link is a path, and a tool would follow it.
+        files = [e for e in answer["tree"] if e["type"] == "blob" and e["mode"] != _LINK]
+        tree = {e["path"]: e["sha"] for e in files}
+        wanted = needed(tree, folder)
+        large = [e["path"] for e in files if e["sha"] in wanted and e.get("size", 0) > LARGEST]
+        if large:
+            return messages.migrations_unreadable(large[0], f"it is larger than {LARGEST:,} bytes")
+        if len(wanted) > MOST_BLOBS:
+            return messages.migrations_too_many(MOST_BLOBS)
+        return migration_set(tree, await self._blobs.of(slug, wanted), folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 
 import httpx2
 
@@ -30,6 +31,11 @@ class Registry:
     async def look(self, text: str) -> ImageState:
         """Return whether the image exists, with its digest. Never raise because of a registry's behavior."""
         return await look(self._access, text)
+
+    async def look_all(self, references: Sequence[str]) -> dict[str, ImageState]:
+        """Return the state of each image."""
+        states = await asyncio.gather(*(self.look(r) for r in references))
+        return dict(zip(references, states, strict=True))
 
     async def labels(self, text: str) -> Mapping[str, str] | str:
         """Return the labels of an image by digest, or why they cannot be read. They never change, so they are kept."""

@@ -50,9 +50,7 @@ class Agent:
     def install(self) -> None:
         """Put the script where the database's container waits for it."""
         (self.work / "data").mkdir(exist_ok=True)
-        draft = self.work / "bake.sh.draft"
-        draft.write_bytes(bake.script())
-        draft.rename(self.work / "bake.sh")
+        bake.install(self.work / "bake.sh")
 
     async def take(self, request: Request) -> Response:
         """Take the dump, decompress it, and let the database's container begin."""

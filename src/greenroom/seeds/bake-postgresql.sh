@@ -12,7 +12,9 @@
 #   done         read with --migrate: empty when the migration has succeeded, otherwise why it failed
 #   pgdata/      written: the data directory, cleanly stopped
 #   schema.sql   written: the schema, as pg_dump prints it
-#   report.json  written last: rows per table and seconds per phase, or the phase and the error
+#   report.json  written last: rows per table, the migrations that ran, and seconds per phase, or the phase and the error
+#
+# ledgers.sql lies beside this script.
 #
 # Each phase also prints one line of JSON. Errors have names of tables and columns, and never values: PostgreSQL's
 # DETAIL and CONTEXT lines, and what a message quotes beside such names, are left out.
@@ -242,6 +244,12 @@ if [ -n "$migrate" ]; then
     passed
 fi
 
+begin ledger
+: >"$work/server.log"
+# app runs it: the tables come from the dump, and a superuser must not run their functions.
+ledger=$(sql app -d app -f "$(dirname "$0")/ledgers.sql") || fail "The migration table could not be read: $(reason)"
+[ -n "$ledger" ] || fail 'The migration table could not be read: ledgers.sql printed nothing.'
+
 begin vacuum
 : >"$work/server.log"
 # VACUUM does not freeze rows whose commit is not on the disk yet, which is so for a while with synchronous_commit off.
@@ -295,5 +303,5 @@ echo "listen_addresses = '*'" >>"$work/pgdata/postgresql.conf"
 printf 'local all all trust\nhost all all all scram-sha-256\n' >"$work/pgdata/pg_hba.conf"
 passed
 
-printf '{"server": %s, "machine": %s, "rows": %s, "seconds": {%s}}\n' "$(quoted "$server")" "$(quoted "$(uname -m)")" "$rows" "$seconds" >"$work/report.tmp"
+printf '{"server": %s, "machine": %s, "rows": %s, "ledger": %s, "seconds": {%s}}\n' "$(quoted "$server")" "$(quoted "$(uname -m)")" "$rows" "$ledger" "$seconds" >"$work/report.tmp"
 mv "$work/report.tmp" "$work/report.json"

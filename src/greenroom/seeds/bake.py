@@ -29,12 +29,15 @@ _STOP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The script's report: the server's version, the machine's architecture, and rows per table."""
+    """The script's report: the server's version, the machine's architecture, rows per table, and what `ledgers.sql`
+    printed.
+    """
 
     server: str
     architecture: str
     rows: Mapping[str, int]
     seconds: Mapping[str, float]
+    ledger: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     """
     identity = _identity()
     path = work / "bake.sh"
-    path.write_bytes(script())
+    install(path)
     _hand_over(work, identity)
     # The script ends when its standard input does, so it does not outlive this process.
     child = await asyncio.create_subprocess_exec(
@@ -80,9 +83,13 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     return read_report(work)
 
 
-def script() -> bytes:
-    """Return the script that restores a dump."""
-    return resources.files("greenroom.seeds").joinpath("bake-postgresql.sh").read_bytes()
+def install(script: Path) -> None:
+    """Write the script that restores a dump, and the file that it needs beside it."""
+    files = resources.files("greenroom.seeds")
+    script.with_name("ledgers.sql").write_bytes(files.joinpath("ledgers.sql").read_bytes())
+    draft = script.with_name(f"{script.name}.draft")
+    draft.write_bytes(files.joinpath("bake-postgresql.sh").read_bytes())
+    draft.rename(script)
 
 
 def read_report(work: Path) -> Report:
@@ -93,7 +100,8 @@ def read_report(work: Path) -> Report:
         raise Failed("The database could not be built: the script wrote no report. Is the disk full?") from None
     if "error" in found:
         raise Failed(str(found["error"]))
-    return Report(found["server"], architecture(found["machine"]), found["rows"], found["seconds"])
+    ledger = json.dumps(found["ledger"])
+    return Report(found["server"], architecture(found["machine"]), found["rows"], found["seconds"], ledger)
 
 
 def _arguments(recipe: Recipe) -> list[str]:

@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.core.model.github import Present, Unknown
-from greenroom.core.model.seeds import SeedInputs
-from greenroom.errors import Failed
+from greenroom.core.model.migrations import MigrationSet
+from greenroom.core.model.seeds import CommitMigrations, SeedInputs, recorded
+from greenroom.errors import Failed, FixConfiguration
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, layer, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds import bake, dumpfile, folders, layer, ledgers, oci, pgdata, pull, schema, workfolder
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
 
 KIND = "postgresql"
-LABEL_VERSION = 1
+LABEL_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Request:
     """A seed to build.
 
     `to` is HOST/REPOSITORY. `mode` is a value of `SeedMode`. `tag` is empty if it is computed. `migrations` are the
-    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image.
+    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image. `checkout` is a folder
+    of the git repository with the service's migrations, and `folder` the configured one in it.
     """
 
     dump: Path
@@ -48,15 +50,18 @@ class Request:
     programs: Path | None = None
     compression: layer.Compression = "zstd"
     work: Path = workfolder.PARENT
+    checkout: Path = Path()
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The packed data of a finished build, with its report and the hash of its schema."""
+    """The packed data of a finished build, with its report, the hash of its schema and the migrations that ran."""
 
     layer: layer.Layer
     report: bake.Report
     schema: str
+    applied: MigrationSet
 
 
 async def build(request: Request, access: Access, say: bake.Say) -> str:
@@ -94,12 +99,26 @@ async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say:
     # The check of the dump belongs here: it reads the copy that is restored.
     say("check", time.monotonic() - began)
     report = await bake.bake(work, recipe, say)
+    applied = await asyncio.to_thread(_applied, request, report)
     began = time.monotonic()
     data = work / "pgdata"
     pgdata.verify(data, request.version)
     packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, folder / "layer", compression=request.compression)
     say("pack", time.monotonic() - began)
-    return Built(packed, report, schema.normalized_hash(work / "schema.sql"))
+    return Built(packed, report, schema.normalized_hash(work / "schema.sql"), applied)
+
+
+def _applied(request: Request, report: bake.Report) -> MigrationSet:
+    """Return the migrations that ran, with their content in the checkout's last commit."""
+    ledger = ledgers.ledger(report.ledger)
+    try:
+        top = folders.top(request.checkout)
+        commit = CommitMigrations.of("", folders.migrations(top, "HEAD", request.folder))
+    except FixConfiguration as error:
+        if request.folder:
+            raise
+        return ledgers.applied(ledger, CommitMigrations(unclear=str(error)), {})
+    return ledgers.applied(ledger, commit, folders.blobs(top, sorted(set(ledgers.checked(ledger, commit)))))
 
 
 def _inputs(request: Request, dump: str) -> SeedInputs:
@@ -127,7 +146,9 @@ def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") ->
         "rows": dict(built.report.rows),
         "bytes": built.layer.content,
         "schema": built.schema,
-        "migrations": {"tool": "", "applied": [list(pair) for pair in inputs.migrations]},
+        "migrated": [list(pair) for pair in inputs.migrations],
+        "ledger": ledgers.label(ledgers.ledger(built.report.ledger)),
+        "migrations": recorded(built.applied),
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -16,12 +16,13 @@ from typing import Any
 import httpx2
 
 from greenroom.core.model.github import Present, Unknown
+from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import COLUMNS, SeedBuild
 from greenroom.errors import Failed, RetryLater
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, oci, pgdata, pull
+from greenroom.seeds import bake, dumpfile, ledgers, oci, pgdata, pull
 from greenroom.seeds.build import Built, label
 from greenroom.seeds.check import Wants, check
 from greenroom.seeds.layer import Compression, Layer
@@ -93,9 +94,23 @@ class Courier:
         await self._timed("restore", self._restored())
         answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version, "compression": "zstd"})
         found = self.folder / "layer"
-        packed = Layer(path=found, **answer["layer"])
+        packed, report = Layer(path=found, **answer["layer"]), bake.Report(**answer["report"])
+        applied = await self._applied(report)
         await self._download(packed, found)
-        return Built(packed, bake.Report(**answer["report"]), answer["schema"])
+        return Built(packed, report, answer["schema"], applied)
+
+    async def _applied(self, report: bake.Report) -> MigrationSet:
+        """Return the migrations that ran, with their content in the commit of the build."""
+        commit, contents = self.build.commit, dict[str, bytes]()
+        try:
+            found = ledgers.ledger(report.ledger)
+            for blob in ledgers.checked(found, commit):
+                file = self.folder / "migration"
+                await self._fetch(file, blob, f"a migration ({blob[:7]})", commit.slug)
+                contents[blob] = file.read_bytes()
+            return ledgers.applied(found, commit, contents)
+        except Failed as error:
+            raise Failed(f"{self.build.path}: {error}") from None
 
     async def _pushed(self, built: Built) -> str:
         base = await pull.read_base(self.access, reference(self.build.inputs.base), built.report.architecture)
@@ -121,9 +136,9 @@ class Courier:
             see = f" Run `greenroom seed check {build.path}`."
             raise Failed(f"{build.path}: {' '.join(refused[:SHOWN])}{more}{see}")
 
-    async def _fetch(self, target: Path, blob: str, path: str) -> None:
-        """Download a file by its git blob id, and verify it."""
-        slug = self.build.source.slug
+    async def _fetch(self, target: Path, blob: str, path: str, slug: str = "") -> None:
+        """Download a file by its git blob id, and verify it. Without `slug`, it is in the dump's repository."""
+        slug = slug or self.build.source.slug
         headers = {"accept": "application/vnd.github.raw+json", "authorization": f"Bearer {self.github.token}"}
         url = f"{self.github.api_url}/repos/{slug}/git/blobs/{blob}"
         try:

@@ -21,6 +21,11 @@ def migrations(repository: Path, commit: str, folder: str = "") -> MigrationSet:
     return found
 
 
+def top(folder: Path) -> Path:
+    """Return the folder of the git repository that contains a folder."""
+    return Path(_git(folder, ["rev-parse", "--show-toplevel"]).decode(errors="surrogateescape").removesuffix("\n"))
+
+
 def tree(repository: Path, commit: str) -> dict[str, str]:
     """Return the blob id of each regular file of a commit, by its path."""
     listing = _git(repository, ["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit])

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from greenroom.core import messages
-from greenroom.core.model.migrations import Ledger
+from greenroom.core.model.migrations import Ledger, MigrationSet
+from greenroom.core.model.seeds import CommitMigrations
+from greenroom.core.model.status import Reason
+from greenroom.core.policy import ledgers
 from greenroom.errors import Failed
+
+LONGEST = 5000
+"""Entries of a migration table. More cannot come from a tool, and would not fit into the label of an image."""
+CHECKED = ("flyway", "prisma")
+"""Tools that record checksums of files."""
 
 SQL = Path(__file__).with_name("ledgers.sql")
 """Run it with psql, with `-X -A -t -q -v ON_ERROR_STOP=1`, as the owner of the data and never as a superuser."""
@@ -24,7 +33,35 @@ def ledger(printed: str) -> Ledger:
         raise Failed(str(messages.ledger_several([t.tool for t in tables])))
     if tables[0].failed:
         raise Failed(str(messages.ledger_failed(tables[0].tool, tables[0].failed)))
+    if len(tables[0].entries) > LONGEST:
+        raise Failed(f"The migration table of the dump has more than {LONGEST} entries, so it is not one of a tool.")
     return tables[0]
+
+
+def checked(found: Ledger, commit: CommitMigrations) -> tuple[str, ...]:
+    """Return the blob ids of the migrations whose content `applied` compares with a checksum of the ledger."""
+    if found.tool not in CHECKED or found.tool != commit.tool:
+        return ()
+    sums = dict(found.entries)
+    return tuple(blob for name, blob, _ in commit.entries if sums.get(name))
+
+
+def applied(found: Ledger, commit: CommitMigrations, contents: Mapping[str, bytes]) -> MigrationSet:
+    """Return the migrations that ran in a database, as its image records them. `contents` has the blobs of `checked`.
+
+    Raise `Failed` if the commit's migrations are not known, or do not have the content that ran.
+    """
+    if found.tool and commit.unclear:
+        raise Failed(f"The dump has a migration table of {found.tool.capitalize()}. {commit.unclear}")
+    result = ledgers.applied(found, commit.migrations, contents)
+    if isinstance(result, Reason):
+        raise Failed(str(result))
+    return result
+
+
+def label(found: Ledger) -> dict[str, object]:
+    """Return the ledger as the label of an image has it."""
+    return {"tool": found.tool, "applied": [list(entry) for entry in found.entries]}
 
 
 def _table(found: dict[str, object]) -> Ledger:

@@ -288,17 +288,17 @@ class Rest:
         return conditional(request, payloads.tree(repo, ref, files))
 
     async def blob(self, request: Request) -> Response:
-        """Answer GET with the content of a file, by its blob id, in the raw media type only.
+        """Answer GET with the content of a file, by its blob id, in base64 or in the raw media type.
 
         https://docs.github.com/en/rest/git/blobs#get-a-blob
         """
         repo, sha = self._repo(request), request.path_params["sha"]
-        if "raw" not in request.headers.get("accept", ""):
-            raise Wrong(415, "The simulator returns blobs in the raw media type only.")
         contents = (content for files in repo.files.values() for content in files.values())
         found = next((c for c in contents if payloads.blob_id(c) == sha), None)
         if found is None:
             raise Wrong(404)
+        if "raw" not in request.headers.get("accept", ""):
+            return conditional(request, payloads.blob(repo, found))
         return Response(found, media_type="application/vnd.github.raw+json; charset=utf-8")
 
     def _counted(self, request: Request, key: str, items: Sequence[Json]) -> Response:

@@ -133,10 +133,13 @@ from greenroom.core.messages.running import (
     updating,
 )
 from greenroom.core.messages.seed_fit import (
+    data_outgrown,
     ledger_checksum,
     ledger_failed,
     ledger_several,
     migrations_no_folder,
+    migrations_not_listed,
+    migrations_too_many,
     migrations_twice,
     migrations_unclear,
     migrations_unreadable,
@@ -149,6 +152,7 @@ from greenroom.core.messages.seed_fit import (
     seed_renamed,
     seed_squashed,
     seed_unmatched,
+    seed_unrecorded,
 )
 from greenroom.core.messages.seeds import no_dump, seed_failed, seed_missing, seed_not_read, seed_unknown
 from greenroom.core.messages.words import day, listed, span

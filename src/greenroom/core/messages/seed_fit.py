@@ -25,6 +25,23 @@ def seed_none() -> Reason:
     return Reason("seed-none", "No seed image of this dump exists yet.", "Build one with `greenroom seed build`.")
 
 
+def seed_unrecorded() -> Reason:
+    return Reason(
+        "seed-unrecorded",
+        "The seed image does not say which migrations it contains, so it may not fit this branch.",
+        "Build it again with `greenroom seed build` of this version of Greenroom.",
+    )
+
+
+def data_outgrown(reason: Reason) -> Reason:
+    """Return that a running preview keeps data that its branch no longer fits. `reason` says why."""
+    return Reason(
+        "data-outgrown",
+        f"This preview keeps its data, which no longer fits its branch. {reason.text}",
+        f"{reason.fix} After you replaced the dump, `/preview reseed` starts over with it.",
+    )
+
+
 def seed_edited(names: Sequence[str]) -> Reason:
     return Reason(
         "seed-edited",
@@ -116,6 +133,22 @@ def migrations_unreadable(path: str, why: str) -> Reason:
         "migrations-unreadable",
         f"The migration {_name(path)} cannot be read: {why}.",
         "Fix the file, or set `migrations:` of the service to another folder.",
+    )
+
+
+def migrations_too_many(limit: int) -> Reason:
+    return Reason(
+        "migrations-too-many",
+        f"The repository has more than {limit:,} migrations.",
+        "Set `migrations:` of the service to the folder that it uses, or squash old migrations.",
+    )
+
+
+def migrations_not_listed(slug: str) -> Reason:
+    return Reason(
+        "migrations-not-listed",
+        f"The migrations of {_name(slug)} are not known, because GitHub lists only a part of its files.",
+        "Move the service to a smaller repository, or take a dump without a migration table.",
     )
 
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from greenroom.core.model.holds import HoldKey
-from greenroom.core.model.seeds import BuildFailed
 from greenroom.core.model.spec import Identity, PreviewSpec
 
 
@@ -26,6 +25,14 @@ class Health(StrEnum):
     UPDATING = "updating"
     FAILED = "failed"
     REMOVING = "removing"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed:
+    """A build of a seed image that failed. `why` is one sentence."""
+
+    why: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

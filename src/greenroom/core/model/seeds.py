@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 
 from greenroom.core.model.github import ImageState
+from greenroom.core.model.migrations import Migration, MigrationSet
+from greenroom.core.model.status import Reason
 
-FORMAT = 1
+FORMAT = 2
 """Version of what a seed image contains. A new version builds all of them again."""
 
 
@@ -57,10 +58,51 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What to look for in a commit: files at `paths`, and the migrations in each of `folders`. An empty folder means
+    that the folder is detected.
+    """
+
+    paths: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+
+    def __or__(self, other: Look) -> Look:
+        return Look(self.paths | other.paths, self.folders | other.folders)
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of a commit: git blob ids by path. It holds only the paths that seeds need."""
+    """What was looked for in a commit: git blob ids by path, and migrations by folder, or why they are not known."""
 
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    migrations: Mapping[str, MigrationSet | Reason] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMigrations:
+    """The migrations of the commit that a seed image is built from, without what only a branch needs.
+
+    `slug` is its repository. `entries` has the name, blob id and parents of each. `unclear` says why they are not
+    known; it matters only if the dump has a migration table.
+    """
+
+    slug: str = ""
+    tool: str = ""
+    entries: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    packages: str = ""
+    unclear: str = ""
+
+    @classmethod
+    def of(cls, slug: str, found: MigrationSet | Reason) -> CommitMigrations:
+        """Return the migrations of a commit of this repository."""
+        if isinstance(found, Reason):
+            return cls(slug, unclear=str(found))
+        return cls(slug, found.tool, tuple((m.name, m.hash, m.parents) for m in found.migrations), found.packages)
+
+    @property
+    def migrations(self) -> MigrationSet:
+        """Return them as a set."""
+        return MigrationSet(self.tool, tuple(Migration(n, h, parents=p) for n, h, p in self.entries), self.packages)
 
 
 COLUMNS = "seed.columns.yaml"
@@ -71,18 +113,44 @@ LABEL = "dev.greenroom.seed"
 
 @dataclass(frozen=True, slots=True)
 class SeedLabel:
-    """What a seed image says about itself. `size` is the size of its data in bytes."""
+    """What a seed image says about itself. `size` is the size of its data in bytes. `applied` has the migrations that
+    ran in it; None if it does not say so.
+    """
 
     size: int = 0
+    applied: MigrationSet | None = None
 
     @classmethod
     def parsed(cls, text: str) -> SeedLabel:
         """Return the label of an image. An image without a valid label says nothing about itself."""
         try:
-            size = json.loads(text)["bytes"]
+            found = json.loads(text)
+            size = found["bytes"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return cls()
-        return cls(size if isinstance(size, int) and size > 0 else 0)
+        return cls(size if isinstance(size, int) and size > 0 else 0, _applied(found.get("migrations")))
+
+
+def recorded(applied: MigrationSet) -> dict[str, object]:
+    """Return migrations that ran, as the label of an image has them."""
+    pairs = [[m.name, m.hash] for m in applied.migrations]
+    return {"tool": applied.tool, "applied": pairs, "packages": applied.packages}
+
+
+def _applied(found: object) -> MigrationSet | None:
+    """Return the migrations in a label; None if it has none, or if any of them is not understood."""
+    match found:
+        case {"tool": str(tool), "applied": [*pairs], "packages": str(packages)}:
+            known = [Migration(n, h) for n, h in (_pair(p) for p in pairs) if n]
+            return MigrationSet(tool, tuple(known), packages) if len(known) == len(pairs) else None
+    return None
+
+
+def _pair(found: object) -> tuple[str, str]:
+    match found:
+        case [str(name), str(blob)]:
+            return name, blob
+    return "", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +168,8 @@ class SeedFacts:
 class SeedBuild:
     """An image to build from the dump `path` of a commit. `rows` pairs tables with the minimum number of rows.
 
-    `columns` is the git blob id of the columns file beside the dump; empty if there is none.
+    `columns` is the git blob id of the columns file beside the dump; empty if there is none. `commit` has the
+    migrations whose content the dump's migration table is compared with.
     """
 
     inputs: SeedInputs
@@ -109,16 +178,9 @@ class SeedBuild:
     reference: str
     rows: tuple[tuple[str, int], ...] = ()
     columns: str = ""
+    commit: CommitMigrations = CommitMigrations()
 
     @property
     def key(self) -> str:
         """Return what identifies the build. A corrected columns file makes another build of the same image."""
         return f"{self.inputs.tag}-{self.columns[:8]}" if self.columns else self.inputs.tag
-
-
-@dataclass(frozen=True, slots=True)
-class BuildFailed:
-    """A build that failed. `why` is one sentence."""
-
-    why: str
-    at: datetime | None = None

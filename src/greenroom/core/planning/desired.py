@@ -234,7 +234,8 @@ def _asked(pull_request: PullRequest, spec: PreviewSpec | None, context: PassCon
         prepared = _new_spec(pull_request, spec, context, images.Versions(()), linked, seeded, command)
         return Run(prepared, reason, event.at, waits=found.missing)
     new = _new_spec(pull_request, spec, context, found, linked, seeded, command)
-    return Run(new, reason, event.at, found.note)
+    held = seeds.held(context.repository, pull_request, spec, platform, renew=data_commands.renews(command))
+    return Run(new, reason, event.at, seeds.outgrown(held, facts.seeds) or found.note)
 
 
 def data_command(

@@ -10,9 +10,17 @@ from greenroom.core.linking import links
 from greenroom.core.model.catalog import Platform, Repository
 from greenroom.core.model.engine import EngineState
 from greenroom.core.model.facts import PullRequestFacts
-from greenroom.core.model.github import UNKNOWN_LABEL, CommandComment, Kind, LabelEvent, Listing, PullRequest
-from greenroom.core.model.seeds import Source, Tree
-from greenroom.core.model.spec import Identity
+from greenroom.core.model.github import (
+    UNKNOWN_LABEL,
+    CommandComment,
+    ImageState,
+    Kind,
+    LabelEvent,
+    Listing,
+    PullRequest,
+)
+from greenroom.core.model.seeds import Look, Source, Tree
+from greenroom.core.model.spec import Identity, PreviewSpec, SeedImage
 from greenroom.core.planning.context import PassContext
 from greenroom.core.planning.desired import (
     admission,
@@ -126,15 +134,23 @@ def merge_references(context: PassContext[PullRequestFacts], missing: Container[
     return tuple(sorted(found))
 
 
-def sources(context: PassContext[PullRequestFacts]) -> dict[Source, frozenset[str]]:
-    """Return the commits whose files decide which seeds the requested previews start from, with the paths to look for.
-
-    A preview that keeps its seeds needs none.
+def sources(context: PassContext[PullRequestFacts]) -> dict[Source, Look]:
+    """Return the commits whose files decide which seeds the requested previews start from, or whether they still fit
+    the ones that they keep, with what to look for.
     """
-    found: dict[Source, set[str]] = {}
-    for each in _wanted_seeds(context):
-        found.setdefault(each.source, set()).update(each.paths)
-    return {source: frozenset(paths) for source, paths in found.items()}
+    return seeds.looks([*_wanted_seeds(context), *(each for each, _ in _held_seeds(context))])
+
+
+def trunks(
+    context: PassContext[PullRequestFacts], trees: Mapping[Source, Tree | str], images: Mapping[str, ImageState]
+) -> dict[Source, Look]:
+    """Return the commits of base branches whose migrations go into the seed images that are to be built here."""
+    return seeds.trunk_looks(_wanted_seeds(context), trees, images, context.platform, sources(context))
+
+
+def held_images(context: PassContext[PullRequestFacts]) -> tuple[SeedImage, ...]:
+    """Return the seeds that previews keep, whose labels are compared with the branches."""
+    return tuple(dict.fromkeys(seed for _, seed in _held_seeds(context)))
 
 
 def seed_references(context: PassContext[PullRequestFacts], trees: Mapping[Source, Tree | str]) -> tuple[str, ...]:
@@ -144,13 +160,24 @@ def seed_references(context: PassContext[PullRequestFacts], trees: Mapping[Sourc
 
 
 def _wanted_seeds(context: PassContext[PullRequestFacts]) -> list[seeds.Wanted]:
-    observed, repository, platform = context.facts.observed, context.repository, context.platform
     found = list[seeds.Wanted]()
-    for pull_request in (p for p in _admitted(context) if not _without_commit(p, context)):
-        spec = observed.last_spec(pull_request.identity)
-        renew = data_commands.renews(data_command(pull_request.identity, spec, context))
-        found += seeds.wanted(repository, pull_request, spec, platform, renew=renew)
+    for pull_request, spec, renew in _choosing(context):
+        found += seeds.wanted(context.repository, pull_request, spec, context.platform, renew=renew)
     return found
+
+
+def _held_seeds(context: PassContext[PullRequestFacts]) -> list[tuple[seeds.Wanted, SeedImage]]:
+    found = list[tuple[seeds.Wanted, SeedImage]]()
+    for pull_request, spec, renew in _choosing(context):
+        found += seeds.held(context.repository, pull_request, spec, context.platform, renew=renew)
+    return found
+
+
+def _choosing(context: PassContext[PullRequestFacts]) -> Iterator[tuple[PullRequest, PreviewSpec | None, bool]]:
+    """Yield the pull requests whose seeds are chosen, with their spec, and whether a person wants another seed."""
+    for pull_request in (p for p in _admitted(context) if not _without_commit(p, context)):
+        spec = context.facts.observed.last_spec(pull_request.identity)
+        yield pull_request, spec, data_commands.renews(data_command(pull_request.identity, spec, context))
 
 
 def files(listing: Listing, platform: Platform, repository: Repository) -> tuple[PullRequest, ...]:

@@ -2,32 +2,64 @@
 
 A preview keeps its seed until a person asks for another, because a new one deletes what people entered. An image is
 found by the hash of its inputs, so the dump of a pull request and the dump of its base branch never have one name.
+`seed_labels.py` decides whether the migrations in an image fit the branch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from greenroom.core import messages
 from greenroom.core.model.catalog import Need, Platform, Repository, Service
-from greenroom.core.model.github import Present, PullRequest, Unknown
+from greenroom.core.model.engine import BuildFailed
+from greenroom.core.model.github import ImageState, Missing, Present, PullRequest, Unknown
 from greenroom.core.model.kinds import KINDS
-from greenroom.core.model.seeds import COLUMNS, BuildFailed, SeedBuild, SeedFacts, SeedInputs, Source, Tree
+from greenroom.core.model.migrations import MigrationSet
+from greenroom.core.model.seeds import (
+    COLUMNS,
+    CommitMigrations,
+    Look,
+    SeedBuild,
+    SeedFacts,
+    SeedInputs,
+    Source,
+    Tree,
+)
 from greenroom.core.model.spec import PreviewSpec, SeedImage
-from greenroom.core.model.status import Stage
+from greenroom.core.model.status import Reason, Stage
 from greenroom.core.model.verdicts import Stay
+from greenroom.core.policy import seed_labels
+
+MOST_MIGRATIONS = 1200
+"""The largest number that is handed to the Job of a build: Linux allows 128 KiB in one variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A need that starts from a seed, with the source of its dump and its stock image."""
+    """A need that starts from a seed, with the source of its dump and its stock image.
+
+    `head` is the commit of the pull request, and `trunk` the one of its base branch.
+    """
 
     service: str
     need: Need
     source: Source
     base: str
+    head: Source
+    trunk: Source
+
+    @property
+    def folder(self) -> str:
+        """Return the configured folder of the migrations; empty if it is detected."""
+        return self.need.seed_options.migrations
+
+    def looks(self, at: Source) -> dict[Source, Look]:
+        """Return what to look for to learn the dump, and the migrations at this commit: the head's or the trunk's."""
+        migrations = Look(folders=frozenset({self.folder}))
+        paths = Look(frozenset(self.paths))
+        return {at: paths | migrations} if self.source == self.head else {self.source: paths, at: migrations}
 
     @property
     def columns(self) -> str:
@@ -79,16 +111,36 @@ def wanted(
     renew: bool = False,
 ) -> tuple[Wanted, ...]:
     """Return the needs of a preview that require a seed to be chosen, in the order of the services."""
-    if not platform.seeds.image:
+    found = _seeded(repository, pull_request, platform)
+    return tuple(each for s, each in found if spec is None or renew or not _stays(s, each.need, spec))
+
+
+def held(
+    repository: Repository, pull_request: PullRequest, spec: PreviewSpec | None, platform: Platform, *, renew: bool
+) -> tuple[tuple[Wanted, SeedImage], ...]:
+    """Return the needs of a preview that keep their seed, with it. Their branch may no longer fit it."""
+    if spec is None or renew:
         return ()
-    found = []
-    for service in repository.services:
-        for need in service.needs:
-            keeps = spec is not None and not renew and not need.seed_options.follow and _keeps(service, need, spec)
-            if need.seed and not need.image and not keeps:
-                source = _source(repository, need, pull_request)
-                found.append(Wanted(service.name, need, source, stock_image(need, platform)))
-    return tuple(found)
+    stay = (each for s, each in _seeded(repository, pull_request, platform) if _stays(s, each.need, spec))
+    pairs = ((each, spec.data.seed(each.service, each.need.name)) for each in stay)
+    return tuple((each, seed) for each, seed in pairs if seed is not None)
+
+
+def _stays(service: Service, need: Need, spec: PreviewSpec) -> bool:
+    return not need.seed_options.follow and _keeps(service, need, spec)
+
+
+def _seeded(repository: Repository, pull_request: PullRequest, platform: Platform) -> list[tuple[Service, Wanted]]:
+    if not platform.seeds.image:
+        return []
+    head = Source(repository.slug, pull_request.head_sha)
+    trunk = Source(repository.slug, pull_request.base_sha) if pull_request.base_sha else head
+    return [
+        (s, Wanted(s.name, n, _source(repository, n, pull_request), stock_image(n, platform), head, trunk))
+        for s in repository.services
+        for n in s.needs
+        if n.seed and not n.image
+    ]
 
 
 def _source(repository: Repository, need: Need, pull_request: PullRequest) -> Source:
@@ -103,6 +155,45 @@ def reference(each: Wanted, trees: Mapping[Source, Tree | str], platform: Platfo
     tree = trees.get(each.source)
     dump = tree.files.get(each.need.seed) if isinstance(tree, Tree) else None
     return f"{platform.seeds.image}:{each.inputs(dump).tag}" if dump else ""
+
+
+def looks(found: Iterable[Wanted]) -> dict[Source, Look]:
+    """Return what to look for in which commits, to choose the seeds of these needs or to compare them."""
+    return _merged(each.looks(each.head) for each in found)
+
+
+def trunk_looks(
+    found: Iterable[Wanted],
+    trees: Mapping[Source, Tree | str],
+    images: Mapping[str, ImageState],
+    platform: Platform,
+    known: Mapping[Source, Look],
+) -> dict[Source, Look]:
+    """Return what to look for in base branches, for the images that are to be built here. `known` was looked for."""
+    names = ((each, reference(each, trees, platform)) for each in found if platform.seeds.builds)
+    missing = [each.looks(each.trunk) for each, name in names if isinstance(images.get(name), Missing)]
+    wanted = _merged(missing)
+    return {s: look | known.get(s, Look()) for s, look in wanted.items() if look | known.get(s, Look()) != known.get(s)}
+
+
+def _merged(all_looks: Iterable[Mapping[Source, Look]]) -> dict[Source, Look]:
+    found: dict[Source, Look] = {}
+    for each in all_looks:
+        for source, look in each.items():
+            found[source] = found.get(source, Look()) | look
+    return found
+
+
+def outgrown(found: Iterable[tuple[Wanted, SeedImage]], facts: SeedFacts) -> Reason | None:
+    """Return that a preview keeps data that a push no longer fits; None if it fits, or if that is not known."""
+    for each, seed in found:
+        tree, label = facts.trees.get(each.head), facts.labels.get(seed.digest)
+        if isinstance(tree, Tree) and label is not None and not isinstance(label, str):
+            branch = tree.migrations.get(each.folder)
+            reason = seed_labels.refusal(label, branch) if branch is not None else None
+            if reason and reason.code in seed_labels.REWRITTEN:
+                return messages.data_outgrown(reason)
+    return None
 
 
 def chosen(
@@ -150,14 +241,49 @@ def _one(
     name = f"{platform.seeds.image}:{inputs.tag}"
     state = facts.images.get(name, Unknown(f"The registry has not been queried for {name}."))
     if isinstance(state, Present):
-        label = facts.labels.get(state.digest, f"The labels of {name} have not been read yet.")
-        if isinstance(label, str):
-            return Stay(Stage.WAITING, messages.registry_unknown(label))
-        return SeedImage(each.service, each.need.name, name, state.digest, dump, label.size)
+        return _fitting(each, SeedImage(each.service, each.need.name, name, state.digest, dump), facts)
     if isinstance(state, Unknown):
         return Stay(Stage.WAITING, messages.registry_unknown(state.why))
     rows, columns = each.need.seed_options.rows, tree.files.get(each.columns, "")
     build = SeedBuild(inputs, each.source, each.need.seed, name, rows, columns)
     if failed := builds_failed.get(build.key):
         return Stay(Stage.BLOCKED, messages.seed_failed(each.need.seed, failed.why))
-    return build
+    return _with_migrations(build, each, facts) if platform.seeds.builds else build
+
+
+def _fitting(each: Wanted, image: SeedImage, facts: SeedFacts) -> SeedImage | Stay:
+    """Return the image with its size if the branch fits what ran in it. Nothing starts while that is not known."""
+    label = facts.labels.get(image.digest, f"The labels of {image.reference} have not been read yet.")
+    if isinstance(label, str):
+        return Stay(Stage.WAITING, messages.registry_unknown(label))
+    branch = _migrations(each, each.head, facts)
+    if isinstance(branch, str):
+        return Stay(Stage.WAITING, messages.seed_unknown(branch))
+    if refused := seed_labels.refusal(label, branch):
+        return Stay(Stage.BLOCKED, refused)
+    return replace(image, size=label.size)
+
+
+def _migrations(each: Wanted, at: Source, facts: SeedFacts) -> MigrationSet | Reason | str:
+    """Return the migrations of a commit, the reason why they are not clear, or why they were not read."""
+    not_read = messages.seed_not_read(at.slug)
+    tree = facts.trees.get(at, not_read)
+    return tree if isinstance(tree, str) else tree.migrations.get(each.folder, not_read)
+
+
+def _with_migrations(build: SeedBuild, each: Wanted, facts: SeedFacts) -> SeedBuild | Stay:
+    """Return a build with the migrations that the dump's migration table is compared with.
+
+    They are the base branch's, unless the pull request changes the dump. Otherwise a pull request that edits a
+    migration could be the first to need an image, and all others would then be compared with its edit.
+    """
+    trunk = facts.trees.get(each.trunk, messages.seed_not_read(each.trunk.slug))
+    if isinstance(trunk, str):
+        return Stay(Stage.WAITING, messages.seed_unknown(trunk))
+    own = each.source == each.head and trunk.files.get(build.path) != build.inputs.dump
+    found = _migrations(each, each.head if own else each.trunk, facts)
+    if isinstance(found, str):
+        return Stay(Stage.WAITING, messages.seed_unknown(found))
+    if isinstance(found, MigrationSet) and len(found.migrations) > MOST_MIGRATIONS:
+        found = messages.migrations_too_many(MOST_MIGRATIONS)
+    return replace(build, commit=CommitMigrations.of(each.head.slug, found))

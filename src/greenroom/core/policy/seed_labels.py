@@ -1,0 +1,31 @@
+"""Comparison of the migrations that ran in a seed image, as its label has them, with those of a branch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from greenroom.core import messages
+from greenroom.core.model.migrations import MigrationSet, NoFit, SeedImage
+from greenroom.core.model.seeds import SeedLabel
+from greenroom.core.model.status import Reason
+from greenroom.core.policy.seed_fit import fitted
+
+REWRITTEN = frozenset({"seed-edited", "seed-ahead", "seed-renamed", "seed-squashed"})
+"""Codes of the reasons that say that a branch edited, deleted, renamed or squashed a migration that ran."""
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def refusal(label: SeedLabel, branch: MigrationSet | Reason) -> Reason | None:
+    """Return why a database with the dump as it is cannot serve a branch; None if it can.
+
+    Where nothing ran, everything may run. What the branch adds runs when the preview starts.
+    """
+    applied = label.applied
+    if applied is None:
+        return messages.seed_unrecorded() if isinstance(branch, Reason) or branch.tool else None
+    if not applied.migrations:
+        return None
+    if isinstance(branch, Reason):
+        return branch
+    found = fitted(branch, [SeedImage("", "", applied, _ANY_TIME, as_is=True)])
+    return found.reason if isinstance(found, NoFit) else None
