@@ -2972,6 +2972,20 @@ MUTATIONS = [
         "IF false THEN",
         "tests/seeds/test_ledgers_sql.py::test_a_superuser_is_refused",
     ),
+    Mutation(
+        "seeds: a dump is checked before it is restored",
+        "seeds/build.py",
+        "if refused := check(copy, request.wants).refused:",
+        "if refused := check(copy, request.wants).refused[:0]:",
+        "tests/seeds/test_build.py::test_refused_dump_is_not_restored_and_has_one_line_for_each_reason",
+    ),
+    Mutation(
+        "seeds: a dump that is not committed has no name of one that is",
+        "seeds/checkout.py",
+        "if content != committed and not _is_content_of(_pointer(checkout, committed), file):",
+        "if False:",
+        "tests/seeds/test_platform_build.py::test_dump_that_is_not_committed_needs_a_flag",
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import errno
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, dumpfile, layer, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds.check import Wants, beside, check
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
@@ -32,7 +34,10 @@ class Request:
     """A seed to build.
 
     `to` is HOST/REPOSITORY. `mode` is a value of `SeedMode`. `tag` is empty if it is computed. `migrations` are the
-    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image.
+    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image. `blob` is git's id of
+    the dump, if that is not the id of the file's content. `rows` pairs tables with their minimum number of rows.
+    `columns` is the columns file; None is the one beside the dump, if there is one.
+    `need` is SERVICE/NEED, if it is known: `greenroom seed prune` keeps the newest images of each.
     """
 
     dump: Path
@@ -48,6 +53,17 @@ class Request:
     programs: Path | None = None
     compression: layer.Compression = "zstd"
     work: Path = workfolder.PARENT
+    blob: str = ""
+    rows: tuple[tuple[str, int], ...] = ()
+    columns: Path | None = None
+    no_columns: bool = False
+    need: str = ""
+
+    @property
+    def wants(self) -> Wants:
+        """Return what the check demands of the dump."""
+        columns = self.columns or beside(self.dump)
+        return Wants(KIND, self.version, self.extensions, dict(self.rows), columns, self.no_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +80,8 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
 
     Raise `FixConfiguration` for wrong input and `Failed` otherwise. The image is visible only once it is complete.
     """
-    dump = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
-    inputs = _inputs(request, dump)
+    content = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
+    inputs = inputs_of(request, request.blob or content)
     tag = request.tag or inputs.tag
     target = reference(f"{request.to}:{tag}")
     state = await lookup.look(access, f"{request.to}:{tag}")
@@ -73,12 +89,16 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         return f"{request.to}@{state.digest}"
     if isinstance(state, Unknown):
         raise Failed(state.why)
-    source = reference(request.base)
+    source = await pull.pinned(access, reference(request.base))
     base = await pull.read_base(access, source, bake.architecture())
     recipe = bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
     with workfolder.workfolder(request.work) as folder, _disk_full(folder):
-        built = await _build_layer(request, recipe, folder, say)
-        said = label(inputs, base.architecture, built, tag)
+        dump = folder / "dump"
+        began = time.monotonic()
+        await asyncio.to_thread(_admit, request, content, dump)
+        say("check", time.monotonic() - began)
+        built = await _build_layer(request, recipe, dump, say)
+        said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "need": request.need}
         image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))
@@ -86,23 +106,32 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     return f"{request.to}@{image.digest}"
 
 
-async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say: bake.Say) -> Built:
-    work = folder / "bake"
+def _admit(request: Request, content: str, copy: Path) -> None:
+    """Copy a dump, and check the copy, which is the one that is restored. Raise `Failed` with each reason on a line."""
+    shutil.copyfile(request.dump, copy)
+    if dumpfile.git_blob_id(copy) != content:
+        raise Failed(f"{request.dump} changed while it was read. Build again once nothing writes to it.")
+    if refused := check(copy, request.wants).refused:
+        raise Failed("\n".join(f"{request.dump}: {reason}" for reason in refused))
+
+
+async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: bake.Say) -> Built:
+    work = dump.with_name("bake")
     work.mkdir()
-    began = time.monotonic()
-    await asyncio.to_thread(dumpfile.prepare, request.dump, work / "dump")
-    # The check of the dump belongs here: it reads the copy that is restored.
-    say("check", time.monotonic() - began)
+    await asyncio.to_thread(dumpfile.prepare, dump, work / "dump")
+    dump.unlink()
     report = await bake.bake(work, recipe, say)
     began = time.monotonic()
     data = work / "pgdata"
     pgdata.verify(data, request.version)
-    packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, folder / "layer", compression=request.compression)
+    target = dump.with_name("layer")
+    packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, target, compression=request.compression)
     say("pack", time.monotonic() - began)
     return Built(packed, report, schema.normalized_hash(work / "schema.sql"))
 
 
-def _inputs(request: Request, dump: str) -> SeedInputs:
+def inputs_of(request: Request, dump: str) -> SeedInputs:
+    """Return what determines the image, with git's id of the dump."""
     return SeedInputs(
         KIND,
         request.version,

@@ -27,7 +27,6 @@ from greenroom.seeds.check import Wants, check
 from greenroom.seeds.layer import Compression, Layer
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
-from greenroom.seeds.rules import REFUSED
 
 LARGEST_BLOB = 100 * 1024 * 1024
 """https://docs.github.com/en/rest/git/blobs#get-a-blob"""
@@ -114,8 +113,7 @@ class Courier:
             columns = self.folder / COLUMNS
             await self._fetch(columns, build.columns, COLUMNS)
         wants = Wants(build.inputs.kind, build.inputs.version, build.inputs.extensions, dict(build.rows), columns)
-        found = await asyncio.to_thread(check, dump, wants)
-        refused = [str(each) for each in found.findings if each.severity == REFUSED]
+        refused = (await asyncio.to_thread(check, dump, wants)).refused
         if refused:
             more = f" There are {len(refused) - SHOWN} more reasons." if len(refused) > SHOWN else ""
             see = f" Run `greenroom seed check {build.path}`."
