@@ -2986,6 +2986,34 @@ MUTATIONS = [
         "if False:",
         "tests/seeds/test_platform_build.py::test_dump_that_is_not_committed_needs_a_flag",
     ),
+    Mutation(
+        "seeds: images in use are known completely before any is deleted",
+        "controller/admin_service.py",
+        "for sentence in observed.doubts.values():",
+        "for sentence in ():",
+        "tests/scenarios/test_seeds.py::test_images_in_use_are_those_of_all_previews_or_unknown",
+    ),
+    Mutation(
+        "seeds: an image that a preview uses is not deleted",
+        "seeds/retention.py",
+        "if user := used.user(each):",
+        "if user := '':",
+        "tests/seeds/test_prune.py::test_image_that_a_preview_uses_is_kept_by_digest_or_tag",
+    ),
+    Mutation(
+        "seeds: a digest is kept as long as one of its tags is",
+        "seeds/retention.py",
+        'each.why or shared.get(each.stored.digest, "")',
+        "each.why",
+        "tests/seeds/test_prune.py::test_digest_is_kept_as_long_as_one_of_its_tags_or_an_index_is",
+    ),
+    Mutation(
+        "seeds: a label that cannot be read deletes nothing",
+        "seeds/stored.py",
+        'raise Failed(f"The label {LABEL} of {name} cannot be read, so nothing was deleted.") from None',
+        "return stored",
+        "tests/seeds/test_prune.py::test_label_that_cannot_be_read_deletes_nothing",
+    ),
 ]
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from greenroom.controller.admin_service import Control
 from greenroom.core.model.catalog import Need, SeedOptions, Seeds
 from greenroom.core.model.seeds import LABEL, BuildFailed, SeedInputs
 from greenroom.core.model.spec import Data, Identity
 from greenroom.core.model.status import Stage
+from greenroom.errors import Doubt
 from greenroom.simulator.payloads import blob_id
 from stories import SLUG, Story, sha
 
@@ -220,3 +224,18 @@ async def test_seeds_cost_no_request_once_a_preview_has_them(story: Story) -> No
     story.world.repository(SLUG).files.clear()  # reading them again would fail
     await story.passes(3)
     assert story.errors == []
+
+
+async def test_images_in_use_are_those_of_all_previews_or_unknown(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    number = story.labeled()
+    story.images.push("seeds", tag(OLD), labels={LABEL: "{}"})
+    await story.passes(3)
+    [seed] = data(story, number).seeds
+    idle: Any = SimpleNamespace()
+    control = Control(story.controller(), idle)
+    assert await control.seeds() == [{"image": seed.reference, "digest": seed.digest, "preview": f"shop#{number}"}]
+    story.engine.doubts[story.world.repository(SLUG).id] = "A set cannot be parsed."
+    with pytest.raises(Doubt, match=r"cannot be read completely: A set cannot be parsed\."):
+        await control.seeds()

@@ -72,7 +72,7 @@ ARCH = bake.architecture()
 CONFIG = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {root}}}}}
+storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: {deletes}}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 {auth}
 """
@@ -131,8 +131,8 @@ def closed_registry(folder: Path) -> Iterator[str]:
 
 
 class started_registry:
-    def __init__(self, root: Path, auth: str = "") -> None:
-        self.root, self.auth = root, auth
+    def __init__(self, root: Path, auth: str = "", *, deletes: bool = False) -> None:
+        self.root, self.auth, self.deletes = root, auth, deletes
 
     def __enter__(self) -> str:
         program = shutil.which("docker-registry")
@@ -143,7 +143,7 @@ class started_registry:
             found.bind(("127.0.0.1", 0))
             port = found.getsockname()[1]
         config = self.root.with_suffix(".yml")
-        config.write_text(CONFIG.format(root=self.root, port=port, auth=self.auth))
+        config.write_text(CONFIG.format(root=self.root, port=port, auth=self.auth, deletes=str(self.deletes).lower()))
         self.process = subprocess.Popen(
             [program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -55,7 +55,7 @@ async def pods(
         path.mkdir()
         path.chmod(0o777)
     inputs = SeedInputs("postgresql", "18", home.base, blob_id(dump), extensions=extensions)
-    name = f"{home.host}/{work.name}:{inputs.tag}"
+    name = f"{home.host}/{_repository(work)}:{inputs.tag}"
     build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", name, columns=blob_id(COLUMNS))
     world = World()
     world.token("t0ken", "greenroom-bot")
@@ -81,6 +81,11 @@ async def pods(
         yield Pods(Courier(build, *here, Access(client), client, folder, lambda *_: None), agent, database, world)
         if database.returncode is None:
             await asyncio.wait_for(database.wait(), 30)
+
+
+def _repository(work: Path) -> str:
+    """Return a name that is valid whatever the folder is called."""
+    return f"run-{work.name.encode().hex()}"
 
 
 async def test_image_is_built_without_the_credentials_and_has_all_data(
@@ -110,7 +115,7 @@ async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image
         ):
             await build.run()
         assert build.agent.ended.is_set()
-    assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
+    assert httpx2.get(f"http://{real_registry.host}/v2/{_repository(work)}/tags/list").status_code == 404
 
 
 async def test_agent_answers_nobody_but_its_courier(

@@ -178,7 +178,7 @@ def test_image_is_built_on_the_tag_and_labeled_with_its_digest(
     labels = httpx2.get(f"{home}/{repository}/blobs/{config_digest}").json()["config"]["Labels"]
     label = json.loads(labels["dev.greenroom.seed"])
     assert (label["base"], label["base_digest"]) == (f"{real_registry.host}/base/postgres:18", digest)
-    assert (label["tag"], label["need"]) == (tag, "shop/postgresql")
+    assert (label["tag"], label["source"]) == (tag, "acme/shop:seed/shop.sql")
 
 
 def _run(shop: Shop, *arguments: str) -> subprocess.CompletedProcess[str]:

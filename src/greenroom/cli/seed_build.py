@@ -120,7 +120,6 @@ def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
         given["extensions"],
         tag=given["tag"],
         rows=tuple(sorted(given["rows"].items())),
-        need=given["need"],
     )
     return _completed(request, given), ((), ())
 

@@ -37,7 +37,7 @@ class Request:
     paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image. `blob` is git's id of
     the dump, if that is not the id of the file's content. `rows` pairs tables with their minimum number of rows.
     `columns` is the columns file; None is the one beside the dump, if there is one.
-    `need` is SERVICE/NEED, if it is known: `greenroom seed prune` keeps the newest images of each.
+    `source` is OWNER/NAME:PATH of the dump, if it is known: `greenroom seed prune` keeps the newest images of each.
     """
 
     dump: Path
@@ -57,7 +57,7 @@ class Request:
     rows: tuple[tuple[str, int], ...] = ()
     columns: Path | None = None
     no_columns: bool = False
-    need: str = ""
+    source: str = ""
 
     @property
     def wants(self) -> Wants:
@@ -98,7 +98,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         await asyncio.to_thread(_admit, request, content, dump)
         say("check", time.monotonic() - began)
         built = await _build_layer(request, recipe, dump, say)
-        said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "need": request.need}
+        said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
         image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))

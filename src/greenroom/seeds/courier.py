@@ -97,11 +97,12 @@ class Courier:
         return Built(packed, bake.Report(**answer["report"]), answer["schema"])
 
     async def _pushed(self, built: Built) -> str:
-        base = await pull.read_base(self.access, reference(self.build.inputs.base), built.report.architecture)
-        said = label(self.build.inputs, base.architecture, built)
+        source = await pull.pinned(self.access, reference(self.build.inputs.base))
+        base = await pull.read_base(self.access, source, built.report.architecture)
+        origin = {"base_digest": source.tag, "source": f"{self.build.source.slug}:{self.build.path}"}
+        said = {**label(self.build.inputs, base.architecture, built), **origin}
         image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
         target = reference(self.build.reference)
-        source = reference(self.build.inputs.base)
         publication = Publication(image, built.layer, source, target.tag, None, self.folder)
         await self._timed("push", publish(publication, Pusher(self.access, target)))
         return image.digest

@@ -77,5 +77,18 @@ def request(seeded: Seeded, name: str, folder: Path, *, worktree: bool = False) 
         options.extensions,
         blob=checkout.blob_id(folder, each.need.seed, worktree=worktree),
         rows=options.rows,
-        need=name,
+        source=f"{each.source.slug}:{each.need.seed}",
     )
+
+
+def current(seeded: Seeded, folder: Path) -> dict[str, str]:
+    """Return the tags of the images that the commit in a checkout needs, with the needs' names.
+
+    A checkout of any repository has the dumps of its own needs only; a path that two repositories share keeps more.
+    """
+    found = {}
+    for each in seeded.needs:
+        if (folder / each.need.seed).is_file():
+            dump = checkout.blob_id(folder, each.need.seed)
+            found[each.inputs(dump).tag] = f"{folder.name} ({each.service}/{each.need.name})"
+    return found
