@@ -2975,8 +2975,8 @@ MUTATIONS = [
     Mutation(
         "seeds: a dump is checked before it is restored",
         "seeds/build.py",
-        "if refused := check(copy, request.wants).refused:",
-        "if refused := check(copy, request.wants).refused[:0]:",
+        "if refused := checked.refused:",
+        "if refused := checked.refused[:0]:",
         "tests/seeds/test_build.py::test_refused_dump_is_not_restored_and_has_one_line_for_each_reason",
     ),
     Mutation(

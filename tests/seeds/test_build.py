@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -16,8 +18,9 @@ import httpx2
 import pytest
 
 from greenroom.seeds import oci
-from seeds.conftest import COLUMNS, DUMP, ROWS, RealRegistry
+from seeds.conftest import COLUMNS, DUMP, ROWS, Baked, RealRegistry
 from seeds.proxies import link
+from seeds.servers import owned_copy, running
 
 
 class Builder:
@@ -197,8 +200,6 @@ def test_wrong_call_is_one_sentence(name: str, builder: Builder) -> None:
 
 @pytest.mark.parametrize("compress", ["gzip", "zstd"])
 def test_damaged_compressed_dump_is_refused(builder: Builder, compress: str) -> None:
-    import gzip
-
     from backports import zstd
 
     whole = gzip.compress(DUMP.encode()) if compress == "gzip" else zstd.compress(DUMP.encode())
@@ -245,3 +246,41 @@ def test_columns_file_is_necessary_unless_its_absence_is_accepted(builder: Build
     builder.dump.write_text(DUMP.replace("ann", "eve"))
     assert builder.run("--no-columns").returncode == 0
     assert len(builder.tags()) == 2
+
+
+def test_mode_restore_needs_no_server_and_leaves_the_dump_to_the_stock_image(
+    builder: Builder, baked_18: Baked, work: Path
+) -> None:
+    layout = work / "layout"
+    at = builder.arguments.index("--version")
+    builder.arguments[at : at + 4] = ["--version", "17", "--mode", "restore"]  # no such server is on this machine
+    builder.dump.write_bytes(gzip.compress(DUMP.encode()))
+    done = builder.run("--layout", str(layout), "--gzip")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["check", "push"]
+    config = builder.config(done.stdout.strip())
+    assert "PGDATA=/var/lib/postgresql/data" in config["config"]["Env"]  # type: ignore[index]
+    assert json.loads(config["config"]["Labels"]["dev.greenroom.seed"])["rows"] == ROWS  # type: ignore[index]
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(oci.blob_path(layout, index["manifests"][0]["digest"]).read_bytes())
+    with tarfile.open(oci.blob_path(layout, manifest["layers"][-1]["digest"])) as archive:
+        archive.extractall(work / "image", filter="data")
+        [entry] = [each for each in archive if each.isfile()]
+    assert (entry.name, entry.mode, entry.uid) == ("docker-entrypoint-initdb.d/seed.sql", 0o644, 0)
+    with running(owned_copy(baked_18.data, work / "data"), baked_18.programs) as server:
+        server.run("createdb", "-U", "postgres", "-O", "app", "stock")
+        script = work / "image" / entry.name
+        server.run("psql", "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-U", "postgres", "-d", "stock", "-f", str(script))
+        counted = server.run(
+            "psql", "-XAt", "-U", "postgres", "-d", "stock", "-c", 'SELECT count(*) FROM "Order Lines"'
+        )
+        assert counted == b"500\n"
+
+
+def test_mode_restore_refuses_what_the_stock_image_cannot_run(builder: Builder, baked_18: Baked, work: Path) -> None:
+    with running(owned_copy(baked_18.data, work / "data"), baked_18.programs) as server:
+        server.run("pg_dump", "-U", "app", "-d", "app", "--no-owner", "--format=custom", "-f", str(work / "out"))
+    shutil.copy(work / "out", builder.dump)
+    done = builder.run("--mode", "restore")
+    assert (done.returncode, builder.tags()) == (1, [])
+    assert "`mode: restore` takes plain SQL, and this dump is in the format pg_dump custom" in done.stderr

@@ -173,3 +173,20 @@ async def test_file_that_is_not_the_one_in_git_is_not_used(
             with pytest.raises(RetryLater, match=r"GitHub sent seed/shop\.sql incompletely\."):
                 await courier._fetch(work / "dump", courier.build.inputs.dump, courier.build.path)
         await build.courier._ask("DELETE", "/")
+
+
+async def test_mode_restore_needs_no_pod_that_restores(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP) as build:
+        inputs = replace(build.courier.build.inputs, mode="restore")
+        name = build.courier.build.reference.replace(build.courier.build.inputs.tag, inputs.tag)
+        courier = replace(build.courier, build=replace(build.courier.build, inputs=inputs, reference=name))
+        image = await courier.run()
+        assert not (build.agent.work / "go").exists()
+    home = f"http://{real_registry.host}/v2/{_repository(work)}"
+    manifest = httpx2.get(f"{home}/manifests/{image.partition('@')[2]}", headers={"accept": oci.MANIFEST}).json()
+    config = httpx2.get(f"{home}/blobs/{manifest['config']['digest']}").json()["config"]
+    assert "PGDATA=/var/lib/postgresql/data" in config["Env"]
+    label = json.loads(config["Labels"][LABEL])
+    assert (label["rows"], label["source"]) == ({"public.products": 30}, "acme/shop:seed/shop.sql")

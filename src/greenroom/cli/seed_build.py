@@ -34,7 +34,7 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
 @click.option("--to", default="", metavar="HOST/REPOSITORY", help="The repository to push to.")
 @click.option(
     "--mode",
-    type=click.Choice(["layer", "copy"]),
+    type=click.Choice(["layer", "copy", "restore"]),
     default=None,
     help="The mode of the service file. It is part of the tag. Default: layer.",
 )
@@ -82,6 +82,10 @@ def build(**given: Any) -> None:
     if given["migrate"] and not given["migrations"] and not given["tag"]:
         raise click.UsageError("--migrate needs --migrations or --tag, because the tag names the content of the image.")
     request, hosts = _of_platform(given) if given["platform"] else _of_arguments(given)
+    if request.migrate and request.mode == "restore":
+        raise click.UsageError(
+            "--migrate needs `mode: layer` or `mode: copy`: with `restore`, nothing is restored here."
+        )
     image = asyncio.run(_build(request, (*hosts[0], *given["insecure"]), (*hosts[1], *given["realm"])))
     if output := os.environ.get("GITHUB_OUTPUT"):
         with Path(output).open("a") as file:

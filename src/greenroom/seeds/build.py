@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.seeds import SeedInputs
 from greenroom.errors import Failed
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, layer, oci, pgdata, pull, schema, workfolder
-from greenroom.seeds.check import Wants, beside, check
+from greenroom.seeds import bake, deferred, dumpfile, layer, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds.check import Checked, Wants, beside, check
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
@@ -91,28 +92,51 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         raise Failed(state.why)
     source = await pull.pinned(access, reference(request.base))
     base = await pull.read_base(access, source, bake.architecture())
-    recipe = bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
+    baker = None if request.mode == SeedMode.RESTORE else _recipe(request)
     with workfolder.workfolder(request.work) as folder, _disk_full(folder):
         dump = folder / "dump"
         began = time.monotonic()
-        await asyncio.to_thread(_admit, request, content, dump)
+        checked = await asyncio.to_thread(_admit, request, content, dump)
         say("check", time.monotonic() - began)
-        built = await _build_layer(request, recipe, dump, say)
+        if baker is None:
+            built = await asyncio.to_thread(deferred_layer, dump, checked, request.version, request.compression)
+        else:
+            built = await _build_layer(request, baker, dump, say)
         said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
-        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
+        image = oci.with_layer(base, built.layer, env=environment(request.mode), stop_signal="SIGINT", label=said)
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))
         say("push", time.monotonic() - began)
     return f"{request.to}@{image.digest}"
 
 
-def _admit(request: Request, content: str, copy: Path) -> None:
+def _admit(request: Request, content: str, copy: Path) -> Checked:
     """Copy a dump, and check the copy, which is the one that is restored. Raise `Failed` with each reason on a line."""
     shutil.copyfile(request.dump, copy)
     if dumpfile.git_blob_id(copy) != content:
         raise Failed(f"{request.dump} changed while it was read. Build again once nothing writes to it.")
-    if refused := check(copy, request.wants).refused:
+    checked = check(copy, request.wants)
+    if refused := checked.refused:
         raise Failed("\n".join(f"{request.dump}: {reason}" for reason in refused))
+    return checked
+
+
+def _recipe(request: Request) -> bake.Recipe:
+    return bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
+
+
+def deferred_layer(dump: Path, checked: Checked, version: str, compression: layer.Compression) -> Built:
+    """Pack the dump itself. That needs no server, and there is no schema before a preview starts."""
+    folder = dump.with_name("initdb.d")
+    deferred.prepare(dump, checked, folder)
+    target = dump.with_name("layer")
+    packed = layer.pack(folder, deferred.PLACE, target, compression=compression, owner=layer.ROOT)
+    return Built(packed, bake.Report(version, bake.architecture(), checked.rows, {}), "")
+
+
+def environment(mode: str) -> dict[str, str]:
+    """Return the variables of an image. One that restores its dump stores the data where the stock image does."""
+    return {} if mode == SeedMode.RESTORE else {"PGDATA": pgdata.PLACE}
 
 
 async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: bake.Say) -> Built:
