@@ -132,7 +132,7 @@ async def test_image_of_the_checked_out_commit_is_kept(seeds: Seeds) -> None:
     seeds.push(tag, days=99)
     done = await seeds.prune("--delete", "--checkout", str(seeds.shop.checkout))
     assert f"{tag}  " in done.stdout
-    assert "keep: used by shop (shop/postgresql)" in done.stdout
+    assert "keep: used by the commit in shop (shop/postgresql)" in done.stdout
     assert done.stdout.endswith("Deleted 2 images of 8.\n"), done.stderr
 
 

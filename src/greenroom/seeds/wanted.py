@@ -90,5 +90,5 @@ def current(seeded: Seeded, folder: Path) -> dict[str, str]:
     for each in seeded.needs:
         if (folder / each.need.seed).is_file():
             dump = checkout.blob_id(folder, each.need.seed)
-            found[each.inputs(dump).tag] = f"{folder.name} ({each.service}/{each.need.name})"
+            found[each.inputs(dump).tag] = f"the commit in {folder.resolve().name} ({each.service}/{each.need.name})"
     return found
