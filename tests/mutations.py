@@ -3014,6 +3014,13 @@ MUTATIONS = [
         "return stored",
         "tests/seeds/test_prune.py::test_label_that_cannot_be_read_deletes_nothing",
     ),
+    Mutation(
+        "seeds: the local engine shows no value of an archive",
+        "local/postgres.py",
+        'return Failed(f"The seed could not be restored: {cause}")',
+        'return Failed(f"The seed could not be restored: {cause}", log=tuple(lines))',
+        "tests/local/test_seed_formats.py::test_archive_stops_at_the_first_error_and_shows_no_value",
+    ),
 ]
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from greenroom import dumpfile
 from greenroom.errors import Failed
-from greenroom.seeds import bake, dumpfile, pgdata
+from greenroom.seeds import bake, pgdata
 from seeds.conftest import DUMP, ROWS, Baked, account, run_bake
 from seeds.servers import Running, give, owned_copy, running
 

@@ -130,7 +130,8 @@ def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
 
 def _completed(request: Request, given: dict[str, Any]) -> Request:
     """Return the request with the arguments that never come from the configuration."""
-    from greenroom.seeds import dumpfile, workfolder
+    from greenroom import dumpfile
+    from greenroom.seeds import workfolder
 
     return replace(
         request,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenroom import dumpfile
 from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.seeds import SeedInputs
@@ -20,7 +21,7 @@ from greenroom.errors import Failed
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, deferred, dumpfile, layer, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds import bake, deferred, layer, oci, pgdata, pull, schema, workfolder
 from greenroom.seeds.check import Checked, Wants, beside, check
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish

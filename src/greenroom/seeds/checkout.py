@@ -7,8 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from greenroom import dumpfile
 from greenroom.errors import FixConfiguration
-from greenroom.seeds import dumpfile
 
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n"

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from greenroom import dumpfile
 from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.seeds import COLUMNS, SeedBuild
@@ -22,7 +23,7 @@ from greenroom.errors import Failed, RetryLater
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, oci, pull
+from greenroom.seeds import bake, oci, pull
 from greenroom.seeds.build import Built, deferred_layer, environment, label
 from greenroom.seeds.check import Checked, Wants, check
 from greenroom.seeds.layer import Compression, Layer

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from greenroom import dumpfile
 from greenroom.errors import Failed
-from greenroom.seeds import dumpfile, formats
+from greenroom.seeds import formats
 from greenroom.seeds.check import Checked
 
 PLACE = "/docker-entrypoint-initdb.d"
