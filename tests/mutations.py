@@ -2646,8 +2646,8 @@ MUTATIONS = [
     Mutation(
         "seeds: a dump is checked before it is sent to be restored",
         "seeds/courier.py",
-        "        if refused:\n",
-        "        if False:\n",
+        "if refused := checked.refused:",
+        "if refused := ():",
         "tests/seeds/test_cluster_build.py::test_column_that_is_not_classified_is_refused_before_anything_is_restored",
     ),
     Mutation(
