@@ -2674,8 +2674,8 @@ MUTATIONS = [
     Mutation(
         "seeds: a dump is checked before it is sent to be restored",
         "seeds/courier.py",
-        "        if refused:\n",
-        "        if False:\n",
+        "if refused := checked.refused:",
+        "if refused := ():",
         "tests/seeds/test_cluster_build.py::test_column_that_is_not_classified_is_refused_before_anything_is_restored",
     ),
     Mutation(
@@ -3069,6 +3069,55 @@ MUTATIONS = [
         "if found.tool and commit.unclear:",
         "if False:",
         "tests/core/test_seed_ledgers.py::test_dump_that_cannot_be_compared_is_not_recorded",
+    ),
+    Mutation(
+        "seeds: a dump is checked before it is restored",
+        "seeds/build.py",
+        "if refused := checked.refused:",
+        "if refused := checked.refused[:0]:",
+        "tests/seeds/test_build.py::test_refused_dump_is_not_restored_and_has_one_line_for_each_reason",
+    ),
+    Mutation(
+        "seeds: a dump that is not committed has no name of one that is",
+        "seeds/checkout.py",
+        "if content != committed and not _is_content_of(_pointer(checkout, committed), file):",
+        "if False:",
+        "tests/seeds/test_platform_build.py::test_dump_that_is_not_committed_needs_a_flag",
+    ),
+    Mutation(
+        "seeds: images in use are known completely before any is deleted",
+        "controller/admin_service.py",
+        "for sentence in observed.doubts.values():",
+        "for sentence in ():",
+        "tests/scenarios/test_seeds.py::test_images_in_use_are_those_of_all_previews_or_unknown",
+    ),
+    Mutation(
+        "seeds: an image that a preview uses is not deleted",
+        "seeds/retention.py",
+        "if user := used.user(each):",
+        "if user := '':",
+        "tests/seeds/test_prune.py::test_image_that_a_preview_uses_is_kept_by_digest_or_tag",
+    ),
+    Mutation(
+        "seeds: a digest is kept as long as one of its tags is",
+        "seeds/retention.py",
+        'each.why or shared.get(each.stored.digest, "")',
+        "each.why",
+        "tests/seeds/test_prune.py::test_digest_is_kept_as_long_as_one_of_its_tags_or_an_index_is",
+    ),
+    Mutation(
+        "seeds: a label that cannot be read deletes nothing",
+        "seeds/stored.py",
+        'raise Failed(f"The label {LABEL} of {name} cannot be read, so nothing was deleted.") from None',
+        "return stored",
+        "tests/seeds/test_prune.py::test_label_that_cannot_be_read_deletes_nothing",
+    ),
+    Mutation(
+        "seeds: the local engine shows no value of an archive",
+        "local/postgres.py",
+        'return Failed(f"The seed could not be restored: {cause}")',
+        'return Failed(f"The seed could not be restored: {cause}", log=tuple(lines))',
+        "tests/local/test_seed_formats.py::test_archive_stops_at_the_first_error_and_shows_no_value",
     ),
 ]
 

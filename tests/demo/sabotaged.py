@@ -19,7 +19,7 @@ from greenroom.local import engine as local_engine
 from greenroom.local import ground as local_ground
 from greenroom.local import names, workspace
 from greenroom.local.deployment import Deployment
-from greenroom.local.postgres import Postgres
+from greenroom.local.postgres import Dump, Postgres
 from greenroom.local.trees import Source
 
 
@@ -39,8 +39,9 @@ def seed_row_altered() -> None:
     """One row of every seed is another one."""
     real = Postgres.template
 
-    async def altered(self: Postgres, name: str, seed: str) -> None:
-        await real(self, name, seed.replace("Espresso beans", "Instant coffee"))
+    async def altered(self: Postgres, name: str, seed: Dump) -> None:
+        seed.path.write_text(seed.path.read_text().replace("Espresso beans", "Instant coffee"))
+        await real(self, name, seed)
 
     Postgres.template = altered  # type: ignore[method-assign]
 

@@ -81,15 +81,26 @@ async def test_a_seed_that_leads_out_of_its_commit_is_refused(shop: Workshop) ->
         assert "SUPERSECRET" not in repr(found)
 
 
-@pytest.mark.parametrize("dump", [b"PGDMP\x01\x0e\xff\xfe", b"\x1f\x8b\x08\x00", b"SELECT 'a\x00b';"])
-async def test_a_seed_that_is_no_text_is_asked_for_as_plain_sql(shop: Workshop, dump: bytes) -> None:
+NOT_TEXT = (
+    "is neither SQL in UTF-8 nor an archive of pg_dump. Create it with `pg_dump --format=custom`, or"
+    " `pg_dump --format=plain --encoding=UTF8`."
+)
+
+
+@pytest.mark.parametrize(
+    ("dump", "sentence"),
+    [
+        (b"\x1f\x8b\x08\x00", "is cut or damaged: it does not decompress to its end. Dump the database again."),
+        (b"SELECT 'a\x00b';", NOT_TEXT),
+        (b"SELECT '\xff';", NOT_TEXT),
+    ],
+)
+async def test_a_seed_that_is_no_dump_is_refused_in_a_sentence(shop: Workshop, dump: bytes, sentence: str) -> None:
     (shop.repository / "seed.sql").write_bytes(dump)
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=NEED), 1))
         found = await wait(engine, Health.FAILED)
-        assert found.why == (
-            "The seed seed.sql is not plain SQL in UTF-8. Create it with `pg_dump --format=plain --encoding=UTF8`."
-        )
+        assert found.why == f"The seed seed.sql {sentence}"
 
 
 async def test_a_log_shows_the_latest_start_only(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from greenroom.controller.admin_service import Control
 from greenroom.core.model.engine import BuildFailed
 from greenroom.core.model.seeds import LABEL
 from greenroom.core.model.status import Stage
+from greenroom.errors import Doubt
 from greenroom.simulator.payloads import blob_id
 from seed_stories import NEW, OLD, PATH, commit, data, dumps, on_base, seeded, tag
 from stories import SLUG, Story, sha
@@ -227,3 +232,18 @@ async def test_dump_of_a_repository_that_cannot_be_read_ends_no_pass(story: Stor
     await story.passes(3)
     assert story.errors == []
     assert story.status(number).stage is Stage.WAITING
+
+
+async def test_images_in_use_are_those_of_all_previews_or_unknown(story: Story) -> None:
+    seeded(story)
+    commit(story, OLD)
+    number = story.labeled()
+    story.images.push("seeds", tag(OLD), labels={LABEL: "{}"})
+    await story.passes(3)
+    [seed] = data(story, number).seeds
+    idle: Any = SimpleNamespace()
+    control = Control(story.controller(), idle)
+    assert await control.seeds() == [{"image": seed.reference, "digest": seed.digest, "preview": f"shop#{number}"}]
+    story.engine.doubts[story.world.repository(SLUG).id] = "A set cannot be parsed."
+    with pytest.raises(Doubt, match=r"cannot be read completely: A set cannot be parsed\."):
+        await control.seeds()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from greenroom import dumpfile
 from greenroom.errors import Failed
-from greenroom.seeds import bake, dumpfile, pgdata
+from greenroom.seeds import bake, pgdata
 from seeds.conftest import DUMP, ROWS, Baked, account, run_bake
 from seeds.servers import Running, give, owned_copy, running
 
@@ -37,7 +38,7 @@ def test_data_directory_is_clean_small_and_configured_for_a_preview(baked: Baked
 
 def test_server_on_the_data_answers_and_app_is_the_owner_without_privileges(baked: Baked, work: Path) -> None:
     with running(owned_copy(baked.data, work / "data"), baked.programs) as server:
-        assert server.sql('SELECT count(*) FROM "Order Lines"') == "5000"
+        assert server.sql('SELECT count(*) FROM "Order Lines"') == "500"
         owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'app'"
         assert server.sql(owner) == "app"
         can = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin FROM pg_roles WHERE rolname = 'app'"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -15,8 +18,9 @@ import httpx2
 import pytest
 
 from greenroom.seeds import oci
-from seeds.conftest import DUMP, ROWS, RealRegistry
+from seeds.conftest import COLUMNS, DUMP, ROWS, Baked, RealRegistry
 from seeds.proxies import link
+from seeds.servers import owned_copy, running
 
 
 class Builder:
@@ -26,6 +30,7 @@ class Builder:
         self.home, self.work, self.repository = home, work, f"run-{work.name.encode().hex()}/shop"
         self.dump = work / "dump.sql"
         self.dump.write_text(dump)
+        (work / "seed.columns.yaml").write_text(COLUMNS)
         self.to = f"{home.host}/{self.repository}"
         self.arguments = [
             *(sys.executable, "-m", "greenroom", "seed", "build", str(self.dump), "--version", server[0]),
@@ -72,6 +77,7 @@ def test_image_is_pushed_labeled_and_found_again_with_one_request(builder: Build
     label = json.loads(config["config"]["Labels"]["dev.greenroom.seed"])  # type: ignore[index]
     assert label["rows"] == ROWS
     assert label["base"] == builder.home.base
+    assert label["base_digest"] == builder.home.base.partition("@")[2]
     git = subprocess.run(["git", "hash-object", "--no-filters", builder.dump], capture_output=True, text=True)
     assert label["dump"] == git.stdout.strip()
     assert builder.tags() == [label["tag"]]
@@ -194,15 +200,13 @@ def test_wrong_call_is_one_sentence(name: str, builder: Builder) -> None:
 
 @pytest.mark.parametrize("compress", ["gzip", "zstd"])
 def test_damaged_compressed_dump_is_refused(builder: Builder, compress: str) -> None:
-    import gzip
-
     from backports import zstd
 
     whole = gzip.compress(DUMP.encode()) if compress == "gzip" else zstd.compress(DUMP.encode())
     builder.dump.write_bytes(whole[:-10])
     done = builder.run()
     assert done.returncode == 1
-    assert "is cut or damaged: it does not decompress to its end. Dump the database again." in done.stderr
+    assert re.match(f"{builder.dump}: The {compress} data is (cut|damaged)", done.stderr), done.stderr
     assert builder.tags() == []
 
 
@@ -277,3 +281,63 @@ def test_dump_whose_migrations_are_not_known_is_not_pushed(
     done = builder.run(*more)
     assert (done.returncode, builder.tags()) == (2 if "--folder" in more else 1, []), done.stderr
     assert sentence in done.stderr
+
+
+def test_refused_dump_is_not_restored_and_has_one_line_for_each_reason(builder: Builder) -> None:
+    builder.dump.write_text(f"CREATE ROLE admin;\n{DUMP.replace('email text', 'email text, phone text')}")
+    done = builder.run("--rows", "customers=3")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(f"{builder.dump}: ") for line in lines)
+    assert ["roles" in lines[0], "phone" in lines[1], "customers" in lines[2]] == [True] * 3, lines
+    assert builder.tags() == []
+    assert not builder.leftovers()
+
+
+def test_columns_file_is_necessary_unless_its_absence_is_accepted(builder: Builder) -> None:
+    named = builder.work / "named.yaml"
+    (builder.work / "seed.columns.yaml").rename(named)
+    done = builder.run()
+    assert (done.returncode, "There is no seed.columns.yaml beside the dump." in done.stderr) == (1, True)
+    assert builder.run("--columns", str(named)).returncode == 0
+    builder.dump.write_text(DUMP.replace("ann", "eve"))
+    assert builder.run("--no-columns").returncode == 0
+    assert len(builder.tags()) == 2
+
+
+def test_mode_restore_needs_no_server_and_leaves_the_dump_to_the_stock_image(
+    builder: Builder, baked_18: Baked, work: Path
+) -> None:
+    layout = work / "layout"
+    at = builder.arguments.index("--version")
+    builder.arguments[at : at + 4] = ["--version", "17", "--mode", "restore"]  # no such server is on this machine
+    builder.dump.write_bytes(gzip.compress(DUMP.encode()))
+    done = builder.run("--layout", str(layout), "--gzip")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["check", "push"]
+    config = builder.config(done.stdout.strip())
+    assert "PGDATA=/var/lib/postgresql/data" in config["config"]["Env"]  # type: ignore[index]
+    assert json.loads(config["config"]["Labels"]["dev.greenroom.seed"])["rows"] == ROWS  # type: ignore[index]
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(oci.blob_path(layout, index["manifests"][0]["digest"]).read_bytes())
+    with tarfile.open(oci.blob_path(layout, manifest["layers"][-1]["digest"])) as archive:
+        archive.extractall(work / "image", filter="data")
+        [entry] = [each for each in archive if each.isfile()]
+    assert (entry.name, entry.mode, entry.uid) == ("docker-entrypoint-initdb.d/seed.sql", 0o644, 0)
+    with running(owned_copy(baked_18.data, work / "data"), baked_18.programs) as server:
+        server.run("createdb", "-U", "postgres", "-O", "app", "stock")
+        script = work / "image" / entry.name
+        server.run("psql", "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-U", "postgres", "-d", "stock", "-f", str(script))
+        counted = server.run(
+            "psql", "-XAt", "-U", "postgres", "-d", "stock", "-c", 'SELECT count(*) FROM "Order Lines"'
+        )
+        assert counted == b"500\n"
+
+
+def test_mode_restore_refuses_what_the_stock_image_cannot_run(builder: Builder, baked_18: Baked, work: Path) -> None:
+    with running(owned_copy(baked_18.data, work / "data"), baked_18.programs) as server:
+        server.run("pg_dump", "-U", "app", "-d", "app", "--no-owner", "--format=custom", "-f", str(work / "out"))
+    shutil.copy(work / "out", builder.dump)
+    done = builder.run("--mode", "restore")
+    assert (done.returncode, builder.tags()) == (1, [])
+    assert "`mode: restore` takes plain SQL, and this dump is in the format pg_dump custom" in done.stderr

@@ -57,7 +57,7 @@ async def pods(
         path.mkdir()
         path.chmod(0o777)
     inputs = SeedInputs("postgresql", "18", home.base, blob_id(dump), extensions=extensions)
-    name = f"{home.host}/{work.name}:{inputs.tag}"
+    name = f"{home.host}/{_repository(work)}:{inputs.tag}"
     build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", name, columns=blob_id(COLUMNS))
     world = World()
     world.token("t0ken", "greenroom-bot")
@@ -83,6 +83,11 @@ async def pods(
         yield Pods(Courier(build, *here, Access(client), client, folder, lambda *_: None), agent, database, world)
         if database.returncode is None:
             await asyncio.wait_for(database.wait(), 30)
+
+
+def _repository(work: Path) -> str:
+    """Return a name that is valid whatever the folder is called."""
+    return f"run-{work.name.encode().hex()}"
 
 
 async def test_image_is_built_without_the_credentials_and_has_all_data(
@@ -112,7 +117,7 @@ async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image
         ):
             await build.run()
         assert build.agent.ended.is_set()
-    assert httpx2.get(f"http://{real_registry.host}/v2/{work.name}/tags/list").status_code == 404
+    assert httpx2.get(f"http://{real_registry.host}/v2/{_repository(work)}/tags/list").status_code == 404
 
 
 LEDGER = b"""
@@ -206,3 +211,20 @@ async def test_file_that_is_not_the_one_in_git_is_not_used(
             with pytest.raises(RetryLater, match=r"GitHub sent seed/shop\.sql incompletely\."):
                 await courier._fetch(work / "dump", courier.build.inputs.dump, courier.build.path)
         await build.courier._ask("DELETE", "/")
+
+
+async def test_mode_restore_needs_no_pod_that_restores(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, DUMP) as build:
+        inputs = replace(build.courier.build.inputs, mode="restore")
+        name = build.courier.build.reference.replace(build.courier.build.inputs.tag, inputs.tag)
+        courier = replace(build.courier, build=replace(build.courier.build, inputs=inputs, reference=name))
+        image = await courier.run()
+        assert not (build.agent.work / "go").exists()
+    home = f"http://{real_registry.host}/v2/{_repository(work)}"
+    manifest = httpx2.get(f"{home}/manifests/{image.partition('@')[2]}", headers={"accept": oci.MANIFEST}).json()
+    config = httpx2.get(f"{home}/blobs/{manifest['config']['digest']}").json()["config"]
+    assert "PGDATA=/var/lib/postgresql/data" in config["Env"]
+    label = json.loads(config["Labels"][LABEL])
+    assert (label["rows"], label["source"]) == ({"public.products": 30}, "acme/shop:seed/shop.sql")

@@ -135,7 +135,7 @@ def test_postgresql_starts_from_the_unpacked_layer_with_all_data(baked: Baked, w
     data = root / pgdata.PLACE.strip("/")
     give(root)
     with running(data, baked.programs) as server:
-        assert server.sql('SELECT count(*), (SELECT count(*) FROM customers) FROM "Order Lines"') == "5000|2"
+        assert server.sql('SELECT count(*), (SELECT count(*) FROM customers) FROM "Order Lines"') == "500|2"
         assert server.sql("INSERT INTO customers (email) VALUES ('new@example.com') RETURNING id").startswith("3")
 
 

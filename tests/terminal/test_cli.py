@@ -74,6 +74,9 @@ class Asked:
         self.by.append(by)
         return {"preview": name, "action": action, "needs": ["postgresql"], "done": name != "shop#3"}
 
+    async def seeds(self) -> list[dict[str, Any]]:
+        return []
+
     async def events(self, identity: Identity | None = None, limit: int = 50) -> tuple[Any, ...]:
         return ()
 

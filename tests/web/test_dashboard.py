@@ -93,6 +93,9 @@ class Nothing:
         }
         return {"preview": name, **target, "done": to != "99", "waits": waits, "now": "staging"}
 
+    async def seeds(self) -> list[dict[str, object]]:
+        return []
+
     async def reset(self, name: str, action: str, by: str) -> dict[str, object]:
         self.by = by
         return {"preview": name, "action": action, "needs": ["postgresql"], "done": True}

@@ -7,6 +7,7 @@ import click
 from greenroom.cli.seed_build import build
 from greenroom.cli.seed_check import check, columns, make
 from greenroom.cli.seed_cluster import agent, courier
+from greenroom.cli.seed_prune import prune
 
 
 @click.group(short_help="Check a dump, or build an image from which databases start.")
@@ -14,6 +15,6 @@ def seed() -> None:
     """Turn a dump into the data with which every preview's database starts."""
 
 
-for command in (check, columns, make, build, agent, courier):
+for command in (check, columns, make, build, prune, agent, courier):
     seed.add_command(command)
 COMMANDS = (seed,)

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from greenroom.cli.left_out import left_out
+from greenroom.cli.registries import access, registries
+from greenroom.cli.seed_check import minimum
 
 if TYPE_CHECKING:
     from greenroom.seeds.build import Request
 
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions", "rows")
+"""What the configuration says about a need, and an argument must not contradict."""
+_REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--to"}
+
 
 @click.command(short_help="Restore a dump, and push it as a database image.")
-@click.argument("dump", type=click.Path(path_type=Path))
+@click.argument("dump", type=click.Path(path_type=Path), required=False)
+@click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
+@click.option("--need", default="", metavar="SERVICE/NEED", help="The need of that configuration to build a seed for.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: .")
+@click.option("--worktree", is_flag=True, help="Use a dump that is not committed.")
 @click.option("--kind", type=click.Choice(["postgresql"]), default="postgresql", show_default=True, help="The engine.")
-@click.option("--version", required=True, metavar="MAJOR", help="The version of the engine, such as 16.")
-@click.option("--base", required=True, metavar="IMAGE@DIGEST", help="The stock image to build on, by digest.")
-@click.option("--to", required=True, metavar="HOST/REPOSITORY", help="The repository to push to.")
+@click.option("--version", default="", metavar="MAJOR", help="The version of the engine, such as 16.")
+@click.option("--base", default="", metavar="IMAGE", help="The stock image to build on, by digest or tag.")
+@click.option("--to", default="", metavar="HOST/REPOSITORY", help="The repository to push to.")
 @click.option(
     "--mode",
-    type=click.Choice(["layer", "copy"]),
-    default="layer",
-    show_default=True,
-    help="The mode of the service file. It is part of the tag.",
+    type=click.Choice(["layer", "copy", "restore"]),
+    default=None,
+    help="The mode of the service file. It is part of the tag. Default: layer.",
 )
 @click.option("--tag", default="", help="The tag. Default: a hash of everything that the image is built from.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
+@click.option("--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The fewest rows of a table.")
+@click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
+@click.option("--no-columns", is_flag=True, help="Accept that no column is classified. Reviewers see this.")
 @click.option("--migrate", default="", metavar="COMMAND", help="A shell command that migrates the restored database.")
 @click.option(
     "--migrations",
@@ -37,52 +51,28 @@ if TYPE_CHECKING:
     help="A file or folder that the migration reads. Its content is part of the tag.",
 )
 @click.option(
-    "--checkout",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of the git repository with the service's migrations. Default: the current folder.",
-)
-@click.option(
     "--folder", default="", metavar="PATH", help="The folder of the migrations, if the service file names one."
 )
 @click.option("--layout", type=click.Path(path_type=Path), help="Also write the image as an OCI layout to this folder.")
 @click.option(
     "--programs",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of the engine's programs. Default: those of this version that are installed.",
+    type=FOLDER,
+    help="The folder of the engine's programs. Default: those of this version on this machine.",
 )
 @click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
-@click.option(
-    "--work", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder for temporary files."
-)
-@click.option("--insecure", multiple=True, metavar="HOST", help="A registry host that is used without HTTPS.")
-@click.option(
-    "--realm", multiple=True, metavar="HOST", help="A host, other than the registry's, that issues its tokens."
-)
-def build(
-    dump: Path,
-    kind: Literal["postgresql"],
-    version: str,
-    base: str,
-    to: str,
-    mode: str,
-    tag: str,
-    extensions: tuple[str, ...],
-    migrate: str,
-    migrations: tuple[Path, ...],
-    checkout: Path | None,
-    folder: str,
-    layout: Path | None,
-    programs: Path | None,
-    gzip: bool,
-    work: Path | None,
-    insecure: tuple[str, ...],
-    realm: tuple[str, ...],
-) -> None:
+@click.option("--work", type=FOLDER, help="The folder for temporary files.")
+@registries
+def build(**given: Any) -> None:
     """Build an image from which databases start with the data of DUMP, and print its reference by digest.
 
-    If the registry already has the image of the same dump, base and options, nothing is built. Log in with
-    `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL and PGHOST, PGUSER and
-    PGDATABASE lead to the database.
+    \b
+    greenroom seed build DUMP --version 16 --base IMAGE --to HOST/REPOSITORY
+    greenroom seed build --platform FOLDER --need SERVICE/NEED
+
+    The second form takes everything from the configuration, so that previews find the image. DUMP is checked first, as
+    `greenroom seed check` does. If the registry already has the image of the same dump, base and options, nothing is
+    built. Log in with `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL and
+    PGHOST, PGUSER and PGDATABASE lead to the database.
 
     The image records the migrations that ran in the dump, with the content that they have in the last commit of the
     checkout.
@@ -92,53 +82,83 @@ def build(
     import asyncio
 
     try:
-        from greenroom.seeds import build as building
-        from greenroom.seeds import dumpfile, workfolder
+        from greenroom.seeds import build as _needs_the_extra  # noqa: F401
     except ImportError as error:
         raise left_out("`greenroom seed build`", error, extra="seeds") from None
-    if migrate and not migrations and not tag:
+    if given["migrate"] and not given["migrations"] and not given["tag"]:
         raise click.UsageError("--migrate needs --migrations or --tag, because the tag names the content of the image.")
-    request = building.Request(
-        dump,
-        version,
-        base,
-        to,
-        mode,
-        extensions,
-        migrate,
-        dumpfile.git_blob_ids(migrations),
-        tag,
-        layout,
-        programs,
-        "gzip" if gzip else "zstd",
-        work or workfolder.PARENT,
-        checkout or Path(),
-        folder,
-    )
-    image = asyncio.run(_build(request, insecure, realm))
+    request, hosts = _of_platform(given) if given["platform"] else _of_arguments(given)
+    if request.migrate and request.mode == "restore":
+        raise click.UsageError(
+            "--migrate needs `mode: layer` or `mode: copy`: with `restore`, nothing is restored here."
+        )
+    image = asyncio.run(_build(request, (*hosts[0], *given["insecure"]), (*hosts[1], *given["realm"])))
     if output := os.environ.get("GITHUB_OUTPUT"):
         with Path(output).open("a") as file:
             file.write(f"image={image}\n")
     click.echo(image)
 
 
+_Hosts = tuple[tuple[str, ...], tuple[str, ...]]
+"""Insecure hosts, and hosts that issue tokens."""
+
+
+def _of_platform(given: dict[str, Any]) -> tuple[Request, _Hosts]:
+    from greenroom.seeds import wanted
+
+    if both := [name for name in _OF_THE_PLATFORM if given[name]]:
+        name = {"extensions": "--extension", "dump": "DUMP"}.get(both[0], f"--{both[0]}")
+        raise click.UsageError(f"{name} and --platform exclude each other: the configuration says it.")
+    if not given["need"]:
+        raise click.UsageError("--platform needs --need SERVICE/NEED.")
+    seeded = wanted.load(given["platform"])
+    request = wanted.request(seeded, given["need"], given["checkout"] or Path(), worktree=given["worktree"])
+    return _completed(request, given), (seeded.registry.insecure, seeded.registry.realms)
+
+
+def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
+    from greenroom.seeds.build import Request
+
+    if missing := [text for name, text in _REQUIRED.items() if not given[name]]:
+        raise click.UsageError(f"Missing {', '.join(missing)}. Without --platform, all of them are necessary.")
+    request = Request(
+        given["dump"],
+        given["version"],
+        given["base"],
+        given["to"],
+        given["mode"] or "layer",
+        given["extensions"],
+        tag=given["tag"],
+        rows=tuple(sorted(given["rows"].items())),
+    )
+    return _completed(request, given), ((), ())
+
+
+def _completed(request: Request, given: dict[str, Any]) -> Request:
+    """Return the request with the arguments that never come from the configuration."""
+    from greenroom import dumpfile
+    from greenroom.seeds import workfolder
+
+    return replace(
+        request,
+        migrate=given["migrate"],
+        migrations=dumpfile.git_blob_ids(given["migrations"]),
+        layout=given["layout"],
+        programs=given["programs"],
+        compression="gzip" if given["gzip"] else "zstd",
+        work=given["work"] or workfolder.PARENT,
+        columns=given["columns"],
+        no_columns=given["no_columns"],
+        checkout=given["checkout"] or Path(),
+        folder=given["folder"] or request.folder,
+    )
+
+
 async def _build(request: Request, insecure: tuple[str, ...], realms: tuple[str, ...]) -> str:
-    from greenroom import http_client
-    from greenroom.registry.access import Access, Advice
-    from greenroom.registry.docker_config import stored_login
-    from greenroom.registry.references import reference
     from greenroom.seeds import build as building
 
-    hosts = {reference(name).host for name in (request.base, f"{request.to}:{request.tag or 'tag'}")}
-    logins = {host: login for host in hosts if (login := stored_login(host))}
-    advice = Advice(
-        login="Log in with `docker login`.",
-        check="Check that the login of `docker login` may read and write it.",
-        realm="allow it with --realm HOST.",
-    )
-    async with http_client.client(60) as client:
-        access = Access(client, logins, insecure, realms, advice)
-        return await building.build(request, access, _report)
+    async with access((request.base, f"{request.to}:{request.tag or 'tag'}"), insecure, realms) as opened:
+        return await building.build(request, opened, _report)
 
 
 def _report(phase: str, seconds: float) -> None:

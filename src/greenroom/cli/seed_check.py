@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
-def _minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """Return the values of `--rows` by table."""
     wanted = {}
     for value in values:
         table, sign, number = value.rpartition("=")
@@ -39,7 +40,7 @@ def _minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 )
 @click.option("--version", default="", metavar="VERSION", help="The version of the service, such as 16 or 16.4.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the service names.")
-@click.option("--rows", multiple=True, metavar="TABLE=N", callback=_minimum, help="The fewest rows of a table.")
+@click.option("--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The fewest rows of a table.")
 @click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
 @click.option("--no-columns", is_flag=True, help="Accept that no column is classified. Reviewers see this.")
 @click.option("--max-size", type=click.IntRange(1), default=95, show_default=True, help="In MB.")
@@ -58,12 +59,10 @@ def check(
     as_json: bool,
 ) -> None:
     """Read the dump FILE, and report every reason why it cannot be a seed. Exit with 1 if there is one."""
-    from greenroom.seeds.check import MEGABYTE, Wants
+    from greenroom.seeds.check import MEGABYTE, Wants, beside
     from greenroom.seeds.check import check as checked
-    from greenroom.seeds.columns import beside
 
-    if columns is None and beside(file).exists():
-        columns = beside(file)
+    columns = columns or beside(file)
     sizes = (max_size * MEGABYTE, max_expanded * MEGABYTE)
     result = checked(file, Wants(kind, version, extensions, rows, columns, no_columns, *sizes))
     click.echo(_json(result) if as_json else _text(file, result))
@@ -74,7 +73,7 @@ def _text(file: Path, result: Checked) -> str:
     from greenroom.core.comment.sanitize import counted
 
     lines = [f"{file}: {'note: ' if each.severity == 'note' else ''}{each}" for each in result.findings]
-    refused = sum(each.severity == "refused" for each in result.findings)
+    refused = len(result.refused)
     engine = f"{result.kind} {result.server}".strip()
     contents = f"{engine}, {result.format}{f' in {result.compression}' if result.compression else ''}"
     counts = f"{counted(len(result.rows), 'table')}, {counted(sum(result.rows.values()), 'row')}"

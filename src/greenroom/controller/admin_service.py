@@ -20,7 +20,7 @@ from greenroom.core.model.status import Status
 from greenroom.core.planning import preview_sets
 from greenroom.core.planning.desired import choices, redeploy_key
 from greenroom.core.policy import commands, labels
-from greenroom.errors import Failed, GreenroomError
+from greenroom.errors import Doubt, Failed, GreenroomError
 
 USE_SECONDS = 15.0
 
@@ -167,6 +167,16 @@ class Control:
         reconciler.choices.command(status.identity, DataCommand(DataAction(action), by, last, reconciler.now()))
         done = await self._taken_up(status, repository)
         return {"preview": name, "action": action, "needs": [need.name for _, need in spec.resettable], "done": done}
+
+    async def seeds(self) -> list[dict[str, Any]]:
+        """Return the seed images that previews use. Raise `Doubt` unless all of them are known."""
+        observed = await self._reconciler.parts.engine.observe()
+        for sentence in observed.doubts.values():
+            raise Doubt(f"The previews of a repository cannot be read completely: {sentence}")
+        served = [spec for preview_set in observed.sets.values() for spec in preview_set.specs.values()]
+        specs = [*served, *(preview.spec for preview in observed.previews.values())]
+        found = {(seed.reference, seed.digest, spec.title) for spec in specs for seed in spec.data.seeds}
+        return [{"image": image, "digest": digest, "preview": name} for image, digest, name in sorted(found)]
 
     def _seen(self, name: str) -> tuple[Status, Repository]:
         """Return the status of a pull request by its name, and its repository. Raise `Failed` if it is unknown."""

@@ -113,7 +113,7 @@ class Datastores:
         """Create a database from its seed unless it exists."""
         if name in self._record.kept.databases:
             return
-        template = await seeds.template(self._postgres, tree, need.seed)
+        template = await seeds.template(self._postgres, tree, need, self._workspace.run_as)
         await self._postgres.drop(name)
         await self._postgres.clone(name, template, self._record.kept.secrets[name])
         self._record.keep(databases=(*self._record.kept.databases, name))

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,14 @@ from greenroom.local.account import Account
 
 
 def of_commit(tree: Path, name: str) -> bytes:
-    """Return the content of a regular file of a commit. Follow a link only within the commit's tree.
+    """Return the content of a regular file of a commit, as `opened` reads it."""
+    with opened(tree, name) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(tree: Path, name: str) -> Iterator[BinaryIO]:
+    """Open a regular file of a commit. Follow a link only within the commit's tree.
 
     Raise `Failed` with a sentence that begins with the name.
     """
@@ -33,12 +41,12 @@ def of_commit(tree: Path, name: str) -> bytes:
             folder = _descend(root, stack)
             for part in parts[:-1]:
                 folder = _descend(part, stack, folder)
-            with regular(parts[-1], folder) as file:
-                return file.read()
+            file = stack.enter_context(regular(parts[-1], folder))
         except IsADirectoryError:
             raise Failed(f"{name} is not a file in the commit.") from None
         except OSError as error:
             raise Failed(f"{name} cannot be read from the commit ({error.strerror}).") from None
+        yield file
 
 
 def regular(path: Path | str, folder: int | None = None) -> BinaryIO:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,26 @@ from greenroom.local.postmaster import Postmaster
 from greenroom.logs import hide
 
 SEEDER = "greenroom_seeder"
+# Dumps contain COMMENT ON EXTENSION, which only the owner of an extension may run, and CREATE EXTENSION names no owner.
+_OWN_EXTENSIONS = (
+    """
+INSERT INTO pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+  SELECT d.oid, 'pg_extension'::regclass, e.oid, 0, 'pg_authid'::regclass, %(role)s::text::regrole, 'o'
+  FROM pg_extension e, pg_database d
+  WHERE e.extname <> 'plpgsql' AND e.extowner <> %(role)s::text::regrole AND d.datname = current_database()
+""",
+    "UPDATE pg_extension SET extowner = %(role)s::text::regrole WHERE extname <> 'plpgsql'",
+)
+_VALUE = re.compile(r': "[^"]*"$')
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A decompressed dump: a file of SQL, or an archive of pg_dump, which may be a folder."""
+
+    path: Path
+    archive: bool
+    extensions: tuple[str, ...] = ()
 
 
 class Postgres:
@@ -43,8 +66,8 @@ class Postgres:
             why = (str(error).strip().splitlines() or ["it gave no reason"])[0]
             raise Trouble(f"PostgreSQL is not responding: {why.rstrip('.')}.") from None
 
-    async def template(self, name: str, seed: str) -> None:
-        """Create the template database of a seed atomically. Raise `Failed` with the line that is wrong."""
+    async def template(self, name: str, seed: Dump) -> None:
+        """Create the template database of a seed atomically. Raise `Failed` with what is wrong."""
         async with self._templates:
             if await self.exists(name):
                 return
@@ -57,30 +80,35 @@ class Postgres:
             async with self._connection(draft) as connection:
                 await connection.execute(f"GRANT ALL ON SCHEMA public TO {SEEDER}")
                 await connection.execute(f'GRANT ALL ON DATABASE "{draft}" TO {SEEDER}')
+                await _extend(connection, seed.extensions)
             await self._restore(draft, seed, password)
             async with self._connection() as connection:
                 await connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
 
-    async def _restore(self, database: str, seed: str, password: str) -> None:
-        """Run a plain SQL dump with psql, as a role that may do nothing else."""
+    async def _restore(self, database: str, seed: Dump, password: str) -> None:
+        """Restore a dump, as a role that may do nothing else. Stop at the first error."""
         server = await self.postmaster.server()
-        arguments = [str(server.programs / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d"]
-        arguments += [f"postgresql://{SEEDER}@127.0.0.1:{server.port}/{database}", "-f", "-"]
-        child = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment(self._account, {"PGPASSWORD": password}, self._account.home),
-            cwd=self._account.home,
-            start_new_session=True,
-            **self._account.identity(),
-        )
-        _, wrong = await processes.finish(child, seed.encode())
+        url = f"postgresql://{SEEDER}@127.0.0.1:{server.port}/{database}"
+        if seed.archive:
+            tool, options = "pg_restore", ["--exit-on-error", "--no-owner", "--no-privileges", "-d", url]
+        else:
+            tool, options = "psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", "-"]
+        folder = seed.path.is_dir()
+        # A file is opened here and not by the program, so that it is never in the memory of either.
+        with contextlib.nullcontext(asyncio.subprocess.DEVNULL) if folder else seed.path.open("rb") as given:
+            child = await asyncio.create_subprocess_exec(
+                *(str(server.programs / tool), *options, *([str(seed.path)] if folder else [])),
+                stdin=given,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment(self._account, {"PGPASSWORD": password}, self._account.home),
+                cwd=self._account.home,
+                start_new_session=True,
+                **self._account.identity(),
+            )
+            _, wrong = await processes.finish(child)
         if child.returncode:
-            lines = wrong.decode(errors="replace").strip().splitlines() or ["psql gave no reason"]
-            sentence = lines[0].removeprefix("psql:<stdin>:")
-            raise Failed(f"The seed could not be restored: line {sentence}", log=tuple(lines[:5]))
+            raise _not_restored(tool, wrong.decode(errors="replace"))
 
     async def clone(self, database: str, template: str, password: str) -> None:
         """Create a database for a preview. Its owner is a role of the same name that owns nothing else."""
@@ -123,3 +151,24 @@ class Postgres:
         verb = "ALTER" if await self._has_role(role) else "CREATE"
         async with self._connection() as connection:
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
+
+
+async def _extend(connection: Any, extensions: tuple[str, ...]) -> None:
+    """Create the extensions that a seed needs, as the superuser. Raise `Failed` if this machine lacks one."""
+    for name in extensions:
+        known = await connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", (name,))
+        if await known.fetchone() is None:
+            raise Failed(f"The seed needs the extension {name}, which PostgreSQL on this machine does not have.")
+        await connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" WITH SCHEMA public CASCADE')
+    for statement in _OWN_EXTENSIONS if extensions else ():
+        await connection.execute(statement, {"role": SEEDER})
+
+
+def _not_restored(tool: str, wrong: str) -> Failed:
+    """Return the error for the output of a program. That of pg_restore may contain rows, so only its cause is shown."""
+    lines = wrong.strip().splitlines() or [f"{tool} gave no reason"]
+    if tool == "psql":
+        sentence = lines[0].removeprefix("psql:<stdin>:")
+        return Failed(f"The seed could not be restored: line {sentence}", log=tuple(lines[:5]))
+    cause = _VALUE.sub("", lines[0].removeprefix("pg_restore: error: "))
+    return Failed(f"The seed could not be restored: {cause}")

@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from greenroom import dumpfile
 from greenroom.errors import Failed, GreenroomError
-from greenroom.seeds import bake, dumpfile, layer, pgdata, schema
+from greenroom.seeds import bake, layer, pgdata, schema
 
 GO, EXIT = "go", "exit"
 Handler = Callable[[Request], Awaitable[Response]]

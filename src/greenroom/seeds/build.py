@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import errno
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenroom import dumpfile
+from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import CommitMigrations, SeedInputs, recorded
@@ -19,12 +22,14 @@ from greenroom.errors import Failed, FixConfiguration
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, folders, layer, ledgers, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds.check import Checked, Wants, beside, check
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
 
 KIND = "postgresql"
+NO_LEDGER = '{"tool": ""}'
 LABEL_VERSION = 2
 
 
@@ -33,8 +38,11 @@ class Request:
     """A seed to build.
 
     `to` is HOST/REPOSITORY. `mode` is a value of `SeedMode`. `tag` is empty if it is computed. `migrations` are the
-    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image. `checkout` is a folder
-    of the git repository with the service's migrations, and `folder` the configured one in it.
+    paths and blob ids of what `migrate` applies. `layout` is a folder that also gets the image. `blob` is git's id of
+    the dump, if that is not the id of the file's content. `rows` pairs tables with their minimum number of rows.
+    `columns` is the columns file; None is the one beside the dump, if there is one.
+    `source` is OWNER/NAME:PATH of the dump, if it is known: `greenroom seed prune` keeps the newest images of each.
+    `checkout` is a folder of the git repository with the service's migrations, and `folder` the configured one in it.
     """
 
     dump: Path
@@ -52,16 +60,30 @@ class Request:
     work: Path = workfolder.PARENT
     checkout: Path = Path()
     folder: str = ""
+    blob: str = ""
+    rows: tuple[tuple[str, int], ...] = ()
+    columns: Path | None = None
+    no_columns: bool = False
+    source: str = ""
+
+    @property
+    def wants(self) -> Wants:
+        """Return what the check demands of the dump."""
+        columns = self.columns or beside(self.dump)
+        return Wants(KIND, self.version, self.extensions, dict(self.rows), columns, self.no_columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The packed data of a finished build, with its report, the hash of its schema and the migrations that ran."""
+    """The packed data of a finished build, with its report, the hash of its schema and the migrations that ran.
+
+    `applied` is None if the dump was not restored, so that nobody knows them.
+    """
 
     layer: layer.Layer
     report: bake.Report
     schema: str
-    applied: MigrationSet
+    applied: MigrationSet | None
 
 
 async def build(request: Request, access: Access, say: bake.Say) -> str:
@@ -69,8 +91,8 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
 
     Raise `FixConfiguration` for wrong input and `Failed` otherwise. The image is visible only once it is complete.
     """
-    dump = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
-    inputs = _inputs(request, dump)
+    content = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
+    inputs = inputs_of(request, request.blob or content)
     tag = request.tag or inputs.tag
     target = reference(f"{request.to}:{tag}")
     state = await lookup.look(access, f"{request.to}:{tag}")
@@ -78,32 +100,68 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         return f"{request.to}@{state.digest}"
     if isinstance(state, Unknown):
         raise Failed(state.why)
-    source = reference(request.base)
+    source = await pull.pinned(access, reference(request.base))
     base = await pull.read_base(access, source, bake.architecture())
-    recipe = bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
+    baker = None if request.mode == SeedMode.RESTORE else _recipe(request)
     with workfolder.workfolder(request.work) as folder, _disk_full(folder):
-        built = await _build_layer(request, recipe, folder, say)
-        said = label(inputs, base.architecture, built, tag)
-        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
+        dump = folder / "dump"
+        began = time.monotonic()
+        checked = await asyncio.to_thread(_admit, request, content, dump)
+        say("check", time.monotonic() - began)
+        if baker is None:
+            built = await asyncio.to_thread(deferred_layer, dump, checked, request.version, request.compression)
+        else:
+            built = await _build_layer(request, baker, dump, say)
+        said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
+        image = oci.with_layer(base, built.layer, env=environment(request.mode), stop_signal="SIGINT", label=said)
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))
         say("push", time.monotonic() - began)
     return f"{request.to}@{image.digest}"
 
 
-async def _build_layer(request: Request, recipe: bake.Recipe, folder: Path, say: bake.Say) -> Built:
-    work = folder / "bake"
+def _admit(request: Request, content: str, copy: Path) -> Checked:
+    """Copy a dump, and check the copy, which is the one that is restored. Raise `Failed` with each reason on a line."""
+    shutil.copyfile(request.dump, copy)
+    if dumpfile.git_blob_id(copy) != content:
+        raise Failed(f"{request.dump} changed while it was read. Build again once nothing writes to it.")
+    checked = check(copy, request.wants)
+    if refused := checked.refused:
+        raise Failed("\n".join(f"{request.dump}: {reason}" for reason in refused))
+    return checked
+
+
+def _recipe(request: Request) -> bake.Recipe:
+    return bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
+
+
+def deferred_layer(dump: Path, checked: Checked, version: str, compression: layer.Compression) -> Built:
+    """Pack the dump itself. That needs no server, and there is no schema before a preview starts."""
+    folder = dump.with_name("initdb.d")
+    deferred.prepare(dump, checked, folder)
+    target = dump.with_name("layer")
+    packed = layer.pack(folder, deferred.PLACE, target, compression=compression, owner=layer.ROOT)
+    report = bake.Report(version, bake.architecture(), checked.rows, {}, NO_LEDGER)
+    return Built(packed, report, "", None)
+
+
+def environment(mode: str) -> dict[str, str]:
+    """Return the variables of an image. One that restores its dump stores the data where the stock image does."""
+    return {} if mode == SeedMode.RESTORE else {"PGDATA": pgdata.PLACE}
+
+
+async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: bake.Say) -> Built:
+    work = dump.with_name("bake")
     work.mkdir()
-    began = time.monotonic()
-    await asyncio.to_thread(dumpfile.prepare, request.dump, work / "dump")
-    # The check of the dump belongs here: it reads the copy that is restored.
-    say("check", time.monotonic() - began)
+    await asyncio.to_thread(dumpfile.prepare, dump, work / "dump")
+    dump.unlink()
     report = await bake.bake(work, recipe, say)
     applied = await asyncio.to_thread(_applied, request, report)
     began = time.monotonic()
     data = work / "pgdata"
     pgdata.verify(data, request.version)
-    packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, folder / "layer", compression=request.compression)
+    target = dump.with_name("layer")
+    packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, target, compression=request.compression)
     say("pack", time.monotonic() - began)
     return Built(packed, report, schema.normalized_hash(work / "schema.sql"), applied)
 
@@ -121,7 +179,8 @@ def _applied(request: Request, report: bake.Report) -> MigrationSet:
     return ledgers.applied(ledger, commit, folders.blobs(top, sorted(set(ledgers.checked(ledger, commit)))))
 
 
-def _inputs(request: Request, dump: str) -> SeedInputs:
+def inputs_of(request: Request, dump: str) -> SeedInputs:
+    """Return what determines the image, with git's id of the dump."""
     return SeedInputs(
         KIND,
         request.version,
@@ -148,7 +207,7 @@ def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") ->
         "schema": built.schema,
         "migrated": [list(pair) for pair in inputs.migrations],
         "ledger": ledgers.label(ledgers.ledger(built.report.ledger)),
-        "migrations": recorded(built.applied),
+        **({"migrations": recorded(built.applied)} if built.applied else {}),
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

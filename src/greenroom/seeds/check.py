@@ -60,7 +60,12 @@ class Checked:
     @property
     def ok(self) -> bool:
         """Return whether the dump can become a seed."""
-        return not any(finding.severity == REFUSED for finding in self.findings)
+        return not self.refused
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Return the reasons why it cannot, each a sentence."""
+        return tuple(str(finding) for finding in self.findings if finding.severity == REFUSED)
 
 
 def check(path: Path, wants: Wants) -> Checked:
@@ -82,6 +87,12 @@ def check(path: Path, wants: Wants) -> Checked:
     rows = {table.name: table.rows for table in content.tables.found.values()}
     described = (opened.format, opened.compression, content.engine or opened.kind, content.server, content.tool)
     return Checked(*described, content.size, rows, tuple(sorted(content.extensions)), tuple(findings))
+
+
+def beside(dump: Path) -> Path | None:
+    """Return the columns file beside a dump, or None if there is none."""
+    path = columns.beside(dump)
+    return path if path.exists() else None
 
 
 def tables(path: Path) -> Tables:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
+from greenroom import dumpfile
+from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import COLUMNS, SeedBuild
@@ -22,13 +24,12 @@ from greenroom.errors import Failed, RetryLater
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, dumpfile, ledgers, oci, pgdata, pull
-from greenroom.seeds.build import Built, label
-from greenroom.seeds.check import Wants, check
+from greenroom.seeds import bake, ledgers, oci, pull
+from greenroom.seeds.build import Built, deferred_layer, environment, label
+from greenroom.seeds.check import Checked, Wants, check
 from greenroom.seeds.layer import Compression, Layer
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
-from greenroom.seeds.rules import REFUSED
 
 LARGEST_BLOB = 100 * 1024 * 1024
 """https://docs.github.com/en/rest/git/blobs#get-a-blob"""
@@ -38,6 +39,7 @@ POLL_SECONDS = 0.2
 AGENT_SECONDS = 120.0
 """Time in which the agent's pod must start to answer."""
 _CHUNK = 1024 * 1024
+T = TypeVar("T")
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -88,7 +90,9 @@ class Courier:
     async def _built(self) -> Built:
         dump = self.folder / "dump"
         await self._timed("fetch", self._fetch(dump, self.build.inputs.dump, self.build.path))
-        await self._timed("check", self._check(dump))
+        checked = await self._timed("check", self._check(dump))
+        if self.build.inputs.mode == SeedMode.RESTORE:
+            return await asyncio.to_thread(deferred_layer, dump, checked, self.build.inputs.version, self.compression)
         await self._timed("send", self._send(dump))
         dump.unlink()
         await self._timed("restore", self._restored())
@@ -113,28 +117,31 @@ class Courier:
             raise Failed(f"{self.build.path}: {error}") from None
 
     async def _pushed(self, built: Built) -> str:
-        base = await pull.read_base(self.access, reference(self.build.inputs.base), built.report.architecture)
-        said = label(self.build.inputs, base.architecture, built)
-        image = oci.with_layer(base, built.layer, env={"PGDATA": pgdata.PLACE}, stop_signal="SIGINT", label=said)
+        source = await pull.pinned(self.access, reference(self.build.inputs.base))
+        base = await pull.read_base(self.access, source, built.report.architecture)
+        origin = {"base_digest": source.tag, "source": f"{self.build.source.slug}:{self.build.path}"}
+        said = {**label(self.build.inputs, base.architecture, built), **origin}
+        image = oci.with_layer(
+            base, built.layer, env=environment(self.build.inputs.mode), stop_signal="SIGINT", label=said
+        )
         target = reference(self.build.reference)
-        source = reference(self.build.inputs.base)
         publication = Publication(image, built.layer, source, target.tag, None, self.folder)
         await self._timed("push", publish(publication, Pusher(self.access, target)))
         return image.digest
 
-    async def _check(self, dump: Path) -> None:
+    async def _check(self, dump: Path) -> Checked:
         """Check the dump, as `greenroom seed check` does."""
         build, columns = self.build, None
         if build.columns:
             columns = self.folder / COLUMNS
             await self._fetch(columns, build.columns, COLUMNS)
         wants = Wants(build.inputs.kind, build.inputs.version, build.inputs.extensions, dict(build.rows), columns)
-        found = await asyncio.to_thread(check, dump, wants)
-        refused = [str(each) for each in found.findings if each.severity == REFUSED]
-        if refused:
+        checked = await asyncio.to_thread(check, dump, wants)
+        if refused := checked.refused:
             more = f" There are {len(refused) - SHOWN} more reasons." if len(refused) > SHOWN else ""
             see = f" Run `greenroom seed check {build.path}`."
             raise Failed(f"{build.path}: {' '.join(refused[:SHOWN])}{more}{see}")
+        return checked
 
     async def _fetch(self, target: Path, blob: str, path: str, slug: str = "") -> None:
         """Download a file by its git blob id, and verify it. Without `slug`, it is in the dump's repository."""
@@ -205,10 +212,11 @@ class Courier:
             raise Failed(f"{self.build.path}: {found.get('error', answer.status_code)}")
         return found
 
-    async def _timed(self, phase: str, work: Any) -> None:
+    async def _timed(self, phase: str, work: Awaitable[T]) -> T:
         began = time.monotonic()
-        await work
+        result = await work
         self.say(phase, time.monotonic() - began)
+        return result
 
 
 def _refused(status: int, path: str, slug: str) -> str:

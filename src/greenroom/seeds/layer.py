@@ -31,6 +31,7 @@ MEDIA_TYPES: dict[Compression, str] = {
 }
 OWNER = 999
 """The user and group `postgres`, `mysql` and `redis` of the stock images that are built on Debian."""
+ROOT = 0
 
 # They name paths and processes of the machine that built the seed, and a server writes its own.
 _LEFT_OUT = ("postmaster.pid", "postmaster.opts")

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 
+from greenroom.core.model.github import Missing, Unknown
 from greenroom.errors import Failed, FixConfiguration
 from greenroom.registry import lookup
 from greenroom.registry.access import MAX_ANSWER, Access, Scope
@@ -38,6 +39,18 @@ async def read_base(access: Access, where: Reference, architecture: str) -> oci.
     return base
 
 
+async def pinned(access: Access, where: Reference) -> Reference:
+    """Return the reference of an image by digest. A tag is resolved once, so that all parts are of one image."""
+    if where.tag.startswith("sha256:"):
+        return where
+    state = await lookup.look(access, text(where))
+    if isinstance(state, Missing):
+        raise _missing(where)
+    if isinstance(state, Unknown):
+        raise Failed(state.why)
+    return Reference(where.host, where.repository, state.digest)
+
+
 async def download(access: Access, source: Reference, blob: oci.Descriptor, target: Path) -> None:
     """Download a blob to a file, and verify its digest."""
     computed = hashlib.sha256()
@@ -57,6 +70,10 @@ async def download(access: Access, source: Reference, blob: oci.Descriptor, targ
         )
 
 
+def _missing(where: Reference) -> FixConfiguration:
+    return FixConfiguration(f"The base image {text(where)} does not exist. Check its name.")
+
+
 def text(where: Reference) -> str:
     """Return a reference as people write it."""
     mark = "@" if where.tag.startswith("sha256:") else ":"
@@ -71,7 +88,7 @@ async def _manifest(access: Access, where: Reference) -> tuple[str, dict[str, An
     if answer.status_code in (401, 403):
         raise access.denied(where.host, text(where), answer.status_code)
     if answer.status_code == 404:
-        raise FixConfiguration(f"The base image {text(where)} does not exist. Check its name.")
+        raise _missing(where)
     if answer.status_code != 200:
         raise Failed(f"{written(where.host)} returned {answer.status_code} for {text(where)}. Try again.")
     if where.tag.startswith("sha256:") and oci.digest_of(answer.content) != where.tag:

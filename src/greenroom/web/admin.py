@@ -68,6 +68,9 @@ class Control(Protocol):
     async def reset(self, name: str, action: str, by: str) -> Json:
         """Delete the data of a preview. `action` is `reset` or `reseed`."""
 
+    async def seeds(self) -> list[Json]:
+        """Return the seed images that previews use."""
+
 
 class SweepResult(Protocol):
     """The result of a sweep. Each object prints itself."""
@@ -104,6 +107,7 @@ class _Admin:
             routes=[
                 Route("/api/use", _asked(self.use), methods=["POST"]),
                 Route("/api/reset", _asked(self.reset), methods=["POST"]),
+                Route("/api/seeds", _asked(self.seeds)),
                 Route("/api/graph", _asked(self.graph)),
                 Route("/api/redeploy", _asked(self.redeploy), methods=["POST"]),
                 Route("/api/orphans", _asked(self.sweep), methods=["POST"]),
@@ -187,6 +191,10 @@ class _Admin:
             raise Failed("`action` must be reset or reseed.")
         answer = await self._control.reset(body["preview"], body["action"], _by(body))
         return _answer({**answer, "text": messages.data_reset(answer)})
+
+    async def seeds(self, request: Request) -> Response:
+        """Answer with the seed images that previews use, or with an error unless all of them are known."""
+        return _answer({"seeds": await self._control.seeds()})
 
     async def graph(self, request: Request) -> Response:
         """Answer with the graph of links."""

@@ -1,4 +1,4 @@
-"""A dump as the script that restores it reads it: not compressed, and a pg_dump directory as a folder."""
+"""A dump as the programs that restore it read it: not compressed, and a pg_dump directory as a folder."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""The command that deletes seed images that nothing needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from greenroom.cli.left_out import left_out
+from greenroom.cli.registries import access, registries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.seeds.retention import InUse, Verdict
+    from greenroom.seeds.stored import Store
+
+
+@click.command(short_help="Delete seed images that no preview needs.")
+@click.option("--platform", required=True, type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
+@click.option(
+    "--checkout",
+    "checkouts",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A repository with dumps. The images of its current commit are kept.",
+)
+@click.option(
+    "--admin",
+    "admins",
+    multiple=True,
+    default=("http://127.0.0.1:8083",),
+    envvar="GREENROOM_ADMIN",
+    show_default=True,
+    show_envvar=True,
+    help="The admin address of the running instance. Name all instances that use these images.",
+)
+@click.option("--delete", "act", is_flag=True, help="Delete them. Without this flag, only list them.")
+@registries
+def prune(
+    platform: Path,
+    checkouts: tuple[Path, ...],
+    admins: tuple[str, ...],
+    act: bool,
+    insecure: tuple[str, ...],
+    realm: tuple[str, ...],
+) -> None:
+    """List seed images and what keeps each of them; with --delete, delete the rest.
+
+    An image is kept if a preview uses it, if it is one of the five newest of its dump, if it is younger than a week, or
+    if it does not say which dump it is from. Nothing is deleted unless Greenroom and the registry answer completely.
+    """
+    import asyncio
+
+    try:
+        from greenroom.seeds import wanted
+        from greenroom.seeds.stored import Store
+    except ImportError as error:
+        raise left_out("`greenroom seed prune`", error, extra="seeds") from None
+    seeded = wanted.load(platform)
+    current = {tag: name for path in checkouts for tag, name in wanted.current(seeded, path).items()}
+    hosts = (*seeded.registry.insecure, *insecure), (*seeded.registry.realms, *realm)
+
+    async def pruned() -> None:
+        async with access((f"{seeded.image}:tag",), *hosts) as opened:
+            await _prune(Store(opened, seeded.image), lambda: _in_use(admins, seeded.image, current), act=act)
+
+    asyncio.run(pruned())
+
+
+async def _prune(store: Store, in_use: Callable[[], InUse], *, act: bool) -> None:
+    from datetime import UTC, datetime
+
+    from greenroom.core.comment.sanitize import counted
+    from greenroom.seeds.retention import verdicts
+
+    images = await store.images()
+    found = verdicts(images, in_use(), datetime.now(UTC))
+    for each in found:
+        click.echo(_line(each))
+    rest = {each.stored.digest: each.stored for each in found if not each.why}
+    total = len({each.digest for each in images})
+    if not act:
+        more = " Pass --delete to delete them." if rest else ""
+        click.echo(f"{counted(len(rest), 'image')} of {total} can be deleted.{more}")
+        return
+    deleted = 0
+    for stored in rest.values():
+        if in_use().user(stored):  # a preview has started from it since the list was read
+            continue
+        await store.delete(stored)
+        deleted += 1
+    click.echo(f"Deleted {counted(deleted, 'image')} of {total}.")
+
+
+def _line(verdict: Verdict) -> str:
+    built = f"{verdict.stored.built:%Y-%m-%d}" if verdict.stored.built else "          "
+    return f"{verdict.stored.tag:16}  {built}  {'keep: ' + verdict.why if verdict.why else 'delete'}"
+
+
+def _in_use(admins: tuple[str, ...], image: str, current: dict[str, str]) -> InUse:
+    """Ask every instance. Raise `Failed` unless all of them answer completely."""
+    from greenroom.errors import Failed
+    from greenroom.seeds.retention import InUse
+    from greenroom.terminal import client
+
+    digests, tags = {}, dict(current)
+    for admin in admins:
+        try:
+            for seed in client.ask(admin, "/api/seeds")["seeds"]:
+                digests[str(seed["digest"])] = str(seed["preview"])
+                if str(seed["image"]).startswith(f"{image}:"):
+                    tags[str(seed["image"]).rpartition(":")[2]] = str(seed["preview"])
+        except (KeyError, TypeError):
+            raise Failed(f"{admin} did not say which seeds previews use, so nothing was deleted.") from None
+    return InUse(digests, tags)
