@@ -241,6 +241,7 @@ def test_seed_to_restore_has_the_volume_and_the_start_of_the_stock_image(render:
     found = named(render(everything, VARIANTS["a seed that the stock image restores"]), "Deployment", "shop-postgresql")
     pod = found["spec"]["template"]["spec"]
     assert pod["containers"][0].pop("image") != stock["containers"][0].pop("image")
+    assert "-clog_statement=ddl" in pod["containers"][0].pop("args")
     assert pod == stock
 
 
