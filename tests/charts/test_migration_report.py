@@ -48,7 +48,9 @@ def test_snapshots_use_the_image_of_the_need_and_its_password_from_the_secret(
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_snapshot_that_fails_never_fails_the_pod(render: Render, everything: Values, there: bool, tmp_path: Any) -> None:
+def test_snapshot_that_fails_never_fails_the_pod(
+    render: Render, everything: Values, there: bool, tmp_path: Any
+) -> None:
     command = init_containers(render(everything, SEEDED), "shop-web")["report-before"]["command"]
     script = tmp_path / "snapshot.sh"
     if there:
@@ -84,7 +86,12 @@ def test_first_seeded_need_is_reported(render: Render, everything: Values) -> No
 def test_preview_without_a_seed_has_no_report(render: Render, everything: Values) -> None:
     for variant in ("as it is", "a database that brings its data"):
         found = render(everything, VARIANTS[variant])
-        assert not [c for _, pod in pods(found) for c in pod["spec"].get("initContainers", []) if c["name"].startswith("report-")]
+        assert not [
+            c
+            for _, pod in pods(found)
+            for c in pod["spec"].get("initContainers", [])
+            if c["name"].startswith("report-")
+        ]
         assert not [o for o in found if o["metadata"]["name"] == "greenroom-report"]
         database = named(found, "Deployment", "shop-postgresql")["spec"]["template"]["spec"]
         assert "args" not in database["containers"][0]

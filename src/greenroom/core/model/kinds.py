@@ -55,8 +55,8 @@ class Chart:
     copied    where the volume is mounted for `copy`
     data      where the stock image's data is mounted; empty if it stores nothing on disk
     below     a folder inside the volume, for servers that reject `lost+found` in their data
-    report    settings of a seeded server, with which its log says what a migration did. They are arguments of its image,
-              and follow those of `seeded`. A kind without them has no migration report
+    report    settings of a seeded server, with which its log says what a migration did. They are arguments of its
+              image, and follow those of `seeded`. A kind without them has no migration report
     shared    shared memory (the default of a container is 64 MiB)
     restart   see `Restart`
     """
