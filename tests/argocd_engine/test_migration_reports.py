@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from builders import SERVICE, changed, spec
-from greenroom.argocd.client import LogText, Object
+from argocd_engine.fake import FakeKube
+from argocd_engine.test_engine import play
+from builders import REPOSITORY_ID, SERVICE, changed, spec
+from greenroom.argocd import applicationset
+from greenroom.argocd.client import PODS, LogText, Object
 from greenroom.argocd.look import Look, observed
 from greenroom.argocd.migration_reports import LOG_LIMIT, MigrationReports, ReportReader
 from greenroom.argocd.migration_runs import ended_runs
@@ -20,9 +23,10 @@ from greenroom.argocd.pods import SERVICE as SERVICE_LABEL
 from greenroom.background import Tasks
 from greenroom.core.messages import migration_summary
 from greenroom.core.model.catalog import Process
-from greenroom.core.model.engine import Health
+from greenroom.core.model.engine import Health, PreviewSet
 from greenroom.core.model.migration_report import Cause, FindingKind, MigrationReport, ServiceMigration
 from greenroom.core.planning.chart_values import revision
+from waiting import until
 
 MIGRATING = replace(SERVICE, migrate=("migrate",), processes=(Process("web", port=8080, migrates=True),))
 SPEC = changed(spec(1), services=(MIGRATING,))
@@ -148,7 +152,7 @@ async def made(kubelet: Kubelet | None = None, *pods: Object) -> MigrationReport
     return found.report
 
 
-async def test_report_of_a_migration_that_dropped_a_table_with_rows() -> None:
+async def test_table_that_was_dropped_with_data_is_an_alarm() -> None:
     preview = Preview()
     [found] = await preview.of(web(), DATABASE)
     assert (found.service, found.need, preview.told) == ("shop", "shop-postgresql", 1)
@@ -176,6 +180,7 @@ async def test_report_of_another_pod_is_not_shown() -> None:
     assert preview.reports.of([pushed, DATABASE], SPEC) == ()
     replacement = web("other", migrate={"running": {"startedAt": time(20)}}, after=WAITING)
     assert preview.reports.of([replacement, DATABASE], SPEC) == ()
+    assert await preview.of(web("older", version="the last version"), DATABASE) == ()
 
 
 @pytest.mark.parametrize(
@@ -284,3 +289,19 @@ async def test_report_of_an_older_spec_is_not_shown() -> None:
     assert observed(SPEC.id, look, SPEC, None).migrations == (found,)
     assert observed(SPEC.id, look, newer, None).migrations == ()
     assert observed(SPEC.id, replace(look, health=Health.REMOVING), SPEC, None).migrations == ()
+
+
+async def test_engine_observes_the_report_and_wakes_its_repository() -> None:
+    kube = FakeKube(wrote=Kubelet().log_since)
+    labels = {applicationset.INSTALLATION: "test"}
+    for pod in (web(), DATABASE):
+        metadata = {**pod["metadata"], "namespace": "preview-shop-1", "labels": {**pod["metadata"]["labels"], **labels}}
+        kube.put(PODS.plural, {**pod, "metadata": metadata})
+    async with play(kube) as played:
+        await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 1, {1: SPEC}))
+        await until(played.seen)
+        await played.engine.observe()
+        played.woken.clear()
+        await until(lambda: REPOSITORY_ID in played.woken)
+        [found] = (await played.engine.observe()).previews[SPEC.id].migrations
+        assert [(f.kind, f.table) for f in found.report.alarms] == [(FindingKind.TABLE_DROPPED, "orders")]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +13,14 @@ import pytest
 from greenroom.argocd import squawk
 from greenroom.core import messages
 from greenroom.core.migration_report.report import MigrationRun, report, with_lints
+from greenroom.core.migration_report.server_log import SETTINGS, reaches
 from greenroom.core.migration_report.snapshot import probe_counts, snapshot
+from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.migration_report import Cause, MigrationReport, RanStatement
+from greenroom.local.ports import free_port
 from seeds import rehearsal
 from seeds.rehearsal import FAULTS, HARMLESS, Migration, Server, rehearse
+from waiting import until
 
 INSTALLED = rehearsal.installations()
 NEWEST = pytest.mark.parametrize("server", sorted(INSTALLED)[-1:] or [""], indirect=True)
@@ -163,6 +170,51 @@ def test_probe_may_only_read(server: Server, tmp_path: Path) -> None:
     queries.write_text("DELETE FROM sessions\nSELECT count(*) FROM sessions\nSELECT email FROM customers LIMIT 1\n")
     lines = server.snapshot_lines(database, "before", GREENROOM_PROBES=str(queries))
     assert probe_counts(lines[1]) == (None, 1200, None)
+
+
+def test_snapshots_mark_the_log_on_both_sides_of_a_migration(server: Server) -> None:
+    run = rehearse(server, server.clone("work"), FAULTS[4]).run
+    assert run.after
+    assert reaches(run.log, run.before.at, run.after.began)
+    marks = [n for n, line in enumerate(run.log) if "LOG:  greenroom: snapshot" in line]
+    assert len(marks) == 2
+    assert not reaches(run.log[marks[0] + 1 :], run.before.at, run.after.began)
+    assert not reaches(run.log[: marks[1]], run.before.at, run.after.began)
+
+
+def test_start_of_a_seed_sets_the_password_and_passes_the_settings_on(server: Server) -> None:
+    """The chart passes the settings as arguments behind the mode and the number of resets."""
+    chart = KINDS["postgresql"].chart
+    settings = [f"-c{name}={value}" for name, value in chart.report.items()]
+    with rehearsal.cluster(server.programs) as (run_as, data):
+        port = free_port()
+        command = ["sh", "-c", chart.seeded, "start", "layer", "0", *settings]
+        command += ["-clisten_addresses=127.0.0.1", f"-cport={port}"]
+        environment = {"PATH": f"{server.programs}:/usr/bin:/bin", "PGDATA": str(data), "POSTGRES_PASSWORD": "it's set"}
+        log = (data.parent / "log").open("wb")
+        running = subprocess.Popen(command, **run_as.identity(), env=environment, stdout=log, stderr=log, cwd="/")
+        try:
+            asyncio.run(until(lambda: ask(server, port, "SELECT 1") == "1", 30))
+            for name, value in SETTINGS.items():
+                assert ask(server, port, f"SHOW {name}") == value
+        finally:
+            running.send_signal(signal.SIGQUIT)
+            running.wait(30)
+            log.close()
+
+
+def ask(server: Server, port: int, sql: str) -> str:
+    """Ask the server on this port as `app`, with the password."""
+    where = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(port),
+        "PGUSER": "app",
+        "PGDATABASE": "postgres",
+        "PGPASSWORD": "it's set",
+    }
+    command = [str(server.programs / "psql"), "-XqAtw", "-c", sql]
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", **where}, capture_output=True, text=True)
+    return done.stdout.removesuffix("\n")
 
 
 @NEWEST
