@@ -6,11 +6,16 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from greenroom.argocd import squawk
+from greenroom.argocd.client import LogText
+from greenroom.argocd.migration_reports import ReportReader
+from greenroom.argocd.migration_runs import EndedRun
 from greenroom.core import messages
 from greenroom.core.migration_report.report import MigrationRun, report, with_lints
 from greenroom.core.migration_report.server_log import SETTINGS, reaches
@@ -178,8 +183,33 @@ def test_snapshots_mark_the_log_on_both_sides_of_a_migration(server: Server) -> 
     assert reaches(run.log, run.before.at, run.after.began)
     marks = [n for n, line in enumerate(run.log) if "LOG:  greenroom: snapshot" in line]
     assert len(marks) == 2
-    assert not reaches(run.log[marks[0] + 1 :], run.before.at, run.after.began)
+    assert not reaches(run.log[marks[0] + 2 :], run.before.at, run.after.began)
     assert not reaches(run.log[: marks[1]], run.before.at, run.after.began)
+
+
+@pytest.mark.parametrize("path", [FAULTS[1], FAULTS[4]], ids=lambda p: p.stem)
+def test_logs_of_pods_make_the_report_of_a_real_migration(server: Server, path: Path) -> None:
+    database, began = server.clone("work"), server.log.stat().st_size
+    [before] = server.snapshot_lines(database, "before")
+    failed = server.psql(database, "-f", str(path)).returncode != 0
+    [after] = server.snapshot_lines(database, "after")
+    logs: Any = Logs({"report-before": before, "report-after": after, "postgresql": "\n".join(server.log_lines(began))})
+    run = EndedRun("shop", "web-1", "uid", "shop-postgresql", "db-1", "postgresql", int(failed), "", 1.0)
+    found = asyncio.run(ReportReader(logs).report("preview-shop-1", run))
+    assert found
+    assert found.log_complete
+    kind, table, count = Migration(path).header("expect")
+    assert (kind, table, int(count)) in [(str(f.kind), f.table, f.count) for f in found.alarms]
+
+
+@dataclass
+class Logs:
+    """What containers wrote, by their name."""
+
+    texts: dict[str, str]
+
+    async def log_since(self, namespace: str, pod: str, container: str, since: str, limit: int) -> LogText:
+        return LogText(self.texts[container])
 
 
 def test_start_of_a_seed_sets_the_password_and_passes_the_settings_on(server: Server) -> None:
