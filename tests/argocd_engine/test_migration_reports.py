@@ -16,7 +16,7 @@ from builders import REPOSITORY_ID, SERVICE, changed, spec
 from greenroom.argocd import applicationset
 from greenroom.argocd.client import PODS, LogText, Object
 from greenroom.argocd.look import Look, observed
-from greenroom.argocd.migration_reports import LOG_LIMIT, MigrationReports, ReportReader
+from greenroom.argocd.migration_reports import LOG_LIMIT, SNAPSHOT_LIMIT, MigrationReports, ReportReader
 from greenroom.argocd.migration_runs import ended_runs
 from greenroom.argocd.pods import COMPONENT, REVISION, ROLE
 from greenroom.argocd.pods import SERVICE as SERVICE_LABEL
@@ -119,7 +119,7 @@ class Kubelet:
     reads: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def log_since(self, namespace: str, pod: str, container: str, since: str, limit: int) -> LogText | None:
-        assert limit == LOG_LIMIT
+        assert limit == (LOG_LIMIT if container == "postgresql" else SNAPSHOT_LIMIT)
         self.reads.append((pod, container, since))
         await asyncio.sleep(0)
         if container == "postgresql":

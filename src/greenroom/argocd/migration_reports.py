@@ -25,9 +25,13 @@ from greenroom.core.model.spec import PreviewSpec
 
 log = structlog.get_logger(__name__)
 
-LOG_LIMIT = 4 * 1024 * 1024
-"""Bytes of one log that are read. A report from a longer one says that it is not complete."""
-AT_ONCE = 2
+LOG_LIMIT = 1024 * 1024
+"""Bytes of the server's log that are read. A report from a longer one says that it is not complete. The code of a pull
+request decides what is in it, and a megabyte of the worst DDL takes about 20 s to parse.
+"""
+SNAPSHOT_LIMIT = 4 * 1024 * 1024
+"""Bytes of a snapshot that are read. A schema of 1,000 tables needs less than a million."""
+AT_ONCE = 1
 """Reports that are made at the same time. A start of Greenroom makes those of all previews."""
 PAUSES = (2.0, 5.0)
 """Seconds before a log that is not complete is read again: a kubelet may have its last lines a moment late."""
@@ -64,7 +68,7 @@ class ReportReader:
         return MigrationRun(before, after, lines, run.exit_code, run.seconds, log_complete=complete)
 
     async def _snapshot(self, namespace: str, run: EndedRun, container: str) -> Snapshot | None:
-        found = await self.previews.log_since(namespace, run.pod, container, "", LOG_LIMIT)
+        found = await self.previews.log_since(namespace, run.pod, container, "", SNAPSHOT_LIMIT)
         lines = found.text.split("\n") if found and not found.cut else []
         return next((s for line in lines if (s := snapshot(line))), None)
 

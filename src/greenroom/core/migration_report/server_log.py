@@ -122,13 +122,16 @@ def reaches(lines: Iterable[str], since: float, until: float | None) -> bool:
 def entries(lines: Iterable[str]) -> Iterator[Entry]:
     """Yield the entries of a log. Lines that follow one begin with a tab; lines of other programs are left out."""
     current: list[str] = []
+    length = 0
     for line in lines:
         if line.startswith("\t"):
-            if current and sum(map(len, current)) < ENTRY_LIMIT:
+            if current and length < ENTRY_LIMIT:
                 current.append(line[1:].rstrip("\n"))
+                length += len(line)
         else:
             yield from _entry(current)
             current = [line.rstrip("\n")[:ENTRY_LIMIT]]
+            length = len(current[0])
     yield from _entry(current)
 
 
