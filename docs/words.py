@@ -30,7 +30,7 @@ DEFINITIONS = ("src/**/*.py", "tests/**/*.py", "bench/*.py", "docs/*.py")
 
 NAMES = {
     "Row|RowSet|rowsets?": "PreviewSpec, PreviewSet",
-    "Observed|(?<!medium: )Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings": "see docs/glossary.md",
+    'Observed|(?<!medium: )(?<!medium": ")Memory|Block|Told|Seeker|Done|Tell|Wish|Heard|Neighbours|Frame|Lacks|Swept|Sightings': "see docs/glossary.md",
     "open_to|incarnations?|nonce": "callers, data generation, retry",
     "catalogues?|labell(ed|ing|ers?)|unlabell(ed|ing)|behaviours?|colours?|honours?": "American spelling",
 }

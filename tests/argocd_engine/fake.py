@@ -19,6 +19,7 @@ from greenroom.argocd.client import (
     PODS,
     Conflict,
     Kind,
+    LogText,
     Object,
     Vanished,
     Writing,
@@ -40,6 +41,7 @@ class FakeKube:
     _versions: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
     _watchers: list[tuple[str, asyncio.Queue[Object]]] = field(default_factory=list)
     on_change: Callable[[str, Object], None] = lambda plural, found: None
+    wrote: Callable[..., Awaitable[LogText | None]] | None = None
 
     async def aclose(self) -> None:
         return None
@@ -108,6 +110,9 @@ class FakeKube:
 
     async def logs(self, *args: object, **more: object) -> list[str]:
         return ["the last line"]
+
+    async def log_since(self, *args: str | int) -> LogText | None:
+        return await self.wrote(*args) if self.wrote else None
 
     async def watch(self, kind: Kind, namespace: str, version: str, seconds: int, labels: str) -> AsyncIterator[Object]:
         queue: asyncio.Queue[Object] = asyncio.Queue()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from greenroom.argocd.client import APPLICATIONS, NAMESPACES, PODS, PREVIEWS, Conflict, Expired, Kube, Vanished
+from greenroom.argocd.client import APPLICATIONS, NAMESPACES, PODS, PREVIEWS, Conflict, Expired, Kube, LogText, Vanished
 from greenroom.argocd.kubeconfig import connect
 from greenroom.errors import Doubt, Failed, FixConfiguration, FixCredentials, GreenroomError, RetryLater
 
@@ -159,6 +159,23 @@ async def test_a_watch_gives_events_and_says_when_it_must_begin_again() -> None:
 async def test_logs_that_cannot_be_had_are_none() -> None:
     assert await kube(lambda r: httpx2.Response(200, text="one\ntwo\nthree")).logs("a", "b", "c", 2) == ["two", "three"]
     assert await kube(status(400)).logs("a", "b", "c", 2) == []
+
+
+async def test_log_since_a_time_says_whether_it_was_cut() -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(dict(request.url.params))
+        return httpx2.Response(200, text="one\ntwo\n")
+
+    since = "2026-11-20T10:00:00Z"
+    assert await kube(answer).log_since("a", "b", "c", since, 100) == LogText("one\ntwo\n", cut=False)
+    assert await kube(answer).log_since("a", "b", "c", "", 8) == LogText("one\ntwo\n", cut=True)
+    assert asked == [
+        {"container": "c", "limitBytes": "100", "sinceTime": since},
+        {"container": "c", "limitBytes": "8"},
+    ]
+    assert await kube(status(400)).log_since("a", "b", "c", since, 100) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "not: [yaml", "apiVersion: v1\nclusters: []\ncontexts: []\nusers: []\n"])

@@ -109,7 +109,7 @@ def test_pod_security_is_restricted(rendered: list[Object]) -> None:
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "hostUsers"}
-        assert all(v.keys() <= {"name", "emptyDir"} for v in spec.get("volumes", []))
+        assert all(v.keys() <= {"name", "emptyDir", "configMap"} for v in spec.get("volumes", []))
         for container in containers(pod):
             security = container["securityContext"]
             assert security["allowPrivilegeEscalation"] is False

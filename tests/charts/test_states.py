@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -237,10 +238,11 @@ def test_copied_seed_is_on_a_volume_beside_the_layer(
 
 
 def test_seed_to_restore_has_the_volume_and_the_start_of_the_stock_image(render: Render, everything: Values) -> None:
-    stock = named(render(everything), "Deployment", "shop-postgresql")["spec"]["template"]["spec"]
-    found = named(render(everything, VARIANTS["a seed that the stock image restores"]), "Deployment", "shop-postgresql")
-    pod = found["spec"]["template"]["spec"]
+    rendered = (render(everything), render(everything, VARIANTS["a seed that the stock image restores"]))
+    found = (named(each, "Deployment", "shop-postgresql") for each in rendered)
+    stock, pod = (deepcopy(each["spec"]["template"]["spec"]) for each in found)  # other tests read them, too
     assert pod["containers"][0].pop("image") != stock["containers"][0].pop("image")
+    assert "-clog_statement=ddl" in pod["containers"][0].pop("args")
     assert pod == stock
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 
+import cmarkgfm
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from builders import (
     PLATFORM,
     REPOSITORY,
     REPOSITORY_ID,
+    changed,
     decide,
     facts,
     identity,
@@ -34,6 +36,15 @@ from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.catalog import Lifetime
 from greenroom.core.model.engine import EngineState, Health, ObservedPreview, PreviewSet
 from greenroom.core.model.github import Actor, Comment, CommentState, Kind, SignedState
+from greenroom.core.model.migration_report import (
+    Cause,
+    Failure,
+    Finding,
+    FindingKind,
+    MigrationReport,
+    RanStatement,
+    ServiceMigration,
+)
 from greenroom.core.model.spec import Identity, PreviewSpec
 from greenroom.core.model.status import Stage, Status, Used, User
 from greenroom.core.planning.desired import overtaken
@@ -375,3 +386,74 @@ def test_comment_of_a_kept_preview_does_not_say_that_inactivity_removes_it() -> 
     status = decide(facts(kept, holds=observed(1)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
     assert "without activity" not in comment_text(status, PLATFORM, private=True)
     assert "the label `preview-keep`" in comment_text(status, PLATFORM, private=True)
+
+
+MIGRATED = preview(1)
+HOSTILE = "x` </summary></details><img src=a>@ada <!-- greenroom"
+LOSS = MigrationReport(
+    (),
+    1.2,
+    (RanStatement(f"DROP TABLE {HOSTILE}", 1.0, (HOSTILE,)),),
+    (Finding(FindingKind.TABLE_DROPPED, HOSTILE, 150, True),),
+    (f"-{HOSTILE}: table",),
+)
+CALM = MigrationReport((), 1.0, (RanStatement("CREATE TABLE a (id int)", None, ("a",)),), ())
+
+
+def migrated(*reports: MigrationReport, of: ObservedPreview = MIGRATED) -> ObservedPreview:
+    names = ("shop", "billing", "search")
+    found = tuple(ServiceMigration(n, f"{n}-postgresql", r) for n, r in zip(names, reports, strict=False))
+    return replace(of, migrations=found)
+
+
+def test_comment_says_what_the_migration_did_in_one_line_above_folded_details() -> None:
+    text = comment_text(status_of(seen(migrated(CALM))), PLATFORM, private=True)
+    assert "<details><summary>Migrations: 1 DDL statement, 1.0 s</summary>" in text
+    assert "CREATE TABLE a (id int)" in text
+
+
+def test_comment_of_a_public_repository_does_not_show_the_tables_of_a_seed() -> None:
+    text = comment_text(status_of(seen(migrated(CALM, LOSS))), PLATFORM, private=False)
+    assert "Migrations" not in text
+    assert "DROP TABLE" not in text
+
+
+def test_names_of_tables_do_nothing_in_a_comment() -> None:
+    text = comment_text(status_of(seen(migrated(LOSS))), PLATFORM, private=True)
+    html = cmarkgfm.github_flavored_markdown_to_html(text, cmarkgfm.cmark.Options.CMARK_OPT_UNSAFE)
+    outside = re.sub(r"<(code|pre)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert "<img" not in html
+    assert "@ada" not in outside
+    assert "<!--" not in html
+    assert (html.count("<summary>"), html.count("</summary>"), html.count("</details>")) == (1, 1, 1)
+
+
+def test_several_services_are_named_and_a_long_report_leaves_one_line() -> None:
+    statements = tuple(RanStatement(f"CREATE TABLE a{i} (id int)", None) for i in range(200))
+    diff = tuple(f"+a{i}: {'x' * 200}" for i in range(100))
+    findings = tuple(Finding(FindingKind.ROWS_UPDATED, f"{'t' * 80}{i}", i) for i in range(60))
+    long = replace(CALM, statements=statements, diff=diff, findings=findings)
+    text = comment_text(status_of(seen(migrated(long, long, long))), PLATFORM, private=True)
+    assert "Migrations of <code>shop</code>: 200 DDL statements" in text
+    assert "\nMigrations of `search`: 200 DDL statements, 1.0 s\n" in text
+    assert 20_000 < len(text) < 60_000
+
+
+def test_report_of_an_earlier_commit_is_not_shown() -> None:
+    found = migrated(LOSS)
+    assert status_of(seen(found)).migrations == found.migrations
+    assert status_of(seen(found), head_sha="b" * 40).migrations == ()
+    next_spec = changed(found.spec, versions=(replace(found.spec.build.versions[0], digest="sha256:new"),))
+    assert status_of(seen(found, next_spec)).migrations == ()
+
+
+def test_failed_migration_has_its_cause_beside_the_log() -> None:
+    failure = Failure(Cause.NULLS, "23502", "ALTER TABLE orders …", "", ("note",))
+    finding = Finding(FindingKind.FAILED, "orders", 60, True, "note", of=100)
+    broken = replace(
+        preview(1, health=Health.FAILED), why="The migration of shop-web ended with exit code 1.", log=("a",)
+    )
+    found = migrated(replace(CALM, failure=failure, findings=(finding,)), of=broken)
+    text = comment_text(status_of(seen(found)), PLATFORM, private=True)
+    assert "failed: NULL values in <code>orders</code> (60 rows)" in text
+    assert text.index("Migrations:") < text.index("<summary>Log</summary>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -317,3 +318,11 @@ def test_many_statements_and_findings_are_cut() -> None:
     ran = tuple(RanStatement("ALTER TABLE a " + "b " * 100, None) for _ in range(reports.STATEMENTS))
     found = MigrationReport((), 1.0, ran, many, lines)
     assert len(messages.migration_details(found)) < 30_000
+
+
+def test_statement_of_many_empty_lines_is_read_in_linear_time() -> None:
+    """A migration writes the log, so it must not be able to keep Greenroom busy. Quadratic, this takes minutes."""
+    lines = [entry("1.000", "statement: CREATE TABLE a ("), *["\t"] * 500_000]
+    began = time.monotonic()
+    assert len(server_log(lines, 100.0, 105.0).statements) == 1
+    assert time.monotonic() - began < 10

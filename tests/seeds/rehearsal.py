@@ -131,6 +131,25 @@ def seeded(programs: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def cluster(programs: Path) -> Iterator[tuple[Account, Path]]:
+    """The data of a stopped server with the role `app`, which needs a password, and the account that may run it."""
+    with _account() as run_as:
+        data = run_as.folder("data")
+        auth = ("--auth-local=trust", "--auth-host=scram-sha-256")
+        _run(run_as, programs / "initdb", "-D", data, "-U", "postgres", "--no-sync", "--locale=C.UTF-8", *auth)
+        subprocess.run(
+            [programs / "postgres", "--single", "-D", data, "postgres"],
+            **run_as.identity(),
+            input="CREATE ROLE app LOGIN\n",
+            text=True,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            cwd="/",
+        )
+        yield run_as, data
+
+
+@contextmanager
 def _account() -> Iterator[Account]:
     """An account that may run PostgreSQL, which root may not, and a short path for its socket."""
     home = Path(tempfile.mkdtemp(prefix="greenroom-report-", dir="/var/tmp"))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from greenroom.argocd import squawk
+from greenroom.argocd.client import LogText
+from greenroom.argocd.migration_reports import ReportReader
+from greenroom.argocd.migration_runs import EndedRun
 from greenroom.core import messages
 from greenroom.core.migration_report.report import MigrationRun, report, with_lints
+from greenroom.core.migration_report.server_log import SETTINGS, reaches
 from greenroom.core.migration_report.snapshot import probe_counts, snapshot
+from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.migration_report import Cause, MigrationReport, RanStatement
-from greenroom.seeds.report import squawk
+from greenroom.local.ports import free_port
 from seeds import rehearsal
 from seeds.rehearsal import FAULTS, HARMLESS, Migration, Server, rehearse
+from waiting import until
 
 INSTALLED = rehearsal.installations()
 NEWEST = pytest.mark.parametrize("server", sorted(INSTALLED)[-1:] or [""], indirect=True)
@@ -165,6 +177,76 @@ def test_probe_may_only_read(server: Server, tmp_path: Path) -> None:
     assert probe_counts(lines[1]) == (None, 1200, None)
 
 
+def test_snapshots_mark_the_log_on_both_sides_of_a_migration(server: Server) -> None:
+    run = rehearse(server, server.clone("work"), FAULTS[4]).run
+    assert run.after
+    assert reaches(run.log, run.before.at, run.after.began)
+    marks = [n for n, line in enumerate(run.log) if "LOG:  greenroom: snapshot" in line]
+    assert len(marks) == 2
+    assert not reaches(run.log[marks[0] + 2 :], run.before.at, run.after.began)
+    assert not reaches(run.log[: marks[1]], run.before.at, run.after.began)
+
+
+@pytest.mark.parametrize("path", [FAULTS[1], FAULTS[4]], ids=lambda p: p.stem)
+def test_logs_of_pods_make_the_report_of_a_real_migration(server: Server, path: Path) -> None:
+    database, began = server.clone("work"), server.log.stat().st_size
+    [before] = server.snapshot_lines(database, "before")
+    failed = server.psql(database, "-f", str(path)).returncode != 0
+    [after] = server.snapshot_lines(database, "after")
+    logs: Any = Logs({"report-before": before, "report-after": after, "postgresql": "\n".join(server.log_lines(began))})
+    run = EndedRun("shop", "web-1", "uid", "shop-postgresql", "db-1", "postgresql", int(failed), "", 1.0)
+    found = asyncio.run(ReportReader(logs).report("preview-shop-1", run))
+    assert found
+    assert found.log_complete
+    kind, table, count = Migration(path).header("expect")
+    assert (kind, table, int(count)) in [(str(f.kind), f.table, f.count) for f in found.alarms]
+
+
+@dataclass
+class Logs:
+    """What containers wrote, by their name."""
+
+    texts: dict[str, str]
+
+    async def log_since(self, namespace: str, pod: str, container: str, since: str, limit: int) -> LogText:
+        return LogText(self.texts[container])
+
+
+def test_start_of_a_seed_sets_the_password_and_passes_the_settings_on(server: Server) -> None:
+    """The chart passes the settings as arguments behind the mode and the number of resets."""
+    chart = KINDS["postgresql"].chart
+    settings = [f"-c{name}={value}" for name, value in chart.report.items()]
+    with rehearsal.cluster(server.programs) as (run_as, data):
+        port = free_port()
+        command = ["sh", "-c", chart.seeded, "start", "layer", "0", *settings]
+        command += ["-clisten_addresses=127.0.0.1", f"-cport={port}"]
+        environment = {"PATH": f"{server.programs}:/usr/bin:/bin", "PGDATA": str(data), "POSTGRES_PASSWORD": "it's set"}
+        log = (data.parent / "log").open("wb")
+        running = subprocess.Popen(command, **run_as.identity(), env=environment, stdout=log, stderr=log, cwd="/")
+        try:
+            asyncio.run(until(lambda: ask(server, port, "SELECT 1") == "1", 30))
+            for name, value in SETTINGS.items():
+                assert ask(server, port, f"SHOW {name}") == value
+        finally:
+            running.send_signal(signal.SIGQUIT)
+            running.wait(30)
+            log.close()
+
+
+def ask(server: Server, port: int, sql: str) -> str:
+    """Ask the server on this port as `app`, with the password."""
+    where = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(port),
+        "PGUSER": "app",
+        "PGDATABASE": "postgres",
+        "PGPASSWORD": "it's set",
+    }
+    command = [str(server.programs / "psql"), "-XqAtw", "-c", sql]
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", **where}, capture_output=True, text=True)
+    return done.stdout.removesuffix("\n")
+
+
 @NEWEST
 def test_squawk_reads_the_captured_statements(server: Server) -> None:
     program = squawk.squawk()
@@ -177,11 +259,11 @@ def test_squawk_reads_the_captured_statements(server: Server) -> None:
     assert "`ban-drop-column`" in messages.migration_details(with_lints(found.report, lints))
 
 
-def test_linter_that_is_missing_or_broken_is_reported(tmp_path: Path) -> None:
+def test_linter_that_is_missing_or_broken_is_not_mentioned(tmp_path: Path) -> None:
     ran = (RanStatement("DROP TABLE a", None, raw="DROP TABLE a"),)
     broken = tmp_path / "squawk"
     broken.write_text("#!/bin/sh\necho nothing\n")
     broken.chmod(0o755)
     for program in (None, tmp_path / "missing", broken):
         assert squawk.lints(ran, 180000, program) is None
-    assert "is not installed" in messages.migration_details(MigrationReport((), 0.1, ran, ()))
+    assert "squawk" not in messages.migration_details(MigrationReport((), 0.1, ran, ()))

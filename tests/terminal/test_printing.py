@@ -11,6 +11,13 @@ from greenroom.core import messages
 from greenroom.core.comment.serving import NOTHING, Serving
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
+from greenroom.core.model.migration_report import (
+    Finding,
+    FindingKind,
+    MigrationReport,
+    RanStatement,
+    ServiceMigration,
+)
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used
 from greenroom.terminal import printing
@@ -159,3 +166,13 @@ def test_without_a_chart_none_is_named() -> None:
         "shop#1: redeploys with the current settings and images",
         "shop#2: redeploys with chart 0.1.0, the current settings and images",
     ]
+
+
+def test_explanation_says_what_the_migration_did() -> None:
+    ran = (RanStatement("DROP TABLE orders", None, ("orders",)),)
+    lost = (Finding(FindingKind.TABLE_DROPPED, "orders", 150, True),)
+    found = ServiceMigration("shop", "shop-postgresql", MigrationReport((), 2.0, ran, lost))
+    line = "Migrations: 1 DDL statement, 2.0 s; `orders` dropped with 150 rows"
+    assert line in " ".join(explained(shown(migrations=(found,))).split())
+    assert "Migrations" not in explained(shown())
+    assert as_json(shown(migrations=(found,)))["migrations"] == [line]

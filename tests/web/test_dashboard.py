@@ -21,6 +21,7 @@ from greenroom.core.model.catalog import Repository
 from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey, HoldKind
+from greenroom.core.model.migration_report import Finding, FindingKind, MigrationReport, ServiceMigration
 from greenroom.core.model.spec import Identity
 from greenroom.core.model.status import Reason, Stage, Status, Used, User
 from greenroom.errors import Failed
@@ -814,3 +815,11 @@ async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(pat
 async def test_date_that_is_the_maximum_age_does_not_move_with_activity() -> None:
     old = replace(status(1), expires=SOON, expires_why="age")
     assert "Expires 2026-03-03 08:00 UTC, when it reaches its maximum age." in (await client(old).get(PAGE)).text
+
+
+async def test_page_of_a_preview_says_what_the_migration_did() -> None:
+    lost = (Finding(FindingKind.TABLE_DROPPED, "<b>orders", 150, True),)
+    found = ServiceMigration("shop", "shop-postgresql", MigrationReport((), 2.0, (), lost))
+    page = (await client(replace(status(1), migrations=(found,))).get("/previews/shop/1")).text
+    assert "Migrations: no DDL, 2.0 s; <code>&lt;b&gt;orders</code> dropped with 150 rows" in page
+    assert "Migrations" not in (await client(status(1)).get("/previews/shop/1")).text

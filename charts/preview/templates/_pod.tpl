@@ -52,7 +52,8 @@ envFrom: [{{ range $i, $name := . }}{{ if $i }}, {{ end }}{ secretRef: { name: {
 {{- $migrate := (.service.migrate | default dict).command }}
 {{- $ended := `timeout -k 10 "$0" "$@" & p=$!; trap "kill $p" TERM; wait $p` }}
 {{- $resources := include "preview.resources" (dict "own" .service.resources "defaults" $settings.defaults) }}
-{{- $needs := include "preview.needs" . | fromJsonArray -}}
+{{- $needs := include "preview.needs" . | fromJsonArray }}
+{{- $reported := include "preview.reported" . | trim | default "null" | fromJson -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -74,6 +75,9 @@ initContainers:
     resources: { requests: { cpu: 10m, memory: 32Mi }, limits: { memory: 64Mi } }
   {{- end }}
   {{- if and .process.migrates $migrate }}
+  {{- with $reported }}
+  - {{- include "preview.report" (dict "need" . "moment" "before" "root" $.root) | nindent 4 }}
+  {{- end }}
   - name: migrate
     image: {{ .service.image | quote }}
     {{- with .service.migrate.timeoutSeconds }}
@@ -88,6 +92,9 @@ initContainers:
       {{- include "preview.containerSecurity" . | nindent 6 }}
     resources:
       {{- $resources | nindent 6 }}
+  {{- with $reported }}
+  - {{- include "preview.report" (dict "need" . "moment" "after" "root" $.root) | nindent 4 }}
+  {{- end }}
   {{- end }}
 {{- end }}
 containers:
@@ -126,4 +133,8 @@ containers:
       {{- include "preview.containerSecurity" . | nindent 6 }}
     resources:
       {{- $resources | nindent 6 }}
+{{- if $reported }}
+# Optional: a pod without the scripts starts as well, and has no report.
+volumes: [{ name: greenroom-report, configMap: { name: greenroom-report, optional: true } }]
+{{- end }}
 {{- end }}

@@ -25,6 +25,14 @@ TIMEOUT = httpx2.Timeout(10, read=30)
 LOG_BYTES = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class LogText:
+    """The text that a container wrote. `cut` means that it wrote more."""
+
+    text: str
+    cut: bool = False
+
+
 class Conflict(Doubt):
     """Another writer changed the object, or it is not the intended object."""
 
@@ -154,6 +162,18 @@ class Kube:
         except httpx2.HTTPError:
             return []
         return response.text.splitlines()[-lines:] if response.status_code == 200 else []
+
+    async def log_since(self, namespace: str, pod: str, container: str, since: str, limit: int) -> LogText | None:
+        """Return the first `limit` bytes that a container has written since a time, from its start if `since` is empty.
+
+        Return None when they are unavailable.
+        """
+        params = {"container": container, "limitBytes": str(limit), **({"sinceTime": since} if since else {})}
+        try:
+            response = await self._client.get(f"{PODS.path(namespace, pod)}/log", params=params)
+        except httpx2.HTTPError:
+            return None
+        return LogText(response.text, len(response.content) >= limit) if response.status_code == 200 else None
 
     async def watch(self, kind: Kind, namespace: str, version: str, seconds: int, labels: str) -> AsyncIterator[Object]:
         """Yield events since a version, `{"type": ..., "object": ...}`, until the server ends the watch.

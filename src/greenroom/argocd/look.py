@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from greenroom.core.model.engine import Health, Life, ObservedPreview, Running
+from greenroom.core.model.migration_report import ServiceMigration
 from greenroom.core.model.spec import Identity, PreviewSpec, same_pods
 
 
@@ -26,6 +27,7 @@ class Look:
     refused: bool = False
     calls: frozenset[str] = frozenset()
     failing: str = ""
+    migrations: tuple[ServiceMigration, ...] = ()
 
 
 def observed(identity: Identity, look: Look, served: PreviewSpec | None, refused_for: float | None) -> ObservedPreview:
@@ -34,7 +36,8 @@ def observed(identity: Identity, look: Look, served: PreviewSpec | None, refused
     `refused_for` is in seconds; None when Argo CD refuses nothing.
     """
     health = look.health
-    if health is not Health.REMOVING and served is not None and not same_pods(look.spec, served):
+    older = served is not None and not same_pods(look.spec, served)
+    if health is not Health.REMOVING and older:
         health = Health.UPDATING if any(s.ready for s in look.services) else Health.STARTING
     current = health is look.health  # otherwise the reasons are those of an older spec
     return ObservedPreview(
@@ -52,4 +55,5 @@ def observed(identity: Identity, look: Look, served: PreviewSpec | None, refused
         refused_for=timedelta(seconds=refused_for) if refused_for is not None else None,
         calls=look.calls,
         failing=look.failing if current else "",
+        migrations=() if older or health is Health.REMOVING else look.migrations,
     )

@@ -15,6 +15,7 @@ from greenroom.argocd import pod_trouble, sync_status, troubles
 from greenroom.argocd import pods as reading
 from greenroom.argocd.client import EVENTS, NAMESPACES, Kube, Object
 from greenroom.argocd.look import Look
+from greenroom.argocd.migration_reports import MigrationReports
 from greenroom.argocd.namespaces import held_by
 from greenroom.argocd.pod_trouble import Trouble
 from greenroom.argocd.probe import Prober, PublicHosts
@@ -23,6 +24,7 @@ from greenroom.argocd.timing import Timing
 from greenroom.core.comment.log_excerpt import excerpt
 from greenroom.core.messages import PLATFORM
 from greenroom.core.model.engine import Health
+from greenroom.core.model.migration_report import ServiceMigration
 from greenroom.core.model.spec import PreviewSpec
 
 LOG_LINES = 20
@@ -47,10 +49,11 @@ class Ground:
 class Observer:
     """Looks at one preview, and remembers the last look and how long its conditions have held."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, reports: MigrationReports | None = None) -> None:
         clock = ground.timing.clock
         self.last: Look | None = None
         self._ground = ground
+        self._reports = reports
         self._hosts = PublicHosts(ground.prober)
         self._refused, self._refused_spec = Stopwatch(clock), Stopwatch(clock)
         self._going, self._bare, self._silent = Stopwatch(clock), Stopwatch(clock), Stopwatch(clock)
@@ -68,8 +71,14 @@ class Observer:
         Scrub the text from Argo CD, Kubernetes and containers here, on behalf of all later readers.
         """
         found = await self._seen(application, spec)
-        self.last = replace(found, why=logs.scrub(found.why), log=tuple(logs.scrub(line) for line in found.log))
+        lines, migrations = tuple(logs.scrub(line) for line in found.log), self._migrations(spec)
+        self.last = replace(found, why=logs.scrub(found.why), log=lines, migrations=migrations)
         return self.last
+
+    def _migrations(self, spec: PreviewSpec) -> tuple[ServiceMigration, ...]:
+        if self._reports is None or not self._ground.logs:
+            return ()
+        return self._reports.of(self._ground.pods(spec.names.namespace), spec)
 
     async def _seen(self, application: Object, spec: PreviewSpec) -> Look:
         timing = self._ground.timing

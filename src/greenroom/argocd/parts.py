@@ -15,6 +15,7 @@ from greenroom.argocd.engine_state import StateReader
 from greenroom.argocd.known_sets import KnownSets
 from greenroom.argocd.lead import Lead
 from greenroom.argocd.lease import Lease
+from greenroom.argocd.migration_reports import MigrationReports, ReportReader
 from greenroom.argocd.observer import Ground, Observer
 from greenroom.argocd.policy import Policy
 from greenroom.argocd.preview_objects import PreviewObjects
@@ -123,7 +124,11 @@ def _watchers(settings: ArgoSettings, surroundings: Surroundings, clusters: Clus
     prober = Prober(surroundings.client, settings.scheme, settings.probe)
     ground = Ground(clusters.previews, copies.pods_in, prober, settings.logs, timing)
 
-    def watcher(identity: Identity, name: str) -> Watcher:
-        return Watcher(identity, Observer(ground), SyncTerminator(clusters.argo, where, name), timing)
+    reader = ReportReader(clusters.previews)
 
-    return Watchers(watcher, copies.application, surroundings.wake, surroundings.tasks, timing)
+    def watcher(identity: Identity, name: str) -> Watcher:
+        reports = MigrationReports(reader, surroundings.tasks, lambda: watchers.pods_changed(name))
+        return Watcher(identity, Observer(ground, reports), SyncTerminator(clusters.argo, where, name), timing)
+
+    watchers = Watchers(watcher, copies.application, surroundings.wake, surroundings.tasks, timing)
+    return watchers

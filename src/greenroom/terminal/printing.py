@@ -85,6 +85,8 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
         lines += _wrapped(status["warning"])
     elif answer["expiry"]:
         lines += _wrapped(answer["expiry"])
+    for line in status.get("migrations", ()):
+        lines += _wrapped(line)
     if status["log"]:
         lines += ["", "  Log:", *(f"    {line}" for line in status["log"])]
     if answer.get("history"):

@@ -21,6 +21,7 @@ from greenroom.controller.status_store import Board, RepositoryHealth
 from greenroom.core.comment.awaited import awaited
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.linking import graph as graphs
+from greenroom.core.messages import migration_lines
 from greenroom.core.model.catalog import Repository
 from greenroom.core.model.github import DataAction
 from greenroom.core.model.status import Status
@@ -318,6 +319,7 @@ def status(found: Status) -> Json:
         "hold": str(found.hold or ""),
         "position": found.position,
         "overdue": found.overdue,
+        "migrations": list(migration_lines(found.migrations)),
     }
 
 

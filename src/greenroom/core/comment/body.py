@@ -14,9 +14,14 @@ from greenroom.core.model.catalog import Platform
 from greenroom.core.model.engine import Running
 from greenroom.core.model.status import Stage, Status, User
 
+MIGRATIONS = 40_000
+"""Characters for reports of migrations. A comment may have 65,536."""
+
 
 def comment_text(status: Status, platform: Platform, private: bool) -> str:
-    """Return the visible comment as Markdown. It includes log lines only if the repository is private."""
+    """Return the visible comment as Markdown. It includes log lines and reports of migrations only if the repository is
+    private: a report has the tables of a seed, and counts of their rows.
+    """
     lines = [heading(status.stage), ""]
     if status.cause and private:
         lines += [f"`{code(status.cause, 300)}`", ""]
@@ -32,6 +37,7 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
         lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
     for sentence in (_uses(status, private), _used_by(status, private), _data(status)):
         lines += ["", sentence] if sentence else []
+    lines += _migrations(status) if private else []
     if status.log and private:
         lines += ["", "<details><summary>Log</summary>", "", fence(status.log), "", "</details>"]
     if status.created and status.stage not in (Stage.REMOVED, Stage.REMOVING, Stage.NONE):
@@ -42,6 +48,16 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
 def heading(stage: Stage) -> str:
     """Return the heading of a comment, which also tells later passes what it says."""
     return "### No preview" if stage is Stage.NONE else f"### Preview {stage.value}"
+
+
+def _migrations(status: Status) -> list[str]:
+    """Return what the migrations did, folded. Once the comment gets too long, the rest has one line each."""
+    lines: list[str] = []
+    for line, found in zip(messages.migration_lines(status.migrations), status.migrations, strict=True):
+        details = messages.migration_details(found.report, found.service if len(status.migrations) > 1 else "")
+        fits = sum(map(len, lines)) + len(details) < MIGRATIONS
+        lines += ["", details if fits else markdown(line)]
+    return lines
 
 
 def _version(running: Running) -> str:

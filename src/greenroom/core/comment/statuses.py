@@ -74,7 +74,13 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         overdue=bool(hold and hold.key and spec and _overdue(identity, spec, decided)),
         seeds=tuple(_data_sources(spec, seeded=True)) if spec else (),
         resettable=bool(serves and spec and not spec.prepared and spec.resettable),
+        migrations=preview.migrations if preview and serves and _of_head(spec, head, preview) else (),
     )
+
+
+def _of_head(spec: PreviewSpec | None, head: str, preview: ObservedPreview) -> bool:
+    """Return whether the pods of a preview are those of a pull request's head, so that its migration is, too."""
+    return spec is not None and spec.build.head_sha == head and same_pods(preview.spec, spec)
 
 
 def _overdue(identity: Identity, spec: PreviewSpec, decided: DecidedPass) -> bool:

@@ -74,7 +74,7 @@ from greenroom.core.messages.images import (
 )
 from greenroom.core.messages.lifetime import expired, expires, expiring, expiry_refused, lifespan, warning_undelivered
 from greenroom.core.messages.links import link_reason, link_required, opened, relinked
-from greenroom.core.messages.migrations import migration_details, migration_summary
+from greenroom.core.messages.migrations import migration_details, migration_lines, migration_summary
 from greenroom.core.messages.removal import (
     closed,
     does_not_go,

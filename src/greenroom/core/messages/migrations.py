@@ -17,6 +17,7 @@ from greenroom.core.model.migration_report import (
     FindingKind,
     MigrationReport,
     RanStatement,
+    ServiceMigration,
 )
 
 _NAMED = 4
@@ -34,16 +35,28 @@ def migration_summary(report: MigrationReport) -> str:
     shown = [_brief(f, report.failure) for f in alarms[:_NAMED]]
     if len(alarms) > _NAMED:
         shown.append(f"{len(alarms) - _NAMED} more")
-    incomplete = [] if report.complete else ["parts are missing"]
+    incomplete = [] if report.complete and report.log_complete else ["parts are missing"]
     return "; ".join([head, *shown, *incomplete])
 
 
-def migration_details(report: MigrationReport) -> str:
-    """Return the folded details as Markdown. Everything that comes from the database is escaped."""
+def migration_lines(found: Sequence[ServiceMigration]) -> tuple[str, ...]:
+    """Return one line for each service that migrated, with the names of the services if there are several."""
+    return tuple(_line(m.report, m.service if len(found) > 1 else "") for m in found)
+
+
+def _line(report: MigrationReport, service: str) -> str:
+    return f"Migrations{f' of {_code(service)}' if service else ''}: {migration_summary(report)}"
+
+
+def migration_details(report: MigrationReport, service: str = "") -> str:
+    """Return the folded details as Markdown. Everything that comes from the database is escaped.
+
+    `service` is named if several services of a preview migrate.
+    """
     parts = [_names(report.migrations), _findings(report), _ran(report.statements), _linted(report), _diff(report.diff)]
     body = "\n\n".join(p for p in parts if p)
     # GitHub reads this line as HTML, not as Markdown, so it is escaped as HTML.
-    return f"<details><summary>Migrations: {markup(migration_summary(report))}</summary>\n\n{body}\n\n</details>"
+    return f"<details><summary>{markup(_line(report, service))}</summary>\n\n{body}\n\n</details>"
 
 
 def finding_sentence(finding: Finding, failure: Failure | None = None) -> str:
@@ -60,6 +73,10 @@ def _findings(report: MigrationReport) -> str:
         lines.append(f"- {len(report.findings) - _LISTED} more")
     if not report.complete:
         lines.append("- The snapshot after the migration is missing or incomplete, so this list is too.")
+    if not report.log_complete:
+        lines.append(
+            "- The database's log of this migration is not complete. Statements, locks and errors may be missing."
+        )
     return "\n".join(lines or ["- No data was lost, and no table was rewritten."])
 
 
@@ -76,7 +93,7 @@ def _ran(statements: Sequence[RanStatement]) -> str:
 
 def _linted(report: MigrationReport) -> str:
     if report.lints is None:
-        return "The linter squawk is not installed (`greenroom[migrations]`) or did not answer in time."
+        return ""
     rules = Counter(_code(lint.rule) for lint in report.lints)
     shown = ", ".join(f"{rule} {count}×" if count > 1 else rule for rule, count in sorted(rules.items()))
     return f"squawk about this DDL: {markdown(shown or 'no warnings')}"

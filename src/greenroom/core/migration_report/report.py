@@ -32,7 +32,8 @@ class MigrationRun:
     `after` is `None` if the migration failed and no snapshot followed. `seconds` is how long the migration ran, if the
     caller knows it. `applied` are the migrations that the framework's ledger gained, in their order, and `known` those
     that it had. `declared` is what the migrations say that they delete, by table (`declared()`). `again` and
-    `again_exit` belong to a second run, if there was one. `probed` is the result of `probe()`.
+    `again_exit` belong to a second run, if there was one. `probed` is the result of `probe()`. `log_complete` is false
+    if the log may lack entries, see `reaches()`.
     """
 
     before: Snapshot
@@ -46,6 +47,7 @@ class MigrationRun:
     again: Snapshot | None = None
     again_exit: int | None = None
     probed: int | None = None
+    log_complete: bool = True
 
 
 def report(run: MigrationRun, lints: tuple[Lint, ...] | None = None) -> MigrationReport:
@@ -66,6 +68,7 @@ def report(run: MigrationRun, lints: tuple[Lint, ...] | None = None) -> Migratio
         failure=diagnosis(log, run.before, run.after).failure if failed else None,
         complete=run.after is not None and not run.after.left_out,
         lints=lints,
+        log_complete=run.log_complete,
     )
 
 

@@ -113,16 +113,25 @@ def server_log(lines: Iterable[str], since: float, until: float | None) -> Serve
     return ServerLog(tuple(_statements(found)), tuple(_waits(found)), tuple(_errors(found)), last)
 
 
+def reaches(lines: Iterable[str], since: float, until: float | None) -> bool:
+    """Return whether a log begins before a span of time and ends after it. Each snapshot leaves an entry for that."""
+    times = [entry.at for entry in entries(lines)]
+    return bool(times) and min(times) <= since + 0.001 and (until is None or max(times) >= until - 0.001)
+
+
 def entries(lines: Iterable[str]) -> Iterator[Entry]:
     """Yield the entries of a log. Lines that follow one begin with a tab; lines of other programs are left out."""
     current: list[str] = []
+    length = 0
     for line in lines:
         if line.startswith("\t"):
-            if current and sum(map(len, current)) < ENTRY_LIMIT:
+            if current and length < ENTRY_LIMIT:
                 current.append(line[1:].rstrip("\n"))
+                length += len(line)
         else:
             yield from _entry(current)
             current = [line.rstrip("\n")[:ENTRY_LIMIT]]
+            length = len(current[0])
     yield from _entry(current)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from greenroom.core.model.holds import HoldKey
+from greenroom.core.model.migration_report import ServiceMigration
 from greenroom.core.model.spec import Identity, PreviewSpec
 
 
@@ -73,7 +74,8 @@ class ObservedPreview:
     push. `log` holds the relevant lines, scrubbed. `manual_overrides` holds parameters that people set in Argo CD.
     `refused_for` is the time since Argo CD last failed to apply its current spec. `calls` holds the hosts that the
     links of its running processes point to, regardless of its spec. `failing` is the service that keeps a failed
-    preview from running, if there is one.
+    preview from running, if there is one. `migrations` are the reports of the migrations that ran in the pods of its
+    spec, as far as they are made.
     """
 
     identity: Identity
@@ -90,6 +92,7 @@ class ObservedPreview:
     refused_for: timedelta | None = None
     calls: frozenset[str] = frozenset()
     failing: str = ""
+    migrations: tuple[ServiceMigration, ...] = ()
 
 
 class Cause(StrEnum):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from greenroom.core.migration_report.server_log import SETTINGS
+
 
 class Restart(StrEnum):
     """Effect of a need that starts without its data.
@@ -53,6 +55,8 @@ class Chart:
     copied    where the volume is mounted for `copy`
     data      where the stock image's data is mounted; empty if it stores nothing on disk
     below     a folder inside the volume, for servers that reject `lost+found` in their data
+    report    settings of a seeded server, with which its log says what a migration did. They are arguments of its
+              image, and follow those of `seeded`. A kind without them has no migration report
     shared    shared memory (the default of a container is 64 MiB)
     restart   see `Restart`
     """
@@ -75,6 +79,7 @@ class Chart:
     copied: str = ""
     data: str = ""
     below: str = ""
+    report: Mapping[str, str] = field(default_factory=dict)
     shared: str = ""
 
 
@@ -125,9 +130,11 @@ END
 # The copy is renamed once it is complete, so that a start that was interrupted does not serve half of it. Single-user
 # mode takes the password from stdin, before the server listens (https://www.postgresql.org/docs/current/app-postgres.html).
 _POSTGRESQL_SEEDED = r"""set -eu
-if [ "$1" = copy ]; then
+mode=$1 resets=$2
+shift 2
+if [ "$mode" = copy ]; then
   newest=$(cd /var/lib/greenroom && ls | sed -n 's/^pgdata-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
-  [ "${newest:-0}" -gt "$2" ] || newest=$2
+  [ "${newest:-0}" -gt "$resets" ] || newest=$resets
   copy=/var/lib/greenroom/pgdata-$newest
   if [ ! -s "$copy/PG_VERSION" ]; then
     rm -rf /var/lib/greenroom/pgdata-*
@@ -141,7 +148,7 @@ printf "ALTER ROLE app PASSWORD '%s'
   postgres --single -D "$PGDATA" postgres >/dev/null
 sockets=/var/run/postgresql
 [ -w "$sockets" ] || sockets=/tmp
-exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets"
+exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets" "$@"
 """
 # RabbitMQ opens its port once it has started, and answers the AMQP 0-9-1 header with Connection.Start (class 10, method
 # 10). `rabbitmq-diagnostics` starts an Erlang VM for each call, which costs a second of CPU, and does not work from
@@ -186,6 +193,7 @@ KINDS: Mapping[str, Kind] = {
             seeded=_POSTGRESQL_SEEDED,
             copied="/var/lib/greenroom",
             data="/var/lib/preview",
+            report=dict(SETTINGS),
             shared="256Mi",
             restart=Restart.DATA_RESET,
         ),

@@ -122,7 +122,8 @@ class MigrationReport:
     """Everything that one run of the migrations did.
 
     `migrations` are their names, if the framework's ledger is known. `diff` has the lines of the schema's unified diff.
-    `complete` is false if a snapshot is missing, `lints` is `None` if the linter did not run.
+    `complete` is false if a snapshot is missing, `lints` is `None` if the linter did not run. `log_complete` is false
+    if the server's log does not reach from one snapshot to the other: it was too long, or is gone.
     """
 
     migrations: tuple[str, ...]
@@ -133,8 +134,18 @@ class MigrationReport:
     failure: Failure | None = None
     complete: bool = True
     lints: tuple[Lint, ...] | None = None
+    log_complete: bool = True
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
         """Return the findings that a reviewer must see."""
         return tuple(f for f in self.findings if f.alarm)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMigration:
+    """The report of the migration of one service. `need` is the database's host name in the preview."""
+
+    service: str
+    need: str
+    report: MigrationReport

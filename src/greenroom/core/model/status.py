@@ -12,6 +12,7 @@ from enum import StrEnum
 from greenroom.core.comment.log_excerpt import telling_line
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey
+from greenroom.core.model.migration_report import ServiceMigration
 from greenroom.core.model.spec import Identity
 
 
@@ -108,7 +109,7 @@ class Status:
     for this reason. `position` is the place in its repository's queue, 0 outside of it. Comments leave it out, or one
     closed pull request would rewrite all of them. `overdue` means that the preview is held for a person's decision and
     past its lifetime. `seeds` has a phrase for each database with a seed. `resettable` means that a person can start
-    its data over.
+    its data over. `migrations` has the reports of the migrations of `head_sha`.
     """
 
     identity: Identity
@@ -140,6 +141,7 @@ class Status:
     overdue: bool = False
     seeds: tuple[str, ...] = ()
     resettable: bool = False
+    migrations: tuple[ServiceMigration, ...] = ()
 
     @property
     def ending(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What runs beside a migration: the snapshots, and the linter.
+"""The snapshots of a database that are taken beside a migration.
 
 `snapshot.sh` and `snapshot.sql` run in the database's own image, which has psql and no Python. core/migration_report
 reads what they print.

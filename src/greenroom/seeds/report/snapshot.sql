@@ -9,6 +9,8 @@ SET jit = off;
 SET search_path = pg_catalog;
 SET client_encoding = 'UTF8';
 SELECT round(extract(epoch FROM clock_timestamp())::numeric, 3) AS began \gset
+-- A mark in the server's log. The log reaches from one snapshot to the other if it has an entry beside each of them.
+DO $$ BEGIN RAISE LOG 'greenroom: snapshot'; END $$;
 
 -- The migration's sessions report their row counters when they end, shortly after their client has gone.
 SET statement_timeout = '2s';

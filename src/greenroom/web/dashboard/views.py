@@ -98,6 +98,11 @@ def marked(sentence: str, url: str = "") -> Markup:
     return Markup(markup(sentence, url.rpartition("/pull/")[0]))  # noqa: S704 -- `markup` escapes
 
 
+def migrations(status: Status) -> tuple[str, ...]:
+    """Return what the migrations of a preview did, in one line for each service."""
+    return messages.migration_lines(status.migrations)
+
+
 def soon(at: datetime, now: datetime | None) -> bool:
     """Return whether a time is within two days."""
     return bool(now and at - now < timedelta(days=2))
