@@ -202,7 +202,7 @@ def test_damaged_compressed_dump_is_refused(builder: Builder, compress: str) -> 
     builder.dump.write_bytes(whole[:-10])
     done = builder.run()
     assert done.returncode == 1
-    assert "is cut or damaged: it does not decompress to its end. Dump the database again." in done.stderr
+    assert "is truncated or corrupt: it cannot be decompressed completely. Dump the database again." in done.stderr
     assert builder.tags() == []
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Choice(["layer", "copy"]),
     default="layer",
     show_default=True,
-    help="The mode of the service file. It is part of the tag.",
+    help="The `mode` of the seed in the service file. It is part of the tag.",
 )
 @click.option("--tag", default="", help="The tag. Default: a hash of everything that the image is built from.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 @click.option(
     "--programs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of the engine's programs. Default: those of this version that are installed.",
+    help="The folder of the engine's programs. Default: the installed programs of this version.",
 )
 @click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
 @click.option(
     "--work", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder for temporary files."
 )
-@click.option("--insecure", multiple=True, metavar="HOST", help="A registry host that is used without HTTPS.")
+@click.option("--insecure", multiple=True, metavar="HOST", help="A registry host to use without HTTPS.")
 @click.option(
     "--realm", multiple=True, metavar="HOST", help="A host, other than the registry's, that issues its tokens."
 )
@@ -71,8 +71,8 @@ def build(
     """Build an image from which databases start with the data of DUMP, and print its reference by digest.
 
     If the registry already has the image of the same dump, base and options, nothing is built. Log in with
-    `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL and PGHOST, PGUSER and
-    PGDATABASE lead to the database.
+    `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL, PGHOST, PGUSER and
+    PGDATABASE point to the database.
 
     In a GitHub Actions job, the reference is also the step's output `image`.
     """
@@ -118,7 +118,7 @@ async def _build(request: Request, insecure: tuple[str, ...], realms: tuple[str,
     logins = {host: login for host in hosts if (login := stored_login(host))}
     advice = Advice(
         login="Log in with `docker login`.",
-        check="Check that the login of `docker login` may read and write it.",
+        check="Check that the account of `docker login` may read and write it.",
         realm="allow it with --realm HOST.",
     )
     async with http_client.client(60) as client:
