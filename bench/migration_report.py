@@ -156,7 +156,7 @@ def page() -> str:
 def counted(version: str, found: list[Line], false: int) -> str:
     named = sum(line.found is not None for line in found)
     return (
-        f"- PostgreSQL {version}: {named} of {len(found)} faults are alarms with table and count, {false} of"
+        f"- PostgreSQL {version}: {named} of {len(found)} faults raise an alarm with table and count, {false} of"
         f" {len(HARMLESS)} harmless migrations raise an alarm."
     )
 

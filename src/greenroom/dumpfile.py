@@ -1,4 +1,4 @@
-"""A dump as the programs that restore it read it: not compressed, and a pg_dump directory as a folder."""
+"""Preparation of a dump for the script that restores it: decompressed, and a pg_dump directory as a folder."""
 
 from __future__ import annotations
 
@@ -49,14 +49,16 @@ def git_blob_ids(places: Iterable[Path]) -> tuple[tuple[str, str], ...]:
 def prepare(dump: Path, target: Path) -> None:
     """Write a dump to `target`, decompressed. A tar file of a pg_dump directory becomes a folder.
 
-    Raise `Failed` for a dump that is cut or damaged.
+    Raise `Failed` for a dump that is truncated or corrupt.
     """
     draft = target.with_name(f"{target.name}.draft")
     try:
         with _decompressed(dump) as source, draft.open("wb") as file:
             shutil.copyfileobj(source, file, _CHUNK)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError):
-        raise Failed(f"{dump} is cut or damaged: it does not decompress to its end. Dump the database again.") from None
+        raise Failed(
+            f"{dump} is truncated or corrupt: it cannot be decompressed completely. Dump the database again."
+        ) from None
     if _is_directory_archive(draft):
         _extract(draft, target)
         draft.unlink()
@@ -93,7 +95,7 @@ def _extract(path: Path, target: Path) -> None:
                     with (target / Path(entry.name).name).open("xb") as file:
                         shutil.copyfileobj(content, file, _CHUNK)
     except (tarfile.TarError, EOFError, FileExistsError):
-        raise Failed("The tar file of the pg_dump directory is cut or damaged. Create it again.") from None
+        raise Failed("The tar file of the pg_dump directory is truncated or corrupt. Create it again.") from None
 
 
 def _why(error: OSError) -> str:

@@ -117,8 +117,8 @@ def test_what_is_not_clear_is_refused_in_one_sentence(files: dict[str, str | byt
 def test_the_sentence_names_the_folders_and_the_field() -> None:
     found = read({**SHOP, **VERSIONS})
     assert str(found) == (
-        "The repository has several folders of migrations: `alembic` (Alembic), `.` (Django)."
-        " Set `migrations:` of the service to the folder that it uses."
+        "The repository has several migration folders: `alembic` (Alembic), `.` (Django)."
+        " Set `migrations:` of the seed to the folder that the service uses."
     )
 
 

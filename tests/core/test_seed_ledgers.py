@@ -106,10 +106,10 @@ def test_a_printed_ledger_is_read(printed: str, found: Ledger) -> None:
 @pytest.mark.parametrize(
     ("printed", "sentence"),
     [
-        ("", "printed no JSON"),
-        ("[]", "printed no JSON"),
-        ('{"tool": "rails", "applied": [1]}', "printed no JSON"),
-        ('{"tool": "rails", "applied": {}}', "printed no JSON"),
+        ("", "did not print JSON"),
+        ("[]", "did not print JSON"),
+        ('{"tool": "rails", "applied": [1]}', "did not print JSON"),
+        ('{"tool": "rails", "applied": {}}', "did not print JSON"),
         ('{"tool": "prisma", "applied": [], "failed": ["2_b"]}', "unfinished or failed migrations: `2_b`"),
         ('{"tool": "several", "ledgers": [{"tool": "knex"}, {"tool": "rails"}]}', "several tools: Knex, Rails."),
     ],

@@ -68,7 +68,7 @@ def test_without_a_place_for_images_nothing_is_read_and_data_starts_empty(platfo
 @pytest.mark.parametrize(
     ("seeds", "stage", "text"),
     [
-        (known(state=Missing()), Stage.WAITING, "The seed image of seed/shop.sql does not exist yet"),
+        (known(state=Missing()), Stage.WAITING, "The seed image for seed/shop.sql does not exist yet"),
         (known(state=Unknown("The registry returned 503.")), Stage.WAITING, "The registry returned 503."),
         (known(dump=None), Stage.BLOCKED, f"The dump seed/shop.sql does not exist in acme/shop at {sha(1)[:7]}."),
         (SeedFacts({Source("acme/shop", sha(1)): "GitHub returned 502."}), Stage.WAITING, "GitHub returned 502."),

@@ -23,7 +23,7 @@ async def test_preview_starts_once_the_image_of_its_dump_exists(story: Story) ->
     number = story.labeled()
     await story.passes(3)
     assert story.living == set()
-    assert f"The seed image of {PATH} does not exist yet (tag {tag(OLD)})." in story.comment(number)
+    assert f"The seed image for {PATH} does not exist yet (tag {tag(OLD)})." in story.comment(number)
     assert story.engine.builds == [], "CI builds it"
     digest = story.images.push("seeds", tag(OLD), labels={LABEL: '{"bytes": 700000000, "rows": {}}'})
     await story.passes(3)

@@ -187,7 +187,7 @@ def test_unclean_data_directory_is_refused(version: tuple[str, Path], work: Path
     assert not (baked.data / "postmaster.pid").exists()
     with pytest.raises(Failed, match="was not stopped cleanly"):
         pgdata.verify(baked.data, version[0])
-    with pytest.raises(Failed, match=r"is of PostgreSQL 18, but the seed is for 14\."):
+    with pytest.raises(Failed, match=r"belongs to PostgreSQL 18, but the seed is for 14\."):
         pgdata.verify(baked.data, "14.2")
     with pytest.raises(Failed, match="is not a PostgreSQL data directory"):
         pgdata.verify(work, version[0])

@@ -208,7 +208,7 @@ async def test_file_that_is_not_the_one_in_git_is_not_used(
     async with pods(real_registry, version[1], work, DUMP) as build:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(cut)) as client:
             courier = replace(build.courier, client=client)
-            with pytest.raises(RetryLater, match=r"GitHub sent seed/shop\.sql incompletely\."):
+            with pytest.raises(RetryLater, match=r"The download of seed/shop\.sql from GitHub was incomplete\."):
                 await courier._fetch(work / "dump", courier.build.inputs.dump, courier.build.path)
         await build.courier._ask("DELETE", "/")
 

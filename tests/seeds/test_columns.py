@@ -97,7 +97,7 @@ def test_entry_that_the_dump_does_not_have_is_a_note(dump: Path) -> None:
     text = columns.draft(tables(dump), {}).replace("unclassified", "{is: public, allow: [email]}")
     checked = _checked(dump, text + "public.gone:\n  name: public\n")
     assert checked.ok
-    assert any("lists what the dump does not contain: name" in str(finding) for finding in checked.findings)
+    assert any("lists columns that the dump does not contain: name" in str(finding) for finding in checked.findings)
 
 
 def test_without_a_columns_file_the_check_fails_unless_that_is_accepted(dump: Path) -> None:

@@ -112,7 +112,7 @@ def test_masker_reads_sql_and_its_failure_leaves_no_file(with_client: Server, tm
     make.made(source, target, form="plain", through="sed 's/user[0-9]*@/masked@/'")
     assert b"masked@example.com" in target.read_bytes()
     assert b"user1@" not in target.read_bytes()
-    for through, sentence in (("false", "ended with exit code 1"), ("no-such-program", "cannot be run")):
+    for through, sentence in (("false", "failed with exit code 1"), ("no-such-program", "cannot be run")):
         with pytest.raises(Failed, match=sentence):
             make.made(source, tmp_path / "other", form="plain", through=through)
     assert not (tmp_path / "other").exists()

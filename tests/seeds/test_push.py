@@ -99,7 +99,7 @@ async def test_upload_gives_up_after_six_failures(
         return "cut" if line.startswith("PATCH") else ""
 
     async with link(real_registry.host, always) as between, http_client.client(5) as client:
-        with pytest.raises(Failed, match=r"failed 6 times .*Nothing is visible there\. Try again\."):
+        with pytest.raises(Failed, match=r"failed 6 times .*Nothing was published\. Try again\."):
             await pusher(client, between.host, "never/blob").upload(*blob)
     assert sum(line.startswith("PATCH") for line, _ in between.requests) == TRIES
 
@@ -107,7 +107,7 @@ async def test_upload_gives_up_after_six_failures(
 async def test_damaged_blob_is_not_stored(real_registry: RealRegistry, blob: tuple[oci.Descriptor, Path]) -> None:
     other = replace(blob[0], digest=oci.digest_of(b"something else"))
     async with http_client.client(5) as client:
-        with pytest.raises(Failed, match="Nothing is visible there"):
+        with pytest.raises(Failed, match="Nothing was published"):
             await pusher(client, real_registry.host, "damaged/blob").upload(other, blob[1])
 
 

@@ -558,8 +558,16 @@ async def test_page_shows_the_seed_and_offers_to_start_over_only_where_that_is_p
 @pytest.mark.parametrize(
     ("form", "words", "role"),
     [
-        ({"action": "reset", "sure": "yes"}, "Saved: postgresql of shop#1 starts again from the same seed", "status"),
-        ({"action": "reseed", "sure": "yes"}, "starts again from the newest seed. Its data is deleted.", "status"),
+        (
+            {"action": "reset", "sure": "yes"},
+            "Saved: postgresql of shop#1 will start over from the same seed",
+            "status",
+        ),
+        (
+            {"action": "reseed", "sure": "yes"},
+            "will start over from the newest seed. The current data will be deleted.",
+            "status",
+        ),
         ({"action": "reset"}, "Nothing was deleted. Check the box first, to confirm it.", "alert"),
         ({"action": "drop", "sure": "yes"}, "Nothing was deleted.", "alert"),
         ({"action": "reset", "sure": "yes", "token": "0" * 64}, "The form was out of date.", "alert"),

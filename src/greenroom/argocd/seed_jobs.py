@@ -1,7 +1,7 @@
 """The two Jobs that build the image of a seed, as Kubernetes objects. Pure.
 
 A dump is code: PostgreSQL runs its functions while it restores it. So it is restored in a pod of its own (`bake`) that
-has no credentials and may open no connection. A second pod (`courier`) has the credentials. It checks the dump, sends
+has no credentials and cannot open connections. A second pod (`courier`) has the credentials. It checks the dump, sends
 it to the first pod, fetches the packed layer, and pushes it. The courier never runs anything from the dump.
 https://kubernetes.io/docs/concepts/workloads/controllers/job/
 """
@@ -20,7 +20,7 @@ from greenroom.core.model.seeds import SeedBuild
 
 SEED, ROLE = "greenroom.dev/seed", "greenroom.dev/seed-role"
 OWNER = "greenroom.dev/builds-seeds-for"
-"""Not the label of previews, whose pods are watched and whose remains are looked for."""
+"""Not the label of previews: their pods are watched, and their orphans are searched for."""
 PORT = 8080
 DEADLINE = 20 * 60
 KEPT = 10 * 60
@@ -109,7 +109,7 @@ def bake(build: SeedBuild, settings: BuildSettings) -> Object:
 
 
 def courier(build: SeedBuild, settings: BuildSettings, bake_job: Object) -> Object:
-    """Return the Job that brings the dump and pushes the image. Its termination message says why it failed."""
+    """Return the Job that sends the dump and pushes the image. Its termination message says why it failed."""
     # Optional, because a pod without its Secret would never start, and so never say what is missing.
     secret = {"name": settings.secret, "optional": True}
     env = [

@@ -164,15 +164,17 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
 
 @click.command(short_help="Delete the data of a preview and start over.")
 @click.argument("preview", metavar="REPO#N")
-@click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the same one.")
-@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the current one.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @BY
 @ADMIN
 @AS_JSON
 def reset(preview: str, reseed: bool, yes: bool, by: str, admin: str, as_json: bool) -> None:
-    """Delete the data of a preview's databases and queues, and start them over.
+    """Delete the data in a preview's databases and queues, and start over.
 
-    Comments `/preview reset` and `/preview reseed` on the pull request do the same. Services restart and migrate again.
+    The comments `/preview reset` and `/preview reseed` on the pull request do the same. Services restart, and
+    migrations run again.
+
     Exit with 1 if the command is not saved yet.
     """
     from greenroom.terminal import printing

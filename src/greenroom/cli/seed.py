@@ -12,7 +12,7 @@ from greenroom.cli.seed_prune import prune
 
 @click.group(short_help="Check a dump, or build an image from which databases start.")
 def seed() -> None:
-    """Turn a dump into the data with which every preview's database starts."""
+    """Turn a dump into the data that every preview's database starts with."""
 
 
 for command in (check, columns, make, build, prune, agent, courier):

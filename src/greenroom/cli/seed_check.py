@@ -39,12 +39,26 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     help="The engine of the service: postgresql, mysql, mariadb, redis or valkey.",
 )
 @click.option("--version", default="", metavar="VERSION", help="The version of the service, such as 16 or 16.4.")
-@click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the service names.")
-@click.option("--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The fewest rows of a table.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
+@click.option(
+    "--extension", "extensions", multiple=True, metavar="NAME", help="An extension in `extensions` of the seed."
+)
+@click.option(
+    "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows of a table."
+)
+@click.option(
+    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+)
 @click.option("--no-columns", is_flag=True, help="Accept that no column is classified. Reviewers see this.")
-@click.option("--max-size", type=click.IntRange(1), default=95, show_default=True, help="In MB.")
-@click.option("--max-expanded", type=click.IntRange(1), default=5000, show_default=True, help="In MB, decompressed.")
+@click.option(
+    "--max-size", type=click.IntRange(1), default=95, show_default=True, help="The maximum size of the file, in MB."
+)
+@click.option(
+    "--max-expanded",
+    type=click.IntRange(1),
+    default=5000,
+    show_default=True,
+    help="The maximum decompressed size, in MB.",
+)
 @AS_JSON
 def check(
     file: Path,
@@ -89,9 +103,9 @@ def _json(result: Checked) -> str:
 
 @click.command(short_help="Draft seed.columns.yaml for a dump.")
 @FILE
-@click.option("--write", is_flag=True, help="Write it beside the dump. Keep what is classified already.")
+@click.option("--write", is_flag=True, help="Write it beside the dump. Keep existing classifications.")
 def columns(file: Path, write: bool) -> None:
-    """Print a seed.columns.yaml that lists each text column of the dump FILE. You classify them."""
+    """Print a seed.columns.yaml that lists each text column of the dump FILE, to be classified by you."""
     from greenroom.seeds import columns as columns_file
     from greenroom.seeds.check import tables
 

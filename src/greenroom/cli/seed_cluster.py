@@ -1,4 +1,4 @@
-"""The two halves of a build in a cluster. Greenroom starts them in Jobs; people have no use for them."""
+"""The two halves of a build in a cluster. Greenroom starts them in Jobs; users never need them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 @click.option("--work", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--port", required=True, type=int)
 def agent(work: Path, port: int) -> None:
-    """Take a dump from the courier, and give it the packed data."""
+    """Receive a dump from the courier, and return the packed data."""
     import asyncio
 
     try:
@@ -36,11 +36,11 @@ def agent(work: Path, port: int) -> None:
     asyncio.run(served())
 
 
-@click.command(hidden=True, short_help="Bring a dump and push the image (in a Job).")
+@click.command(hidden=True, short_help="Send a dump to the agent and push the image (in a Job).")
 @click.argument("url")
 @click.option("--insecure", multiple=True, metavar="HOST")
 def courier(url: str, insecure: tuple[str, ...]) -> None:
-    """Bring the dump to the agent at URL, and push what it has packed."""
+    """Send the dump to the agent at URL, and push the layer that it has packed."""
     import asyncio
 
     try:

@@ -91,7 +91,7 @@ class SeedModel(Model):
         description="The branch of that repository. If empty, its default branch. See docs/seeds.md.",
     )
     mode: Literal["", "layer", "copy", "restore"] = Field(
-        "", description="Where the data is. If empty, `copy` with persistent storage, and otherwise `layer`."
+        "", description="Where the data is stored. If empty, `copy` with persistent storage, and otherwise `layer`."
     )
     extensions: tuple[Annotated[str, Field(pattern=EXTENSION)], ...] = Field(
         (), description="PostgreSQL extensions to create before the dump is restored."
@@ -103,7 +103,8 @@ class SeedModel(Model):
         "", description="The folder of the service's migrations. If empty, it is detected."
     )
     follow: bool = Field(
-        False, description="Whether existing previews change to a newer seed without being asked, and lose their data."
+        False,
+        description="Whether a newer seed replaces the data of existing previews automatically. They lose their data.",
     )
 
     @model_validator(mode="after")
@@ -136,7 +137,7 @@ class NeedModel(Model):
     size: Bytes = Field("", description="The size of the volume, with persistent storage.")
     seed: Annotated[SeedModel, BeforeValidator(_path_alone)] | None = Field(
         None,
-        description="The dump that it starts from: a path in the service's repository, or more. See docs/seeds.md.",
+        description="The dump to start from: a path in the service's repository, or a mapping. See docs/seeds.md.",
     )
     image: str = Field(
         "",

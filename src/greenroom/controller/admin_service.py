@@ -162,7 +162,8 @@ class Control:
         spec = facts.observed.spec(status.identity)
         if spec is None or not spec.resettable:
             raise Failed(
-                f"{name} has no database whose data can be reset. A database on a volume needs a seed for that."
+                f"{name} has no database whose data can be reset. A database on a volume can only be reset if it has a"
+                " seed."
             )
         reconciler.choices.command(status.identity, DataCommand(DataAction(action), by, last, reconciler.now()))
         done = await self._taken_up(status, repository)

@@ -1,6 +1,6 @@
-"""The agent beside a database that restores a dump: it takes the dump, and gives the packed data.
+"""The agent beside a database that restores a dump: it receives the dump, and returns the packed data.
 
-It has no credentials, and its pod may open no connection. Only the courier of the same build knows its token.
+It has no credentials, and its pod cannot open connections. Only the courier of the same build knows its token.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Agent:
         bake.install(self.work / "bake.sh")
 
     async def take(self, request: Request) -> Response:
-        """Take the dump, decompress it, and let the database's container begin."""
+        """Receive the dump, decompress it, and let the database's container start."""
         received = self.work / "received"
         with received.open("wb") as file:
             async for part in request.stream():

@@ -74,8 +74,8 @@ class _Numbers:
 
 
 def damaged() -> NotADump:
-    """Return the refusal of an archive that contradicts its own format."""
-    return NotADump("The archive of pg_dump is damaged. Copy the file again, or dump the database again.")
+    """Return the refusal of an archive that violates its own format."""
+    return NotADump("The pg_dump archive is corrupt. Copy the file again, or dump the database again.")
 
 
 def contents(stream: Stream) -> tuple[Contents, _Numbers]:
@@ -103,9 +103,11 @@ def contents(stream: Stream) -> tuple[Contents, _Numbers]:
 def _require_version(version: tuple[int, int]) -> None:
     number = ".".join(map(str, version))
     if version > NEWEST:
-        raise NotADump(f"The archive has version {number}, newer than this Greenroom knows. Use pg_dump 18 or older.")
+        raise NotADump(f"Greenroom does not support version {number} of the pg_dump archive. Use pg_dump 18 or older.")
     if version < OLDEST:
-        raise NotADump(f"The archive has version {number}, older than PostgreSQL 9.0. Dump it with a current pg_dump.")
+        raise NotADump(
+            f"The pg_dump archive has version {number}, which is too old. Dump the database with a current pg_dump."
+        )
 
 
 def _compression(numbers: _Numbers, version: tuple[int, int]) -> str:
@@ -222,7 +224,7 @@ def _members(stream: Stream) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
             yield _files(tar)
     except tarfile.TarError:
-        raise NotADump("The tar file is cut or damaged. Pack the folder of pg_dump again.") from None
+        raise NotADump("The tar file is truncated or corrupt. Pack pg_dump's output folder again.") from None
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
@@ -236,7 +238,7 @@ def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
         content = tar.extractfile(member) if member.isreg() else None
         if content is None or ".." in folder.split("/") or member.name.startswith("/") or len(folders) > 1:
             raise NotADump(
-                f"The tar file contains {member.name}, which pg_dump does not write. Pack only the folder of pg_dump."
+                f"The tar file contains {member.name}, which pg_dump does not write. Pack only pg_dump's output folder."
             )
         if name == "restore.sql":
             raise NotADump("The dump was made by `pg_dump --format=tar`. Use `pg_dump --format=custom`.")
@@ -274,7 +276,7 @@ def _directory_blocks(found: Contents, stream: Stream) -> Iterator[bytes]:
         for _ in stream.blocks():
             pass
     if missing:
-        raise NotADump(f"The tar file contains no {min(missing)}, which its toc.dat names. Pack the folder again.")
+        raise NotADump(f"{min(missing)}, which toc.dat lists, is missing from the tar file. Pack the folder again.")
 
 
 def _expanded(name: str, content: IO[bytes]) -> Iterator[bytes]:

@@ -97,7 +97,9 @@ def read_report(work: Path) -> Report:
     try:
         found = json.loads((work / "report.json").read_bytes())
     except (OSError, ValueError):
-        raise Failed("The database could not be built: the script wrote no report. Is the disk full?") from None
+        raise Failed(
+            "The database could not be built: the script wrote no report. Check that the disk is not full."
+        ) from None
     if "error" in found:
         raise Failed(str(found["error"]))
     ledger = json.dumps(found["ledger"])

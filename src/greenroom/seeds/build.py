@@ -193,7 +193,7 @@ def inputs_of(request: Request, dump: str) -> SeedInputs:
 
 
 def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") -> dict[str, Any]:
-    """Return what the image says about itself. `tag` is that of the image, if it is not the hash of its inputs."""
+    """Return the label that describes the image. `tag` is that of the image, if it is not the hash of its inputs."""
     return {
         "version": LABEL_VERSION,
         "kind": inputs.kind,

@@ -1,7 +1,7 @@
 """The check of a dump before it becomes a seed: everything that can be known without a database.
 
 It reads the dump once (a directory archive twice), in constant memory, and reports every reason why the dump cannot be
-a seed. It fails closed: a statement that is not known, or a column that is not classified, is a reason.
+a seed. It fails closed: an unknown statement or an unclassified column is a reason.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenroom.core.comment.sanitize import counted
 from greenroom.core.model.seeds import COLUMNS
 from greenroom.errors import FixConfiguration
 from greenroom.seeds import archive, columns, dialects, formats, rdb
@@ -27,7 +28,7 @@ _FAMILIES = {"postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB", "redis": "
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What a service demands of its seed. Empty fields demand nothing.
+    """The requirements of a service for its seed. Empty fields require nothing.
 
     `columns` is the columns file. Without it the check fails, unless `no_columns` accepts that nothing is classified.
     GitHub refuses files of 100 MB: `max_bytes` limits the file, and `max_expanded` what it decompresses to.
@@ -105,12 +106,12 @@ def tables(path: Path) -> Tables:
 
 
 def _read(opened: Opened, wants: Wants, content: Content) -> Iterator[NotADump]:
-    """Read the whole dump into the content. Yield the reason why it cannot be read to its end, if there is one."""
+    """Read the whole dump into `content`. If it cannot be read to its end, yield the reason."""
     if wants.kind and not _fits(wants.kind, opened.kind):
         engine = NAMES.get(wants.kind, wants.kind)
         yield NotADump(
-            f"This is a dump of {_FAMILIES[opened.kind]}, but the service uses {engine}. Dump the database of the"
-            " service."
+            f"This is a dump of {_FAMILIES[opened.kind]}, but the service uses {engine}. Dump the service's own"
+            " database."
         )
         return
     reader = {formats.RDB: _redis, formats.CUSTOM: _custom, formats.DIRECTORY: _directory}.get(opened.format, _plain)
@@ -179,13 +180,13 @@ def _of_size(path: Path, wants: Wants) -> Iterator[Finding]:
         yield Finding(
             REFUSED,
             "",
-            f"The file has {size // MEGABYTE} MB, more than {wants.max_bytes // MEGABYTE} MB, and GitHub refuses files"
-            " of 100 MB. Compress it with zstd, use a subset of the data, or store it with Git LFS and raise"
+            f"The file is {size // MEGABYTE} MB; the limit is {wants.max_bytes // MEGABYTE} MB. GitHub refuses files of"
+            " 100 MB. Compress it with zstd, use a subset of the data, or store it with Git LFS and raise"
             " --max-size.",
         )
     elif size > 25 * MEGABYTE:
         yield Finding(
-            NOTE, "", f"The file has {size // MEGABYTE} MB. Every version of it stays in git; consider Git LFS."
+            NOTE, "", f"The file is {size // MEGABYTE} MB. Every version of it stays in git; consider Git LFS."
         )
 
 
@@ -207,10 +208,16 @@ def _of_minimums(wants: Wants, tables: Tables) -> Iterator[Finding]:
         full = name if name in tables.found or "." in name else f"{tables.default_schema}.{name}"
         found = tables.found.get(full)
         if found is None:
-            yield Finding(REFUSED, name, f"The table is not in the dump, but the service demands {least} rows of it.")
+            yield Finding(
+                REFUSED,
+                name,
+                f"The dump lacks this table, but the service requires at least {counted(least, 'row')}. Dump it too.",
+            )
             continue
         rows = found.rows + sum(each.rows for each in tables.found.values() if each.parent == full)
         if rows < least:
             yield Finding(
-                REFUSED, name, f"The table has {rows} rows, but the service demands {least}. Dump its data too."
+                REFUSED,
+                name,
+                f"The table has {counted(rows, 'row')}, but the service requires at least {least}. Dump its data too.",
             )

@@ -55,7 +55,7 @@ def read(path: Path) -> Columns:
     try:
         text = path.read_bytes()
         if len(text) > MAX_BYTES:
-            raise FixConfiguration(f"{path}: The file is larger than {MAX_BYTES:,} bytes. Remove what is not a column.")
+            raise FixConfiguration(f"{path}: The file is larger than {MAX_BYTES:,} bytes. List only columns in it.")
         content = yaml.load(text.decode(), Loader)  # noqa: S506  # a subclass of SafeLoader
     except OSError as error:
         raise FixConfiguration(f"{path} cannot be read ({(error.strerror or 'unknown error').lower()}).") from None
@@ -129,14 +129,16 @@ def findings(columns: Columns, tables: Tables, file: str) -> Iterator[Finding]:
             yield Finding(
                 REFUSED,
                 table.name,
-                f"{count} not classified: {_some(missing)}. Write public, synthetic or masked for each in {file};"
-                " `greenroom seed columns` drafts it.",
+                f"{count} not classified: {_some(missing)}. Classify each as public, synthetic or masked in"
+                f" {file}; `greenroom seed columns` drafts the file.",
             )
     for table_name, entries in columns.items():
         known = tables.found[table_name].columns if table_name in tables.found else {}
         stale = [name for name in entries if name not in known]
         if stale:
-            yield Finding(NOTE, table_name, f"{file} lists what the dump does not contain: {_some(stale)}. Remove it.")
+            yield Finding(
+                NOTE, table_name, f"{file} lists columns that the dump does not contain: {_some(stale)}. Remove them."
+            )
 
 
 def _is_open(columns: Columns, tables: Tables, table: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What was found in a dump while it was read: tables, roles, extensions, refused statements and shapes of values."""
+"""The findings of one pass over a dump: tables, roles, extensions, refused statements and shapes of values."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Content:
         self._nameless: set[str] = set()
 
     def event(self, event: Event) -> None:
-        """Read one event of the scanner. Raise `NotADump` if it is the end and the dump is cut."""
+        """Read one event of the scanner. Raise `NotADump` if the dump is truncated."""
         match event:
             case Statement():
                 self._statement(event)
@@ -68,7 +68,7 @@ class Content:
     def _refuse(self, line: int, sentence: str) -> None:
         self._refused.setdefault(sentence, []).append(line)
         if self._refused_count() >= MOST:
-            raise Enough(f"{MOST} statements are refused, so that the rest of the dump was not read.")
+            raise Enough(f"{MOST} statements are refused, so the rest of the dump was not read. Fix these first.")
 
     def _refused_count(self) -> int:
         return sum(map(len, self._refused.values()))
@@ -78,7 +78,7 @@ class Content:
     def _statement(self, statement: Statement) -> None:
         code = squeezed(statement.code)
         if statement.odd:
-            self._refuse(statement.line, f"The statement cannot be judged. {statement.odd} Dump the database again.")
+            self._refuse(statement.line, f"The statement cannot be checked. {statement.odd} Dump the database again.")
         elif self.kind == "mysql":
             self._judge(statement, code, rules_mysql)
         elif not self._is_special(statement, code):
@@ -96,7 +96,7 @@ class Content:
             words = plain(b" ".join(code.split()[:2]).decode(errors="replace"), 40)
             self._refuse(
                 statement.line,
-                f"A dump does not need the statement {words}, and it is not allowed in a seed. Remove it.",
+                f"The statement {words} is not allowed in a seed, and dump programs do not write it. Remove it.",
             )
 
     def _is_special(self, statement: Statement, code: bytes) -> bool:
@@ -129,19 +129,19 @@ class Content:
         elif name not in ("plpgsql", *self.expected):
             self._refuse(
                 line,
-                f"The dump needs the extension {shown}. Add it to `extensions` of the service, whose image must contain"
-                " it.",
+                f"The dump needs the extension {shown}. Add it to `extensions` of the seed. The database image must"
+                " contain it.",
             )
 
     def _setting(self, statement: Statement, name: str, value: bytes) -> bool:
         if name not in rules_postgresql.SETTINGS:
             self._refuse(statement.line, f"SET {plain(name, 40)} is not allowed in a seed. Remove the statement.")
         elif name == "standard_conforming_strings" and value not in (b"on", b"true", b"''", b"1"):
-            self._refuse(statement.line, "The dump uses strings with backslashes. Dump it with a current pg_dump.")
+            self._refuse(statement.line, "The dump sets standard_conforming_strings to off. Use a current pg_dump.")
         elif name == "default_tablespace" and value not in (b"''", b"default"):
             self._refuse(statement.line, "The dump uses a tablespace. Use `pg_dump --no-tablespaces`.")
         elif name == "transaction_timeout" and versions.is_newer("postgresql", "17", self.wanted):
-            self._refuse(statement.line, f"SET transaction_timeout needs version 17; the service uses {self.wanted}.")
+            self._refuse(statement.line, f"SET transaction_timeout needs PostgreSQL 17. Use pg_dump {self.wanted}.")
         return True
 
     def _routine(self, statement: Statement, code: bytes, name: str) -> bool:
@@ -149,7 +149,7 @@ class Content:
             self._refuse(
                 statement.line,
                 f"The function {plain(name, 80)} is written in {plain(language, 30)}, which needs a superuser and can"
-                f" reach files and the network. Allowed languages: {', '.join(sorted(rules_postgresql.TRUSTED))}.",
+                f" reach files and the network. Drop it, or use one of: {', '.join(sorted(rules_postgresql.TRUSTED))}.",
             )
         return bool(language)
 
@@ -218,7 +218,7 @@ class Content:
             if not versions.knows_restrict(self.wanted):
                 self._refuse(
                     meta.line,
-                    f"psql {self.wanted} does not know \\restrict. Raise the version of the service to the newest"
+                    f"psql {self.wanted} does not support \\restrict. Raise the version of the service to the newest"
                     " minor release.",
                 )
         elif not (name == "\\unrestrict" and not meta.inside and words[1:] == [self._key] and self._key):
@@ -261,11 +261,13 @@ class Content:
             yield Finding(
                 REFUSED,
                 table,
-                "The columns of its rows are not known, because the dump does not create it. Dump the schema too.",
+                "The dump contains rows of this table but does not create it. Dump the schema too.",
             )
         yield from self._notes
         if not self.tool and self.kind != "redis" and not self._archive:
-            yield Finding(NOTE, "", "No dump program wrote this file, so that its end cannot be verified.")
+            yield Finding(
+                NOTE, "", "The file has no header of a dump program, so the check cannot verify that it is complete."
+            )
 
     def shape_findings(self, known: columns.Columns) -> Iterator[Finding]:
         """Yield a finding for each column and shape, unless the columns file allows it there."""

@@ -1,4 +1,4 @@
-"""The courier of a build in a cluster: it brings the dump to the agent, and pushes what the agent has packed.
+"""The courier of a build in a cluster: it sends the dump to the agent, and pushes the layer that the agent has packed.
 
 It has the credentials for GitHub and for the registry, and runs nothing from the dump.
 """
@@ -158,12 +158,12 @@ class Courier:
         except httpx2.HTTPError as error:
             raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
-            raise RetryLater(f"GitHub sent {path} incompletely.")
+            raise RetryLater(f"The download of {path} from GitHub was incomplete.")
         with target.open("rb") as file:
             if file.read(len(_LFS)) == _LFS:
                 raise Failed(
-                    f"{path} is stored in Git LFS, which builds in the cluster do not read."
-                    " Build it in CI with `greenroom seed build`, or set `seeds: { build: ci }`."
+                    f"{path} is stored in Git LFS, which builds in the cluster do not support."
+                    " Build the image in CI with `greenroom seed build`, or set `seeds: { build: ci }`."
                 )
 
     async def _send(self, dump: Path) -> None:
@@ -175,7 +175,9 @@ class Courier:
                 break
             except RetryLater:
                 if time.monotonic() > deadline:
-                    raise Failed("The pod that restores the dump did not start within two minutes.") from None
+                    raise Failed(
+                        "The pod that restores the dump did not start within two minutes. Check its events."
+                    ) from None
                 await asyncio.sleep(POLL_SECONDS)
         await self._ask("PUT", "/dump", content=_parts(dump))
 
@@ -194,7 +196,7 @@ class Courier:
                     computed.update(part)
                     file.write(part)
         if f"sha256:{computed.hexdigest()}" != packed.digest:
-            raise RetryLater("The layer arrived incompletely from the pod that packed it.")
+            raise RetryLater("The download of the layer from the pod that packed it was incomplete.")
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         """Return the agent's answer. Raise `RetryLater` while it cannot be reached, and `Failed` with its error."""
@@ -221,7 +223,10 @@ class Courier:
 
 def _refused(status: int, path: str, slug: str) -> str:
     if status == 403:
-        return f"GitHub does not send {path}: files of more than {LARGEST_BLOB // 2**20} MB need Git LFS and CI."
+        return (
+            f"GitHub refused access to {path} in {slug} (403). A file of more than {LARGEST_BLOB // 2**20} MB must be"
+            " built in CI. Otherwise, check that `github-token` in the Secret of seed builds may read that repository."
+        )
     return (
         f"GitHub answered {status} for {path} in {slug}. Check `github-token` in the Secret of seed builds: it must be"
         " allowed to read the contents of that repository."

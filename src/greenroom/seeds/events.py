@@ -1,4 +1,4 @@
-"""What a scan of a dump yields: statements, comments, meta-commands and rows."""
+"""Events of a scan of a dump: statements, comments, meta-commands and rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Statement:
     """One statement. `code` has every string as `''` and every body as `$$`; `text` has the beginning of the original.
 
-    `tuples` counts groups in parentheses at the top level. `odd` says why the text cannot be judged, if so.
+    `tuples` counts groups in parentheses at the top level. `odd` says why the text cannot be checked, if so.
     """
 
     line: int

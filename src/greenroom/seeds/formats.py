@@ -75,7 +75,7 @@ def _require_file(path: Path) -> None:
     if stat.S_ISDIR(mode) and (path / "toc.dat").exists():
         raise NotADump("This is a folder. Store the output of `pg_dump --format=directory` as a tar file.")
     if not stat.S_ISREG(mode):
-        raise FixConfiguration(f"{path} is not a file. Give the path of the dump.")
+        raise FixConfiguration(f"{path} is not a file. Pass the path of the dump.")
 
 
 def _decompressed(path: Path) -> tuple[str, Stream]:
@@ -104,22 +104,22 @@ def _detected(head: bytes) -> tuple[str, str]:
 def _refuse_others(head: bytes) -> None:
     if head.startswith(b"version https://git-lfs"):
         raise NotADump(
-            "This is a Git LFS pointer and not the dump. Run `git lfs pull`; in GitHub Actions, set `lfs: true` in the"
+            "This is a Git LFS pointer, not the dump. Run `git lfs pull`; in GitHub Actions, set `lfs: true` in the"
             " checkout step."
         )
     for magic, name in _OTHERS:
         if head.startswith(magic):
-            raise NotADump(f"The file is {name}. Use plain SQL, gzip, zstd, or an archive of pg_dump.")
+            raise NotADump(f"The file is {name}. Use plain SQL (also in gzip or zstd) or a pg_dump archive.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0S\0E\0T" in head or b"-\0-\0" in head:
         raise NotADump(
-            "The dump is in UTF-16, as PowerShell writes it for `>`. Use `pg_dump --file=NAME` instead of a redirect."
+            "The dump is in UTF-16, which PowerShell writes for `>`. Use `pg_dump --file=NAME` instead of a redirect."
         )
     if head.startswith(b"\xef\xbb\xbf"):
         raise NotADump("The dump starts with a byte order mark. Save it as UTF-8 without one, or dump it again.")
     if head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
         raise NotADump("The dump is compressed twice. Compress it once, with gzip or zstd.")
     if _BINARY.search(head):
-        raise NotADump("The format of the file is unknown. Use plain SQL, gzip, zstd, or an archive of pg_dump.")
+        raise NotADump("The format of the file is unknown. Use plain SQL (also in gzip or zstd) or a pg_dump archive.")
     if b"\r\n" in head:
         raise NotADump(
             "The dump has Windows line endings. Add `*.sql -text` to .gitattributes, and commit the original again."

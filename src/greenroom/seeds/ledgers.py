@@ -1,4 +1,4 @@
-"""Ledgers of migrations: what `ledgers.sql` prints about a database."""
+"""Ledgers of migrations, parsed from the output of `ledgers.sql`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SQL = Path(__file__).with_name("ledgers.sql")
 
 
 def ledger(printed: str) -> Ledger:
-    """Return the ledger of a database. Raise `Failed` with what to repair if migrations did not finish."""
+    """Return the ledger of a database. Raise `Failed` if migrations did not finish."""
     try:
         found = json.loads(printed)
         tables = [_table(t) for t in found["ledgers"]] if found["tool"] == "several" else [_table(found)]
     except (ValueError, KeyError, TypeError):
-        raise Failed("The migration table of the database could not be read: ledgers.sql printed no JSON.") from None
+        raise Failed("The migration table of the database could not be read: ledgers.sql did not print JSON.") from None
     if len(tables) > 1:
         raise Failed(str(messages.ledger_several([t.tool for t in tables])))
     if tables[0].failed:

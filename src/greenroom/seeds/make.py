@@ -52,7 +52,7 @@ def source(url: str) -> Source:
     kind, database = kinds.get(parts.scheme, ""), unquote(parts.path.lstrip("/"))
     if not kind:
         raise FixConfiguration(
-            "The URL must begin with postgresql:// or mysql://. Of Redis, use `redis-cli --rdb FILE`."
+            "The URL must begin with postgresql:// or mysql://. For Redis, use `redis-cli --rdb FILE`."
         )
     if not database or database.startswith("-") or (parts.hostname or "").startswith("-"):
         raise FixConfiguration("The URL names no database. Write postgresql://user@host:5432/name.")
@@ -66,7 +66,7 @@ def _query_host(query: str) -> str:
 
 
 def confirmations(found: Source) -> int:
-    """Return how often a person must confirm: twice for what looks like production, once for what may be it."""
+    """Return how often a person must confirm: twice if it looks like production, once if it may be production."""
     names = f"{found.host} {found.database}"
     if _PRODUCTION.search(names):
         return 2
@@ -144,7 +144,7 @@ def _program(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
-    raise Failed(f"{names[0]} was not found. Install the client of the database, and put it on PATH.")
+    raise Failed(f"{names[0]} was not found. Install the database client, and put it on PATH.")
 
 
 def _help(program: str) -> str:
@@ -177,7 +177,7 @@ def _run(
         errors.seek(0)
         said = errors.read().decode(errors="replace")
     if masked:
-        raise Failed(f"The command of --through ended with exit code {masked}. No file was written.")
+        raise Failed(f"The --through command failed with exit code {masked}. No file was written.")
     if code:
         last = (said.strip().splitlines() or ["no message"])[-1]
         reason = plain(last.replace(password, "…") if password else last, 300)
@@ -190,5 +190,5 @@ def _filtered(command: list[str], source: IO[bytes], target: IO[bytes]) -> int:
         return subprocess.run(command, stdin=source, stdout=target, check=False).returncode
     except OSError as error:
         raise Failed(
-            f"The command of --through cannot be run ({(error.strerror or 'unknown error').lower()}): {command[0]}."
+            f"The --through command cannot be run ({(error.strerror or 'unknown error').lower()}): {command[0]}."
         ) from None

@@ -103,7 +103,7 @@ def base(manifest: Mapping[str, Any], config: bytes, where: str) -> Base:
     except (KeyError, TypeError, ValueError):
         matches = complete = False
     if not matches or not complete:
-        raise FixConfiguration(f"{where} is not a complete image: its configuration does not fit its layers.")
+        raise FixConfiguration(f"{where} is not a valid image: its configuration does not match its layers.")
     for layer in layers:
         if layer.media_type not in _KNOWN:
             raise FixConfiguration(f"{where} has a layer of type {layer.media_type}, which cannot be copied.")
@@ -177,7 +177,7 @@ def _verified(folder: Path, entry: Mapping[str, Any], *, read: bool = True) -> b
     with path.open("rb") as file:
         found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     if found != entry["digest"] or path.stat().st_size != entry["size"]:
-        raise Failed(f"{folder}: the blob {entry['digest']} does not have the content or the size that it is named by.")
+        raise Failed(f"{folder}: the blob {entry['digest']} does not match its digest or size.")
     return path.read_bytes() if read else b""
 
 

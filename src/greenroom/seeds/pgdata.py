@@ -24,7 +24,7 @@ def verify(folder: Path, version: str) -> None:
     major = version.partition(".")[0]
     if found != major:
         raise Failed(
-            f"{folder} is of PostgreSQL {found}, but the seed is for {major}. Build it with PostgreSQL {major}."
+            f"{folder} belongs to PostgreSQL {found}, but the seed is for {major}. Build it with PostgreSQL {major}."
         )
     if (folder / "postmaster.pid").exists() or _state(folder) != _SHUTDOWNED:
         raise Failed(

@@ -23,7 +23,7 @@ def programs(version: str, given: Path | None = None) -> Path:
             return _reachable(place)
     if given:
         its = found[given]
-        problem = f"has PostgreSQL {its}, but the seed is for {major}" if its else "has no program postgres that runs"
+        problem = f"has PostgreSQL {its}, but the seed is for {major}" if its else "has no working postgres program"
         raise FixConfiguration(f"{given} {problem}. Name the folder of PostgreSQL {major} with --programs.")
     raise FixConfiguration(
         f"PostgreSQL {major} was not found. Install it (apt-get install postgresql-{major}), or name the folder of its"
@@ -36,7 +36,7 @@ def _reachable(folder: Path) -> Path:
     closed = [p for p in (folder.resolve(), *folder.resolve().parents) if not p.stat().st_mode & 0o001]
     if os.geteuid() == 0 and closed:
         raise FixConfiguration(
-            f"PostgreSQL does not run as root, and the account nobody cannot enter {closed[-1]}. Run the command as"
+            f"PostgreSQL does not run as root, and the user nobody cannot access {closed[-1]}. Run the command as"
             " another user, or name programs that everyone can run with --programs."
         )
     return folder

@@ -57,7 +57,9 @@ async def download(access: Access, source: Reference, blob: oci.Descriptor, targ
     try:
         async with access.blob(Scope(source.host, source.repository), blob.digest) as answer:
             if answer.status_code != 200:
-                raise Failed(f"{text(source)} has no readable layer {blob.digest[:19]} ({answer.status_code}).")
+                raise Failed(
+                    f"The layer {blob.digest[:19]} of {text(source)} could not be read ({answer.status_code})."
+                )
             with target.open("wb") as file:
                 async for part in answer.aiter_raw():
                     computed.update(part)

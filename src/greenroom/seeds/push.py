@@ -92,16 +92,14 @@ class Pusher:
             except _Rejected as error:
                 problem = str(error)
                 await upload.begin(whole=True)
-        raise Failed(
-            f"The upload to {self.where} failed {TRIES} times ({problem}). Nothing is visible there. Try again."
-        )
+        raise Failed(f"The upload to {self.where} failed {TRIES} times ({problem}). Nothing was published. Try again.")
 
     async def manifest(self, image: Image, tag: str) -> None:
         """Make the image visible under its tag."""
         path = f"/v2/{self.target.repository}/manifests/{tag}"
         answer = await self.patient("PUT", path, headers={"content-type": MANIFEST}, content=image.manifest)
         if answer.status_code not in (200, 201):
-            raise Failed(f"{self.where} does not accept the image's manifest ({answer.status_code}).")
+            raise Failed(f"{self.where} rejected the image's manifest ({answer.status_code}).")
         if answer.headers.get("docker-content-digest", image.digest) != image.digest:
             raise Failed(f"{self.where} stored a manifest other than the one that was sent.")
 
@@ -126,7 +124,7 @@ class Pusher:
             if answer.status_code in (401, 403):
                 raise self.access.denied(self.target.host, self.where, answer.status_code)
             return answer
-        raise Failed(f"{self.where} could not be reached ({problem}). Nothing is visible there. Try again.")
+        raise Failed(f"{self.where} could not be reached ({problem}). Nothing was published. Try again.")
 
     async def request(
         self, method: str, path: str, headers: dict[str, str] | None = None, content: Content = b""

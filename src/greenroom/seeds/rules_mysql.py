@@ -27,13 +27,13 @@ REFUSALS = (
     ),
     rule(
         rb"SET .*(GTID_PURGED|SQL_LOG_BIN|GTID_SLAVE_POS)",
-        "The dump sets the state of replication. Use `mysqldump --set-gtid-purged=OFF` (MySQL) or leave --gtid out.",
+        "The dump sets replication state. Use `mysqldump --set-gtid-purged=OFF` (MySQL), or omit --gtid (MariaDB).",
     ),
     rule(
         rb"CHANGE (MASTER|REPLICATION)\b|(START|STOP) (SLAVE|REPLICA)\b",
         "The dump connects to a replication source. Use mysqldump without --source-data and --master-data.",
     ),
-    rule(rb"SET (@@)?(GLOBAL|PERSIST|PERSIST_ONLY)\b", "The dump changes the whole server. Remove SET GLOBAL."),
+    rule(rb"SET (@@)?(GLOBAL|PERSIST|PERSIST_ONLY)\b", "The dump changes server-wide settings. Remove SET GLOBAL."),
     rule(
         rb"(SET|/).*\bsql_mode\b.*(NO_BACKSLASH_ESCAPES|ANSI_QUOTES|\bANSI\b)",
         "The dump changes how strings are read (NO_BACKSLASH_ESCAPES or ANSI_QUOTES). Dump with the default sql_mode.",
@@ -41,12 +41,12 @@ REFUSALS = (
     ),
     rule(
         rb"(CREATE|ALTER)\b.*\bDEFINER ?=",
-        "The object belongs to an account that does not exist in a preview. Remove DEFINER=… from the dump:"
+        "The definer of the object is an account that does not exist in a preview. Remove DEFINER=… from the dump:"
         " `sed -E 's/DEFINER=`[^`]+`@`[^`]+`//'`.",
     ),
     rule(
         rb"LOAD DATA\b|LOAD XML\b|.*\bINTO (OUTFILE|DUMPFILE)\b|.*\bLOAD_FILE ?\(",
-        "The statement reads or writes files of the server. Remove it; mysqldump never writes it.",
+        "The statement reads or writes files on the server. Remove it; mysqldump never writes it.",
         anywhere=True,
     ),
     rule(
@@ -73,7 +73,7 @@ REFUSALS = (
         + rb")|(INSERT|REPLACE) (?!(IGNORE )?INTO)",
         "This INSERT computes values. Insert literal values, or dump the database with mysqldump.",
     ),
-    rule(rb"(SYSTEM|SOURCE|TEE|PAGER|\\)\b", "The line is a command of the client. Remove it from the dump."),
+    rule(rb"(SYSTEM|SOURCE|TEE|PAGER|\\)\b", "The line is a command for the mysql client. Remove it from the dump."),
 )
 
 ALLOWED = allowed(

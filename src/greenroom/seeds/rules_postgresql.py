@@ -53,7 +53,7 @@ REFUSALS = (
         "This COPY is not `COPY table (columns) FROM stdin`, the only form that pg_dump writes. Remove it.",
     ),
     rule(rb"DO\b", "A DO block runs code that this check cannot see. Remove it; pg_dump never writes one."),
-    rule(rb"(CALL|EXECUTE|PREPARE)\b", "The statement runs code of the database. Remove it; pg_dump never writes it."),
+    rule(rb"(CALL|EXECUTE|PREPARE)\b", "The statement runs code in the database. Remove it; pg_dump never writes it."),
     rule(
         rb"(CREATE|ALTER|DROP) (ROLE|GROUP|USER(?! MAPPING))\b",
         "The dump contains roles, as pg_dumpall writes them. Dump one database with pg_dump. If the statement contains"
@@ -69,12 +69,12 @@ REFUSALS = (
     ),
     rule(
         rb"(CREATE|ALTER|DROP|COMMENT ON) PUBLICATION\b",
-        "A publication needs rights that a preview does not have. Use `pg_dump --no-publications`.",
+        "A publication needs privileges that a preview does not have. Use `pg_dump --no-publications`.",
     ),
     rule(
         rb"(CREATE|ALTER|COMMENT ON) (SERVER|USER MAPPING|FOREIGN (DATA WRAPPER|TABLE))\b|IMPORT FOREIGN SCHEMA\b",
-        "A foreign server would connect every preview to another database. Drop it from the database before the dump,"
-        " and its tables.",
+        "A foreign server would connect every preview to another database. Drop it and its tables from the database"
+        " before the dump.",
     ),
     rule(
         rb"(CREATE|ALTER|COMMENT ON) EVENT TRIGGER\b",
@@ -83,17 +83,17 @@ REFUSALS = (
     rule(
         rb"(CREATE|ALTER) ((OR REPLACE )?(TRUSTED )?(PROCEDURAL )?LANGUAGE|ACCESS METHOD|OPERATOR (CLASS|FAMILY)"
         rb"|TEXT SEARCH (PARSER|TEMPLATE))\b",
-        "The statement needs a superuser. Install what it creates as an extension,"
-        " and name the extension in the service.",
+        "The statement needs a superuser. Install the object as part of an extension, and add the extension to"
+        " `extensions` of the seed.",
     ),
     rule(
         rb"COMMENT ON EXTENSION\b",
-        "The comment of an extension can be set only by its owner, a superuser. Use `pg_dump --no-comments`.",
+        "Only the owner of an extension, a superuser, can set its comment. Use `pg_dump --no-comments`.",
     ),
     rule(rb"SECURITY LABEL\b", "A security label needs a superuser. Use `pg_dump --no-security-labels`."),
     rule(
         rb"SELECT .*\bpg_restore_\w+_stats\b",
-        "Statistics contain values of rows. Use `pg_dump --no-statistics`.",
+        "Optimizer statistics contain values of rows. Use `pg_dump --no-statistics`.",
     ),
     rule(
         rb"SELECT .*cron\.|INSERT INTO cron\.|COPY cron\.|UPDATE cron\.",
@@ -119,7 +119,7 @@ REFUSALS = (
     rule(
         rb".*\b(dblink\w*|pg_read_(binary_)?file|pg_ls_dir|pg_stat_file|lo_(import|export)|pg_execute_server_program"
         rb"|pg_terminate_backend|cron\.schedule) ?\(|.*\bCOPY\b[^;]*\bPROGRAM\b",
-        "The statement calls a function that reaches files, commands or other servers. Remove it from the dump.",
+        "The statement uses a function or command that can reach files, programs or other servers. Remove it.",
         anywhere=True,
     ),
 )

@@ -189,7 +189,7 @@ class Scanner:
         limit = window.at + self._lookahead - 1
         found = dialects.DOLLAR.match(window.data, window.at, limit)
         if (tag := dialects.TAG.match(window.data, window.at, limit)) and tag.end() == limit:
-            draft.odd = draft.odd or "The tag of a body is too long."
+            draft.odd = draft.odd or "The tag of a dollar-quoted string is too long."
         if found is None or draft.last_byte in dialects.IDENTIFIER_BYTES:
             draft.code(window.take(window.at + 1))
             return

@@ -61,8 +61,10 @@ class Stream:
 
 
 def cut(position: int) -> NotADump:
-    """Return the refusal of a dump that ends too early."""
-    return NotADump(f"The dump is cut: it ends after {position} bytes, in the middle of its data. Dump it again.")
+    """Return the refusal of a truncated dump."""
+    return NotADump(
+        f"The dump is truncated: it ends after {position} bytes, in the middle of its data. Dump the database again."
+    )
 
 
 def of_file(path: Path) -> Iterator[bytes]:
@@ -158,7 +160,8 @@ def _decompressed(blocks: Iterator[bytes], decoder: Any, name: str, magic: bytes
             current = None if current.eof else current
     if current is not None or not read:
         raise NotADump(
-            f"The {name} data is cut: it ends after {read} bytes, without its trailer. Copy or compress the dump again."
+            f"The {name} data is truncated: it ends after {read} bytes, without its trailer. Copy or compress the dump"
+            " again."
         )
 
 
@@ -168,7 +171,7 @@ def _some(decoder: _Decoder, data: bytes, name: str, read: int) -> bytes:
     except (zlib.error, ValueError, EOFError, _zstd_error()) as error:
         reason = "its checksum does not match" if _is_checksum(error) else "its data cannot be decompressed"
         raise NotADump(
-            f"The {name} data is damaged within its first {read} bytes: {reason}. Copy or compress the dump again."
+            f"The {name} data is corrupt within its first {read} bytes: {reason}. Copy or compress the dump again."
         ) from None
 
 
@@ -179,7 +182,7 @@ def _is_checksum(error: Exception) -> bool:
 def _require_magic(data: bytes, magic: bytes, name: str, position: int) -> None:
     if not data.startswith(magic[: len(data)]):
         raise NotADump(
-            f"The {name} data ends at byte {position}, but other bytes follow. Copy or compress the dump again."
+            f"The {name} data ends at byte {position}, but more bytes follow. Copy or compress the dump again."
         )
 
 

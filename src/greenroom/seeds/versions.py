@@ -48,7 +48,7 @@ def version_findings(kind: str, engine: str, server: str, tool: str, wanted: str
             REFUSED,
             "",
             f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses {wanted}. Dump a database of"
-            " that version, or raise the version of the service.",
+            " the service's version, or raise that version.",
         )
     elif kind == "postgresql" and is_newer(kind, tool, wanted):
         yield Finding(

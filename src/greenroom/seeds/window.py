@@ -1,4 +1,4 @@
-"""The part of a dump that the scanner holds, and what it keeps of the statement that it reads."""
+"""The part of a dump that the scanner holds in memory, and the draft of the current statement."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ def data_reset(answer: Mapping[str, Any]) -> str:
         return (
             "The command is not saved yet because the comment that stores it could not be written. Greenroom retries."
         )
-    start = "the newest seed" if answer["action"] == "reseed" else "the same seed, or empty without one"
-    return f"Saved: {', '.join(answer['needs'])} of {answer['preview']} starts again from {start}. Its data is deleted."
+    start = "the newest seed" if answer["action"] == "reseed" else "the same seed, or empty if there is none"
+    needs = ", ".join(answer["needs"])
+    return f"Saved: {needs} of {answer['preview']} will start over from {start}. The current data will be deleted."
 
 
 def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:

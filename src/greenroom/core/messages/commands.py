@@ -19,9 +19,8 @@ def command_edited(login: str) -> Reason:
 
 def command_unknown(login: str, line: str) -> Reason:
     fix = (
-        "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging` and `/preview use SERVICE default`,"
-        " which undoes a choice, `/preview reset` and `/preview reseed`. To keep a preview or put it to sleep, use a"
-        " label."
+        "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging`, `/preview use SERVICE default`"
+        " (undoes a choice), `/preview reset` and `/preview reseed`. To keep a preview or put it to sleep, use a label."
     )
     odd = next((c for c in line if _looks_otherwise(c)), "")
     why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""
@@ -61,7 +60,7 @@ def command_no_service(login: str, service: str, near: str, used: Sequence[str])
 def command_too_late(login: str, action: str) -> Reason:
     return Reason(
         "command-too-late",
-        f"{login}'s `/preview {code(action)}` could not be followed within half an hour, so Greenroom ignores it.",
+        f"Greenroom could not run {login}'s `/preview {code(action)}` within half an hour, so it ignores the command.",
         "Post the command again.",
     )
 
@@ -70,7 +69,8 @@ def nothing_to_reset(login: str) -> Reason:
     return Reason(
         "nothing-to-reset",
         f"{login}'s command changed nothing, because this preview has no database whose data can be reset.",
-        "A database on a volume needs a seed for that. To start over, remove the label and add it again.",
+        "A database on a volume can only be reset if it has a seed. To start over without one, remove the preview's"
+        " label and add it again.",
     )
 
 

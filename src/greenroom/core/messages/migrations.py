@@ -35,7 +35,7 @@ def migration_summary(report: MigrationReport) -> str:
     shown = [_brief(f, report.failure) for f in alarms[:_NAMED]]
     if len(alarms) > _NAMED:
         shown.append(f"{len(alarms) - _NAMED} more")
-    incomplete = [] if report.complete and report.log_complete else ["parts are missing"]
+    incomplete = [] if report.complete and report.log_complete else ["report incomplete"]
     return "; ".join([head, *shown, *incomplete])
 
 
@@ -72,10 +72,10 @@ def _findings(report: MigrationReport) -> str:
     if len(report.findings) > _LISTED:
         lines.append(f"- {len(report.findings) - _LISTED} more")
     if not report.complete:
-        lines.append("- The snapshot after the migration is missing or incomplete, so this list is too.")
+        lines.append("- The snapshot after the migration is missing or incomplete, so this list is incomplete.")
     if not report.log_complete:
         lines.append(
-            "- The database's log of this migration is not complete. Statements, locks and errors may be missing."
+            "- The database's log of this migration is incomplete. Statements, locks and errors may be missing."
         )
     return "\n".join(lines or ["- No data was lost, and no table was rewritten."])
 
@@ -96,11 +96,11 @@ def _linted(report: MigrationReport) -> str:
         return ""
     rules = Counter(_code(lint.rule) for lint in report.lints)
     shown = ", ".join(f"{rule} {count}×" if count > 1 else rule for rule, count in sorted(rules.items()))
-    return f"squawk about this DDL: {markdown(shown or 'no warnings')}"
+    return f"squawk's findings on this DDL: {markdown(shown or 'no warnings')}"
 
 
 def _diff(lines: Sequence[str]) -> str:
-    return f"Schema:\n\n{_fenced(lines)}" if lines else ""
+    return f"Schema changes:\n\n{_fenced(lines)}" if lines else ""
 
 
 def _fenced(lines: Sequence[str]) -> str:
@@ -157,7 +157,7 @@ def _values_lost(f: Finding) -> str:
 
 
 def _deleted(f: Finding) -> str:
-    limit = f"; the migration says {_number(f.declared)}" if f.declared is not None else ""
+    limit = f"; the migration declares {_number(f.declared)}" if f.declared is not None else ""
     return f"{_table_rows(f)} of {_number(f.of)} were deleted from {_table(f)}{limit}."
 
 
@@ -170,7 +170,7 @@ def _inserted(f: Finding) -> str:
 
 
 def _orphans(f: Finding) -> str:
-    return f"The foreign key {_code(f.name)} of {_table(f)} is NOT VALID, and {_table_rows(f)} refer to nothing."
+    return f"The foreign key {_code(f.name)} of {_table(f)} is NOT VALID, and {_table_rows(f)} refer to missing rows."
 
 
 def _not_valid(f: Finding) -> str:
@@ -188,7 +188,7 @@ def _enum_labels(f: Finding) -> str:
 
 
 def _sequence_behind(f: Finding) -> str:
-    return f"The sequence {_code(f.name)} of {_table(f)} is behind: its next {_amount(f)} values are taken."
+    return f"The sequence {_code(f.name)} of {_table(f)} is behind: its next {_amount(f)} values already exist."
 
 
 def _wrong_order(f: Finding) -> str:
@@ -245,13 +245,17 @@ _BRIEF: Mapping[FindingKind, str] = {
 
 
 def _failed(f: Finding, failure: Failure | None) -> str:
-    """Return the sentence of a failed migration: the cause, the table and how many rows are in the way."""
+    """Return the sentence of a failed migration: the cause, the table and how many rows block it."""
     if failure is None or failure.cause is Cause.OTHER:
         state = f" (SQLSTATE {plain(failure.sqlstate)})" if failure and failure.sqlstate else ""
         where = f" at {_table(f)}" if f.table else ""
         return f"The migration failed{where}{state}. See its log."
     where = f"{_table(f)}{f' ({_code(f.name)})' if f.name else ''}" if f.table else _code(f.name or "unknown")
-    rows = f" {_table_rows(f)} of {_number(f.of)} are in the way." if f.count is not None else ""
+    rows = (
+        f" {_table_rows(f)} of {_number(f.of)} {'blocks' if f.count == 1 else 'block'} it."
+        if f.count is not None
+        else ""
+    )
     return f"The migration failed: {_CAUSES[failure.cause]} {where} (SQLSTATE {plain(failure.sqlstate)}).{rows}"
 
 
@@ -261,11 +265,11 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.ORPHANS: "rows without a parent in",
     Cause.CHECK: "rows that violate a check in",
     Cause.CONVERSION: "values that cannot be converted in",
-    Cause.MISSING: "something does not exist yet in",
-    Cause.EXISTS: "something already exists in",
+    Cause.MISSING: "an object that does not exist in",
+    Cause.EXISTS: "an object that already exists in",
     Cause.DEPENDENTS: "other objects depend on",
-    Cause.LOCK: "a lock was not granted in time on",
-    Cause.PRIVILEGE: "the role may not change",
+    Cause.LOCK: "timed out waiting for a lock on",
+    Cause.PRIVILEGE: "the role has no permission to change",
 }
 
 

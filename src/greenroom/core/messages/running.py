@@ -87,7 +87,7 @@ def data_replaced(at: datetime, by: str, what: Sequence[str]) -> Reason:
     return Reason(
         "data-replaced",
         f"All services are up. At {day(at)}, {plain(by)} replaced the data: {', '.join(what)}."
-        " Everything entered before is deleted. Migrations ran again.",
+        " Everything entered before that was deleted. Migrations ran again.",
     )
 
 

@@ -45,7 +45,7 @@ def data_outgrown(reason: Reason) -> Reason:
 def seed_edited(names: Sequence[str]) -> Reason:
     return Reason(
         "seed-edited",
-        f"The seed already contains {_names(names)}, and the {_files(names)} in this branch {_have(names)} different"
+        f"The seed already contains {_names(names)}, but the {_files(names)} in this branch {_have(names)} different"
         " content.",
         "Undo the edit and put the change into a new migration, or replace the dump.",
     )
@@ -79,8 +79,8 @@ def seed_unmatched(names: Sequence[str]) -> Reason:
     return Reason(
         "seed-unmatched",
         f"The seed contains {_names(names)}, which did not exist in the commit that it was built from.",
-        "Delete these entries from the dump's migration table if their files were removed on purpose; otherwise take a"
-        " dump from a database with the base branch's migrations only.",
+        "If their files were removed on purpose, delete these entries from the migration table and dump the database"
+        " again. Otherwise, dump a database that has only the base branch's migrations.",
     )
 
 
@@ -98,7 +98,7 @@ def seed_other_tool(seed: str, branch: str) -> Reason:
     return Reason(
         "seed-other-tool",
         f"The seed was migrated with {_tool(seed)}, but this branch {has}.",
-        "Set `migrations:` of the service to the folder of the migrations, or replace the dump.",
+        "Set `migrations:` of the seed to the service's migrations folder, or replace the dump.",
     )
 
 
@@ -106,7 +106,7 @@ def seed_packages(names: Sequence[str]) -> Reason:
     return Reason(
         "seed-packages",
         f"The seed contains {_names(names)} from installed packages, and this branch pins other packages.",
-        "Build a seed image of the dump without migrations, so that this branch can build its own.",
+        "Build a seed image from the dump without migrations. This branch can then build its own image from it.",
     )
 
 
@@ -115,8 +115,8 @@ def migrations_unclear(folders: Sequence[tuple[str, str]]) -> Reason:
     more = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
     return Reason(
         "migrations-unclear",
-        f"The repository has several folders of migrations: {found}{more}.",
-        "Set `migrations:` of the service to the folder that it uses.",
+        f"The repository has several migration folders: {found}{more}.",
+        "Set `migrations:` of the seed to the folder that the service uses.",
     )
 
 
@@ -124,7 +124,7 @@ def migrations_no_folder(folder: str) -> Reason:
     return Reason(
         "migrations-no-folder",
         f"The folder {_name(folder)} does not exist or has no files.",
-        "Set `migrations:` of the service to the folder of the migrations.",
+        "Set `migrations:` of the seed to the service's migrations folder.",
     )
 
 
@@ -132,7 +132,7 @@ def migrations_unreadable(path: str, why: str) -> Reason:
     return Reason(
         "migrations-unreadable",
         f"The migration {_name(path)} cannot be read: {why}.",
-        "Fix the file, or set `migrations:` of the service to another folder.",
+        "Fix the file, or set `migrations:` of the seed to another folder.",
     )
 
 
@@ -155,8 +155,8 @@ def migrations_not_listed(slug: str) -> Reason:
 def migrations_twice(name: str, paths: Sequence[str]) -> Reason:
     return Reason(
         "migrations-twice",
-        f"Two files are the migration {_name(name)}: {_names(paths)}.",
-        "Rename one of them, or set `migrations:` of the service to the folder that it uses.",
+        f"Two files define the migration {_name(name)}: {_names(paths)}.",
+        "Rename one of them, or set `migrations:` of the seed to the folder that the service uses.",
     )
 
 
@@ -164,7 +164,7 @@ def ledger_failed(tool: str, names: Sequence[str]) -> Reason:
     return Reason(
         "ledger-failed",
         f"The migration table of {_tool(tool)} in the dump contains unfinished or failed migrations: {_names(names)}.",
-        "Finish or repair them in the database, and take the dump again.",
+        "Finish or repair them in the database, then dump it again.",
     )
 
 
@@ -172,7 +172,7 @@ def ledger_several(tools: Sequence[str]) -> Reason:
     return Reason(
         "ledger-several",
         f"The dump has migration tables of several tools: {', '.join(_tool(t) for t in tools)}.",
-        "Drop the tables that are no longer used, and take the dump again.",
+        "Drop the tables that are no longer used, then dump the database again.",
     )
 
 
@@ -181,7 +181,7 @@ def ledger_checksum(tool: str, names: Sequence[str]) -> Reason:
         "ledger-checksum",
         f"The dump's migration table has a different checksum for {_names(names)} than {_tool(tool)} calculates from"
         f" the {_files(names)} in the repository.",
-        "Restore the content that was run, or take the dump again after the migration table was repaired.",
+        "Restore the content that was run, or repair the migration table and dump the database again.",
     )
 
 

@@ -19,7 +19,7 @@ def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
     tags = ", ".join(b.inputs.tag for b in builds)
     return Reason(
         "seed-missing",
-        f"The seed image of {paths} does not exist yet (tag {tags}).",
+        f"The seed image for {paths} does not exist yet (tag {tags}).",
         "CI builds it with `greenroom seed build`. See the checks on this pull request.",
     )
 
@@ -28,8 +28,7 @@ def seed_failed(path: str, why: str) -> Reason:
     return Reason(
         "seed-failed",
         plain(why, 400),
-        f"If the dump is the cause, fix {plain(path, 100)} and push."
-        " Otherwise wait: Greenroom tries again within 10 minutes.",
+        f"If {plain(path, 100)} is the cause, fix it and push. Otherwise, Greenroom retries in about 10 minutes.",
     )
 
 
@@ -38,7 +37,7 @@ def no_dump(path: str, slug: str, ref: str) -> Reason:
     return Reason(
         "seed-not-found",
         f"The dump {plain(path, 100)} does not exist in {plain(slug)} at {plain(short)}.",
-        "Add the file, or ask the platform team to correct `seed:` of this service.",
+        "Add the file, or ask the platform team to correct the `seed:` setting of this service.",
     )
 
 
