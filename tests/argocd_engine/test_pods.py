@@ -343,11 +343,12 @@ def test_what_runs_is_the_newest_version_that_is_ready() -> None:
     assert (nothing.sha, nothing.ready) == ("", False)
 
 
-def test_earlier_version_that_is_terminating_is_ending_until_its_containers_have_ended() -> None:
+def test_earlier_version_that_is_terminating_is_ending_until_its_pod_has_ended() -> None:
     leaving = pod(
         made_from="older", deletionTimestamp="2026-11-20T11:59:00Z", main=running("web", ago(minutes=9), ready=False)
     )
     ended = pod(made_from="older", deletionTimestamp="2026-11-20T11:59:00Z", main={"name": "web", "state": CRASHED})
+    ended["status"]["phase"] = "Failed"
     own = pod(deletionTimestamp="2026-11-20T11:59:00Z", main=running("web", ago(minutes=9)))
     new = pod(serving=True)
     assert reading.running([new, leaving], ROW, SERVICE, "https://x", NOW).ending
@@ -361,12 +362,12 @@ def test_earlier_version_that_is_terminating_is_ending_until_its_containers_have
 
 
 @pytest.mark.parametrize("state", [{"terminated": {"exitCode": 137}}, {"waiting": {"reason": "CrashLoopBackOff"}}])
-def test_earlier_version_that_crashed_may_start_again_until_its_pod_is_deleted(state: dict[str, Any]) -> None:
+def test_earlier_version_that_crashed_may_start_again_until_its_pod_has_ended(state: dict[str, Any]) -> None:
     new = pod(serving=True, main=running("web", ago(minutes=1), ready=True))
     crashed = pod(made_from="older", main={"name": "web", "ready": False, "state": state})
     assert reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending
     crashed["metadata"]["deletionTimestamp"] = "2026-11-20T11:59:00Z"
-    assert reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending is ("waiting" in state)
+    assert reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending, "not seen by the kubelet"
     crashed["status"]["phase"] = "Failed"
     assert not reading.running([new, crashed], ROW, SERVICE, "https://x", NOW).ending
 

@@ -116,6 +116,11 @@ def test_what_is_blocked_held_or_in_doubt_is_not_prepared(stop: dict[str, Any]) 
     assert served(decided(**stop)) is None
 
 
+def test_what_waits_for_an_image_and_for_another_preview_names_the_image() -> None:
+    found = status(decided(**STOPS["a required preview"]))
+    assert (found.stage, found.reason.code) == (Stage.WAITING, "image-missing")
+
+
 def test_image_starts_the_services_without_another_pod_of_a_need() -> None:
     image = Present(digest(REFERENCE))
     found = decided(image=image, engine=holds())

@@ -37,10 +37,10 @@ async def test_branch_that_adds_a_migration_starts_from_the_dump(story: Story) -
         (
             {ONE: b"edited", TWO: b"names"},
             "seed-edited",
-            "The seed already contains `001`, and the file in this branch",
+            "The seed already contains `001`, but the file in this branch",
         ),
         ({ONE: b"orders", "db/migrate/009_names.rb": b"names"}, "seed-renamed", "`002`, which this branch renamed to"),
-        ({**BOTH, "api/db/migrate/001_x.rb": b"x"}, "migrations-unclear", "several folders of migrations"),
+        ({**BOTH, "api/db/migrate/001_x.rb": b"x"}, "migrations-unclear", "has several migration folders"),
     ],
     ids=["behind", "deleted", "edited", "renamed", "unclear"],
 )
@@ -137,7 +137,7 @@ async def test_build_of_a_changed_dump_compares_it_with_its_own_branch(story: St
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({ONE: b"edited", TWO: b"names"}, "The seed already contains `001`, and the file in this branch has different"),
+        ({ONE: b"edited", TWO: b"names"}, "The seed already contains `001`, but the file in this branch has different"),
         ({ONE: b"orders"}, "The seed already contains `002`, which this branch does not have."),
     ],
     ids=["edited", "deleted"],

@@ -53,16 +53,11 @@ def _runs(pod: Object) -> bool:
 def _may_answer(pod: Object) -> bool:
     """Return whether a container of the pod runs or may start again.
 
-    A container that has just crashed is shown as terminated, and the kubelet starts it again before it says so. It does
-    not restart the containers of a pod that is being deleted.
-    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+    A container that has just crashed is shown as terminated, and the kubelet starts it again before it says so, also in
+    a pod that is being deleted if it has not seen the deletion yet. Only the last phase is certain.
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase
     """
-    status = pod.get("status") or {}
-    if status.get("phase") in ("Failed", "Succeeded"):
-        return False
-    found = status.get("containerStatuses") or ()
-    ended = found and all("terminated" in (s.get("state") or {}) for s in found)
-    return not (ended and pod["metadata"].get("deletionTimestamp"))
+    return (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")
 
 
 def of(pods: Iterable[Object], service: str, process: str) -> list[Object]:

@@ -141,6 +141,10 @@ def _wish(words: str) -> Command | None:
     return UseCommand(match[1].lower(), match[2] or match[3].lower()) if match else None
 
 
+def _undecided(one: CommandComment, last: int) -> bool:
+    return one.by.kind is Kind.PERSON and not one.edited and one.comment > last
+
+
 def pending(
     said: Iterable[CommandComment], choices: Iterable[LinkOverride], targets: Targets, last: int = 0
 ) -> list[tuple[CommandComment, UseCommand]]:
@@ -152,7 +156,7 @@ def pending(
     return [
         (one, each)
         for one in sorted(said, key=lambda s: s.comment)
-        if one.by.kind is Kind.PERSON and not one.edited and one.comment > last
+        if _undecided(one, last)
         for written in wishes(one.text)
         if isinstance(written, UseCommand) and (each := targets.named(written))
         if one.comment > known.get(each.service, 0)
@@ -164,7 +168,7 @@ def pending_data(said: Iterable[CommandComment], last: int) -> list[tuple[Comman
     return [
         (one, each)
         for one in sorted(said, key=lambda s: s.comment)
-        if one.by.kind is Kind.PERSON and not one.edited and one.comment > last
+        if _undecided(one, last)
         for each in wishes(one.text)
         if isinstance(each, DataWish)
     ]
