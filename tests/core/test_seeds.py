@@ -236,7 +236,9 @@ def newer_server() -> SeedFacts:
     name = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP).tag}"
     copied = f"registry.example.com/seeds:{SeedInputs('postgresql', '17', BASE[:-2] + '17', DUMP, 'copy').tag}"
     images = dict.fromkeys((name, copied), Present(digest("17")))
-    return SeedFacts({Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP}, NONE)}, images, {digest("17"): SeedLabel()})
+    return SeedFacts(
+        {Source("acme/shop", sha(1)): Tree({"seed/shop.sql": DUMP}, NONE)}, images, {digest("17"): SeedLabel()}
+    )
 
 
 @pytest.mark.parametrize(
