@@ -245,7 +245,7 @@ async def test_migration_that_succeeds_at_last_is_reported_again() -> None:
 async def test_report_says_that_the_log_is_not_complete(kubelet: Kubelet) -> None:
     found = await made(kubelet)
     assert not found.log_complete
-    assert "parts are missing" in migration_summary(found)
+    assert "report incomplete" in migration_summary(found)
     assert len([r for r in kubelet.reads if r[1] == "postgresql"]) == 2, "it was read once more after a pause"
 
 

@@ -90,7 +90,10 @@ NOT_TEXT = (
 @pytest.mark.parametrize(
     ("dump", "sentence"),
     [
-        (b"\x1f\x8b\x08\x00", "is cut or damaged: it does not decompress to its end. Dump the database again."),
+        (
+            b"\x1f\x8b\x08\x00",
+            "is truncated or corrupt: it cannot be decompressed completely. Dump the database again.",
+        ),
         (b"SELECT 'a\x00b';", NOT_TEXT),
         (b"SELECT '\xff';", NOT_TEXT),
     ],

@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import waiting
 from greenroom.core.model.engine import Health
 from greenroom.core.model.spec import PreviewSpec
 from greenroom.errors import Failed, GreenroomError
@@ -153,7 +154,7 @@ async def test_a_push_on_a_full_disk_leaves_the_old_version_and_continues_when_t
         await loop.serve(shop.spec(second))
         found_well = await wait(engine, Health.READY, second)
         assert (found_well.why, (await get(engine)).json()["release"]) == ("", "2")
-        assert len(shop.pids()) == 1
+        await waiting.until(lambda: len(shop.pids()) == 1, 60)
 
 
 @pytest.mark.parametrize("free", [0, 4096, 16384])

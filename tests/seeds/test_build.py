@@ -228,13 +228,13 @@ def test_migrations_name_another_image(builder: Builder) -> None:
 
 RAILS = """
 CREATE TABLE public.schema_migrations (version varchar PRIMARY KEY);
-CREATE TABLE public.ar_internal_metadata (key varchar);
+CREATE TABLE public.ar_internal_metadata (key varchar, value varchar);
 INSERT INTO public.schema_migrations VALUES ('001'), ('002');
 """
 PRISMA = """
 CREATE TABLE public._prisma_migrations (migration_name text, checksum text, finished_at timestamptz,
     rolled_back_at timestamptz, started_at timestamptz);
-INSERT INTO public._prisma_migrations VALUES ('1_orders', 'c', NULL, NULL, now());
+INSERT INTO public._prisma_migrations VALUES ('1_orders', 'c', NULL, NULL, '2026-11-20 12:00:00+00');
 """
 
 

@@ -74,6 +74,23 @@ def test_draft_keeps_what_is_classified(dump: Path) -> None:
     assert columns.read(_written(dump, drafted))["public.people"]["extra"].allow == {"card", "email"}
 
 
+@pytest.mark.parametrize(
+    ("table", "unlisted"),
+    [
+        ("public.schema_migrations (version text)", ""),
+        ("public.schema_migrations (version text, author text)", "author"),
+        ("public._prisma_migrations (id text, checksum text, migration_name text, logs text)", "logs"),
+        ("public.flyway_schema_history (version text, script text, installed_by text)", "installed_by"),
+        ("public.versions (version text)", "version"),
+    ],
+)
+def test_only_names_and_versions_of_a_migration_tool_need_no_entry(tmp_path: Path, table: str, unlisted: str) -> None:
+    path = tmp_path / "dump.sql"
+    path.write_text(f"CREATE TABLE {table};\n")
+    found = [name for _, names in columns.listed(tables(path)) for name in names]
+    assert found == ([unlisted] if unlisted else [])
+
+
 def _written(dump: Path, text: str) -> Path:
     path = columns.beside(dump)
     path.write_text(text)

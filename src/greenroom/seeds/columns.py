@@ -23,6 +23,18 @@ UNCLASSIFIED = "unclassified"
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
+# Columns in which migration tools record what ran. The tools fill them with names of files, versions and times. Not
+# listed, because they can hold other text: `logs` of Prisma and `installed_by` of Flyway.
+_LEDGERS = {
+    "alembic_version": {"version_num"},
+    "ar_internal_metadata": {"key", "value"},
+    "django_migrations": {"app", "name"},
+    "flyway_schema_history": {"version", "description", "type", "script"},
+    "knex_migrations": {"name"},
+    "_prisma_migrations": {"id", "checksum", "migration_name"},
+    "schema_migrations": {"version"},
+}
+
 HEADER = """\
 # Where the values of each text column come from. `greenroom seed check` fails until every column is classified:
 #   public      everyone may read them: product names, country codes
@@ -115,7 +127,8 @@ def entry(columns: Columns, tables: Tables, table: str, column: str) -> Entry | 
 def listed(tables: Tables) -> Iterator[tuple[Table, list[str]]]:
     """Yield each table that is not a partition, with the columns that must be classified."""
     for table in tables.found.values():
-        columns = [name for name, type_ in table.columns.items() if tables.holds_text(type_)]
+        ledger = _LEDGERS.get(table.name.rpartition(".")[2], set())
+        columns = [n for n, type_ in table.columns.items() if n not in ledger and tables.holds_text(type_)]
         if columns and not table.parent:
             yield table, columns
 
