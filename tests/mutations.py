@@ -617,6 +617,13 @@ MUTATIONS = [
         "tests/core/test_commands.py::test_what_was_asked_for_after_a_comment_counts_when_the_comments_are_read_again",
     ),
     Mutation(
+        "17 Ready waits for a crashed container of an earlier version",
+        "argocd/pods.py",
+        'return (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")',
+        "return _runs(pod)",
+        "tests/argocd_engine/test_pods.py::test_earlier_version_that_crashed_may_start_again_until_its_pod_has_ended",
+    ),
+    Mutation(
         "6 an edited comment commands nothing",
         "core/policy/commands.py",
         "and not one.edited",
