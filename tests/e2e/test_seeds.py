@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,7 @@ from e2e.scene import REGISTRY, ROOT, SECRETS, Pull, Scene, kubectl, objects, un
 NAMESPACE = "greenroom-seeds"
 PATH = "seed/catalog.sql"
 DUMP = (ROOT / "examples" / "shop" / "catalog" / PATH).read_text()
+RUN = uuid4().hex
 NEED = {"kind": "postgresql", "version": "15", "as": "DATABASE_URL", "seed": PATH}
 
 
@@ -31,9 +33,9 @@ def builds(the_played_scene: Scene) -> Iterator[None]:
 
 
 def dump_with(product: str) -> str:
-    """The same dump with another product in place of the kettle."""
+    """The same dump with another product in place of the kettle. The registry of the cluster has no image of it yet."""
     assert "\tKettle\t" in DUMP
-    return DUMP.replace("\tKettle\t", f"\t{product}\t")
+    return f"-- {RUN}\n" + DUMP.replace("\tKettle\t", f"\t{product}\t")
 
 
 def products(pull: Pull) -> list[str]:
