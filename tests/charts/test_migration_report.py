@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from charts.rendering import CHART, ROOT, Object, Render, Values, named, pods
+from charts.rendering import CHART, Object, Render, Values, named, pods
 from charts.variants import VARIANTS
 from greenroom.core.migration_report.server_log import SETTINGS
 
@@ -17,12 +17,6 @@ SEEDED = VARIANTS["a seed in a layer"]
 def init_containers(rendered: list[Object], workload: str) -> dict[str, Any]:
     (pod,) = [pod for o, pod in pods(rendered) if o["metadata"]["name"] == workload]
     return {c["name"]: c for c in pod["spec"].get("initContainers", [])}
-
-
-@pytest.mark.parametrize("name", ["snapshot.sh", "snapshot.sql"])
-def test_chart_has_the_scripts_of_the_report(name: str) -> None:
-    ours = ROOT / "src" / "greenroom" / "seeds" / "report" / name
-    assert (CHART / "report" / name).read_text() == ours.read_text(), f"run: cp {ours} {CHART}/report/"
 
 
 def test_snapshots_are_taken_right_before_and_right_after_the_migration(render: Render, everything: Values) -> None:

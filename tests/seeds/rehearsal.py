@@ -19,8 +19,8 @@ from greenroom.core.migration_report.snapshot import probe_counts, snapshot
 from greenroom.core.model.migration_report import MigrationReport
 from greenroom.core.model.schema_snapshot import Snapshot
 from greenroom.local.account import Account
-from greenroom.seeds.report import SNAPSHOT
 
+SNAPSHOT = Path(__file__).parents[2] / "charts" / "preview" / "report" / "snapshot.sh"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FAULTS = sorted((MIGRATIONS / "faults").glob("*.sql"))
 HARMLESS = sorted((MIGRATIONS / "harmless").glob("*.sql"))

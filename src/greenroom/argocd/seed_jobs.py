@@ -46,7 +46,7 @@ _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """Where and with what seeds are built. `image` is Greenroom's own image, `secret` has the courier's credentials.
+    """Settings of the Jobs that build seeds. `image` is Greenroom's own image, `secret` has the courier's credentials.
 
     `github` is the URL of GitHub's API, and `insecure` the registries that use plain HTTP.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions", "rows")
-"""What the configuration says about a need, and an argument must not contradict."""
+"""Arguments that must agree with the configuration of the need."""
 _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--to"}
 
 

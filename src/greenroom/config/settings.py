@@ -161,7 +161,7 @@ class ArgoCDSettings:
 
 @dataclass(frozen=True, slots=True)
 class SeedSettings:
-    """Where seed images are built in the cluster, and the Secret with the credentials for it."""
+    """Namespace of the Jobs that build seed images, and the name of the Secret with their credentials."""
 
     namespace: str
     secret: str

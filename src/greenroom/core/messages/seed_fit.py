@@ -172,7 +172,7 @@ def ledger_several(tools: Sequence[str]) -> Reason:
     return Reason(
         "ledger-several",
         f"The dump has migration tables of several tools: {', '.join(_tool(t) for t in tools)}.",
-        "Drop the tables that are no longer used, then dump the database again.",
+        "Drop the unused tables, then dump the database again.",
     )
 
 

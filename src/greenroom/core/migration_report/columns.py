@@ -1,4 +1,4 @@
-"""What happened to the values of a table's columns: dropped, converted to a narrower type, or lost on the way."""
+"""Changes of the values in a table's columns: dropped, converted to a narrower type, or lost on the way."""
 
 from __future__ import annotations
 

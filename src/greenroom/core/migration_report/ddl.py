@@ -19,7 +19,7 @@ _NOISE = {"IF", "EXISTS", "NOT", "ONLY", "CONCURRENTLY"}
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a statement does to tables. `index` is the name of an index that it creates or drops."""
+    """Effect of a statement on tables. `index` is the name of an index that it creates or drops."""
 
     tables: tuple[Name, ...] = ()
     lock: Lock = Lock.NONE

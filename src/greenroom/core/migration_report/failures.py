@@ -1,4 +1,4 @@
-"""Why a migration failed: the cause by SQLSTATE, and the table and columns by the statement that failed.
+"""Cause of a failed migration: the fault by SQLSTATE, and the table and columns by the statement that failed.
 
 The text of an error may contain values of rows, so it is used only to find names that the schema or the statement has.
 """

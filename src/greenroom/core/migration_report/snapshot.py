@@ -1,4 +1,6 @@
-"""Read the JSON lines that seeds/report/snapshot.sh prints. They come from a pod, so nothing about them is assumed."""
+"""Read the JSON lines that charts/preview/report/snapshot.sh prints. They come from a pod, so nothing about them is
+assumed.
+"""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `snapshot.sh` prints. `began` and `at` are the start and the end of its queries, in seconds since 1970 by
+    """Output of `snapshot.sh`. `began` and `at` are the start and the end of its queries, in seconds since 1970 by
     the server's clock. `left_out` is the number of tables above the limit. `objects` are functions, views, triggers,
     policies, domains and extensions as kind, name and hash.
     """
