@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from builders import NOW
-from greenroom.core.model.migrations import BuildSeed, Fit, MigrationSet, NoFit, SeedImage
+from greenroom.core.model.migrations import MigrationSet
+from greenroom.core.model.seeds import SeedLabel
 from greenroom.core.policy.ledgers import applied
-from greenroom.core.policy.seed_fit import fitted
+from greenroom.core.policy.seed_labels import refusal
 from greenroom.local.postgres_server import Server
 from greenroom.seeds import folders, ledgers
 from seeds.migration_tools import TOOLS, Database, Step, Tool
@@ -56,7 +55,7 @@ HISTORIES: dict[str, tuple[Step, ...]] = {
     "squashed": (M1, M2, SQUASHED),
     "out of order": (M1, M2, M3, BETWEEN, M4, Step(60, "merge", "", (BETWEEN, M4), merge=True)),
 }
-"""Histories of a branch. The base branch has BASE, and the dump was taken when it had DUMP."""
+"""Histories of a branch, which the seed fits. The base branch has BASE, and the dump was taken when it had DUMP."""
 
 _OTHER = replace(M2, sql="ALTER TABLE item ADD price numeric")
 _ONE = Step(21, "create_item_with_price", f"{M1.sql}; {M2.sql}")
@@ -74,12 +73,13 @@ REFUSED: dict[str, tuple[tuple[Step, ...], dict[str, str]]] = {
 
 @dataclass
 class Stage:
-    """A repository's seed images in one tool: databases of a real server, made by that tool."""
+    """A repository's seed in one tool: a database of a real server, restored from a dump. `ran` ran in it."""
 
     tool: Tool
     server: Server
     folder: Path
-    images: tuple[SeedImage, ...] = ()
+    ran: MigrationSet = field(default_factory=MigrationSet)
+    seed: str = ""
     count: int = 0
 
     def sql(self, query: str, database: str = "postgres") -> list[tuple[object, ...]]:
@@ -125,12 +125,8 @@ class Stage:
         assert isinstance(found, MigrationSet), found
         return found
 
-    def image(self, database: Database, checkout: Path, *, as_is: bool = False) -> SeedImage:
-        built = NOW + timedelta(minutes=self.count)
-        return SeedImage(database.name, "d1", self.has_run(database, checkout), built, as_is)
-
     def prepare(self) -> None:
-        """Take a dump with pg_dump, restore it, and bake both images: as it is, and with the base branch's migrations."""
+        """Take a dump with pg_dump, and restore it."""
         source = self.migrated(self.checkout(DUMP))
         self.sql("INSERT INTO item (id, name, old) VALUES (1, 'one', 'x')", source.name)
         dump = self.program("pg_dump", "--no-owner", "--no-privileges", "-d", source.url)
@@ -139,9 +135,7 @@ class Stage:
         self.program(
             "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", restored.url, "-f", str(self.folder / "dump.sql")
         )
-        base = self.checkout(BASE)
-        as_is = self.image(restored, base, as_is=True)
-        self.images = (as_is, self.image(self.migrated(base, restored.name), base))
+        self.ran, self.seed = self.has_run(restored, self.checkout(BASE)), restored.name
 
     def schema(self, database: str) -> str:
         """Return a hash of all columns, constraints, indexes and tables, except the ledgers."""
@@ -186,8 +180,6 @@ def stage(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         tool.close()
 
 
-FROM_BASE = {"ahead": {*TOOLS}, "out of order": {*TOOLS} - {"flyway"}}
-"""Histories that start from the base branch's image, by tool. The others build an image of their own."""
 UNNOTICED = {"django", "rails", "flyway", "prisma"}
 """Tools that migrate a database that is ahead of the branch without an error."""
 
@@ -198,22 +190,11 @@ def test_a_branch_starts_with_its_own_schema(tool: str, history: str, stage: Cal
     of = stage(tool)
     checkout = of.checkout(HISTORIES[history])
     branch = folders.migrations(checkout, "HEAD")
-    answer = fitted(branch, of.images)
-    assert isinstance(answer, Fit | BuildSeed)
-    started = of.migrated(checkout, answer.image.reference)
+    assert refusal(SeedLabel(applied=of.ran), branch) is None
+    started = of.migrated(checkout, of.seed)
     assert of.schema(started.name) == of.own_schema(HISTORIES[history])
     has_run = of.has_run(started, checkout)
     assert {n: h for n, h in has_run.hashes.items() if not h.startswith("packages:")} == branch.hashes
-    if tool in FROM_BASE.get(history, ()):
-        assert answer.image == of.images[1]
-        assert of.schema(of.migrated(checkout, of.images[0].reference).name) == of.schema(started.name)
-    else:
-        assert answer == BuildSeed(of.images[0], answer.to_run)
-        built = of.image(started, checkout)
-        again = folders.migrations(of.checkout(HISTORIES[history]), "HEAD")
-        assert fitted(again, (*of.images, built)) == Fit(built), (
-            "a second branch with the same migrations builds nothing"
-        )
 
 
 @pytest.mark.parametrize(
@@ -224,19 +205,20 @@ def test_a_branch_that_changed_what_the_dump_contains_is_refused(
 ) -> None:
     of = stage(tool)
     steps, codes = REFUSED[history]
-    answer = fitted(folders.migrations(of.checkout(steps), "HEAD"), of.images)
-    assert isinstance(answer, NoFit)
-    assert answer.reason.code == codes.get(tool, codes.get(""))
-    assert answer.reason.text.count(". ") == 0
+    reason = refusal(SeedLabel(applied=of.ran), folders.migrations(of.checkout(steps), "HEAD"))
+    assert reason is not None
+    assert reason.code == codes.get(tool, codes.get(""))
+    assert reason.text.count(". ") == 0
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_branch_behind_would_run_on_another_schema_without_the_choice(
+def test_a_branch_behind_would_run_on_another_schema_without_the_comparison(
     tool: str, stage: Callable[[str], Stage]
 ) -> None:
     of = stage(tool)
-    checkout = of.checkout(HISTORIES["behind"])
-    database = of.database(of.images[1].reference)
+    checkout, base = of.checkout(HISTORIES["behind"]), of.checkout(BASE)
+    database = of.migrated(base, of.seed)
+    assert refusal(SeedLabel(applied=of.has_run(database, base)), folders.migrations(checkout, "HEAD")) is not None
     error = of.tool.migrate(checkout, database)
     assert bool(error) == (tool not in UNNOTICED)
     assert of.schema(database.name) != of.own_schema(HISTORIES["behind"])

@@ -21,10 +21,6 @@ _TOOLS = {
 }
 
 
-def seed_none() -> Reason:
-    return Reason("seed-none", "No seed image of this dump exists yet.", "Build one with `greenroom seed build`.")
-
-
 def seed_unrecorded() -> Reason:
     return Reason(
         "seed-unrecorded",
@@ -99,14 +95,6 @@ def seed_other_tool(seed: str, branch: str) -> Reason:
         "seed-other-tool",
         f"The seed was migrated with {_tool(seed)}, but this branch {has}.",
         "Set `migrations:` of the seed to the service's migrations folder, or replace the dump.",
-    )
-
-
-def seed_packages(names: Sequence[str]) -> Reason:
-    return Reason(
-        "seed-packages",
-        f"The seed contains {_names(names)} from installed packages, and this branch pins other packages.",
-        "Build a seed image from the dump without migrations. This branch can then build its own image from it.",
     )
 
 

@@ -1,11 +1,8 @@
-"""Migrations of a branch and of a seed, and the answer to the question whether the seed fits the branch."""
+"""Migrations of a branch, and those that ran in a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-
-from greenroom.core.model.status import Reason
 
 PACKAGES = "packages:"
 """Prefix of the hash of a migration that is in no repository, because an installed package contains it, such as
@@ -56,44 +53,3 @@ class Ledger:
     tool: str = ""
     entries: tuple[tuple[str, str], ...] = ()
     failed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SeedImage:
-    """A seed image that a pull request may use. `dump` is the blob id of its dump. `as_is` means that no migrations
-    were run on top of the dump. The hashes of `applied` are those of the commit that it was built from.
-    """
-
-    reference: str
-    dump: str
-    applied: MigrationSet
-    built: datetime
-    as_is: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """Start from this image, and run these migrations."""
-
-    image: SeedImage
-    to_run: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BuildSeed:
-    """Build an image from this dump with the branch's own migrations, of which these are not in the dump.
-
-    `compare` means that migrations of installed packages cannot be compared by hash. The build must then compare its
-    schema with the one that the branch's migrations create in an empty database, and fail if they differ.
-    """
-
-    image: SeedImage
-    to_run: tuple[str, ...] = ()
-    compare: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NoFit:
-    """No seed fits the branch."""
-
-    reason: Reason

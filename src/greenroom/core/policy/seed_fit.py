@@ -1,4 +1,4 @@
-"""Choice of the seed for a branch. A database starts only if everything that was run in it is part of the branch.
+"""Comparison of a seed with a branch. A database starts only if everything that ran in it is part of the branch.
 
 A migration is the same only if its name and the content of its file are. So a branch that is behind, or that edited,
 deleted or renamed a migration, never starts with a schema that is not its own. Migrations run forward only.
@@ -6,11 +6,10 @@ deleted or renamed a migration, never starts with a schema that is not its own. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 from greenroom.core import messages
-from greenroom.core.model.migrations import PACKAGES, BuildSeed, Fit, Migration, MigrationSet, NoFit, SeedImage
+from greenroom.core.model.migrations import PACKAGES, Migration, MigrationSet
 from greenroom.core.model.status import Reason
 
 GRAPHS = ("django", "alembic")
@@ -22,35 +21,20 @@ https://guides.rubyonrails.org/active_record_migrations.html, https://knexjs.org
 """
 
 
-def fitted(branch: MigrationSet, images: Sequence[SeedImage]) -> Fit | BuildSeed | NoFit:
-    """Choose the image from which a branch starts: of the newest dump that fits, the image that needs the fewest
-    migrations.
+def obstacle(branch: MigrationSet, applied: MigrationSet) -> Reason | None:
+    """Return why a branch cannot start from the dump in which `applied` ran, and run only forward; None if it can.
 
-    An image of the dump as it is serves as the start of a build, so that the branch's migrations run once for all
-    previews with the same set. The caller passes only images that this pull request may use.
+    Migrations of installed packages are not compared: their files are in no repository.
     """
-    dumps = _by_dump(images)
-    for of_dump in dumps:
-        if chosen := _chosen(branch, of_dump):
-            return chosen
-    return NoFit(_why_not(branch, dumps[0]) if dumps else messages.seed_none())
-
-
-def obstacle(branch: MigrationSet, image: SeedImage) -> Reason | None:
-    """Return why a branch cannot start from an image and run only forward; None if it can."""
-    applied = image.applied
     if applied.migrations and applied.tool != branch.tool:
         return messages.seed_other_tool(applied.tool, branch.tool)
     if missing := _missing(branch, applied):
         return _explained(branch, missing)
     if unknown := [m.name for m in applied.migrations if not m.hash and m.name in branch.hashes]:
         return messages.seed_unmatched(unknown)
-    # Flyway runs a repeatable migration again when it changes. A migrated image may hold what an older one created.
-    # https://documentation.red-gate.com/flyway/flyway-concepts/migrations/repeatable-migrations
-    changed = [n for n in _changed(branch, applied) if not (image.as_is and repeatable(branch.tool, n))]
-    if changed:
+    if changed := _changed(branch, applied):
         return messages.seed_edited(changed)
-    return _out_of_order(branch, applied) or _other_packages(branch, applied)
+    return _out_of_order(branch, applied)
 
 
 def to_run(branch: MigrationSet, applied: MigrationSet) -> tuple[str, ...]:
@@ -67,37 +51,11 @@ def to_run(branch: MigrationSet, applied: MigrationSet) -> tuple[str, ...]:
 
 
 def repeatable(tool: str, name: str) -> bool:
-    """Return whether a tool runs a migration again each time that it changes."""
+    """Return whether a tool runs a migration again each time that it changes.
+
+    https://documentation.red-gate.com/flyway/flyway-concepts/migrations/repeatable-migrations
+    """
     return tool == "flyway" and name.startswith("R__")
-
-
-def _by_dump(images: Sequence[SeedImage]) -> list[list[SeedImage]]:
-    """Group images by their dump, the newest dump first. A dump is as old as its first image: later ones may have been
-    built again.
-    """
-    groups = [list(of_dump) for _, of_dump in groupby(sorted(images, key=lambda i: i.dump), key=lambda i: i.dump)]
-    return sorted(groups, key=lambda of_dump: (min(i.built for i in of_dump), of_dump[0].dump), reverse=True)
-
-
-def _chosen(branch: MigrationSet, images: Sequence[SeedImage]) -> Fit | BuildSeed | None:
-    fits = [(i, to_run(branch, i.applied)) for i in images if obstacle(branch, i) is None]
-    ready = [(i, rest) for i, rest in fits if not (i.as_is and rest)]
-    if ready:
-        image, rest = max(ready, key=lambda r: (-len(r[1]), r[0].built, r[0].reference))
-        return Fit(image, rest)
-    for image in _newest_first(i for i in images if i.as_is):
-        reason = obstacle(branch, image)
-        if reason is None or reason.code == "seed-packages":
-            return BuildSeed(image, to_run(branch, image.applied), compare=reason is not None)
-    return None
-
-
-def _why_not(branch: MigrationSet, images: Sequence[SeedImage]) -> Reason:
-    """Return why no image of a dump fits. The dump as it is has the fewest migrations, so its reason is the one that a
-    person has to change something about.
-    """
-    image = sorted(_newest_first(images), key=lambda i: not i.as_is)[0]
-    return obstacle(branch, image) or messages.seed_none()
 
 
 def _missing(branch: MigrationSet, applied: MigrationSet) -> list[Migration]:
@@ -132,9 +90,10 @@ def _explained(branch: MigrationSet, missing: Sequence[Migration]) -> Reason:
 
 
 def _changed(branch: MigrationSet, applied: MigrationSet) -> list[str]:
-    """Return the migrations that were run with other content than the branch has."""
+    """Return the migrations that were run with other content than the branch has, and that do not run again."""
     known = branch.hashes
-    return [m.name for m in applied.migrations if m.name in known and m.hash != known[m.name]]
+    changed = [m.name for m in applied.migrations if m.name in known and m.hash != known[m.name]]
+    return [name for name in changed if not repeatable(branch.tool, name)]
 
 
 def _out_of_order(branch: MigrationSet, applied: MigrationSet) -> Reason | None:
@@ -155,14 +114,3 @@ def _inserted(order: Sequence[str], rest: set[str]) -> list[tuple[str, str]]:
     """Return each migration to run that sorts before the last one that was run, with that one."""
     last = max((i for i, name in enumerate(order) if name not in rest), default=-1)
     return [(name, order[last]) for name in order[: last + 1] if name in rest]
-
-
-def _other_packages(branch: MigrationSet, applied: MigrationSet) -> Reason | None:
-    """Return why migrations of packages may differ: the branch pins other packages, or nothing pins them."""
-    same = PACKAGES + branch.packages if branch.packages else None
-    names = [m.name for m in applied.migrations if m.hash.startswith(PACKAGES) and m.hash != same]
-    return messages.seed_packages(names) if names else None
-
-
-def _newest_first(images: Iterable[SeedImage]) -> list[SeedImage]:
-    return sorted(images, key=lambda i: (i.built, i.reference), reverse=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from greenroom.core import messages
-from greenroom.core.model.migrations import MigrationSet, NoFit, SeedImage
+from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import SeedLabel
 from greenroom.core.model.status import Reason
-from greenroom.core.policy.seed_fit import fitted
+from greenroom.core.policy.seed_fit import obstacle
 
 REWRITTEN = frozenset({"seed-edited", "seed-ahead", "seed-renamed", "seed-squashed"})
 """Codes of the reasons that say that a branch edited, deleted, renamed or squashed a migration that ran."""
-_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 def refusal(label: SeedLabel, branch: MigrationSet | Reason) -> Reason | None:
@@ -25,7 +22,4 @@ def refusal(label: SeedLabel, branch: MigrationSet | Reason) -> Reason | None:
         return messages.seed_unrecorded() if isinstance(branch, Reason) or branch.tool else None
     if not applied.migrations:
         return None
-    if isinstance(branch, Reason):
-        return branch
-    found = fitted(branch, [SeedImage("", "", applied, _ANY_TIME, as_is=True)])
-    return found.reason if isinstance(found, NoFit) else None
+    return branch if isinstance(branch, Reason) else obstacle(branch, applied)
