@@ -2597,7 +2597,7 @@ MUTATIONS = [
     Mutation(
         "seeds: a preview keeps its seed when the dump changes",
         "core/policy/seeds.py",
-        "if spec is None or renew or not _stays(s, each.need, spec))",
+        "if spec is None or not _stays(s, each.need, spec, renew=renew))",
         "if True)",
         "tests/scenarios/test_seeds.py::test_preview_keeps_its_seed_after_a_push_until_a_person_asks",
     ),
@@ -2980,6 +2980,34 @@ MUTATIONS = [
         "tests/argocd_engine/test_migration_reports.py::test_error_while_a_report_is_made_is_not_an_error_of_the_preview",
     ),
     Mutation(
+        "seeds: no command replaces a volume that has no seed",
+        "core/policy/seeds.py",
+        "and not _is_unseeded_volume(service, need, spec)",
+        "",
+        "tests/core/test_seeds.py::test_volume_without_a_seed_keeps_its_data",
+    ),
+    Mutation(
+        "seeds: a seed that takes the place of a volume waits for a person",
+        "core/planning/plan.py",
+        "return old.prepared or not (volume and fresh)",
+        "return True",
+        "tests/core/test_seeds.py::test_seed_that_takes_the_place_of_a_volume_waits_for_a_person",
+    ),
+    Mutation(
+        "seeds: an older comment does not replace a later command",
+        "core/policy/commands.py",
+        "data = later_command(data, DataCommand(wanted.action, one.by.login, one.comment, min(one.at, now)))",
+        "data = DataCommand(wanted.action, one.by.login, one.comment, min(one.at, now))",
+        "tests/core/test_data_commands.py::test_comment_that_is_older_than_a_command_from_the_terminal_does_not_replace_it",
+    ),
+    Mutation(
+        "seeds: the name of another repository stays out of comments",
+        "core/policy/seeds.py",
+        "elsewhere = each.source.slug != each.head.slug",
+        "elsewhere = False",
+        "tests/core/test_seeds.py::test_name_of_another_repository_is_in_no_comment",
+    ),
+    Mutation(
         "seeds: what ran has equal content",
         "core/policy/seed_fit.py",
         "m.name in known and m.hash != known[m.name]",
@@ -3122,7 +3150,7 @@ MUTATIONS = [
     Mutation(
         "seeds: a blob is complete",
         "github/blobs.py",
-        "if git_hash(content) != blob:",
+        "if hashed.hexdigest() != blob:",
         "if False:",
         "tests/github_adapter/test_trees.py::test_file_that_arrives_incompletely_is_doubt_and_read_again",
     ),

@@ -76,6 +76,12 @@ def test_command_of_a_person_with_write_access_is_stored_first_and_followed_once
     assert next_spec(found).data == RUNNING
 
 
+def test_comment_that_is_older_than_a_command_from_the_terminal_does_not_replace_it() -> None:
+    terminal = replace(RESET, comment=4, at=NOW - MINUTE)
+    found = decided(terminal, held(RUNNING), commented("/preview reseed", 5, at=NOW - 5 * MINUTE))
+    assert found.memories[identity()].data in (terminal, replace(terminal, followed=True))
+
+
 def test_reset_starts_the_same_seed_again() -> None:
     data = next_spec(decided(RESET, held(RUNNING), dump=OTHER)).data
     assert data == Data(2, {}, NOW, (SEED,), 1, ("a",), 900, NOW, "ada")

@@ -176,3 +176,10 @@ def test_a_file_is_parsed_and_never_run() -> None:
 def test_any_tree_has_an_answer(files: dict[str, bytes]) -> None:
     inits = {f"{p.rpartition('/')[0]}/__init__.py": b"" for p in files}
     assert isinstance(read({**files, **inits}), MigrationSet | Reason)
+
+
+@pytest.mark.parametrize("path", [f"db/migrate/{'1' * 4400}_x.rb", f"db/migration/V{'1' * 4400}__x.sql"])
+def test_number_that_is_too_long_for_a_version_is_no_migration(path: str) -> None:
+    found = migration_set({path: "a"}, {})
+    assert isinstance(found, MigrationSet)
+    assert found.migrations == ()

@@ -35,6 +35,7 @@ from greenroom.core.model.status import Stage
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
 from greenroom.core.planning.chart_values import parameters
+from greenroom.core.policy import seeds
 from seeded import BASE, DUMP, HERE, NEED, NONE, OTHER, SEED, SEEDED, SHOP, known, reference
 
 
@@ -265,6 +266,41 @@ def test_configuration_that_replaces_seeded_data_waits_for_a_person(before: Need
     )
     assert kept.data == Data(holders={"db": "a"}, seeds=(SEED,))
     assert kept.services == holds.sets[identity().repository_id].specs[1].services
+
+
+UNSEEDED = replace(NEED, seed="", storage=Storage.PERSISTENT)
+
+
+def on_a_volume(after: Need) -> tuple[EngineState, Platform]:
+    """A preview whose volume did not start from a seed, and the configuration after a change."""
+    before = replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(UNSEEDED,)),)),))
+    holds = held(Data(holders={"db": "a"}), Life("db", "a"), platform=before)
+    return holds, replace(HERE, repositories=(replace(SHOP, services=(replace(SEEDED, needs=(after,)),)),))
+
+
+@pytest.mark.parametrize(("follow", "renew"), [(False, False), (True, False), (False, True), (True, True)])
+def test_volume_without_a_seed_keeps_its_data(follow: bool, renew: bool) -> None:
+    holds, platform = on_a_volume(replace(VOLUME, seed_options=SeedOptions(mode=SeedMode.COPY, follow=follow)))
+    before = holds.sets[identity().repository_id].specs[1]
+    assert seeds.wanted(platform.repositories[0], built_pull_request(1), before, platform, renew=renew) == ()
+
+
+def test_seed_that_takes_the_place_of_a_volume_waits_for_a_person() -> None:
+    holds, platform = on_a_volume(replace(VOLUME, version="17"))
+    found = facts(built_pull_request(1), holds=holds, seeds=newer_server())
+    planned = decide(found, platform, platform.repositories[0], NOW).plan
+    assert "lose the data of shop's db" in planned.holds[identity()].reason.text
+
+
+@pytest.mark.parametrize("tree", ["acme/private returned 404.", Tree({})])
+def test_name_of_another_repository_is_in_no_comment(tree: Tree | str) -> None:
+    options = SeedOptions(repository="acme/private", branch="stable")
+    elsewhere = replace(SHOP, services=(replace(SEEDED, needs=(replace(NEED, seed_options=options),)),))
+    read = replace(known(), trees={Source("acme/private", "stable"): tree})
+    for seen in (read, SeedFacts()):
+        found = verdict(seen, platform=replace(HERE, repositories=(elsewhere,)))
+        assert isinstance(found, Stay)
+        assert "private" not in str(found.reason)
 
 
 def test_follower_keeps_its_data_when_the_image_of_the_same_dump_was_built_again() -> None:

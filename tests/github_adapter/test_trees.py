@@ -15,6 +15,7 @@ import pytest
 from greenroom.core.model.migrations import MigrationSet
 from greenroom.core.model.seeds import Look, Source
 from greenroom.core.model.status import Reason
+from greenroom.core.policy.migration_graphs import LARGEST
 from greenroom.errors import Doubt, GreenroomError
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
@@ -132,10 +133,19 @@ async def test_list_that_github_cuts_off_has_no_known_migrations() -> None:
 
 
 async def test_file_that_is_too_large_is_not_downloaded() -> None:
-    answers = Answers(sizes={"shop/migrations/0001_initial.py": 1_000_001})
+    answers = Answers(sizes={"shop/migrations/0001_initial.py": LARGEST + 1})
     found = await migrations(answers)
     assert isinstance(found, Reason)
     assert (found.code, answers.asked["blobs"]) == ("migrations-unreadable", 0)
+
+
+async def test_files_that_are_too_large_together_are_not_downloaded() -> None:
+    many = {f"shop/migrations/{n:04}_x.py": b"# %d" % n for n in range(100)}
+    answers = Answers({**DJANGO, **many}, sizes=dict.fromkeys(many, LARGEST))
+    found = await migrations(answers)
+    assert isinstance(found, Reason)
+    assert (found.code, answers.asked["blobs"]) == ("migrations-too-many", 0)
+    assert "20 MB" in found.text
 
 
 async def test_too_many_files_are_not_downloaded() -> None:

@@ -136,6 +136,14 @@ async def test_image_of_the_checked_out_commit_is_kept(seeds: Seeds) -> None:
     assert done.stdout.endswith("Deleted 2 images of 8.\n"), done.stderr
 
 
+async def test_checkout_without_a_configured_dump_protects_nothing_so_nothing_is_deleted(
+    seeds: Seeds, tmp_path: Path
+) -> None:
+    done = await seeds.prune("--delete", "--checkout", str(tmp_path))
+    assert (done.returncode, seeds.tags()) == (2, ALL)
+    assert "contains no dump of the configuration" in done.stderr
+
+
 @pytest.mark.parametrize("answer", [{"status": 409}, {"status": 404}, {"seeds": [{"digest": "x"}]}, {"seeds": None}])
 async def test_greenroom_that_does_not_answer_completely_deletes_nothing(seeds: Seeds, answer: dict[str, Any]) -> None:
     done = await seeds.prune("--delete", **answer)

@@ -104,6 +104,13 @@ async def test_upload_gives_up_after_six_failures(
     assert sum(line.startswith("PATCH") for line, _ in between.requests) == TRIES
 
 
+async def test_registry_that_does_not_say_where_to_upload_is_one_sentence(blob: tuple[oci.Descriptor, Path]) -> None:
+    silent = httpx2.MockTransport(lambda request: httpx2.Response(202))
+    async with httpx2.AsyncClient(transport=silent) as client:
+        with pytest.raises(Failed, match=r"does not say where to upload"):
+            await pusher(client, "registry.example.com", "silent/blob").upload(*blob)
+
+
 async def test_damaged_blob_is_not_stored(real_registry: RealRegistry, blob: tuple[oci.Descriptor, Path]) -> None:
     other = replace(blob[0], digest=oci.digest_of(b"something else"))
     async with http_client.client(5) as client:

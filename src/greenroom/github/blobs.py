@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from greenroom.core.model.seeds import blob_id
 from greenroom.errors import Doubt
 from greenroom.github import shapes
 from greenroom.github.transport import Transport
@@ -52,14 +52,8 @@ class Blobs:
             content = base64.b64decode(answer["content"])
         except binascii.Error:
             content = b""
-        if git_hash(content) != blob:
+        hashed = blob_id(len(content))
+        hashed.update(content)
+        if hashed.hexdigest() != blob:
             raise Doubt(f"GitHub sent the file {blob[:7]} of {slug} incompletely. Greenroom will read it again.")
         return content
-
-
-def git_hash(content: bytes) -> str:
-    """Return git's hash of the content of a file.
-
-    https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-    """
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -5,6 +5,7 @@ https://docs.github.com/en/rest/git/trees#get-a-tree
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,8 @@ from greenroom.github.transport import Transport
 TREES_KEPT = 200
 MOST_BLOBS = 1000
 """Files of migrations that are read of one commit, each with a request. GitHub allows 5,000 in an hour."""
+MOST_BYTES = 20_000_000
+"""Bytes of these files together."""
 _LINK = "120000"
 
 
@@ -33,6 +36,7 @@ class Trees:
         self._transport = transport
         self._blobs = Blobs(transport)
         self._known: dict[tuple[Source, Look], Tree] = {}
+        self._parsing = asyncio.Lock()
 
     async def of(self, source: Source, look: Look) -> Tree:
         """Return what was looked for in a commit: blob ids of files, and migrations.
@@ -71,9 +75,13 @@ class Trees:
         files = [e for e in answer["tree"] if e["type"] == "blob" and e["mode"] != _LINK]
         tree = {e["path"]: e["sha"] for e in files}
         wanted = needed(tree, folder)
-        large = [e["path"] for e in files if e["sha"] in wanted and e.get("size", 0) > LARGEST]
-        if large:
+        sizes = {e["path"]: e.get("size", 0) for e in files if e["sha"] in wanted}
+        if large := [path for path, size in sizes.items() if size > LARGEST]:
             return messages.migrations_unreadable(large[0], f"it is larger than {LARGEST:,} bytes")
         if len(wanted) > MOST_BLOBS:
             return messages.migrations_too_many(MOST_BLOBS)
-        return migration_set(tree, await self._blobs.of(slug, wanted), folder)
+        if sum(sizes.values()) > MOST_BYTES:
+            return messages.migrations_too_large(MOST_BYTES)
+        contents = await self._blobs.of(slug, wanted)
+        async with self._parsing:  # a stranger's files: parsing must neither stop the loop nor add up its memory
+            return await asyncio.to_thread(migration_set, tree, contents, folder)

@@ -79,9 +79,7 @@ class Agent:
         body, data = await request.json(), self.work / "data"
         report = bake.read_report(data)
         pgdata.verify(data / "pgdata", str(body["version"]))
-        packed = await asyncio.to_thread(
-            layer.pack, data / "pgdata", pgdata.PLACE, self.work / "layer", compression=body["compression"]
-        )
+        packed = await asyncio.to_thread(layer.pack, data / "pgdata", pgdata.PLACE, self.work / "layer")
         shown = {name: value for name, value in asdict(packed).items() if name != "path"}
         hashed = schema.normalized_hash(data / "schema.sql")
         report_json = {**asdict(report), "rows": dict(report.rows), "seconds": dict(report.seconds)}

@@ -27,7 +27,7 @@ from greenroom.registry.references import reference
 from greenroom.seeds import bake, ledgers, oci, pull
 from greenroom.seeds.build import Built, deferred_layer, environment, label
 from greenroom.seeds.check import Checked, Wants, check
-from greenroom.seeds.layer import Compression, Layer
+from greenroom.seeds.layer import Layer
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
 
@@ -70,20 +70,17 @@ class Courier:
     client: httpx2.AsyncClient
     folder: Path
     say: bake.Say
-    compression: Compression = "zstd"
 
     async def run(self) -> str:
         """Build the image unless it exists. Return its reference by digest. Raise `Failed` with the reason."""
-        state = await lookup.look(self.access, self.build.reference)
-        name = self.build.reference.rpartition(":")[0]
-        if isinstance(state, Present):
-            await self._ask("DELETE", "/")
-            return f"{name}@{state.digest}"
-        if isinstance(state, Unknown):
-            raise Failed(state.why)
         try:
-            built = await self._built()
-            return f"{name}@{await self._pushed(built)}"
+            state = await lookup.look(self.access, self.build.reference)
+            name = self.build.reference.rpartition(":")[0]
+            if isinstance(state, Present):
+                return f"{name}@{state.digest}"
+            if isinstance(state, Unknown):
+                raise Failed(state.why)
+            return f"{name}@{await self._pushed(await self._built())}"
         finally:
             await self._ask("DELETE", "/")
 
@@ -92,11 +89,11 @@ class Courier:
         await self._timed("fetch", self._fetch(dump, self.build.inputs.dump, self.build.path))
         checked = await self._timed("check", self._check(dump))
         if self.build.inputs.mode == SeedMode.RESTORE:
-            return await asyncio.to_thread(deferred_layer, dump, checked, self.build.inputs.version, self.compression)
+            return await asyncio.to_thread(deferred_layer, dump, checked, self.build.inputs.version, "zstd")
         await self._timed("send", self._send(dump))
         dump.unlink()
         await self._timed("restore", self._restored())
-        answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version, "compression": "zstd"})
+        answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version})
         found = self.folder / "layer"
         packed, report = Layer(path=found, **answer["layer"]), bake.Report(**answer["report"])
         applied = await self._applied(report)
@@ -151,7 +148,7 @@ class Courier:
         try:
             async with self.client.stream("GET", url, headers=headers) as answer:
                 if answer.status_code != 200:
-                    raise Failed(_refused(answer.status_code, path, slug))
+                    raise Failed(_refused(answer.status_code, path))
                 with target.open("wb") as file:
                     async for part in answer.aiter_bytes():
                         file.write(part)
@@ -190,11 +187,14 @@ class Courier:
     async def _download(self, packed: Layer, target: Path) -> None:
         computed = hashlib.sha256()
         headers = {"authorization": f"Bearer {self.agent.token}"}
-        async with self.client.stream("GET", f"{self.agent.url}/layer", headers=headers) as answer:
-            with target.open("wb") as file:
-                async for part in answer.aiter_bytes():
-                    computed.update(part)
-                    file.write(part)
+        try:
+            async with self.client.stream("GET", f"{self.agent.url}/layer", headers=headers) as answer:
+                with target.open("wb") as file:
+                    async for part in answer.aiter_bytes():
+                        computed.update(part)
+                        file.write(part)
+        except httpx2.HTTPError as error:
+            raise RetryLater(f"The download of the layer was interrupted ({type(error).__name__}).") from None
         if f"sha256:{computed.hexdigest()}" != packed.digest:
             raise RetryLater("The download of the layer from the pod that packed it was incomplete.")
 
@@ -209,7 +209,10 @@ class Courier:
             raise RetryLater(f"The pod that restores the dump does not answer ({type(error).__name__}).") from None
         if answer.status_code == 204:
             return None
-        found = answer.json()
+        try:
+            found = answer.json()
+        except ValueError:
+            raise Failed(f"The pod that restores the dump failed ({answer.status_code}). Check its log.") from None
         if answer.status_code != 200:
             raise Failed(f"{self.build.path}: {found.get('error', answer.status_code)}")
         return found
@@ -221,15 +224,16 @@ class Courier:
         return result
 
 
-def _refused(status: int, path: str, slug: str) -> str:
+def _refused(status: int, path: str) -> str:
+    """Return why a file cannot be read. The comment shows it, so it does not name the repository: it may be private."""
     if status == 403:
         return (
-            f"GitHub refused access to {path} in {slug} (403). A file of more than {LARGEST_BLOB // 2**20} MB must be"
-            " built in CI. Otherwise, check that `github-token` in the Secret of seed builds may read that repository."
+            f"GitHub refused access to {path} (403). A file of more than {LARGEST_BLOB // 2**20} MB must be"
+            " built in CI. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
         )
     return (
-        f"GitHub answered {status} for {path} in {slug}. Check `github-token` in the Secret of seed builds: it must be"
-        " allowed to read the contents of that repository."
+        f"GitHub answered {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
+        " allowed to read the contents of its repository."
     )
 
 

@@ -166,7 +166,10 @@ class _Upload:
             raise Failed(f"{self.pusher.where} does not accept uploads ({answer.status_code}).")
         smallest = answer.headers.get("oci-chunk-min-length", "")
         self.chunk = max(self.pusher.chunk, int(smallest) if smallest.isdecimal() else 0)
-        self.address, self.offset, self.whole = location(answer), 0, whole
+        try:
+            self.address, self.offset, self.whole = location(answer), 0, whole
+        except _Rejected:
+            raise Failed(f"{self.pusher.where} does not say where to upload (no Location header).") from None
 
     async def send(self) -> None:
         """Send everything from the offset on, and complete the upload."""

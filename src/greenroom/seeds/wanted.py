@@ -95,4 +95,9 @@ def current(seeded: Seeded, folder: Path) -> dict[str, str]:
         if (folder / each.need.seed).is_file():
             dump = checkout.blob_id(folder, each.need.seed)
             found[each.inputs(dump).tag] = f"the commit in {folder.resolve().name} ({each.service}/{each.need.name})"
+    if not found:
+        dumps = ", ".join(sorted({each.need.seed for each in seeded.needs}))
+        raise FixConfiguration(
+            f"{folder.resolve()} contains no dump of the configuration ({dumps}). Pass a checkout that has one."
+        )
     return found

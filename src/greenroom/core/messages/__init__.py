@@ -139,6 +139,7 @@ from greenroom.core.messages.seed_fit import (
     ledger_several,
     migrations_no_folder,
     migrations_not_listed,
+    migrations_too_large,
     migrations_too_many,
     migrations_twice,
     migrations_unclear,
@@ -152,5 +153,12 @@ from greenroom.core.messages.seed_fit import (
     seed_unmatched,
     seed_unrecorded,
 )
-from greenroom.core.messages.seeds import no_dump, seed_failed, seed_missing, seed_not_read, seed_unknown
+from greenroom.core.messages.seeds import (
+    OTHER_NOT_READ,
+    no_dump,
+    seed_failed,
+    seed_missing,
+    seed_not_read,
+    seed_unknown,
+)
 from greenroom.core.messages.words import day, listed, span

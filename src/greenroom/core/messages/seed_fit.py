@@ -132,6 +132,14 @@ def migrations_too_many(limit: int) -> Reason:
     )
 
 
+def migrations_too_large(limit: int) -> Reason:
+    return Reason(
+        "migrations-too-many",
+        f"The migrations of the repository have more than {limit // 1_000_000} MB.",
+        "Set `migrations:` of the service to the folder that it uses, or squash old migrations.",
+    )
+
+
 def migrations_not_listed(slug: str) -> Reason:
     return Reason(
         "migrations-not-listed",

@@ -8,6 +8,8 @@ from greenroom.core.comment.sanitize import plain
 from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.status import Reason
 
+OTHER_NOT_READ = "The repository of the dump could not be read. Greenroom's log has the cause."
+
 
 def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
     """Return why a preview waits for seed images. `builds_here` means that Greenroom builds them itself."""
@@ -33,10 +35,12 @@ def seed_failed(path: str, why: str) -> Reason:
 
 
 def no_dump(path: str, slug: str, ref: str) -> Reason:
+    """Return that a dump is missing. `slug` is empty for another repository, whose name the comment does not show."""
     short = ref[:7] if len(ref) == 40 else ref
+    where = f"{plain(slug)} at {plain(short)}" if slug else "the repository of the dump"
     return Reason(
         "seed-not-found",
-        f"The dump {plain(path, 100)} does not exist in {plain(slug)} at {plain(short)}.",
+        f"The dump {plain(path, 100)} does not exist in {where}.",
         "Add the file, or ask the platform team to correct the `seed:` setting of this service.",
     )
 

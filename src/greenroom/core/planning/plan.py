@@ -456,14 +456,15 @@ def _data_gone(old: PreviewSpec, new: PreviewSpec) -> set[str]:
 def _keeps_data(old: PreviewSpec, new: PreviewSpec, service: str, before: Need, after: Need | None) -> bool:
     if after is None or (after.kind, after.storage) != (before.kind, before.storage):
         return False
-    seed = old.data.seed(service, before.name)
-    if seed is None or old.prepared or data_generation.commanded(old.data, new.data):
-        return True
+    seed, fresh = old.data.seed(service, before.name), new.data.seed(service, before.name)
     # The mode and an own image decide whether there is a volume at all.
     volume = before.storage is Storage.PERSISTENT
+    if old.prepared or seed is None:  # a copy of a seed would take the place of what is on the volume
+        return old.prepared or not (volume and fresh)
+    if data_generation.commanded(old.data, new.data):
+        return True
     if volume and (before.seed_options.mode, before.image) != (after.seed_options.mode, after.image):
         return False
-    fresh = new.data.seed(service, before.name)
     return fresh is None or fresh.digest == seed.digest or after.seed_options.follow
 
 

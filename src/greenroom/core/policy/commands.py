@@ -25,6 +25,7 @@ from greenroom.core.model.github import (
     Kind,
     Permission,
     Permissions,
+    later_command,
 )
 from greenroom.core.model.spec import LinkOverride
 from greenroom.core.model.status import Reason
@@ -202,7 +203,7 @@ def heard(
         if may is Permission.UNKNOWN:
             last = min(last, one.comment - 1)
         elif may in WRITERS:
-            data = DataCommand(wanted.action, one.by.login, one.comment, min(one.at, now))
+            data = later_command(data, DataCommand(wanted.action, one.by.login, one.comment, min(one.at, now)))
     kept = tuple(found[name] for name in sorted(found))
     last = max(last, memory.heard)
     return CommandResult(kept, _answer(said, kept, targets, last, data), last, data)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from greenroom.core.model.migrations import Migration
 
-LARGEST = 1_000_000
-"""Bytes of a file that is parsed. Real migrations are far smaller, and parsing takes about a second for this many."""
+LARGEST = 250_000
+"""Bytes of a file that is parsed. Parsing takes up to 500 times as much memory, and the controller has 512 MiB."""
 
 
 class Unreadable(ValueError):

@@ -24,8 +24,8 @@ _LOCKS = re.compile(
 )
 _MANIFESTS = re.compile(r"(?:^|/)(?:pyproject\.toml|setup\.py|setup\.cfg|Pipfile)$")
 _DJANGO = re.compile(r"\d{4}_\w+\.py")
-_RAILS = re.compile(r"\d{3,}_[\w.]+\.rb")
-_FLYWAY = re.compile(r"(?:V\d[\d._]*|R)__.+\.(?:sql|java|kt)")
+_RAILS = re.compile(r"\d{3,40}_[\w.]+\.rb")
+_FLYWAY = re.compile(r"(?:V\d[\d._]{0,80}|R)__.+\.(?:sql|java|kt)")
 _KNEX = re.compile(r"\d{14}_.+\.(?:js|ts|mjs|cjs)")
 _KNEXFILE = re.compile(r"(?:^|/)knexfile\.(?:js|ts|mjs|cjs)$")
 

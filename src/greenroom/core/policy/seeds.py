@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from greenroom.core import messages
-from greenroom.core.model.catalog import Need, Platform, Repository, Service
+from greenroom.core.model.catalog import Need, Platform, Repository, Service, Storage
 from greenroom.core.model.engine import BuildFailed
 from greenroom.core.model.github import ImageState, Missing, Present, PullRequest, Unknown
 from greenroom.core.model.kinds import KINDS
@@ -98,6 +98,11 @@ def _keeps(service: Service, need: Need, spec: PreviewSpec) -> bool:
     return before is not None and _store(before) == _store(need)
 
 
+def _is_unseeded_volume(service: Service, need: Need, spec: PreviewSpec) -> bool:
+    """Return whether a need's data is on a volume and did not start from a seed. No command and no push replaces it."""
+    return need.storage is Storage.PERSISTENT and spec.data.seed(service.name, need.name) is None
+
+
 def _store(need: Need) -> tuple[object, ...]:
     return need.kind, need.version, need.image, need.storage
 
@@ -112,7 +117,7 @@ def wanted(
 ) -> tuple[Wanted, ...]:
     """Return the needs of a preview that require a seed to be chosen, in the order of the services."""
     found = _seeded(repository, pull_request, platform)
-    return tuple(each for s, each in found if spec is None or renew or not _stays(s, each.need, spec))
+    return tuple(each for s, each in found if spec is None or not _stays(s, each.need, spec, renew=renew))
 
 
 def held(
@@ -121,13 +126,14 @@ def held(
     """Return the needs of a preview that keep their seed, with it. Their branch may no longer fit it."""
     if spec is None or renew:
         return ()
-    stay = (each for s, each in _seeded(repository, pull_request, platform) if _stays(s, each.need, spec))
+    stay = (each for s, each in _seeded(repository, pull_request, platform) if _stays(s, each.need, spec, renew=renew))
     pairs = ((each, spec.data.seed(each.service, each.need.name)) for each in stay)
     return tuple((each, seed) for each, seed in pairs if seed is not None)
 
 
-def _stays(service: Service, need: Need, spec: PreviewSpec) -> bool:
-    return not need.seed_options.follow and _keeps(service, need, spec)
+def _stays(service: Service, need: Need, spec: PreviewSpec, *, renew: bool) -> bool:
+    changes = (renew or need.seed_options.follow) and not _is_unseeded_volume(service, need, spec)
+    return _keeps(service, need, spec) and not changes
 
 
 def _seeded(repository: Repository, pull_request: PullRequest, platform: Platform) -> list[tuple[Service, Wanted]]:
@@ -231,12 +237,15 @@ def chosen(
 def _one(
     each: Wanted, facts: SeedFacts, platform: Platform, builds_failed: Mapping[str, BuildFailed]
 ) -> SeedImage | SeedBuild | Stay:
+    # The comment may be public, and the repository of the dump private: its name and errors stay in the log.
+    elsewhere = each.source.slug != each.head.slug
     tree = facts.trees.get(each.source, messages.seed_not_read(each.source.slug))
     if isinstance(tree, str):
-        return Stay(Stage.WAITING, messages.seed_unknown(tree))
+        return Stay(Stage.WAITING, messages.seed_unknown(messages.OTHER_NOT_READ if elsewhere else tree))
     dump = tree.files.get(each.need.seed)
     if dump is None:
-        return Stay(Stage.BLOCKED, messages.no_dump(each.need.seed, each.source.slug, each.source.ref))
+        missing = messages.no_dump(each.need.seed, "" if elsewhere else each.source.slug, each.source.ref)
+        return Stay(Stage.BLOCKED, missing)
     inputs = each.inputs(dump)
     name = f"{platform.seeds.image}:{inputs.tag}"
     state = facts.images.get(name, Unknown(f"The registry has not been queried for {name}."))
