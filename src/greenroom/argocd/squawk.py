@@ -27,9 +27,7 @@ def squawk() -> Path | None:
     return Path(found) if found else None
 
 
-def lints(
-    ran: Sequence[RanStatement], server: int, program: Path | None, excluded: Sequence[str] = EXCLUDED
-) -> tuple[Lint, ...] | None:
+def lints(ran: Sequence[RanStatement], server: int, program: Path | None) -> tuple[Lint, ...] | None:
     """Return squawk's warnings about statements that ran, or `None` if it is not installed or did not answer in time.
 
     `server` is the server's version number, such as 160004. Only names of rules are taken from its answer.
@@ -40,7 +38,7 @@ def lints(
         return ()
     lines = [s.raw.replace("\n", " ") + ";" for s in ran]
     command = [str(program), "--reporter", "Json", "--pg-version", f"{server // 10000}.0"]
-    for rule in excluded:
+    for rule in EXCLUDED:
         command += ["--exclude", rule]
     try:
         done = subprocess.run(

@@ -17,14 +17,9 @@ from greenroom.registry.access import Access, RegistryError, Scope
 from greenroom.registry.references import Reference, reference, written
 
 # Always send all four: a registry answers 404 for an existing tag if its manifest's type is not accepted.
-ACCEPT = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
+INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 
 
 async def look(access: Access, text: str) -> ImageState:

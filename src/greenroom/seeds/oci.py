@@ -14,12 +14,11 @@ from typing import Any
 
 from greenroom.core.model.seeds import LABEL
 from greenroom.errors import Failed, FixConfiguration
+from greenroom.registry.lookup import INDEXES, MANIFESTS
 from greenroom.seeds.layer import Layer
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-MANIFESTS = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
+MANIFEST = MANIFESTS[0]
 
 # An OCI manifest may not contain Docker's names of the same formats.
 _LAYERS = {

@@ -23,10 +23,10 @@ async def read_base(access: Access, where: Reference, architecture: str) -> oci.
     Raise `FixConfiguration` if there is none, and `Failed` if the registry's answer cannot be used.
     """
     media_type, manifest = await _manifest(access, where)
-    if media_type in oci.INDEXES:
+    if media_type in lookup.INDEXES:
         digest = oci.of_platform(manifest, architecture, text(where))
         media_type, manifest = await _manifest(access, Reference(where.host, where.repository, digest))
-    if media_type not in oci.MANIFESTS:
+    if media_type not in lookup.MANIFESTS:
         raise FixConfiguration(f"{text(where)} is of type {media_type or 'unknown'}, which is not an image.")
     entry = manifest.get("config") or {}
     base = oci.base(manifest, await _config(access, where, str(entry.get("digest", ""))), text(where))

@@ -67,7 +67,7 @@ def _diagnosed(
     named = _table_name(error, statement)
     table = next((t for s in (before, after) if s and named and (t := s.named(named))), None)
     text = shown(statement) if is_ddl(statement) else ""
-    name = _object_name(error, cause, statement, before)
+    name = _object_name(error, cause, statement)
     found = _in_the_way(cause, statement, named, error, table, before)
     return Diagnosis(Failure(cause, error.sqlstate, text, name, found.columns), table, found.query)
 
@@ -85,7 +85,7 @@ def _table_name(error: Error, statement: Sequence[Token]) -> tuple[str, ...]:
     return (next(g for g in said.groups() if g),) if said else ()
 
 
-def _object_name(error: Error, cause: Cause, statement: Sequence[Token], before: Snapshot) -> str:
+def _object_name(error: Error, cause: Cause, statement: Sequence[Token]) -> str:
     """Return the name of the missing or existing object. It is shown only if the statement has it as an identifier."""
     if cause not in (Cause.MISSING, Cause.EXISTS, Cause.DEPENDENTS):
         return ""

@@ -50,8 +50,8 @@ class MigrationRun:
     log_complete: bool = True
 
 
-def report(run: MigrationRun, lints: tuple[Lint, ...] | None = None) -> MigrationReport:
-    """Return the report of a run. `lints` are a linter's warnings about `report(run).statements`."""
+def report(run: MigrationRun) -> MigrationReport:
+    """Return the report of a run, without a linter's warnings."""
     log = _log(run)
     found = list(_failed(run, log))
     if run.after:
@@ -67,7 +67,6 @@ def report(run: MigrationRun, lints: tuple[Lint, ...] | None = None) -> Migratio
         diff=schema_diff(run.before, run.after) if run.after else (),
         failure=diagnosis(log, run.before, run.after).failure if failed else None,
         complete=run.after is not None and not run.after.left_out,
-        lints=lints,
         log_complete=run.log_complete,
     )
 

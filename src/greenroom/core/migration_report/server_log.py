@@ -29,8 +29,6 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 """The settings of the server that the report needs. The superuser must set them, on the server's command line."""
 
-THRESHOLD = 0.1
-"""Seconds below which the log has no duration of a statement."""
 ENTRY_LIMIT = 100_000
 """Characters of one entry that are read. DDL is shorter; the server logs any statement whole."""
 
@@ -62,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A statement that the server logged because it is DDL. `seconds` is `None` if it took less than `THRESHOLD`."""
+    """A statement that the server logged because it is DDL. `seconds` is `None` if it took less than 100 ms."""
 
     at: float
     session: str
