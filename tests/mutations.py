@@ -1694,8 +1694,8 @@ MUTATIONS = [
     Mutation(
         "5 a comment that another person edited is not deleted",
         "core/comment/signed_block.py",
-        "if c.id != kept.id and c.trusted)",
-        "if c.id != kept.id)",
+        "return comment.trusted and comment.body",
+        "return comment.body",
         "tests/scenarios/test_our_comment.py::test_comment_of_ours_that_another_person_edited_is_never_deleted",
     ),
     Mutation(

@@ -150,7 +150,8 @@ class World:
                 if comment["author"] == BOT:
                     intent.hosts |= set(HOST.findall(comment["body"]))
         looks = await self.eyes.looks(self.intents)
-        return [*judge.complaints(truth, looks, self.intents, self.scene.room), *await self._lost_data()]
+        found = judge.complaints(truth, looks, self.intents, self.scene.room, self.scene.ended)
+        return [*found, *await self._lost_data()]
 
     async def _lost_data(self) -> list[Violation]:
         """What was written into a database of a preview that is still the same is still there."""

@@ -246,6 +246,7 @@ class Journal:
         self._world = world
         self.entries: list[Json] = []
         self._bodies: dict[int, str] = {}
+        self.made: dict[int, float] = {}
         world.listeners.insert(0, self.happened)
 
     def happened(self, event: str, action: str, repo: Repository, pull: PullRequest | None, who: User) -> None:
@@ -256,6 +257,7 @@ class Journal:
         self.note(repo, pull, f"{event} {action}", who.login)
         for comment in changed:
             self._bodies[comment.id] = comment.body
+            self.made.setdefault(comment.id, time.monotonic())
             self.entries[-1] |= {"comment": comment.id, "body": comment.body}
 
     def note(self, repo: Repository, pull: PullRequest | None, event: str, who: str) -> None:
@@ -365,7 +367,13 @@ class GitHub:
                 "draft": pull.draft,
                 "sha": pull.head_sha,
                 "comments": [
-                    {"id": c.id, "body": c.body, "author": c.author.login, "editor": c.editor.login if c.editor else ""}
+                    {
+                        "id": c.id,
+                        "body": c.body,
+                        "author": c.author.login,
+                        "editor": c.editor.login if c.editor else "",
+                        "made": self.journal.made.get(c.id, 0.0),
+                    }
                     for c in pull.comments
                 ],
             }

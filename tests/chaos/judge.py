@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -224,8 +224,13 @@ def expired_wrongly(before: list[Json], entry: Json) -> str:
 # --- rules 2, 3, 4, 7: what is true once the world is quiet ------------------------------------------------------
 
 
-def complaints(truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent], room: int = 1000) -> list[Violation]:
-    """What is not as it should be in a quiet world with room for so many previews. Empty when all is well."""
+def complaints(
+    truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent], room: int = 1000, ended: Sequence[float] = ()
+) -> list[Violation]:
+    """What is not as it should be in a quiet world with room for so many previews. Empty when all is well.
+
+    `ended` are the times at which Greenroom's process was ended.
+    """
     intents = list(intents)
     full = sum(bool(look.uid) for look in looks.values()) >= room
     pulls = {(p["repo"], p["number"]): p for p in truth["pulls"]}
@@ -236,7 +241,7 @@ def complaints(truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent]
     found = []
     for intent in intents:
         pull, look = pulls[intent.key], looks.get(intent.key, Look())
-        ours = [c for c in pull["comments"] if c["author"] == BOT]
+        ours = _ours([c for c in pull["comments"] if c["author"] == BOT], ended)
         text = people_see(ours[0]["body"]) if ours else ""
         if len(ours) > 1:
             found.append(Violation(3, intent.key, f"{len(ours)} comments of the bot"))
@@ -249,6 +254,18 @@ def complaints(truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent]
         else:
             found += _gone(intent, look, "" if asks(pull) else text)
     return found
+
+
+def _ours(comments: list[Json], ended: Sequence[float]) -> list[Json]:
+    """The bot's comments without those that are a person's now: all of their text was replaced, so nothing shows whose
+    they were, and Greenroom was ended after it had made them, before GitHub's answers showed them.
+    """
+
+    def lost(one: Json) -> bool:
+        replaced = one["editor"] not in ("", BOT) and "greenroom:" not in one["body"]
+        return replaced and any(one["made"] < end < other["made"] for other in comments for end in ended)
+
+    return [c for c in comments if not lost(c)]
 
 
 def _wanted(pull: Json, intent: Intent) -> bool:

@@ -102,6 +102,7 @@ class Scene:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     events: list[str] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -233,6 +234,7 @@ class Scene:
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int | None:
         """End it by this signal; its exit code."""
+        self.ended.append(time.monotonic())
         self.send(number)
         if self.process is None:
             return None

@@ -120,7 +120,7 @@ def test_a_released_preview_may_be_removed() -> None:
 
 
 def truth(*bodies: str, **more: Any) -> Json:
-    comments = [{"id": n, "author": BOT, "editor": "", "body": body} for n, body in enumerate(bodies)]
+    comments = [{"id": n, "author": BOT, "editor": "", "body": body, "made": n} for n, body in enumerate(bodies)]
     pull = {"repo": 7, "number": 1, "slug": "acme/front", "title": "Change", "private": False, "open": True}
     return {"pulls": [{**pull, "labels": ["preview"], "sha": SHA, "draft": False, "comments": comments, **more}]}
 
@@ -170,6 +170,24 @@ def test_a_world_as_it_should_be_has_no_complaint(world: Json, look: Look, wish:
 @pytest.mark.parametrize(("rule", "world", "look", "wish"), WRONG)
 def test_each_thing_that_is_wrong_is_a_complaint(rule: int, world: Json, look: Look, wish: Intent) -> None:
     assert [v.rule for v in complaints(world, {KEY: look}, [wish])] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("text", "editor", "ended", "rules"),
+    [
+        ("Spoiled", "eve", [0.5], []),
+        ("Spoiled", "eve", [], [3, 2]),
+        ("Spoiled", "", [0.5], [3, 2]),
+        (f"Look: {READY}", "eve", [0.5], [3]),
+    ],
+    ids=["lost in a crash", "without a crash", "not edited", "with our marker"],
+)
+def test_only_a_comment_that_a_person_replaced_and_a_crash_lost_may_stay_beside_ours(
+    text: str, editor: str, ended: list[float], rules: list[int]
+) -> None:
+    world = truth(text, READY)
+    world["pulls"][0]["comments"][0]["editor"] = editor
+    assert [v.rule for v in complaints(world, {KEY: serving()}, [intent()], ended=ended)] == rules
 
 
 @pytest.mark.parametrize(

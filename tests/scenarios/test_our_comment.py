@@ -88,6 +88,23 @@ async def test_comment_of_ours_that_another_person_edited_is_never_deleted(story
     assert len(story.comments(number)) == 2
 
 
+async def test_duplicate_comment_that_a_person_edited_is_deleted_because_its_signature_proves_whose_it_is(
+    story: Story,
+) -> None:
+    number = story.labeled()
+    story.world.faults.on("stale")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    await story.one_pass()
+    story.restart()
+    await story.one_pass()
+    first = story.world.pull_request(SLUG, number).comments[0]
+    story.world.edit_comment(SLUG, first.id, f"{first.body}\nSee also #7.", "eve")
+    story.world.faults.off()
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+
+
 async def test_comment_that_a_person_deleted_is_made_again(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)

@@ -89,16 +89,17 @@ class Signer:
         line in another comment does not match. If two are signed, the later sequence counts.
         """
         by_id = next((c for c in pull_request.mine if c.id == known), None)
-        signed = [c for c in pull_request.mine if self._signed(identity, c)]
+        signed = [c for c in pull_request.mine if self._signed_state(identity, c)]
         return by_id or max(signed, key=lambda c: self._sequence(identity, c), default=pull_request.comment)
 
     def duplicates(self, identity: Identity, pull_request: PullRequest) -> tuple[int, ...]:
         """Return the ids of our comments other than the one that is kept; empty unless that one is verified.
 
         A duplicate appears when a process is killed before it stores the id of a new comment, and GitHub's list does
-        not show that comment yet. Only comments that are certainly ours are returned: no other account edited them, and
-        their first line is our marker for this pull request, with a valid signature or not signed yet. A comment with a
-        choice that the kept comment lacks is not returned until the kept one has been read back with it (`block`).
+        not show that comment yet. Only comments that are certainly ours are returned: those with a valid signature,
+        which covers their id, and those that no other account edited and that begin with our marker for this pull
+        request. A comment with a choice that the kept comment lacks is not returned until the kept one has been read
+        back with it (`block`).
         """
         kept = pull_request.comment
         block = self.read(identity, kept)
@@ -106,10 +107,12 @@ class Signer:
             return ()
 
         def superfluous(comment: Comment) -> bool:
-            other = self.read(identity, comment)
-            return _later(block, other) == block if other else comment.body.startswith(self.unsigned(identity))
+            other = self._signed_state(identity, comment)
+            if other:
+                return _later(block, other) == block
+            return comment.trusted and comment.body.startswith(self.unsigned(identity))
 
-        others = (c for c in pull_request.mine if c.id != kept.id and c.trusted)
+        others = (c for c in pull_request.mine if c.id != kept.id)
         return tuple(c.id for c in others if superfluous(c))
 
     def block(self, identity: Identity, pull_request: PullRequest) -> SignedState | None:
@@ -129,12 +132,16 @@ class Signer:
         block = self.read(identity, comment)
         return block.sequence if block else 0
 
-    def _signed(self, identity: Identity, comment: Comment) -> bool:
+    def _signed_state(self, identity: Identity, comment: Comment) -> SignedState | None:
+        """Return a state that we signed for this comment, wherever it is in the text and whoever edited that.
+
+        It proves that the comment is ours, and may be an older state that a person pasted.
+        """
         keys = {key.id: key for key in (self.key, *self.older)}
-        return any(
-            key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload))
-            for payload, key_id, mac in _SIGNED.findall(comment.body)
-        )
+        for payload, key_id, mac in _SIGNED.findall(comment.body):
+            if key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload)):
+                return _block(payload, stale_key=keys[key_id] is not self.key)
+        return None
 
     def _mac(self, key: Key, identity: Identity, comment_id: int, payload: str) -> str:
         signed = [VERSION, self.host, self.installation, identity.repository_id, identity.number, comment_id, payload]
