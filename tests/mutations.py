@@ -1692,6 +1692,34 @@ MUTATIONS = [
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
+        "7 a removal is told by the pass over the repository's new name",
+        "controller/reconcile.py",
+        "if self._may_be_renamed(repository) else done",
+        "if False else done",
+        "tests/scenarios/test_replaced_repository.py::test_removal_stays_open_until_the_renamed_repository_was_read_and_has_its_last_comment",
+    ),
+    Mutation(
+        "5 a comment that another person edited is deleted only with our signature",
+        "core/comment/signed_block.py",
+        "if other:\n                return _later",
+        "if False:\n                return _later",
+        "tests/scenarios/test_our_comment.py::test_duplicate_comment_that_a_person_edited_is_deleted_because_its_signature_proves_whose_it_is",
+    ),
+    Mutation(
+        "seeds: what a migration declares is what it logs, and no text of an error",
+        "core/migration_report/server_log.py",
+        'if e.severity == "LOG" and e.text.startswith(NOTE)',
+        "if e.text.startswith(NOTE)",
+        "tests/core/test_migration_report.py::test_notes_of_a_migration_are_read_from_the_log",
+    ),
+    Mutation(
+        "seeds: a ledger that was not read says nothing about what ran",
+        "core/migration_report/report.py",
+        "if self.known is None or self.recorded is None:",
+        "if False:",
+        "tests/core/test_migration_report.py::test_no_migration_is_named_if_one_ledger_was_not_read",
+    ),
+    Mutation(
         "5 a comment that another person edited is not deleted",
         "core/comment/signed_block.py",
         "return comment.trusted and comment.body",
@@ -3086,7 +3114,7 @@ MUTATIONS = [
     ),
     Mutation(
         "seeds: ledgers are never read as a superuser",
-        "seeds/ledgers.sql",
+        "seeds/report/ledgers.sql",
         "IF (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN",
         "IF false THEN",
         "tests/seeds/test_ledgers_sql.py::test_a_superuser_is_refused",

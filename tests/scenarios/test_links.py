@@ -544,7 +544,8 @@ async def test_a_repository_that_leaves_the_catalog_keeps_its_previews_until_a_p
     two.world.close(PAY, pay, "grace")
     asked = len(two.world.repository(PAY).pull_requests)
     controller = two.story.controller()
-    await controller.facts(two.platform.repositories[0])  # GitHub's answer brings the time
+    [there] = two.platform.repositories
+    await controller.reconcile(there)  # GitHub's answers bring the time, and the id of the catalog's repository
     [left] = await controller.left()
     for _ in range(3):
         two.story.pass_time(seconds=1)

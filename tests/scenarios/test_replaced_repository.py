@@ -120,6 +120,33 @@ async def test_a_name_given_to_another_repository_is_treated_the_same(story: Sto
     assert story.living == {number}
 
 
+async def test_removal_stays_open_until_the_renamed_repository_was_read_and_has_its_last_comment(story: Story) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    story.world.faults.on("server-error", path="/issues/comments/")
+    for _ in range(5):
+        await story.one_pass()
+    assert story.engine.removed
+    assert "### Preview ready" in story.comment(number), "without this there is nothing to tell"
+    story.world.rename_repository(SLUG, "acme/renamed")
+    renamed = replace(story.platform.repositories[0], slug="acme/renamed", name="shop-too")
+    story.world.repository("acme/web")
+    story.configure(repositories=(renamed, Repository("web", "acme/web", ())))
+    story.restart()
+    controller = story.controller()
+    await controller.reconcile(story.platform.repositories[1])
+    story.pass_time(minutes=1)
+    for repository in await controller.left():  # as the loop does, before it has read the new name
+        await controller.reconcile(repository)
+    story.world.faults.off()
+    for _ in range(6):
+        story.pass_time(minutes=1)
+        await everything(story, 1)
+    [told] = [c.body for c in story.world.pull_request("acme/renamed", number).comments]
+    assert "### Preview removed" in told
+
+
 async def test_repository_whose_id_was_not_read_yet_is_not_taken_for_another_one(story: Story) -> None:
     story.labeled()
     await story.passes(3)

@@ -164,7 +164,8 @@ class Instance:
 
     def _unread(self) -> bool:
         """Return whether some repository of the catalog was not read yet, with or without success."""
-        return any(r.name not in self._board.repositories for r in self._reconciler.platform.repositories)
+        read = {(name, health.slug) for name, health in self._board.repositories.items()}
+        return any((r.name, r.slug) not in read for r in self._reconciler.platform.repositories)
 
     def _trouble(self, name: str, sentence: str) -> None:
         log.warning("a pass could not read everything; nothing was removed", repository=name, why=sentence)

@@ -57,6 +57,8 @@ log = structlog.get_logger(__name__)
 AGAIN = 0.05
 PATIENCE = 5
 MOVING = 2.0  # poll: the rollout of a user in another repository does not wake this one
+UNREAD = 10.0
+"""Seconds until a removal of a repository that may be another one of the catalog, renamed, is looked at again."""
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -116,6 +118,7 @@ class Reconciler:
         served = ServedPass(context, preview_set, statuses)
         self._show(served, statuses)  # before the comment is written, so that both agree
         done = [await effect(self.parts.engine, self.parts.sources, served, a) for a in _effects(decision)]
+        done = [replace(d, unread=UNREAD) for d in done] if self._may_be_renamed(repository) else done
         everybody = self.backoff.record(done, context.now)
         await self._close(done, served)
         await self._note(decision, served, done, past)
@@ -237,6 +240,14 @@ class Reconciler:
         here = {self._ids.get(r.slug.lower()) for r in self.platform.repositories}
         others = {i: preview_set for i, preview_set in observed.sets.items() if i not in here}
         return left(replace(observed, sets=others), self.platform, self._ids)
+
+    def _may_be_renamed(self, repository: Repository) -> bool:
+        """Return whether this repository is not in the catalog, unless it is one whose id was not read yet.
+
+        Then its removals stay open: only the pass over the repository's new name can write their last comments.
+        """
+        here = self.platform.repositories
+        return all(r.name != repository.name for r in here) and any(r.slug.lower() not in self._ids for r in here)
 
     async def dry_run(self, repository: Repository) -> Decision:
         """Return what a pass would do now, without doing it."""
