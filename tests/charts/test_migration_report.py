@@ -57,7 +57,7 @@ def test_snapshot_that_fails_never_fails_the_pod(
 def test_scripts_are_in_a_config_map_that_the_pod_can_do_without(render: Render, everything: Values) -> None:
     found = render(everything, SEEDED)
     scripts = named(found, "ConfigMap", "greenroom-report")["data"]
-    assert scripts == {n: (CHART / "report" / n).read_text() for n in ("snapshot.sh", "snapshot.sql")}
+    assert scripts == {n: (CHART / "report" / n).read_text() for n in ("snapshot.sh", "snapshot.sql", "ledgers.sql")}
     (pod,) = [pod for o, pod in pods(found) if o["metadata"]["name"] == "shop-web"]
     assert pod["spec"]["volumes"] == [
         {"name": "greenroom-report", "configMap": {"name": "greenroom-report", "optional": True}}

@@ -18,7 +18,7 @@ from greenroom.core.migration_report.columns import columns
 from greenroom.core.migration_report.ddl import effect
 from greenroom.core.migration_report.report import MigrationRun, declared, report
 from greenroom.core.migration_report.server_log import server_log
-from greenroom.core.migration_report.snapshot import probe_counts, snapshot
+from greenroom.core.migration_report.snapshot import recorded, snapshot
 from greenroom.core.migration_report.sql_text import is_ddl, shown, statements
 from greenroom.core.model.migration_report import (
     Cause,
@@ -222,8 +222,38 @@ def test_deletion_in_an_aborted_transaction_is_left_out() -> None:
 
 
 def test_declared_deletions_add_up() -> None:
-    text = "# greenroom: deletes 20 rows of public.orders\n-- greenroom: deletes 1 row of orders.\n// greenroom: deletes 7 rows of s.a"
-    assert declared(text) == {"orders": 21, "s.a": 7}
+    notes = ("deletes 20 rows of public.orders", "deletes 1 row of orders", "deletes 7 rows of s.a", "snapshot")
+    assert declared(notes) == {"orders": 21, "s.a": 7}
+
+
+def test_notes_of_a_migration_are_read_from_the_log() -> None:
+    lines = [
+        "2026-03-02 09:00:00.000 UTC [7] 1.2|3/4||00000| LOG:  greenroom: deletes 3 rows of orders",
+        "2026-03-02 09:00:00.000 UTC [7] 1.2|3/4||42601| ERROR:  greenroom: deletes 4 rows of orders",
+        "2026-03-02 09:00:00.000 UTC [7] 1.2|3/4||00000| LOG:  statement: DROP TABLE x -- greenroom: deletes 5 rows of x",
+    ]
+    assert server_log(lines, 0, None).notes == ("deletes 3 rows of orders",)
+
+
+LEDGER = '{"greenroom": "ledger", "version": 1, "moment": "before", "found": {"tool": "%s", "applied": %s}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (["{}", LEDGER % ("django", '[["shop.0001_a", ""], ["shop.0002_b", ""]]')], ("shop.0001_a", "shop.0002_b")),
+        ([LEDGER % ("flyway", '[["baseline 3", ""], ["V4__a.sql", "7"]]')], ("V4__a.sql",)),
+        ([LEDGER % ("alembic", '[["ae10", ""]]')], ()),
+        (['{"greenroom": "ledger", "version": 1, "moment": "before", "found": {"tool": ""}}'], ()),
+        ([LEDGER % ("rails", "[1]")], None),
+        ([LEDGER % ("several", "null")], None),
+        ([], None),
+    ],
+)
+def test_recorded_migrations_are_read_from_the_line_of_a_ledger(
+    lines: list[str], names: tuple[str, ...] | None
+) -> None:
+    assert recorded(lines) == names
 
 
 @pytest.mark.parametrize(
@@ -239,7 +269,7 @@ def test_declared_deletions_add_up() -> None:
 def test_migration_after_a_later_one_is_an_alarm(
     known: tuple[str, ...], applied: tuple[str, ...], alarms: list[str]
 ) -> None:
-    found = report(MigrationRun(EMPTY, EMPTY, [], applied=applied, known=known))
+    found = report(MigrationRun(EMPTY, EMPTY, [], known=known, recorded=(*known, *applied)))
     assert ("20260101" in applied[0]) == bool(len(found.findings) > len(found.alarms))
     assert [f.name for f in found.alarms if f.kind is FindingKind.WRONG_ORDER] == alarms
 
@@ -250,7 +280,14 @@ def test_migration_after_a_later_one_is_an_alarm(
 )  # fmt: skip
 def test_damaged_line_is_not_a_snapshot(line: str) -> None:
     assert snapshot(line) is None
-    assert probe_counts(line) == ()
+    assert recorded([line]) is None
+
+
+@pytest.mark.parametrize(("known", "recorded"), [(None, ("a",)), (("a",), None)])
+def test_no_migration_is_named_if_one_ledger_was_not_read(
+    known: tuple[str, ...] | None, recorded: tuple[str, ...] | None
+) -> None:
+    assert MigrationRun(EMPTY, EMPTY, [], known=known, recorded=recorded).applied == ()
 
 
 def test_summary_is_one_line() -> None:

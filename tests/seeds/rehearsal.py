@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from greenroom.core.migration_report.report import MigrationRun, declared, probe, report
+from greenroom.core.migration_report.report import MigrationRun, probe, report
 from greenroom.core.migration_report.server_log import SETTINGS
-from greenroom.core.migration_report.snapshot import probe_counts, snapshot
+from greenroom.core.migration_report.snapshot import snapshot
 from greenroom.core.model.migration_report import MigrationReport
 from greenroom.core.model.schema_snapshot import Snapshot
 from greenroom.local.account import Account
+from greenroom.seeds.rehearse import SNAPSHOT
 
-SNAPSHOT = Path(__file__).parents[2] / "charts" / "preview" / "report" / "snapshot.sh"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FAULTS = sorted((MIGRATIONS / "faults").glob("*.sql"))
 HARMLESS = sorted((MIGRATIONS / "harmless").glob("*.sql"))
@@ -69,15 +69,15 @@ class Server:
         self.sql("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER app', user="postgres")
         return name
 
-    def snapshot_lines(self, database: str, moment: str, **more: str) -> list[str]:
+    def snapshot_lines(self, database: str, moment: str, user: str = "app") -> list[str]:
         done = subprocess.run(
-            ["/bin/sh", SNAPSHOT, moment], env={**self.environment(database), **more}, capture_output=True, text=True
+            ["/bin/sh", SNAPSHOT, moment], env=self.environment(database, user), capture_output=True, text=True
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()
 
     def snapshot(self, database: str, moment: str = "before") -> Snapshot:
-        [line] = self.snapshot_lines(database, moment)
+        line, *_ = self.snapshot_lines(database, moment)
         found = snapshot(line)
         assert found, line[:500]
         return found
@@ -215,21 +215,11 @@ def rehearse(server: Server, database: str, path: Path, before: Snapshot | None 
     if migration.repeats:
         again_exit = server.psql(database, "-f", str(path)).returncode
         again = server.snapshot(database, "again")
+    known = tuple(migration.header("known"))
     run = MigrationRun(
-        before, after, server.log_lines(mark), done.returncode, declared=declared(migration.text),
-        applied=tuple(migration.header("applied")), known=tuple(migration.header("known")), again=again,
-        again_exit=again_exit,
+        before, after, server.log_lines(mark), done.returncode, known=known,
+        recorded=(*known, *migration.header("applied")), again=again, again_exit=again_exit,
     )  # fmt: skip
-    return Rehearsal(report(_probed(server, database, run)), run, done.stderr)
-
-
-def _probed(server: Server, database: str, run: MigrationRun) -> MigrationRun:
-    """Count the rows on which the migration failed, as the next attempt's container does."""
-    query = probe(run)
-    if not query:
-        return run
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(query + "\n")
-        file.flush()
-        lines = server.snapshot_lines(database, "before", GREENROOM_PROBES=file.name)
-    return replace(run, probed=probe_counts(lines[1])[0])
+    if query := probe(run):
+        run = replace(run, probed=int(server.sql(database, query)))
+    return Rehearsal(report(run), run, done.stderr)

@@ -130,14 +130,18 @@ def test_extension_of_the_superuser_belongs_to_app_as_dumps_require(version: tup
 
 def test_migration_runs_between_restore_and_verification(version: tuple[str, Path], work: Path) -> None:
     command = f"{version[1]}/psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE TABLE migrated AS SELECT * FROM customers'"
-    baked = run_bake(work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migrate=command, jobs=1))
+    baked = run_bake(
+        work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migration=bake.shell(command), jobs=1)
+    )
     assert baked.report.rows == ROWS | {"public.migrated": 2}
     assert "migrate" in baked.report.seconds
 
 
 def test_failed_migration_fails_the_bake(version: tuple[str, Path], work: Path) -> None:
     with pytest.raises(Failed, match=r"The migration command exited with 7\. Its output is above\."):
-        run_bake(work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migrate="exit 7", jobs=1))
+        run_bake(
+            work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migration=bake.shell("exit 7"), jobs=1)
+        )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be refused")

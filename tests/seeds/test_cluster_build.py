@@ -67,7 +67,7 @@ async def pods(
     }
     agent = Agent(shared, TOKEN)
     words = [word for name in extensions for word in ("--extension", name)]
-    account: dict[str, Any] = bake._identity()
+    account: dict[str, Any] = bake.identity()
     async with (
         running(Simulator(world)) as github,
         running(agent.application()) as url,

@@ -18,7 +18,7 @@ from greenroom.argocd.squawk import lints, squawk
 from greenroom.background import Tasks
 from greenroom.core.migration_report.report import MigrationRun, report, with_lints
 from greenroom.core.migration_report.server_log import reaches
-from greenroom.core.migration_report.snapshot import snapshot
+from greenroom.core.migration_report.snapshot import recorded, snapshot
 from greenroom.core.model.migration_report import MigrationReport, ServiceMigration
 from greenroom.core.model.schema_snapshot import Snapshot
 from greenroom.core.model.spec import PreviewSpec
@@ -57,20 +57,21 @@ class ReportReader:
         return await self._made(found) if found else None
 
     async def _read(self, namespace: str, run: EndedRun) -> MigrationRun | None:
-        before = await self._snapshot(namespace, run, BEFORE)
+        begun = await self._lines(namespace, run, BEFORE)
+        ended = await self._lines(namespace, run, AFTER) if run.exit_code == 0 else []
+        before, after = _snapshot(begun), _snapshot(ended)
         if before is None:
             return None
-        after = await self._snapshot(namespace, run, AFTER) if run.exit_code == 0 else None
         server = await self.previews.log_since(namespace, run.database, run.container, run.since, LOG_LIMIT)
         found = server or LogText("")
         lines = found.text.split("\n")  # splitlines() would also split at characters that a statement may contain
         complete = not found.cut and await asyncio.to_thread(reaches, lines, before.at, after.began if after else None)
-        return MigrationRun(before, after, lines, run.exit_code, run.seconds, log_complete=complete)
+        known, new = recorded(begun), recorded(ended)
+        return MigrationRun(before, after, lines, run.exit_code, run.seconds, known, new, log_complete=complete)
 
-    async def _snapshot(self, namespace: str, run: EndedRun, container: str) -> Snapshot | None:
+    async def _lines(self, namespace: str, run: EndedRun, container: str) -> list[str]:
         found = await self.previews.log_since(namespace, run.pod, container, "", SNAPSHOT_LIMIT)
-        lines = found.text.split("\n") if found and not found.cut else []
-        return next((s for line in lines if (s := snapshot(line))), None)
+        return found.text.split("\n") if found and not found.cut else []
 
     async def _made(self, run: MigrationRun) -> MigrationReport:
         async with self.turn:
@@ -109,6 +110,10 @@ class MigrationReports:
         elif run.key in self._made:  # otherwise its pod is gone
             self._made[run.key] = ServiceMigration(run.service, run.need, made)
             self._changed()
+
+
+def _snapshot(lines: list[str]) -> Snapshot | None:
+    return next((s for line in lines if (s := snapshot(line))), None)
 
 
 def _clean(found: MigrationReport) -> MigrationReport:

@@ -158,8 +158,9 @@ async def _build(request: Request, insecure: tuple[str, ...], realms: tuple[str,
     from greenroom.seeds import build as building
 
     async with access((request.base, f"{request.to}:{request.tag or 'tag'}"), insecure, realms) as opened:
-        return await building.build(request, opened, _report)
+        return await building.build(request, opened, report_phase)
 
 
-def _report(phase: str, seconds: float) -> None:
+def report_phase(phase: str, seconds: float) -> None:
+    """Print how long a phase took."""
     click.echo(f"{phase:8} {seconds:7.2f} s", err=True)

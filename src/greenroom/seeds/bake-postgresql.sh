@@ -106,6 +106,7 @@ done
 case $work in
 *[!A-Za-z0-9/._-]*) fail "The path $work has characters that PostgreSQL's options do not accept. Use letters, digits and . _ -" ;;
 esac
+[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a shorter folder."
 [ "$(id -u)" != 0 ] || fail 'PostgreSQL does not run as root. Run this script as another user, such as the postgres user of the image.'
 [ ! -e "$work/pgdata" ] || fail "$work/pgdata exists already. Start with a new folder."
 rm -f "$work/report.json" "$work/ready"

@@ -11,7 +11,8 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,8 @@ from greenroom.errors import Failed
 
 Say = Callable[[str, float], None]
 """Called after each phase, with its name and its seconds."""
+Migration = Callable[[Path], Awaitable[str]]
+"""Called with the work folder while its server has the restored data. Returns why it failed, or ""."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
 _POLL_SECONDS = 0.05
@@ -42,11 +45,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The arguments of a bake. `migrate` is a shell command, and empty if there is none."""
+    """The arguments of a bake."""
 
     programs: Path
     extensions: tuple[str, ...] = ()
-    migrate: str = ""
+    migration: Migration | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     wait_seconds: int = 900
 
@@ -61,10 +64,10 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
 
     Raise `Failed` with the script's error.
     """
-    identity = _identity()
+    account = identity()
     path = work / "bake.sh"
     install(path)
-    _hand_over(work, identity)
+    _hand_over(work, account)
     # The script ends when its standard input does, so it does not outlive this process.
     child = await asyncio.create_subprocess_exec(
         *("sh", str(path), "--work", str(work), "--attached", *_arguments(recipe)),
@@ -74,7 +77,7 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work)},
         cwd=work,
         start_new_session=True,
-        **identity,
+        **account,
     )
     try:
         await _followed(child, work, recipe, say)
@@ -86,7 +89,7 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
 def install(script: Path) -> None:
     """Write the script that restores a dump, and the file that it needs beside it."""
     files = resources.files("greenroom.seeds")
-    script.with_name("ledgers.sql").write_bytes(files.joinpath("ledgers.sql").read_bytes())
+    script.with_name("ledgers.sql").write_bytes(files.joinpath("report", "ledgers.sql").read_bytes())
     draft = script.with_name(f"{script.name}.draft")
     draft.write_bytes(files.joinpath("bake-postgresql.sh").read_bytes())
     draft.rename(script)
@@ -110,15 +113,15 @@ def _arguments(recipe: Recipe) -> list[str]:
     arguments = ["--programs", str(recipe.programs), "--jobs", str(recipe.jobs), "--wait", str(recipe.wait_seconds)]
     for name in recipe.extensions:
         arguments += ["--extension", name]
-    return [*arguments, *(["--migrate"] if recipe.migrate else [])]
+    return [*arguments, *(["--migrate"] if recipe.migration else [])]
 
 
 async def _followed(child: asyncio.subprocess.Process, work: Path, recipe: Recipe, say: Say) -> None:
     async with asyncio.TaskGroup() as tasks:
         lines = tasks.create_task(_lines(child, say))
         errors = tasks.create_task(_errors(child))
-        if recipe.migrate:
-            tasks.create_task(_migrate(child, work, recipe.migrate))
+        if recipe.migration:
+            tasks.create_task(_migrate(child, work, recipe.migration))
     if child.returncode and not lines.result() and not (work / "report.json").exists():
         raise Failed(f"The database could not be built: {errors.result() or 'the script gave no reason'}.")
 
@@ -145,22 +148,40 @@ async def _errors(child: asyncio.subprocess.Process) -> str:
     return last
 
 
-async def _migrate(child: asyncio.subprocess.Process, work: Path, command: str) -> None:
-    """Run the migration once the dump is restored, as our own account, and tell the script how it ended."""
+async def _migrate(child: asyncio.subprocess.Process, work: Path, migration: Migration) -> None:
+    """Run the migration once the dump is restored, and tell the script how it ended."""
     while not (work / "ready").exists():
         if child.returncode is not None:
             return
         await asyncio.sleep(_POLL_SECONDS)
-    migration = await asyncio.create_subprocess_shell(command, env=_environment(work), stdin=asyncio.subprocess.DEVNULL)
-    try:
-        code = await migration.wait()
-    finally:
-        if migration.returncode is None:
-            migration.kill()
+    failed = await migration(work)
     answer = work / "done.draft"
-    answer.write_text(f"The migration command exited with {code}. Its output is above.\n" if code else "")
+    answer.write_text(f"{failed}\n" if failed else "")
     answer.chmod(0o644)
     answer.rename(work / "done")
+
+
+def shell(command: str) -> Migration:
+    """Return a migration that runs a shell command, as our own account."""
+
+    async def migrate(work: Path) -> str:
+        code = await run(command, work)
+        return f"The migration command exited with {code}. Its output is above." if code else ""
+
+    return migrate
+
+
+async def run(command: str, work: Path) -> int:
+    """Run a shell command that connects to the work folder's database. Its output goes to standard error."""
+    environment, output = _environment(work), sys.stderr.fileno()
+    child = await asyncio.create_subprocess_shell(
+        command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output
+    )
+    try:
+        return await child.wait()
+    finally:
+        if child.returncode is None:
+            child.kill()
 
 
 def _environment(work: Path) -> dict[str, str]:
@@ -169,7 +190,7 @@ def _environment(work: Path) -> dict[str, str]:
     return {**os.environ, **place, "DATABASE_URL": f"postgresql://app@/app?host={work / 'socket'}"}
 
 
-def _identity() -> dict[str, Any]:
+def identity() -> dict[str, Any]:
     """Return the arguments for a subprocess that does not run as root."""
     if os.geteuid() != 0:
         return {}
@@ -177,11 +198,11 @@ def _identity() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _hand_over(work: Path, identity: Mapping[str, Any]) -> None:
-    if not identity:
+def _hand_over(work: Path, account: Mapping[str, Any]) -> None:
+    if not account:
         return
     for path in (work, *work.rglob("*")):
-        shutil.chown(path, identity["user"], identity["group"])
+        shutil.chown(path, account["user"], account["group"])
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

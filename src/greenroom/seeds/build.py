@@ -103,10 +103,10 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     source = await pull.pinned(access, reference(request.base))
     base = await pull.read_base(access, source, bake.architecture())
     baker = None if request.mode == SeedMode.RESTORE else _recipe(request)
-    with workfolder.workfolder(request.work) as folder, _disk_full(folder):
+    with workfolder.workfolder(request.work) as folder, disk_full(folder):
         dump = folder / "dump"
         began = time.monotonic()
-        checked = await asyncio.to_thread(_admit, request, content, dump)
+        checked = await asyncio.to_thread(admit, request, content, dump)
         say("check", time.monotonic() - began)
         if baker is None:
             built = await asyncio.to_thread(deferred_layer, dump, checked, request.version, request.compression)
@@ -120,7 +120,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
     return f"{request.to}@{image.digest}"
 
 
-def _admit(request: Request, content: str, copy: Path) -> Checked:
+def admit(request: Request, content: str, copy: Path) -> Checked:
     """Copy a dump, and check the copy, which is the one that is restored. Raise `Failed` with each reason on a line."""
     shutil.copyfile(request.dump, copy)
     if dumpfile.git_blob_id(copy) != content:
@@ -132,7 +132,8 @@ def _admit(request: Request, content: str, copy: Path) -> Checked:
 
 
 def _recipe(request: Request) -> bake.Recipe:
-    return bake.Recipe(programs(request.version, request.programs), request.extensions, request.migrate)
+    migration = bake.shell(request.migrate) if request.migrate else None
+    return bake.Recipe(programs(request.version, request.programs), request.extensions, migration)
 
 
 def deferred_layer(dump: Path, checked: Checked, version: str, compression: layer.Compression) -> Built:
@@ -213,7 +214,8 @@ def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") ->
 
 
 @contextmanager
-def _disk_full(folder: Path) -> Iterator[None]:
+def disk_full(folder: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a sentence."""
     try:
         yield
     except OSError as error:

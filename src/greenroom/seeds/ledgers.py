@@ -18,7 +18,7 @@ LONGEST = 5000
 CHECKED = ("flyway", "prisma")
 """Tools that record checksums of files."""
 
-SQL = Path(__file__).with_name("ledgers.sql")
+SQL = Path(__file__).with_name("report") / "ledgers.sql"
 """Run it with psql, with `-X -A -t -q -v ON_ERROR_STOP=1`, as the owner of the data and never as a superuser."""
 
 

@@ -29,10 +29,10 @@ class Seeded:
     registry: RegistrySettings
 
 
-def load(folder: Path) -> Seeded:
-    """Read the needs with seeds from a configuration. Raise `FixConfiguration` if it has no place for their images."""
+def load(folder: Path, *, images: bool = True) -> Seeded:
+    """Read the needs with seeds from a configuration. Raise `FixConfiguration` if `images` have no place in it."""
     found = config.load(folder)
-    if not found.platform.seeds.image:
+    if images and not found.platform.seeds.image:
         raise FixConfiguration(NO_IMAGE)
     needs = tuple(each for r in found.platform.repositories for each in _of_repository(r, found.platform))
     return Seeded(found.platform.seeds.image, needs, found.settings.registry)

@@ -133,7 +133,7 @@ class Signer:
         return block.sequence if block else 0
 
     def _signed_state(self, identity: Identity, comment: Comment) -> SignedState | None:
-        """Return a state that we signed for this comment, wherever it is in the text and whoever edited that.
+        """Return a state that we signed for this comment, wherever it is in the text, no matter who edited that.
 
         It proves that the comment is ours, and may be an older state that a person pasted.
         """

@@ -1,6 +1,6 @@
 """The migration report: two snapshots of a database and the server's log in, findings out. Pure.
 
-snapshot.py     read what charts/preview/report/snapshot.sh prints
+snapshot.py     read what seeds/report/snapshot.sh prints
 server_log.py   read the server's log, and choose the settings that it needs
 sql_text.py     tokens of SQL, and statements without their literals
 ddl.py          which table a statement changes, and under which lock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -30,10 +30,9 @@ class MigrationRun:
     """What is known about one run. `log` has the lines of the database server since before the first snapshot.
 
     `after` is `None` if the migration failed and no snapshot followed. `seconds` is how long the migration ran, if the
-    caller knows it. `applied` are the migrations that the framework's ledger gained, in their order, and `known` those
-    that it had. `declared` is what the migrations say that they delete, by table (`declared()`). `again` and
-    `again_exit` belong to a second run, if there was one. `probed` is the result of `probe()`. `log_complete` is false
-    if the log may lack entries, see `reaches()`.
+    caller knows it. `known` and `recorded` are the migrations that the framework's ledger had before and after, in
+    their order, or `None`. `again` and `again_exit` belong to a second run, if there was one. `probed` is the result of
+    `probe()`. `log_complete` is false if the log may lack entries, see `reaches()`.
     """
 
     before: Snapshot
@@ -41,13 +40,20 @@ class MigrationRun:
     log: Sequence[str] = field(repr=False)
     exit_code: int = 0
     seconds: float | None = None
-    applied: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    declared: Mapping[str, int] = field(default_factory=dict)
+    known: tuple[str, ...] | None = None
+    recorded: tuple[str, ...] | None = None
     again: Snapshot | None = None
     again_exit: int | None = None
     probed: int | None = None
     log_complete: bool = True
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """Return the migrations that the ledger gained."""
+        if self.known is None or self.recorded is None:
+            return ()
+        known = set(self.known)
+        return tuple(name for name in self.recorded if name not in known)
 
 
 def report(run: MigrationRun) -> MigrationReport:
@@ -56,7 +62,7 @@ def report(run: MigrationRun) -> MigrationReport:
     found = list(_failed(run, log))
     if run.after:
         held = locks(log, run.before, run.after)
-        found += findings(run.before, run.after, held, run.declared, clean=not log.errors)
+        found += findings(run.before, run.after, held, declared(log.notes), clean=not log.errors)
     found += [*_waits(log, run), *_wrong_order(run, log), *_not_repeatable(run)]
     failed = run.exit_code != 0
     return MigrationReport(
@@ -76,15 +82,16 @@ def probe(run: MigrationRun) -> str:
     return diagnosis(_log(run), run.before, run.after).probe if run.exit_code else ""
 
 
-def declared(text: str) -> dict[str, int]:
-    """Return how many rows a migration says that it deletes, by table, from comments of its source in any language.
+def declared(notes: Iterable[str]) -> dict[str, int]:
+    """Return how many rows a migration says that it deletes, by table, from what it wrote to the server's log.
 
-    A comment is such as `greenroom: deletes 120 rows of orders`; several of one table add up.
+    A note is such as `deletes 120 rows of orders`; several of one table add up.
     """
     found: dict[str, int] = {}
-    for count, table in re.findall(r"greenroom: deletes (\d{1,12}) rows? of ([\w.]+)", text):
-        name = table.removeprefix("public.").rstrip(".")
-        found[name] = found.get(name, 0) + int(count)
+    for note in notes:
+        if said := re.fullmatch(r"deletes (\d{1,12}) rows? of ([\w.]+)", note):
+            name = said[2].removeprefix("public.")
+            found[name] = found.get(name, 0) + int(said[1])
     return found
 
 
@@ -135,7 +142,7 @@ def _waits(log: ServerLog, run: MigrationRun) -> Iterator[Finding]:
 def _wrong_order(run: MigrationRun, log: ServerLog) -> Iterator[Finding]:
     """Yield migrations that ran after one that comes later by its name."""
     touched = next((s.tables[0] for s in _ran(log, run) if s.tables), "")
-    seen = list(run.known)
+    seen = list(run.known or ())
     for name in run.applied:
         later = [k for k in seen if _app(k) == _app(name) and _number(k) > _number(name) >= 0]
         if later:

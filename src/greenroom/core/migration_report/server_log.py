@@ -32,6 +32,9 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 ENTRY_LIMIT = 100_000
 """Characters of one entry that are read. DDL is shorter; the server logs any statement whole."""
 
+NOTE = "greenroom: "
+"""The beginning of an entry that a migration writes about itself, or a snapshot as its mark."""
+
 _LINE = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] ([0-9a-f]+\.[0-9a-f]+)\|([\d/-]*)\|(\d*)\|([0-9A-Z]{5})\| "
     r"([A-Z]+\d?):  (.*)",
@@ -96,19 +99,24 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class ServerLog:
-    """What the log says about a span of time. `last` is the time of the last entry of each transaction."""
+    """What the log says about a span of time. `last` is the time of the last entry of each transaction.
+
+    `notes` are what a migration says about itself, with `RAISE LOG 'greenroom: ...'`.
+    """
 
     statements: tuple[Logged, ...] = ()
     waits: tuple[Wait, ...] = ()
     errors: tuple[Error, ...] = ()
     last: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def server_log(lines: Iterable[str], since: float, until: float | None) -> ServerLog:
     """Return what the lines say about a span of time, in seconds since 1970 by the server's clock."""
     found = [e for e in entries(lines) if e.at >= since - 0.001 and (until is None or e.at <= until)]
     last = {(e.session, e.transaction): e.at for e in found if e.transaction}
-    return ServerLog(tuple(_statements(found)), tuple(_waits(found)), tuple(_errors(found)), last)
+    notes = (e.text.removeprefix(NOTE) for e in found if e.severity == "LOG" and e.text.startswith(NOTE))
+    return ServerLog(tuple(_statements(found)), tuple(_waits(found)), tuple(_errors(found)), last, tuple(notes))
 
 
 def reaches(lines: Iterable[str], since: float, until: float | None) -> bool:

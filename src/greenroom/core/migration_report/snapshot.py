@@ -1,13 +1,13 @@
-"""Read the JSON lines that charts/preview/report/snapshot.sh prints. They come from a pod, so nothing about them is
-assumed.
-"""
+"""Read the JSON lines that seeds/report/snapshot.sh prints. They come from a pod, so nothing about them is assumed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from typing import Any
 
+from greenroom.core.model.migrations import BASELINE
 from greenroom.core.model.schema_snapshot import Column, Constraint, Index, Sequence, Snapshot, Table
 
 VERSION = 1
@@ -28,14 +28,22 @@ def snapshot(line: str) -> Snapshot | None:
         return None
 
 
-def probe_counts(line: str) -> tuple[int | None, ...]:
-    """Return the counts of a line of probe results, none if it is not one."""
-    try:
-        found = json.loads(line[:LIMIT])
-        counts = found["counts"] if found.get("greenroom") == "probes" and found.get("version") == VERSION else []
-        return tuple(int(c) if isinstance(c, int) else None for c in counts)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return ()
+def recorded(lines: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the migrations that a database's tool has recorded, in its order; `None` if no line says it.
+
+    Alembic records only its newest revisions, so what ran is unknown.
+    """
+    for line in lines:
+        if line.startswith('{"greenroom": "ledger"') and len(line) <= LIMIT:
+            try:
+                found = json.loads(line)["found"]
+                if found["tool"] in ("", "alembic"):
+                    return ()
+                names = [str(name) for name, _ in found["applied"]]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue
+            return tuple(n for n in names if not n.startswith(BASELINE))
+    return None
 
 
 def _snapshot(found: dict[str, Any]) -> Snapshot:

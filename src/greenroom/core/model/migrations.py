@@ -9,6 +9,9 @@ PACKAGES = "packages:"
 Django's own ones. The rest is the hash of the files that pin the packages; nothing if there are none.
 """
 
+BASELINE = "baseline "
+"""Prefix of an entry for a version up to which Flyway treats all migrations as run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:

@@ -7,13 +7,10 @@ import zlib
 from collections.abc import Iterable, Mapping
 
 from greenroom.core import messages
-from greenroom.core.model.migrations import PACKAGES, Ledger, Migration, MigrationSet
+from greenroom.core.model.migrations import BASELINE, PACKAGES, Ledger, Migration, MigrationSet
 from greenroom.core.model.status import Reason
 from greenroom.core.policy.migration_graphs import ancestors
 from greenroom.core.policy.migration_sets import FILES, flyway_version
-
-BASELINE = "baseline "
-"""Prefix of an entry for a version up to which Flyway treats all migrations as run."""
 
 
 def applied(ledger: Ledger, branch: MigrationSet, contents: Mapping[str, bytes]) -> MigrationSet | Reason:

@@ -1,0 +1,117 @@
+"""The command that runs migrations on a dump and reports what they did."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from greenroom.cli.left_out import left_out
+from greenroom.cli.options import AS_JSON
+from greenroom.cli.seed_build import FOLDER, report_phase
+
+if TYPE_CHECKING:
+    from greenroom.core.model.migration_report import MigrationReport
+    from greenroom.seeds.build import Request
+
+
+@click.command(short_help="Run migrations on a dump, and report what they do.")
+@click.argument("dump", type=click.Path(path_type=Path), required=False)
+@click.option("--migrate", required=True, metavar="COMMAND", help="A shell command that migrates the database.")
+@click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
+@click.option("--need", default="", metavar="SERVICE/NEED", help="The need of that configuration with the seed.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: .")
+@click.option("--version", default="", metavar="MAJOR", help="The version of PostgreSQL, such as 16.")
+@click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
+@click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
+@click.option("--no-columns", is_flag=True, help="Accept that no column is classified.")
+@click.option(
+    "--programs",
+    type=FOLDER,
+    help="The folder of PostgreSQL's programs. Default: those of this version on this machine.",
+)
+@click.option("--work", type=FOLDER, help="The folder for temporary files.")
+@AS_JSON
+def rehearse(as_json: bool, **given: Any) -> None:
+    """Restore DUMP, run the migrations twice, and report what they did. Exit with 1 if there is an alarm.
+
+    \b
+    greenroom seed rehearse DUMP --version 16 --migrate COMMAND
+    greenroom seed rehearse --platform FOLDER --need SERVICE/NEED --migrate COMMAND
+
+    The database runs on this machine and is deleted at the end. The command connects as the role app: DATABASE_URL and
+    PGHOST, PGUSER and PGDATABASE lead to the database. The report contains names and counts, and no values.
+
+    In a GitHub Actions job, the report is also added to the job's summary.
+    """
+    import asyncio
+
+    try:
+        from greenroom.seeds.rehearse import rehearse as rehearsed
+    except ImportError as error:
+        raise left_out("`greenroom seed rehearse`", error, extra="seeds") from None
+    report = asyncio.run(rehearsed(_request(given), report_phase))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        from greenroom.core.messages import migration_details
+
+        with Path(summary).open("a") as file:
+            file.write(f"{migration_details(report)}\n")
+    click.echo(_json(report) if as_json else _text(report))
+    sys.exit(1 if report.alarms else 0)
+
+
+def _request(given: dict[str, Any]) -> Request:
+    from dataclasses import replace
+
+    from greenroom.seeds import wanted, workfolder
+    from greenroom.seeds.build import Request
+
+    if given["platform"]:
+        if given["dump"] or given["version"] or given["extensions"]:
+            raise click.UsageError("DUMP, --version, --extension and --platform exclude each other.")
+        if not given["need"]:
+            raise click.UsageError("--platform needs --need SERVICE/NEED.")
+        seeded = wanted.load(given["platform"], images=False)
+        request = wanted.request(seeded, given["need"], given["checkout"] or Path(), worktree=True)
+    elif given["dump"] and given["version"]:
+        request = Request(given["dump"], given["version"], "", "", extensions=given["extensions"])
+    else:
+        raise click.UsageError("Name a DUMP and its --version, or --platform and --need.")
+    return replace(
+        request,
+        migrate=given["migrate"],
+        programs=given["programs"],
+        work=given["work"] or workfolder.PARENT,
+        columns=given["columns"],
+        no_columns=given["no_columns"],
+    )
+
+
+def _text(report: MigrationReport) -> str:
+    from greenroom.core.messages.migrations import finding_sentence, migration_summary
+
+    lines = [f"  {'alarm' if f.alarm else 'note':5}  {finding_sentence(f, report.failure)}" for f in report.findings]
+    ran = [f"  ran    {name}" for name in report.migrations]
+    return "\n".join([migration_summary(report), *ran, *lines])
+
+
+def _json(report: MigrationReport) -> str:
+    from greenroom.core.messages.migrations import finding_sentence, migration_summary
+
+    findings = [
+        {
+            "kind": f.kind.value,
+            "alarm": f.alarm,
+            "table": f.table,
+            "count": f.count,
+            "name": f.name,
+            "sentence": finding_sentence(f, report.failure),
+        }
+        for f in report.findings
+    ]
+    said = {"version": 1, "ok": not report.alarms, "summary": migration_summary(report), "seconds": report.seconds}
+    return json.dumps({**said, "migrations": report.migrations, "findings": findings, "schema": report.diff})

@@ -1,0 +1,136 @@
+"""`greenroom seed rehearse`: migrations run on a real dump, and the report of what they did."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from seeds import rehearsal
+from seeds.rehearsal import FAULTS, Migration
+
+VERSION = next((v for v, programs in rehearsal.installations().items() if programs.is_relative_to("/usr/lib")), "")
+COLUMNS = """
+public.customers: {email: synthetic, name: synthetic, phone: {is: synthetic, allow: [phone]}, city: public}
+public.feature_flags: {name: public}
+public.invoices: {number: synthetic}
+public.legacy_imports: {payload: synthetic}
+public.orders: {status: public, note: synthetic}
+public.products: {sku: public, title: public, tags: public}
+public.sessions: {token: synthetic}
+public.unused: {remark: synthetic}
+"""
+Rehearse = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A dump with rows, and its columns file."""
+    if not VERSION:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    path = tmp_path_factory.mktemp("seed") / "shop.dump"
+    with rehearsal.seeded(rehearsal.installations()[VERSION]) as server:
+        environment = server.environment("seed", "postgres")
+        flags = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(path)]
+        subprocess.run([str(server.programs / "pg_dump"), *flags], env=environment, check=True)
+        path.with_name("seed.columns.yaml").write_text(COLUMNS)
+        yield path
+
+
+@pytest.fixture
+def run(dump: Path, tmp_path: Path) -> Rehearse:
+    programs = rehearsal.installations()[VERSION]
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "greenroom", "seed", "rehearse"]
+        more = {"PATH": f"{programs}:{os.environ['PATH']}", **environment}
+        return subprocess.run(
+            [*command, *arguments], env={**os.environ, **more}, capture_output=True, text=True, cwd=tmp_path
+        )
+
+    return run
+
+
+def arguments(dump: Path, migrate: str) -> list[str]:
+    return [str(dump), "--version", VERSION, "--migrate", migrate]
+
+
+def psql(*files: Path) -> str:
+    return " ".join(["psql -X -q -v ON_ERROR_STOP=1", *(f"-f {path}" for path in files)])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [FAULTS[0], FAULTS[2], FAULTS[7], FAULTS[13]],
+    ids=["rows in the way are counted", "a rewrite", "a second run", "more rows than declared"],
+)
+def test_rehearsal_finds_a_planted_fault_with_its_table_and_count(dump: Path, run: Rehearse, path: Path) -> None:
+    done = run(*arguments(dump, psql(path)), "--json")
+    kind, table, count = Migration(path).header("expect")
+    found = json.loads(done.stdout)
+    assert (kind, table, int(count)) in [(f["kind"], f["table"], f["count"]) for f in found["findings"] if f["alarm"]]
+    assert (done.returncode, found["ok"]) == (1, False)
+
+
+def test_rehearsal_without_an_alarm_says_what_ran(dump: Path, run: Rehearse, tmp_path: Path) -> None:
+    migration = tmp_path / "m.sql"
+    migration.write_text(
+        "CREATE TABLE IF NOT EXISTS django_migrations (id int GENERATED ALWAYS AS IDENTITY, app text, name text);\n"
+        "ALTER TABLE customers ADD COLUMN IF NOT EXISTS fax text;\n"
+        "INSERT INTO django_migrations (app, name) SELECT 'shop', '0002_fax'"
+        " WHERE NOT EXISTS (SELECT FROM django_migrations);\n"
+    )
+    summary = tmp_path / "summary.md"
+    done = run(*arguments(dump, psql(migration)), GITHUB_STEP_SUMMARY=str(summary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith("1 migration, "), done.stdout
+    assert rest == ["  ran    shop.0002_fax"], done.stdout
+    assert summary.read_text().startswith("<details><summary>Migrations: 1 migration, ")
+
+
+def test_output_of_the_migration_is_not_part_of_the_report(dump: Path, run: Rehearse) -> None:
+    done = run(*arguments(dump, "echo hello"), "--json")
+    assert json.loads(done.stdout)["findings"] == []
+    assert done.stderr.count("hello") == 2
+
+
+def test_rehearsal_leaves_no_server_and_no_file(dump: Path, run: Rehearse) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        work = Path(name)
+        work.chmod(0o755)
+        assert run(*arguments(dump, "true"), "--work", name).returncode == 0
+        assert list(work.iterdir()) == []
+        listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        assert name not in listed
+
+
+def test_folder_with_a_path_too_long_for_a_socket_is_refused(dump: Path, run: Rehearse) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="x" * 60) as name:
+        Path(name).chmod(0o755)
+        done = run(*arguments(dump, "true"), "--work", name)
+    assert (done.returncode, "too long for a socket. Choose a shorter folder." in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "sentence"),
+    [
+        (["--migrate", "true"], 2, "Name a DUMP and its --version, or --platform and --need."),
+        (["x.dump", "--version", "15", "--platform", ".", "--migrate", "true"], 2, "exclude each other"),
+        (["--platform", ".", "--migrate", "true"], 2, "--platform needs --need SERVICE/NEED."),
+        (["{dump}", "--version", "9", "--migrate", "true"], 2, "PostgreSQL 9 was not found."),
+        (["{dump}", "--version", "{version}", "--columns", "none.yaml", "--migrate", "true"], 2, "none.yaml"),
+        (["{dump}", "--version", "{version}", "--no-columns", "--migrate", "true"], 1, "look like phone numbers"),
+    ],
+)
+def test_wrong_use_is_one_sentence(dump: Path, run: Rehearse, given: list[str], code: int, sentence: str) -> None:
+    done = run(*(a.format(dump=dump, version=VERSION) for a in given))
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
