@@ -95,6 +95,33 @@ def test_rehearsal_without_an_alarm_says_what_ran(dump: Path, run: Rehearse, tmp
     assert summary.read_text().startswith("<details><summary>Migrations: 1 migration, ")
 
 
+def test_drift_is_what_the_migrations_do_not_make_from_an_empty_database(
+    dump: Path, run: Rehearse, tmp_path: Path
+) -> None:
+    migration = tmp_path / "m.sql"
+    migration.write_text("CREATE TABLE IF NOT EXISTS unused (id integer PRIMARY KEY, remark text);\n")
+    done = run(*arguments(dump, psql(migration)), "--drift", "--json")
+    drift = json.loads(done.stdout)["drift"]
+    assert (done.returncode, "+sessions: table" in drift) == (1, True), done.stderr
+    assert not any("unused" in line for line in drift)
+    text = run(*arguments(dump, psql(migration)), "--drift").stdout
+    assert "  drift  +sessions: table" in text.splitlines()
+
+
+def test_schema_without_drift_is_fine(run: Rehearse, tmp_path: Path) -> None:
+    migration, empty = tmp_path / "m.sql", tmp_path / "empty.sql"
+    migration.write_text("CREATE TABLE IF NOT EXISTS one (id integer);\n")
+    empty.write_text("CREATE TABLE public.one (id integer);\n--\n-- PostgreSQL database dump complete\n--\n")
+    done = run(*arguments(empty, psql(migration)), "--no-columns", "--drift", "--json")
+    assert (done.returncode, json.loads(done.stdout)["drift"]) == (0, []), done.stderr + done.stdout
+
+
+def test_migration_that_fails_on_an_empty_database_only_is_said(dump: Path, run: Rehearse) -> None:
+    done = run(*arguments(dump, "psql -X -q -v ON_ERROR_STOP=1 -c 'SELECT FROM customers'"), "--drift")
+    assert done.returncode == 1
+    assert "The migrations fail on an empty database (exit code " in done.stderr
+
+
 def test_output_of_the_migration_is_not_part_of_the_report(dump: Path, run: Rehearse) -> None:
     done = run(*arguments(dump, "echo hello"), "--json")
     assert json.loads(done.stdout)["findings"] == []

@@ -15,8 +15,8 @@ from greenroom.cli.options import AS_JSON
 from greenroom.cli.seed_build import FOLDER, report_phase
 
 if TYPE_CHECKING:
-    from greenroom.core.model.migration_report import MigrationReport
     from greenroom.seeds.build import Request
+    from greenroom.seeds.rehearse import Rehearsal
 
 
 @click.command(short_help="Run migrations on a dump, and report what they do.")
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     help="The folder of PostgreSQL's programs. Default: those of this version on this machine.",
 )
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
+@click.option("--drift", is_flag=True, help="Also migrate an empty database, and report where its schema differs.")
 @AS_JSON
-def rehearse(as_json: bool, **given: Any) -> None:
-    """Restore DUMP, run the migrations twice, and report what they did. Exit with 1 if there is an alarm.
+def rehearse(as_json: bool, drift: bool, **given: Any) -> None:
+    """Restore DUMP, run the migrations twice, and report what they did. Exit with 1 if there is an alarm or drift.
 
     \b
     greenroom seed rehearse DUMP --version 16 --migrate COMMAND
@@ -54,14 +55,14 @@ def rehearse(as_json: bool, **given: Any) -> None:
         from greenroom.seeds.rehearse import rehearse as rehearsed
     except ImportError as error:
         raise left_out("`greenroom seed rehearse`", error, extra="seeds") from None
-    report = asyncio.run(rehearsed(_request(given), report_phase))
+    found = asyncio.run(rehearsed(_request(given), report_phase, drift=drift))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         from greenroom.core.messages import migration_details
 
         with Path(summary).open("a") as file:
-            file.write(f"{migration_details(report)}\n")
-    click.echo(_json(report) if as_json else _text(report))
-    sys.exit(1 if report.alarms else 0)
+            file.write(f"{migration_details(found.report)}\n")
+    click.echo(_json(found) if as_json else _text(found))
+    sys.exit(0 if found.ok else 1)
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -91,17 +92,24 @@ def _request(given: dict[str, Any]) -> Request:
     )
 
 
-def _text(report: MigrationReport) -> str:
+def _text(found: Rehearsal) -> str:
     from greenroom.core.messages.migrations import finding_sentence, migration_summary
 
+    report = found.report
     lines = [f"  {'alarm' if f.alarm else 'note':5}  {finding_sentence(f, report.failure)}" for f in report.findings]
     ran = [f"  ran    {name}" for name in report.migrations]
-    return "\n".join([migration_summary(report), *ran, *lines])
+    drift = [f"  drift  {line}" for line in found.drift or ()]
+    if drift:
+        drift.insert(
+            0, "  drift  The same migrations make another schema from an empty database (-) than from the dump (+):"
+        )
+    return "\n".join([migration_summary(report), *ran, *lines, *drift])
 
 
-def _json(report: MigrationReport) -> str:
+def _json(found: Rehearsal) -> str:
     from greenroom.core.messages.migrations import finding_sentence, migration_summary
 
+    report = found.report
     findings = [
         {
             "kind": f.kind.value,
@@ -113,5 +121,7 @@ def _json(report: MigrationReport) -> str:
         }
         for f in report.findings
     ]
-    said = {"version": 1, "ok": not report.alarms, "summary": migration_summary(report), "seconds": report.seconds}
-    return json.dumps({**said, "migrations": report.migrations, "findings": findings, "schema": report.diff})
+    said = {"version": 1, "ok": found.ok, "summary": migration_summary(report), "seconds": report.seconds}
+    return json.dumps(
+        {**said, "migrations": report.migrations, "findings": findings, "schema": report.diff, "drift": found.drift}
+    )

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from greenroom import dumpfile
 from greenroom.errors import Failed, GreenroomError
-from greenroom.seeds import bake, layer, pgdata, schema
+from greenroom.seeds import bake, layer, pgdata
 
 GO, EXIT = "go", "exit"
 Handler = Callable[[Request], Awaitable[Response]]
@@ -81,9 +81,8 @@ class Agent:
         pgdata.verify(data / "pgdata", str(body["version"]))
         packed = await asyncio.to_thread(layer.pack, data / "pgdata", pgdata.PLACE, self.work / "layer")
         shown = {name: value for name, value in asdict(packed).items() if name != "path"}
-        hashed = schema.normalized_hash(data / "schema.sql")
         report_json = {**asdict(report), "rows": dict(report.rows), "seconds": dict(report.seconds)}
-        return JSONResponse({"layer": shown, "report": report_json, "schema": hashed})
+        return JSONResponse({"layer": shown, "report": report_json})
 
     async def layer(self, request: Request) -> Response:
         """Answer with the file of the layer, whole or from an offset on."""

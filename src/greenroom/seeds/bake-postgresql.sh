@@ -11,7 +11,6 @@
 #   ready        written with --migrate: the dump is restored, and a migration may connect as app
 #   done         read with --migrate: empty when the migration has succeeded, otherwise why it failed
 #   pgdata/      written: the data directory, cleanly stopped
-#   schema.sql   written: the schema, as pg_dump prints it
 #   report.json  written last: rows per table, the migrations that ran, and seconds per phase, or the phase and the error
 #
 # ledgers.sql lies beside this script.
@@ -115,7 +114,7 @@ if [ -z "$programs" ]; then
     programs=$(readlink -f "$programs") # a link in /usr/local/bin leads to all of them
     programs=${programs%/initdb}
 fi
-for program in initdb pg_ctl pg_controldata pg_dump pg_restore postgres psql; do
+for program in initdb pg_ctl pg_controldata pg_restore postgres psql; do
     [ -x "$programs/$program" ] || fail "$program was not found${programs:+ in $programs}. Name the folder of PostgreSQL's programs with --programs."
 done
 server=$("$programs/postgres" --version)
@@ -287,8 +286,6 @@ SELECT 'SELECT coalesce(json_object_agg(n, c ORDER BY n), ''{}'') FROM (' || coa
   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e') \gexec
 END
 ) || fail "The rows could not be counted: $(reason)"
-"$programs/pg_dump" -h "$work/socket" -U postgres --schema-only --no-owner --no-privileges app >"$work/schema.sql" 2>"$work/client.log" ||
-    fail "The schema could not be read: $(reason)"
 passed
 
 begin stop

@@ -171,9 +171,9 @@ def shell(command: str) -> Migration:
     return migrate
 
 
-async def run(command: str, work: Path) -> int:
-    """Run a shell command that connects to the work folder's database. Its output goes to standard error."""
-    environment, output = _environment(work), sys.stderr.fileno()
+async def run(command: str, work: Path, database: str = "app") -> int:
+    """Run a shell command that connects to a database in the work folder. Its output goes to standard error."""
+    environment, output = _environment(work, database), sys.stderr.fileno()
     child = await asyncio.create_subprocess_shell(
         command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output
     )
@@ -184,10 +184,10 @@ async def run(command: str, work: Path) -> int:
             child.kill()
 
 
-def _environment(work: Path) -> dict[str, str]:
+def _environment(work: Path, database: str) -> dict[str, str]:
     """Return our environment with the database's address for libpq, and as a URL."""
-    place = {"PGHOST": str(work / "socket"), "PGUSER": "app", "PGDATABASE": "app"}
-    return {**os.environ, **place, "DATABASE_URL": f"postgresql://app@/app?host={work / 'socket'}"}
+    place = {"PGHOST": str(work / "socket"), "PGUSER": "app", "PGDATABASE": database}
+    return {**os.environ, **place, "DATABASE_URL": f"postgresql://app@/{database}?host={work / 'socket'}"}
 
 
 def identity() -> dict[str, Any]:

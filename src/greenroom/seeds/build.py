@@ -22,7 +22,7 @@ from greenroom.errors import Failed, FixConfiguration
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pgdata, pull, schema, workfolder
+from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pgdata, pull, workfolder
 from greenroom.seeds.check import Checked, Wants, beside, check
 from greenroom.seeds.programs import programs
 from greenroom.seeds.publish import Publication, publish
@@ -75,14 +75,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The packed data of a finished build, with its report, the hash of its schema and the migrations that ran.
+    """The packed data of a finished build, with its report and the migrations that ran.
 
     `applied` is None if the dump was not restored, so that nobody knows them.
     """
 
     layer: layer.Layer
     report: bake.Report
-    schema: str
     applied: MigrationSet | None
 
 
@@ -137,13 +136,13 @@ def _recipe(request: Request) -> bake.Recipe:
 
 
 def deferred_layer(dump: Path, checked: Checked, version: str, compression: layer.Compression) -> Built:
-    """Pack the dump itself. That needs no server, and there is no schema before a preview starts."""
+    """Pack the dump itself. That needs no server."""
     folder = dump.with_name("initdb.d")
     deferred.prepare(dump, checked, folder)
     target = dump.with_name("layer")
     packed = layer.pack(folder, deferred.PLACE, target, compression=compression, owner=layer.ROOT)
     report = bake.Report(version, bake.architecture(), checked.rows, {}, NO_LEDGER)
-    return Built(packed, report, "", None)
+    return Built(packed, report, None)
 
 
 def environment(mode: str) -> dict[str, str]:
@@ -164,7 +163,7 @@ async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: b
     target = dump.with_name("layer")
     packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, target, compression=request.compression)
     say("pack", time.monotonic() - began)
-    return Built(packed, report, schema.normalized_hash(work / "schema.sql"), applied)
+    return Built(packed, report, applied)
 
 
 def _applied(request: Request, report: bake.Report) -> MigrationSet:
@@ -205,7 +204,6 @@ def label(inputs: SeedInputs, architecture: str, built: Built, tag: str = "") ->
         "arch": architecture,
         "rows": dict(built.report.rows),
         "bytes": built.layer.content,
-        "schema": built.schema,
         "migrated": [list(pair) for pair in inputs.migrations],
         "ledger": ledgers.label(ledgers.ledger(built.report.ledger)),
         **({"migrations": recorded(built.applied)} if built.applied else {}),

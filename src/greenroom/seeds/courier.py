@@ -98,7 +98,7 @@ class Courier:
         packed, report = Layer(path=found, **answer["layer"]), bake.Report(**answer["report"])
         applied = await self._applied(report)
         await self._download(packed, found)
-        return Built(packed, report, answer["schema"], applied)
+        return Built(packed, report, applied)
 
     async def _applied(self, report: bake.Report) -> MigrationSet:
         """Return the migrations that ran, with their content in the commit of the build."""
