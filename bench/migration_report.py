@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from greenroom.argocd.squawk import EXCLUDED, squawk  # noqa: E402
 from greenroom.core.messages.migrations import finding_sentence  # noqa: E402
 from greenroom.core.migration_report.report import report  # noqa: E402
 from greenroom.core.migration_report.server_log import SETTINGS  # noqa: E402
 from greenroom.core.model.migration_report import Finding  # noqa: E402
+from greenroom.squawk import EXCLUDED, squawk  # noqa: E402
 from seeds import rehearsal  # noqa: E402
 from seeds.rehearsal import FAULTS, HARMLESS, Migration, Rehearsal, Server, rehearse  # noqa: E402
 

@@ -10,6 +10,7 @@ import pytest
 from charts.rendering import CHART, Object, Render, Values, named, pods
 from charts.variants import VARIANTS
 from greenroom.core.migration_report.server_log import SETTINGS
+from greenroom.seeds.rehearse import SNAPSHOT
 
 SEEDED = VARIANTS["a seed in a layer"]
 
@@ -62,6 +63,12 @@ def test_scripts_are_in_a_config_map_that_the_pod_can_do_without(render: Render,
     assert pod["spec"]["volumes"] == [
         {"name": "greenroom-report", "configMap": {"name": "greenroom-report", "optional": True}}
     ]
+
+
+def test_chart_has_copies_of_the_scripts() -> None:
+    """Helm reads only files of its own chart. CONTRIBUTING.md names the command that copies them."""
+    ours = {path.name: path.read_text() for path in SNAPSHOT.parent.iterdir()}
+    assert {path.name: path.read_text() for path in (CHART / "report").iterdir()} == ours
 
 
 @pytest.mark.parametrize("variant", ["a seed in a layer", "seeds on volumes", "a seed that the stock image restores"])

@@ -38,7 +38,7 @@ def warnings_of(path: Path) -> list[str]:
 SERVICES: list[tuple[dict[str, Any], str]] = [
     (
         {"needs": [SEED]},
-        "needs.0.seed: has no effect: greenroom.yaml names no place for seed images."
+        "needs.0.seed: has no effect: greenroom.yaml does not say where seed images are stored."
         " Add `seeds: { image: registry.example.com/previews/seeds }` to greenroom.yaml. See docs/seeds.md.",
     ),
     ({"env": {"STRIPE_SECRET_KEY": "sk_live_51Hxyz"}}, f"env.STRIPE_SECRET_KEY: {SECRET}"),

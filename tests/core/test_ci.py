@@ -155,7 +155,7 @@ def test_words_that_tell_github_to_start_no_run(message: str, words: str) -> Non
 def test_names_of_runs_cannot_end_the_code_that_they_are_in() -> None:
     _, text = shown(run(CiState.FAILED, "a`\n@acme/all [x](y)"))
     assert "`a' @acme/all [x](y)` failed" in text
-    assert shown(run(CiState.FAILED, "\u202e"))[1].startswith("The CI run `a run without a name` failed")
+    assert shown(run(CiState.FAILED, "\u202e"))[1].startswith("The CI run `(unnamed)` failed")
     assert len(shown(run(CiState.FAILED, "x" * 500))[1]) < 300
 
 

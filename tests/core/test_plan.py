@@ -138,11 +138,11 @@ def test_a_configuration_change_never_removes_or_renames_automatically(platform:
     [
         (
             "domain",
-            "move from `shop-pr-1.preview.example.com` to `shop-pr-1.other.example.com`, so it is not applied. Its",
+            "move from `shop-pr-1.preview.example.com` to `shop-pr-1.other.example.com`, so Greenroom has not applied it. Its",
         ),
         (
             "prefix",
-            "move from `preview-shop-1` to `review-shop-1`, so it is not applied. A new preview would replace it",
+            "move from `preview-shop-1` to `review-shop-1`, so Greenroom has not applied it. A new preview would replace it",
         ),
     ],
 )

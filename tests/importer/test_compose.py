@@ -329,9 +329,9 @@ FILE = (
         (
             "SEARCH: 'http://search:9200'",
             {"env": None},
-            "SEARCH was left out: it contains the host search, which has no draft",
+            "SEARCH was left out: the host search has no draft",
         ),
-        ("A: 'search:9200', B: 'x;search:1'", {"env": None}, "A, B were left out: it contains the host search"),
+        ("A: 'search:9200', B: 'x;search:1'", {"env": None}, "A, B were left out: the host search has no draft"),
         ("API_URL: 'http://api:9000'", {"uses": [{"service": "api", "as": "API_URL"}], "env": None}, ""),
         ("API_URL: 'http://api:9000/v1'", {"uses": [{"service": "api", "as": "API_URL"}]}, "Add the path in the code"),
         (
@@ -342,24 +342,24 @@ FILE = (
         (
             "API_URL: 'http://api:9000', OTHER_URL: 'http://api:9000'",
             {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
-            "OTHER_URL was left out: it contains the host api a second time, or in a form that a link does not provide",
+            "OTHER_URL was left out: the host api occurs a second time, or in a form that a link does not provide",
         ),
         (
             "API: 'grpc://api:9000'",
             {"uses": None, "env": None},
-            "API was left out: it contains the host api a second time, or in a form",
+            "API was left out: the host api occurs a second time, or in a form",
         ),
         (
             "ADMIN: 'http://admin:9001'",
             {"uses": None, "env": None},
-            "but a link to api points to its first web process",
+            "a link to api points to its first web process, and not to the host admin",
         ),
         (
             "QUIET: 'http://quiet:1'",
             {"uses": None, "env": None},
-            "the host quiet, which does not listen on a port in the draft",
+            "the host quiet does not listen on a port in the draft",
         ),
-        ("SELF: 'http://web:80'", {"uses": None, "env": None}, "the host web, a process of this service"),
+        ("SELF: 'http://web:80'", {"uses": None, "env": None}, "the host web is a process of this service"),
         ("MODE: worker", {"env": {"MODE": "worker"}}, ""),
         ("ROLE: api", {"env": {"ROLE": "api"}, "uses": None}, "ROLE: the value is also a service's name"),
         ("PUBLIC: 'http://localhost:3000'", {"env": {"PUBLIC": "http://localhost:3000"}}, "points to `localhost`"),
@@ -376,13 +376,12 @@ FILE = (
         (
             "PATH: 'http://api:9000'",
             {"uses": None, "env": None},
-            "PATH was left out: it contains the host api, but a link cannot set it,"
-            " because it has a fixed meaning for every program.",
+            "PATH was left out: a link cannot set the host api, because it has a fixed meaning for every program.",
         ),
         (
             "PORT: 'http://api:9000', API_URL: 'http://api:9000'",
             {"uses": [{"service": "api", "as": "API_URL"}], "env": None},
-            "PORT was left out: it contains the host api, but a link cannot set it,"
+            "PORT was left out: a link cannot set the host api,"
             " because it is reserved: Greenroom sets it to the port that a web process listens on.",
         ),
         ("GREENROOM_PREVIEW: mine", {"env": None}, "`greenroom check` does not accept its name"),

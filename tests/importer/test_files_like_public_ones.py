@@ -34,7 +34,7 @@ FILES = Path(__file__).with_name("files")
             {"public": False},
             [
                 "snuba-api (an image)",
-                "SNUBA was left out: it contains the host snuba-api",
+                "SNUBA was left out: the host snuba-api",
                 "VROOM was left out",
                 "Redis 6.2",
             ],

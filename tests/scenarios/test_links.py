@@ -396,7 +396,7 @@ async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Tw
     two.world.close(PAY, pay, "grace")
     await two.passes(8)
     assert two.url(shop) == "http://payments.staging"
-    assert f"the paired pull request, #{pay}, no longer has a preview of payments" in two.comment(SLUG, shop)
+    assert f"the paired pull request, payments#{pay}, no longer has a preview" in two.comment(SLUG, shop)
     assert "used it and continues without it" in two.comment(PAY, pay)
 
 

@@ -1,4 +1,7 @@
-"""Real PostgreSQL servers on which migrations of `migrations/` run, with the snapshots and the log of the report."""
+"""Real PostgreSQL servers on which migrations of `migrations/` run, with the snapshots and the log of the report.
+
+The steps are those of `greenroom.seeds.rehearse`, on one server for all files, because each dump takes seconds.
+"""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _written(dump: Path, text: str) -> Path:
 def test_partition_needs_no_entry_of_its_own(dump: Path) -> None:
     text = columns.draft(tables(dump), {}).replace("unclassified", "public")
     assert _refused(_checked(dump, text)) == [
-        "public.log_1.line: 1 of 2 sampled values look like e-mail addresses outside of example domains. Mask them, or"
+        "public.log_1.line: 1 of 2 sampled values look like email addresses outside example domains. Mask them, or"
         " accept them with `allow: [email]` in seed.columns.yaml."
     ]
 

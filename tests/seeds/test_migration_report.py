@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.argocd import squawk
+from greenroom import squawk
 from greenroom.argocd.client import LogText
 from greenroom.argocd.migration_reports import ReportReader
 from greenroom.argocd.migration_runs import EndedRun

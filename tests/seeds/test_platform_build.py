@@ -153,7 +153,7 @@ def test_configuration_without_a_place_for_images_is_refused(tmp_path: Path) -> 
     file = shop.platform / "greenroom.yaml"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if "seeds:" not in line))
     done = _run(shop, "--need", "shop/postgresql")
-    assert (done.returncode, "names no place for seed images" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "does not say where seed images are stored" in done.stderr) == (2, True), done.stderr
 
 
 def test_image_is_built_on_the_tag_and_labeled_with_its_digest(

@@ -116,7 +116,7 @@ def test_schema_without_drift_is_fine(run: Rehearse, tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)["drift"]) == (0, []), done.stderr + done.stdout
 
 
-def test_migration_that_fails_on_an_empty_database_only_is_said(dump: Path, run: Rehearse) -> None:
+def test_migration_that_fails_only_on_an_empty_database_is_reported(dump: Path, run: Rehearse) -> None:
     done = run(*arguments(dump, "psql -X -q -v ON_ERROR_STOP=1 -c 'SELECT FROM customers'"), "--drift")
     assert done.returncode == 1
     assert "The migrations fail on an empty database (exit code " in done.stderr

@@ -208,7 +208,7 @@ def application_spec(frame: InstallationSpec) -> Object:
         "destination": {"name": frame.destination, "namespace": "{{ .namespace }}"},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
-            # Argo CD's own retries repeat the old values while newer ones wait. a new retry number retries instead.
+            # Argo CD's own retries repeat the old values while newer ones wait. A new retry number retries instead.
             "retry": {"limit": 0},
             "syncOptions": ["RespectIgnoreDifferences=true"],
         },

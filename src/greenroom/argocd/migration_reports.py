@@ -14,7 +14,6 @@ import structlog
 from greenroom import logs
 from greenroom.argocd.client import Kube, LogText, Object
 from greenroom.argocd.migration_runs import AFTER, BEFORE, EndedRun, ended_runs
-from greenroom.argocd.squawk import lints, squawk
 from greenroom.background import Tasks
 from greenroom.core.migration_report.report import MigrationRun, report, with_lints
 from greenroom.core.migration_report.server_log import reaches
@@ -22,6 +21,7 @@ from greenroom.core.migration_report.snapshot import recorded, snapshot
 from greenroom.core.model.migration_report import MigrationReport, ServiceMigration
 from greenroom.core.model.schema_snapshot import Snapshot
 from greenroom.core.model.spec import PreviewSpec
+from greenroom.squawk import lints, squawk
 
 log = structlog.get_logger(__name__)
 

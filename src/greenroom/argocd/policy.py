@@ -23,7 +23,7 @@ class Policy:
     """
 
     def __init__(self, canary: Canary, changed: Callable[[], None], proved: Callable[[], None], timing: Timing) -> None:
-        self.unable = f"{CANNOT_ACT} Argo CD's policy is not verified yet."
+        self.unable = f"{CANNOT_ACT} It is still verifying that Argo CD deletes nothing on its own."
         self._result: bool | None = None
         self._canary = canary
         self._changed = changed

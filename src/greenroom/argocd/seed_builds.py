@@ -123,7 +123,7 @@ class SeedBuilds:
             if (owner := found["metadata"].get("labels", {}).get(OWNER)) != metadata["labels"][OWNER]:
                 name = f"{metadata['namespace']}/{metadata['name']}"
                 raise Failed(
-                    f"{name} belongs to the installation {owner}. Give each one its own `seeds: {{ namespace }}`."
+                    f"{name} belongs to the installation {owner}. Give each installation its own `seeds.namespace`."
                 ) from None
             return found
 

@@ -99,7 +99,8 @@ class PreviewSets:
         known = self._known.certain(preview_set.repository_id)
         if known and preview_set.generation <= known.generation:
             raise Doubt(
-                f"Generation {preview_set.generation} of {preview_set.repository} is not newer than {known.generation}."
+                f"The specs of {preview_set.repository} were not stored: their generation, {preview_set.generation}, is"
+                f" not newer than the stored one, {known.generation}. Greenroom will retry."
             )
         former = self._known.former(preview_set) if known is None else None
         if former:

@@ -124,7 +124,10 @@ def schema(which: str) -> None:
 @FOLDER
 @click.option("--without-gates", is_flag=True, help="Confirm that you have read the limits of this mode.")
 @click.option(
-    "--before-3.3", "old", is_flag=True, help="For Argo CD before 3.3, whose projects cannot restrict namespaces."
+    "--before-3.3",
+    "old",
+    is_flag=True,
+    help="For Argo CD before 3.3, whose projects cannot restrict the names of namespaces.",
 )
 def render(folder: Path, without_gates: bool, old: bool) -> None:
     """Print ApplicationSets, project and policies for git: previews without a controller, and without its gates."""

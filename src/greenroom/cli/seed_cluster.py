@@ -14,7 +14,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 """https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/"""
 
 
-@click.command(hidden=True, short_help="Serve the pod that restores a dump (in a Job).")
+@click.command(hidden=True, short_help="Run the agent that restores a dump (in a Job).")
 @click.option("--work", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--port", required=True, type=int)
 def agent(work: Path, port: int) -> None:

@@ -78,7 +78,8 @@ class SeedModel(Model):
 
     path: Path = Field(
         min_length=1,
-        description="The path of the dump: plain SQL, also compressed with gzip or zstd, or `pg_dump --format=custom`.",
+        description="The path of the dump: plain SQL, optionally compressed with gzip or zstd, or an archive from"
+        " `pg_dump --format=custom`.",
     )
     repository: str = Field(
         "",
@@ -128,7 +129,8 @@ class NeedModel(Model):
     variables: Parts | None = Field(
         None,
         alias="as",
-        description="The variable for its URL, or variables for parts. Default: the variable of the kind.",
+        description="The environment variable for its URL, or a mapping of variables for parts of the URL."
+        " Default: the variable of the kind.",
     )
     storage: Literal["ephemeral", "persistent"] = Field(
         "ephemeral", description="Whether data survives a restart of the container."

@@ -80,7 +80,7 @@ class GitHubModel(Model):
     )
     signing_key_from: SourceModel = Field(
         SourceModel(env="GREENROOM_SIGNING_KEY"),
-        description="The source of the key that signs the hidden block of the comment.",
+        description="The source of the key that signs the hidden data in Greenroom's comments.",
     )
     older_signing_keys_from: tuple[SourceModel, ...] = Field(
         (),

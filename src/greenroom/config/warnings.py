@@ -67,7 +67,7 @@ def _needs(model: ServiceModel, *, cluster: bool, images: bool) -> Iterator[Warn
             continue
         if need.seed and not need.image and cluster and not images:
             fix = "Add `seeds: { image: registry.example.com/previews/seeds }` to greenroom.yaml. See docs/seeds.md."
-            yield f"needs.{index}.seed", "has no effect: greenroom.yaml names no place for seed images.", fix
+            yield f"needs.{index}.seed", "has no effect: greenroom.yaml does not say where seed images are stored.", fix
         if need.image and "@" not in need.image and need.image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
             fix = "Pin a version, or better, a digest: `@sha256:...`."
             yield f"needs.{index}.image", f"`{need.image}` can change at any time.", fix

@@ -22,7 +22,7 @@ Key = tuple[Identity, type[Action]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An effect that failed `count` times in a spec since `since`, and is due again at `until`."""
+    """An effect that failed `count` times in a row since `since`, and is due again at `until`."""
 
     error: GreenroomError
     count: int
@@ -58,7 +58,7 @@ class Backoff:
         return min(((until - now).total_seconds() for until in mine if until > now), default=None)
 
     def why(self, identity: Identity, kind: type[Action], tries: int = 1) -> str:
-        """Return why effects of this kind failed at least `tries` times in a spec; empty when they did not."""
+        """Return why effects of this kind failed at least `tries` times in a row; empty when they did not."""
         found = self._failures.get((identity, kind))
         return str(found.error) if found and found.count >= tries else ""
 

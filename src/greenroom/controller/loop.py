@@ -2,7 +2,7 @@
 
 Each pass reads the whole list of a repository, so a burst of webhooks must not become a burst of passes. Passes
 triggered by webhooks keep a distance, which grows as GitHub's rate limit runs low. The first one after a quiet period
-runs at once, and so do a few passes in a spec that Greenroom itself triggers. Exceptions in a pass never end the loop.
+runs at once, and so do a few passes in a row that Greenroom itself triggers. Exceptions in a pass never end the loop.
 Stopping waits for the running pass, so no action is interrupted.
 """
 

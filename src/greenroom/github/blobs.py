@@ -55,5 +55,7 @@ class Blobs:
         hashed = blob_id(len(content))
         hashed.update(content)
         if hashed.hexdigest() != blob:
-            raise Doubt(f"GitHub sent the file {blob[:7]} of {slug} incompletely. Greenroom will read it again.")
+            raise Doubt(
+                f"GitHub's response for the blob {blob[:7]} of {slug} is incomplete. Greenroom will read it again."
+            )
         return content

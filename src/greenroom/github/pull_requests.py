@@ -106,5 +106,7 @@ class PullRequests:
             if not page["pageInfo"]["hasNextPage"]:
                 return found
             if page["pageInfo"]["endCursor"] in (None, after):
-                raise Doubt(f"GitHub's comments of {slug}#{number} are incomplete. Greenroom will read them again.")
+                raise Doubt(
+                    f"GitHub's list of the comments on {slug}#{number} is incomplete. Greenroom will read it again."
+                )
             after = page["pageInfo"]["endCursor"]

@@ -192,7 +192,10 @@ class Transport(gidgethub.abc.GitHubAPI):
                 f"{_repository(path)} was renamed or moved on GitHub (301). Change `repository:` in its service files."
             ) from None
         except gidgethub.GitHubException as error:
-            raise Doubt(f"GitHub rejected the request to {_short(path)}: {error}") from None
+            raise Doubt(
+                f"GitHub rejected the request to {_short(path)}: {str(error).rstrip('.')}. Greenroom will retry. If"
+                " this continues, check the token and its permissions."
+            ) from None
         except BROKEN:
             raise Doubt(
                 f"GitHub's response to {_short(path)} is not valid JSON. Greenroom will read it again."

@@ -132,7 +132,7 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
             del variables.left[name]
             linkable = hosts[0] in file.reached and file.drafted[hosts[0]] != draft.name
             if linkable and (meaning := reserved(name)):
-                reason = f"it contains the host {hosts[0]}, but a link cannot set it, because it {meaning}."
+                reason = f"a link cannot set the host {hosts[0]}, because it {meaning}."
             else:
                 reason = _why(hosts[0], draft, file, port)
             why.setdefault(reason, []).append(name)
@@ -222,23 +222,21 @@ def _why(service: str, draft: Draft, file: File, port: int | None) -> str:
     """Return why a service's address cannot be part of a need or a link. `port` is the port in the value."""
     where = file.drafted.get(service)
     if service in file.shared:
-        return f"it contains the host {service}, which becomes a need. The variables under `as:` contain its address."
+        return f"the host {service} becomes a need. The variables under `as:` contain its address."
     if where is None:
         return (
-            f"it contains the host {service}, which has no draft. Write its address, or use the `env:` of its manifest."
+            f"the host {service} has no draft. Set the address in `env:`, or in the `env:` of the manifest that"
+            " provides the host."
         )
     if where == draft.name:
-        return f"it contains the host {service}, a process of this service. For its public address, see `address:`."
+        return f"the host {service} is a process of this service. For its public address, see `address:`."
     if not file.services[service].ports:
-        return (
-            f"it contains the host {service}, which does not listen on a port in the draft. Give it a port,"
-            " and add it to `uses:`."
-        )
+        return f"the host {service} does not listen on a port in the draft. Give it a port, and add it to `uses:`."
     if service in file.reached and port not in (None, web := file.services[service].ports[0]):
         return f"it points to port {port} of {service}, but a link points to its web process on port {web}."
     if service not in file.reached:
-        return f"it contains the host {service}, but a link to {where} points to its first web process."
+        return f"a link to {where} points to its first web process, and not to the host {service}."
     return (
-        f"it contains the host {service} a second time, or in a form that a link does not provide. A link"
+        f"the host {service} occurs a second time, or in a form that a link does not provide. A link"
         " provides url (http), host and port."
     )

@@ -1,4 +1,4 @@
-"""Counts of crashes in a spec, and the growing pauses before a restart."""
+"""Counts of crashes in a row, and the growing pauses before a restart."""
 
 from __future__ import annotations
 

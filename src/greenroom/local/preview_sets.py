@@ -32,7 +32,8 @@ class PreviewSets:
         known = self._sets.get(preview_set.repository_id)
         if known and preview_set.generation <= known.generation:
             raise Doubt(
-                f"Generation {preview_set.generation} of {preview_set.repository} is not newer than {known.generation}."
+                f"The specs of {preview_set.repository} were not stored: their generation, {preview_set.generation}, is"
+                f" not newer than the stored one, {known.generation}. Greenroom will retry."
             )
         self._state.write_specs(preview_set)
         self._sets[preview_set.repository_id] = preview_set

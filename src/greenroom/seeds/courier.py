@@ -160,7 +160,7 @@ class Courier:
             if file.read(len(_LFS)) == _LFS:
                 raise Failed(
                     f"{path} is stored in Git LFS, which builds in the cluster do not support."
-                    " Build the image in CI with `greenroom seed build`, or set `seeds: { build: ci }`."
+                    " Build the image in CI with `greenroom seed build`. See docs/seeds.md."
                 )
 
     async def _send(self, dump: Path) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from greenroom import dumpfile
-from greenroom.argocd.squawk import lints, squawk
 from greenroom.core.migration_report.report import MigrationRun, probe, report, with_lints
 from greenroom.core.migration_report.schema_diff import schema_diff
 from greenroom.core.migration_report.server_log import SETTINGS
@@ -22,6 +21,7 @@ from greenroom.errors import Failed
 from greenroom.seeds import bake, workfolder
 from greenroom.seeds.build import Request, admit, disk_full
 from greenroom.seeds.programs import programs
+from greenroom.squawk import lints, squawk
 
 SNAPSHOT = Path(__file__).with_name("report") / "snapshot.sh"
 _STATEMENTS = {"log_min_error_statement": "error"}

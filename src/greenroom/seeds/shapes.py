@@ -73,7 +73,7 @@ def card(found: re.Match[bytes]) -> bool:
 SHAPES = (
     Shape(
         "email",
-        "e-mail addresses outside of example domains",
+        "email addresses outside example domains",
         re.compile(rb"[\w.%+-]{1,64}+@((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})"),
         _outside_examples,
         hints=(b"@",),

@@ -68,7 +68,10 @@ class Store:
         digest = oci.digest_of(answer.content)
         manifest = _parsed(answer)
         if not isinstance(manifest, dict):
-            raise Failed(f"The manifest of {self.image}:{tag} cannot be parsed.")
+            raise Failed(
+                f"The manifest of {self.image}:{tag} cannot be parsed. Delete this tag in the registry, then run the"
+                " command again."
+            )
         parts = tuple(str(part.get("digest")) for part in manifest.get("manifests") or [])
         found = await labels.labels(self.access, f"{self.image}@{digest}")
         if isinstance(found, str):

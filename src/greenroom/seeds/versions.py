@@ -48,12 +48,12 @@ def version_findings(kind: str, engine: str, server: str, tool: str, wanted: str
             REFUSED,
             "",
             f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses {wanted}. Dump a database of"
-            " the service's version, or raise that version.",
+            " that version, or raise `version:` of the need.",
         )
     elif kind == "postgresql" and is_newer(kind, tool, wanted):
         yield Finding(
             REFUSED,
             "",
-            f"The dump was made by pg_dump {tool}, but the service uses {wanted}. Use pg_dump {numbers(wanted)[0]}, or"
-            " raise the version of the service.",
+            f"The dump was made by pg_dump {tool}, but the service uses PostgreSQL {wanted}. Use pg_dump"
+            f" {numbers(wanted)[0]}, or raise `version:` of the need.",
         )

@@ -15,8 +15,8 @@ from greenroom.seeds import checkout
 from greenroom.seeds.build import Request
 
 NO_IMAGE = (
-    "greenroom.yaml names no place for seed images. Add `seeds: { image: registry.example.com/previews/seeds }`."
-    " The local engine needs none."
+    "greenroom.yaml does not say where seed images are stored. Add"
+    " `seeds: { image: registry.example.com/previews/seeds }`. The local engine needs none."
 )
 
 

@@ -69,7 +69,7 @@ async def seen(board: Board, past: Past, repository: str, number: int, limit: in
 def for_people(events: Iterable[Event]) -> tuple[Event, ...]:
     """Return one event for each change of a preview, newest first as given.
 
-    The history also keeps each of Greenroom's own steps (row withdrawn, deleted, concluded, receipt) with the same
+    The history also keeps each of Greenroom's own steps (withdrawn, deleted, concluded, receipt) with the same
     sentence. People read the states; of a verified removal they read only the end.
     """
     shown: list[Event] = []

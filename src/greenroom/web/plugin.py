@@ -1,7 +1,7 @@
 """Endpoint of Argo CD's plugin generator, on a port of its own. Argo CD asks here for specs.
 
-Argo CD reads an empty 200, `null` or `{}` as "no rows". An uncertain answer is therefore a 503, and an unknown name a
-404.
+Argo CD reads an empty 200, `null` or `{}` as "no previews". An uncertain answer is therefore a 503, and an unknown name
+a 404.
 https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Plugin/
 """
 

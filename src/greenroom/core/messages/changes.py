@@ -31,11 +31,11 @@ def new_version(sha: str) -> Reason:
 
 
 def waits_for_push(sha: str) -> Reason:
-    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The preview waits for its images.")
+    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The preview is waiting for its images.")
 
 
 def images_there(sha: str) -> Reason:
-    return Reason("new-version", f"The images of commit {sha[:7]} are available. The services start.")
+    return Reason("new-version", f"The images of commit {sha[:7]} are available. The services are starting.")
 
 
 def new_image(sha: str) -> Reason:

@@ -109,7 +109,7 @@ def _minutes(duration: timedelta | None) -> str:
 
 
 def _name(name: str) -> str:
-    return f"`{code(name, _NAME) or 'a run without a name'}`"
+    return f"`{code(name, _NAME) or '(unnamed)'}`"
 
 
 def _verdicts(broken: Sequence[CiRun], page: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from greenroom.core.comment.sanitize import plain
-from greenroom.core.messages.words import day
+from greenroom.core.messages.words import day, listed
 from greenroom.core.model.status import Reason
 
 
@@ -103,15 +103,15 @@ def config_names(
     """
     keeps = ""
     if services:
-        what, pushes = f"lose {', '.join(services)}", " New commits are not deployed."
+        what, pushes = f"lose {listed(services)}", " New commits are not deployed."
     elif data:
-        what, pushes = f"lose the data of {', '.join(data)}", ""
+        what, pushes = f"lose the data of {listed(data)}", ""
     else:
         what, pushes = _moves(*map(plain, moved)), ""
         keeps = " A new preview would replace it, and its data would be lost." if replaces else " Its data would stay."
     return Reason(
         "config-names",
-        f"The new configuration would make this preview {what}, so it is not applied.{keeps}{pushes}",
+        f"The new configuration would make this preview {what}, so Greenroom has not applied it.{keeps}{pushes}",
         "Ask the platform team to change the configuration back.",
     )
 

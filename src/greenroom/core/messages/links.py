@@ -20,7 +20,7 @@ LINK_REASONS = {
     LinkCause.UNTIL_CONFIRMED: "until GitHub confirms who has write access",
     LinkCause.UNTIL_BUILT: "until the images of {first} exist",
     LinkCause.AMBIGUOUS: "more than one preview matches this pull request; choose one with {commands}",
-    LinkCause.PAIR_GONE: "the paired pull request, #{number}, no longer has a preview of {target}",
+    LinkCause.PAIR_GONE: "the paired pull request, {first}, no longer has a preview",
 }
 
 
@@ -28,8 +28,7 @@ def link_reason(target: str, why: LinkReason) -> str:
     """Return why the link to a service leads where it does."""
     first = next(iter(why.previews), "")
     commands = " or ".join(f"/preview use {each}" for each in why.previews)
-    number = first.rpartition("#")[2]
-    said = LINK_REASONS[why.cause].format(by=why.by, first=first, commands=commands, number=number, target=target)
+    said = LINK_REASONS[why.cause].format(by=why.by, first=first, commands=commands)
     return f"{said}, but {target} has no staging address" if why.no_staging else said
 
 

@@ -148,38 +148,44 @@ def _column_dropped(f: Finding) -> str:
 
 
 def _column_narrowed(f: Finding) -> str:
-    return f"{_column(f)} changed from {_code(f.was)} to {_code(f.now)}: up to {_values(f)} were cut or rounded."
+    lost = f"up to {_values(f)} {_verb(f, 'was', 'were')} cut or rounded"
+    return f"{_column(f)} changed from {_code(f.was)} to {_code(f.now)}: {lost}."
 
 
 def _values_lost(f: Finding) -> str:
     retyped = f" when it changed from {_code(f.was)} to {_code(f.now)}" if f.was != f.now else ""
-    return f"{_column(f)} lost {_values(f)} of {_number(f.of)}{retyped}: they are NULL now."
+    return f"{_column(f)} lost {_amount(f)} of {_number(f.of)} values{retyped}: they are NULL now."
 
 
 def _deleted(f: Finding) -> str:
     limit = f"; the migration declares {_number(f.declared)}" if f.declared is not None else ""
-    return f"{_table_rows(f)} of {_number(f.of)} were deleted from {_table(f)}{limit}."
+    return f"{_amount(f)} of {_number(f.of)} rows {_verb(f, 'was', 'were')} deleted from {_table(f)}{limit}."
 
 
 def _updated(f: Finding) -> str:
-    return f"{_table_rows(f)} of {_table(f)} were updated (it had {_number(f.of)})."
+    return f"{_table_rows(f)} of {_table(f)} {_verb(f, 'was', 'were')} updated (it had {_number(f.of)})."
 
 
 def _inserted(f: Finding) -> str:
-    return f"{_table_rows(f)} were inserted into {_table(f)}."
+    return f"{_table_rows(f)} {_verb(f, 'was', 'were')} inserted into {_table(f)}."
 
 
 def _orphans(f: Finding) -> str:
-    return f"The foreign key {_code(f.name)} of {_table(f)} is NOT VALID, and {_table_rows(f)} refer to missing rows."
+    refer = f"{_table_rows(f)} {_verb(f, 'refers', 'refer')} to missing rows"
+    return f"The foreign key {_code(f.name)} of {_table(f)} is NOT VALID, and {refer}."
 
 
 def _not_valid(f: Finding) -> str:
-    count = "an unknown number of rows violate it" if f.count is None else f"{_table_rows(f)} violate it"
+    count = (
+        "an unknown number of rows violate it"
+        if f.count is None
+        else f"{_table_rows(f)} {_verb(f, 'violates', 'violate')} it"
+    )
     return f"The constraint {_code(f.name)} of {_table(f)} was left NOT VALID; {count}."
 
 
 def _invalid_index(f: Finding) -> str:
-    count = f": {_table_rows(f)} are duplicates" if f.count else ""
+    count = f": {_table_rows(f)} {_verb(f, 'is a duplicate', 'are duplicates')}" if f.count else ""
     return f"The index {_code(f.name)} of {_table(f)} is invalid{count}. PostgreSQL does not use it."
 
 
@@ -251,11 +257,7 @@ def _failed(f: Finding, failure: Failure | None) -> str:
         where = f" at {_table(f)}" if f.table else ""
         return f"The migration failed{where}{state}. See its log."
     where = f"{_table(f)}{f' ({_code(f.name)})' if f.name else ''}" if f.table else _code(f.name or "unknown")
-    rows = (
-        f" {_table_rows(f)} of {_number(f.of)} {'blocks' if f.count == 1 else 'block'} it."
-        if f.count is not None
-        else ""
-    )
+    rows = f" {_amount(f)} of {_number(f.of)} rows {_verb(f, 'blocks', 'block')} it." if f.count is not None else ""
     return f"The migration failed: {_CAUSES[failure.cause]} {where} (SQLSTATE {plain(failure.sqlstate)}).{rows}"
 
 
@@ -287,6 +289,10 @@ def _column(f: Finding) -> str:
 
 def _table_rows(f: Finding) -> str:
     return f"{_amount(f)} {'row' if f.count == 1 else 'rows'}"
+
+
+def _verb(f: Finding, one: str, several: str) -> str:
+    return one if f.count == 1 else several
 
 
 def _values(f: Finding) -> str:

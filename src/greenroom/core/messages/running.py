@@ -117,7 +117,7 @@ def updating(now: Serving) -> Reason:
     """Return that a preview is updating, and what keeps running until then."""
     if now.starting:
         shas = [sha[:7] for sha in now.starting]
-        new = f"Version {shas[0]} is starting." if len(shas) == 1 else f"Versions {' and '.join(shas)} are starting."
+        new = f"Version {shas[0]} is starting." if len(shas) == 1 else f"Versions {listed(shas)} are starting."
         return Reason("updating", f"{new} {still_running(now, 'previous')}")
     return Reason("updating", f"Changes to links, settings or data are being applied. {still_running(now)}")
 

@@ -128,23 +128,23 @@ def migrations_too_many(limit: int) -> Reason:
     return Reason(
         "migrations-too-many",
         f"The repository has more than {limit:,} migrations.",
-        "Set `migrations:` of the service to the folder that it uses, or squash old migrations.",
+        "Set `migrations:` of the seed to the folder that the service uses, or squash old migrations.",
     )
 
 
 def migrations_too_large(limit: int) -> Reason:
     return Reason(
         "migrations-too-many",
-        f"The migrations of the repository have more than {limit // 1_000_000} MB.",
-        "Set `migrations:` of the service to the folder that it uses, or squash old migrations.",
+        f"The migrations of the repository are larger than {limit // 1_000_000} MB in total.",
+        "Set `migrations:` of the seed to the folder that the service uses, or squash old migrations.",
     )
 
 
 def migrations_not_listed(slug: str) -> Reason:
     return Reason(
         "migrations-not-listed",
-        f"The migrations of {_name(slug)} are not known, because GitHub lists only a part of its files.",
-        "Move the service to a smaller repository, or take a dump without a migration table.",
+        f"The migrations of {_name(slug)} are not known, because GitHub lists only part of its files.",
+        "Move the service to a smaller repository, or use a dump without a migration table.",
     )
 
 

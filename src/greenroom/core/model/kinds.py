@@ -1,4 +1,4 @@
-"""The kinds of needs. To add a kind, add an entry to `KINDS` and run `python docs/kinds.py`.
+"""The kinds of needs. To add a kind, see "Add a kind of need" in docs/architecture.md.
 
 This table determines the preview chart's kinds.yaml, the JSON Schema and docs/needs.md. It also determines what
 `greenroom check` accepts, what `greenroom import` recognizes, and what the local engine starts.

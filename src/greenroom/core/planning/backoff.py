@@ -1,4 +1,4 @@
-"""Pauses between tries: how long to wait after a number of failures in a spec.
+"""Pauses between tries: how long to wait after a number of failures in a row.
 
 A schedule is a sequence of pauses in seconds. Its last pause repeats. No clock is read and nothing sleeps here.
 """
