@@ -1692,6 +1692,27 @@ MUTATIONS = [
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
+        "2 an answer under another name is a lower bound",
+        "controller/reconcile.py",
+        "self.parts.sources.freshness.hinted(Identity(repository_id, number), updated_at)",
+        "pass",
+        "tests/scenarios/test_replicas.py::test_answer_under_another_name_is_a_lower_bound_for_a_replica_that_has_the_old_name",
+    ),
+    Mutation(
+        "2 a list is a lower bound although its pass ends",
+        "controller/reconcile.py",
+        "learn_list(self.parts.sources.freshness, listing, observed, self.platform)",
+        "pass",
+        "tests/scenarios/test_replicas.py::test_list_is_a_lower_bound_although_a_read_by_number_ended_its_pass",
+    ),
+    Mutation(
+        "7 a stale read does not complete a removal",
+        "core/planning/plan.py",
+        "if isinstance(verdict, Stay) and verdict.reason == messages.stale():",
+        "if False:",
+        "tests/scenarios/test_replicas.py::test_removal_is_not_completed_without_its_comment_because_a_replica_still_shows_the_label",
+    ),
+    Mutation(
         "7 a removal is told by the pass over the repository's new name",
         "controller/reconcile.py",
         "if self._may_be_renamed(repository) else done",

@@ -15,7 +15,9 @@ Every message is one sentence for a person: the problem, its place, and the fix.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class GreenroomError(Exception):
@@ -69,6 +71,16 @@ class FixConfiguration(GreenroomError):
         super().__init__(message)
         self.mistakes = mistakes
         self.warnings = warnings
+
+
+class Renamed(FixConfiguration):
+    """GitHub shows a repository under another name. `seen` pairs its pull requests, by GitHub's id of the repository
+    and their number, with the times of their last changes: later reads may come from a server that is behind.
+    """
+
+    def __init__(self, message: str, seen: Mapping[tuple[int, int], datetime]) -> None:
+        super().__init__(message)
+        self.seen = seen
 
 
 class Failed(GreenroomError):

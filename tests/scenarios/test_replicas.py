@@ -9,6 +9,7 @@ import pytest
 from greenroom.core.messages import day
 from greenroom.core.model.catalog import Image, Process, Repository, Service
 from greenroom.core.model.status import Stage
+from greenroom.errors import FixConfiguration, RetryLater
 from stories import SLUG, Story, sha
 
 OTHER = "acme/web"
@@ -210,3 +211,81 @@ async def test_push_that_a_replica_does_not_show_yet_is_not_superseded(story: St
         await story.one_pass()
         assert sha("second") not in heads.superseded_by(identity, story.status(number).head_sha)
     assert story.world.faults.fired["lagging-replica"] > 0
+
+
+async def test_answer_under_another_name_is_a_lower_bound_for_a_replica_that_has_the_old_name(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass has not read that answer")
+    number = story.labeled()
+    await story.passes(4)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    story.world.faults.off("lagging-replica")
+    story.world.unlabel(SLUG, number, "preview", "ada")
+    story.pass_time(seconds=1)
+    before = story.world.now()
+    story.pass_time(seconds=2)
+    story.world.label(SLUG, number, "preview", "ada")
+    story.pass_time(seconds=1)
+    story.world.rename_repository(SLUG, "acme/renamed")
+    with pytest.raises(FixConfiguration, match="is now called"):
+        await story.controller().reconcile(story.platform.repositories[0])
+    lives = alive(story)
+    for _ in range(4):
+        story.simulator.lag(story.world.now() + SECOND - before)
+        await story.one_pass()
+    assert story.world.faults.fired["lagging-replica"] > 0
+    assert alive(story) == lives
+    assert story.status(number).reason.code == "stale"
+
+
+async def test_list_is_a_lower_bound_although_a_read_by_number_ended_its_pass(story: Story) -> None:
+    if story.forgetful:
+        pytest.skip("a new process before each pass has not read that list")
+    number = story.labeled()
+    other = story.labeled("another")
+    await story.passes(4)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    story.world.faults.off("lagging-replica")
+    story.world.unlabel(SLUG, number, "preview", "ada")
+    story.pass_time(seconds=1)
+    before = story.world.now()
+    story.pass_time(seconds=2)
+    story.world.label(SLUG, number, "preview", "ada")
+    story.world.close(SLUG, other, "ada")  # so that it is read by its number
+    story.world.faults.on("secondary-limit", path=f"/pulls/{other}")
+    with pytest.raises(RetryLater):
+        await story.controller().reconcile(story.platform.repositories[0])
+    story.world.faults.off()
+    lives = alive(story)
+    for _ in range(3):
+        story.pass_time(minutes=2)
+        story.simulator.lag(story.world.now() + SECOND - before)
+        await story.one_pass()
+    assert lives <= alive(story)
+
+
+async def test_removal_is_not_completed_without_its_comment_because_a_replica_still_shows_the_label(
+    story: Story,
+) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    assert story.simulator is not None
+    story.simulator.lag(timedelta())
+    story.world.faults.off("lagging-replica")
+    shown = story.world.now()
+    story.pass_time(seconds=5)
+    story.world.close(SLUG, number, "ada")
+    story.world.faults.on("server-error", path="/issues/comments/")
+    for _ in range(5):
+        await story.one_pass()
+    assert story.engine.removed
+    story.world.faults.off("server-error")
+    story.simulator.lag(story.world.now() - shown)
+    for _ in range(3):
+        await story.one_pass()
+    story.world.faults.off()
+    story.pass_time(minutes=1)
+    await story.passes(4)
+    assert "### Preview removed" in story.comment(number)

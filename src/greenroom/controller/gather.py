@@ -179,6 +179,11 @@ def learn(freshness: Freshness, read: PullRequestFacts, platform: Platform) -> N
     freshness.forget()
 
 
+def learn_list(freshness: Freshness, listing: Listing, observed: EngineState, platform: Platform) -> None:
+    """Remember how new a list is although the rest of its pass could not be read."""
+    _learn(freshness, listing, observed, {}, platform)
+
+
 def _set_of(listing: Listing, observed: EngineState) -> PreviewSet:
     return observed.sets.get(listing.repository_id) or PreviewSet(listing.repository_id, "")
 

@@ -19,7 +19,7 @@ from greenroom.controller.comment_rate_limit import Pace
 from greenroom.controller.engine import Engine
 from greenroom.controller.events import Past
 from greenroom.controller.executor import ActionResult, ServedPass, effect, removed_status, serve_set
-from greenroom.controller.gather import Lists, Sources, completed, learn, pull_request_facts
+from greenroom.controller.gather import Lists, Sources, completed, learn, learn_list, pull_request_facts
 from greenroom.controller.journal import Journal, Record
 from greenroom.controller.promises import Promises
 from greenroom.controller.requested_choices import RequestedChoices
@@ -49,7 +49,7 @@ from greenroom.core.planning.context import PassContext, pass_context
 from greenroom.core.planning.data_generation import try_again_in
 from greenroom.core.planning.decision import Decision, awaited_commits, decide, explained, set_of_repository
 from greenroom.core.planning.former_repositories import left, left_set
-from greenroom.errors import Doubt, GreenroomError, NotStored, RetryLater, TooLarge
+from greenroom.errors import Doubt, GreenroomError, NotStored, Renamed, RetryLater, TooLarge
 from greenroom.store.rows import Event
 
 log = structlog.get_logger(__name__)
@@ -194,9 +194,18 @@ class Reconciler:
         """Read the facts of one pass, as a query does, and remember what later passes need of them."""
         if self.platform.repository(repository.name) is None:
             return await self._without_github(repository)
-        listing, observed = await self._listed(repository)
+        try:
+            listing, observed = await self._listed(repository)
+        except Renamed as error:  # a server that is behind may answer next, under the name of before
+            for (repository_id, number), updated_at in error.seen.items():
+                self.parts.sources.freshness.hinted(Identity(repository_id, number), updated_at)
+            raise
         self._ids[repository.slug.lower()] = listing.repository_id
-        read = await self._read(repository, listing, observed)
+        try:
+            read = await self._read(repository, listing, observed)
+        except GreenroomError:
+            learn_list(self.parts.sources.freshness, listing, observed, self.platform)
+            raise
         learn(self.parts.sources.freshness, read, self.platform)  # also when a later read fails
         self.choices.keep(listing.repository_id, self.choices.still_open(read, self.platform.label))
         return await self._completed(read, repository)

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from greenroom.core.model.github import Listing
-from greenroom.errors import Doubt, FixConfiguration, GreenroomError
-from greenroom.github import shapes
+from greenroom.errors import Doubt, GreenroomError, Renamed
+from greenroom.github import shapes, translate
 from greenroom.github.transport import NotFound
 
 Payload = dict[str, Any]
@@ -38,9 +38,10 @@ class Reading:
         """Add the page that an answer holds under this alias. Return whether it was the last one."""
         repository, partly = _repository(self.slug, answer, alias, size)
         if repository["nameWithOwner"].lower() != self.slug.lower():
-            raise FixConfiguration(
+            raise Renamed(
                 f"{self.slug} is now called {repository['nameWithOwner']} on GitHub."
-                " Change `repository:` in its service files."
+                " Change `repository:` in its service files.",
+                _times(repository),
             )
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
@@ -75,6 +76,15 @@ class Reading:
                 f"GitHub's list of {self.slug} has {len(found)} of {total} pull requests. Greenroom will read it again."
             )
         return found
+
+
+def _times(repository: Payload) -> dict[tuple[int, int], datetime]:
+    """Return when the pull requests of a page changed last, by GitHub's id of the repository and their number."""
+    found = repository.get("databaseId")
+    if found is None:
+        return {}
+    nodes = [n for n in (repository.get("pullRequests") or {}).get("nodes") or [] if n and n.get("updatedAt")]
+    return {(int(found), int(n["number"])): translate.time(n["updatedAt"]) for n in nodes}
 
 
 def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payload, dict[int, str]]:

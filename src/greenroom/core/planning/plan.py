@@ -143,6 +143,8 @@ class _Draft:
         exists = identity in self.observed.previews or identity.number in self.preview_set.specs
         if entry is None or exists or isinstance(verdict, Run):
             return False
+        if isinstance(verdict, Stay) and verdict.reason == messages.stale():
+            return False  # a read that is older than one before does not say that the preview was requested again
         asked_again = isinstance(verdict, Stay) and verdict.stage in MAY_START
         reason = messages.gone(entry.cause, entry.by, entry.label, entry.why)
         self.actions.append(VerifyRemoval(identity, reason, final=not asked_again))
