@@ -287,7 +287,7 @@ def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Objec
         (
             'Readiness probe failed: Get "http://10.0.0.5:8080/healthz": dial tcp 10.0.0.5:8080: connect: connection refused',
             "/healthz",
-            "nothing listens on port 8080 of the pod (it must listen on 0.0.0.0, not only on 127.0.0.1)",
+            "nothing listens on port 8080, which is `port:` in services/shop.yaml and the variable PORT (it must listen on 0.0.0.0, not only on 127.0.0.1)",
         ),
         (
             'Readiness probe failed: Get "http://10.0.0.5:8080/healthz": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
@@ -297,13 +297,13 @@ def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Objec
         (
             "Readiness probe failed: dial tcp 10.0.0.5:8080: connect: connection refused",
             "",
-            "nothing listens on port 8080 of the pod (it must listen on 0.0.0.0, not only on 127.0.0.1)",
+            "nothing listens on port 8080, which is `port:` in services/shop.yaml and the variable PORT (it must listen on 0.0.0.0, not only on 127.0.0.1)",
         ),
     ],
 )
 def test_failed_probe_names_path_port_and_what_it_answers(message: str, path: str, how: str) -> None:
     found = Trouble("web is running but has not passed its probe after 1 min.", "web-1", "web", silent=True)
-    found = replace(found, process=Process("web", port=8080, probe=path))
+    found = replace(found, process=Process("web", port=8080, probe=path), service="shop")
     older = unhealthy("web-1", "Readiness probe failed: HTTP probe failed with statuscode: 500", "2026-11-20T09:00:00Z")
     said = with_probe(found, [older, unhealthy("web-1", message), unhealthy("other", "statuscode: 503")])
     assert said.why == f"web is running but has not passed its probe after 1 min: {how}."

@@ -38,7 +38,8 @@ def pod(
     created: str = "2026-11-20T11:00:00Z",
     **metadata: Any,
 ) -> dict[str, Any]:
-    ready = {"type": "Ready", "status": "True" if serving else "False", "lastTransitionTime": ago(minutes=1)}
+    at = ago(minutes=1) if serving else created  # a pod has this condition since it was created
+    ready = {"type": "Ready", "status": "True" if serving else "False", "lastTransitionTime": at}
     return {
         "metadata": {
             "name": f"web-{process}-1",

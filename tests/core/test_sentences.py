@@ -80,7 +80,7 @@ def only_what_runs(status: Status, text: str) -> None:
     for names, version in re.findall(r"([\w, -]+) keeps? running version (\w+)", text):
         for name in re.split(r", | and ", names.strip()):
             assert runs.get(name) == version, text
-    for names in re.findall(r"; ([\w, -]+) (?:is|are) not running\.", text):
+    for names in re.findall(r"; ([\w, -]+) (?:is|are) not ready\.", text):
         for name in re.split(r", | and ", names):
             assert name not in runs, text
     if "No version is running" in text:

@@ -73,10 +73,10 @@ CRASH = "worker ended with exit code 1."
     ("services", "said"),
     [
         ((runs(SITE, ready=False), runs(WORKER, ready=False)), "No version is running."),
-        ((runs(SITE), runs(WORKER, ready=False)), f"site keeps running version {NEW[:7]}; worker is not running."),
-        ((runs(SITE), runs(WORKER, OLD)), f"worker keeps running version {OLD[:7]}; site keeps"),
+        ((runs(SITE), runs(WORKER, ready=False)), f"site runs version {NEW[:7]}; worker is not ready."),
+        ((runs(SITE), runs(WORKER, OLD)), f"worker keeps running version {OLD[:7]}; site runs"),
         ((runs(SITE, OLD), runs(WORKER, OLD)), f"The previous version, {OLD[:7]}, keeps running."),
-        ((runs(SITE, OLD), runs(WORKER, ready=False)), f"site keeps running version {OLD[:7]}; worker is not running."),
+        ((runs(SITE, OLD), runs(WORKER, ready=False)), f"site keeps running version {OLD[:7]}; worker is not ready."),
         ((runs(SITE, outdated=True), runs(WORKER)), f"The current version, {NEW[:7]}, keeps running."),
     ],
 )
@@ -89,7 +89,7 @@ def test_failure_names_what_the_pods_of_each_service_run(services: tuple[Running
 def test_the_base_image_of_one_service_is_not_the_last_version_of_another() -> None:
     made = wanted(SITE, WORKER, base=("worker",))
     status = shown(made, Health.FAILED, runs(SITE, ready=False), runs(WORKER, BASE), why="site ended with exit code 1.")
-    assert f"worker keeps running version {BASE[:7]}; site is not running." in status.reason.text
+    assert f"worker runs version {BASE[:7]}; site is not ready." in status.reason.text
 
 
 @pytest.mark.parametrize(

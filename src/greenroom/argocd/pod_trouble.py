@@ -96,7 +96,8 @@ def with_probe(found: Trouble, events: Iterable[Object]) -> Trouble:
     if status := re.search(r"statuscode: (\d{3})", message):
         how = f"{asked} returns {status[1]}"
     elif "connection refused" in message:
-        how = f"nothing listens on port {port} of the pod (it must listen on 0.0.0.0, not only on 127.0.0.1)"
+        setting = f"`port:` in services/{found.service}.yaml and the variable PORT"
+        how = f"nothing listens on port {port}, which is {setting} (it must listen on 0.0.0.0, not only on 127.0.0.1)"
     elif "deadline exceeded" in message or "Timeout" in message:
         how = f"{asked} timed out"
     else:
@@ -170,10 +171,23 @@ def _container(
         return Trouble(
             f"{name} waits for {waited}, which is not ready after {span(PATIENCE)}.", fix=PLATFORM, rank=WAIT_FOR
         )
-    if not init and begun and not status.get("ready") and ran > PATIENCE:
-        why = f"{name} is running but has not passed its probe after {span(PATIENCE)}."
-        return Trouble(why, pod, container, silent=True, rank=WAIT_FOR)
+    if not init and begun and not status.get("ready"):
+        stopped = _stopped_answering(of, begun)
+        if (now - stopped if stopped else ran) <= PATIENCE:
+            return None
+        since = "no longer passes its probe, for more than" if stopped else "has not passed its probe after"
+        return Trouble(f"{name} is running but {since} {span(PATIENCE)}.", pod, container, silent=True, rank=WAIT_FOR)
     return None
+
+
+def _stopped_answering(pod: Object, begun: str) -> datetime | None:
+    """Return when a pod that was ready stopped being so; None if its container was not ready since it began.
+
+    A pod that never was ready has had this condition since before its container began.
+    """
+    told = next((c.get("lastTransitionTime") for c in conditions(pod) if c["type"] == "Ready"), None)
+    at = datetime.fromisoformat(told) if told else None
+    return at if at and at > datetime.fromisoformat(begun) else None
 
 
 def _lasted(ended: dict[str, Any]) -> timedelta:

@@ -97,6 +97,8 @@ def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, n
     if shown is None:
         return Running(service.name, url, "", "", ready=False)
     image = next((c["image"] for c in shown["spec"]["containers"]), "")
+    earlier = [p for p in mine if _may_answer(p) and annotation(p, REVISION) != revision(service, spec)]
+    commits = {annotation(p, SHA) for p in earlier} - {annotation(shown, SHA), ""}
     since = next((c.get("lastTransitionTime") for c in conditions(shown) if c["type"] == "Ready"), None)
     return Running(
         service=service.name,
@@ -106,7 +108,8 @@ def running(pods: list[Object], spec: PreviewSpec, service: Service, url: str, n
         ready=all(live),
         since=datetime.fromisoformat(since) if since else None,
         outdated=any(annotation(p, REVISION) != revision(service, spec) for group in live for p in group),
-        ending=any(_may_answer(p) and annotation(p, REVISION) != revision(service, spec) for p in mine),
+        ending=bool(earlier),
+        leaves=max(commits, default=""),
     )
 
 

@@ -13,7 +13,7 @@ from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
 from greenroom.core.model.ci import MissingImages
-from greenroom.core.model.engine import Health, ObservedPreview
+from greenroom.core.model.engine import Health, ObservedPreview, Running
 from greenroom.core.model.github import CommentState, PullRequest
 from greenroom.core.model.kinds import KINDS
 from greenroom.core.model.spec import Identity, LinkCause, LinkReason, PreviewSpec, same_pods
@@ -54,7 +54,7 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         url=pull_request.url if pull_request else "",
         stage=stage,
         reason=reason,
-        services=preview.services if preview else (),
+        services=_services(spec, preview, pull_request),
         links=_links(spec, preview, decided) if spec else (),
         used_by=_users(identity, spec, decided),
         answer=decided.desired.answers.get(identity),
@@ -76,6 +76,23 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         resettable=bool(serves and spec and not spec.prepared and spec.resettable),
         migrations=preview.migrations if preview and serves and _of_head(spec, head, preview) else (),
     )
+
+
+def _services(
+    spec: PreviewSpec | None, preview: ObservedPreview | None, pull_request: PullRequest | None
+) -> tuple[Running, ...]:
+    """Return what runs. A service that the pull request does not change names the branch that its image is from."""
+    found = []
+    for each in preview.services if preview else ():
+        service = next((s for s in spec.services if s.name == each.service), None) if spec else None
+        if spec and service and pull_request and images.runs_base(service, pull_request, spec):
+            version = next(v for v in spec.build.versions if v.service == each.service)
+            if version.digest == each.digest:
+                note = "; ".join(filter(None, (each.note, f"from {plain(pull_request.base_ref)}")))
+                found.append(replace(each, note=note))
+                continue
+        found.append(each)
+    return tuple(found)
 
 
 def _of_head(spec: PreviewSpec | None, head: str, preview: ObservedPreview) -> bool:
@@ -104,6 +121,8 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
             why = f"{reason}; it uses this preview too" if back else reason
             why = f"{why}; it waits for its images" if target.prepared else why
+            there = decided.context.facts.observed.previews.get(target.id)
+            why = f"{why}; it has failed" if there and there.health is Health.FAILED else why
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(
@@ -269,17 +288,29 @@ def while_wanted(
     if preview is None or preview.health is Health.REMOVING:
         return Stage.STARTING, messages.starting()
     runs = serving(spec, preview)
+    ending = tuple(s.service for s in preview.services if s.leaves) if same_pods(preview.spec, spec) else ()
     match preview.health:
-        case Health.FAILED:
+        case Health.FAILED if not _superseded(spec, preview):
             return Stage.FAILED, messages.failed(preview.why, runs, preview.fix)
         case Health.STARTING | Health.UPDATING if preview.why:
             return Stage.STARTING, messages.unreachable(preview.why)
         case Health.READY if same_pods(preview.spec, spec) and not runs.previous and not runs.down:
             return Stage.READY, _ready(spec, preview, now)
         case _ if runs.previous or (runs.current and not same_pods(preview.spec, spec)):
-            return Stage.UPDATING, messages.updating(runs)
+            return Stage.UPDATING, messages.updating(runs, ending)
+        case _ if ending and not runs.down:
+            return Stage.UPDATING, messages.updating(runs, ending)
         case _:
             return Stage.STARTING, messages.starting(runs)
+
+
+def _superseded(spec: PreviewSpec, preview: ObservedPreview) -> bool:
+    """Return whether the failing service has another version in the spec than the one that the engine applies still."""
+
+    def version(of: PreviewSpec) -> str:
+        return next((v.digest for v in of.build.versions if v.service == preview.failing), "")
+
+    return bool(preview.failing) and version(preview.spec) != version(spec)
 
 
 NO_TABLE = re.compile(r"no such table|(relation|table) \S+ (does not|doesn't) exist", re.IGNORECASE)
@@ -299,7 +330,28 @@ def _unmigrated(spec: PreviewSpec, preview: ObservedPreview) -> str:
 def _base_broken(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:
     """Return what to do if the failing service runs the base branch's image; empty if it runs its own."""
     base = _base_of_failing(spec, preview, decided)
+    if base and (others := _not_of_base(spec, preview, decided)):
+        return messages.base_depends(preview.failing, base, others)
     return messages.base_broken(preview.failing, base) if base else ""
+
+
+def _not_of_base(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> tuple[str, ...]:
+    """Return what the failing service depends on that is not from its base branch: services of this preview that the
+    pull request changes, and other previews.
+    """
+    pull_request = decided.desired.pull_requests[preview.identity]
+    failing = next(s for s in spec.services if s.name == preview.failing)
+    links = [k for k in spec.links.targets if k.service == preview.failing]
+    near = {k.target for k in links if k.own} | {need.service for need in failing.shared_needs}
+    changed = [s.name for s in spec.services if s.name in near - {preview.failing} and images.touched(s, pull_request)]
+    found = [f"`{plain(name)}`, which this pull request changes" for name in changed]
+    for link in links:
+        target = decided.context.index.target(link.target, link.number) if link.number else None
+        if target is not None:
+            hidden = target.pull_request.private and not spec.pull_request.private
+            name = "another preview" if hidden else f"{target.names.repository}#{target.id.number}"
+            found.append(f"`{plain(link.target)}` of {plain(name)}")
+    return tuple(found)
 
 
 def _command_of_base(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPass) -> str:

@@ -62,6 +62,7 @@ from greenroom.core.messages.holds import (
 )
 from greenroom.core.messages.images import (
     base_broken,
+    base_depends,
     every_service,
     merge_image_only,
     no_merge_commit,

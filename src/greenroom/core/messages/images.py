@@ -111,6 +111,18 @@ def with_redeploy(note: Reason, name: str) -> Reason:
     return replace(note, fix=f"{note.fix} {step}")
 
 
+def base_depends(service: str, branch: str, others: Sequence[str]) -> str:
+    """Return what to do if the failing service is unchanged, but depends on something that is not from its branch.
+
+    `others` are phrases such as `back, which this pull request changes`.
+    """
+    name = plain(service)
+    return (
+        f"This pull request does not change `{name}`, so the preview runs its image from `{plain(branch)}`. `{name}`"
+        f" depends on {'; and on '.join(others)}. Check that first."
+    )
+
+
 def base_broken(service: str, branch: str) -> str:
     """Return what to do if the failing image belongs to a service that the pull request does not change."""
     return (

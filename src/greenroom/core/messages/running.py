@@ -21,8 +21,14 @@ def still_running(now: Serving, adjective: str = "current") -> str:
         return ""
     if len(now.versions) == 1 and not now.down:
         return f"The {adjective} version, {next(iter(now.versions))[:7]}, keeps running."
-    said = [f"{each(names, 'keeps', 'keep')} running version {sha[:7]}" for sha, names in now.versions.items()]
-    said += [f"{each(now.down, 'is', 'are')} not running"] if now.down else []
+    new = {s.service for s in now.current}
+    said = []
+    for sha, names in now.versions.items():
+        if old := [name for name in names if name not in new]:
+            said.append(f"{each(old, 'keeps', 'keep')} running version {sha[:7]}")
+        if up := [name for name in names if name in new]:
+            said.append(f"{each(up, 'runs', 'run')} version {sha[:7]}")
+    said += [f"{each(now.down, 'is', 'are')} not ready"] if now.down else []
     return f"{'; '.join(said)}."
 
 
@@ -43,7 +49,8 @@ def starting(now: Serving = NOTHING) -> Reason:
     if now.current and now.down:
         names = [s.service for s in now.current]
         said = f"{each(now.down, 'is', 'are')} starting; {each(names, 'is', 'are')} running."
-    elif now.current:
+        return Reason("starting", said, "An address works once its service is running.")
+    if now.current:
         said = "All services are running, but some processes or addresses are not ready yet."
     return Reason("starting", said, "The address will work once the preview is ready.")
 
@@ -113,12 +120,17 @@ def by_hand_gone(target: str, preview: str, application: str) -> Reason:
     )
 
 
-def updating(now: Serving) -> Reason:
-    """Return that a preview is updating, and what keeps running until then."""
+def updating(now: Serving, ending: Sequence[str] = ()) -> Reason:
+    """Return that a preview is updating, and what keeps running until then.
+
+    `ending` are the services whose earlier version has not stopped yet, although the new one runs.
+    """
     if now.starting:
         shas = [sha[:7] for sha in now.starting]
         new = f"Version {shas[0]} is starting." if len(shas) == 1 else f"Versions {listed(shas)} are starting."
         return Reason("updating", f"{new} {still_running(now, 'previous')}")
+    if ending:
+        return Reason("updating", f"The new version runs; an earlier version of {listed(ending)} has not stopped yet.")
     return Reason("updating", f"Changes to links, settings or data are being applied. {still_running(now)}")
 
 

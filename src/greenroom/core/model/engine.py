@@ -40,7 +40,7 @@ class BuildFailed:
 class Running:
     """One service of a preview as it runs now. `outdated` means that not all of its processes run the version and
     settings that its engine has, and `ending` that containers of an earlier version have not ended yet. Those get no
-    new connections, but may still answer the ones that they have.
+    new connections, but may still answer the ones that they have. `leaves` is their commit, if it is another one.
     """
 
     service: str
@@ -52,6 +52,7 @@ class Running:
     note: str = ""
     outdated: bool = False
     ending: bool = False
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)
