@@ -84,6 +84,7 @@ def test_service_that_shares_the_data_of_a_changed_one_does_not_blame_the_base_b
 
 def test_service_that_uses_another_preview_names_it_and_says_that_it_failed() -> None:
     other = made(FRONT, BACK, at=AT, number=3)
+    other = replace(other, pull_request=replace(other.pull_request, private=False))
     status = shown(changed(made(USER, BACK, at=AT, links=(OTHER,)), overrides=CHOICE), others=(other,))
     assert "`front` depends on `back` of shop#3. Check that first." in status.reason.fix
     [link] = status.links
