@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from greenroom import config
 from greenroom.cli import main
+from greenroom.errors import FixConfiguration
 
 PLATFORM: dict[str, Any] = {
     "installation": "demo",
@@ -216,3 +217,28 @@ def test_warnings_come_with_mistakes_too_and_as_json(tmp_path: Path) -> None:
     right = json.loads(CliRunner().invoke(main, ["check", "--json", str(folder(tmp_path))]).stdout)
     names = {"version": 1, "short_names": {"acme/web": "web"}}
     assert right == {"ok": True, "repositories": 1, "services": 1, "mistakes": [], "warnings": [], **names}
+
+
+def test_service_without_paths_beside_one_with_paths_is_warned_of(tmp_path: Path) -> None:
+    path = folder(tmp_path, {"paths": ["web"]})
+    other = {**WEB, "image": "registry.example.com/acme/api"}
+    (path / "services" / "api.yaml").write_text(yaml.safe_dump(other))
+    [warning] = warnings_of(path)
+    assert warning.startswith("paths: is missing, although other services of this repository have it.")
+    (path / "services" / "api.yaml").write_text(yaml.safe_dump({**other, "repository": "acme/api"}))
+    assert warnings_of(path) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("/back/**", "'/back/**' matches no file. Write it from the top of the repository: `back/**`."),
+        ("./back", "'./back' matches no file. Write it from the top of the repository: `back`."),
+        ("!back/docs", "'!back/docs' matches no file: patterns cannot be negated. Name the paths that count."),
+        ("", "'' matches no file. Write it from the top of the repository: `back`."),
+    ],
+)
+def test_path_that_can_match_no_file_is_refused(tmp_path: Path, given: str, said: str) -> None:
+    with pytest.raises(FixConfiguration) as refused:
+        config.load(folder(tmp_path, {"paths": [given]}))
+    assert said in config.report(refused.value)

@@ -162,7 +162,8 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     assert story.errors == []
     assert str(story.status(number).reason) == (
         f"Everything else is ready; waiting for image {story.registry}/shop/web:{HEAD[:7]}…. "
-        "Greenroom deploys the commit once CI pushes the image. The tag is the full commit hash. "
+        "Greenroom deploys the commit once CI pushes the image, under exactly this name (`image:` of the service). "
+        "The tag is the full commit hash. "
         "See the checks on this pull request."
     )
     story.images.push("shop/web", HEAD)

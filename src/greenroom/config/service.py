@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from greenroom.config.fields import (
     NAME,
@@ -120,6 +120,16 @@ class UseModel(Model):
     )
 
 
+def _path(value: str) -> str:
+    """Validate a pattern of `paths`. GitHub lists changed files from the top of the repository, without a slash."""
+    relative = value.lstrip("/").removeprefix("./")
+    if relative != value or not value.strip():
+        raise ValueError(f"{value!r} matches no file. Write it from the top of the repository: `{relative or 'back'}`.")
+    if value.startswith("!"):
+        raise ValueError(f"{value!r} matches no file: patterns cannot be negated. Name the paths that count.")
+    return value
+
+
 def _image(value: Any) -> Any:
     return {"repository": value} if isinstance(value, str) else value
 
@@ -139,7 +149,11 @@ class ServiceModel(Model):
         {}, description="The processes by name."
     )
     public: bool = Field(True, description="Whether the service has its own address.")
-    paths: tuple[str, ...] = Field((), description="In a monorepo, the paths whose changes affect this service.")
+    paths: tuple[Annotated[str, AfterValidator(_path)], ...] = Field(
+        (),
+        description="In a monorepo, the paths whose changes affect this service, from the top of the repository:"
+        " `back` or `back/**` for all files of a folder. `*` and `?` also match `/`.",
+    )
     migrate: Command = Field(
         (), description="The command that migrates the database. It runs before each start, so it must be idempotent."
     )

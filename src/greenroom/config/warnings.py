@@ -44,8 +44,23 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
                 "refers to Secrets in a cluster, so it has no effect with the local engine.",
                 fix,
             )
+        if told := _paths(service, found):
+            yield Mistake(service.file, *told)
         for told in (*_needs(service.model, cluster=cluster, images=images), *_settings(service.model, ports=ports)):
             yield Mistake(service.file, *told)
+
+
+def _paths(service: Found, found: Iterable[Found]) -> Warned | None:
+    """Return a warning if a service has no paths, although another one of its repository does."""
+    if service.model.paths or service.dropped & {"paths", "repository"}:
+        return None
+    here = [f for f in found if "repository" not in f.dropped and f.model.repository == service.model.repository]
+    if not any(f.model.paths for f in here):
+        return None
+    message = (
+        "is missing, although other services of this repository have it. Each push needs an image of this service."
+    )
+    return "paths", message, "Set `paths:`, or let CI build this image for each commit."
 
 
 def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:

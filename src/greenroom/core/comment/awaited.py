@@ -59,7 +59,8 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
         return Awaited(Outcome.SERVING, f"{status.name} serves {status.head_sha[:7]}.")
     over = status.stage in OVER or _is_held(status)
     outcome = Outcome.FAILED if over else Outcome.WAITING
-    return Awaited(outcome, f"{status.name} is {status.stage.value}: {status.reason}")
+    cause = f"{status.cause.rstrip('.')}. " if status.cause else ""
+    return Awaited(outcome, f"{status.name} is {status.stage.value}: {cause}{status.reason}")
 
 
 def _is_held(status: Status) -> bool:

@@ -20,7 +20,8 @@ def command_edited(login: str) -> Reason:
 def command_unknown(login: str, line: str) -> Reason:
     fix = (
         "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging`, `/preview use SERVICE default`"
-        " (undoes a choice), `/preview reset` and `/preview reseed`. To keep a preview or put it to sleep, use a label."
+        " (undoes a choice), `/preview reset` and `/preview reseed`. To put a preview to sleep or keep it, add its"
+        " label: `preview-sleep` or `preview-keep`, unless the platform team has chosen other names."
     )
     odd = next((c for c in line if _looks_otherwise(c)), "")
     why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""

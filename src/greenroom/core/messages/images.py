@@ -15,7 +15,8 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     """Return why a preview waits for images. `ci` is the reason that CI gives for those of the head."""
     names, several = ", ".join(shortened(m) for m in missing.references), "s" * (len(missing.references) > 1)
     waits = f"Waiting for image{several} {names}. {missing.note}".rstrip()
-    steps = f"Greenroom deploys the commit once CI pushes the image{several}."
+    exactly = "these names (`image:` of the services)" if several else "this name (`image:` of the service)"
+    steps = f"Greenroom deploys the commit once CI pushes the image{several}, under exactly {exactly}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
         whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
@@ -57,10 +58,15 @@ def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
         names = ", ".join(shortened(b) for b in base)
         return (
             f"See the checks on this pull request, and on `{branch}` for {names}: this pull request does not change"
-            f" {'that service' if len(base) == 1 else 'those services'}."
+            f" {'that service' if len(base) == 1 else 'those services'}. {_each_commit(branch)}"
         )
     it = ("It comes", "that service") if len(base) == 1 else ("They come", "those services")
-    return f"{it[0]} from `{branch}`, because this pull request does not change {it[1]}. See the checks on `{branch}`."
+    why = f"{it[0]} from `{branch}`, because this pull request does not change {it[1]}."
+    return f"{why} See the checks on `{branch}`. {_each_commit(branch)}"
+
+
+def _each_commit(branch: str) -> str:
+    return f"CI must push an image of each service for each commit of `{branch}`, or tag the last one again."
 
 
 def merge_image_only(missing: str, merge: str) -> Reason:
