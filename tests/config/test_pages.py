@@ -12,7 +12,8 @@ import yaml
 from greenroom import config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "services.md").read_text()
-BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+MONOREPO = dict(re.findall(r"```yaml\n# services/(\w+)\.yaml\n(.*?)```", PAGE, re.DOTALL))
+BLOCKS = [b for b in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if not b.startswith("# services/")]
 OTHER: dict[str, Any] = {"repository": "acme/other", "image": "registry.example.com/acme/other", "port": 80}
 PLATFORM = {
     "installation": "test",
@@ -35,6 +36,17 @@ def test_a_block_of_the_page_is_a_service(block: str, tmp_path: Path) -> None:
         (tmp_path / "services" / f"{name}.yaml").write_text(yaml.safe_dump(OTHER))
     (tmp_path / "services" / "shop.yaml").write_text(block)
     assert config.load(tmp_path).platform.repositories
+
+
+def test_monorepo_of_the_page_is_a_valid_configuration_without_warnings(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "greenroom.yaml").write_text(yaml.safe_dump(PLATFORM))
+    for name, block in MONOREPO.items():
+        (tmp_path / "services" / f"{name}.yaml").write_text(block)
+    loaded = config.load(tmp_path)
+    [repository] = loaded.platform.repositories
+    assert [s.name for s in repository.services] == ["back", "front", "worker"]
+    assert loaded.warnings == ()
 
 
 def test_yaml_blocks_of_local_md_are_a_valid_configuration(tmp_path: Path) -> None:

@@ -224,7 +224,9 @@ def test_service_without_paths_beside_one_with_paths_is_warned_of(tmp_path: Path
     other = {**WEB, "image": "registry.example.com/acme/api"}
     (path / "services" / "api.yaml").write_text(yaml.safe_dump(other))
     [warning] = warnings_of(path)
-    assert warning.startswith("paths: is missing, although other services of this repository have it.")
+    assert warning.startswith(
+        "services/api.yaml: paths: is missing, although other services of this repository have it."
+    )
     (path / "services" / "api.yaml").write_text(yaml.safe_dump({**other, "repository": "acme/api"}))
     assert warnings_of(path) == []
 
