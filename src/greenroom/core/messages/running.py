@@ -137,8 +137,8 @@ def updating(now: Serving, ending: Sequence[str] = ()) -> Reason:
 PUSH = "Push a fix and the preview redeploys."
 PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
-    "The platform team needs to fix this: the nodes must be able to pull the image. Set"
-    " another tag with `version:` of the need, or another registry with `images:` in greenroom.yaml. Then run"
+    "The platform team needs to fix this: the nodes must be able to pull the image. Set another tag with `version:` of"
+    " the need, which applies at once. Or set another registry with `images:` in greenroom.yaml, and run"
     " `greenroom redeploy` for this preview."
 )
 
