@@ -1,4 +1,4 @@
-"""What CI does for one commit: workflow runs of GitHub Actions, and once they have ended, check runs of other apps.
+"""The state of CI for one commit: workflow runs of GitHub Actions, and once they have ended, check runs of other apps.
 
 This module uses REST and not GraphQL, for two reasons. A conditional request that finds no change is free, and while CI
 builds, most reads find none; a query costs a point each time. And GraphQL reaches workflow runs only through check

@@ -53,7 +53,7 @@ _ATOMIC = {b"begin": 1, b"case": 1, b"end": -1}
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between the two. `head` matches the part of an INSERT before its rows, `row` one row and a comma."""
+    """The differences between the two. `head` matches an INSERT before its rows, `row` one row and a comma."""
 
     name: str
     head: re.Pattern[bytes]

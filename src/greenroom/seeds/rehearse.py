@@ -78,7 +78,7 @@ async def rehearse(request: Request, say: bake.Say, *, drift: bool = False) -> R
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """What `snapshot.sh` printed: the database, and the migrations that its tool has recorded."""
+    """The output of `snapshot.sh`: the database, and the migrations that its tool has recorded."""
 
     database: Snapshot | None
     migrations: tuple[str, ...] | None

@@ -1,4 +1,4 @@
-"""What the next version of a preview changes."""
+"""Sentences about the next version of a preview."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the record says about our comment."""
+"""Sentences in the record about our comment."""
 
 from __future__ import annotations
 

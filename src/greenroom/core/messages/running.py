@@ -1,4 +1,4 @@
-"""What a preview that exists is doing: starting, ready, asleep, failed."""
+"""Sentences about a preview that exists: starting, ready, asleep, failed."""
 
 from __future__ import annotations
 

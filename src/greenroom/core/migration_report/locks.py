@@ -1,4 +1,4 @@
-"""How long a migration kept a table locked: from the statement that took the lock to the end of its transaction.
+"""The time for which a migration kept a table locked: from the statement that took the lock to its transaction's end.
 
 A COMMIT is not logged. The end is the last entry of the transaction, or the time at which the server committed the
 last change of the table's schema, whichever is later.

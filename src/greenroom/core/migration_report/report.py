@@ -27,7 +27,7 @@ STATEMENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class MigrationRun:
-    """What is known about one run. `log` has the lines of the database server since before the first snapshot.
+    """The facts about one run. `log` has the lines of the database server since before the first snapshot.
 
     `after` is `None` if the migration failed and no snapshot followed. `seconds` is how long the migration ran, if the
     caller knows it. `known` and `recorded` are the migrations that the framework's ledger had before and after, in

@@ -99,7 +99,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class ServerLog:
-    """What the log says about a span of time. `last` is the time of the last entry of each transaction.
+    """The entries of the log in a span of time. `last` is the time of the last entry of each transaction.
 
     `notes` are what a migration says about itself, with `RAISE LOG 'greenroom: ...'`.
     """

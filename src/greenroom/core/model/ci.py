@@ -80,7 +80,7 @@ class EarlierRun:
 
 @dataclass(frozen=True, slots=True)
 class CommitCi:
-    """What CI does for one commit. `runs` is complete for GitHub Actions.
+    """The state of CI for one commit. `runs` is complete for GitHub Actions.
 
     `message`, that of the commit, and `earlier` are read only if no runs exist although they should by now. Both are
     None if they were not read.

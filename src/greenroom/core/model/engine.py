@@ -1,4 +1,4 @@
-"""What an engine holds: the previews that run, and the preview sets that it stores.
+"""The state of an engine: the previews that run, and the preview sets that it stores.
 
 All values are frozen. Times are aware UTC datetimes read from GitHub's clock. Nothing here knows Argo CD or processes.
 """

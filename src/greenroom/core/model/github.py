@@ -1,4 +1,4 @@
-"""What Greenroom reads from GitHub and from the registry.
+"""Values that Greenroom reads from GitHub and from the registry.
 
 All values are frozen. Times are aware UTC datetimes read from GitHub's clock. Nothing here knows HTTP.
 """
@@ -166,7 +166,7 @@ class Confirmation:
 
 
 class DataAction(StrEnum):
-    """What a person asks for: the data of the same seed again, or that of the newest seed that fits."""
+    """The data that a person asks for: that of the same seed again, or that of the newest seed that fits."""
 
     RESET = "reset"
     RESEED = "reseed"
@@ -198,7 +198,7 @@ def later_command(one: DataCommand | None, other: DataCommand | None) -> DataCom
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """What people asked for outside of comments, for one preview."""
+    """Requests that people made outside of comments, for one preview."""
 
     choices: tuple[LinkOverride, ...] = ()
     data: DataCommand | None = None

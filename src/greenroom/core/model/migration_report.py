@@ -1,4 +1,4 @@
-"""What a migration did to a database: the findings, the statements that ran, and the difference of the schema."""
+"""The report of a migration: the findings, the statements that ran, and the difference of the schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class FindingKind(StrEnum):
-    """What a migration did to a table, from two snapshots of the database and the server's log."""
+    """Kinds of findings about a table, from two snapshots of the database and the server's log."""
 
     FAILED = "failed"
     REWRITTEN = "rewritten"

@@ -59,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What to look for in a commit: files at `paths`, and the migrations in each of `folders`. An empty folder means
+    """The parts of a commit to read: files at `paths`, and the migrations in each of `folders`. An empty folder means
     that the folder is detected.
     """
 
@@ -72,7 +72,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What was looked for in a commit: git blob ids by path, and migrations by folder, or why they are not known."""
+    """The answer about a commit: git blob ids by path, and migrations by folder, or why they are not known."""
 
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
     migrations: Mapping[str, MigrationSet | Reason] = field(default_factory=dict, hash=False)
@@ -113,7 +113,7 @@ LABEL = "dev.greenroom.seed"
 
 @dataclass(frozen=True, slots=True)
 class SeedLabel:
-    """What a seed image says about itself. `size` is the size of its data in bytes. `applied` has the migrations that
+    """The label of a seed image. `size` is the size of its data in bytes. `applied` has the migrations that
     ran in it; None if it does not say so.
     """
 
@@ -155,8 +155,8 @@ def _pair(found: object) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class SeedFacts:
-    """What a pass has read for seeds: the files of commits, or why they are unknown; images by reference; the labels of
-    images by digest, or why they are unknown.
+    """The facts about seeds in one pass: the files of commits, or why they are unknown; images by reference; the labels
+    of images by digest, or why they are unknown.
     """
 
     trees: Mapping[Source, Tree | str] = field(default_factory=dict)
