@@ -191,6 +191,7 @@ class Prober:
     kinds: Counter[str] = field(default_factory=Counter)
     releases: dict[str, str] = field(default_factory=dict)
     """The release that the image of each commit holds."""
+    _moved: set[str] = field(default_factory=set)
     shas: list[str] = field(default_factory=list)
     """Commits that served, in order."""
     waits: list[float] = field(default_factory=list)
@@ -235,7 +236,9 @@ class Prober:
     def push(self, number: int, kind: str) -> None:
         """One push, with what goes wrong; then wait for it, and look on for a while."""
         self.kinds[kind] += 1
-        sha = self.shas[-2] if kind == "back" and len(self.shas) > 1 else self._built(f"r{number}", kind)
+        # Going back to a commit whose tag has moved deploys the other image, as any push looks its tags up.
+        earlier = [s for s in self.shas[:-1] if s not in self._moved]
+        sha = earlier[-1] if kind == "back" and earlier else self._built(f"r{number}", kind)
         self._pushed(sha)
         if kind == "broken":
             time.sleep(self.chance.uniform(2, 5))  # it never answers; the next push is the way on
@@ -290,6 +293,7 @@ class Prober:
             until(lambda: self._taken(sha), 60, f"the image of {sha[:7]} in the Application")
             other = self.pull.repository.commit("moved", f"{self.releases[sha]}-moved")
             self.pull.repository.build(other, sha)  # the tag of the commit, with other content
+            self._moved.add(sha)
         if kind not in ACCIDENTS:
             return
         pods = self.pull.pods("greenroom.dev/role=service")

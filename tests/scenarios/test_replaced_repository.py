@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -154,3 +155,28 @@ async def test_repository_whose_id_was_not_read_yet_is_not_taken_for_another_one
     assert await story.controller().left() == ()
     story.configure(repositories=(*story.platform.repositories, Repository("web", "acme/web", ())))
     assert await everything(story, 2) == []
+
+
+async def test_configuration_that_changes_during_a_pass_does_not_complete_a_removal_without_its_comment(
+    story: Story,
+) -> None:
+    number = story.labeled()
+    await story.passes(4)
+    story.world.close(SLUG, number, "ada")
+    story.world.faults.on("server-error", path="/issues/comments/")
+    for _ in range(5):
+        await story.one_pass()
+    assert story.engine.removed
+    controller, old = await read(story), story.platform.repositories[0]
+    story.world.faults.off()
+    story.pass_time(minutes=30)  # the failed comment is due again
+    running = asyncio.create_task(controller.reconcile(old))
+    await asyncio.sleep(0)  # the pass begins
+    renamed = replace(old, name="shop-too")
+    controller.reconfigure(replace(story.platform, repositories=(renamed,)))
+    await running
+    story.configure(repositories=(renamed,))
+    for _ in range(4):
+        story.pass_time(minutes=1)
+        await story.one_pass(renamed)
+    assert "### Preview removed" in story.comment(number)

@@ -118,7 +118,7 @@ class Reconciler:
         served = ServedPass(context, preview_set, statuses)
         self._show(served, statuses)  # before the comment is written, so that both agree
         done = [await effect(self.parts.engine, self.parts.sources, served, a) for a in _effects(decision)]
-        done = [replace(d, unread=UNREAD) for d in done] if self._may_be_renamed(repository) else done
+        done = [replace(d, unread=UNREAD) for d in done] if self._may_be_renamed(served) else done
         everybody = self.backoff.record(done, context.now)
         await self._close(done, served)
         await self._note(decision, served, done, past)
@@ -185,32 +185,34 @@ class Reconciler:
 
     async def _context(self, repository: Repository) -> PassContext[Facts]:
         """Read the facts of a query. For a repository that left the catalog, read nothing from GitHub."""
-        if self.platform.repository(repository.name) is None:
-            return await self._without_github(repository)
-        read = await self._read(repository, *await self._listed(repository))
-        return await self._completed(read, repository)
+        platform = self.platform  # a pass has one configuration, also if another one is taken over meanwhile
+        if platform.repository(repository.name) is None:
+            return await self._without_github(repository, platform)
+        read = await self._read(repository, *await self._listed(repository, platform), platform)
+        return await self._completed(read, repository, platform)
 
     async def _learned(self, repository: Repository) -> PassContext[Facts]:
         """Read the facts of one pass, as a query does, and remember what later passes need of them."""
-        if self.platform.repository(repository.name) is None:
-            return await self._without_github(repository)
+        platform = self.platform  # as in `_context`
+        if platform.repository(repository.name) is None:
+            return await self._without_github(repository, platform)
         try:
-            listing, observed = await self._listed(repository)
+            listing, observed = await self._listed(repository, platform)
         except Renamed as error:  # a server that is behind may answer next, under the name of before
             for (repository_id, number), updated_at in error.seen.items():
                 self.parts.sources.freshness.hinted(Identity(repository_id, number), updated_at)
             raise
         self._ids[repository.slug.lower()] = listing.repository_id
         try:
-            read = await self._read(repository, listing, observed)
+            read = await self._read(repository, listing, observed, platform)
         except GreenroomError:
-            learn_list(self.parts.sources.freshness, listing, observed, self.platform)
+            learn_list(self.parts.sources.freshness, listing, observed, platform)
             raise
-        learn(self.parts.sources.freshness, read, self.platform)  # also when a later read fails
-        self.choices.keep(listing.repository_id, self.choices.still_open(read, self.platform.label))
-        return await self._completed(read, repository)
+        learn(self.parts.sources.freshness, read, platform)  # also when a later read fails
+        self.choices.keep(listing.repository_id, self.choices.still_open(read, platform.label))
+        return await self._completed(read, repository, platform)
 
-    async def _without_github(self, repository: Repository) -> PassContext[Facts]:
+    async def _without_github(self, repository: Repository, platform: Platform) -> PassContext[Facts]:
         observed = await self.parts.engine.observe()
         known = left_set(observed, repository.name)
         if known is None:
@@ -218,21 +220,25 @@ class Reconciler:
         observed = _sure(observed, known.repository_id)
         now = self.now()
         listing = Listing(known.repository_id, repository.slug, True, "", now, ())
-        return pass_context(Facts(listing, observed), self.platform, repository, now)
+        return pass_context(Facts(listing, observed), platform, repository, now)
 
-    async def _listed(self, repository: Repository) -> tuple[Listing, EngineState]:
+    async def _listed(self, repository: Repository, platform: Platform) -> tuple[Listing, EngineState]:
         """Return the list, and what the engine holds: the state that all reads of this pass are planned from."""
         observed = await self.parts.engine.observe()
-        followed = required_reads.Followed.of(observed, self.platform)
+        followed = required_reads.Followed.of(observed, platform)
         return await self.parts.lists.read(repository.slug, followed), observed
 
-    async def _read(self, repository: Repository, listing: Listing, observed: EngineState) -> PullRequestFacts:
+    async def _read(
+        self, repository: Repository, listing: Listing, observed: EngineState, platform: Platform
+    ) -> PullRequestFacts:
         promised, holds = self._promises.of(listing.repository_id), _sure(observed, listing.repository_id)
-        return await pull_request_facts(self.parts.sources, listing, holds, self.platform, repository, promised)
+        return await pull_request_facts(self.parts.sources, listing, holds, platform, repository, promised)
 
-    async def _completed(self, read: PullRequestFacts, repository: Repository) -> PassContext[Facts]:
-        asked = self.choices.still_open(read, self.platform.label)
-        context = pass_context(read, self.platform, repository, self.now())
+    async def _completed(
+        self, read: PullRequestFacts, repository: Repository, platform: Platform
+    ) -> PassContext[Facts]:
+        asked = self.choices.still_open(read, platform.label)
+        context = pass_context(read, platform, repository, self.now())
         return await completed(self.parts.sources, context, asked)
 
     def reconfigure(self, platform: Platform) -> None:
@@ -250,13 +256,15 @@ class Reconciler:
         others = {i: preview_set for i, preview_set in observed.sets.items() if i not in here}
         return left(replace(observed, sets=others), self.platform, self._ids)
 
-    def _may_be_renamed(self, repository: Repository) -> bool:
-        """Return whether this repository is not in the catalog, unless it is one whose id was not read yet.
+    def _may_be_renamed(self, served: ServedPass) -> bool:
+        """Return whether the catalog has this repository under another name, or one whose id was not read yet.
 
         Then its removals stay open: only the pass over the repository's new name can write their last comments.
         """
-        here = self.platform.repositories
-        return all(r.name != repository.name for r in here) and any(r.slug.lower() not in self._ids for r in here)
+        here, mine = self.platform.repositories, served.preview_set.repository_id
+        if any(r.name == served.repository.name for r in here):
+            return False
+        return any(self._ids.get(r.slug.lower(), mine) == mine for r in here)
 
     async def dry_run(self, repository: Repository) -> Decision:
         """Return what a pass would do now, without doing it."""
