@@ -220,6 +220,16 @@ def test_each_trouble_is_one_sentence_that_does_not_tick(given: dict[str, Any], 
     assert later.why == sentence, "a comment is not edited because time passes"
 
 
+@pytest.mark.parametrize(("seconds", "reported"), [(10, False), (30, True)])
+def test_pod_that_was_ready_is_in_trouble_when_its_probe_fails_for_a_while(seconds: int, reported: bool) -> None:
+    stopped = pod(main=running("web", ago(hours=2), ready=False, restartCount=0))
+    stopped["status"]["conditions"][0]["lastTransitionTime"] = ago(seconds=seconds)
+    found = troubles.trouble([stopped], ROW, NOW)
+    assert bool(found) is reported
+    if found:
+        assert found.why == "shop-web is running but no longer passes its probe, for more than 20 s."
+
+
 def test_trouble_names_the_failing_service_and_no_service_for_a_need() -> None:
     crashed = waiting("web", "CrashLoopBackOff", lastState=CRASHED, restartCount=3)
     found = troubles.trouble([pod(main=crashed)], ROW, NOW)

@@ -238,6 +238,10 @@ def test_service_without_paths_beside_one_with_paths_is_warned_of(tmp_path: Path
         ("./back", "'./back' matches no file. Write it from the top of the repository: `back`."),
         ("!back/docs", "'!back/docs' matches no file: patterns cannot be negated. Name the paths that count."),
         ("", "'' matches no file. Write it from the top of the repository: `back`."),
+        (".", "'.' matches no file. Write it from the top of the repository: `back`."),
+        ("../x", "'../x' matches no file. Write it from the top of the repository: `back`."),
+        (".//back", "'.//back' matches no file. Write it from the top of the repository: `back`."),
+        (" /back", "' /back' matches no file. Write it from the top of the repository: `back`."),
     ],
 )
 def test_path_that_can_match_no_file_is_refused(tmp_path: Path, given: str, said: str) -> None:

@@ -86,9 +86,7 @@ def test_service_that_uses_another_preview_names_it_and_says_that_it_failed() ->
     other = made(FRONT, BACK, at=AT, number=3)
     other = replace(other, pull_request=replace(other.pull_request, private=False))
     status = shown(changed(made(USER, BACK, at=AT, links=(OTHER,)), overrides=CHOICE), others=(other,))
-    assert "`front` depends on `back` of shop#3. Check that first." in status.reason.fix
-    [link] = status.links
-    assert link.why.endswith("; it has failed")
+    assert "`front` depends on `back` of shop#3, which has failed. Check that first." in status.reason.fix
 
 
 def test_public_comment_does_not_name_a_private_preview() -> None:
@@ -96,6 +94,18 @@ def test_public_comment_does_not_name_a_private_preview() -> None:
     hidden = replace(other, pull_request=replace(other.pull_request, private=True))
     wanted = changed(made(USER, BACK, at=AT, links=(OTHER,)), overrides=CHOICE)
     assert "`back` of another preview" in shown(wanted, others=(hidden,)).reason.fix
+
+
+def test_base_branch_that_has_the_same_change_now_is_not_blamed_for_the_image_of_the_head() -> None:
+    """The pull request changes the service no more, but the preview keeps the image that it was built with."""
+    status = shown(made(FRONT, BACK, at={"front": HEAD, "back": HEAD}))
+    assert BLAMED not in status.reason.fix
+    assert {s.note for s in status.services} == {""}
+
+
+def test_service_without_paths_is_not_said_to_be_changed() -> None:
+    fix = shown(made(USER, replace(BACK, paths=()), at=AT, links=(OWN,))).reason.fix
+    assert "`front` depends on `back`, whose image is from this pull request. Check that first." in fix
 
 
 def test_failure_of_an_earlier_commit_is_over_once_the_spec_has_another_version() -> None:
@@ -116,4 +126,4 @@ def test_unchanged_service_says_which_branch_its_image_is_from() -> None:
     found = pull_request(1, base_sha=BASE, changed=frozenset({"back/x"}))
     platform = of(FRONT, BACK)
     status = decide(facts(found, holds=holds), platform, platform.repositories[0], NOW).statuses[identity()]
-    assert {s.service: s.note for s in status.services} == {"front": "from main", "back": ""}
+    assert {s.service: s.note for s in status.services} == {"front": "image of the base branch", "back": ""}

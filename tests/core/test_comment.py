@@ -45,7 +45,7 @@ from greenroom.core.model.migration_report import (
     RanStatement,
     ServiceMigration,
 )
-from greenroom.core.model.spec import Identity, PreviewSpec
+from greenroom.core.model.spec import Identity, LinkOverride, PreviewSpec
 from greenroom.core.model.status import Stage, Status, Used, User
 from greenroom.core.planning.desired import overtaken
 
@@ -457,3 +457,16 @@ def test_failed_migration_has_its_cause_beside_the_log() -> None:
     text = comment_text(status_of(seen(found)), PLATFORM, private=True)
     assert "failed: NULL values in <code>orders</code> (60 rows)" in text
     assert text.index("Migrations:") < text.index("<summary>Log</summary>")
+
+
+def test_duplicate_with_a_later_choice_anywhere_in_its_text_is_not_deleted() -> None:
+    """A person pasted an older signed line above the newer one."""
+    early = SIGNER.line(identity(1), 6, SignedState(1, CommentState()))
+    chosen = CommentState(choices=(LinkOverride("payments", "17", "ada", 9),))
+    late = SIGNER.line(identity(1), 6, SignedState(2, chosen))
+    kept = Comment(5, f"{SIGNER.line(identity(1), 5, SignedState(3, CommentState()))}\ntext")
+    pasted = Comment(6, f"{early}\n{late}\ntext", trusted=False)
+    plain = Comment(6, f"{early}\ntext", trusted=False)
+    read = pull_request(1, comment=kept)
+    assert SIGNER.duplicates(identity(1), replace(read, mine=(kept, pasted))) == ()
+    assert SIGNER.duplicates(identity(1), replace(read, mine=(kept, plain))) == (6,)

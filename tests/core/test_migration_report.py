@@ -264,6 +264,7 @@ def test_recorded_migrations_are_read_from_the_line_of_a_ledger(
         (("V2__b.sql",), ("V10__c.sql",), []),
         (("db/migrate/20260102_b.rb",), ("db/migrate/20260101_a.rb",), []),
         (("ae10",), ("0d11",), []),
+        (("shop.0001_a", "shop.0002_b", "shop.0003_c"), ("shop.0001_squashed_0002_b",), []),
     ],
 )
 def test_migration_after_a_later_one_is_an_alarm(

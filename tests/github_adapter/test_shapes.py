@@ -17,9 +17,10 @@ from builders import identity, pull_request
 from greenroom.asgi_server import running
 from greenroom.core.model.ci import AwaitedCommit
 from greenroom.core.model.github import Confirmation, Listing
-from greenroom.errors import Doubt, GreenroomError
+from greenroom.errors import Doubt, GreenroomError, Renamed
 from greenroom.github.client import GitHub, Token
 from greenroom.github.clock import Clock
+from greenroom.github.reading import Reading
 from greenroom.github.transport import Transport
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.world import World
@@ -394,3 +395,25 @@ async def test_json_that_is_nested_too_deeply_is_doubt() -> None:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     with pytest.raises(Doubt):
         await Transport(client, Token("token"), "https://github.example.com/api/v3", Clock()).get("/user")
+
+
+@pytest.mark.parametrize(
+    ("node", "seen"),
+    [
+        ({"number": 3, "updatedAt": "2026-03-02T09:00:00Z"}, {(7, 3)}),
+        ({"number": 3, "updatedAt": "2026-03-02T10:00:00Z"}, set()),
+        ({"number": 3, "updatedAt": "2026-03-02T09:00:00"}, set()),
+        ({"number": 3, "updatedAt": 5}, set()),
+        ({"number": "x", "updatedAt": "2026-03-02T09:00:00Z"}, set()),
+        ({}, set()),
+        (None, set()),
+    ],
+    ids=["fine", "from the future", "no zone", "a number", "no number", "empty", "null"],
+)
+def test_odd_pull_requests_of_a_renamed_repository_are_no_lower_bound(node: Any, seen: set[tuple[int, int]]) -> None:
+    page = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "nodes": [node], "totalCount": 1}
+    repository = {"nameWithOwner": "acme/store", "databaseId": 7, "isPrivate": False, "pullRequests": page}
+    reading = Reading("acme/shop")
+    with pytest.raises(Renamed) as refused:
+        reading.take({"data": {"r0": repository}}, "r0", 50, datetime(2026, 3, 2, 9, 30, tzinfo=UTC))
+    assert set(refused.value.seen) == seen

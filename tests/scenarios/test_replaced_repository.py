@@ -148,6 +148,28 @@ async def test_removal_stays_open_until_the_renamed_repository_was_read_and_has_
     assert "### Preview removed" in told
 
 
+async def test_removal_of_a_repository_that_left_is_completed_although_another_one_is_never_readable(
+    story: Story,
+) -> None:
+    story.labeled()
+    await story.passes(4)
+    story.world.repository("acme/web")
+    others = (Repository("web", "acme/web", ()), Repository("typo", "acme/typo", ()))
+    story.configure(repositories=others)
+    controller = story.controller()
+    await controller.reconcile(others[0])
+    [left] = await controller.left()
+    await controller.reconcile(left)
+    [held] = [s for s in story.board.statuses.values() if s.hold]
+    await Control(controller, LOOP).release([held.name], "grace", {held.name: str(held.hold)})
+    for _ in range(80):
+        story.pass_time(minutes=1)
+        await controller.reconcile(others[0])
+        for repository in await controller.left():
+            await controller.reconcile(repository)
+    assert await controller.left() == ()
+
+
 async def test_repository_whose_id_was_not_read_yet_is_not_taken_for_another_one(story: Story) -> None:
     story.labeled()
     await story.passes(3)

@@ -14,6 +14,7 @@ import pytest
 
 from seeds import rehearsal
 from seeds.rehearsal import FAULTS, Migration
+from waiting import until
 
 VERSION = next((v for v, programs in rehearsal.installations().items() if programs.is_relative_to("/usr/lib")), "")
 COLUMNS = """
@@ -118,8 +119,72 @@ def test_schema_without_drift_is_fine(run: Rehearse, tmp_path: Path) -> None:
 
 def test_migration_that_fails_only_on_an_empty_database_is_reported(dump: Path, run: Rehearse) -> None:
     done = run(*arguments(dump, "psql -X -q -v ON_ERROR_STOP=1 -c 'SELECT FROM customers'"), "--drift")
-    assert done.returncode == 1
-    assert "The migrations fail on an empty database (exit code " in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("no DDL"), "the report is there, too"
+    assert last.startswith("  drift  The migrations fail on an empty database (exit code ")
+
+
+def test_drift_does_not_depend_on_how_postgresql_writes_an_expression(run: Rehearse, tmp_path: Path) -> None:
+    """The expression of a CHECK is written in another way once it was dumped and restored."""
+    check = "CREATE TABLE IF NOT EXISTS one (state varchar CHECK (state IN ('a', 'b')));"
+    migration, dump = tmp_path / "m.sql", tmp_path / "x.sql"
+    migration.write_text(f"{check}\nCREATE TABLE IF NOT EXISTS two (state varchar CHECK (state IN ('a', 'b')));\n")
+    dumped = check.replace("IF NOT EXISTS one", "public.one").replace(
+        "state IN ('a', 'b')", "(state)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])"
+    )
+    dump.write_text(f"{dumped}\n--\n-- PostgreSQL database dump complete\n--\n")
+    done = run(*arguments(dump, psql(migration)), "--no-columns", "--drift", "--json")
+    assert json.loads(done.stdout)["drift"] == [], done.stderr
+
+
+def test_report_without_its_second_snapshot_is_no_success(dump: Path, run: Rehearse) -> None:
+    done = run(*arguments(dump, "psql -X -q -c 'ALTER DATABASE app RENAME TO gone' -d postgres"), "--json")
+    assert done.returncode == 1, done.stdout
+    done = run(*arguments(dump, "psql -X -q -c 'ALTER DATABASE app CONNECTION LIMIT 0'"), "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["ok"], found["complete"]) == (1, False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PGPORT", "1"), ("PGHOSTADDR", "127.0.0.1"), ("PGSERVICE", "production"), ("PGOPTIONS", "-x")]
+)
+def test_migration_never_reaches_a_server_of_the_callers_environment(
+    dump: Path, run: Rehearse, name: str, value: str
+) -> None:
+    done = run(*arguments(dump, 'psql -X -q -c "SELECT" && psql -X -q -c "SELECT" "$DATABASE_URL"'), **{name: value})
+    assert done.returncode == 0, done.stderr
+
+
+def test_summary_that_cannot_be_written_loses_no_report(dump: Path, run: Rehearse, tmp_path: Path) -> None:
+    done = run(*arguments(dump, "true"), GITHUB_STEP_SUMMARY=str(tmp_path / "missing" / "summary.md"))
+    assert (done.returncode, done.stdout.startswith("no DDL")) == (0, True), done.stderr
+    assert "The job's summary could not be written: No such file or directory." in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another account must try to read the files")
+def test_other_accounts_cannot_read_the_dump_while_it_is_restored(dump: Path, run: Rehearse, tmp_path: Path) -> None:
+    listed = tmp_path / "listed"
+    look = f"ls -ld $(dirname $PGHOST) $(dirname $PGHOST)/../dump > {listed} 2>&1; true"
+    assert run(*arguments(dump, look)).returncode == 0
+    assert "\ndrwx------ " in listed.read_text(), listed.read_text()
+    assert "/../dump': No such file" in listed.read_text(), listed.read_text()
+
+
+async def test_rehearsal_that_is_ended_leaves_no_server_process_or_file(dump: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        begun = tmp_path / "begun"
+        command = [sys.executable, "-m", "greenroom", "seed", "rehearse", *arguments(dump, f"touch {begun}; sleep 987")]
+        path = f"{rehearsal.installations()[VERSION]}:{os.environ['PATH']}"
+        child = subprocess.Popen([*command, "--work", name], env={**os.environ, "PATH": path})
+        await until(begun.exists, 60)
+        child.terminate()
+        assert child.wait(60) == 143
+        assert list(Path(name).iterdir()) == []
+        listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        assert name not in listed
+        assert "sleep 987" not in listed
 
 
 def test_output_of_the_migration_is_not_part_of_the_report(dump: Path, run: Rehearse) -> None:

@@ -29,6 +29,8 @@ from greenroom.argocd.pods import (
 from greenroom.core.messages import NEED_IMAGE, PLATFORM, command_not_found, span
 from greenroom.core.model.catalog import Process, Service
 
+STOPPED = timedelta(seconds=20)
+"""Time after which a pod that was ready is in trouble. A probe that fails and passes in turns must be reported, too."""
 PLACING = timedelta(seconds=10)
 ENDING = timedelta(seconds=15)
 NEVER_RAN = ("StartError", "ContainerCannotRun")
@@ -173,10 +175,12 @@ def _container(
         )
     if not init and begun and not status.get("ready"):
         stopped = _stopped_answering(of, begun)
-        if (now - stopped if stopped else ran) <= PATIENCE:
+        if (now - stopped <= STOPPED) if stopped else (ran <= PATIENCE):
             return None
-        since = "no longer passes its probe, for more than" if stopped else "has not passed its probe after"
-        return Trouble(f"{name} is running but {since} {span(PATIENCE)}.", pod, container, silent=True, rank=WAIT_FOR)
+        said = f"has not passed its probe after {span(PATIENCE)}."
+        if stopped:
+            said = f"no longer passes its probe, for more than {span(STOPPED)}."
+        return Trouble(f"{name} is running but {said}", pod, container, silent=True, rank=WAIT_FOR)
     return None
 
 

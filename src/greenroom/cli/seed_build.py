@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,8 +14,11 @@ from greenroom.cli.registries import access, registries
 from greenroom.cli.seed_check import minimum
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from greenroom.seeds.build import Request
 
+T = TypeVar("T")
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions", "rows")
 """Arguments that must agree with the configuration of the need."""
@@ -79,8 +82,6 @@ def build(**given: Any) -> None:
 
     In a GitHub Actions job, the reference is also the step's output `image`.
     """
-    import asyncio
-
     try:
         from greenroom.seeds import build as _needs_the_extra  # noqa: F401
     except ImportError as error:
@@ -92,7 +93,7 @@ def build(**given: Any) -> None:
         raise click.UsageError(
             "--migrate needs `mode: layer` or `mode: copy`: with `restore`, nothing is restored here."
         )
-    image = asyncio.run(_build(request, (*hosts[0], *given["insecure"]), (*hosts[1], *given["realm"])))
+    image = cancellable(_build(request, (*hosts[0], *given["insecure"]), (*hosts[1], *given["realm"])))
     if output := os.environ.get("GITHUB_OUTPUT"):
         with Path(output).open("a") as file:
             file.write(f"image={image}\n")
@@ -159,6 +160,22 @@ async def _build(request: Request, insecure: tuple[str, ...], realms: tuple[str,
 
     async with access((request.base, f"{request.to}:{request.tag or 'tag'}"), insecure, realms) as opened:
         return await building.build(request, opened, report_phase)
+
+
+def cancellable(running: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine. SIGTERM cancels it, as Ctrl-C does, so that it leaves no server and no file behind."""
+    import asyncio
+    import signal
+
+    async def run() -> T:
+        task = asyncio.ensure_future(running)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise click.exceptions.Exit(128 + signal.SIGTERM) from None
 
 
 def report_phase(phase: str, seconds: float) -> None:

@@ -12,9 +12,11 @@ import click
 
 from greenroom.cli.left_out import left_out
 from greenroom.cli.options import AS_JSON
-from greenroom.cli.seed_build import FOLDER, report_phase
+from greenroom.cli.seed_build import FOLDER, cancellable, report_phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from greenroom.seeds.build import Request
     from greenroom.seeds.rehearse import Rehearsal
 
@@ -49,20 +51,37 @@ def rehearse(as_json: bool, drift: bool, **given: Any) -> None:
 
     In a GitHub Actions job, the report is also added to the job's summary.
     """
-    import asyncio
-
     try:
         from greenroom.seeds.rehearse import rehearse as rehearsed
     except ImportError as error:
         raise left_out("`greenroom seed rehearse`", error, extra="seeds") from None
-    found = asyncio.run(rehearsed(_request(given), report_phase, drift=drift))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        from greenroom.core.messages import migration_details
-
-        with Path(summary).open("a") as file:
-            file.write(f"{migration_details(found.report)}\n")
+    found = cancellable(rehearsed(_request(given), report_phase, drift=drift))
     click.echo(_json(found) if as_json else _text(found))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        _summarize(Path(summary), found)
     sys.exit(0 if found.ok else 1)
+
+
+def _summarize(summary: Path, found: Rehearsal) -> None:
+    """Add the report to the summary of a job, if it can be written."""
+    from greenroom.core.comment.sanitize import fence
+    from greenroom.core.messages import migration_details
+
+    drift = tuple(_drift(found))
+    parts = [migration_details(found.report), *([fence(drift)] if drift else [])]
+    try:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write("\n\n".join(parts) + "\n")
+    except OSError as error:
+        click.echo(f"The job's summary could not be written: {error.strerror}.", err=True)
+
+
+def _drift(found: Rehearsal) -> Iterator[str]:
+    if found.not_compared:
+        yield found.not_compared
+    if found.drift:
+        yield "The same migrations make another schema from an empty database (-) than from the dump (+):"
+        yield from found.drift
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -98,11 +117,9 @@ def _text(found: Rehearsal) -> str:
     report = found.report
     lines = [f"  {'alarm' if f.alarm else 'note':5}  {finding_sentence(f, report.failure)}" for f in report.findings]
     ran = [f"  ran    {name}" for name in report.migrations]
-    drift = [f"  drift  {line}" for line in found.drift or ()]
-    if drift:
-        drift.insert(
-            0, "  drift  The same migrations make another schema from an empty database (-) than from the dump (+):"
-        )
+    if not report.complete:
+        lines.append("  note   A snapshot is missing or incomplete, so this list is incomplete.")
+    drift = [f"  drift  {line}" for line in _drift(found)]
     return "\n".join([migration_summary(report), *ran, *lines, *drift])
 
 
@@ -121,7 +138,7 @@ def _json(found: Rehearsal) -> str:
         }
         for f in report.findings
     ]
+    drift = {"complete": report.complete, "drift": found.drift, "not_compared": found.not_compared}
     said = {"version": 1, "ok": found.ok, "summary": migration_summary(report), "seconds": report.seconds}
-    return json.dumps(
-        {**said, "migrations": report.migrations, "findings": findings, "schema": report.diff, "drift": found.drift}
-    )
+    found_too = {"migrations": report.migrations, "findings": findings, "schema": report.diff}
+    return json.dumps({**said, **found_too, **drift})

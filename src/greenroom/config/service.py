@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -122,9 +123,10 @@ class UseModel(Model):
 
 def _path(value: str) -> str:
     """Validate a pattern of `paths`. GitHub lists changed files from the top of the repository, without a slash."""
-    relative = value.lstrip("/").removeprefix("./")
-    if relative != value or not value.strip():
-        raise ValueError(f"{value!r} matches no file. Write it from the top of the repository: `{relative or 'back'}`.")
+    relative = posixpath.normpath(value.strip().replace("\\", "/").lstrip("/") or ".")
+    if relative != value.rstrip("/") or relative.startswith(("./", "../")) or relative in (".", ".."):
+        shown = "back" if relative.startswith(".") else relative
+        raise ValueError(f"{value!r} matches no file. Write it from the top of the repository: `{shown}`.")
     if value.startswith("!"):
         raise ValueError(f"{value!r} matches no file: patterns cannot be negated. Name the paths that count.")
     return value

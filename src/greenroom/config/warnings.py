@@ -54,13 +54,14 @@ def _paths(service: Found, found: Iterable[Found]) -> Warned | None:
     """Return a warning if a service has no paths, although another one of its repository does."""
     if service.model.paths or service.dropped & {"paths", "repository"}:
         return None
-    here = [f for f in found if "repository" not in f.dropped and f.model.repository == service.model.repository]
+    slug = service.model.repository.lower()
+    here = [f for f in found if "repository" not in f.dropped and f.model.repository.lower() == slug]
     if not any(f.model.paths for f in here):
         return None
     message = (
         "is missing, although other services of this repository have it. Each push needs an image of this service."
     )
-    return "paths", message, "Set `paths:`, or let CI build this image for each commit."
+    return "paths", message, 'Set `paths:`; `["*"]` are all files.'
 
 
 def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -57,8 +57,10 @@ log = structlog.get_logger(__name__)
 AGAIN = 0.05
 PATIENCE = 5
 MOVING = 2.0  # poll: the rollout of a user in another repository does not wake this one
-UNREAD = 10.0
+UNREAD = 60.0
 """Seconds until a removal of a repository that may be another one of the catalog, renamed, is looked at again."""
+RENAMED = timedelta(hours=1)
+"""Time for which such a removal stays open. A repository of the catalog may never be readable."""
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -118,7 +120,8 @@ class Reconciler:
         served = ServedPass(context, preview_set, statuses)
         self._show(served, statuses)  # before the comment is written, so that both agree
         done = [await effect(self.parts.engine, self.parts.sources, served, a) for a in _effects(decision)]
-        done = [replace(d, unread=UNREAD) for d in done] if self._may_be_renamed(served) else done
+        renamed = self._may_be_renamed(served)
+        done = [replace(d, unread=UNREAD) if renamed and _recent(d, served) else d for d in done]
         everybody = self.backoff.record(done, context.now)
         await self._close(done, served)
         await self._note(decision, served, done, past)
@@ -459,6 +462,12 @@ def _words(action: Action, facts: Facts) -> bool:
     """Return whether an action only rewords a comment that exists: no warning, choice or decision changes."""
     block = facts.blocks.get(action.identity.number)
     return isinstance(action, UpdateComment) and block is not None and block.memory == action.memory
+
+
+def _recent(done: ActionResult, served: ServedPass) -> bool:
+    """Return whether a preview was withdrawn so recently that the removal may wait for another name."""
+    entry = preview_sets.withdrawal(served.preview_set.ledger, done.action.identity)
+    return entry is not None and served.context.now - entry.at < RENAMED
 
 
 def _effects(decision: Decision) -> tuple[Action, ...]:

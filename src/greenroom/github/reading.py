@@ -5,6 +5,7 @@ A list is complete or raises an exception. An error in one pull request causes d
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +42,7 @@ class Reading:
             raise Renamed(
                 f"{self.slug} is now called {repository['nameWithOwner']} on GitHub."
                 " Change `repository:` in its service files.",
-                _times(repository),
+                _times(repository, now),
             )
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
@@ -78,13 +79,18 @@ class Reading:
         return found
 
 
-def _times(repository: Payload) -> dict[tuple[int, int], datetime]:
-    """Return when the pull requests of a page changed last, by GitHub's id of the repository and their number."""
-    found = repository.get("databaseId")
-    if found is None:
-        return {}
-    nodes = [n for n in (repository.get("pullRequests") or {}).get("nodes") or [] if n and n.get("updatedAt")]
-    return {(int(found), int(n["number"])): translate.time(n["updatedAt"]) for n in nodes}
+def _times(repository: Payload, now: datetime) -> dict[tuple[int, int], datetime]:
+    """Return when the pull requests of a page changed last, by GitHub's id of the repository and their number.
+
+    What is odd, or from the future, says nothing: the answer is refused anyway.
+    """
+    found: dict[tuple[int, int], datetime] = {}
+    for node in (repository.get("pullRequests") or {}).get("nodes") or []:
+        with contextlib.suppress(ValueError, TypeError, KeyError, Doubt):
+            at = translate.time(node["updatedAt"])
+            if at <= now:
+                found[int(repository["databaseId"]), int(node["number"])] = at
+    return found
 
 
 def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payload, dict[int, str]]:

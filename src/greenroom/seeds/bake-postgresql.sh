@@ -13,7 +13,7 @@
 #   pgdata/      written: the data directory, cleanly stopped
 #   report.json  written last: rows per table, the migrations that ran, and seconds per phase, or the phase and the error
 #
-# ledgers.sql lies beside this script.
+# ledgers.sql and extension.sql lie beside this script.
 #
 # Each phase also prints one line of JSON. Errors have names of tables and columns, and never values: PostgreSQL's
 # DETAIL and CONTEXT lines, and what a message quotes beside such names, are left out.
@@ -171,17 +171,8 @@ sql postgres -d postgres -c 'CREATE ROLE app LOGIN NOSUPERUSER NOCREATEDB NOCREA
 # Before 15, only the superuser may comment on the schema public, as dumps do.
 [ "$major" -ge 15 ] || sql postgres -d app -c 'ALTER SCHEMA public OWNER TO app' || fail "The schema public failed: $(reason)"
 for extension in $extensions; do
-    # app owns the extension, as it would if it had created it: dumps have COMMENT ON EXTENSION, which only an owner may run.
-    # CREATE EXTENSION has no OWNER clause, and the objects inside of it stay with the superuser.
-    sql postgres -d app -v name="$extension" >/dev/null <<'END' || fail "The extension $extension could not be created: $(reason)"
-SET search_path = public;
-CREATE EXTENSION IF NOT EXISTS :"name" CASCADE;
-SET search_path = pg_catalog;
-INSERT INTO pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
-  SELECT d.oid, 'pg_extension'::regclass, e.oid, 0, 'pg_authid'::regclass, 'app'::regrole, 'o'
-  FROM pg_extension e, pg_database d WHERE e.extowner = 'postgres'::regrole AND e.extname <> 'plpgsql' AND d.datname = 'app';
-UPDATE pg_extension SET extowner = 'app'::regrole WHERE extowner = 'postgres'::regrole AND extname <> 'plpgsql';
-END
+    sql postgres -d app -v name="$extension" -f "$(dirname "$0")/extension.sql" >/dev/null ||
+        fail "The extension $extension could not be created: $(reason)"
 done
 passed
 

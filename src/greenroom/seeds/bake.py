@@ -6,6 +6,7 @@ In a cluster, a container of the stock image runs the same script, and its work 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -25,6 +26,7 @@ Say = Callable[[str, float], None]
 Migration = Callable[[Path], Awaitable[str]]
 """Called with the work folder while its server has the restored data. Returns why it failed, or ""."""
 
+EXTENSION = Path(__file__).with_name("extension.sql")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 20.0
@@ -87,9 +89,10 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
 
 
 def install(script: Path) -> None:
-    """Write the script that restores a dump, and the file that it needs beside it."""
+    """Write the script that restores a dump, and the files that it needs beside it."""
     files = resources.files("greenroom.seeds")
     script.with_name("ledgers.sql").write_bytes(files.joinpath("report", "ledgers.sql").read_bytes())
+    script.with_name(EXTENSION.name).write_bytes(EXTENSION.read_bytes())
     draft = script.with_name(f"{script.name}.draft")
     draft.write_bytes(files.joinpath("bake-postgresql.sh").read_bytes())
     draft.rename(script)
@@ -173,21 +176,31 @@ def shell(command: str) -> Migration:
 
 async def run(command: str, work: Path, database: str = "app") -> int:
     """Run a shell command that connects to a database in the work folder. Its output goes to standard error."""
-    environment, output = _environment(work, database), sys.stderr.fileno()
     child = await asyncio.create_subprocess_shell(
-        command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output
+        command,
+        env=_environment(work, database),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
+        start_new_session=True,  # so that what the shell starts ends with it
     )
     try:
         return await child.wait()
     finally:
-        if child.returncode is None:
-            child.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()
 
 
 def _environment(work: Path, database: str) -> dict[str, str]:
-    """Return our environment with the database's address for libpq, and as a URL."""
-    place = {"PGHOST": str(work / "socket"), "PGUSER": "app", "PGDATABASE": database}
-    return {**os.environ, **place, "DATABASE_URL": f"postgresql://app@/{database}?host={work / 'socket'}"}
+    """Return our environment with the database's address for libpq, and as a URL.
+
+    A variable such as PGSERVICE or PGHOSTADDR would lead to another server, so no other variable of libpq is passed on.
+    https://www.postgresql.org/docs/current/libpq-envars.html
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    place = {"PGHOST": str(work / "socket"), "PGPORT": "5432", "PGUSER": "app", "PGDATABASE": database}
+    url = f"postgresql://app@/{database}?host={work / 'socket'}&port=5432"
+    return {**ours, **place, "DATABASE_URL": url}
 
 
 def identity() -> dict[str, Any]:

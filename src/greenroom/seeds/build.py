@@ -121,6 +121,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
 
 def admit(request: Request, content: str, copy: Path) -> Checked:
     """Copy a dump, and check the copy, which is the one that is restored. Raise `Failed` with each reason on a line."""
+    copy.touch(mode=0o600)  # the folder is open to the account that runs the server
     shutil.copyfile(request.dump, copy)
     if dumpfile.git_blob_id(copy) != content:
         raise Failed(f"{request.dump} changed while it was read. Build again once nothing writes to it.")
@@ -152,7 +153,7 @@ def environment(mode: str) -> dict[str, str]:
 
 async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: bake.Say) -> Built:
     work = dump.with_name("bake")
-    work.mkdir()
+    work.mkdir(mode=0o700)
     await asyncio.to_thread(dumpfile.prepare, dump, work / "dump")
     dump.unlink()
     report = await bake.bake(work, recipe, say)

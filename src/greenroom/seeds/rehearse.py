@@ -17,62 +17,74 @@ from greenroom.core.migration_report.server_log import SETTINGS
 from greenroom.core.migration_report.snapshot import recorded, snapshot
 from greenroom.core.model.migration_report import MigrationReport
 from greenroom.core.model.schema_snapshot import Snapshot
-from greenroom.errors import Failed
+from greenroom.errors import Failed, GreenroomError
 from greenroom.seeds import bake, workfolder
 from greenroom.seeds.build import Request, admit, disk_full
 from greenroom.seeds.programs import programs
 from greenroom.squawk import lints, squawk
 
 SNAPSHOT = Path(__file__).with_name("report") / "snapshot.sh"
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes of the server's log that are read. A report from a longer one says that it is not complete."""
+DAY = 86_400
+"""Seconds after which a rehearsal ends. Migrations may take hours."""
 _STATEMENTS = {"log_min_error_statement": "error"}
 """The script leaves out the statements of errors, because those of a dump contain values."""
 _READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=30s -c lock_timeout=200ms"
-_EMPTY = "from_empty"
+_EMPTY, _LEFT, _RIGHT = "from_empty", "compared_empty", "compared_dump"
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """The report of a rehearsal. `drift` are the lines in which the schema differs from that of an empty database with
-    the same migrations; it is None if none was made, because nobody asked or the migrations failed.
+    the same migrations; it is None if they were not compared: nobody asked, the migrations failed, or `not_compared`
+    says why.
     """
 
     report: MigrationReport
     drift: tuple[str, ...] | None = None
+    not_compared: str = ""
 
     @property
     def ok(self) -> bool:
-        """Return whether there is no alarm and no drift."""
-        return not self.report.alarms and not self.drift
+        """Return whether the report is complete, and there is no alarm and no drift."""
+        return self.report.complete and not (self.report.alarms or self.drift or self.not_compared)
 
 
 async def rehearse(request: Request, say: bake.Say, *, drift: bool = False) -> Rehearsal:
     """Restore the dump of a request, run its `migrate` command twice, and return the report.
 
     With `drift`, also migrate an empty database and compare the schemas. Raise `FixConfiguration` for wrong input, and
-    `Failed` if the dump is refused or cannot be restored, or the migrations fail on the empty database only. A
-    migration that fails on the dump is in the report.
+    `Failed` if the dump is refused or cannot be restored. A migration that fails is in the report.
     """
     content = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
-    folder_of_programs = programs(request.version, request.programs)
-    made: list[Rehearsal] = []
+    folder_of_programs = programs(request.version, request.programs).resolve()
+    made: list[Rehearsal | GreenroomError] = []
 
     async def migration(work: Path) -> str:
         server = _Server(work, folder_of_programs, request.migrate, say)
-        made.append(await server.rehearsed(request.extensions if drift else None))
+        try:
+            made.append(await server.rehearsed(request.extensions if drift else None))
+        except GreenroomError as error:  # the script must end first
+            made.append(error)
         return "The rehearsal is over."  # so that the script packs nothing
 
-    with workfolder.workfolder(request.work) as folder, disk_full(folder):
+    with workfolder.workfolder(request.work.resolve()) as folder, disk_full(folder):
         dump, work = folder / "dump", folder / "bake"
         began = time.monotonic()
         await asyncio.to_thread(admit, request, content, dump)
         say("check", time.monotonic() - began)
-        work.mkdir()
+        work.mkdir(mode=0o700)
         await asyncio.to_thread(dumpfile.prepare, dump, work / "dump")
+        dump.unlink()
         try:
-            await bake.bake(work, bake.Recipe(folder_of_programs, request.extensions, migration), say)
+            recipe = bake.Recipe(folder_of_programs, request.extensions, migration, wait_seconds=DAY)
+            await bake.bake(work, recipe, say)
         except Failed:
             if not made:
                 raise
+    if isinstance(made[0], GreenroomError):
+        raise made[0]
     return made[0]
 
 
@@ -106,15 +118,23 @@ class _Server:
         if not code:
             again_code, _ = await self._migrated("again")
             again = (await self._described("again")).database
-        log = await asyncio.to_thread(self._lines, mark)
+        log, whole = await asyncio.to_thread(self._lines, mark)
         run = MigrationRun(
-            before.database, after.database, log, code, seconds, before.migrations, after.migrations, again, again_code
-        )
+            before.database, after.database, log, code, seconds, before.migrations, after.migrations, again, again_code,
+            log_complete=whole,
+        )  # fmt: skip
         run = replace(run, probed=await self._count(probe(run)))
         made = await asyncio.to_thread(report, run)
+        compared = not code and (again is not None or again_code)
+        made = replace(made, complete=made.complete and bool(code or compared))
         linted = await asyncio.to_thread(lints, made.statements, before.database.server, squawk())
-        drift = await self._drift(after.database, extensions) if extensions is not None and not code else None
-        return Rehearsal(with_lints(made, linted), drift)
+        found = Rehearsal(with_lints(made, linted))
+        if extensions is None or code:
+            return found
+        try:
+            return replace(found, drift=await self._drift(extensions))
+        except Failed as error:
+            return replace(found, not_compared=str(error))
 
     async def _migrated(self, phase: str, database: str = "app") -> tuple[int, float]:
         began = time.monotonic()
@@ -123,28 +143,52 @@ class _Server:
         self.say(phase, seconds)
         return code, seconds
 
-    async def _drift(self, migrated: Snapshot | None, extensions: tuple[str, ...]) -> tuple[str, ...]:
-        await self._sql("postgres", f"CREATE DATABASE {_EMPTY} OWNER app")
-        await self._sql(_EMPTY, "ALTER SCHEMA public OWNER TO app")
-        for name in extensions:
-            quoted = name.replace('"', '""')
-            await self._sql(_EMPTY, f'CREATE EXTENSION IF NOT EXISTS "{quoted}" CASCADE')
+    async def _drift(self, extensions: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the difference of two schemas that were both dumped and restored, which rewrites expressions."""
+        await self._created(_EMPTY, extensions)
         code, _ = await self._migrated("empty", _EMPTY)
         if code:
             raise Failed(f"The migrations fail on an empty database (exit code {code}). Their output is above.")
-        empty = (await self._described("after", _EMPTY)).database
-        if migrated is None or empty is None:
-            raise Failed("The two databases could not be described, so their schemas were not compared.")
-        return schema_diff(empty, migrated)
+        left, right = await self._copied(_EMPTY, _LEFT, extensions), await self._copied("app", _RIGHT, extensions)
+        return schema_diff(left, right)
+
+    async def _created(self, database: str, extensions: tuple[str, ...]) -> None:
+        """Create an empty database like that of a dump."""
+        await self._sql("postgres", f"CREATE DATABASE {database} OWNER app")
+        await self._sql(database, "ALTER SCHEMA public OWNER TO app")
+        for name in extensions:
+            given = ("-v", "ON_ERROR_STOP=1", "-v", f"name={name}", "-f", str(bake.EXTENSION))
+            if (await self._psql(*given, PGUSER="postgres", PGDATABASE=database))[0]:
+                raise Failed(f"The extension {name} could not be created in an empty database.")
+
+    async def _copied(self, database: str, target: str, extensions: tuple[str, ...]) -> Snapshot:
+        """Return the snapshot of a copy of a database's schema."""
+        await self._created(target, extensions)
+        flags = ("--schema-only", "--no-owner", "--no-privileges", "--no-comments")
+        code, dumped = await self._output(str(self.programs / "pg_dump"), *flags, database)
+        schema = self.work.with_name(f"{target}.sql")
+        schema.touch(mode=0o600)
+        schema.write_text(dumped)
+        if not code:
+            given = ("-v", "ON_ERROR_STOP=1", "--single-transaction", "-f", str(schema))
+            code, _ = await self._psql(*given, PGDATABASE=target)
+        found = (await self._described("after", target)).database
+        if code or found is None:
+            raise Failed("The schemas could not be compared, because a copy of one could not be made.")
+        if found.left_out:
+            raise Failed(f"The schemas were not compared: {found.left_out} tables are above the limit of a snapshot.")
+        return found
 
     @property
     def _log(self) -> Path:
         return self.work / "server.log"
 
-    def _lines(self, mark: int) -> list[str]:
+    def _lines(self, mark: int) -> tuple[list[str], bool]:
+        """Return the lines of the log from a position on, and whether these are all."""
         with self._log.open("rb") as file:
             file.seek(mark)
-            return file.read().decode(errors="replace").split("\n")
+            found = file.read(LOG_LIMIT + 1)
+        return found[:LOG_LIMIT].decode(errors="replace").split("\n"), len(found) <= LOG_LIMIT
 
     async def _prepare(self) -> None:
         """Start the server again with the settings of the report, and give it statistics, as a seed image has them."""
@@ -154,7 +198,8 @@ class _Server:
         command = ("-D", str(data), "-l", str(self._log), "-m", "fast", "-w", "-t", "120", "restart")
         if (await self._output(str(self.programs / "pg_ctl"), *command, account=True))[0]:
             raise Failed("PostgreSQL did not start again with the settings of the report.")
-        await self._sql("app", "VACUUM (FREEZE, ANALYZE)")
+        if (await self._psql("-c", "VACUUM (FREEZE, ANALYZE)"))[0]:  # by app, as it runs expressions of the dump
+            raise Failed("VACUUM failed on the restored database.")
 
     async def _described(self, moment: str, database: str = "app") -> _Described:
         _, output = await self._output("/bin/sh", str(SNAPSHOT), moment, environment={"PGDATABASE": database})
@@ -165,16 +210,17 @@ class _Server:
         """Return the result of a query that counts rows; None if there is none, or it fails."""
         if not query:
             return None
-        code, output = await self._psql(query, PGOPTIONS=_READ_ONLY)
+        code, output = await self._psql("-c", query, PGOPTIONS=_READ_ONLY)
         return int(output) if not code and output.strip().isdecimal() else None
 
     async def _sql(self, database: str, statement: str) -> None:
         """Run a statement as the superuser."""
-        if (await self._psql(statement, PGUSER="postgres", PGDATABASE=database))[0]:
+        safe = {"PGUSER": "postgres", "PGDATABASE": database, "PGOPTIONS": "-c search_path=pg_catalog"}
+        if (await self._psql("-c", statement, **safe))[0]:
             raise Failed(f"PostgreSQL refused `{statement}`.")
 
-    async def _psql(self, statement: str, **environment: str) -> tuple[int, str]:
-        flags = ("-X", "-q", "-A", "-t", "-w", "-c", statement)
+    async def _psql(self, *given: str, **environment: str) -> tuple[int, str]:
+        flags = ("-X", "-q", "-A", "-t", "-w", *given)
         return await self._output(str(self.programs / "psql"), *flags, environment=environment)
 
     async def _output(
@@ -195,5 +241,10 @@ class _Server:
             start_new_session=True,
             **(bake.identity() if account else {}),
         )
-        output, _ = await child.communicate()
+        try:
+            output, _ = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
         return await child.wait(), (output or b"").decode(errors="replace")

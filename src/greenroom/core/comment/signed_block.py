@@ -89,7 +89,7 @@ class Signer:
         line in another comment does not match. If two are signed, the later sequence counts.
         """
         by_id = next((c for c in pull_request.mine if c.id == known), None)
-        signed = [c for c in pull_request.mine if self._signed_state(identity, c)]
+        signed = [c for c in pull_request.mine if self._signed_states(identity, c)]
         return by_id or max(signed, key=lambda c: self._sequence(identity, c), default=pull_request.comment)
 
     def duplicates(self, identity: Identity, pull_request: PullRequest) -> tuple[int, ...]:
@@ -107,9 +107,9 @@ class Signer:
             return ()
 
         def superfluous(comment: Comment) -> bool:
-            other = self._signed_state(identity, comment)
-            if other:
-                return _later(block, other) == block
+            others = self._signed_states(identity, comment)
+            if others:
+                return all(_later(block, other) == block for other in others)
             return comment.trusted and comment.body.startswith(self.unsigned(identity))
 
         others = (c for c in pull_request.mine if c.id != kept.id)
@@ -132,16 +132,18 @@ class Signer:
         block = self.read(identity, comment)
         return block.sequence if block else 0
 
-    def _signed_state(self, identity: Identity, comment: Comment) -> SignedState | None:
-        """Return a state that we signed for this comment, wherever it is in the text, no matter who edited that.
+    def _signed_states(self, identity: Identity, comment: Comment) -> tuple[SignedState, ...]:
+        """Return the states that we signed for this comment, wherever they are in the text, no matter who edited that.
 
-        It proves that the comment is ours, and may be an older state that a person pasted.
+        One proves that the comment is ours. It may be an older state that a person pasted.
         """
         keys = {key.id: key for key in (self.key, *self.older)}
-        for payload, key_id, mac in _SIGNED.findall(comment.body):
-            if key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload)):
-                return _block(payload, stale_key=keys[key_id] is not self.key)
-        return None
+        valid = (
+            _block(payload, stale_key=keys[key_id] is not self.key)
+            for payload, key_id, mac in _SIGNED.findall(comment.body)
+            if key_id in keys and hmac.compare_digest(mac, self._mac(keys[key_id], identity, comment.id, payload))
+        )
+        return tuple(state for state in valid if state)
 
     def _mac(self, key: Key, identity: Identity, comment_id: int, payload: str) -> str:
         signed = [VERSION, self.host, self.installation, identity.repository_id, identity.number, comment_id, payload]

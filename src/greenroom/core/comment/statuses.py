@@ -87,8 +87,8 @@ def _services(
         service = next((s for s in spec.services if s.name == each.service), None) if spec else None
         if spec and service and pull_request and images.runs_base(service, pull_request, spec):
             version = next(v for v in spec.build.versions if v.service == each.service)
-            if version.digest == each.digest:
-                note = "; ".join(filter(None, (each.note, f"from {plain(pull_request.base_ref)}")))
+            if version.digest == each.digest and version.sha not in (pull_request.head_sha, pull_request.merge_sha):
+                note = "; ".join(filter(None, (each.note, "image of the base branch")))
                 found.append(replace(each, note=note))
                 continue
         found.append(each)
@@ -121,8 +121,6 @@ def _links(spec: PreviewSpec, preview: ObservedPreview | None, decided: DecidedP
             back = any((k.number, k.target in _names(spec)) == (spec.id.number, True) for k in target.links.targets)
             why = f"{reason}; it uses this preview too" if back else reason
             why = f"{why}; it waits for its images" if target.prepared else why
-            there = decided.context.facts.observed.previews.get(target.id)
-            why = f"{why}; it has failed" if there and there.health is Health.FAILED else why
             name = f"{target.names.repository}#{target.id.number}"
             found.append(
                 Used(
@@ -297,7 +295,7 @@ def while_wanted(
         case Health.READY if same_pods(preview.spec, spec) and not runs.previous and not runs.down:
             return Stage.READY, _ready(spec, preview, now)
         case _ if runs.previous or (runs.current and not same_pods(preview.spec, spec)):
-            return Stage.UPDATING, messages.updating(runs, ending)
+            return Stage.UPDATING, messages.updating(runs, () if runs.previous else ending)
         case _ if ending and not runs.down:
             return Stage.UPDATING, messages.updating(runs, ending)
         case _:
@@ -343,14 +341,18 @@ def _not_of_base(spec: PreviewSpec, preview: ObservedPreview, decided: DecidedPa
     failing = next(s for s in spec.services if s.name == preview.failing)
     links = [k for k in spec.links.targets if k.service == preview.failing]
     near = {k.target for k in links if k.own} | {need.service for need in failing.shared_needs}
-    changed = [s.name for s in spec.services if s.name in near - {preview.failing} and images.touched(s, pull_request)]
-    found = [f"`{plain(name)}`, which this pull request changes" for name in changed]
+    others = [s for s in spec.services if s.name in near - {preview.failing} and images.touched(s, pull_request)]
+    changed = [s.paths and pull_request.changed is not None for s in others]
+    says = [", which this pull request changes" if c else ", whose image is from this pull request" for c in changed]
+    found = [f"`{plain(s.name)}`{said}" for s, said in zip(others, says, strict=True)]
     for link in links:
         target = decided.context.index.target(link.target, link.number) if link.number else None
         if target is not None:
             hidden = target.pull_request.private and not spec.pull_request.private
             name = "another preview" if hidden else f"{target.names.repository}#{target.id.number}"
-            found.append(f"`{plain(link.target)}` of {plain(name)}")
+            there = decided.context.facts.observed.previews.get(target.id)
+            failed = ", which has failed" if there and there.health is Health.FAILED else ""
+            found.append(f"`{plain(link.target)}` of {plain(name)}{failed}")
     return tuple(found)
 
 
@@ -369,6 +371,9 @@ def _base_of_failing(spec: PreviewSpec, preview: ObservedPreview, decided: Decid
     service = next((s for s in spec.services if s.name == preview.failing), None)
     if pull_request is None or service is None or not images.runs_base(service, pull_request, spec):
         return ""
+    known = next(v for v in spec.build.versions if v.service == service.name)
+    if known.sha in (pull_request.head_sha, pull_request.merge_sha):
+        return ""  # the base branch has this change, too, since the image was chosen
     return pull_request.base_ref
 
 

@@ -144,6 +144,8 @@ def _wrong_order(run: MigrationRun, log: ServerLog) -> Iterator[Finding]:
     touched = next((s.tables[0] for s in _ran(log, run) if s.tables), "")
     seen = list(run.known or ())
     for name in run.applied:
+        if "_squashed_" in name:  # Django records it when it stands for migrations that ran before
+            continue
         later = [k for k in seen if _app(k) == _app(name) and _number(k) > _number(name) >= 0]
         if later:
             last = max(later, key=_number)

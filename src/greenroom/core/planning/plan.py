@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from greenroom.core import messages
 from greenroom.core.linking import handover
@@ -35,6 +35,10 @@ class Hold:
 
     key: HoldKey | None
     reason: Reason
+
+
+STALE = timedelta(hours=1)
+"""Time for which a removal waits for a read that is not stale. A pull request may never be readable completely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class _Draft:
         exists = identity in self.observed.previews or identity.number in self.preview_set.specs
         if entry is None or exists or isinstance(verdict, Run):
             return False
-        if isinstance(verdict, Stay) and verdict.reason == messages.stale():
+        if isinstance(verdict, Stay) and verdict.reason == messages.stale() and self.now - entry.at < STALE:
             return False  # a read that is older than one before does not say that the preview was requested again
         asked_again = isinstance(verdict, Stay) and verdict.stage in MAY_START
         reason = messages.gone(entry.cause, entry.by, entry.label, entry.why)
