@@ -199,9 +199,9 @@ def test_the_local_engine_has_no_quota(tmp_path: Path) -> None:
     assert warnings_of(folder(tmp_path, engine="local", quota={"pods": 1})) == []
 
 
-def test_the_example_of_the_shop_has_no_warning() -> None:
+def test_the_example_of_the_shop_is_for_both_engines_and_says_so() -> None:
     shop = Path(__file__).parents[2] / "examples" / "shop" / "platform"
-    assert config.load(shop).warnings == ()
+    assert [w.path for w in config.load(shop).warnings] == ["needs.0.seed"]
 
 
 def test_warnings_come_with_mistakes_too_and_as_json(tmp_path: Path) -> None:
