@@ -1692,13 +1692,6 @@ MUTATIONS = [
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
-        "7 a pass has one configuration",
-        "controller/reconcile.py",
-        "context = pass_context(read, platform, repository, self.now())",
-        "context = pass_context(read, self.platform, repository, self.now())",
-        "tests/scenarios/test_replaced_repository.py::test_configuration_that_changes_during_a_pass_does_not_complete_a_removal_without_its_comment",
-    ),
-    Mutation(
         "2 an answer under another name is a lower bound",
         "controller/reconcile.py",
         "self.parts.sources.freshness.hinted(Identity(repository_id, number), updated_at)",

@@ -103,7 +103,7 @@ def test_base_branch_that_has_the_same_change_now_is_not_blamed_for_the_image_of
     assert {s.note for s in status.services} == {""}
 
 
-def test_service_without_paths_is_not_said_to_be_changed() -> None:
+def test_service_without_paths_is_not_called_changed() -> None:
     fix = shown(made(USER, replace(BACK, paths=()), at=AT, links=(OWN,))).reason.fix
     assert "`front` depends on `back`, whose image is from this pull request. Check that first." in fix
 
