@@ -120,7 +120,7 @@ def costs(server: Server) -> Iterator[str]:
     server.sql("big", BIG)
     server.sql("big", "VACUUM (FREEZE, ANALYZE)", user="postgres")
     size = int(server.sql("big", "SELECT pg_database_size('big')"))
-    yield f"| migration on {size / 1e6:,.0f} MB | migration | before | after | both, share of the migration |"
+    yield f"| migration on {size / 1e6:,.0f} MB | migration | before | after | both, and their share of the migration's time |"
     yield "| --- | --- | --- | --- | --- |"
     for name, sql in COSTS.items():
         taken = []
@@ -173,8 +173,8 @@ def counted(version: str, found: list[Line], false: int) -> str:
     same = sum(previewed(line) == "the same" for line in found)
     alarms = sum(line.preview is not None for line in found)
     return (
-        f"- PostgreSQL {version}: {named} of {len(found)} faults raise an alarm with table and count, {false} of"
-        f" {len(HARMLESS)} harmless migrations raise an alarm. In a preview, {alarms} of {len(found)} faults raise an"
+        f"- PostgreSQL {version}: {named} of {len(found)} faults raise an alarm with table and count, and {false} of"
+        f" {len(HARMLESS)} harmless migrations raise one. In a preview, {alarms} of {len(found)} faults raise an"
         f" alarm, {same} of them with the same count."
     )
 
@@ -185,9 +185,9 @@ def beside(shown: list[Line]) -> str:
     warned = sum(bool(rules(path)) for path in HARMLESS)
     excluded = ", ".join(f"`{rule}`" for rule in EXCLUDED)
     return (
-        f"- On an empty database, {empty} of {len(shown)} faults show anything.\n"
+        f"- On an empty database, only {empty} of {len(shown)} faults raises an alarm.\n"
         f"- squawk alone says nothing about {silent} of {len(shown)} faults, and warns about {warned} of"
-        f" {len(HARMLESS)} harmless migrations. It\n  knows no counts. {excluded}\n  are left out: with"
+        f" {len(HARMLESS)} harmless migrations. It\n  reports no counts. {excluded}\n  are left out: with"
         " them, it warns about nearly every file."
     )
 
