@@ -1692,6 +1692,13 @@ MUTATIONS = [
         "tests/scenarios/test_our_comment.py::test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted",
     ),
     Mutation(
+        "7 a comment that was not read back before a restart is looked at again",
+        "controller/promises.py",
+        "if event.kind in _PROMISING or updated:",
+        "if event.kind in _PROMISING:",
+        "tests/controller/test_promises.py::test_promises_are_restored_from_the_history",
+    ),
+    Mutation(
         "2 an answer under another name is a lower bound",
         "controller/reconcile.py",
         "self.parts.sources.freshness.hinted(Identity(repository_id, number), updated_at)",

@@ -195,11 +195,14 @@ class Weather:
             return
         path = chance.choice(sorted(files))
         whole = path.read_bytes()
+        beside = {each: each.read_bytes() for each in path.parent.glob(f"{path.name}-*")}  # SQLite's newest changes
         path.write_bytes(chance.choice((*GARBAGE, whole[: len(whole) // 2])))
         self._scene.start()
         await self._scene.runs(6)
         await self._scene.end()
         path.write_bytes(whole)
+        for each, content in beside.items():
+            each.write_bytes(content)
         await self.watched()
 
     async def _cluster(self, chance: random.Random) -> None:

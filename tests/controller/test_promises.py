@@ -27,9 +27,12 @@ def test_promises_are_restored_from_the_history() -> None:
         event(2, "ready", 3),
         event(2, "waiting", 4),
         event(3, "blocked", 5),
+        event(4, "none", 50),
+        event(4, "queued", 55),
+        event(5, "none", 70),
     ]
     promises.begin(newest_first)
-    assert promises.of(identity().repository_id) == {1, 3}
+    assert promises.of(identity().repository_id) == {1, 3, 4}, "4 was told that it is over, and nobody read that back"
     assert promises.of(999) == frozenset()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from greenroom.controller.events import STAGES
 from greenroom.core.model.actions import UpdateComment
@@ -19,6 +20,9 @@ from greenroom.core.planning.decision import Decision
 from greenroom.store.rows import Event
 
 _PROMISING = frozenset(stage.name.lower() for stage in MAY_START)
+_OVER = Stage.NONE.name.lower()
+RECENT = timedelta(hours=1)
+"""Time before the newest event of the history in which a comment may not have been read back."""
 TRIES = 10
 """Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
 UNREAD_TRIES = 100
@@ -34,14 +38,20 @@ class Promises:
     _tries: dict[Identity, int] = field(default_factory=dict)
 
     def begin(self, known: Iterable[Event]) -> None:
-        """Add the promises of the history. Its events come newest first; the newest of each pull request counts."""
+        """Add the promises of the history. Its events come newest first; the newest of each pull request counts.
+
+        A comment that was updated shortly before the restart may not have been read back, so it is looked at once more.
+        """
         seen: set[Identity] = set()
+        known = tuple(known)
+        recent = known[0].at - RECENT if known else None
         for event in known:
             identity = Identity(event.repository_id, event.number)
             if event.kind not in STAGES or identity in seen:
                 continue
             seen.add(identity)
-            if event.kind in _PROMISING:
+            updated = event.kind == _OVER and recent is not None and event.at >= recent
+            if event.kind in _PROMISING or updated:
                 self._tries.setdefault(identity, 0)
 
     def of(self, repository_id: int) -> frozenset[int]:
