@@ -1546,7 +1546,7 @@ MUTATIONS = [
     Mutation(
         "7 our comment is not made again after one 404",
         "github/writes.py",
-        "if await self._ours(slug, number, marker, found) or await self._exists(slug, found):",
+        "if not create or await self._ours(slug, number, marker, found) or await self._exists(slug, found):",
         "if False:",
         "tests/scenarios/test_our_comment.py::test_damaged_comment_whose_edit_got_a_404_once_stays_the_only_one",
     ),
@@ -1697,6 +1697,13 @@ MUTATIONS = [
         "if event.kind in _PROMISING or updated:",
         "if event.kind in _PROMISING:",
         "tests/controller/test_promises.py::test_promises_are_restored_from_the_history",
+    ),
+    Mutation(
+        "7 a comment that was just written is not made again after a 404",
+        "controller/executor.py",
+        "    create = not sources.freshness.wrote_recently(identity)\n    comment_id",
+        "    create = True\n    comment_id",
+        "tests/scenarios/test_our_comment.py::test_new_comment_that_github_does_not_find_for_a_moment_is_not_made_twice",
     ),
     Mutation(
         "2 an answer under another name is a lower bound",

@@ -78,6 +78,21 @@ async def test_duplicate_comment_after_a_kill_and_a_lagging_list_is_deleted(stor
     assert "### Preview ready" in story.comment(number)
 
 
+async def test_new_comment_that_github_does_not_find_for_a_moment_is_not_made_twice(story: Story) -> None:
+    number = story.labeled()
+    story.world.faults.on("stale")
+    assert story.simulator is not None
+    story.simulator.freeze()
+    story.world.faults.on("not-found", times=1, path="/issues/comments/")
+    await story.one_pass()
+    assert story.world.faults.fired["not-found"] == 1
+    assert len(story.comments(number)) == 1
+    story.world.faults.off()
+    story.pass_time(minutes=2)
+    await story.passes(4)
+    assert "### Preview ready" in story.comment(number)
+
+
 async def test_comment_of_ours_that_another_person_edited_is_never_deleted(story: Story) -> None:
     number = story.labeled()
     await story.passes(4)

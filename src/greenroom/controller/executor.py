@@ -173,7 +173,10 @@ async def _write(
     comment_id = comment.id if comment else None
     if comment_id is None:  # the list may lag behind a comment that exists, or a person deleted it
         body, known = f"{signer.unsigned(identity)}\n{text}", sources.freshness.comment_id(identity)
-        comment_id = await github.write_comment(served.repository.slug, identity.number, known, body, marker)
+        create = known is None or not sources.freshness.wrote_recently(identity)
+        comment_id = await github.write_comment(
+            served.repository.slug, identity.number, known, body, marker, create=create
+        )
         sources.freshness.wrote_comment(identity, comment_id, body)  # before the second write, which may fail
     old = served.facts.blocks.get(identity.number)
     spec = served.preview_set.specs.get(identity.number)
@@ -186,7 +189,10 @@ async def _write(
             f"GitHub's copy of our comment on {served.repository.slug}#{identity.number} differs from what Greenroom"
             " wrote."
         )
-    comment_id = await github.write_comment(served.repository.slug, identity.number, comment_id, body, marker)
+    create = not sources.freshness.wrote_recently(identity)
+    comment_id = await github.write_comment(
+        served.repository.slug, identity.number, comment_id, body, marker, create=create
+    )
     sources.freshness.wrote_comment(identity, comment_id, body)
     sources.readback.wrote(identity, said)
 

@@ -60,6 +60,11 @@ class Freshness:
         self._comments[identity] = (body, self.monotonic())
         self._ids[identity] = comment_id
 
+    def wrote_recently(self, identity: Identity) -> bool:
+        """Return whether we wrote the comment a moment ago, so that GitHub may not show it everywhere yet."""
+        _, at = self._comments.get(identity, ("", -OWN_KEPT))
+        return self.monotonic() - at < OWN_KEPT
+
     def comment_id(self, identity: Identity) -> int | None:
         """Return the id of our comment on this pull request; None until we wrote it or read it from the preview set."""
         return self._ids.get(identity)

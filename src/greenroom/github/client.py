@@ -143,9 +143,11 @@ class GitHub:
         """Remove a label. Ignore a label that is already removed."""
         await self._writes.remove_label(slug, number, label)
 
-    async def write_comment(self, slug: str, number: int, comment_id: int | None, body: str, marker: str) -> int:
+    async def write_comment(
+        self, slug: str, number: int, comment_id: int | None, body: str, marker: str, *, create: bool = True
+    ) -> int:
         """Create or edit our one comment. Return its id."""
-        return await self._writes.write_comment(slug, number, comment_id, body, marker)
+        return await self._writes.write_comment(slug, number, comment_id, body, marker, create=create)
 
     async def delete_comment(self, slug: str, comment_id: int) -> None:
         """Delete one of our comments. Ignore one that no longer exists."""

@@ -33,8 +33,10 @@ class Writes:
             except NotFound:
                 return
 
-    async def write_comment(self, slug: str, number: int, comment_id: int | None, body: str, marker: str) -> int:
-        """Create or edit our one comment. Return its id.
+    async def write_comment(
+        self, slug: str, number: int, comment_id: int | None, body: str, marker: str, *, create: bool = True
+    ) -> int:
+        """Create or edit our one comment. Return its id. Without `create`, raise `NotFound` instead of making another.
 
         Search for our marker before the creation, and again when the outcome of the creation is unknown, so that the
         comment is never created twice. One 404 does not prove that it was deleted: create it again only when it is in
@@ -46,7 +48,7 @@ class Writes:
                 try:
                     await self._transport.send("PATCH", f"/repos/{slug}/issues/comments/{found}", {"body": body})
                 except NotFound:
-                    if await self._ours(slug, number, marker, found) or await self._exists(slug, found):
+                    if not create or await self._ours(slug, number, marker, found) or await self._exists(slug, found):
                         raise
                 else:
                     return found
