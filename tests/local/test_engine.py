@@ -292,6 +292,15 @@ async def test_what_a_killed_run_had_asked_of_the_server_ends_before_the_next_as
             await asked
 
 
+async def test_a_database_and_its_role_are_dropped_by_several_sessions_at_once(shop: Workshop) -> None:
+    shop.settings.state.mkdir()
+    postgres = Postgres(shop.settings.state, account.account(shop.settings.state))
+    for _ in range(10):
+        await asyncio.gather(*(postgres._role("twice", "secret") for _ in range(4)))
+        await asyncio.gather(*(postgres.drop("twice") for _ in range(4)))
+        assert await postgres.named("twice") == []
+
+
 KILLED = Path(__file__).parent / "killed_process.py"
 
 

@@ -21,6 +21,7 @@ from greenroom.local.postmaster import Postmaster
 from greenroom.logs import hide
 
 SEEDER = "greenroom_seeder"
+_CHANGES = 0x67726E72  # the advisory lock; any number would do
 # Dumps contain COMMENT ON EXTENSION, which only the owner of an extension may run, and CREATE EXTENSION names no owner.
 _OWN_EXTENSIONS = (
     """
@@ -66,13 +67,24 @@ class Postgres:
             why = (str(error).strip().splitlines() or ["it gave no reason"])[0]
             raise Trouble(f"PostgreSQL is not responding: {why.rstrip('.')}.") from None
 
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[Any]:
+        """Open a session that changes databases or roles. Wait for one that is doing so already.
+
+        The server may go on with a statement whose task was cancelled, beside the next attempt. Two sessions that drop
+        or create the same name fail with "tuple concurrently deleted" or a duplicate key.
+        """
+        async with self._connection() as connection:
+            await connection.execute("SELECT pg_advisory_lock(%s)", (_CHANGES,))
+            yield connection
+
     async def template(self, name: str, seed: Dump) -> None:
         """Create the template database of a seed atomically. Raise `Failed` with what is wrong."""
         async with self._templates:
             if await self.exists(name):
                 return
             draft = f"{name}_draft"
-            async with self._connection() as connection:
+            async with self._change() as connection:
                 await connection.execute(f'DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)')
                 await connection.execute(f'CREATE DATABASE "{draft}"')
             password = secrets.token_hex(16)
@@ -82,7 +94,7 @@ class Postgres:
                 await connection.execute(f'GRANT ALL ON DATABASE "{draft}" TO {SEEDER}')
                 await _extend(connection, seed.extensions)
             await self._restore(draft, seed, password)
-            async with self._connection() as connection:
+            async with self._change() as connection:
                 await connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
 
     async def _restore(self, database: str, seed: Dump, password: str) -> None:
@@ -113,7 +125,7 @@ class Postgres:
     async def clone(self, database: str, template: str, password: str) -> None:
         """Create a database for a preview. Its owner is a role of the same name that owns nothing else."""
         await self._role(database, password)
-        async with self._templates, self._connection() as connection:
+        async with self._templates, self._change() as connection:
             await connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{database}"')
             await connection.execute(f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
         async with self._connection(database) as connection:
@@ -123,7 +135,7 @@ class Postgres:
 
     async def drop(self, database: str) -> None:
         """Drop a preview's database and role. Neither has to exist."""
-        async with self._connection() as connection:
+        async with self._change() as connection:
             await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
             await connection.execute(f'DROP ROLE IF EXISTS "{database}"')
 
@@ -148,8 +160,8 @@ class Postgres:
 
     async def _role(self, role: str, password: str) -> None:
         hide(password)  # the server logs a failed statement in full
-        verb = "ALTER" if await self._has_role(role) else "CREATE"
-        async with self._connection() as connection:
+        async with self._change() as connection:
+            verb = "ALTER" if await self._has_role(role) else "CREATE"
             await connection.execute(f"{verb} ROLE \"{role}\" LOGIN NOSUPERUSER NOCREATEDB PASSWORD '{password}'")
 
 
