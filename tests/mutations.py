@@ -1727,7 +1727,7 @@ MUTATIONS = [
         "tests/scenarios/test_replicas.py::test_removal_is_not_completed_without_its_comment_because_a_replica_still_shows_the_label",
     ),
     Mutation(
-        "7 a removal is told by the pass over the repository's new name",
+        "7 the pass over the repository's new name comments on a removal",
         "controller/reconcile.py",
         "renamed = self._may_be_renamed(served)",
         "renamed = False",

@@ -227,7 +227,7 @@ def expired_wrongly(before: list[Json], entry: Json) -> str:
 def complaints(
     truth: Json, looks: Mapping[Key, Look], intents: Iterable[Intent], room: int = 1000, ended: Sequence[float] = ()
 ) -> list[Violation]:
-    """What is not as it should be in a quiet world with room for so many previews. Empty when all is well.
+    """Return the violations in a quiet world with room for so many previews.
 
     `ended` are the times at which Greenroom's process was ended.
     """

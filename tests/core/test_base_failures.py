@@ -1,4 +1,4 @@
-"""What is said about a service that fails although the pull request does not change it."""
+"""Sentences about a service that fails although the pull request does not change it."""
 
 from __future__ import annotations
 

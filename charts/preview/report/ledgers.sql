@@ -1,7 +1,7 @@
 -- Print the migrations that a database has run, as one JSON object:
 --   {"tool": "django", "applied": [["shop.0001_initial", ""], ...], "failed": []}
--- Each entry is a name and a checksum, which is empty if the tool records none. `tool` is empty if there is no table of
--- a known tool, and "several" if there is more than one; `ledgers` then has an object for each.
+-- Each entry is a name and a checksum, which is empty if the tool does not record it. `tool` is empty if no table belongs
+-- to a known tool, and "several" if more than one is found; `ledgers` then has an object for each.
 --
 -- The tables come from a dump that a stranger may have written. So this runs as the owner of the data: a type with its
 -- own functions could otherwise run code as a superuser.

@@ -47,7 +47,7 @@ class Rehearsal:
 
     @property
     def ok(self) -> bool:
-        """Return whether the report is complete, and there is no alarm and no drift."""
+        """Return whether the report is complete, without an alarm or drift."""
         return self.report.complete and not (self.report.alarms or self.drift or self.not_compared)
 
 
