@@ -54,6 +54,13 @@ def test_a_program_that_failed_because_of_the_disk_is_not_the_commit_s_fault(num
     assert found.log == error.log
 
 
+def test_a_page_that_was_written_in_part_means_a_full_disk(tmp_path: Path) -> None:
+    why = 'could not extend file "base/1/2619": wrote only 4096 of 8192 bytes at block 6'
+    found = machine.excuse(Failed(f"Its database could not be copied: {why}"), [tmp_path])
+    assert str(found).startswith("The disk is full, so this failed: Its database could not be copied: could not extend")
+    assert machine.disk_error_or_last([why, "initdb: removing data directory"]) == why
+
+
 def test_a_failure_of_the_commit_s_own_stays_its_fault(tmp_path: Path) -> None:
     failed = Failed("The migration of web failed (exit code 1).", log=("Too many open files",))
     assert machine.excuse(failed, [tmp_path]) is None

@@ -168,6 +168,19 @@ def test_full_disk_is_one_sentence(megabytes: int, version: tuple[str, Path], wo
         subprocess.run(["umount", disk], check=True)
 
 
+def test_disk_that_is_full_in_the_middle_of_a_page_is_the_same_sentence(version: tuple[str, Path], work: Path) -> None:
+    programs = work / "programs"
+    programs.mkdir()
+    for name in ("pg_ctl", "pg_controldata", "pg_restore", "postgres", "psql"):
+        (programs / name).symlink_to(version[1] / name)
+    why = 'FATAL:  could not extend file "base/1/2619": wrote only 4096 of 8192 bytes at block 6'
+    (programs / "initdb").write_text(f"#!/bin/sh\necho '{why}' >&2\nexit 1\n")
+    (programs / "initdb").chmod(0o755)
+    give(programs)
+    with pytest.raises(Failed, match=r"initdb failed: the disk of .* is full\. Free some space"):
+        run_bake(work / "bake", b"SELECT 1;\n", version[0], bake.Recipe(programs, jobs=1))
+
+
 def test_script_and_server_end_with_the_program_that_started_them(version: tuple[str, Path], work: Path) -> None:
     (work / "dump").write_text("SELECT pg_sleep(60);\n")
     give(work)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ _DISK = {
     errno.EROFS: ("The disk is mounted read-only", "Make it writable."),
     errno.EIO: ("The disk reports an input/output error", "Check the disk."),
 }
+_SHORT = re.compile(r"wrote only \d+ of \d+ bytes")
+"""PostgreSQL's error when the disk is full in the middle of a page: the system reports a short write, and no error."""
 _CAUSES = {
     **_DISK,
     errno.EMFILE: ("Greenroom has too many files open", "Raise its limit (ulimit -n)."),
@@ -84,7 +87,7 @@ def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
     if isinstance(error, MissingDependency) or any(str(error).startswith(cause) for cause, _ in _CAUSES.values()):
         return known
     said = "\n".join((str(error), *error.log))
-    found = next((number for number in _DISK if os.strerror(number) in said), None)
+    found = next((number for number in _DISK if _names(said, number)), None)
     if found is None and any(_is_full(folder) for folder in folders):
         found = errno.ENOSPC
     if found is None:
@@ -95,7 +98,11 @@ def excuse(error: Failed, folders: Iterable[Path]) -> Trouble | None:
 
 def disk_error_or_last(lines: Sequence[str]) -> str:
     """Return the line of a program's output that names a disk error, else the last line."""
-    return next((line for line in lines if any(os.strerror(number) in line for number in _DISK)), lines[-1])
+    return next((line for line in lines if any(_names(line, number) for number in _DISK)), lines[-1])
+
+
+def _names(said: str, number: int) -> bool:
+    return os.strerror(number) in said or (number == errno.ENOSPC and _SHORT.search(said) is not None)
 
 
 def _is_full(folder: Path) -> bool:

@@ -64,7 +64,8 @@ unvalued() { # hide what a message quotes, unless the word before it says that i
 }
 
 reason() { # the first error of the server, otherwise that of the client, without values
-    if grep -qs 'No space left on device' "$work/server.log" "$work/client.log"; then
+    # On a disk that is full in the middle of a page, PostgreSQL says only how many bytes it wrote.
+    if grep -Eqs '^53100 |No space left on device|Disk quota exceeded|wrote only [0-9]+ of [0-9]+ bytes' "$work/server.log" "$work/client.log"; then
         echo "the disk of $work is full. Free some space, or choose another folder for the work."
         return
     fi
