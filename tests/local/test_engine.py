@@ -393,11 +393,13 @@ async def test_a_removal_that_was_killed_continues_with_the_next_process(shop: W
 
 
 def git_that_fails_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `git` on PATH that does as git does, but fails once for each time that the file it returns is made."""
+    """A `git` on PATH that does as git does, but fails to prune once for each time that the file it returns is made."""
     (folder / "bin").mkdir()
     fails = folder / "fails"
     script = f"""#!/bin/sh
-if [ -e {fails} ]; then rm {fails}; echo "fatal: index.lock exists" >&2; exit 128; fi
+case "$*" in
+*prune*) if [ -e {fails} ]; then rm {fails}; echo "fatal: index.lock exists" >&2; exit 128; fi ;;
+esac
 exec {shutil.which("git")} "$@"
 """
     (folder / "bin" / "git").write_text(script)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -78,5 +80,23 @@ async def test_a_server_that_does_not_start_is_no_receipt(shop: Workshop) -> Non
             await engine.remove(IDENTITY, uid)
         assert "Its removal failed: PostgreSQL did not start." in (await seen(engine)).why
         control.with_suffix(".away").rename(control)
+        await engine.remove(IDENTITY, uid)
+        assert (await engine.receipt(IDENTITY)).clean
+
+
+async def test_a_removal_that_leaves_something_is_tried_again(shop: Workshop, tmp_path: Path) -> None:
+    """The folder of its logs is a link, for example, which is not followed."""
+    async with LocalEngine(shop.settings, quiet) as engine:
+        uid = await withdrawn(shop, engine)
+        logs, elsewhere = engine._ground.state.logs(IDENTITY), tmp_path / "elsewhere"
+        logs.rename(elsewhere)
+        logs.symlink_to(elsewhere)
+        left = f"These resources still exist: folder {logs.name}."
+        with pytest.raises(Failed, match=re.escape(left)):
+            await engine.remove(IDENTITY, uid)
+        assert (await seen(engine)).health is Health.FAILED
+        assert (await seen(engine)).why == f"Its removal failed: {left}"
+        logs.unlink()
+    async with LocalEngine(shop.settings, quiet) as engine:
         await engine.remove(IDENTITY, uid)
         assert (await engine.receipt(IDENTITY)).clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ async def test_one_that_was_cut_off_is_removed_and_forgotten(shop: Workshop) -> 
     cut_off(shop.repository, tree)
     await trees.remove("acme/shop", tree)
     assert not tree.exists()
-    assert str(tree) not in await trees.listed("acme/shop")
+    assert str(tree) not in git(shop.repository, "worktree", "list")
 
 
 async def test_a_checkout_that_is_not_wanted_any_more_ends_git(shop: Workshop) -> None:
@@ -86,3 +87,46 @@ async def test_a_checkout_that_hangs_ends_in_time_and_leaves_no_files(shop: Work
     assert failed.value.log == ("git did not finish within 0.5 s",)
     assert not (shop.folder / "tree").exists()
     assert not processes.marked(MARK)
+
+
+async def test_one_whose_files_are_gone_while_git_has_it_locked_is_forgotten(shop: Workshop) -> None:
+    """Git was killed while it added one, and the next attempt was canceled after the files had been deleted."""
+    sha, trees = shop.commit("1"), Worktrees(shop.settings.checkouts)
+    tree = await trees.add("acme/shop", sha, shop.folder / "trees" / "a", MARK)
+    cut_off(shop.repository, tree)
+    shutil.rmtree(tree)
+    assert await trees.recorded(shop.folder / "trees") == ["acme/shop"]
+    await trees.remove("acme/shop", shop.folder / "trees")
+    assert await trees.recorded(shop.folder / "trees") == []
+    assert str(tree) not in git(shop.repository, "worktree", "list")
+
+
+async def test_one_is_forgotten_although_the_repository_was_renamed(shop: Workshop) -> None:
+    sha, renamed = shop.commit("1"), Worktrees({"acme/store": shop.repository})
+    tree = await Worktrees(shop.settings.checkouts).add("acme/shop", sha, shop.folder / "tree", MARK)
+    assert await renamed.recorded(tree) == ["acme/store"]
+    await renamed.remove("acme/shop", tree)
+    assert str(tree) not in git(shop.repository, "worktree", "list")
+
+
+async def test_worktrees_of_other_previews_and_of_the_owner_stay(shop: Workshop) -> None:
+    sha, trees = shop.commit("1"), Worktrees(shop.settings.checkouts)
+    ours = await trees.add("acme/shop", sha, shop.folder / "7-1" / "trees" / "a", MARK)
+    others = await trees.add("acme/shop", sha, shop.folder / "7-11" / "trees" / "a", MARK)
+    owners = shop.folder / "usb"
+    git(shop.repository, "worktree", "add", "--quiet", "--detach", str(owners), sha)
+    git(shop.repository, "worktree", "lock", str(owners))
+    shutil.move(owners, shop.folder / "unplugged")
+    await trees.remove("acme/shop", shop.folder / "7-1")
+    listed = git(shop.repository, "worktree", "list")
+    assert str(ours) not in listed
+    assert str(others) in listed
+    assert str(owners) in listed
+
+
+async def test_a_checkout_that_git_cannot_read_is_an_error(shop: Workshop) -> None:
+    trees = Worktrees({"acme/none": shop.folder})
+    assert await trees.recorded(shop.folder / "trees") == []
+    (shop.repository / ".git" / "config").write_text("[core\n")
+    with pytest.raises(Failed, match="git could not list the worktrees of a checkout: fatal: bad config"):
+        await Worktrees(shop.settings.checkouts).recorded(shop.folder / "trees")

@@ -489,6 +489,10 @@ def _log(done: ActionResult, repository: Repository) -> None:
     kind = events.KINDS[type(done.action)]
     if isinstance(done.error, GreenroomError):
         log.warning("action failed", preview=name, action=kind, why=str(done.error))
+    elif done.receipt and not done.receipt.clean:
+        log.warning("resources still exist after the removal", preview=name, left=list(done.receipt.left))
+    elif done.unread is not None:
+        log.info("the comment on the removal is not read back yet", preview=name, seconds=round(done.unread))
     else:
         log.info("action", preview=name, action=kind, reason=done.action.reason.code)
 

@@ -145,7 +145,7 @@ class LocalEngine:
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases."""
         with machine.errors_as_trouble():
-            return await receipt(self._ground, self._settings.checkouts, identity)
+            return await receipt(self._ground, identity)
 
     async def stop_everything(self) -> None:
         """End every preview's processes and the database server. Specs and state stay."""

@@ -23,6 +23,7 @@ from greenroom.local.ground import Ground
 from greenroom.local.launcher import Launcher
 from greenroom.local.probes import Probes
 from greenroom.local.process_set import ProcessSet
+from greenroom.local.receipts import leftovers
 from greenroom.local.record_file import RecordFile
 from greenroom.local.removal import Removal
 from greenroom.local.state import PreviewRecord
@@ -62,7 +63,8 @@ class Preview:
         self._cleanup = Cleanup(record, process_set, addresses)
         self._retirement = Retirement(record, ground.proxy, trees, datastores)
         self._watch = Watch(record, datastores, restarts, probes, crashes, ground.disks)
-        self._removal = Removal(record, workspace, process_set, addresses, trees, datastores, troubles)
+        left = partial(leftovers, ground, kept.identity)
+        self._removal = Removal(record, workspace, process_set, addresses, trees, datastores, troubles, left)
         self._tasks = Tasks()
         self._begun = False
         self._tidy = False

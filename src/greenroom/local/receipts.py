@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from dataclasses import replace
 
 from greenroom.core.model.engine import Receipt
 from greenroom.core.model.spec import Identity
@@ -15,20 +15,19 @@ from greenroom.local.postgres import Postgres
 CHECKED = ("processes", "routes", "worktrees", "files", "state")
 
 
-async def receipt(ground: Ground, slugs: Iterable[str], identity: Identity) -> Receipt:
-    """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases.
+async def receipt(ground: Ground, identity: Identity) -> Receipt:
+    """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases."""
+    found = await leftovers(ground, identity)
+    return replace(found, left=(*found.left, "state file")) if identity in ground.state.previews() else found
 
-    Worktrees are looked for in the checkouts of all `slugs` (owner/name).
-    """
+
+async def leftovers(ground: Ground, identity: Identity) -> Receipt:
+    """Look for the same, except for the state file, which the removal deletes last."""
     left = [f"route http://{host}" for host in ground.proxy.routes.hosts(identity)]
     left += [f"process {pid}" for pid in await asyncio.to_thread(ground.workspace(identity).marked)]
     folder = folder_of(ground.run_as, identity)
     left += [f"folder {path.name}" for path in (folder, ground.state.logs(identity)) if path.exists()]
-    for slug in slugs:
-        if f"{folder.resolve()}/trees/" in await ground.worktrees.listed(slug):
-            left.append(f"worktree of {slug}")
-    if identity in ground.state.previews():
-        left.append("state file")
+    left += [f"worktree of {slug}" for slug in await ground.worktrees.recorded(folder)]
     if not ground.postgres.postmaster.has_data():
         return Receipt(identity, CHECKED, tuple(left))
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from greenroom.core.model.engine import Health
+from greenroom.core.messages.words import listed
+from greenroom.core.model.engine import Health, Receipt
+from greenroom.errors import Failed
 from greenroom.local.addresses import Addresses
 from greenroom.local.datastores import Datastores
 from greenroom.local.machine import Trouble
@@ -30,6 +32,7 @@ class Removal:
         trees: Trees,
         datastores: Datastores,
         troubles: Troubles,
+        left: Callable[[], Awaitable[Receipt]],
     ) -> None:
         self._record = record
         self._workspace = workspace
@@ -38,6 +41,7 @@ class Removal:
         self._trees = trees
         self._datastores = datastores
         self._troubles = troubles
+        self._left = left
         self._failure = ""
 
     async def remove(self) -> None:
@@ -70,7 +74,14 @@ class Removal:
         await asyncio.to_thread(self._workspace.remove_logs)
         # A spec that was served and withdrawn during the removal has claimed the routes again.
         self._addresses.release()
+        await self._verify()
+        self._addresses.release()
         self._record.forget()
+
+    async def _verify(self) -> None:
+        """Raise `Failed` while something is left: without the record, nothing would try again to delete it."""
+        if left := (await self._left()).left:
+            raise Failed(f"These resources still exist: {listed(left)}.")
 
     def _begin(self) -> None:
         try:

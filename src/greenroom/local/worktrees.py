@@ -115,31 +115,47 @@ class Worktrees:
         return "a remote asks for a password" if _PASSWORD.search(said) else "a remote could not be read", line
 
     async def remove(self, slug: str, path: Path) -> None:
-        """Remove a worktree, and git's record of it. Raise `Failed` when either remains."""
-        checkout = self._checkouts.get(slug)
-        known = checkout if checkout and checkout.is_dir() else None
-        if known and _locked(path):
-            await git.run(known, "worktree", "unlock", str(path), seconds=self._fetch_seconds)
+        """Remove the worktrees at or below a path, and git's records of them. Raise `Failed` when one remains.
+
+        The records are looked for in every checkout: the repository may have another name by now. Git keeps a record
+        that it locked itself and was killed, also when the files are gone.
+        """
         try:
             await asyncio.to_thread(shutil.rmtree, path)
         except OSError as error:
             if path.exists():
                 name = Path(str(error.filename)).name  # comments may show this, so leave out the folder
                 raise Failed(f"{name} in a worktree of {slug} cannot be removed ({error.strerror}).") from None
-        if known:
+        for checkout in {c for c in self._checkouts.values() if c.is_dir()}:
             async with self._lock:
-                if wrong := await git.run(known, "worktree", "prune", seconds=self._fetch_seconds):
-                    wrong = wrong.replace(str(known), "the checkout")
-                    raise Failed(f"git could not remove a worktree of {slug}: {wrong}")
+                await self._forget(slug, checkout, path)
 
-    async def listed(self, slug: str) -> str:
-        """Return git's own list of the repository's worktrees."""
-        checkout = self._checkouts.get(slug)
-        if checkout is None or not checkout.is_dir():
-            return ""
+    async def _forget(self, slug: str, checkout: Path, path: Path) -> None:
+        """Make git forget the worktrees of one checkout at or below a path."""
+        if not (recorded := await self._recorded(checkout, path)):
+            return
+        for tree, locked in recorded:
+            if locked:
+                await git.run(checkout, "worktree", "unlock", tree, seconds=self._fetch_seconds)
+        if wrong := await git.run(checkout, "worktree", "prune", seconds=self._fetch_seconds):
+            wrong = wrong.replace(str(checkout), "the checkout")
+            raise Failed(f"git could not remove a worktree of {slug}: {wrong}")
+
+    async def recorded(self, path: Path) -> list[str]:
+        """Return the repositories (owner/name) whose checkout records a worktree at or below a path."""
+        there = [(slug, checkout) for slug, checkout in self._checkouts.items() if checkout.is_dir()]
+        return [slug for slug, checkout in there if await self._recorded(checkout, path)]
+
+    async def _recorded(self, checkout: Path, path: Path) -> list[tuple[str, bool]]:
+        """Return git's own list of the worktrees at or below a path, and whether each is locked."""
         child = await git.start(checkout, "worktree", "list", "--porcelain")
-        out, _ = await processes.finish(child)
-        return out.decode(errors="replace")
+        out, wrong = await processes.finish(child)
+        said = wrong.decode(errors="replace").strip().replace(str(checkout), "the checkout")
+        if child.returncode and "not a git repository" not in said:
+            raise Failed(f"git could not list the worktrees of a checkout: {said}")
+        entries = [entry.splitlines() for entry in out.decode(errors="replace").split("\n\n") if entry.strip()]
+        found = [(e[0].removeprefix("worktree "), any(line.startswith("locked") for line in e)) for e in entries]
+        return [(tree, locked) for tree, locked in found if Path(tree).is_relative_to(path.resolve())]
 
     def _checkout(self, slug: str, sha: str) -> Path:
         if not _SHA.fullmatch(sha):
