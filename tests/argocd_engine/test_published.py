@@ -124,6 +124,21 @@ def test_columns_show_what_the_object_has() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, None),
+        (2, f"{URL}/0,{URL}/1"),
+        (3, f"{URL}/0,{URL}/1,{URL}/2"),
+        (5, f"{URL}/0,{URL}/1,{URL}/2 + 2 more..."),
+    ],
+)
+def test_object_shows_the_addresses_of_all_services(number: int, shown: str | None) -> None:
+    services = tuple(replace(running(sha(1)), url=f"{URL}/{i}") for i in range(number))
+    made = preview_object.object_status(View(status(services=services), spec()), {}, 1, NOW)
+    assert made.get("addresses") == shown
+
+
 def test_installation_with_a_prefix_of_its_own_has_names_of_its_own() -> None:
     assert stored_preview.object_name(replace(FRAME, prefix="qa"), "shop", 1) == "qa-shop-1"
 

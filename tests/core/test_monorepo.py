@@ -87,6 +87,18 @@ def test_a_missing_image_of_the_base_branch_is_waited_for_by_its_name() -> None:
     assert f"api:{BASE[:7]}…" in str(waiting_for_image(found.missing))
 
 
+def test_a_repository_that_the_registry_does_not_have_is_named() -> None:
+    """ECR does not create repositories at the first push: https://docs.aws.amazon.com/AmazonECR/latest/userguide/."""
+    pull = pull_request(1, base_sha=BASE, changed=frozenset({"apps/web/page.py"}))
+    web, api = references(REPOSITORY, pull)
+    found = versions(REPOSITORY, pull, {web: Missing(), api: Missing(no_repository=True)}, None)
+    assert isinstance(found, NotBuilt)
+    reason = waiting_for_image(found.missing)
+    assert "The registry has no repository registry.test/api." in reason.text
+    assert reason.fix.startswith("Create it in the registry, or correct `image:` of the service. Greenroom deploys")
+    assert "no repository" not in str(waiting_for_image(replace(found.missing, absent=())))
+
+
 @pytest.mark.parametrize(
     ("changed", "of_head", "where"),
     [

@@ -150,6 +150,15 @@ async def test_missing_needs_a_registry_that_says_so(answer: httpx2.Response, ex
     assert {r.url.host for r in seen} == {"r.example.com"}
 
 
+async def test_a_missing_repository_differs_from_a_missing_tag() -> None:
+    seen: list[httpx2.Request] = []
+    unknown = UNKNOWN.replace(b"MANIFEST", b"NAME")
+    async with answering(httpx2.Response(404, headers=JSON, content=unknown), seen) as client:
+        assert await Registry(client).look("r.example.com/shop/web:v1") == Missing(no_repository=True)
+    async with answering(httpx2.Response(404, headers=JSON, content=UNKNOWN), seen) as client:
+        assert await Registry(client).look("r.example.com/shop/web:v1") == Missing()
+
+
 async def test_a_digest_that_head_does_not_tell_is_computed() -> None:
     body = b'{"schemaVersion": 2}'
 

@@ -46,9 +46,19 @@ def listed(*statuses: Status, width: int | None = None) -> list[str]:
     return printing.previews({"previews": [as_json(s) for s in statuses]}, width).splitlines()
 
 
-def explained(status: Status) -> str:
+def explained(status: Status, *events: dict[str, Any]) -> str:
     told: dict[str, Any] = {"status": as_json(status), "expiry": expiry(status, NOW)}
-    return printing.explained(told | {"trouble": "", "events": []}, None)
+    return printing.explained(told | {"trouble": "", "events": events}, None)
+
+
+def test_past_events_are_short_in_a_pipe_too_while_the_reason_of_today_is_whole() -> None:
+    """`kubectl exec` gives the command no terminal."""
+    why = Reason("failed", f"The migration failed: {'x' * 300}", "Push a fix.")
+    said = {"at": "2026-03-02T12:00:00+00:00", "kind": "failed", "text": str(why)}
+    lines = explained(shown(Stage.FAILED, why), said).splitlines()
+    assert "x" * 300 in " ".join(lines)
+    assert len(lines[-1]) == 120
+    assert lines[-1].startswith("    2026-03-02 12:00 UTC  failed     The migration failed: xxx")
 
 
 def test_the_list_says_why_and_only_a_ready_one_where() -> None:

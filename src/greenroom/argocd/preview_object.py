@@ -8,7 +8,7 @@ https://github.com/kubernetes/community/blob/master/contributors/devel/sig-archi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ ENDING = "Ending"
 PROGRESSING = (Stage.WAITING, Stage.QUEUED, Stage.STARTING, Stage.UPDATING, Stage.REMOVING)
 WARNINGS = (Stage.FAILED, Stage.HELD, Stage.BLOCKED, Stage.EXPIRING)
 SHORT = 7
+HOSTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def object_status(view: View, before: Mapping[str, Any], generation: int | None,
             "message": status.reason.text,
             "fix": status.reason.fix or None,
             "url": urls[0] if urls else None,
+            "addresses": _shown(urls) or None,
             "pullRequest": {"author": status.author, "url": status.url},
             "commit": _commit(view),
             "services": services,
@@ -78,6 +80,12 @@ def object_status(view: View, before: Mapping[str, Any], generation: int | None,
             "conditions": _conditions(view, before, generation, now),
         }
     )
+
+
+def _shown(urls: Sequence[str]) -> str:
+    """Return addresses as `kubectl get ingress` shows hosts: at most three, then how many more there are."""
+    more = f" + {len(urls) - HOSTS} more..." if len(urls) > HOSTS else ""
+    return ",".join(urls[:HOSTS]) + more
 
 
 def _commit(view: View) -> Object:

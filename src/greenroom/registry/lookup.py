@@ -50,8 +50,8 @@ async def _look(access: Access, parsed: Reference, text: str) -> ImageState:
         answer = await manifest(access, "GET", parsed)
         if answer.status_code == 200:
             return _present(answer)
-    if answer.status_code == 404 and _says_missing(answer):
-        return Missing()
+    if answer.status_code == 404 and (codes := _missing(answer)):
+        return Missing(no_repository="NAME_UNKNOWN" in codes)
     if answer.status_code in (401, 403):
         raise access.denied(parsed.host, text, answer.status_code)
     raise RegistryError(f"{written(parsed.host)} returned {answer.status_code} for {text}.")
@@ -65,12 +65,17 @@ def _present(answer: httpx2.Response) -> ImageState:
     return Present(computed)
 
 
-def _says_missing(answer: httpx2.Response) -> bool:
-    """Return whether a 404 is from the registry itself: JSON with one of its error codes, not a proxy's page."""
+def _missing(answer: httpx2.Response) -> frozenset[str]:
+    """Return the error codes of a 404 if it is from the registry itself, as JSON and not as a proxy's page; else none.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+    """
     if "json" not in answer.headers.get("content-type", ""):
-        return False
+        return frozenset()
+    if b"accept header" in answer.content:
+        return frozenset()
     try:
         codes = {e["code"] for e in json.loads(answer.content)["errors"]}
     except (ValueError, KeyError, TypeError, RecursionError):
-        return False
-    return bool(codes & {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}) and b"accept header" not in answer.content
+        return frozenset()
+    return frozenset(codes & {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})

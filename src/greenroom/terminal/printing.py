@@ -1,4 +1,4 @@
-"""Answers of the admin port as text for 80 columns. In a pipe, `width` is None and lines are not cut."""
+"""Answers of the admin port as text for 80 columns. In a pipe, `width` is None and only past events are cut."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from greenroom.core import messages
 
 WIDTH = 80
+PAST = 120
+"""Width of a past event when the width of the terminal is unknown, as in `kubectl exec`."""
 NO_PREVIEW = "no preview"
 
 
@@ -93,7 +95,9 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
         lines += ["", *_wrapped(answer["history"])]
     if answer["events"]:
         lines += ["", "  Events:"]
-        lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}", width) for e in answer["events"]]
+        # The reason of today is whole, above. The texts of the past are whole in `--json`.
+        short = width or PAST
+        lines += [_cut(f"    {_time(e['at'])}  {e['kind']:<10} {e['text']}", short) for e in answer["events"]]
     return "\n".join(lines)
 
 

@@ -14,9 +14,12 @@ from greenroom.core.model.status import Reason
 def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reason:
     """Return why a preview waits for images. `ci` is the reason that CI gives for those of the head."""
     names, several = ", ".join(shortened(m) for m in missing.references), "s" * (len(missing.references) > 1)
-    waits = f"Waiting for image{several} {names}. {missing.note}".rstrip()
+    waits = " ".join(
+        filter(None, (f"Waiting for image{several} {names}.", _no_repository(missing.absent), missing.note))
+    )
     exactly = "these names (`image:` of the services)" if several else "this name (`image:` of the service)"
-    steps = f"Greenroom deploys the commit once CI pushes the image{several}, under exactly {exactly}."
+    create = _create(missing.absent)
+    steps = f"{create}Greenroom deploys the commit once CI pushes the image{several}, under exactly {exactly}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
         whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
@@ -24,6 +27,21 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     checks = f" {checks}" if missing.base else ""  # the checks of the base branch are on another page
     moved = _moved(missing) if ci.code == "ci-without-image" else ""
     return Reason(ci.code, f"{waits} {ci.text}", f"{f'{ci.fix} {steps}'.lstrip()}{checks}{moved}")
+
+
+def _no_repository(absent: Sequence[str]) -> str:
+    """Return what a registry such as ECR answers, where a push creates no repository."""
+    *first, last = absent or ("",)
+    if not last:
+        return ""
+    names = f"{', '.join(map(plain, first))} or {plain(last)}" if first else plain(last)
+    return f"The registry has no repository {names}."
+
+
+def _create(absent: Sequence[str]) -> str:
+    if not absent:
+        return ""
+    return f"Create {'it' if len(absent) == 1 else 'them'} in the registry, or correct `image:` of the service. "
 
 
 def _moved(missing: MissingImages) -> str:

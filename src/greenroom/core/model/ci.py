@@ -35,7 +35,7 @@ class MissingImages:
 
     `head` are those of the pull request's commit. `base` are those of the base branch, whose name is `branch`, for
     services that the pull request does not change. `merged` means that CI builds the merge commit of each push. `note`
-    is a sentence about all services, or empty.
+    is a sentence about all services, or empty. `absent` are the repositories that the registry does not have.
     """
 
     references: tuple[str, ...]
@@ -44,6 +44,7 @@ class MissingImages:
     branch: str = ""
     merged: bool = False
     note: str = ""
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,12 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The registry answered, completely and in a known format, that the tag does not exist."""
+    """The registry answered, completely and in a known format, that the tag does not exist.
+
+    `no_repository` means that it answered that the image's whole repository does not exist.
+    """
+
+    no_repository: bool = False
 
 
 @dataclass(frozen=True, slots=True)

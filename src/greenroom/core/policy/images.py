@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from greenroom.core import messages
 from greenroom.core.model.catalog import ImageFrom, Repository, Service
 from greenroom.core.model.ci import MissingImages
-from greenroom.core.model.github import ImageState, Present, PullRequest, Unknown
+from greenroom.core.model.github import ImageState, Missing, Present, PullRequest, Unknown
 from greenroom.core.model.spec import PreviewSpec, Version
 from greenroom.core.model.status import Reason, Stage
 from greenroom.core.model.verdicts import Stay
@@ -249,4 +249,5 @@ def _waiting(
     base = tuple(reference for s, reference in zip(missing, wanted, strict=True) if not touched(s, pull_request))
     head = tuple(reference for s, reference in zip(missing, wanted, strict=True) if touched(s, pull_request))
     noted = note.text if note else ""
-    return NotBuilt(MissingImages(tuple(wanted), head, base, pull_request.base_ref, merged, noted))
+    absent = dict.fromkeys(r.rpartition(":")[0] for r in wanted if images.get(r) == Missing(no_repository=True))
+    return NotBuilt(MissingImages(tuple(wanted), head, base, pull_request.base_ref, merged, noted, tuple(absent)))
