@@ -18,7 +18,7 @@ from greenroom.argocd.namespaces import held_by
 from greenroom.argocd.observer import Ground, Observer
 from greenroom.argocd.packing import packed
 from greenroom.argocd.pod_trouble import Trouble, with_probe
-from greenroom.argocd.pods import ROLE
+from greenroom.argocd.pods import COMPONENT, REVISION, ROLE
 from greenroom.argocd.pods import SERVICE as SERVICE_LABEL
 from greenroom.argocd.probe import Prober, PublicHosts
 from greenroom.argocd.stuck_sync import SyncTerminator
@@ -27,7 +27,8 @@ from greenroom.argocd.watcher import Watcher
 from greenroom.clock import SystemClock
 from greenroom.core.model.catalog import Need, Process, ProcessKind
 from greenroom.core.model.engine import Health
-from greenroom.core.model.spec import Identity, PreviewSpec
+from greenroom.core.model.spec import Identity, Link, PreviewSpec, Version
+from greenroom.core.planning.chart_values import revision
 from waiting import until
 
 ROW_NOW = spec(1)
@@ -270,6 +271,38 @@ async def test_error_of_the_container_runtime_is_never_shown_as_the_log(
 ) -> None:
     found = Trouble("web ended with exit code 1.", "web-1", "web", previous=wanted)
     assert await observer(Logs(present, previous))._log(ROW_NOW, found) == tuple(shown)
+
+
+class LogsOf(Kubes):
+    """A kubelet that has these lines of each pod."""
+
+    def __init__(self, **lines: list[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    async def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
+        return [] if previous else self.lines[pod]
+
+
+async def test_log_of_the_changed_service_behind_the_failure_is_shown_too() -> None:
+    web = Process("web", port=8080)
+    site = replace(SERVICE, name="site", processes=(web,))
+    api = replace(SERVICE, name="api", processes=(web,))
+    link = Link("site", "api", (("url", "API_URL"),), "http://api", "", own=True)
+    of = changed(spec(1), services=(site, api), targets=(link,))
+    versions = (
+        Version("site", "b" * 40, "r/site:b", "sha256:1"),
+        Version("api", of.build.head_sha, "r/api:a", "sha256:2"),
+    )
+    of = changed(of, versions=versions)
+    labels = {SERVICE_LABEL: "api", COMPONENT: "web", ROLE: "service"}
+    pod: Object = {"metadata": {"name": "api-1", "labels": labels, "annotations": {REVISION: revision(api, of)}}}
+    kubes = LogsOf(**{"api-1": [*(f"GET / {i}" for i in range(20)), *TRACEBACK]})
+    shown = await observer(kubes)._beside(of, Trouble("site-web has not passed its probe.", service="site"), [pod])
+    assert shown[0] == "--- api, which this pull request changes ---"
+    assert len(shown) == 11
+    assert shown[-2:] == tuple(TRACEBACK)
+    assert await observer(kubes)._beside(of, Trouble("api-web ended.", service="api"), [pod]) == ()
 
 
 def unhealthy(pod: str, message: str, at: str = "2026-11-20T10:00:00Z") -> Object:

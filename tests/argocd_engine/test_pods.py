@@ -14,7 +14,7 @@ from greenroom.argocd import pods as reading
 from greenroom.core.messages import command_not_found
 from greenroom.core.model.catalog import Need, Process, ProcessKind, Service, SharedNeed
 from greenroom.core.model.engine import Life
-from greenroom.core.model.spec import Link, PreviewSpec
+from greenroom.core.model.spec import Link, PreviewSpec, Version
 from greenroom.core.planning.chart_values import revision
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -592,6 +592,25 @@ def test_version_before_says_nothing_about_how_long_the_new_one_takes() -> None:
     old = made(BOTH, API, serving=True, made_from="older", created=ago(days=3))
     pods = [made(BOTH, SITE, **SILENT), old, made(BOTH, API, **STARTS)]
     assert troubles.trouble(pods, BOTH, NOW) is None
+
+
+def test_what_the_pull_request_changes_is_suspected_when_a_service_that_it_does_not_change_fails() -> None:
+    """Of the site, the image of the base branch runs, which worked with the API of the base branch."""
+    head, base = BOTH.build.head_sha, sha(1, 77)
+
+    def built(site: str, api: str) -> PreviewSpec:
+        shas = {"site": site, "api": api}
+        return changed(BOTH, versions=tuple(Version(s, of, f"r/{s}:{of}", digest(s)) for s, of in shas.items()))
+
+    def suspected(of: PreviewSpec, failing: str) -> list[str]:
+        pods = [made(of, SITE, **LOOPS), made(of, API, serving=True)]
+        return [service.name for service, _, _ in troubles.suspects(pods, of, failing)]
+
+    assert suspected(built(base, head), "site") == ["api"]
+    assert suspected(built(head, head), "site") == [], "its own log counts"
+    assert suspected(built(base, base), "site") == []
+    assert suspected(built(base, head), "api") == []
+    assert suspected(built(base, head), "") == [], "a need fails"
 
 
 def test_two_that_use_each_other_and_crash_are_reported() -> None:

@@ -28,6 +28,7 @@ from greenroom.core.model.migration_report import ServiceMigration
 from greenroom.core.model.spec import PreviewSpec
 
 LOG_LINES = 20
+SUSPECT_LINES = 10
 LOG_READ = 200  # the line that names the cause may come well before the last one
 # The kubelet answers 200 with this sentence when the container's log is gone. The container did not write it.
 RUNTIMES_ERROR = re.compile(
@@ -156,7 +157,7 @@ class Observer:
         before = self.last
         if before and before.log and (before.spec, before.why) == (spec, logs.scrub(found.why)):
             return replace(look, log=before.log)  # later lines do not change the reason
-        return replace(look, log=await self._log(spec, found))
+        return replace(look, log=(*await self._log(spec, found), *await self._beside(spec, found, pods)))
 
     async def _why_no_pod(self, pods: list[Object], spec: PreviewSpec) -> Trouble | None:
         process = reading.missing_need(pods, spec) if spec.prepared else reading.missing(pods, spec)
@@ -180,6 +181,15 @@ class Observer:
             if own := tuple(line for line in lines if not RUNTIMES_ERROR.match(line)):
                 return excerpt(own, LOG_LINES)
         return ()
+
+    async def _beside(self, spec: PreviewSpec, found: Trouble, pods: list[Object]) -> tuple[str, ...]:
+        """Return the last lines of what the failing service depends on and the pull request changes, with a heading."""
+        shown: list[str] = []
+        for service, pod, process in troubles.suspects(pods, spec, found.service):
+            there = Trouble("", pod["metadata"]["name"], process.name)
+            if lines := await self._log(spec, there):
+                shown += [f"--- {service.name}, which this pull request changes ---", *lines[-SUSPECT_LINES:]]
+        return tuple(shown)
 
     async def _why_still_there(self, spec: PreviewSpec) -> str:
         namespace = await self._ground.previews.get(NAMESPACES, "", spec.names.namespace)

@@ -53,6 +53,20 @@ def trouble(pods: list[Object], spec: PreviewSpec, now: datetime) -> Trouble | N
     return min(filter(counts, troubles.values()), key=order, default=None)
 
 
+def suspects(pods: list[Object], spec: PreviewSpec, service: str) -> list[tuple[Service, Object, Process]]:
+    """Return what a failing service depends on and the pull request changes, each with a pod to read the log of.
+
+    Empty if the failing service itself runs the pull request's commit: then its own log counts.
+    """
+    shas = {v.service: v.sha for v in spec.build.versions}
+    if not service or shas.get(service) == spec.build.head_sha:
+        return []
+    needed = _dependencies(spec, service)
+    changed = [s for s in spec.services if s.name in needed and shas.get(s.name) == spec.build.head_sha]
+    found = [(s, p, pod) for s in changed for p in standing(s)[:1] for pod in _made(pods, spec, s, p)[-1:]]
+    return [(service, pod, process) for service, process, pod in found]
+
+
 def _trouble(pods: list[Object], spec: PreviewSpec, service: Service, now: datetime) -> Trouble | None:
     """Return the trouble of a service that is reported first, whatever it depends on."""
     found = [
