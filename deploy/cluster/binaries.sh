@@ -72,12 +72,28 @@ manifests() {
     mv "$target/manifests.half" "$target/manifests"
 }
 
-# binaries [helm]: all programs, or the one that tests without a cluster need.
+# kwok runs fake nodes; what their pods do is described by files of its own module.
+kwok() {
+    build kwok "$BIN"
+    local from target=$BIN/kwok-stages
+    go_toolchain
+    from=$(cd "$HERE/go/kwok" && GOTOOLCHAIN=local "$GO" list -m -f '{{.Dir}}' sigs.k8s.io/kwok)
+    rm -rf "$target.half" "$target"
+    mkdir "$target.half"
+    cp "$from"/kustomize/stage/*/fast/*-*.yaml "$target.half/"
+    mv "$target.half" "$target"
+}
+
+# binaries [helm|kwok]: all programs, or the one that tests without a cluster or a measurement need.
 binaries() {
     mkdir -p "$CACHE/logs" "$BIN"
     packages
     if [ "${1:-}" = helm ]; then
         build kubernetes "$BIN" helm helm.sh/helm/v3/cmd/helm
+        return
+    fi
+    if [ "${1:-}" = kwok ]; then
+        kwok
         return
     fi
     build kubernetes "$BIN"
