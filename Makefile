@@ -7,7 +7,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.synced
 
-.PHONY: help demo test unit check format bench chaos mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend bench-rollout bench-truth bench-seeds image
+.PHONY: help demo test unit check format bench chaos mutations cluster cluster-down cluster-status clean e2e bench-cluster bench-backend bench-rollout bench-truth bench-scale bench-seeds image
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s  %s\n", $$1, $$2}'
 
@@ -57,6 +57,9 @@ bench-rollout: $(STAMP) ## count requests that fail during a push (root; make cl
 
 bench-truth: $(STAMP) ## compare each answer with what Greenroom claims (root; make cluster)
 	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.truth $(BENCH)
+
+bench-scale: $(STAMP) ## 1,000 previews on fake nodes beside Argo CD's generator (root; make cluster)
+	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.scale $(BENCH)
 
 bench-seeds: $(STAMP) ## compare seeded databases with a restore at start (root; make cluster)
 	image=$$(tests/e2e/images) && GREENROOM_E2E=$$image deploy/cluster/cluster run $(BIN)/python -m bench.seeds $(BENCH)
