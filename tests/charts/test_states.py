@@ -237,6 +237,25 @@ def test_copied_seed_is_on_a_volume_beside_the_layer(
     assert pod["metadata"]["annotations"]["greenroom.dev/storage"] == storage
 
 
+def test_seeds_of_mariadb_start_on_their_data_and_report_no_migration(render: Render, everything: Values) -> None:
+    rendered = render(everything, VARIANTS["seeds of MariaDB"])
+    for kind, name, mode, mounts in (
+        ("Deployment", "shop-postgresql", "layer", None),
+        ("StatefulSet", "shop-reports", "copy", [{"name": "data", "mountPath": "/var/lib/greenroom"}]),
+    ):
+        container = named(rendered, kind, name)["spec"]["template"]["spec"]["containers"][0]
+        assert "exec mariadbd" in container["command"][2]
+        assert container["command"][3:] == ["start", mode, "0"]
+        assert container.get("volumeMounts") == mounts
+        assert "args" not in container
+        assert {v["name"] for v in container["env"] if "PASSWORD" in v["name"]} == {
+            "MARIADB_PASSWORD",
+            "MARIADB_ROOT_PASSWORD",
+        }
+    web = named(rendered, "Deployment", "shop-web")["spec"]["template"]["spec"]["initContainers"]
+    assert not [c["name"] for c in web if c["name"].startswith("report")]
+
+
 def test_seed_to_restore_has_the_volume_and_the_start_of_the_stock_image(render: Render, everything: Values) -> None:
     rendered = (render(everything), render(everything, VARIANTS["a seed that the stock image restores"]))
     found = (named(each, "Deployment", "shop-postgresql") for each in rendered)

@@ -46,6 +46,16 @@ VARIANTS: dict[str, Values] = {
             }
         }
     },
+    "seeds of MariaDB": {
+        "services": {
+            "shop": {
+                "needs": {
+                    "postgresql": {"kind": "mariadb", "version": "10.11", "image": SEED, "seed": {"mode": "layer"}},
+                    "reports": {"kind": "mariadb", "version": "10.11", "image": SEED, "seed": {"mode": "copy"}},
+                }
+            }
+        }
+    },
     "a seed that the stock image restores": {
         "services": {
             "shop": {"needs": {n: {"image": SEED, "seed": {"mode": "restore"}} for n in ("postgresql", "reports")}}

@@ -163,8 +163,20 @@ WRONG: list[tuple[str, object, str]] = [
     ),
     (
         "a dump for another kind",
-        [{"kind": "mysql", "seed": "seed.sql"}],
-        "needs.0.seed: only PostgreSQL can load a dump, not MySQL. Use an `image:` that contains the data.",
+        [{"kind": "redis", "seed": "dump.rdb"}],
+        "needs.0.seed: Redis does not start from a dump; PostgreSQL, MySQL, MariaDB do. Use an `image:` that contains"
+        " the data.",
+    ),
+    (
+        "a dump that the image cannot restore",
+        [{"kind": "mariadb", "seed": {"path": "seed.sql", "mode": "restore"}}],
+        "needs.0.seed.mode: the image of MariaDB does not restore dumps. Use `mode: layer`, or `mode: copy` for data on"
+        " a volume.",
+    ),
+    (
+        "extensions where there are none",
+        [{"kind": "mysql", "seed": {"path": "seed.sql", "extensions": ["hstore"]}}],
+        "needs.0.seed.extensions: MySQL has no extensions. Remove `extensions`.",
     ),
     (
         "a dump outside of the repository",

@@ -110,7 +110,7 @@ def version() -> tuple[str, Path]:
 
 def _programs(version: str) -> tuple[str, Path]:
     try:
-        return version, programs.programs(version)
+        return version, programs.postgresql(version)
     except FixConfiguration as error:
         pytest.skip(str(error))
 

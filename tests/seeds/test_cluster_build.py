@@ -19,12 +19,13 @@ from greenroom.argocd.seed_jobs import BAKE
 from greenroom.asgi_server import running
 from greenroom.core.model.migrations import Migration, MigrationSet
 from greenroom.core.model.seeds import LABEL, CommitMigrations, SeedBuild, SeedInputs, SeedLabel, Source
-from greenroom.errors import Failed, RetryLater
+from greenroom.errors import Failed, FixConfiguration, RetryLater
 from greenroom.registry.access import Access
 from greenroom.registry.labels import labels
-from greenroom.seeds import bake, oci
+from greenroom.seeds import bake, oci, programs
 from greenroom.seeds.agent import Agent
 from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
+from greenroom.seeds.engines import ENGINES
 from greenroom.simulator.app import Simulator
 from greenroom.simulator.payloads import blob_id
 from greenroom.simulator.world import World
@@ -50,22 +51,30 @@ class Pods:
 
 @asynccontextmanager
 async def pods(
-    home: RealRegistry, programs: Path, work: Path, dump: bytes, extensions: tuple[str, ...] = ()
+    home: RealRegistry,
+    programs: Path,
+    work: Path,
+    dump: bytes,
+    extensions: tuple[str, ...] = (),
+    *,
+    kind: str = "postgresql",
+    version: str = "18",
+    columns: bytes = COLUMNS,
 ) -> AsyncIterator[Pods]:
     shared, folder = work / "work", work / "courier"
     for path in (shared, folder):
         path.mkdir()
         path.chmod(0o777)
-    inputs = SeedInputs("postgresql", "18", home.base, blob_id(dump), extensions=extensions)
+    inputs = SeedInputs(kind, version, home.base, blob_id(dump), extensions=extensions)
     name = f"{home.host}/{_repository(work)}:{inputs.tag}"
-    build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", name, columns=blob_id(COLUMNS))
+    build = SeedBuild(inputs, Source("acme/shop", "a" * 40), "seed/shop.sql", name, columns=blob_id(columns))
     world = World()
     world.token("t0ken", "greenroom-bot")
     world.repository("acme/shop").files["a" * 40] = {
         "seed/shop.sql": dump,
-        "seed/seed.columns.yaml": COLUMNS,
+        "seed/seed.columns.yaml": columns,
     }
-    agent = Agent(shared, TOKEN)
+    agent = Agent(shared, TOKEN, ENGINES[kind])
     words = [word for name in extensions for word in ("--extension", name)]
     account: dict[str, Any] = bake.identity()
     async with (
@@ -105,6 +114,27 @@ async def test_image_is_built_without_the_credentials_and_has_all_data(
     assert label["rows"] == {"public.products": 30}
     assert label["tag"] == build.courier.build.inputs.tag
     assert "PGDATA=/var/lib/preview/pgdata" in config["Env"]
+
+
+async def test_image_of_mariadb_is_built_in_the_same_way(real_registry: RealRegistry, work: Path) -> None:
+    try:
+        folder = programs.mysql("10.11")
+    except FixConfiguration as error:
+        pytest.skip(str(error))
+    here = Path(__file__).parent
+    columns, dump = (here / "mariadb.columns.yaml").read_bytes(), (here / "mariadb" / "plain.sql").read_bytes()
+    given = {"kind": "mariadb", "version": "10.11", "columns": columns}
+    async with pods(real_registry, folder, work, dump, **given) as build:  # type: ignore[arg-type]
+        image = await build.run()
+    repository, digest = image.partition("@")[0].partition("/")[2], image.partition("@")[2]
+    home = f"http://{real_registry.host}/v2/{repository}"
+    manifest = httpx2.get(f"{home}/manifests/{digest}", headers={"accept": oci.MANIFEST}).json()
+    config = httpx2.get(f"{home}/blobs/{manifest['config']['digest']}").json()["config"]
+    label = json.loads(config["Labels"][LABEL])
+    assert (label["kind"], label["rows"]) == ("mariadb", {"customers": 3, "orders": 4})
+    assert label["server"].startswith("10.11.")
+    assert "/var/lib/preview/pgdata" not in str(config)
+    assert config.get("StopSignal") != "SIGINT", "MariaDB ends on SIGTERM"
 
 
 async def test_dump_that_cannot_be_restored_fails_with_its_sentence_and_no_image(

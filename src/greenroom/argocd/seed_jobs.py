@@ -90,7 +90,7 @@ def bake(build: SeedBuild, settings: BuildSettings) -> Object:
     agent = {
         "name": "agent",
         "image": settings.image,
-        "args": ["seed", "agent", "--work", "/work", "--port", str(PORT)],
+        "args": ["seed", "agent", "--work", "/work", "--port", str(PORT), "--kind", build.inputs.kind],
         "env": [{"name": "GREENROOM_SEED_TOKEN", "valueFrom": {"fieldRef": {"fieldPath": _JOB_UID}}}],
         "ports": [{"name": "http", "containerPort": PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},

@@ -31,7 +31,13 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
 @click.option("--need", default="", metavar="SERVICE/NEED", help="The need of that configuration to build a seed for.")
 @click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: .")
 @click.option("--worktree", is_flag=True, help="Use a dump that is not committed.")
-@click.option("--kind", type=click.Choice(["postgresql"]), default="postgresql", show_default=True, help="The engine.")
+@click.option(
+    "--kind",
+    type=click.Choice(["postgresql", "mariadb", "mysql"]),
+    default="postgresql",
+    show_default=True,
+    help="The engine.",
+)
 @click.option("--version", default="", metavar="MAJOR", help="The version of the engine, such as 16.")
 @click.option("--base", default="", metavar="IMAGE", help="The stock image to build on, by digest or tag.")
 @click.option("--to", default="", metavar="HOST/REPOSITORY", help="The repository to push to.")
@@ -131,6 +137,7 @@ def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
         given["extensions"],
         tag=given["tag"],
         rows=tuple(sorted(given["rows"].items())),
+        kind=given["kind"],
     )
     return _completed(request, given), ((), ())
 

@@ -17,18 +17,20 @@ TERMINATION_LOG = Path("/dev/termination-log")
 @click.command(hidden=True, short_help="Run the agent that restores a dump (in a Job).")
 @click.option("--work", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--port", required=True, type=int)
-def agent(work: Path, port: int) -> None:
+@click.option("--kind", default="postgresql")
+def agent(work: Path, port: int, kind: str) -> None:
     """Receive a dump from the courier, and return the packed data."""
     import asyncio
 
     try:
         from greenroom.asgi_server import running
         from greenroom.seeds.agent import Agent
+        from greenroom.seeds.engines import ENGINES
     except ImportError as error:
         raise left_out("`greenroom seed agent`", error, extra="seeds") from None
 
     async def served() -> None:
-        made = Agent(work, _variable("GREENROOM_SEED_TOKEN"))
+        made = Agent(work, _variable("GREENROOM_SEED_TOKEN"), ENGINES[kind])
         made.install()
         async with running(made.application(), port, "0.0.0.0"):  # noqa: S104 -- a pod; the token and the policy guard it
             await made.ended.wait()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenroom.config.folder import Folder, Found, near
 from greenroom.config.needs import ManifestModel, NeedModel, SharedNeedModel, nearest
 from greenroom.config.service import ServiceModel, UseModel
-from greenroom.core.model.kinds import KINDS, local
+from greenroom.core.model.kinds import KINDS, Kind, local
 from greenroom.errors import Mistake
 
 Wrong = tuple[str, str, str]
@@ -80,11 +80,30 @@ def _need(need: NeedModel) -> Wrong | None:
     kind = KINDS[need.kind]
     if need.version and need.version not in kind.versions:
         return "version", f"{kind.title} {need.version} is not supported.", f"Use one of {', '.join(kind.versions)}."
-    if need.seed and need.kind != "postgresql":
-        return "seed", f"only PostgreSQL can load a dump, not {kind.title}.", "Use an `image:` that contains the data."
+    if wrong := _seed(need, kind):
+        return wrong
     if need.storage == "persistent" and not kind.chart.data:
         return "storage", f"{kind.title} does not store data on disk.", "Remove `storage: persistent`."
     return _parts(need, need.kind)
+
+
+def _seed(need: NeedModel, kind: Kind) -> Wrong | None:
+    """Return the problem with the seed of a need; None if there is none."""
+    if not need.seed:
+        return None
+    if not kind.chart.seeded:
+        known = ", ".join(k.title for k in KINDS.values() if k.chart.seeded)
+        return (
+            "seed",
+            f"{kind.title} does not start from a dump; {known} do.",
+            "Use an `image:` that contains the data.",
+        )
+    if need.seed.mode == "restore" and not kind.restores:
+        fix = "Use `mode: layer`, or `mode: copy` for data on a volume."
+        return "seed.mode", f"the image of {kind.title} does not restore dumps.", fix
+    if need.seed.extensions and not kind.restores:
+        return "seed.extensions", f"{kind.title} has no extensions.", "Remove `extensions`."
+    return None
 
 
 def _parts(need: NeedModel | SharedNeedModel, kind: str) -> Wrong | None:

@@ -20,7 +20,8 @@ from starlette.routing import Route
 
 from greenroom import dumpfile
 from greenroom.errors import Failed, GreenroomError
-from greenroom.seeds import bake, layer, pgdata
+from greenroom.seeds import bake, layer
+from greenroom.seeds.engines import POSTGRESQL, Engine
 
 GO, EXIT = "go", "exit"
 Handler = Callable[[Request], Awaitable[Response]]
@@ -28,13 +29,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(slots=True)
 class Agent:
-    """The agent of one build. `work` is the volume that it shares with the database's container.
+    """The agent of one build. `work` is the volume that it shares with the database's container of the `engine`.
 
     `ended` is set once the courier has everything, or gives up.
     """
 
     work: Path
     token: str
+    engine: Engine = POSTGRESQL
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def application(self) -> Starlette:
@@ -51,7 +53,7 @@ class Agent:
     def install(self) -> None:
         """Put the script where the database's container waits for it."""
         (self.work / "data").mkdir(exist_ok=True)
-        bake.install(self.work / "bake.sh")
+        bake.install(self.work / "bake.sh", self.engine)
 
     async def take(self, request: Request) -> Response:
         """Receive the dump, decompress it, and let the database's container start."""
@@ -76,10 +78,10 @@ class Agent:
 
     async def pack(self, request: Request) -> Response:
         """Pack the data of a finished build, and answer with the layer and the report."""
-        body, data = await request.json(), self.work / "data"
-        report = bake.read_report(data)
-        pgdata.verify(data / "pgdata", str(body["version"]))
-        packed = await asyncio.to_thread(layer.pack, data / "pgdata", pgdata.PLACE, self.work / "layer")
+        body, work, engine = await request.json(), self.work / "data", self.engine
+        report, data = bake.read_report(work), work / engine.data
+        engine.verify(data, report.server, str(body["version"]))
+        packed = await asyncio.to_thread(layer.pack, data, engine.place, self.work / "layer")
         shown = {name: value for name, value in asdict(packed).items() if name != "path"}
         report_json = {**asdict(report), "rows": dict(report.rows), "seconds": dict(report.seconds)}
         return JSONResponse({"layer": shown, "report": report_json})

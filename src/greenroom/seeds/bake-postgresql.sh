@@ -13,7 +13,7 @@
 #   pgdata/      written: the data directory, cleanly stopped
 #   report.json  written last: rows per table, the migrations that ran, and seconds per phase, or the phase and the error
 #
-# ledgers.sql and extension.sql lie beside this script.
+# bake-common.sh, ledgers.sql and extension.sql lie beside this script.
 #
 # Each phase also prints one line of JSON. Errors have names of tables and columns, and never values: PostgreSQL's
 # DETAIL and CONTEXT lines, and what a message quotes beside such names, are left out.
@@ -27,29 +27,7 @@ phase=start began=0 seconds='' running=''
 self=$$
 unset PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSERVICE PGSERVICEFILE PGOPTIONS PGSSLMODE PGREQUIREAUTH
 
-now() { # centiseconds
-    if read -r uptime _ 2>/dev/null </proc/uptime; then echo "${uptime%.*}${uptime#*.}"; else echo "$(date +%s)00"; fi
-}
-
-quoted() { # one line of text as a JSON string
-    printf '"%s"' "$(printf %s "$1" | tr -d '\000-\037' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"
-}
-
-begin() {
-    phase=$1 began=$(now)
-}
-
-passed() {
-    took=$(($(now) - began))
-    took=$(printf '%d.%02d' $((took / 100)) $((took % 100)))
-    printf '{"phase": "%s", "seconds": %s}\n' "$phase" "$took"
-    seconds="$seconds${seconds:+, }\"$phase\": $took"
-}
-
-fail() {
-    printf '{"phase": "%s", "error": %s}\n' "$phase" "$(quoted "$1")" | tee "$work/report.json" 2>/dev/null || :
-    exit 1
-}
+. "$(dirname "$0")/bake-common.sh"
 
 finish() { # a failed or interrupted run leaves no server behind
     trap - EXIT HUP INT TERM
@@ -223,18 +201,7 @@ if [ -e "$work/dump" ]; then
 fi
 passed
 
-if [ -n "$migrate" ]; then
-    begin migrate
-    : >"$work/ready"
-    waited=0
-    until [ -e "$work/done" ]; do
-        [ "$waited" -lt $((wait_seconds * 5)) ] || fail "The migration did not finish within $wait_seconds s."
-        sleep 0.2 2>/dev/null || sleep 1
-        waited=$((waited + 1))
-    done
-    [ ! -s "$work/done" ] || fail "$(head -n 1 "$work/done")"
-    passed
-fi
+[ -z "$migrate" ] || migrated
 
 begin ledger
 : >"$work/server.log"

@@ -15,18 +15,17 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from greenroom.errors import Failed
+from greenroom.seeds.engines import ENGINES, POSTGRESQL, Engine
 
 Say = Callable[[str, float], None]
 """Called after each phase, with its name and its seconds."""
 Migration = Callable[[Path], Awaitable[str]]
 """Called with the work folder while its server has the restored data. Returns why it failed, or ""."""
 
-EXTENSION = Path(__file__).with_name("extension.sql")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 20.0
@@ -47,13 +46,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The arguments of a bake."""
+    """The arguments of a bake. `kind` is the kind of need that starts from the data."""
 
     programs: Path
     extensions: tuple[str, ...] = ()
     migration: Migration | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     wait_seconds: int = 900
+    kind: str = "postgresql"
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine of the data."""
+        return ENGINES[self.kind]
 
 
 def architecture(machine: str = os.uname().machine) -> str:
@@ -68,7 +73,7 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     """
     account = identity()
     path = work / "bake.sh"
-    install(path)
+    install(path, recipe.engine)
     _hand_over(work, account)
     # The script ends when its standard input does, so it does not outlive this process.
     child = await asyncio.create_subprocess_exec(
@@ -88,13 +93,12 @@ async def bake(work: Path, recipe: Recipe, say: Say) -> Report:
     return read_report(work)
 
 
-def install(script: Path) -> None:
+def install(script: Path, engine: Engine) -> None:
     """Write the script that restores a dump, and the files that it needs beside it."""
-    files = resources.files("greenroom.seeds")
-    script.with_name("ledgers.sql").write_bytes(files.joinpath("report", "ledgers.sql").read_bytes())
-    script.with_name(EXTENSION.name).write_bytes(EXTENSION.read_bytes())
+    for file in engine.beside:
+        script.with_name(file.name).write_bytes(file.read_bytes())
     draft = script.with_name(f"{script.name}.draft")
-    draft.write_bytes(files.joinpath("bake-postgresql.sh").read_bytes())
+    draft.write_bytes(engine.script.read_bytes())
     draft.rename(script)
 
 
@@ -164,21 +168,21 @@ async def _migrate(child: asyncio.subprocess.Process, work: Path, migration: Mig
     answer.rename(work / "done")
 
 
-def shell(command: str) -> Migration:
+def shell(command: str, engine: Engine = POSTGRESQL) -> Migration:
     """Return a migration that runs a shell command, as our own account."""
 
     async def migrate(work: Path) -> str:
-        code = await run(command, work)
+        code = await run(command, work, engine=engine)
         return f"The migration command exited with {code}. Its output is above." if code else ""
 
     return migrate
 
 
-async def run(command: str, work: Path, database: str = "app") -> int:
+async def run(command: str, work: Path, database: str = "app", *, engine: Engine = POSTGRESQL) -> int:
     """Run a shell command that connects to a database in the work folder. Its output goes to standard error."""
     child = await asyncio.create_subprocess_shell(
         command,
-        env=_environment(work, database),
+        env=_environment(engine, work, database),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
         start_new_session=True,  # so that what the shell starts ends with it
@@ -191,16 +195,14 @@ async def run(command: str, work: Path, database: str = "app") -> int:
         await child.wait()
 
 
-def _environment(work: Path, database: str) -> dict[str, str]:
-    """Return our environment with the database's address for libpq, and as a URL.
+def _environment(engine: Engine, work: Path, database: str) -> dict[str, str]:
+    """Return our environment with the database's address.
 
-    A variable such as PGSERVICE or PGHOSTADDR would lead to another server, so no other variable of libpq is passed on.
-    https://www.postgresql.org/docs/current/libpq-envars.html
+    A variable such as PGSERVICE or PGHOSTADDR would lead to another server, so no other variable of the client's
+    library is passed on.
     """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    place = {"PGHOST": str(work / "socket"), "PGPORT": "5432", "PGUSER": "app", "PGDATABASE": database}
-    url = f"postgresql://app@/{database}?host={work / 'socket'}&port=5432"
-    return {**ours, **place, "DATABASE_URL": url}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(engine.prefixes)}
+    return {**ours, **engine.addresses(work, database)}
 
 
 def identity() -> dict[str, Any]:

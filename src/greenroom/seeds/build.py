@@ -22,13 +22,12 @@ from greenroom.errors import Failed, FixConfiguration
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pgdata, pull, workfolder
+from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pull, workfolder
 from greenroom.seeds.check import Checked, Wants, beside, check
-from greenroom.seeds.programs import programs
+from greenroom.seeds.engines import ENGINES
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
 
-KIND = "postgresql"
 NO_LEDGER = '{"tool": ""}'
 LABEL_VERSION = 2
 
@@ -43,6 +42,7 @@ class Request:
     `columns` is the columns file; None is the one beside the dump, if there is one.
     `source` is OWNER/NAME:PATH of the dump, if it is known: `greenroom seed prune` keeps the newest images of each.
     `checkout` is a folder of the git repository with the service's migrations, and `folder` the configured one in it.
+    `kind` is the kind of need.
     """
 
     dump: Path
@@ -65,12 +65,13 @@ class Request:
     columns: Path | None = None
     no_columns: bool = False
     source: str = ""
+    kind: str = "postgresql"
 
     @property
     def wants(self) -> Wants:
         """Return what the check demands of the dump."""
         columns = self.columns or beside(self.dump)
-        return Wants(KIND, self.version, self.extensions, dict(self.rows), columns, self.no_columns)
+        return Wants(self.kind, self.version, self.extensions, dict(self.rows), columns, self.no_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         else:
             built = await _build_layer(request, baker, dump, say)
         said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
-        image = oci.with_layer(base, built.layer, env=environment(request.mode), stop_signal="SIGINT", label=said)
+        image = oci.with_layer(base, built.layer, label=said, **settings(request.kind, request.mode))
         began = time.monotonic()
         await publish(Publication(image, built.layer, source, tag, request.layout, folder), Pusher(access, target))
         say("push", time.monotonic() - began)
@@ -132,8 +133,10 @@ def admit(request: Request, content: str, copy: Path) -> Checked:
 
 
 def _recipe(request: Request) -> bake.Recipe:
-    migration = bake.shell(request.migrate) if request.migrate else None
-    return bake.Recipe(programs(request.version, request.programs), request.extensions, migration)
+    engine = ENGINES[request.kind]
+    migration = bake.shell(request.migrate, engine) if request.migrate else None
+    found = engine.programs(request.version, request.programs)
+    return bake.Recipe(found, request.extensions, migration, kind=request.kind)
 
 
 def deferred_layer(dump: Path, checked: Checked, version: str, compression: layer.Compression) -> Built:
@@ -146,9 +149,12 @@ def deferred_layer(dump: Path, checked: Checked, version: str, compression: laye
     return Built(packed, report, None)
 
 
-def environment(mode: str) -> dict[str, str]:
-    """Return the variables of an image. One that restores its dump stores the data where the stock image does."""
-    return {} if mode == SeedMode.RESTORE else {"PGDATA": pgdata.PLACE}
+def settings(kind: str, mode: str) -> dict[str, Any]:
+    """Return the variables and the signal to stop of an image. One that restores its dump is as the stock image."""
+    engine = ENGINES[kind]
+    if mode == SeedMode.RESTORE:
+        return {"env": {}, "stop_signal": engine.stop_signal}
+    return {"env": engine.variables, "stop_signal": engine.stop_signal}
 
 
 async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: bake.Say) -> Built:
@@ -159,10 +165,10 @@ async def _build_layer(request: Request, recipe: bake.Recipe, dump: Path, say: b
     report = await bake.bake(work, recipe, say)
     applied = await asyncio.to_thread(_applied, request, report)
     began = time.monotonic()
-    data = work / "pgdata"
-    pgdata.verify(data, request.version)
+    data = work / recipe.engine.data
+    recipe.engine.verify(data, report.server, request.version)
     target = dump.with_name("layer")
-    packed = await asyncio.to_thread(layer.pack, data, pgdata.PLACE, target, compression=request.compression)
+    packed = await asyncio.to_thread(layer.pack, data, recipe.engine.place, target, compression=request.compression)
     say("pack", time.monotonic() - began)
     return Built(packed, report, applied)
 
@@ -183,7 +189,7 @@ def _applied(request: Request, report: bake.Report) -> MigrationSet:
 def inputs_of(request: Request, dump: str) -> SeedInputs:
     """Return what determines the image, with git's id of the dump."""
     return SeedInputs(
-        KIND,
+        request.kind,
         request.version,
         request.base,
         dump,

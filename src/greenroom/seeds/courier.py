@@ -25,7 +25,7 @@ from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, ledgers, oci, pull
-from greenroom.seeds.build import Built, deferred_layer, environment, label
+from greenroom.seeds.build import Built, deferred_layer, label, settings
 from greenroom.seeds.check import Checked, Wants, check
 from greenroom.seeds.layer import Layer
 from greenroom.seeds.publish import Publication, publish
@@ -119,7 +119,7 @@ class Courier:
         origin = {"base_digest": source.tag, "source": f"{self.build.source.slug}:{self.build.path}"}
         said = {**label(self.build.inputs, base.architecture, built), **origin}
         image = oci.with_layer(
-            base, built.layer, env=environment(self.build.inputs.mode), stop_signal="SIGINT", label=said
+            base, built.layer, label=said, **settings(self.build.inputs.kind, self.build.inputs.mode)
         )
         target = reference(self.build.reference)
         publication = Publication(image, built.layer, source, target.tag, None, self.folder)

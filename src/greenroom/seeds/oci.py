@@ -109,8 +109,10 @@ def base(manifest: Mapping[str, Any], config: bytes, where: str) -> Base:
     return Base(layers, parsed)
 
 
-def with_layer(on: Base, layer: Layer, *, env: Mapping[str, str], stop_signal: str, label: Mapping[str, Any]) -> Image:
-    """Return the image with one more layer.
+def with_layer(
+    on: Base, layer: Layer, *, env: Mapping[str, str], stop_signal: str | None, label: Mapping[str, Any]
+) -> Image:
+    """Return the image with one more layer. Without `stop_signal`, it keeps that of its base.
 
     The time in `label["built"]` is the only one in it, so the same inputs at the same time make the same image.
     """
@@ -118,7 +120,7 @@ def with_layer(on: Base, layer: Layer, *, env: Mapping[str, str], stop_signal: s
     inner = dict(config.get("config") or {})
     kept = [line for line in inner.get("Env") or [] if line.partition("=")[0] not in env]
     inner["Env"] = [*kept, *(f"{name}={value}" for name, value in env.items())]
-    inner["StopSignal"] = stop_signal
+    inner |= {"StopSignal": stop_signal} if stop_signal else {}
     inner["Labels"] = {**(inner.get("Labels") or {}), LABEL: json.dumps(label, sort_keys=True)}
     config["config"] = inner
     config["created"] = label["built"]

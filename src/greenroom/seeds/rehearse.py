@@ -20,7 +20,8 @@ from greenroom.core.model.schema_snapshot import Snapshot
 from greenroom.errors import Failed, GreenroomError
 from greenroom.seeds import bake, workfolder
 from greenroom.seeds.build import Request, admit, disk_full
-from greenroom.seeds.programs import programs
+from greenroom.seeds.engines import EXTENSION
+from greenroom.seeds.programs import postgresql
 from greenroom.squawk import lints, squawk
 
 SNAPSHOT = Path(__file__).with_name("report") / "snapshot.sh"
@@ -58,7 +59,7 @@ async def rehearse(request: Request, say: bake.Say, *, drift: bool = False) -> R
     `Failed` if the dump is refused or cannot be restored. A migration that fails is in the report.
     """
     content = await asyncio.to_thread(dumpfile.git_blob_id, request.dump)
-    folder_of_programs = programs(request.version, request.programs).resolve()
+    folder_of_programs = postgresql(request.version, request.programs).resolve()
     made: list[Rehearsal | GreenroomError] = []
 
     async def migration(work: Path) -> str:
@@ -157,7 +158,7 @@ class _Server:
         await self._sql("postgres", f"CREATE DATABASE {database} OWNER app")
         await self._sql(database, "ALTER SCHEMA public OWNER TO app")
         for name in extensions:
-            given = ("-v", "ON_ERROR_STOP=1", "-v", f"name={name}", "-f", str(bake.EXTENSION))
+            given = ("-v", "ON_ERROR_STOP=1", "-v", f"name={name}", "-f", str(EXTENSION))
             if (await self._psql(*given, PGUSER="postgres", PGDATABASE=database))[0]:
                 raise Failed(f"The extension {name} could not be created in an empty database.")
 

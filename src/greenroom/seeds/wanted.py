@@ -82,6 +82,7 @@ def request(seeded: Seeded, name: str, folder: Path, *, worktree: bool = False) 
         rows=options.rows,
         source=f"{each.source.slug}:{each.need.seed}",
         folder=options.migrations,
+        kind=each.need.kind,
     )
 
 

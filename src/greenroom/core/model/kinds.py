@@ -91,7 +91,8 @@ class Kind:
     `aliases` are other names that people write, and `schemes` are other URL schemes that its clients accept. `addons`
     are Heroku's add-ons, each with the variable that it sets. `answers` and `tried` are for docs/needs.md: what the
     check asks, and whether the kind ever ran on the test cluster. `local` is what the local engine runs for it, or
-    None. `programs` are the local programs that can serve it, best first.
+    None. `programs` are the local programs that can serve it, best first. `restores` means that its stock image can
+    restore the dump of a seed when it first starts, and start over if that is interrupted.
     """
 
     title: str
@@ -106,6 +107,7 @@ class Kind:
     addons: Mapping[str, str] = field(default_factory=dict)
     local: LocalServer | None = None
     programs: tuple[str, ...] = ()
+    restores: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -150,6 +152,29 @@ sockets=/var/run/postgresql
 [ -w "$sockets" ] || sockets=/tmp
 exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets" "$@"
 """
+# As for PostgreSQL. The server runs the init file before it accepts connections.
+# https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_init_file
+_MYSQL_SEEDED = r"""set -eu
+mode=$1 resets=$2
+shift 2
+data=/var/lib/preview/mysql
+if [ "$mode" = copy ]; then
+  newest=$(cd /var/lib/greenroom && ls | sed -n 's/^mysql-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
+  [ "${newest:-0}" -gt "$resets" ] || newest=$resets
+  copy=/var/lib/greenroom/mysql-$newest
+  if [ ! -s "$copy/ibdata1" ]; then
+    rm -rf /var/lib/greenroom/mysql-*
+    cp -a --reflink=auto "$data" "$copy.new"
+    mv "$copy.new" "$copy"
+  fi
+  data=$copy
+fi
+password=$(printf %%s "$%(password)s" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")
+umask 077
+printf "ALTER USER 'app'@'%%%%' IDENTIFIED BY '%%s' ACCOUNT UNLOCK;\n" "$password" >/tmp/greenroom-init.sql
+exec %(server)s --datadir="$data" --init-file=/tmp/greenroom-init.sql --socket=/tmp/mysqld.sock \
+  --pid-file=/tmp/mysqld.pid --bind-address='*' --skip-log-bin --innodb-log-file-size=16M "$@"
+"""
 # RabbitMQ opens its port once it has started, and answers the AMQP 0-9-1 header with Connection.Start (class 10, method
 # 10). `rabbitmq-diagnostics` starts an Erlang VM for each call, which costs a second of CPU, and does not work from
 # another pod.
@@ -177,6 +202,7 @@ KINDS: Mapping[str, Kind] = {
         tried="yes, Debian's 15",
         local=LocalServer.POSTGRESQL,
         programs=("postgres",),
+        restores=True,
         chart=Chart(
             image="docker.io/library/postgres",
             port=5432,
@@ -216,6 +242,8 @@ KINDS: Mapping[str, Kind] = {
             password=("MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"),
             check=_MYSQL_CHECK % ("MYSQL_PASSWORD", "mysql"),
             env={"MYSQL_USER": "app", "MYSQL_DATABASE": "app", "MYSQL_ROOT_HOST": "localhost"},
+            seeded=_MYSQL_SEEDED % {"server": "mysqld", "password": "MYSQL_PASSWORD"},
+            copied="/var/lib/greenroom",
             data="/var/lib/mysql",
             below="mysql",
             restart=Restart.DATA_RESET,
@@ -240,6 +268,8 @@ KINDS: Mapping[str, Kind] = {
             password=("MARIADB_PASSWORD", "MARIADB_ROOT_PASSWORD"),
             check=_MYSQL_CHECK % ("MARIADB_PASSWORD", "mariadb --skip-ssl"),
             env={"MARIADB_USER": "app", "MARIADB_DATABASE": "app", "MARIADB_ROOT_HOST": "localhost"},
+            seeded=_MYSQL_SEEDED % {"server": "mariadbd", "password": "MARIADB_PASSWORD"},
+            copied="/var/lib/greenroom",
             data="/var/lib/mysql",
             below="mysql",
             restart=Restart.DATA_RESET,

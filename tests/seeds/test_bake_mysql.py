@@ -1,0 +1,298 @@
+"""The script that turns a dump of MariaDB into a data directory, and the start of a database on it, with real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from greenroom.core.model.kinds import KINDS
+from greenroom.errors import Failed, FixConfiguration
+from greenroom.local.ports import free_port
+from greenroom.seeds import bake, engines, ledgers, mysqldata, programs
+from seeds.conftest import account
+from seeds.servers import give
+
+DUMP = (Path(__file__).parent / "mariadb" / "plain.sql").read_bytes()
+PASSWORD = "it's \\ a password"
+SHARED = """\
+CREATE TABLE customers (id int PRIMARY KEY, name varchar(80) UNIQUE, n int NOT NULL) ENGINE=InnoDB;
+CREATE TABLE orders (id int PRIMARY KEY, customer int, CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers (id));
+"""
+
+
+@dataclass(frozen=True)
+class Baked:
+    data: Path
+    report: bake.Report
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> tuple[str, Path]:
+    """The version and the programs of MariaDB."""
+    try:
+        return "10.11", programs.mysql("10.11")
+    except FixConfiguration as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def baked(folder: Path, mariadb: tuple[str, Path]) -> Baked:
+    return run(folder / "mariadb", DUMP, mariadb)
+
+
+def run(work: Path, dump: bytes, mariadb: tuple[str, Path], migration: str = "") -> Baked:
+    work.mkdir()
+    (work / "dump").write_bytes(dump)
+    migrate = bake.shell(migration, engines.MYSQL) if migration else None
+    recipe = bake.Recipe(mariadb[1], migration=migrate, jobs=1, kind="mariadb")
+    return Baked(work / "mysqldata", asyncio.run(bake.bake(work, recipe, lambda phase, seconds: None)))
+
+
+@dataclass(frozen=True)
+class Serving:
+    socket: Path
+    port: int
+
+    def sql(self, statement: str, *, user: str = "app", password: str = PASSWORD, host: str = "127.0.0.1") -> str:
+        command = ["mariadb", "--no-defaults", "--skip-ssl", "-N", "-B", "-h", host, "-P", str(self.port), "-u", user]
+        done = subprocess.run(
+            [*command, "-e", statement], env={**os.environ, "MYSQL_PWD": password}, capture_output=True, text=True
+        )
+        return done.stdout.strip() if done.returncode == 0 else done.stderr.strip()
+
+
+@contextmanager
+def serving(work: Path, mode: str = "layer", resets: int = 0) -> Iterator[Serving]:
+    """Start MariaDB on the data of `work` as a preview does, with the paths of this test."""
+    script = KINDS["mariadb"].chart.seeded
+    places = {"/tmp/": f"{work}/", mysqldata.PLACE: str(work / "data"), "/var/lib/greenroom": str(work / "volume")}
+    for path, ours in places.items():
+        script = script.replace(path, ours)
+    (work / "volume").mkdir(exist_ok=True)
+    give(work)
+    port = free_port()
+    child = subprocess.Popen(
+        ["sh", "-c", script, "start", mode, str(resets), f"--port={port}", f"--log-error={work / 'log'}"],
+        env={"PATH": f"{os.environ['PATH']}:/usr/sbin", "MARIADB_PASSWORD": PASSWORD},
+        **account(),  # type: ignore[call-overload]
+    )
+    found = Serving(work / "mysqld.sock", port)
+    try:
+        until = time.monotonic() + 30
+        while found.sql("SELECT 1") != "1":
+            assert time.monotonic() < until, (work / "log").read_text()
+            assert child.poll() is None, (work / "log").read_text()
+            time.sleep(0.1)
+        yield found
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+def copied(baked: Baked, work: Path) -> None:
+    shutil.copytree(baked.data, work / "data")
+
+
+def test_report_has_version_counts_and_the_time_of_each_phase(baked: Baked) -> None:
+    assert baked.report.rows == {"customers": 3, "orders": 4}
+    assert baked.report.server.startswith("10.11.")
+    assert list(baked.report.seconds) == ["initdb", "restore", "analyze", "verify", "stop"]
+    mysqldata.verify(baked.data, baked.report.server, "10.11")
+
+
+def test_data_directory_has_nothing_of_the_server_that_made_it(baked: Baked) -> None:
+    assert not [p.name for p in baked.data.iterdir() if p.suffix in (".pid", ".pem") or p.name == "auto.cnf"]
+    assert sum(p.stat().st_size for p in baked.data.rglob("*")) < 40 * 2**20, "each start copies what it writes to"
+
+
+def test_preview_answers_only_with_its_password_and_only_to_app(baked: Baked, work: Path) -> None:
+    copied(baked, work)
+    with serving(work) as server:
+        assert server.sql("SELECT COUNT(*) FROM app.customers") == "3"
+        assert server.sql("SELECT name FROM app.customers WHERE id = 1") == "Anna; \\\\ 'x'"
+        assert "Access denied" in server.sql("SELECT 1", password="")
+        for user in ("root", "", "mysql"):
+            assert "denied" in server.sql("SELECT 1", user=user, password="") or user == ""
+        assert "denied" in server.sql("CREATE USER other")
+        assert "denied" in server.sql("SELECT * FROM mysql.user")
+
+
+def test_copy_keeps_its_data_until_it_is_reset(baked: Baked, work: Path) -> None:
+    copied(baked, work)
+    with serving(work, "copy") as server:
+        server.sql("DELETE FROM app.orders")
+    with serving(work, "copy") as server:
+        assert server.sql("SELECT COUNT(*) FROM app.orders") == "0"
+    with serving(work, "copy", resets=1) as server:
+        assert server.sql("SELECT COUNT(*) FROM app.orders") == "4"
+    assert [p.name for p in (work / "volume").iterdir()] == ["mysql-1"]
+    with serving(work, "copy") as server:
+        assert server.sql("SELECT COUNT(*) FROM app.orders") == "4", "a restored backup undoes no reset"
+    assert [p.name for p in (work / "volume").iterdir()] == ["mysql-1"]
+
+
+BAD = {
+    "duplicate key": (
+        SHARED + "INSERT INTO customers VALUES (1, 'secret-value', 1), (2, 'secret-value', 1);\n",
+        "The dump could not be restored: Duplicate entry ... for key 'name' (line 3 of the dump)",
+    ),
+    "wrong value": (
+        SHARED + "INSERT INTO customers VALUES (1, 'a', 'secret-value');\n",
+        "Incorrect integer value for column `app`.`customers`.`n` at row 1 (line 3 of the dump)",
+    ),
+    "syntax": (SHARED + "INSERT INTO customers VALUE 'secret-value';\n", "You have an error in your SQL syntax"),
+    "unknown column": (
+        SHARED + "INSERT INTO customers (mail) VALUES ('secret-value');\n",
+        "Unknown column 'mail' in 'INSERT INTO' (line 3 of the dump)",
+    ),
+    "quotes in a value": (
+        SHARED
+        + "INSERT INTO customers VALUES (1, 'it''s a \\'secret-value\\' x', 1), (2, 'it''s a \\'secret-value\\' x', 1);\n",
+        "Duplicate entry ... for key 'name'",
+    ),
+    "message of a trigger": (
+        SHARED
+        + "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'secret-value';\n"
+        "INSERT INTO orders VALUES (1, NULL);\n",
+        "the dump raised an error; its message is not shown, because it may contain values.",
+    ),
+    "row without its parent": (
+        SHARED + "SET FOREIGN_KEY_CHECKS = 0;\nINSERT INTO orders VALUES (1, 7);\n",
+        "Rows refer to rows that do not exist. These foreign keys do not hold: of_customer (table orders).",
+    ),
+    "account": ("CREATE USER evil;\n", "Access denied"),
+    "another database": ("CREATE DATABASE evil;\n", "Access denied"),
+    "shell command": (SHARED + "\\! touch pwned\n", "The dump could not be restored: Unknown command"),
+    "shell command by its name": (SHARED + "system touch pwned;\n", "You have an error in your SQL syntax"),
+    "file of the server": (
+        "CREATE TABLE f (a text);\nINSERT INTO f SELECT LOAD_FILE('/etc/passwd') FROM missing;\n",
+        "Table 'app.missing' does not exist (line 2 of the dump)",
+    ),
+    "file of the client": (
+        SHARED + "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE customers;\n",
+        "The used command is not allowed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_dump_is_refused_in_one_sentence_without_values(name: str, mariadb: tuple[str, Path], work: Path) -> None:
+    dump, sentence = BAD[name]
+    with pytest.raises(Failed) as caught:
+        run(work / "bake", dump.encode(), mariadb)
+    assert sentence in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert not list((work / "bake").rglob("pwned"))
+
+
+LEDGERS = {
+    "django": (
+        "CREATE TABLE django_migrations (id int PRIMARY KEY AUTO_INCREMENT, app text, name text, applied datetime);"
+        "INSERT INTO django_migrations (app, name) VALUES ('shop', '0001_initial'), ('auth', '0002_x');",
+        (("shop.0001_initial", ""), ("auth.0002_x", "")),
+    ),
+    "alembic": (
+        "CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('a1b2');",
+        (("a1b2", ""),),
+    ),
+    "rails": (
+        "CREATE TABLE schema_migrations (version varchar(255)); CREATE TABLE ar_internal_metadata (`key` varchar(9));"
+        "INSERT INTO schema_migrations VALUES ('20260102'), ('20260101');",
+        (("20260101", ""), ("20260102", "")),
+    ),
+    "flyway": (
+        "CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), type varchar(20), script varchar(99),"
+        " checksum int, success bool); INSERT INTO flyway_schema_history VALUES (1, '1', 'SQL', 'db/V1__a.sql', 7, 1),"
+        " (2, '2', 'SQL', 'V2__b.sql', -8, 1), (3, '2', 'UNDO_SQL', 'U2__b.sql', 9, 1);",
+        (("V1__a.sql", "7"),),
+    ),
+    "prisma": (
+        "CREATE TABLE _prisma_migrations (migration_name text, checksum text, finished_at datetime, rolled_back_at datetime,"
+        " started_at datetime); INSERT INTO _prisma_migrations VALUES ('1_init', 'abc', NOW(), NULL, NOW()),"
+        " ('2_bad', 'def', NULL, NOW(), NOW());",
+        (("1_init", "abc"),),
+    ),
+    "knex": (
+        "CREATE TABLE knex_migrations (id int, name text); INSERT INTO knex_migrations VALUES (2, 'b.js'), (1, 'a.js');",
+        (("a.js", ""), ("b.js", "")),
+    ),
+    "": ("CREATE TABLE schema_migrations (version varchar(255));", ()),
+}
+
+
+@pytest.mark.parametrize("tool", LEDGERS)
+def test_migrations_of_each_tool_are_read(tool: str, mariadb: tuple[str, Path], work: Path) -> None:
+    dump, entries = LEDGERS[tool]
+    found = ledgers.ledger(run(work / "bake", dump.encode(), mariadb).report.ledger)
+    assert (found.tool, found.entries, found.failed) == (tool, entries, ())
+
+
+def test_migration_that_did_not_finish_is_refused(mariadb: tuple[str, Path], work: Path) -> None:
+    dump = "CREATE TABLE _prisma_migrations (migration_name text, checksum text, finished_at datetime, rolled_back_at datetime, started_at datetime);"
+    dump += "INSERT INTO _prisma_migrations VALUES ('2_bad', 'def', NULL, NULL, NOW());"
+    with pytest.raises(Failed, match="2_bad"):
+        ledgers.ledger(run(work / "bake", dump.encode(), mariadb).report.ledger)
+
+
+def test_migration_runs_between_restore_and_verification(mariadb: tuple[str, Path], work: Path) -> None:
+    command = "mariadb --no-defaults -u app app -e 'CREATE TABLE migrated AS SELECT * FROM customers'"
+    baked = run(work / "bake", DUMP, mariadb, command)
+    assert baked.report.rows == {"customers": 3, "migrated": 3, "orders": 4}
+
+
+def test_script_and_server_end_with_the_program_that_started_them(mariadb: tuple[str, Path], work: Path) -> None:
+    (work / "dump").write_text("DO SLEEP(60);\n")
+    bake.install(work / "bake.sh", engines.MYSQL)
+    give(work)
+    child = subprocess.Popen(
+        ["sh", work / "bake.sh", "--work", work, "--programs", mariadb[1], "--attached"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=work,
+        **account(),  # type: ignore[call-overload]
+    )
+    assert '"initdb"' in child.stdout.readline()
+    pid = int((work / "socket" / "pid").read_text())
+    child.communicate(timeout=20)  # it closes its standard input, as a SIGKILL of the driver does
+    until = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.parametrize("megabytes", [20, 70])
+def test_full_disk_is_one_sentence(megabytes: int, mariadb: tuple[str, Path], work: Path) -> None:
+    disk = work / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a disk")
+    rows = "".join("INSERT INTO t VALUES (REPEAT('x', 60000)), (REPEAT('y', 60000));\n" for _ in range(600))
+    try:
+        disk.chmod(0o755)
+        with pytest.raises(Failed, match=r"the disk of .* is full\. Free some space, or choose another folder"):
+            run(disk / "bake", f"CREATE TABLE t (a longtext);\n{rows}".encode(), mariadb)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_data_of_another_version_or_of_nothing_is_refused(baked: Baked, work: Path) -> None:
+    with pytest.raises(Failed, match=r"belongs to version 10\.11\.\d+, but the seed is for 11\.4"):
+        mysqldata.verify(baked.data, baked.report.server, "11.4")
+    with pytest.raises(Failed, match="is not a data directory of MariaDB or MySQL"):
+        mysqldata.verify(work, "10.11.2", "10.11")
+    with pytest.raises(FixConfiguration, match=r"has version 10\.11\.\d+, but the seed is for 11\.4"):
+        programs.mysql("11.4")
+    with pytest.raises(FixConfiguration, match="Neither mariadbd nor mysqld was found in"):
+        programs.mysql("11.4", work)
