@@ -166,6 +166,8 @@ def page() -> str:
         prices="\n".join(prices),
         version=newest,
         rounds=ROUNDS,
+        faults=len(shown),
+        harmless=len(HARMLESS),
     )
 
 
@@ -188,8 +190,8 @@ def beside(shown: list[Line]) -> str:
     return (
         f"- On an empty database, only {empty} of {len(shown)} faults raises an alarm.\n"
         f"- squawk alone says nothing about {silent} of {len(shown)} faults, and warns about {warned} of"
-        f" {len(HARMLESS)} harmless migrations. It\n  reports no counts. {excluded}\n  are left out: with"
-        " them, it warns about nearly every file."
+        f" {len(HARMLESS)} harmless migrations. It\n  reports no counts. The rules {excluded}\n  are left out: with"
+        " them, squawk warns about nearly every file."
     )
 
 

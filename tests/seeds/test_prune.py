@@ -121,7 +121,7 @@ async def test_dry_run_lists_and_delete_deletes_by_digest(seeds: Seeds) -> None:
     listed = await seeds.prune(seeds=used)
     assert (listed.returncode, seeds.tags()) == (0, ALL), listed.stderr
     assert "keep: used by shop#4" in listed.stdout
-    assert listed.stdout.endswith("1 image of 7 can be deleted. Pass --delete to delete them.\n")
+    assert listed.stdout.endswith("1 of 7 images can be deleted. Pass --delete to delete them.\n")
     done = await seeds.prune("--delete", seeds=used)
     assert done.stdout.endswith("Deleted 1 image of 7.\n"), done.stderr
     assert seeds.tags() == ALL - {"tag5"}

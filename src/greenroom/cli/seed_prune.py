@@ -83,7 +83,7 @@ async def _prune(store: Store, in_use: Callable[[], InUse], *, act: bool) -> Non
     total = len({each.digest for each in images})
     if not act:
         more = " Pass --delete to delete them." if rest else ""
-        click.echo(f"{counted(len(rest), 'image')} of {total} can be deleted.{more}")
+        click.echo(f"{len(rest)} of {counted(total, 'image')} can be deleted.{more}")
         return
     deleted = 0
     for stored in rest.values():

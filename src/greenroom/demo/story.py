@@ -341,14 +341,14 @@ STEPS = (
     Step("ready", "CI pushes the image", ready),
     Step("push", "The developer pushes again", push),
     Step("second", "A pull request in a second repository", second),
-    Step("linked", "A comment points it to the catalog of the other pull request", linked),
+    Step("linked", "A comment links the second preview to the catalog of the first", linked),
     Step("paired", "A branch of the same name in both repositories", paired),
     Step("accidents", "GitHub returns a 500, then HTML, then an empty list", accidents),
     Step("configuration", "A person changes `label:` in the configuration, and changes it back", configuration),
     Step("many", "Six labeled pull requests lose the label within a minute", many),
-    Step("killed", "Greenroom is killed, its database deleted, and it starts again", killed),
+    Step("killed", "Greenroom is killed, its database is deleted, and Greenroom restarts", killed),
     Step("inactivity", "Three days pass without activity", inactivity),
-    Step("close", "The pull request that another one uses is closed", close),
+    Step("close", "A pull request whose preview another one uses is closed", close),
 )
 
 __all__ = ["STEPS", "NotSeen", "Step"]
