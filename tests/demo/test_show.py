@@ -21,7 +21,7 @@ async def nothing(stage: object, eyes: object) -> str:
 def played(*, terminal: bool, ok: bool = True) -> str:
     out = io.StringIO()
     show = People(Console(file=out, width=80, force_terminal=terminal, color_system=None, highlight=False))
-    step = Step("linked", "A comment points it to the catalog of the other pull request", nothing)
+    step = Step("linked", "A comment links the second preview to the catalog of the first", nothing)
     show.begin(1, 2.7)
     show.ended(step, ok, SEEN.replace("; ", ";\n\n"), 1.6)  # a comment has many lines
     show.end(ok, 36.6)
@@ -33,7 +33,7 @@ def test_results_are_reported_once_in_a_table_at_the_end() -> None:
     assert text.splitlines() == [
         "Setup finished (2.7 s): a shop with three repositories, 1 step.",
         "",
-        "✓ A comment points it to the catalog of the other pull request (1.6 s)",
+        "✓ A comment links the second preview to the catalog of the first (1.6 s)",
         "",
         f"step    {'observed result':<{len(SEEN)}}  seconds",
         f"linked  {SEEN}      1.6",
@@ -51,7 +51,7 @@ def test_nothing_is_wider_than_the_terminal() -> None:
 
 def test_failed_step_is_reported_in_the_table() -> None:
     text = played(terminal=False, ok=False)
-    assert "✗ A comment points" in text
+    assert "✗ A comment links" in text
     assert f"linked  FAILED: {SEEN}" in text
     assert "The demo stopped: a step failed after 36.6 s." in text
 
@@ -73,7 +73,7 @@ def test_an_interrupt_shows_that_the_end_takes_a_moment_and_restores_the_cursor(
 ) -> None:
     out = io.StringIO()
     show = People(Console(file=out, width=80, force_terminal=True, highlight=False))
-    show.starts(Step("linked", "A comment points it to the catalog of the other pull request", nothing))
+    show.starts(Step("linked", "A comment links the second preview to the catalog of the first", nothing))
     show.ends(None)
     assert "Shutting down; nothing is left behind.\n" in out.getvalue()
     assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l"), "it was hidden, and is shown"
