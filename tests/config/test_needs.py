@@ -154,7 +154,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "an image on a volume",
         [{"kind": "redis", "image": "r.example.com/x@sha256:1", "storage": "persistent"}],
-        "needs.0: `image` brings its own data, which is not stored on a volume. Remove `storage: persistent` or `image`.",
+        "needs.0: `image` contains its own data, which is not stored on a volume. Remove `storage: persistent` or `image`.",
     ),
     (
         "a quantity that is none",
@@ -186,8 +186,8 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "a branch of its own repository",
         [{"kind": "postgresql", "seed": {"path": "seed.sql", "branch": "main"}}],
-        "needs.0.seed: `branch` needs `repository`. The dump of the service's own repository is read at the commit of the"
-        " preview. Remove `branch`, or add `repository: owner/name`.",
+        "needs.0.seed: `branch` needs `repository`. Without it, the dump is read from the service's own repository, at"
+        " the preview's commit. Remove `branch`, or add `repository: owner/name`.",
     ),
     (
         "a layer on a volume",
@@ -261,7 +261,7 @@ def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None
 def test_the_local_engine_reads_no_dump_of_another_repository(tmp_path: Path) -> None:
     need = {"kind": "postgresql", "seed": {"path": "shop.sql", "repository": "acme/seeds"}}
     assert mistakes(tmp_path, [need], engine="local") == [
-        "services/shop.yaml: needs.0.seed.repository: the local engine reads only dumps of the service's own repository."
+        "services/shop.yaml: needs.0.seed.repository: the local engine reads only dumps in the service's own repository."
         " Remove it, or use `engine: argocd`."
     ]
 
@@ -283,7 +283,7 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
         ({"of": "stok", "name": "cache"}, "of: the service `stok` does not exist. Did you mean `stock`?"),
         (
             {"of": "shop", "name": "cache"},
-            "of: a service cannot share a need with itself. Name the service that has it, or write `kind:`.",
+            "of: a service cannot share a need with itself. Name the service that has the need, or write `kind:`.",
         ),
         ({"of": "stock", "name": "cashe"}, "name: `stock` has no need called `cashe`. Did you mean `cache`?"),
         ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Its needs: none."),

@@ -66,7 +66,7 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         f"image: {{ repository: registry.example.com/acme/web, tag: '{'x' * 88}-{{sha}}' }}",
-        "image.tag: makes tags longer than 128 characters. Shorten it.",
+        "image.tag: produces tags longer than 128 characters. Shorten it.",
     ),
     *(
         (
@@ -78,7 +78,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "seed: seed/shop.sql",
         "seed: `seed` is reserved for a later release (seeds of several needs at once)."
-        " Write it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
+        " Set it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
     ),
     (
         "processes: { web: { port: 80, commnd: x } }",
@@ -149,21 +149,21 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         "probe: /healthz",
-        "probe: belongs to a process. Write `processes: { web: { port: 8080, probe: /healthz } }` in place of `port:`.",
+        "probe: belongs to a process. Write `processes: { web: { port: 8080, probe: /healthz } }` instead of `port:`.",
     ),
     (
         "replicas: 2",
-        "replicas: belongs to a process. Write `processes: { web: { port: 8080, replicas: 2 } }` in place of `port:`.",
+        "replicas: belongs to a process. Write `processes: { web: { port: 8080, replicas: 2 } }` instead of `port:`.",
     ),
     (
         "command: [python, -m, web]\nprocesses: { web: { port: 1 } }",
         "command: belongs to a process."
-        ' Move to an entry under `processes:`, such as `web: { command: [python, "-m", web] }`.',
+        ' Use an entry of `processes:` instead, such as `web: { command: [python, "-m", web] }`.',
     ),
     (
         "probe: /healthz\nreplicas: 2\ncommand: npm start",
         "probe: `probe`, `replicas` and `command` belong to a process. Write `processes: { web: { port: 8080,"
-        ' probe: /healthz, replicas: 2, command: "npm start" } }` in place of `port:`.',
+        ' probe: /healthz, replicas: 2, command: "npm start" } }` instead of `port:`.',
     ),
     (
         "resources: { requests: { cpu: 100m }, limits: { memory: 512Mi, cpu: 1 } }",
@@ -185,16 +185,16 @@ SERVICES: list[tuple[str, str]] = [
     ),
     (
         "image: registry.example.com/acme/web:latest",
-        "image: 'registry.example.com/acme/web:latest' includes a tag, but `tag:` defines how CI tags the image. Remove `:latest`.",
+        "image: 'registry.example.com/acme/web:latest' includes a tag, but the tag belongs under `tag:`. Remove `:latest`.",
     ),
     (
         "image: { repository: registry.example.com:5000/web@sha256:0 }",
-        "image.repository: 'registry.example.com:5000/web@sha256:0' includes a tag, but `tag:` defines how CI tags the image."
+        "image.repository: 'registry.example.com:5000/web@sha256:0' includes a tag, but the tag belongs under `tag:`."
         " Remove `@sha256:0`.",
     ),
     (
         "image: ghcr.io/Acme/Web:latest",
-        "image: 'ghcr.io/Acme/Web:latest' includes a tag, but `tag:` defines how CI tags the image."
+        "image: 'ghcr.io/Acme/Web:latest' includes a tag, but the tag belongs under `tag:`."
         " Write `ghcr.io/acme/web`, in lowercase.",
     ),
     (
@@ -229,12 +229,12 @@ SERVICES: list[tuple[str, str]] = [
     (
         "needs: [{ manifest: mailpit.yaml }]",
         "needs.0.manifest: 'mailpit.yaml' is not a manifest in this folder."
-        " Write `needs/NAME.yaml`. In NAME, use lowercase letters, digits and `-`, starting with a letter.",
+        " Write `needs/NAME.yaml`. NAME may contain lowercase letters, digits and `-`, and must start with a letter.",
     ),
 ]
 PLATFORMS: list[tuple[str, str]] = [
     ("label: [preview]", "label: must be a string, not a list. Write `label: preview`."),
-    ("label: ''", "label: is empty. Write one, or remove the line."),
+    ("label: ''", "label: is empty. Write a value, or remove the line."),
     ("repositories: { acme/web: shop }", "repositories.acme/web: 'acme/web' is not a valid short name."),
     ("lifetime: { inactiveAfter: false }", "lifetime.inactiveAfter: false is not a valid duration."),
     ("lifetime: { maxAge: { days: 3 } }", "lifetime.maxAge: is not a valid duration."),
@@ -254,15 +254,15 @@ PLATFORMS: list[tuple[str, str]] = [
     ),
     (
         "listen: { webhook: '0.0.0.0:8084' }",
-        "listen.metrics: port 8084 is already the port of `listen.webhook`. Choose another port.",
+        "listen.metrics: port 8084 is already used by `listen.webhook`. Choose another port.",
     ),
     (
         "listen: { admin: 'localhost:08081' }",
-        "listen.admin: port 08081 is already the port of `listen.plugin`. Choose another port.",
+        "listen.admin: port 08081 is already used by `listen.plugin`. Choose another port.",
     ),
     (
         "listen: { webhook: '127.0.0.1:8000' }\nengine: local",
-        "local.proxyPort: port 8000 is already the port of `listen.webhook`. Choose another port.",
+        "local.proxyPort: port 8000 is already used by `listen.webhook`. Choose another port.",
     ),
     (
         "lifetime: { keepLabel: Preview }",
@@ -429,7 +429,7 @@ def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Pa
 def test_a_tag_that_is_not_yaml_must_be_quoted(tmp_path: Path) -> None:
     text = "repository: acme/web\nimage: { repository: registry.example.com/acme/web, tag: pr-{sha} }\nport: 1"
     [said] = found(tmp_path, {"web": text})
-    assert said.endswith("""but got '{'. Put the text with `{` in quotes, such as "pr-{sha}".""")
+    assert said.endswith("""but got '{'. Quote the value that contains `{`, such as "pr-{sha}".""")
 
 
 BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [

@@ -22,7 +22,7 @@ PLATFORM: dict[str, Any] = {
 WEB: dict[str, Any] = {"repository": "acme/web", "image": "registry.example.com/acme/web", "port": 8080}
 SEED = {"kind": "postgresql", "seed": "seed/shop.sql"}
 IMAGE = "registry.example.com/acme/seed@sha256:0123"
-SECRET = "looks like a secret, but these settings are plain text. Put it in a Secret under `envFrom:`, and rotate it, because it was in this file."
+SECRET = "looks like a secret, but these settings are plain text. Move it to a Secret under `envFrom:`. Rotate it, because it was in this file."
 
 
 def folder(path: Path, service: dict[str, Any] | None = None, **platform: Any) -> Path:
@@ -49,16 +49,16 @@ SERVICES: list[tuple[dict[str, Any], str]] = [
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com/redis:latest"}]},
         "needs.0.image: `registry.example.com/redis:latest` can change at any time."
-        " Pin a version, or better, a digest: `@sha256:...`.",
+        " Pin a version or, better, a digest: `@sha256:...`.",
     ),
     (
         {"needs": [{"kind": "redis", "image": "registry.example.com:5000/redis"}]},
         "needs.0.image: `registry.example.com:5000/redis` can change at any time."
-        " Pin a version, or better, a digest: `@sha256:...`.",
+        " Pin a version or, better, a digest: `@sha256:...`.",
     ),
     (
         {"env": {"PORT": "3000"}},
-        "env.PORT: is 3000, but the service receives requests at 8080. Remove it, or use the same port.",
+        "env.PORT: is 3000, but the service receives requests on port 8080. Remove it, or use the same port.",
     ),
 ]
 QUIET: list[dict[str, Any]] = [
@@ -153,8 +153,8 @@ def test_unrelated_allowed_peer_does_not_silence_the_warning(more: dict[str, Any
     assert len(warnings_of(folder(tmp_path, staging={"web": "http://web.staging:8080"}, **more))) == 1
 
 
-CROWDED = "each process runs twice for a moment."
-KEEPS = "or the old version keeps running after each push."
+CROWDED = "because old and new pods briefly run together."
+KEEPS = "Otherwise, the old version keeps running after each push."
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,11 @@ KEEPS = "or the old version keeps running after each push."
     [
         ({}, []),
         ({"pods": 7, "cpu": "350m", "memory": "3328Mi"}, []),
-        ({"pods": 6}, [f"quota.pods: is less than the 7 that a push to acme/web needs: {CROWDED} Write at least 7"]),
-        ({"cpu": "0.3"}, [f"quota.cpu: is less than the 350m that a push to acme/web needs: {CROWDED}"]),
+        ({"pods": 6}, [f"quota.pods: is less than the 7 that a push to acme/web needs, {CROWDED} Write at least 7."]),
+        ({"cpu": "0.3"}, [f"quota.cpu: is less than the 350m that a push to acme/web needs, {CROWDED}"]),
         (
             {"memory": "2Gi"},
-            [f"quota.memory: is less than the 3328Mi that a push to acme/web needs: {CROWDED}"],
+            [f"quota.memory: is less than the 3328Mi that a push to acme/web needs, {CROWDED}"],
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_service_without_paths_beside_one_with_paths_is_warned_of(tmp_path: Path
     (path / "services" / "api.yaml").write_text(yaml.safe_dump(other))
     [warning] = warnings_of(path)
     assert warning.startswith(
-        "services/api.yaml: paths: is missing, although other services of this repository have it."
+        "services/api.yaml: paths: is missing, although other services of this repository set it."
     )
     (path / "services" / "api.yaml").write_text(yaml.safe_dump({**other, "repository": "acme/api"}))
     assert warnings_of(path) == []
@@ -234,14 +234,14 @@ def test_service_without_paths_beside_one_with_paths_is_warned_of(tmp_path: Path
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("/back/**", "'/back/**' matches no file. Write it from the top of the repository: `back/**`."),
-        ("./back", "'./back' matches no file. Write it from the top of the repository: `back`."),
-        ("!back/docs", "'!back/docs' matches no file: patterns cannot be negated. Name the paths that count."),
-        ("", "'' matches no file. Write it from the top of the repository: `back`."),
-        (".", "'.' matches no file. Write it from the top of the repository: `back`."),
-        ("../x", "'../x' matches no file. Write it from the top of the repository: `back`."),
-        (".//back", "'.//back' matches no file. Write it from the top of the repository: `back`."),
-        (" /back", "' /back' matches no file. Write it from the top of the repository: `back`."),
+        ("/back/**", "'/back/**' matches no file. Write it relative to the repository's root: `back/**`."),
+        ("./back", "'./back' matches no file. Write it relative to the repository's root: `back`."),
+        ("!back/docs", "'!back/docs' matches no file: patterns cannot be negated. List the paths to include instead."),
+        ("", "'' matches no file. Write it relative to the repository's root: `back`."),
+        (".", "'.' matches no file. Write it relative to the repository's root: `back`."),
+        ("../x", "'../x' matches no file. Write it relative to the repository's root: `back`."),
+        (".//back", "'.//back' matches no file. Write it relative to the repository's root: `back`."),
+        (" /back", "' /back' matches no file. Write it relative to the repository's root: `back`."),
     ],
 )
 def test_path_that_can_match_no_file_is_refused(tmp_path: Path, given: str, said: str) -> None:

@@ -34,7 +34,7 @@ def notes_of(*drafts: Draft) -> str:
 def test_services_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
     made = drafted(tmp_path, "my_app: { build: a, ports: [80] }", "my-app: { build: b, ports: [81] }")
     assert {name: d.data["processes"]["web"]["port"] for name, d in made.items()} == {"my-app": 80, "my-app-2": 81}
-    assert "my-app is renamed to my-app-2" in notes_of(made["my-app-2"])
+    assert "my-app was renamed to my-app-2" in notes_of(made["my-app-2"])
 
 
 def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: Path) -> None:
@@ -44,14 +44,14 @@ def test_processes_whose_names_come_out_alike_have_names_of_their_own(tmp_path: 
         "a-b": ["one"],
         "a-b-2": ["two"],
     }
-    assert "The process a-b is renamed to a-b-2" in notes_of(made["web"])
+    assert "The process a-b was renamed to a-b-2" in notes_of(made["web"])
 
 
 def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
     made = drafted(tmp_path, f"{'a' * 70}: {{ build: ., ports: [80] }}", f"{'b' * 70}: {{ build: . }}")
     assert [*made] == ["a" * 40]
     assert [*made["a" * 40].data["processes"]] == ["a" * 40, "b" * 40]
-    assert f"{'a' * 70} is renamed to {'a' * 40}" in notes_of(*made.values())
+    assert f"{'a' * 70} was renamed to {'a' * 40}" in notes_of(*made.values())
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
         ("expose: [3000-3005]", {"port": 3000}, ""),
         ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web has 12 replicas"),
         ("ports: [80], deploy: { replicas: '${N:-2}' }", {"port": 80, "replicas": 2}, ""),
-        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The number of replicas of web is not a number"),
+        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The replicas of web are not a number"),
         ("ports: [80], scale: 0", {"port": 80}, "The file runs 0 replicas of web"),
-        ("restart: no", {"kind": "worker"}, "The file does not restart web"),
+        ("restart: no", {"kind": "worker"}, "Compose does not restart web"),
         (
             "entrypoint: [/entry, -x], command: serve --all",
             {"kind": "worker", "command": ["/entry", "-x", "serve", "--all"]},
@@ -158,7 +158,7 @@ def test_a_service_that_extends_what_is_not_here_is_reported(extends: str, tmp_p
     made = drafted(tmp_path, WEB, f"reports: {{ extends: {extends}, command: report }}")
     assert "reports was left out, because it extends" in notes_of(made["web"])
     made = drafted(tmp_path, f"web: {{ build: ., ports: [80], extends: {extends} }}")
-    assert "`extends` of web was left out. The service that it extends is not in this file" in notes_of(made["web"])
+    assert "`extends` of web was left out. The extended service is not in this file" in notes_of(made["web"])
 
 
 def test_where_everything_extends_another_file_the_refusal_says_so(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_stores_that_no_variable_names_have_distinct_variables(tmp_path: Path) -
         {"kind": "postgresql", "version": "15", "name": "reports", "as": "REPORTS_URL"},
         {"kind": "mysql", "version": "8.4", "as": "MYSQL_URL"},
     ]
-    assert "reports gives its address in REPORTS_URL, because DATABASE_URL is taken" in notes_of(made["web"])
+    assert "reports provides its address in REPORTS_URL, because DATABASE_URL is taken" in notes_of(made["web"])
 
 
 def test_a_store_takes_no_name_that_the_file_uses_otherwise(tmp_path: Path) -> None:

@@ -157,7 +157,13 @@ def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, 
     assert made.data["env"] == {"RACK_ENV": "production", "REVIEW": "1"}
     said = " ".join(made.notes)
     assert all(
-        words in said for words in ("Heroku generates KEY_BASE", "Heroku asks for DOMAIN", "`buildpacks`", "$PORT")
+        words in said
+        for words in (
+            "Heroku generates the value of KEY_BASE",
+            "Heroku asks for the value of DOMAIN",
+            "`buildpacks`",
+            "$PORT",
+        )
     )
     load(tmp_path, [made])
 
@@ -252,10 +258,10 @@ def test_what_cannot_be_read_is_one_clear_sentence(tmp_path: Path) -> None:
     ):
         done = CliRunner().invoke(main, ["import", str(tmp_path / name)])
         assert done.exit_code == 2
-        known = "Name a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile."
+        known = "Pass a Compose file (docker-compose.yml), Heroku's app.json, or a Procfile."
         assert done.stderr == f"{tmp_path / name}: {words} {known}\n"
     done = CliRunner().invoke(main, ["import", str(tmp_path / "deep.json")])
-    assert (done.exit_code, done.stderr) == (2, "deep.json: is not valid JSON. Fix it, or name another file.\n")
+    assert (done.exit_code, done.stderr) == (2, "deep.json: is not valid JSON. Fix the file, or pass another one.\n")
 
 
 @pytest.mark.parametrize(

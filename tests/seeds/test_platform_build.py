@@ -136,8 +136,8 @@ def test_folder_without_git_counts_the_content(tmp_path: Path) -> None:
     [
         ((), "--platform needs --need SERVICE/NEED."),
         (("--need", "shop/redis"), "shop/redis does not start from a seed. These do: shop/postgresql."),
-        (("--need", "shop/postgresql", "--version", "17"), "--version and --platform exclude each other"),
-        (("dump.sql", "--need", "shop/postgresql"), "DUMP and --platform exclude each other"),
+        (("--need", "shop/postgresql", "--version", "17"), "--version cannot be combined with --platform"),
+        (("dump.sql", "--need", "shop/postgresql"), "DUMP cannot be combined with --platform"),
         (("--need", "shop/postgresql", "--checkout", "{platform}"), "There is no seed/shop.sql in "),
     ],
 )

@@ -123,7 +123,7 @@ async def test_dry_run_lists_and_delete_deletes_by_digest(seeds: Seeds) -> None:
     assert "keep: used by shop#4" in listed.stdout
     assert listed.stdout.endswith("1 of 7 images can be deleted. Pass --delete to delete them.\n")
     done = await seeds.prune("--delete", seeds=used)
-    assert done.stdout.endswith("Deleted 1 image of 7.\n"), done.stderr
+    assert done.stdout.endswith("Deleted 1 of 7 images.\n"), done.stderr
     assert seeds.tags() == ALL - {"tag5"}
 
 
@@ -133,7 +133,7 @@ async def test_image_of_the_checked_out_commit_is_kept(seeds: Seeds) -> None:
     done = await seeds.prune("--delete", "--checkout", str(seeds.shop.checkout))
     assert f"{tag}  " in done.stdout
     assert "keep: used by the commit in shop (shop/postgresql)" in done.stdout
-    assert done.stdout.endswith("Deleted 2 images of 8.\n"), done.stderr
+    assert done.stdout.endswith("Deleted 2 of 8 images.\n"), done.stderr
 
 
 async def test_checkout_without_a_configured_dump_protects_nothing_so_nothing_is_deleted(

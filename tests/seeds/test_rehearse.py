@@ -159,7 +159,7 @@ def test_migration_never_reaches_a_server_of_the_callers_environment(
 def test_summary_that_cannot_be_written_loses_no_report(dump: Path, run: Rehearse, tmp_path: Path) -> None:
     done = run(*arguments(dump, "true"), GITHUB_STEP_SUMMARY=str(tmp_path / "missing" / "summary.md"))
     assert (done.returncode, done.stdout.startswith("no DDL")) == (0, True), done.stderr
-    assert "The job's summary could not be written: No such file or directory." in done.stderr
+    assert "Cannot write the job summary: No such file or directory." in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account must try to read the files")
@@ -213,7 +213,7 @@ def test_folder_with_a_path_too_long_for_a_socket_is_refused(dump: Path, run: Re
 @pytest.mark.parametrize(
     ("given", "code", "sentence"),
     [
-        (["--migrate", "true"], 2, "Name a DUMP and its --version, or --platform and --need."),
+        (["--migrate", "true"], 2, "Pass DUMP and --version, or --platform and --need."),
         (["x.dump", "--version", "15", "--platform", ".", "--migrate", "true"], 2, "exclude each other"),
         (["--platform", ".", "--migrate", "true"], 2, "--platform needs --need SERVICE/NEED."),
         (["{dump}", "--version", "9", "--migrate", "true"], 2, "PostgreSQL 9 was not found."),

@@ -147,14 +147,14 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "an address that a cluster does not reach": (
         CLUSTER,
         {},
-        "which is not an address of a simulated GitHub. Write `apiUrl: http://127.0.0.1:8090/api/v3`, with an address"
-        " of this machine that the cluster reaches in place of 127.0.0.1: GitHub is simulated there.",
+        "which is not an address of a simulated GitHub. Write `apiUrl: http://127.0.0.1:8090/api/v3`, with 127.0.0.1"
+        " replaced by an address of this machine that the cluster can reach. GitHub is simulated at that address.",
     ),
     "the real GitHub": (
         {"github": None},
         {},
         "greenroom.yaml: github.apiUrl: is https://api.github.com, which is not an address of a simulated GitHub."
-        " Write `apiUrl: http://127.0.0.1:8090/api/v3`: GitHub is simulated there.",
+        " Write `apiUrl: http://127.0.0.1:8090/api/v3`. GitHub is simulated at that address.",
     ),
     "another path": ({"github": {"apiUrl": "http://127.0.0.1:8090"}}, {}, "`apiUrl: http://127.0.0.1:8090/api/v3`"),
     "no checkout": (

@@ -568,7 +568,7 @@ async def test_page_shows_the_seed_and_offers_to_start_over_only_where_that_is_p
             "will start over from the newest seed. The current data will be deleted.",
             "status",
         ),
-        ({"action": "reset"}, "Nothing was deleted. Check the box first, to confirm it.", "alert"),
+        ({"action": "reset"}, "Nothing was deleted. To confirm, check the box first.", "alert"),
         ({"action": "drop", "sure": "yes"}, "Nothing was deleted.", "alert"),
         ({"action": "reset", "sure": "yes", "token": "0" * 64}, "The form was out of date.", "alert"),
     ],
@@ -769,7 +769,7 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
         assert printing.used(used.json()) == "Saved: payments from payments#17. The change takes effect within seconds."
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        stays = "Until it has one, shop#1 keeps using payments from staging. Check the number if it should have one."
+        stays = "Until it has one, shop#1 keeps using payments from staging. If it should have one, check the number."
         assert printing.used(later.json()) == f"Saved, but payments#9 has no preview. {stays}"
         never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
         assert printing.used(never.json()).startswith("The change is not saved yet")

@@ -17,7 +17,7 @@ ABOUT = """A preview environment for every pull request that asks for one.
 
 \b
 The five main commands:
-  greenroom demo              watch the full life of previews on this machine
+  greenroom demo              run a demo of the full preview lifecycle
   greenroom check FOLDER      report every mistake in the configuration
   greenroom serve FOLDER      run Greenroom
   greenroom list              list every preview, and the reason for its state

@@ -72,15 +72,15 @@ def values(folder: Path) -> None:
     click.echo(config.helm_values(folder), nl=False)
 
 
-@click.command(name="import", short_help="Draft services from Compose, a Procfile or app.json.")
+@click.command(name="import", short_help="Draft service files from Compose, a Procfile or app.json.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="The service's name, if the file contains only one service.")
-@click.option("--repository", default="", metavar="OWNER/NAME", help="Its GitHub repository.")
+@click.option("--name", default="", help="The service's name. Only for a file with one service.")
+@click.option("--repository", default="", metavar="OWNER/NAME", help="The GitHub repository of the services.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
 @click.option(
     "--write",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write the drafts into this folder. Never overwrite a file.",
+    help="Write the drafts to this folder. Existing files are never overwritten.",
 )
 def import_(file: Path, name: str, repository: str, image: str, write: Path | None) -> None:
     """Draft services/*.yaml from a docker-compose.yml, a Procfile or Heroku's app.json. Print notes on the rest."""
@@ -120,17 +120,17 @@ def schema(which: str) -> None:
     click.echo(json.dumps(config.json_schema()[which], indent=2))
 
 
-@click.command(short_help="Print manifests to commit: previews without a controller.")
+@click.command(short_help="Print manifests for previews without the controller.")
 @FOLDER
-@click.option("--without-gates", is_flag=True, help="Confirm that you have read the limits of this mode.")
+@click.option("--without-gates", is_flag=True, help="Confirm that you have read this mode's limitations.")
 @click.option(
     "--before-3.3",
     "old",
     is_flag=True,
-    help="For Argo CD before 3.3, whose projects cannot restrict the names of namespaces.",
+    help="Support Argo CD before 3.3, where projects cannot restrict namespace names.",
 )
 def render(folder: Path, without_gates: bool, old: bool) -> None:
-    """Print ApplicationSets, project and policies for git: previews without a controller, and without its gates."""
+    """Print manifests to commit to git. They create previews without the controller, and without its gates."""
     from greenroom import bootstrap
     from greenroom.argocd.render import RESTRICTIONS
 
@@ -138,7 +138,7 @@ def render(folder: Path, without_gates: bool, old: bool) -> None:
     for line in RESTRICTIONS:
         click.echo(f"without the controller: {line}", err=True)
     if not without_gates:
-        raise click.UsageError("Nothing was printed. To accept these limits, pass --without-gates.")
+        raise click.UsageError("Nothing was printed. To accept these limitations, pass --without-gates.")
     click.echo(text, nl=False)
 
 

@@ -45,15 +45,20 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
 
 @click.command(short_help="Wait until a preview serves a commit.")
 @click.argument("preview", metavar="REPO#N")
-@click.option("--commit", default="", metavar="SHA", help="Default: the head of the pull request, as last read.")
+@click.option(
+    "--commit",
+    default="",
+    metavar="SHA",
+    help="The commit to wait for. Default: the newest one that Greenroom has read.",
+)
 @click.option("--timeout", "patience", type=DURATION, default="10m", show_default=True, help="How long to wait.")
 @ADMIN
 @AS_JSON
 def wait(preview: str, commit: str, patience: timedelta, admin: str, as_json: bool) -> None:
     """Wait until every service of the preview serves the images of a commit, and no others.
 
-    Exit codes: 0 once it does, 1 if a newer commit superseded it, or a push or a person is needed first, 3 after the
-    timeout.
+    Exit codes: 0 if it does, 1 if a newer commit superseded this one or if a push or a person is needed first, 3 after
+    the timeout.
     """
     from greenroom.terminal import waiting
 
@@ -140,18 +145,18 @@ def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> N
     _print(answer, as_json, printing.redeployed)
 
 
-@click.command(short_help="Point a preview to the preview of another pull request.")
+@click.command(short_help="Point a preview at another pull request's preview.")
 @click.argument("preview", metavar="REPO#N")
 @click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
 @BY
 @ADMIN
 @AS_JSON
 def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: bool) -> None:
-    """Point a link of this preview to another preview, to staging, or back to its default.
+    """Point a link of this preview at another preview, at staging, or back at its default.
 
     A comment `/preview use` on the pull request does the same.
 
-    Exit with 1 if the link has not moved: the choice is not saved yet, or the chosen pull request has no preview.
+    Exit with 1 if the link was not changed: the choice is not saved yet, or the chosen pull request has no preview.
     """
     from greenroom.terminal import printing
 
@@ -162,7 +167,7 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
         sys.exit(1)
 
 
-@click.command(short_help="Delete the data of a preview and start over.")
+@click.command(short_help="Delete a preview's data and start over.")
 @click.argument("preview", metavar="REPO#N")
 @click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the current one.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

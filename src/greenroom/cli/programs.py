@@ -22,10 +22,10 @@ def serve(folder: Path) -> None:
     sys.exit(asyncio.run(bootstrap.serve(folder)))
 
 
-@click.command(short_help="Migrate the history database to this version.")
+@click.command(short_help="Migrate the history database to this version of Greenroom.")
 @FOLDER
 def migrate(folder: Path) -> None:
-    """Migrate the history database of the configuration in FOLDER to this version."""
+    """Migrate the history database of the configuration in FOLDER to this version of Greenroom."""
     import asyncio
 
     from greenroom import bootstrap
@@ -33,14 +33,14 @@ def migrate(folder: Path) -> None:
     click.echo(asyncio.run(bootstrap.migrate(folder)))
 
 
-@click.command(short_help="Watch the full life of previews on this machine.")
-@click.option("--keep", is_flag=True, help="Keep it running at the end and print the dashboard's address.")
+@click.command(short_help="Run a demo of the full preview lifecycle on this machine.")
+@click.option("--keep", is_flag=True, help="Keep the demo running at the end, and print the dashboard's address.")
 @AS_JSON
 @click.option(
-    "--state", type=click.Path(path_type=Path), help="Where the demo keeps its files (default: a new folder)."
+    "--state", type=click.Path(path_type=Path), help="The folder for the demo's files. Default: a new folder."
 )
 def demo(keep: bool, as_json: bool, state: Path | None) -> None:
-    """Run the full life of previews on this machine, with a real shop. Only GitHub is simulated."""
+    """Run a demo of the full preview lifecycle on this machine, with a real shop. GitHub and CI are simulated."""
     import asyncio
 
     try:

@@ -11,11 +11,9 @@ import click
 if TYPE_CHECKING:
     from greenroom.registry.access import Access
 
-_INSECURE = click.option(
-    "--insecure", multiple=True, metavar="HOST", help="A registry host that is used without HTTPS."
-)
+_INSECURE = click.option("--insecure", multiple=True, metavar="HOST", help="A registry host to access over plain HTTP.")
 _REALM = click.option(
-    "--realm", multiple=True, metavar="HOST", help="A host, other than the registry's, that issues its tokens."
+    "--realm", multiple=True, metavar="HOST", help="An additional host that may issue tokens for the registry."
 )
 
 
@@ -36,7 +34,7 @@ async def access(images: Iterable[str], insecure: Iterable[str], realms: Iterabl
     logins = {host: login for host in hosts if (login := stored_login(host))}
     advice = Advice(
         login="Log in with `docker login`.",
-        check="Check that the login of `docker login` may read and write it.",
+        check="Check that the account from `docker login` can read and write there.",
         realm="allow it with --realm HOST.",
     )
     async with http_client.client(60) as client:

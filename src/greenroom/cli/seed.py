@@ -11,7 +11,7 @@ from greenroom.cli.seed_prune import prune
 from greenroom.cli.seed_rehearse import rehearse
 
 
-@click.group(short_help="Check a dump, or build an image from which databases start.")
+@click.group(short_help="Check dumps, and build images that databases start from.")
 def seed() -> None:
     """Turn a dump into the data that every preview's database starts with."""
 

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions", "rows")
-"""Arguments that must agree with the configuration of the need."""
+"""Arguments that cannot be combined with --platform, because the configuration sets them."""
 _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--to"}
 
 
 @click.command(short_help="Restore a dump, and push it as a database image.")
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
-@click.option("--need", default="", metavar="SERVICE/NEED", help="The need of that configuration to build a seed for.")
-@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: .")
-@click.option("--worktree", is_flag=True, help="Use a dump that is not committed.")
+@click.option("--need", default="", metavar="SERVICE/NEED", help="The need to build a seed for. Requires --platform.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: this folder.")
+@click.option("--worktree", is_flag=True, help="Use the dump in the working tree, committed or not.")
 @click.option(
     "--kind",
     type=click.Choice(["postgresql", "mariadb", "mysql"]),
@@ -45,34 +45,38 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     "--mode",
     type=click.Choice(["layer", "copy", "restore"]),
     default=None,
-    help="The mode of the service file. It is part of the tag. Default: layer.",
+    help="The seed's `mode`, as in the service file. The tag depends on it. Default: layer.",
 )
 @click.option("--tag", default="", help="The tag. Default: a hash of everything that the image is built from.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
-@click.option("--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The fewest rows of a table.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
-@click.option("--no-columns", is_flag=True, help="Accept that no column is classified. Reviewers see this.")
+@click.option(
+    "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows in a table."
+)
+@click.option(
+    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+)
+@click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns. Reviewers see this.")
 @click.option("--migrate", default="", metavar="COMMAND", help="A shell command that migrates the restored database.")
 @click.option(
     "--migrations",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="A file or folder that the migration reads. Its content is part of the tag.",
+    help="A file or folder that the migration reads. The tag depends on its content.",
 )
 @click.option(
-    "--folder", default="", metavar="PATH", help="The folder of the migrations, if the service file names one."
+    "--folder", default="", metavar="PATH", help="The folder in the seed's `migrations:`, if the service file sets it."
 )
 @click.option("--layout", type=click.Path(path_type=Path), help="Also write the image as an OCI layout to this folder.")
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder of the engine's programs. Default: those of this version on this machine.",
+    help="The folder with the engine's programs. Default: the installed ones of this version.",
 )
 @click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
 @registries
 def build(**given: Any) -> None:
-    """Build an image from which databases start with the data of DUMP, and print its reference by digest.
+    """Build a database image that contains the data of DUMP, and print its reference with the digest.
 
     \b
     greenroom seed build DUMP --version 16 --base IMAGE --to HOST/REPOSITORY
@@ -81,10 +85,9 @@ def build(**given: Any) -> None:
     The second form takes everything from the configuration, so that previews find the image. DUMP is checked first, as
     `greenroom seed check` does. If the registry already has the image of the same dump, base and options, nothing is
     built. Log in with `docker login` first. With `--migrate`, the command connects as the role app: DATABASE_URL and
-    PGHOST, PGUSER and PGDATABASE lead to the database.
+    PGHOST, PGUSER and PGDATABASE point to the database.
 
-    The image records the migrations that ran in the dump, with the content that they have in the last commit of the
-    checkout.
+    The image records the migrations that the dump already contains, with their content in the checkout's last commit.
 
     In a GitHub Actions job, the reference is also the step's output `image`.
     """
@@ -93,11 +96,13 @@ def build(**given: Any) -> None:
     except ImportError as error:
         raise left_out("`greenroom seed build`", error, extra="seeds") from None
     if given["migrate"] and not given["migrations"] and not given["tag"]:
-        raise click.UsageError("--migrate needs --migrations or --tag, because the tag names the content of the image.")
+        raise click.UsageError(
+            "--migrate needs --migrations or --tag, because the tag must identify the content of the image."
+        )
     request, hosts = _of_platform(given) if given["platform"] else _of_arguments(given)
     if request.migrate and request.mode == "restore":
         raise click.UsageError(
-            "--migrate needs `mode: layer` or `mode: copy`: with `restore`, nothing is restored here."
+            "--migrate needs `mode: layer` or `mode: copy`: with `restore`, the build does not restore the dump."
         )
     image = cancellable(_build(request, (*hosts[0], *given["insecure"]), (*hosts[1], *given["realm"])))
     if output := os.environ.get("GITHUB_OUTPUT"):
@@ -115,7 +120,7 @@ def _of_platform(given: dict[str, Any]) -> tuple[Request, _Hosts]:
 
     if both := [name for name in _OF_THE_PLATFORM if given[name]]:
         name = {"extensions": "--extension", "dump": "DUMP"}.get(both[0], f"--{both[0]}")
-        raise click.UsageError(f"{name} and --platform exclude each other: the configuration says it.")
+        raise click.UsageError(f"{name} cannot be combined with --platform, because the configuration sets it.")
     if not given["need"]:
         raise click.UsageError("--platform needs --need SERVICE/NEED.")
     seeded = wanted.load(given["platform"])
@@ -127,7 +132,7 @@ def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
     from greenroom.seeds.build import Request
 
     if missing := [text for name, text in _REQUIRED.items() if not given[name]]:
-        raise click.UsageError(f"Missing {', '.join(missing)}. Without --platform, all of them are necessary.")
+        raise click.UsageError(f"Missing {', '.join(missing)}. Required without --platform.")
     request = Request(
         given["dump"],
         given["version"],

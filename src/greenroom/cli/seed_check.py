@@ -36,19 +36,23 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     default="",
     type=click.Choice(["", "postgresql", "mysql", "mariadb", "redis", "valkey"]),
     metavar="ENGINE",
-    help="The engine of the service: postgresql, mysql, mariadb, redis or valkey.",
+    help="The database engine: postgresql, mysql, mariadb, redis or valkey.",
 )
-@click.option("--version", default="", metavar="VERSION", help="The version of the service, such as 16 or 16.4.")
+@click.option("--version", default="", metavar="VERSION", help="The version of the engine, such as 16 or 16.4.")
 @click.option(
-    "--extension", "extensions", multiple=True, metavar="NAME", help="An extension in `extensions` of the seed."
+    "--extension",
+    "extensions",
+    multiple=True,
+    metavar="NAME",
+    help="An extension that the dump may use, as listed in the seed's `extensions:`.",
 )
 @click.option(
-    "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows of a table."
+    "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows in a table."
 )
 @click.option(
     "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
 )
-@click.option("--no-columns", is_flag=True, help="Accept that no column is classified. Reviewers see this.")
+@click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns. Reviewers see this.")
 @click.option(
     "--max-size", type=click.IntRange(1), default=95, show_default=True, help="The maximum size of the file, in MB."
 )
@@ -103,9 +107,9 @@ def _json(result: Checked) -> str:
 
 @click.command(short_help="Draft seed.columns.yaml for a dump.")
 @FILE
-@click.option("--write", is_flag=True, help="Write it beside the dump. Keep existing classifications.")
+@click.option("--write", is_flag=True, help="Write the file beside the dump, and keep existing classifications.")
 def columns(file: Path, write: bool) -> None:
-    """Print a seed.columns.yaml that lists each text column of the dump FILE, to be classified by you."""
+    """Print a seed.columns.yaml that lists each text column of the dump FILE, for you to classify."""
     from greenroom.seeds import columns as columns_file
     from greenroom.seeds.check import tables
 
@@ -123,14 +127,23 @@ def columns(file: Path, write: bool) -> None:
 @click.argument("url", envvar="GREENROOM_SEED_URL")
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
 @click.option("--format", "form", type=click.Choice(["custom", "plain"]), default="custom", show_default=True)
-@click.option("--through", default="", metavar="COMMAND", help="A masker that reads SQL and writes SQL.")
-@click.option("--anyway", count=True, help="Dump a host that may be production; twice if it looks like it.")
+@click.option(
+    "--through",
+    default="",
+    metavar="COMMAND",
+    help="A masking command that reads SQL from stdin and writes masked SQL to stdout.",
+)
+@click.option(
+    "--anyway",
+    count=True,
+    help="Dump even if the host may be production. Pass it twice if the host looks like production.",
+)
 @click.pass_context
 def make(context: click.Context, url: str, to: Path, form: str, through: str, anyway: int) -> None:
     """Dump the database at URL with the flags that a seed needs.
 
-    Other users of a machine can read command lines. If the URL contains a password, set it as GREENROOM_SEED_URL
-    instead of an argument, or set PGPASSWORD or MYSQL_PWD.
+    Other users of a machine can read command lines. If the URL contains a password, set GREENROOM_SEED_URL
+    instead of the argument, or put the password in PGPASSWORD or MYSQL_PWD.
     """
     from click.core import ParameterSource
 
@@ -139,8 +152,8 @@ def make(context: click.Context, url: str, to: Path, form: str, through: str, an
     source = dump.source(url)
     if source.password and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise FixConfiguration(
-            "The URL on the command line contains a password, which other users of this machine can read. Set the URL"
-            " as GREENROOM_SEED_URL, or the password as PGPASSWORD or MYSQL_PWD."
+            "The URL on the command line contains a password, which other users of this machine can read. Pass the URL"
+            " in GREENROOM_SEED_URL, or the password in PGPASSWORD or MYSQL_PWD."
         )
     dump.require_confirmed(source, anyway)
     dump.made(source, to, form=form, through=through)

@@ -69,7 +69,7 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
         raise left_out("`greenroom seed courier`", error, extra="seeds") from None
     github_token = os.environ.get("GREENROOM_GITHUB_TOKEN", "")
     if not github_token:
-        raise Failed("Create the Secret for seed builds with the key `github-token` (docs/seeds.md).")
+        raise Failed("Add the key `github-token` to the Secret for seed builds (docs/seeds.md).")
     build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
     hosts = {reference(build.inputs.base).host, reference(build.reference).host}
     logins = {host: login for host in hosts if (login := stored_login(host))}
@@ -88,7 +88,7 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
             try:
                 return await found.run()
             except OSError as error:
-                raise Failed(f"The courier's disk cannot be written ({error.strerror}).") from None
+                raise Failed(f"The courier cannot write to its disk ({error.strerror}).") from None
 
 
 def _report(phase: str, seconds: float) -> None:
@@ -98,4 +98,4 @@ def _report(phase: str, seconds: float) -> None:
 def _variable(name: str) -> str:
     if value := os.environ.get(name):
         return value
-    raise FixConfiguration(f"The variable {name} is not set. Greenroom sets it in the Jobs that it creates.")
+    raise FixConfiguration(f"The variable {name} is not set. This command only runs in Jobs that Greenroom creates.")

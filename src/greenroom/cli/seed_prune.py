@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "checkouts",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A repository with dumps. The images of its current commit are kept.",
+    help="A checkout of a repository with dumps. The images for its current commit are kept.",
 )
 @click.option(
     "--admin",
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     envvar="GREENROOM_ADMIN",
     show_default=True,
     show_envvar=True,
-    help="The admin address of the running instance. Name all instances that use these images.",
+    help="The admin address of the running instance. Repeat the option for each instance that shares the images.",
 )
-@click.option("--delete", "act", is_flag=True, help="Delete them. Without this flag, only list them.")
+@click.option("--delete", "act", is_flag=True, help="Delete the images. Without this flag, they are only listed.")
 @registries
 def prune(
     platform: Path,
@@ -46,10 +46,10 @@ def prune(
     insecure: tuple[str, ...],
     realm: tuple[str, ...],
 ) -> None:
-    """List seed images and what keeps each of them; with --delete, delete the rest.
+    """List seed images and the reason why each one is kept. With --delete, delete the others.
 
     An image is kept if a preview uses it, if it is one of the five newest of its dump, if it is younger than a week, or
-    if it does not say which dump it is from. Nothing is deleted unless Greenroom and the registry answer completely.
+    if its dump is unknown. Nothing is deleted unless Greenroom and the registry give complete answers.
     """
     import asyncio
 
@@ -91,7 +91,7 @@ async def _prune(store: Store, in_use: Callable[[], InUse], *, act: bool) -> Non
             continue
         await store.delete(stored)
         deleted += 1
-    click.echo(f"Deleted {counted(deleted, 'image')} of {total}.")
+    click.echo(f"Deleted {deleted} of {counted(total, 'image')}.")
 
 
 def _line(verdict: Verdict) -> str:
@@ -113,5 +113,5 @@ def _in_use(admins: tuple[str, ...], image: str, current: dict[str, str]) -> InU
                 if str(seed["image"]).startswith(f"{image}:"):
                     tags[str(seed["image"]).rpartition(":")[2]] = str(seed["preview"])
         except (KeyError, TypeError):
-            raise Failed(f"{admin} did not say which seeds previews use, so nothing was deleted.") from None
+            raise Failed(f"{admin} did not report which seeds previews use, so nothing was deleted.") from None
     return InUse(digests, tags)

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--migrate", required=True, metavar="COMMAND", help="A shell command that migrates the database.")
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
-@click.option("--need", default="", metavar="SERVICE/NEED", help="The need of that configuration with the seed.")
-@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: .")
+@click.option("--need", default="", metavar="SERVICE/NEED", help="The need whose seed to use. Requires --platform.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: this folder.")
 @click.option("--version", default="", metavar="MAJOR", help="The version of PostgreSQL, such as 16.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Default: seed.columns.yaml beside the dump.")
-@click.option("--no-columns", is_flag=True, help="Accept that no column is classified.")
+@click.option(
+    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+)
+@click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns.")
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder of PostgreSQL's programs. Default: those of this version on this machine.",
+    help="The folder with PostgreSQL's programs. Default: the installed ones of this version.",
 )
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
 @click.option("--drift", is_flag=True, help="Also migrate an empty database, and report where its schema differs.")
@@ -47,7 +49,7 @@ def rehearse(as_json: bool, drift: bool, **given: Any) -> None:
     greenroom seed rehearse --platform FOLDER --need SERVICE/NEED --migrate COMMAND
 
     The database runs on this machine and is deleted at the end. The command connects as the role app: DATABASE_URL and
-    PGHOST, PGUSER and PGDATABASE lead to the database. The report contains names and counts, and no values.
+    PGHOST, PGUSER and PGDATABASE point to the database. The report contains names and counts, but no values.
 
     In a GitHub Actions job, the report is also added to the job's summary.
     """
@@ -73,14 +75,14 @@ def _summarize(summary: Path, found: Rehearsal) -> None:
         with summary.open("a", encoding="utf-8") as file:
             file.write("\n\n".join(parts) + "\n")
     except OSError as error:
-        click.echo(f"The job's summary could not be written: {error.strerror}.", err=True)
+        click.echo(f"Cannot write the job summary: {error.strerror}.", err=True)
 
 
 def _drift(found: Rehearsal) -> Iterator[str]:
     if found.not_compared:
         yield found.not_compared
     if found.drift:
-        yield "The same migrations make another schema from an empty database (-) than from the dump (+):"
+        yield "The migrations produce one schema from an empty database (-) and another from the dump (+):"
         yield from found.drift
 
 
@@ -92,7 +94,7 @@ def _request(given: dict[str, Any]) -> Request:
 
     if given["platform"]:
         if given["dump"] or given["version"] or given["extensions"]:
-            raise click.UsageError("DUMP, --version, --extension and --platform exclude each other.")
+            raise click.UsageError("DUMP, --version and --extension cannot be combined with --platform.")
         if not given["need"]:
             raise click.UsageError("--platform needs --need SERVICE/NEED.")
         seeded = wanted.load(given["platform"], images=False)
@@ -100,7 +102,7 @@ def _request(given: dict[str, Any]) -> Request:
     elif given["dump"] and given["version"]:
         request = Request(given["dump"], given["version"], "", "", extensions=given["extensions"])
     else:
-        raise click.UsageError("Name a DUMP and its --version, or --platform and --need.")
+        raise click.UsageError("Pass DUMP and --version, or --platform and --need.")
     return replace(
         request,
         migrate=given["migrate"],

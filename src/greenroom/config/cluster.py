@@ -65,24 +65,22 @@ class IngressModel(Model):
     """Routing of traffic to previews in a cluster."""
 
     kind: Literal["ingress", "gateway"] = Field(
-        "ingress", description="Whether previews get Ingress objects, or HTTPRoutes of a Gateway."
+        "ingress", description="Whether previews get Ingress objects, or HTTPRoutes that attach to a Gateway."
     )
     class_name: str = Field("", description="The IngressClass. If empty, the cluster's default.")
-    annotations: dict[str, str] = Field(
-        {}, description="Annotations for each Ingress, for example for noindex or a login."
-    )
+    annotations: dict[str, str] = Field({}, description="Annotations for each Ingress, for example to require a login.")
     gateway: GatewayModel = Field(GatewayModel(), description="The Gateway for `kind: gateway`.")
     drain: Duration = Field(
         "3s",
         validate_default=True,
-        description="How long a web process keeps serving before it gets SIGTERM. See docs/kubernetes.md.",
+        description="How long a stopping web process keeps serving before SIGTERM. See docs/kubernetes.md.",
     )
     sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may connect to web ports.")
     probe: str = Field(
         "public",
         description=(
-            "Where Greenroom checks that a preview responds. `public` requests the public address."
-            " http://HOST[:PORT] requests that host with the preview's Host header. `none` disables the check."
+            "Where Greenroom sends requests to check that a preview responds: `public` for the public address, or"
+            " http://HOST[:PORT] for that host, with the preview's Host header. `none` disables the check."
         ),
     )
 
@@ -115,11 +113,11 @@ def _bare(value: str) -> bool:
 
 
 class NetworkModel(Model):
-    """Targets that previews may reach, besides their own namespace and the internet without private ranges."""
+    """Targets that previews may reach in addition to their own namespace and public internet addresses."""
 
     dns: Peers = Field(
         ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},),
-        description="The DNS servers. NodeLocal DNS needs an ipBlock.",
+        description="NetworkPolicy peers for DNS. NodeLocal DNS needs an `ipBlock`.",
     )
     denied: tuple[str, ...] = Field((), description="Additional CIDR ranges that previews cannot reach.")
     allowed: Peers = Field((), description="Peers that previews can reach, even in a private or denied range.")
@@ -131,16 +129,14 @@ class NetworkModel(Model):
 class QuotaModel(Model):
     """The resource quota of one preview."""
 
-    cpu: Cpu = Field("8", description="The limit for the sum of CPU requests.")
-    memory: Bytes = Field(
-        "16Gi", description="The limit for the sum of memory requests, and for the sum of memory limits."
-    )
+    cpu: Cpu = Field("8", description="The limit on total CPU requests.")
+    memory: Bytes = Field("16Gi", description="The limit on total memory requests, and on total memory limits.")
     pods: int = Field(40, ge=1, description="The maximum number of pods.")
-    storage: Bytes = Field("20Gi", description="The limit for the sum of storage requests.")
+    storage: Bytes = Field("20Gi", description="The limit on total storage requests.")
 
 
 class DefaultsModel(Model):
-    """Resources of a process that does not set its own."""
+    """Default resources of processes."""
 
     cpu: Cpu = Field("50m", description="The requested CPU.")
     memory: Bytes = Field("128Mi", description="The requested memory.")
@@ -151,7 +147,7 @@ class StorageModel(Model):
     """The volumes of needs with persistent storage."""
 
     class_name: str = Field("", description="The storage class. If empty, the cluster's default.")
-    size: Bytes = Field("5Gi", description="The size of a volume, unless the need sets its own.")
+    size: Bytes = Field("5Gi", description="The default size of a volume.")
 
 
 class ExternalSecretsModel(Model):
@@ -170,12 +166,10 @@ class SchedulingModel(Model):
         "preferred", description="Whether previews run on spot capacity."
     )
     preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field(
-        "none", description="Where nodes come from. This determines which labels mark spot nodes."
+        "none", description="The cloud or autoscaler that provides the nodes. It determines the labels of spot nodes."
     )
     node_selector: dict[str, str] = Field({}, description="Additional node labels that preview pods require.")
-    tolerations: tuple[dict[str, str | int], ...] = Field(
-        (), description="Additional taints that preview pods tolerate."
-    )
+    tolerations: tuple[dict[str, str | int], ...] = Field((), description="Additional tolerations of preview pods.")
     priority_class: str = Field("", description="The PriorityClass of preview pods.")
 
     @field_validator("tolerations")
@@ -209,7 +203,9 @@ class ArgoCDModel(Model):
     namespace: str = Field("argocd", pattern=NAME, description="The namespace of Argo CD.")
     project: str = Field("greenroom-previews", pattern=NAME, description="The AppProject of previews.")
     destination: str = Field("in-cluster", description="The name of the destination cluster in Argo CD.")
-    chart: str = Field("", description="The preview chart: oci://HOST/PATH/preview, or a git URL, `//` and the path.")
+    chart: str = Field(
+        "", description="The preview chart: oci://HOST/PATH/preview, or a git URL followed by `//` and the path."
+    )
     chart_version: str = Field("", description="The pinned version of the chart: an OCI tag, or a git tag or commit.")
     plugin: str = Field(
         "greenroom-plugin",
@@ -217,13 +213,13 @@ class ArgoCDModel(Model):
         description="The ConfigMap with the address of Greenroom's plugin for Argo CD.",
     )
     kubeconfig: str = Field(
-        "", description="The kubeconfig file for Argo CD's cluster. If empty, the cluster of this pod."
+        "", description="The kubeconfig file for Argo CD's cluster. If empty, the cluster that this pod runs in."
     )
     previews_kubeconfig: str = Field(
         "", description="The kubeconfig file for the previews' cluster, if it is a different one."
     )
     object_namespace: str | None = Field(
-        None, pattern=NAME, description="The namespace of the Preview objects, if it is not that of Argo CD."
+        None, pattern=NAME, description="The namespace of the Preview objects. If empty, the namespace of Argo CD."
     )
     sweep: Literal["report", "delete"] = Field(
         "report", description="What the hourly sweep does with orphaned objects."

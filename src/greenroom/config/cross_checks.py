@@ -54,4 +54,4 @@ def _listeners(model: PlatformModel) -> Iterator[Mistake]:
     for (one, first), (other, second) in combinations(listeners.items(), 2):
         if collide(first, second):
             port = second.rpartition(":")[2]
-            yield Mistake(FILE, other, f"port {port} is already the port of `{one}`.", "Choose another port.")
+            yield Mistake(FILE, other, f"port {port} is already used by `{one}`.", "Choose another port.")

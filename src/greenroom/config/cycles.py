@@ -9,7 +9,7 @@ from greenroom.config.folder import Folder, Found
 from greenroom.errors import Mistake
 
 Wait = tuple[Found, int, str]
-"""A service, the index of a use of it, and the name of the service that it waits for."""
+"""A service, the index of one of its `uses:`, and the name of the service that it waits for."""
 
 
 def circles(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:

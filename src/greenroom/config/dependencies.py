@@ -19,7 +19,7 @@ def wrong_uses(service: Found, folder: Folder) -> Iterator[Mistake]:
     for index, use in enumerate(service.model.uses):
         wrong = _use(use, service, folder)
         if use.service in {u.service for u in service.model.uses[:index]}:
-            wrong = f"`{use.service}` is used twice, but its address needs only one variable.", "Remove one of the two."
+            wrong = f"`{use.service}` is listed twice under `uses:`.", "Remove one of the two."
         if wrong:
             yield Mistake(service.file, f"uses.{index}.service", *wrong)
 
@@ -116,7 +116,11 @@ def _parts(need: NeedModel | SharedNeedModel, kind: str) -> Wrong | None:
 def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | None:
     """Return the problem with a need that another service should have; None if there is none."""
     if need.service == service.name:
-        return "of", "a service cannot share a need with itself.", "Name the service that has it, or write `kind:`."
+        return (
+            "of",
+            "a service cannot share a need with itself.",
+            "Name the service that has the need, or write `kind:`.",
+        )
     if need.service not in folder.services:
         fix = near(need.service, folder.services, f"Known: {', '.join(sorted(folder.services))}.")
         return "of", f"the service `{need.service}` does not exist.", fix
@@ -140,7 +144,7 @@ def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | Non
     if isinstance(need, ManifestModel):
         return "manifest", "the local engine does not run Kubernetes objects.", "Remove it, or use `engine: argocd`."
     if isinstance(need, NeedModel) and need.seed and need.seed.repository:
-        message = "the local engine reads only dumps of the service's own repository."
+        message = "the local engine reads only dumps in the service's own repository."
         return "seed.repository", message, "Remove it, or use `engine: argocd`."
     if isinstance(need, NeedModel) and not KINDS[need.kind].local:
         message = f"the local engine does not support {KINDS[need.kind].title}."

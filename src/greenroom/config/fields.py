@@ -78,7 +78,7 @@ _WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
     PATH: lambda given: ("not a valid path", f"Start it with `/`: `/{given}`."),
     MANIFEST: lambda _: (
         "not a manifest in this folder",
-        "Write `needs/NAME.yaml`. In NAME, use lowercase letters, digits and `-`, starting with a letter.",
+        "Write `needs/NAME.yaml`. NAME may contain lowercase letters, digits and `-`, and must start with a letter.",
     ),
 }
 
@@ -155,7 +155,7 @@ def tag(value: Any) -> str:
             " fields, and do not start with `.` or `-`."
         )
     if len(made) > _TAG_LENGTH:
-        raise ValueError(f"makes tags longer than {_TAG_LENGTH} characters. Shorten it.")
+        raise ValueError(f"produces tags longer than {_TAG_LENGTH} characters. Shorten it.")
     return text
 
 
@@ -171,7 +171,7 @@ def image(value: Any) -> str:
         raise ValueError(f"{value!r} has no registry host. Write the host first: `{example}`.")
     if bare != value:
         fix = f"Remove `{value[len(bare) :]}`." if bare == bare.lower() else f"Write `{bare.lower()}`, in lowercase."
-        raise ValueError(f"{value!r} includes a tag, but `tag:` defines how CI tags the image. {fix}")
+        raise ValueError(f"{value!r} includes a tag, but the tag belongs under `tag:`. {fix}")
     if value != value.lower() and _IMAGE.fullmatch(value.lower()):
         raise ValueError(
             f"{value!r} contains uppercase letters, but image names are lowercase. Write `{value.lower()}`."

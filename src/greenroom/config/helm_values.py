@@ -19,7 +19,7 @@ from greenroom.config.yaml_loader import MAX_BYTES, TEXT, documents
 from greenroom.errors import FixConfiguration, Mistake
 
 NOT_IN_A_POD = ("local", "listen", "state", "reader")
-"""Keys of greenroom.yaml that are about the machine that it runs on. The chart sets them for the pod."""
+"""Keys of greenroom.yaml that depend on the machine. The chart sets them for its pod."""
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}

@@ -84,10 +84,10 @@ def _processes(data: dict[str, Any]) -> str:
     """Return the fix for keys at the top of a service that belong to one of its processes."""
     given = {k: v for k, v in data.items() if k in _OF_A_PROCESS and is_short(v)}
     if "processes" in data:
-        return f"Move to an entry under `processes:`, such as `web: {flow(given)}`."
+        return f"Use an entry of `processes:` instead, such as `web: {flow(given)}`."
     if not isinstance(data.get("port"), int):
         return f"Write `processes: {{ web: {flow(given)} }}`."
-    return f"Write `processes: {{ web: {flow({'port': data['port'], **given})} }}` in place of `port:`."
+    return f"Write `processes: {{ web: {flow({'port': data['port'], **given})} }}` instead of `port:`."
 
 
 def _resources(given: Any) -> str:

@@ -33,7 +33,7 @@ def _variable(what: str) -> Any:
 
 
 class PartsModel(Model):
-    """The variables that receive parts of a need's address. Set at least one. A string is short for `{url: ...}`."""
+    """Variables that receive parts of a need's address. Set at least one. A string is shorthand for `{url: ...}`."""
 
     url: str = _variable("Receives the whole address as a URL, with the password percent-encoded.")
     host: str = _variable("Receives the host.")
@@ -74,7 +74,7 @@ Path = Annotated[str, AfterValidator(_inside)]
 
 
 class SeedModel(Model):
-    """A dump in git, from which the need starts. A string is short for `{path: ...}`."""
+    """A dump in git, from which the need starts. A string is shorthand for `{path: ...}`."""
 
     path: Path = Field(
         min_length=1,
@@ -84,12 +84,12 @@ class SeedModel(Model):
     repository: str = Field(
         "",
         pattern=OPTIONAL_REPOSITORY,
-        description="The repository of the dump, owner/name. If empty, the service's own.",
+        description="The repository of the dump, as owner/name. If empty, the service's own.",
     )
     branch: str = Field(
         "",
         max_length=200,
-        description="The branch of that repository. If empty, its default branch. See docs/seeds.md.",
+        description="The branch of that repository to read. If empty, its default branch. See docs/seeds.md.",
     )
     mode: Literal["", "layer", "copy", "restore"] = Field(
         "", description="Where the data is stored. If empty, `copy` with persistent storage, and otherwise `layer`."
@@ -98,22 +98,22 @@ class SeedModel(Model):
         (), description="PostgreSQL extensions to create before the dump is restored."
     )
     rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        {}, description="The minimum number of rows of tables. A build with fewer rows fails."
+        {}, description="The minimum number of rows in each listed table. A build with fewer rows fails."
     )
     migrations: Annotated[str, AfterValidator(_inside)] = Field(
         "", description="The folder of the service's migrations. If empty, it is detected."
     )
     follow: bool = Field(
         False,
-        description="Whether a newer seed replaces the data of existing previews automatically. They lose their data.",
+        description="Whether existing previews are reset to a newer seed automatically. They lose their current data.",
     )
 
     @model_validator(mode="after")
     def _has_its_repository(self) -> SeedModel:
         if self.branch and not self.repository:
             raise ValueError(
-                "`branch` needs `repository`. The dump of the service's own repository is read at the commit of the"
-                " preview. Remove `branch`, or add `repository: owner/name`."
+                "`branch` needs `repository`. Without it, the dump is read from the service's own repository, at the"
+                " preview's commit. Remove `branch`, or add `repository: owner/name`."
             )
         return self
 
@@ -123,27 +123,29 @@ class NeedModel(Model):
 
     kind: str = Field(description="The kind of need. See docs/needs.md.", json_schema_extra={"enum": [*KINDS]})
     version: str = Field(
-        "", description="The version, in quotes. If empty, the default of the kind. See docs/needs.md."
+        "", description="The version, in quotes. If empty, the kind's default version. See docs/needs.md."
     )
-    name: str = Field("", pattern=OPTIONAL_NAME, max_length=40, description="The name of the need. If empty, the kind.")
+    name: str = Field(
+        "", pattern=OPTIONAL_NAME, max_length=40, description="The name of the need. If empty, the name of the kind."
+    )
     variables: Parts | None = Field(
         None,
         alias="as",
-        description="The environment variable for its URL, or a mapping of variables for parts of the URL."
-        " Default: the variable of the kind.",
+        description="The environment variable that receives the need's URL, or one variable for each part of its"
+        " address. Default: the kind's usual variable.",
     )
     storage: Literal["ephemeral", "persistent"] = Field(
         "ephemeral", description="Whether data survives a restart of the container."
     )
-    memory: Bytes = Field("", description="The memory limit. If empty, the limit of the kind.")
-    size: Bytes = Field("", description="The size of the volume, with persistent storage.")
+    memory: Bytes = Field("", description="The memory limit. If empty, the kind's default.")
+    size: Bytes = Field("", description="The size of the volume. Requires `storage: persistent`.")
     seed: Annotated[SeedModel, BeforeValidator(_path_alone)] | None = Field(
         None,
         description="The dump to start from: a path in the service's repository, or a mapping. See docs/seeds.md.",
     )
     image: str = Field(
         "",
-        description="An image that contains data and replaces the stock image. Write it with its host and a digest.",
+        description="An image that contains data and replaces the stock image. Include the registry host and a digest.",
     )
 
     @model_validator(mode="after")
@@ -156,7 +158,8 @@ class NeedModel(Model):
             )
         if self.image and self.storage == "persistent":
             raise ValueError(
-                "`image` brings its own data, which is not stored on a volume. Remove `storage: persistent` or `image`."
+                "`image` contains its own data, which is not stored on a volume. Remove `storage: persistent` or"
+                " `image`."
             )
         return self
 
@@ -177,7 +180,10 @@ class SharedNeedModel(Model):
 
     service: str = Field(alias="of", description="The service that has the need.")
     name: str = Field(description="The name of the need in that service.")
-    variables: Parts = Field(alias="as", description="The variable for its URL, or variables for parts.")
+    variables: Parts = Field(
+        alias="as",
+        description="The variable that receives the need's URL, or one variable for each part of its address.",
+    )
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -190,10 +196,11 @@ class ManifestModel(Model):
 
     manifest: str = Field(
         pattern=MANIFEST,
-        description="A file in this folder with Kubernetes objects: needs/NAME.yaml.",
+        description="The file with the Kubernetes objects: needs/NAME.yaml in the configuration's folder.",
     )
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(
-        {}, description="Plain settings for this service, such as the address of the objects. Do not put secrets here."
+        {},
+        description="Plain-text settings for this service, such as the address of the need. Do not put secrets here.",
     )
 
     @property

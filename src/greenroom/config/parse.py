@@ -25,7 +25,7 @@ RESERVED = {
     "velocity": "velocity reports",
     "seed": "seeds of several needs at once",
 }
-INSTEAD = {"seed": "Write it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
+INSTEAD = {"seed": "Set it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -56,7 +56,12 @@ def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
         content = reading.regular(path, MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise Unreadable(
-                Mistake(name, "", "is larger than a megabyte.", "Split it, or remove what is not configuration.")
+                Mistake(
+                    name,
+                    "",
+                    "is larger than a megabyte.",
+                    "Split the file, or remove everything that is not configuration.",
+                )
             )
         [data, *others] = documents(content, name) or [None]
         if others:

@@ -84,7 +84,7 @@ class GitHubModel(Model):
     )
     older_signing_keys_from: tuple[SourceModel, ...] = Field(
         (),
-        description="Sources of older keys. Their signatures are accepted, and renewed with the current key.",
+        description="The sources of older keys. Their signatures are accepted, then replaced by the current key's.",
     )
 
 
@@ -112,20 +112,24 @@ class LifetimeModel(Model):
         description="How long a preview may be inactive before it is removed. `never` disables this.",
     )
     warn_before: Duration = Field(
-        "1d", validate_default=True, description="How long before a removal the warning is posted."
+        "1d", validate_default=True, description="How long before the removal Greenroom posts a warning."
     )
     max_age: DurationOrNever = Field(
         "30d",
         validate_default=True,
-        description="How old a preview may become before it is removed. `never` disables this.",
+        description="The maximum age of a preview. Older ones are removed. `never` disables this.",
     )
-    keep_label: str = Field("preview-keep", min_length=1, description="The label that keeps an inactive preview.")
+    keep_label: str = Field(
+        "preview-keep", min_length=1, description="The label that prevents the removal of an inactive preview."
+    )
     sleep_label: str = Field("preview-sleep", min_length=1, description="The label that puts a preview to sleep.")
 
     @model_validator(mode="after")
     def _warns_in_time(self) -> LifetimeModel:
         if self.inactive_after is not None and self.warn_before >= self.inactive_after:
-            raise ValueError("warnBefore must be shorter than inactiveAfter. Use a third of it, for example.")
+            raise ValueError(
+                "warnBefore must be shorter than inactiveAfter. For example, set it to a third of inactiveAfter."
+            )
         return self
 
 
@@ -134,14 +138,15 @@ class SeedsModel(Model):
 
     image: ImageName = Field(description="The image name without a tag. Greenroom looks up one tag for each seed.")
     build: Literal["ci", "cluster"] = Field(
-        "ci", description="Who builds missing images: a workflow of the repository, or Greenroom in the cluster."
+        "ci",
+        description="What builds missing images: `ci` for the repository's workflow, `cluster` for Greenroom itself.",
     )
     namespace: Annotated[str, Field(pattern=NAME, max_length=63)] = Field(
         "greenroom-seeds", description="The namespace for builds, with `build: cluster`."
     )
     secret: Annotated[str, Field(pattern=OBJECT, max_length=253)] = Field(
         "greenroom-seeds",
-        description="The Secret in that namespace with the credentials of builds: `github-token` and `docker-config`.",
+        description="The Secret in that namespace with the credentials for builds, `github-token` and `docker-config`.",
     )
 
 
@@ -156,19 +161,21 @@ class LimitsModel(Model):
 class ListenModel(Model):
     """The addresses that Greenroom listens on, as host:port."""
 
-    webhook: Listener = Field("127.0.0.1:8080", description="POST /webhook. Make this address reachable from GitHub.")
-    plugin: Listener = Field(
-        "127.0.0.1:8081", description="Argo CD fetches the specs of previews here, with `engine: argocd`."
+    webhook: Listener = Field(
+        "127.0.0.1:8080", description="The address of POST /webhook. GitHub must be able to reach it."
     )
-    dashboard: Loopback = Field("127.0.0.1:8082", description="The dashboard. Loopback only.")
+    plugin: Listener = Field(
+        "127.0.0.1:8081", description="The address from which Argo CD fetches the specs of previews."
+    )
+    dashboard: Loopback = Field("127.0.0.1:8082", description="The address of the dashboard. Loopback only.")
     admin: Loopback = Field("127.0.0.1:8083", description="The address for the command line. Loopback only.")
-    metrics: Listener = Field("127.0.0.1:8084", description="/metrics, /healthz, /readyz.")
+    metrics: Listener = Field("127.0.0.1:8084", description="The address of /metrics, /healthz and /readyz.")
 
 
 class LocalModel(Model):
     """The local engine, for demos and laptops."""
 
-    checkouts: dict[str, str] = Field({}, description="The path of the local clone of each repository, by owner/name.")
+    checkouts: dict[str, str] = Field({}, description="The path of each repository's local clone, keyed by owner/name.")
     proxy_port: int = Field(8000, ge=0, le=65535, description="The port that previews listen on. 0 picks a free port.")
     probe_timeout: Duration = Field(
         "30s", validate_default=True, description="How long a new version may take to respond."
@@ -207,10 +214,10 @@ class PlatformModel(Model):
     engine: Literal["argocd", "local"] = Field("argocd", description="The engine that runs previews.")
     repositories: dict[Annotated[str, Field(pattern=NAME, max_length=30)], str] = Field(
         {},
-        description="Short names of repositories. Default: from the repository's name, so `web-app` for Web.App.",
+        description="Short names of repositories. Default: derived from their names, such as `web-app` for Web.App.",
     )
     staging: dict[str, Annotated[StagingModel, BeforeValidator(url_alone)]] = Field(
-        {}, description="The shared staging URL of each service that others use."
+        {}, description="The shared staging URL of each service that other services use."
     )
     github: GitHubModel = Field(GitHubModel(), description="Connection to GitHub.")
     registry: RegistryModel = Field(RegistryModel(), description="Connection to registries.")
@@ -220,7 +227,7 @@ class PlatformModel(Model):
     drafts: bool = Field(False, description="Whether draft pull requests get previews.")
     prepare: bool = Field(
         True,
-        description="Whether previews start without their services while CI builds the images. Needs `engine: argocd`.",
+        description="Whether a preview is prepared while CI builds its first images. Requires `engine: argocd`.",
     )
     bots: tuple[str, ...] = Field(
         (),
@@ -232,16 +239,16 @@ class PlatformModel(Model):
         description="The source of the token that Argo CD sends when it fetches specs.",
     )
     ingress: IngressModel = Field(IngressModel(), description="Routing of traffic to previews in a cluster.")
-    network: NetworkModel = Field(NetworkModel(), description="What previews may reach.")
+    network: NetworkModel = Field(NetworkModel(), description="Outgoing network access of previews.")
     quota: QuotaModel = Field(QuotaModel(), description="The resource quota of one preview.")
     images: dict[Annotated[str, AfterValidator(_kind)], ImageName] = Field(
         {}, description="The image for each kind of need, for example in your own mirror of Docker Hub."
     )
     seeds: SeedsModel | None = Field(None, description="Images with the data that databases start from.")
     storage: StorageModel | None = Field(None, description="The volumes of needs with persistent storage.")
-    defaults: DefaultsModel = Field(DefaultsModel(), description="Resources of a process that does not set its own.")
+    defaults: DefaultsModel = Field(DefaultsModel(), description="Default resources of processes.")
     image_pull_secrets: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
-        (), description="The names of Secrets in the preview's namespace for pulling images."
+        (), description="The names of the image pull Secrets in the preview's namespace."
     )
     external_secrets: ExternalSecretsModel = Field(
         ExternalSecretsModel(), description="The External Secrets store that provides the previews' Secrets."
@@ -250,7 +257,7 @@ class PlatformModel(Model):
     listen: ListenModel = Field(ListenModel(), description="The addresses that Greenroom listens on.")
     database: str = Field("", description="The URL of the history database. If empty, a SQLite file in `state`.")
     database_from: SourceModel | None = Field(
-        None, description="The source of the URL of the history database. Use it instead of `database`."
+        None, description="The source of the history database's URL. Replaces `database`."
     )
     state: str = Field(".greenroom", description="The folder where this instance keeps its files.")
     local: LocalModel = Field(LocalModel(), description="Settings of the local engine.")

@@ -56,8 +56,10 @@ def _exceeded(folder: Folder, slug: str, services: list[ServiceModel]) -> Iterat
         ("memory", _bytes(quota.memory), needed.memory, f"{-(-int(needed.memory) // 2**20)}Mi"),
     ):
         if wants > has:
-            message = f"is less than the {least} that a push to {slug} needs: each process runs twice for a moment."
-            fix = f"Write at least {least}, or the old version keeps running after each push."
+            message = (
+                f"is less than the {least} that a push to {slug} needs, because old and new pods briefly run together."
+            )
+            fix = f"Write at least {least}. Otherwise, the old version keeps running after each push."
             yield Mistake("greenroom.yaml", f"quota.{key}", message, fix)
 
 

@@ -38,7 +38,9 @@ class ImageModel(Model):
     repository: ImageName = Field(description="The image without a tag, starting with the registry host.")
     tag: Tag = Field("{sha}", description="The tag that CI uses. {sha}, {short_sha} and {number} are replaced.")
     built_from: Literal["head", "merge"] = Field(
-        "head", alias="from", description="What CI builds: `head`, or `merge` for GitHub's merge ref refs/pull/N/merge."
+        "head",
+        alias="from",
+        description="The commit that CI builds: `head`, or `merge` for GitHub's merge ref refs/pull/N/merge.",
     )
 
 
@@ -50,7 +52,7 @@ class ProcessModel(Model):
     )
     command: Command = Field((), description="The command, run without a shell. If empty, the command of the image.")
     port: int | None = Field(None, ge=1, le=65535, description="The port that a web process listens on.")
-    schedule: Schedule = Field("", description="The schedule of a cron in five fields, as in Kubernetes.")
+    schedule: Schedule = Field("", description="The schedule of a cron process: five fields, as in Kubernetes.")
     replicas: int = Field(1, ge=1, le=10, description="The number of replicas.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
     probe: str = Field("/", pattern=PATH, description="The path that returns 2xx or 3xx when the process is ready.")
@@ -97,12 +99,12 @@ class OwnModel(Model):
     """The variables that receive this service's own address."""
 
     public: str = Field(
-        "", pattern=OPTIONAL, description="Receives its own public URL, for callbacks and links in emails."
+        "", pattern=OPTIONAL, description="Receives this service's public URL, for callbacks and links in emails."
     )
     origins: str = Field(
         "",
         pattern=OPTIONAL,
-        description="Receives the origins that may call it from a browser (CORS), separated by commas.",
+        description="Receives the origins that may call this service from a browser (CORS), separated by commas.",
     )
 
 
@@ -111,7 +113,8 @@ class UseModel(Model):
 
     service: str = Field(description="The name of a service in the catalog.")
     variables: Annotated[AddressModel, BeforeValidator(url_alone)] = Field(
-        alias="as", description="The variable that receives its URL, or one variable for each part of the address."
+        alias="as",
+        description="The variable that receives the service's URL, or one variable for each part of its address.",
     )
     prefer: Literal["same-branch"] | None = Field(
         None, description="`same-branch` uses the preview whose branch has the same name, if there is one."
@@ -126,9 +129,9 @@ def _path(value: str) -> str:
     relative = posixpath.normpath(value.strip().replace("\\", "/").lstrip("/") or ".")
     if relative != value.rstrip("/") or relative.startswith(("./", "../")) or relative in (".", ".."):
         shown = "back" if relative.startswith(".") else relative
-        raise ValueError(f"{value!r} matches no file. Write it from the top of the repository: `{shown}`.")
+        raise ValueError(f"{value!r} matches no file. Write it relative to the repository's root: `{shown}`.")
     if value.startswith("!"):
-        raise ValueError(f"{value!r} matches no file: patterns cannot be negated. Name the paths that count.")
+        raise ValueError(f"{value!r} matches no file: patterns cannot be negated. List the paths to include instead.")
     return value
 
 
@@ -146,15 +149,17 @@ class ServiceModel(Model):
     name: str = Field("", pattern=OPTIONAL_NAME, description="The name of the service. Default: the name of the file.")
     repository: str = Field(pattern=REPOSITORY, description="The GitHub repository, as owner/name.")
     image: Annotated[ImageModel, BeforeValidator(_image)] = Field(description="The image, as a string or a mapping.")
-    port: int | None = Field(None, ge=1, le=65535, description="Short for one web process that listens on this port.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Shorthand for a single web process that listens on this port."
+    )
     processes: dict[Annotated[str, Field(pattern=NAME, max_length=60)], ProcessModel] = Field(
         {}, description="The processes by name."
     )
     public: bool = Field(True, description="Whether the service has its own address.")
     paths: tuple[Annotated[str, AfterValidator(_path)], ...] = Field(
         (),
-        description="In a monorepo, the paths whose changes affect this service, from the top of the repository:"
-        " `back` or `back/**` for all files of a folder. `*` and `?` also match `/`.",
+        description="In a monorepo, the paths that affect this service when they change, relative to the repository's"
+        " root: `back` or `back/**` for all files in a folder. `*` and `?` also match `/`.",
     )
     migrate: Command = Field(
         (), description="The command that migrates the database. It runs before each start, so it must be idempotent."
@@ -162,29 +167,30 @@ class ServiceModel(Model):
     migrate_timeout: DurationOrNever = Field(
         "5m",
         validate_default=True,
-        description="The time limit of `migrate`. Images without `sh` and `timeout` require `never`: no limit.",
+        description="The time limit of `migrate`. Set `never` (no limit) for images that lack `sh` or `timeout`.",
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
-        (), description="Its own databases, queues and caches. Each is a kind, or one of the three mappings below."
+        (),
+        description="The service's databases, queues and caches. Each is a kind, or one of the three mappings below.",
     )
     uses: tuple[UseModel, ...] = Field((), description="Other services that this one calls.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(
-        {}, description="Plain settings. Do not put secrets here."
+        {}, description="Plain-text settings. Do not put secrets here."
     )
     env_from: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
-        (), description="The names of Secrets in the preview's namespace."
+        (), description="The names of Secrets in the preview's namespace whose keys become variables."
     )
-    address: OwnModel = Field(OwnModel(), description="The variables that receive its own address.")
+    address: OwnModel = Field(OwnModel(), description="The variables that receive this service's own address.")
     prepare: bool | None = Field(
         None,
-        description="Whether previews of its repository start before this image exists. Default: as in greenroom.yaml.",
+        description="Whether previews are prepared before this service's image exists. Default: as in greenroom.yaml.",
     )
     resources: ResourcesModel = Field(ResourcesModel(), description="The resources of each process.")
     run_as_user: int | None = Field(
         None,
         ge=1,
         le=MAX_USER,
-        description="The user ID to run as on a cluster, for an image whose USER is a name or root.",
+        description="The user ID of the containers on a cluster, for an image whose USER is root or a name.",
     )
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ NO_VERSION = Mistake(
     "greenroom.yaml",
     "argocd.chartVersion",
     "is missing.",
-    "Write the chart's fixed version: an OCI tag, or a git tag or commit.",
+    "Write the exact version of the chart: an OCI tag, or a git tag or commit.",
 )
 
 NO_HISTORY = (
@@ -90,7 +90,7 @@ class SecretSource:
 
 
 def _missing(what: str, source: SecretSource) -> FixConfiguration:
-    fix = f"Write it to the file {source.file}." if source.file else f"Set it: export {source.env}=..."
+    fix = f"Write the secret to the file {source.file}." if source.file else f"Set it: export {source.env}=..."
     return FixConfiguration(what, (Mistake("greenroom.yaml", "", f"{source.purpose}: {what}.", fix),))
 
 

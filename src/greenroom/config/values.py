@@ -46,7 +46,7 @@ def about_value(file: File, wrong: Wrong) -> Sentence:
             bound = wrong.context["ge" if least else "le"]
             return f"{shown}is too {'small' if least else 'large'}.", f"Write {bound} or {'more' if least else 'less'}."
         case "string_too_short" | "too_short":
-            return "is empty.", "Write one, or remove the line."
+            return "is empty.", "Write a value, or remove the line."
         case "string_too_long":
             return f"is longer than {wrong.context['max_length']} characters.", "Shorten it."
         case "too_long":

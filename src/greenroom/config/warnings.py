@@ -59,9 +59,10 @@ def _paths(service: Found, found: Iterable[Found]) -> Warned | None:
     if not any(f.model.paths for f in here):
         return None
     message = (
-        "is missing, although other services of this repository have it. Each push needs an image of this service."
+        "is missing, although other services of this repository set it. Every push therefore needs an image of this"
+        " service."
     )
-    return "paths", message, 'Set `paths:`; `["*"]` are all files.'
+    return "paths", message, 'Set `paths:`. `["*"]` matches all files.'
 
 
 def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
@@ -85,7 +86,7 @@ def _needs(model: ServiceModel, *, cluster: bool, images: bool) -> Iterator[Warn
             fix = "Add `seeds: { image: registry.example.com/previews/seeds }` to greenroom.yaml. See docs/seeds.md."
             yield f"needs.{index}.seed", "has no effect: greenroom.yaml does not say where seed images are stored.", fix
         if need.image and "@" not in need.image and need.image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
-            fix = "Pin a version, or better, a digest: `@sha256:...`."
+            fix = "Pin a version or, better, a digest: `@sha256:...`."
             yield f"needs.{index}.image", f"`{need.image}` can change at any time.", fix
 
 
@@ -95,13 +96,13 @@ def _settings(model: ServiceModel, *, ports: bool) -> Iterator[Warned]:
         if not each.plain:
             continue
         if redaction.looks_secret(each.value) or (redaction.names_secret(each.name) and _may_be_secret(each.value)):
-            fix = "Put it in a Secret under `envFrom:`, and rotate it, because it was in this file."
+            fix = "Move it to a Secret under `envFrom:`. Rotate it, because it was in this file."
             yield each.path, "looks like a secret, but these settings are plain text.", fix
         if each.name == "PORT" and asked - {each.value}:
             fix = "Remove it, or use the same port."
             yield (
                 each.path,
-                f"is {each.value}, but the service receives requests at {' and '.join(sorted(asked))}.",
+                f"is {each.value}, but the service receives requests on port {' and '.join(sorted(asked))}.",
                 fix,
             )
 

@@ -174,7 +174,7 @@ class Unreadable(Exception):
 
 def unreadable(name: str, error: Exception) -> Mistake:
     """Return the mistake for a file that exists but cannot be read."""
-    return Mistake(name, "", f"cannot be read: {error}.", "Make it a readable UTF-8 file.")
+    return Mistake(name, "", f"cannot be read: {error}.", "Make sure that it is a readable UTF-8 file.")
 
 
 def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
@@ -185,9 +185,9 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
         return Mistake(name, where, f"{problem}.", "Remove one of the two.")
     if problem.startswith(EXPANDS):
         return Mistake(name, where, f"{problem}.", "Use fewer anchors and aliases.")
-    fix = "Fix the line. Indent with spaces, and quote `: `, `#` and `{`."
+    fix = "Fix the line. Indent with spaces, and quote values that contain `: `, `#` or `{`."
     if problem.endswith("but got '{'"):
-        fix = 'Put the text with `{` in quotes, such as "pr-{sha}".'
+        fix = 'Quote the value that contains `{`, such as "pr-{sha}".'
     return Mistake(name, where, f"is not valid YAML: {problem}.", fix)
 
 

@@ -36,9 +36,9 @@ SENTENCES = {
     "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
     r" because there has been no activity for 3 d\. ",
     "removed": r"The (pull request was closed by \w+|preview expired because there was no activity)\."
-    r" All of its resources are deleted\. ",
+    r" All of the preview's resources have been deleted\. ",
 }
-"""Regular expression for the text below each heading, matched against the comment in one line."""
+"""Regular expressions for the text below each heading. The comment is matched as a single line."""
 
 
 class NotSeen(Exception):

@@ -19,7 +19,7 @@ def source() -> Path:
     for candidate in (Path(__file__).parent / "shop", Path(__file__).parents[3] / "examples" / "shop"):
         if (candidate / "catalog").is_dir():
             return candidate
-    raise Failed("The example shop is not installed with this package; run the demo from a checkout.")
+    raise Failed("The example shop is not part of this package. Run the demo from a checkout.")
 
 
 def _git(repository: Path, *arguments: str) -> str:
@@ -64,6 +64,6 @@ class Shop:
         dump = (source() / "catalog" / "seed" / "catalog.sql").read_text()
         block = re.search(r"COPY public\.products .* FROM stdin;\n(.*?)\n\\\.", dump, re.DOTALL)
         if block is None:
-            raise Failed("The seed of the catalog holds no products.")
+            raise Failed("The catalog's seed contains no products.")
         rows = (line.split("\t") for line in block.group(1).splitlines())
         return [(int(number), name, int(cents)) for number, name, cents in rows]

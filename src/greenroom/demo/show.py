@@ -120,7 +120,9 @@ class People:
 
     def keep(self, kept: Kept) -> None:
         """Print where the demo runs, and how the command line reaches it."""
-        self._say("\nIt keeps running until Ctrl-C, with previews to look at: ready, linked, failed, waiting.\n")
+        self._say(
+            "\nThe demo keeps running until Ctrl-C, with previews to look at: ready, linked, failed and waiting.\n"
+        )
         self._say(f"  Dashboard  {kept.dashboard}")
         self._say(f"  Terminal   export GREENROOM_ADMIN={kept.admin}   then: {kept.program} list")
         self._say(f"  Folder     {kept.folder}")

@@ -295,7 +295,7 @@ async def _staging(found: Stage, stack: AsyncExitStack) -> None:
                 await found.client.get(f"http://127.0.0.1:{found.ports['payments']}/methods")
                 return
             await asyncio.sleep(0.05)
-    raise Failed(f"The shared payments service did not start; see {found.folder / 'staging.log'}.")
+    raise Failed(f"The shared payments service did not start. See {found.folder / 'staging.log'}.")
 
 
 def _staging_catalog() -> Starlette:

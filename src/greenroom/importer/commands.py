@@ -31,7 +31,7 @@ def kept(words: list[str], what: str, draft: Draft, names: Iterable[str] = ()) -
     if not secrets.command(words) and not any(map(secrets.name, names)):
         return words
     draft.note(
-        f"{what} contains what looks like a secret, and was left out. Write it with the value from a Secret: "
-        "`[sh, -c, 'exec serve --token \"$TOKEN\"']`, and name that Secret under `envFrom:`."
+        f"{what} seems to contain a secret and was left out. Rewrite it to use the value from a Secret: "
+        "`[sh, -c, 'exec serve --token \"$TOKEN\"']`, and list that Secret under `envFrom:`."
     )
     return []

@@ -16,14 +16,14 @@ from greenroom.importer.interpolation import Interpolated
 from greenroom.importer.services import Found
 
 IGNORED = {
-    "volumes": "Files in a container are lost when it ends. A need can have `storage: persistent`.",
-    "env_file": "Put its secrets in a Secret, name the Secret under `envFrom:`, and write the rest under `env:`.",
-    "secrets": "Put them in a Secret, and name the Secret under `envFrom:`.",
+    "volumes": "Files in a container are lost when it stops. To keep data, use a need with `storage: persistent`.",
+    "env_file": "Put the secrets in a Secret, list the Secret under `envFrom:`, and write the rest under `env:`.",
+    "secrets": "Put them in a Secret, and list the Secret under `envFrom:`.",
     "configs": "Put them into the image.",
-    "extends": "The service that it extends is not in this file. Import the output of `docker compose config` instead.",
-    "privileged": "Previews run under pod security `restricted`.",
-    "cap_add": "Previews run under pod security `restricted`.",
-    "devices": "Previews run under pod security `restricted`.",
+    "extends": "The extended service is not in this file. Import the output of `docker compose config` instead.",
+    "privileged": "Previews run under the Pod Security Standard `restricted`.",
+    "cap_add": "Previews run under the Pod Security Standard `restricted`.",
+    "devices": "Previews run under the Pod Security Standard `restricted`.",
     "user": "Previews use the image's own user, which must not be root.",
     "profiles": "The draft includes services of every profile.",
 }
@@ -107,7 +107,7 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
         draft.data["public"] = False
         draft.note(
             "The file does not declare a port for this service, so it has no address."
-            " Give the process that serves HTTP a `port:`."
+            " Add a `port:` to the process that serves HTTP."
         )
     processes.migrate(draft, jobs, file)
     everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
@@ -125,7 +125,7 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     settings(draft, variables.left)
     _notes_on_keys(draft, [*members, *jobs])
     if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
-        draft.note("Add the command that migrates its database: `migrate: [...]`. It runs before each start.")
+        draft.note("Add the command that migrates the database: `migrate: [...]`. It runs before each start.")
 
 
 def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
@@ -148,11 +148,11 @@ def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
 
 def _notes_on_names(draft: Draft, called: str, options: Options, count: int) -> None:
     if draft.name != names.slug(called) or len(called) > names.LONGEST:
-        draft.note(f"{called} is renamed to {draft.name}, because the name is taken or too long.")
+        draft.note(f"{called} was renamed to {draft.name}, because the name is taken or too long.")
     if count > 1 and options.name:
         draft.note("`--name` was not used, because the file has more than one service.")
     if count > 1 and options.image:
-        draft.note("Every service got the image from `--image`. Name the image that CI pushes for this one.")
+        draft.note("Every service has the image from `--image`. Set the image that CI pushes for this service.")
 
 
 def _notes_on_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:
@@ -172,7 +172,9 @@ def _notes_on_jobs(draft: Draft, members: list[Found], file: links.File) -> None
     for member in members:
         for name, how in member.depends().items():
             if how == _DONE and file.drafted.get(name, draft.name) != draft.name:
-                draft.note(f"{member.name} waits for {name} in the file. In a preview, only {file.drafted[name]} does.")
+                draft.note(
+                    f"{member.name} waits for {name} in the file. In a preview, only {file.drafted[name]} waits."
+                )
 
 
 def _notes_on_keys(draft: Draft, everybody: list[Found]) -> None:
@@ -208,7 +210,7 @@ def _notes_on_others(draft: Draft, services: Mapping[str, Found], file: links.Fi
             )
         else:
             draft.note(
-                f"{each.name} ({each.shown}) is neither built from this file nor a known kind of need. Write it as a"
+                f"{each.name} ({each.shown}) is neither built from this file nor a known kind of need. Define it as a"
                 " manifest "
                 "(docs/needs.md), or as a separate service."
             )

@@ -39,7 +39,7 @@ def document(content: str, name: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         said = _without_values(getattr(error, "problem", None) or "it cannot be read")
         where = f"line {mark.line + 1}" if mark else ""
-        fix = "Fix the line. Indent with spaces, and quote `: ` and `#`."
+        fix = "Fix the line. Indent with spaces, and quote values that contain `: ` or `#`."
         if re.search(r"constructor for the tag .!(?:override|reset)", str(error)):
             # These tags control how files are merged, which only Compose does.
             fix = "Import the output of `docker compose config`: the merged file, without `!override` and `!reset`."

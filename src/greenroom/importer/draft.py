@@ -49,9 +49,9 @@ def begun(name: str, options: Options) -> Draft:
     """Return a draft with the keys that every service needs."""
     draft = Draft(name, {"repository": options.repository or UNNAMED, "image": options.image or UNNAMED})
     if not options.repository:
-        draft.note("Name its GitHub repository: `repository: owner/name`.")
+        draft.note("Set the service's GitHub repository: `repository: owner/name`.")
     if not options.image:
-        draft.note("Name the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
+        draft.note("Set the image that CI pushes, without a tag: `image: registry.example.com/shop/catalog`.")
     return draft
 
 
@@ -85,7 +85,7 @@ def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
     if plain:
         draft.data["env"] = plain
     if hidden:
-        draft.note(f"Put {', '.join(hidden)} in a Secret, and name the Secret under `envFrom:`. No value was copied.")
+        draft.note(f"Put {', '.join(hidden)} in a Secret, and list the Secret under `envFrom:`. No values were copied.")
 
 
 def settable(name: str) -> bool:
@@ -102,9 +102,11 @@ def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
     """Return the `replicas` of a process if there are more than one. Report a number that a draft cannot have."""
     number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
     if number is None:
-        draft.note(f"The number of replicas of {who} is not a number in the file. The draft has one.")
+        draft.note(f"The replicas of {who} are not a number in the file. The draft has one replica.")
     elif number == 0:
-        draft.note(f"The file runs 0 replicas of {who}, but the draft has one. Remove it if you do not need it.")
+        draft.note(
+            f"The file runs 0 replicas of {who}, but the draft has one. Remove the process if you do not need it."
+        )
     elif number > MOST:
         draft.note(f"{who} has {number} replicas in the file. The draft has {MOST}, the maximum.")
     return {"replicas": min(number, MOST)} if number and number > 1 else {}

@@ -36,7 +36,7 @@ def draft(app: dict[str, Any], processes: dict[str, str], options: Options) -> D
         found.data["needs"] = needs
     _env(found, app["env"], {need["as"] for need in needs})
     for key, why in (
-        ("buildpacks", "Greenroom runs images. Let CI build one, for example with `pack build`."),
+        ("buildpacks", "Greenroom runs container images. Build one in CI, for example with `pack build`."),
         ("stack", "The image defines the stack."),
     ):
         if app.get(key):
@@ -55,7 +55,7 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
     for name, command in sorted(commanded.items(), key=lambda pair: pair[0] != "web"):  # first, to keep its name
         called = names.distinct(names.slug(name, "process"), made)
         if called != names.slug(name) or len(name) > names.LONGEST:
-            found.note(f"The process {name} is renamed to {called}.")
+            found.note(f"The process {name} was renamed to {called}.")
         made[called] = {**_process(name, command, found), **_replicas(name, formation.get(name), found)}
     if others := [name for name in formation if name not in commanded]:
         found.note(f"`formation` names {', '.join(others)}, but no Procfile has a command for it.")
@@ -86,7 +86,7 @@ def _needs(found: Draft, addons: Iterable[Any]) -> list[dict[str, Any]]:
     for addon in addons:
         one = _need(addon, found)
         if one and any(other["as"] == one["as"] for other in made):
-            found.note(f"Two add-ons set {one['as']}. The draft has the first. Give the other its own `as:`.")
+            found.note(f"Two add-ons set {one['as']}. The draft has the first. Add the other with a different `as:`.")
         elif one:
             if any(other["kind"] == one["kind"] for other in made):
                 called = {other.get("name", other["kind"]) for other in made}
@@ -108,7 +108,7 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     if given.get("as"):
         variable = f"{names.variable(str(given['as']))}_URL"
         if variable != f"{str(given['as']).upper()}_URL":
-            found.note(f"The add-on {name} sets {variable}, because its `as` is not a valid variable name.")
+            found.note(f"The add-on {name} has the variable {variable}, because its `as` is not a valid variable name.")
     if not KINDS[kind].chart.password:
         found.note(
             f"{KINDS[kind].title} has no user or password in a preview, but the add-on {name} sets variables for them."
@@ -125,10 +125,13 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
         elif name == "PORT":
             found.note(f"PORT was left out of `env`, because Greenroom sets it to the port of the process, {PORT}.")
         elif setting.get("generator"):
-            found.note(f"Heroku generates {name}. Put it in a Secret, and name the Secret under `envFrom:`.")
+            found.note(
+                f"Heroku generates the value of {name}. Put it in a Secret, and list the Secret under `envFrom:`."
+            )
         elif setting.get("value") is None:
             found.note(
-                f"Heroku asks for {name} at each deploy. Put it in a Secret, and name the Secret under `envFrom:`."
+                f"Heroku asks for the value of {name} at each deploy. Put it in a Secret, and list the Secret under"
+                " `envFrom:`."
             )
         elif "HEROKU_APP_NAME" in text(setting["value"]):
             _own_address(found, name, text(setting["value"]))

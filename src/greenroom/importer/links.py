@@ -142,8 +142,8 @@ def leftovers(draft: Draft, variables: Variables, file: File) -> None:
         draft.note(f"{', '.join(out)} {was(out)} left out: {reason}")
     if words:
         draft.note(
-            f"{', '.join(words)}: the value is also a service's name. If it is a host name, it does not exist in a"
-            " preview."
+            f"{', '.join(words)}: the value is also a service's name. If it is used as a host name, that host does not"
+            " exist in a preview."
         )
     if here := [name for name, value in variables.left.items() if local(value.text)]:
         draft.note(
@@ -186,7 +186,7 @@ def _default(draft: Draft, store: Found, variables: Variables) -> str:
     found = variables.free(usual, f"{names.variable(store.name)}_URL")
     if found != usual:
         draft.note(
-            f"{store.name} gives its address in {found}, because {usual} is taken."
+            f"{store.name} provides its address in {found}, because {usual} is taken."
             " Set `as:` to the variable that the code reads."
         )
     return found

@@ -22,7 +22,7 @@ def processes(draft: Draft, members: list[Found], file: File) -> dict[str, dict[
         role = "web" if member.ports else "worker"
         called = names.distinct(names.slug(member.name), made) if len(members) > 1 else role
         if len(members) > 1 and (called != names.slug(member.name) or len(member.name) > names.LONGEST):
-            draft.note(f"The process {member.name} is renamed to {called}.")
+            draft.note(f"The process {member.name} was renamed to {called}.")
         made[called] = _process(member, draft, file)
     replaced = [m.name for m in members if m.spec.get("command") and "entrypoint" not in m.spec]
     if replaced and not _built(members[0], file):
@@ -43,8 +43,7 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     if member.ports and (path := _PROBE.search(interpolated(asked).text)):
         if secrets.value(path[1]):
             draft.note(
-                f"The path that `healthcheck` of {member.name} requests contains what looks like a secret."
-                " Write `probe:`."
+                f"The path in `healthcheck` of {member.name} seems to contain a secret and was left out. Set `probe:`."
             )
         else:
             process["probe"] = path[1]
@@ -52,8 +51,8 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     process |= replicas(interpolated(text(count)).text, member.name, draft)
     if not member.ports and text(member.spec.get("restart") or "") in ("no", "false"):
         draft.note(
-            f"The file does not restart {member.name}, but a worker is always restarted. Remove it, or make it a"
-            " `kind: cron`."
+            f"Compose does not restart {member.name}, but Greenroom always restarts workers. Remove the process, or"
+            " set `kind: cron`."
         )
     return process
 

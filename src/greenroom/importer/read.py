@@ -34,7 +34,7 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     except Unreadable as error:
         raise FixConfiguration(str(error.mistake), (error.mistake,)) from None
     if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
-        raise _wrong(path, "contains no `services:`.", f"Name {KNOWN}.")
+        raise _wrong(path, "contains no `services:`.", f"Pass {KNOWN}.")
     wrong = []
     for name, spec in found["services"].items():
         if isinstance(spec, dict):
@@ -44,11 +44,10 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     _refuse(wrong)
     made = compose.drafts({str(name): spec for name, spec in found["services"].items()}, options)
     if not made:
-        fix = "Give your services a `build:`. Images of others become needs or manifests."
+        fix = "Add a `build:` to your own services. Third-party images become needs or manifests."
         if any(spec.get("extends") for spec in found["services"].values()):
             fix = (
-                "The services that they extend are not in this file. Import the output of `docker compose config`"
-                " instead."
+                "Services that are extended are not in this file. Import the output of `docker compose config` instead."
             )
         raise _wrong(path, "contains none of your own services.", fix)
     if found.get("include"):
@@ -64,9 +63,9 @@ def _app(path: Path) -> dict[str, Any]:
         found = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _wrong(path, "is not valid JSON.", "Fix it, or name another file.", where) from None
+        raise _wrong(path, "is not valid JSON.", "Fix the file, or pass another one.", where) from None
     if not isinstance(found, dict):
-        raise _wrong(path, "must be a mapping.", f"Name {KNOWN}.")
+        raise _wrong(path, "must be a mapping.", f"Pass {KNOWN}.")
     _refuse(mistakes(path.name, "", found, HEROKU))
     if review := (found.get("environments") or {}).get("review"):
         _refuse(mistakes(path.name, "environments.review.", review, HEROKU))
@@ -90,7 +89,7 @@ def _text(path: Path) -> str:
     try:
         content = reading.stream(path, MAX_BYTES)  # may be a pipe: `import <(docker compose config)`
         if len(content) > MAX_BYTES:
-            raise _wrong(path, "is larger than a megabyte.", f"Name {KNOWN}.")
+            raise _wrong(path, "is larger than a megabyte.", f"Pass {KNOWN}.")
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         message = "the file does not exist."
@@ -100,7 +99,7 @@ def _text(path: Path) -> str:
         message = "is not UTF-8 text."
     except OSError as error:
         message = f"cannot be read ({(error.strerror or 'unknown').lower()})."
-    mistake = Mistake(str(path), "", message, f"Name {KNOWN}.")
+    mistake = Mistake(str(path), "", message, f"Pass {KNOWN}.")
     raise FixConfiguration(str(mistake), (mistake,))
 
 

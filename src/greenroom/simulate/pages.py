@@ -188,5 +188,5 @@ def unheard(hooks: Webhooks) -> str:
     if status is None:
         return f"Greenroom is not responding at {hooks.url}. Is `greenroom serve` running?"
     if status >= 400:
-        return f"Greenroom refused the last webhook ({status}). Does it have the same webhook secret?"
+        return f"Greenroom refused the last webhook ({status}). Does it use the same webhook secret?"
     return ""

@@ -136,8 +136,8 @@ def _elsewhere(loaded: Configuration) -> Iterator[Mistake]:
     address = urlsplit(url)
     known = address.hostname in NAMES if local else _private(address.hostname or "")
     if address.scheme != "http" or not known or address.path != "/api/v3":
-        where = "" if local else ", with an address of this machine that the cluster reaches in place of 127.0.0.1"
-        fix = f"Write `apiUrl: {EXAMPLE}`{where}: GitHub is simulated there."
+        where = "" if local else ", with 127.0.0.1 replaced by an address of this machine that the cluster can reach"
+        fix = f"Write `apiUrl: {EXAMPLE}`{where}. GitHub is simulated at that address."
         yield Mistake(MAIN, "github.apiUrl", f"is {url}, which is not an address of a simulated GitHub.", fix)
         return
     for service in (s for r in loaded.platform.repositories for s in r.services):
@@ -201,7 +201,7 @@ def _cluster(github: GitHubSettings) -> str:
     """Return the command for the Secret of step 5 in docs/kubernetes.md. Never print a value that a person set."""
     token, webhook = _from("github-token", github.token), _from("webhook-secret", github.webhook_secrets[0])
     return (
-        "The Secret `greenroom` for it (push the images for each commit yourself):\n\n"
+        "Create the Secret `greenroom` with these values, and push the images of each commit yourself:\n\n"
         f"  kubectl create secret generic greenroom -n greenroom {token} \\\n"
         f'    {webhook} --from-literal=signing-key="$(openssl rand -hex 32)"\n'
     )

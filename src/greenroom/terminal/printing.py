@@ -10,7 +10,7 @@ from greenroom.core import messages
 
 WIDTH = 80
 PAST = 120
-"""Width of a past event when the width of the terminal is unknown, as in `kubectl exec`."""
+"""Maximum width of a past event when the width of the terminal is unknown, as in `kubectl exec`."""
 NO_PREVIEW = "no preview"
 
 

@@ -10,11 +10,11 @@ from greenroom.terminal.client import Unreachable
 
 EVERY = 2.0
 LASTS = 30.0
-"""Seconds that a failure must last before it ends the wait. Many failures end with the next read or restart."""
+"""Seconds that a failure must last before the wait ends. Many failures disappear with the next read or restart."""
 
 READS = 3
-"""Number of reads of GitHub after which a commit counts as superseded. Only the third one certainly began after the
-wait, and a push before the wait may have made the commit the head again.
+"""Number of reads of GitHub after which a commit counts as superseded. A push shortly before the wait may have made the
+commit the head again, and only the third read is certain to have started after the wait did.
 """
 
 

@@ -30,7 +30,7 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     service, target = str(answer["service"]), str(answer["target"])
     if answer["waits"]:
         now = f"{answer['preview']} keeps using {service} from {answer['now']}" if answer["now"] else "nothing changes"
-        check = "Check the number if it should have one."
+        check = "If it should have one, check the number."
         return f"Saved, but {target} has no preview. Until it has one, {now}. {check}"
     own = next((s for s in statuses if s.name == answer["preview"] and _nothing_runs(s)), None)
     when = "within seconds"

@@ -243,7 +243,7 @@ class _Dashboard:
     async def _reset(self, control: Control, name: str, form: Mapping[str, str]) -> Note:
         action = form.get("action", "")
         if form.get("sure") != "yes" or action not in tuple(DataAction):
-            return Note("Nothing was deleted. Check the box first, to confirm it.")
+            return Note("Nothing was deleted. To confirm, check the box first.")
         try:
             answer = await control.reset(name, action, WHO)
         except GreenroomError as error:
