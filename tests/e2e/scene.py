@@ -185,6 +185,7 @@ class Repository:
         known = run(*git, "branch", "--list", branch).strip()
         run(*git, "checkout", "--quiet", *([branch] if known else ["-b", branch, "main"]))
         for path, text in {"release.txt": f"{release}\n", **(files or {})}.items():
+            (self.folder / path).parent.mkdir(exist_ok=True)
             (self.folder / path).write_text(text)
         run(*git, "add", "--all")
         run(*git, "commit", "--quiet", "--allow-empty", "--message", f"Release {release}")

@@ -84,6 +84,33 @@ def test_preview_starts_over_from_the_same_seed_and_from_a_newer_one_when_a_pers
     pull.ready("3")
 
 
+def test_dump_of_mariadb_becomes_its_database_and_is_there_again_after_a_reset(scene: Scene) -> None:
+    need = {"kind": "mariadb", "version": "10.11", "as": "MARIADB_URL", "seed": "seed/shop.sql"}
+    tests = ROOT / "tests" / "seeds"
+    dump = f"-- {RUN}\n{(tests / 'mariadb' / 'plain.sql').read_text()}"
+    files = {"seed/shop.sql": dump, "seed/seed.columns.yaml": (tests / "mariadb.columns.yaml").read_text()}
+    with scene.serving(payments={**scene.services["payments"], "needs": [need]}):
+        pull = scene.payments.pull_request("seed-mariadb", "2", files=files)
+
+        def sql(statement: str) -> str:
+            pods = (p for p in pull.pods("greenroom.dev/role=need") if not p["metadata"].get("deletionTimestamp"))
+            [name] = [p["metadata"]["name"] for p in pods]
+            command = f'MYSQL_PWD="$MARIADB_PASSWORD" mariadb --no-defaults --skip-ssl -h 127.0.0.1 -u app -NBe "{statement}" app'
+            return kubectl("exec", "-n", pull.namespace, name, "--", "sh", "-c", command, check=False).strip()
+
+        pull.says("Building the seed image from seed/shop.sql.", 30)
+        pull.ready("2")
+        assert sql("SELECT COUNT(*) FROM customers") == "3"
+        sql("DELETE FROM orders")
+        assert sql("SELECT COUNT(*) FROM orders") == "0"
+        pull.say("/preview reset")
+        until(lambda: sql("SELECT COUNT(*) FROM orders") == "4", 60)
+        pull.says("ada replaced the data: mariadb starts from seed/shop.sql", 60)
+        pull.ready("2")
+        pull.close()
+        pull.gone(90)
+
+
 def test_broken_dump_says_why_and_a_push_repairs_it(scene: Scene) -> None:
     pull = scene.catalog.pull_request("seed-broken", "2", files={PATH: DUMP + "\nDROP ROLE app;\n"})
     pull.says("`greenroom seed check seed/catalog.sql`", 60)
