@@ -88,7 +88,7 @@ async def test_more_files_than_github_lists_touch_every_service_and_the_comment_
     await story.passes(3)
     assert runs(story) == {"back": sha("feature"), "front": sha("feature")}
     assert "### Preview ready" in story.comment(number)
-    assert "every service counts as changed" in story.comment(number)
+    assert "Greenroom treats every service as changed" in story.comment(number)
 
 
 async def test_changed_files_are_read_once_for_each_head(story: Story) -> None:
@@ -272,8 +272,8 @@ async def test_failed_image_of_the_base_branch_is_named_and_follows_the_branch(s
     text = story.comment(number)
     assert "### Preview failed" in text
     assert "It crashed." in text
-    assert "This pull request does not change `back`, so the preview runs its image from `main`" in text
-    assert "Fix `main`: the preview deploys its next image of `back` automatically." in text
+    assert "This pull request does not change `back`, so the preview runs the image from `main`" in text
+    assert "Fix the problem on `main`. The preview then deploys the next image of `back` automatically." in text
     assert "Push a fix" not in text
     story.world.move_base(SLUG, FIXED)
     await story.passes(2)

@@ -378,7 +378,7 @@ async def test_a_page_that_fails_says_so_on_a_page_of_ours_and_shows_no_secret(
 
 @pytest.mark.parametrize("name", ["explain", "page"])
 async def test_what_was_removed_before_a_start_is_shown_from_the_history(name: str) -> None:
-    text = "It was closed by ada. All of its resources are deleted."
+    text = "It was closed by ada. All of the preview's resources have been deleted."
     noted = (
         Event("c", NOW, 7, "shop", 9, "removed", text, {"code": "removed"}),
         Event("b", NOW - timedelta(minutes=1), 7, "shop", 9, "removed", "It was closed by ada.", {"code": "closed"}),
