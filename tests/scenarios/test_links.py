@@ -516,7 +516,10 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
     assert not two.spec(pay, PAY).asleep
-    assert "so it stays awake despite the label `preview-sleep`." in two.comment(PAY, pay)
+    assert (
+        "This preview stays awake despite the label `preview-sleep`, because an awake preview uses it."
+        in two.comment(PAY, pay)
+    )
     assert "### Preview ready" in two.comment(PAY, pay)
     two.say(shop, "/preview use payments default")
     await two.passes()

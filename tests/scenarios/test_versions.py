@@ -170,7 +170,7 @@ async def test_comment_says_how_to_get_the_image_after_main_moved(story: Story) 
     story.world.move_base(SLUG, sha("main moved"))
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(3)
-    assert "CI built an earlier merge commit. Update the branch or push a commit." in story.comment(number)
+    assert "CI built an outdated merge commit. Update the branch or push a commit." in story.comment(number)
 
 
 async def test_retargeted_pull_request_keeps_its_versions(story: Story) -> None:
@@ -294,7 +294,10 @@ async def test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_pus
     await story.passes(2)
     text = story.comment(number)
     assert "This pull request does not change `back`" in text
-    assert f"Correct `{setting}` in the configuration of `back` (services/back.yaml), or fix `main`" in text
+    assert (
+        f"Either correct `{setting}` in the configuration of `back` (services/back.yaml), or fix the problem on `main`"
+        in text
+    )
     assert "Push a version" not in text
 
 
