@@ -131,7 +131,7 @@ def life(scene: Scene, api: Api, maker: Maker, number: int) -> tuple[float, ...]
 
 def reported_after(pull: Pull, since: float) -> float:
     """Return the seconds until the comment says that nothing is left, which Greenroom checks first."""
-    return wait(lambda: "All of its resources are deleted" in pull.comment, since)
+    return wait(lambda: "All of the preview's resources have been deleted" in pull.comment, since)
 
 
 def hour(scene: Scene) -> None:

@@ -57,7 +57,7 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
             status(),
             OLDER,
             Outcome.SUPERSEDED,
-            "shop#1: commit 0ddba11 was superseded by a1b2c3d. Wait for that one instead.",
+            "shop#1: commit 0ddba11 was superseded by a1b2c3d. Wait for the newer commit instead.",
         ),
         (status(Stage.FAILED), "0DDBA11", Outcome.SUPERSEDED, "superseded by a1b2c3d."),
         (None, OLDER, Outcome.WAITING, "Greenroom has not seen"),

@@ -64,7 +64,7 @@ def shown(wanted: PreviewSpec, *, applied: PreviewSpec | None = None, others: tu
 
 CHOICE = (LinkOverride("back", "3", "ada", 1),)
 AT = {"front": BASE, "back": HEAD}
-BLAMED = "Fix `main`"
+BLAMED = "Fix the problem on `main`"
 
 
 def test_base_branch_is_blamed_only_if_nothing_else_can_be_the_cause() -> None:

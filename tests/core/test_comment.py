@@ -183,7 +183,7 @@ def test_comment_names_the_command_for_a_link_that_it_can_move(
     used = tuple(Used("shop", target, name, why, "http://x", own=name == "this preview") for target, name, why in links)
     said = comment_text(replace(one, links=used), PLATFORM, private=False)
     assert ("/preview use" in said) is bool(service)
-    assert f"Comment `/preview use {service}#N` to try it with another pull request's {service}." in said or not service
+    assert f"Comment `/preview use {service}#N` to use {service} from another pull request." in said or not service
 
 
 @pytest.mark.parametrize(
@@ -357,23 +357,23 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
 @pytest.mark.parametrize(
     ("lifetime", "kept", "said"),
     [
-        (Lifetime(inactive_after=timedelta(days=3), max_age=None), False, "Removed after 3 d without activity."),
+        (Lifetime(inactive_after=timedelta(days=3), max_age=None), False, "It is removed after 3 d without activity."),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
             False,
-            "Removed after 3 d without activity, or 90 d after it was created.",
+            "It is removed after 3 d without activity, or 90 d after its creation.",
         ),
-        (Lifetime(inactive_after=None, max_age=timedelta(days=90)), False, "Removed 90 d after it was created."),
+        (Lifetime(inactive_after=None, max_age=timedelta(days=90)), False, "It is removed 90 d after its creation."),
         (Lifetime(inactive_after=None, max_age=None), False, ""),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=None),
             True,
-            "Stays until the label `preview-keep` is removed.",
+            "It stays until the label `preview-keep` is removed.",
         ),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
             True,
-            "Removed 90 d after it was created, even with the label `preview-keep`.",
+            "It is removed 90 d after its creation, even with the label `preview-keep`.",
         ),
     ],
 )

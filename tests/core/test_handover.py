@@ -54,7 +54,7 @@ def test_removal_waits_while_a_running_user_calls_the_preview(calls: str) -> Non
     found = after(59, user(calls=calls))
     assert not removes(found)
     assert found.waiting == {identity(1)}
-    wait = "Removal waits up to 1 min for the previews that use it to switch to another target: shop#2."
+    wait = "The removal waits up to 1 min for these previews to switch to another target: shop#2."
     assert found.leaving[identity(1)].text == f"It was closed. {wait}"
 
 
@@ -68,7 +68,7 @@ def test_removal_continues_after_a_minute_and_names_users_that_have_not_moved() 
     found = after(60, user())
     [remove] = found.actions
     assert isinstance(remove, Remove)
-    late = "Removal continues although these previews did not switch to another target in time: shop#2."
+    late = "The removal continues although these previews did not switch to another target in time: shop#2."
     assert remove.reason.text == f"It was closed. {late}"
     going = after(61, user(), target=preview(1, health=Health.REMOVING))
     assert (going.actions, going.leaving[identity(1)]) == ((), remove.reason), "it is said until the preview is gone"

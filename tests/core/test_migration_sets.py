@@ -118,7 +118,7 @@ def test_the_sentence_names_the_folders_and_the_field() -> None:
     found = read({**SHOP, **VERSIONS})
     assert str(found) == (
         "The repository has several migration folders: `alembic` (Alembic), `.` (Django)."
-        " Set `migrations:` of the seed to the folder that the service uses."
+        " Set the seed's `migrations:` to the folder that the service uses."
     )
 
 

@@ -94,8 +94,8 @@ def test_a_repository_that_the_registry_does_not_have_is_named() -> None:
     found = versions(REPOSITORY, pull, {web: Missing(), api: Missing(no_repository=True)}, None)
     assert isinstance(found, NotBuilt)
     reason = waiting_for_image(found.missing)
-    assert "The registry has no repository registry.test/api." in reason.text
-    assert reason.fix.startswith("Create it in the registry, or correct `image:` of the service. Greenroom deploys")
+    assert "The registry has no repository named registry.test/api." in reason.text
+    assert reason.fix.startswith("Create it in the registry, or correct the service's `image:`. Greenroom deploys")
     assert "no repository" not in str(waiting_for_image(replace(found.missing, absent=())))
 
 
@@ -103,9 +103,13 @@ def test_a_repository_that_the_registry_does_not_have_is_named() -> None:
     ("changed", "of_head", "where"),
     [
         (("apps/web/x",), Missing(), "See the checks on this pull request, and on `main` for registry.test/api:"),
-        (("apps/web/x",), Present(digest("w")), "It comes from `main`, because this pull request does not change that"),
+        (
+            ("apps/web/x",),
+            Present(digest("w")),
+            "The image comes from `main`, because this pull request does not change that",
+        ),
         (("apps/web/x", "apps/api/x"), Missing(), "See the checks on this pull request."),
-        ((), Missing(), "They come from `main`, because this pull request does not change those services."),
+        ((), Missing(), "The images come from `main`, because this pull request does not change those services."),
     ],
     ids=["one of each", "only the base's", "only its own", "both the base's"],
 )

@@ -138,7 +138,7 @@ def test_a_configuration_change_never_removes_or_renames_automatically(platform:
     [
         (
             "domain",
-            "move from `shop-pr-1.preview.example.com` to `shop-pr-1.other.example.com`, so Greenroom has not applied it. Its",
+            "move from `shop-pr-1.preview.example.com` to `shop-pr-1.other.example.com`, so Greenroom has not applied it. The data",
         ),
         (
             "prefix",

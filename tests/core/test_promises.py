@@ -93,7 +93,7 @@ def comment_of(decision: Decision) -> str:
 
 
 QUEUED = Comment(
-    5, "<!-- greenroom:1 -->\n### Preview queued\n\nIt starts automatically when another preview is removed."
+    5, "<!-- greenroom:1 -->\n### Preview queued\n\nThis preview starts automatically when another one is removed."
 )
 CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
 
@@ -101,7 +101,10 @@ CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        (State.CLOSED, "The pull request was closed by ada. No preview was started. Reopen it to get one."),
+        (
+            State.CLOSED,
+            "The pull request was closed by ada. No preview was started. Reopen the pull request to get one.",
+        ),
         (State.MERGED, "The pull request was merged by ada. No preview was started."),
     ],
 )
@@ -152,6 +155,6 @@ def test_a_comment_that_was_edited_promises_nothing_once_the_label_is_off(body: 
 
 
 def test_a_comment_that_says_removed_stays_as_it_is_though_it_was_edited() -> None:
-    body = "<!-- greenroom:1 -->\n### Preview removed\n\nAll of its resources are deleted. Thanks!"
+    body = "<!-- greenroom:1 -->\n### Preview removed\n\nAll of the preview's resources have been deleted. Thanks!"
     spoiled = replace(without_label(1), comment=Comment(5, body, trusted=False))
     assert decide(facts(spoiled), PLATFORM, REPOSITORY, NOW).actions == ()

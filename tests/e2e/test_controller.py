@@ -36,7 +36,7 @@ def test_pull_requests_that_close_while_it_is_down_are_caught_up(scene: Scene) -
     scene.scale(1)
     scene.up()
     closed.gone(60)
-    closed.says("All of its resources are deleted")
+    closed.says("All of the preview's resources have been deleted")
     assert stays.exists()
 
 

@@ -218,7 +218,7 @@ def test_a_persistent_database_outlives_its_pod_and_ends_with_the_preview(scene:
         assert data_generation(pull) == web["metadata"]["annotations"]["greenroom.dev/data-generation"] == "1"
         assert "its data was reset" not in pull.comment
         pull.close()
-        pull.says("All of its resources are deleted", 90)
+        pull.says("All of the preview's resources have been deleted", 90)
         assert thing("persistentvolume", disk) is None
 
 
@@ -241,4 +241,4 @@ def test_a_mail_catcher_of_the_teams_own_manifest(scene: Scene) -> None:
         [mail] = json.loads(python(read))["messages"]
         assert (mail["Subject"], mail["To"][0]["Address"]) == ("Your order", "ada@example.com")
         pull.close()
-        pull.says("All of its resources are deleted", 60)
+        pull.says("All of the preview's resources have been deleted", 60)

@@ -80,7 +80,7 @@ def test_a_prepared_preview_without_an_image_is_removed_and_verified(scene: Scen
     pull.says("PostgreSQL is ready; waiting for image", 90)
     pull.close()
     pull.gone(30)
-    pull.says("All of its resources are deleted", 30)
+    pull.says("All of the preview's resources have been deleted", 30)
 
 
 def test_a_push_becomes_a_new_version_and_the_old_one_serves_until_then(scene: Scene) -> None:
@@ -163,7 +163,7 @@ def test_unlabeled_preview_is_deleted_completely_and_the_receipt_says_so(scene: 
     begun = time.monotonic()
     pull.unlabel()
     pull.gone(15)
-    pull.says("All of its resources are deleted", 15 - (time.monotonic() - begun))
+    pull.says("All of the preview's resources have been deleted", 15 - (time.monotonic() - begun))
     assert "removed by ada" in pull.comment
 
 
@@ -173,7 +173,7 @@ def test_merged_pull_request_is_deleted_completely(scene: Scene) -> None:
     begun = time.monotonic()
     pull.close(merge=True)
     pull.gone(15)
-    pull.says("All of its resources are deleted", 15 - (time.monotonic() - begun))
+    pull.says("All of the preview's resources have been deleted", 15 - (time.monotonic() - begun))
 
 
 def test_a_label_that_comes_back_within_two_seconds_is_never_stuck(scene: Scene) -> None:
@@ -185,7 +185,7 @@ def test_a_label_that_comes_back_within_two_seconds_is_never_stuck(scene: Scene)
     time.sleep(10)  # longer than a removal takes: what answers now answers for good
     pull.ready("2", 50)
     assert pull.uid
-    assert "All of its resources are deleted" not in pull.comment
+    assert "All of the preview's resources have been deleted" not in pull.comment
 
 
 def test_two_repositories_with_two_pull_requests_each(scene: Scene) -> None:

@@ -81,7 +81,7 @@ def test_from_staging_to_another_preview_by_comment_by_hand_in_argo_cd_and_back(
     shop.says(f"until the preview that ada chose with /preview use {catalog.name} exists and may be used")
     catalog.gone()
     catalog.says(f"[{shop.name}]")
-    catalog.says("used it and continues without it")
+    catalog.says("used this preview and continues without it")
 
     catalog.reopen()
     catalog.ready("2")

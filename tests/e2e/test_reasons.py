@@ -127,10 +127,10 @@ def test_a_namespace_held_by_a_finalizer_and_a_volume_left_are_named(scene: Scen
         assert pull.exists()
         kubectl("patch", "namespace", pull.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         scene.explains(pull, "PersistentVolume e2e-left", 60)
-        assert "All of its resources are deleted" not in pull.comment
+        assert "All of the preview's resources have been deleted" not in pull.comment
     finally:
         kubectl("delete", "persistentvolume", "e2e-left", "--wait=false")
-    pull.says("All of its resources are deleted", 60)
+    pull.says("All of the preview's resources have been deleted", 60)
 
 
 def test_a_namespace_that_belongs_to_someone_else_is_not_adopted(scene: Scene) -> None:

@@ -223,7 +223,7 @@ async def test_release_applies_only_to_the_hold_that_was_read(story: Story) -> N
     shown = story.status(number)
     assert shown.reason.code == "config-names"
     assert "move from `web-pr-1.preview.example.com` to `web-pr-1.other.example.com`" in shown.reason.text
-    assert "Its data would stay." in shown.reason.text
+    assert "The data would be kept." in shown.reason.text
     story.configure(domain="preview.example.com")
     story.world.rename_label(SLUG, "preview", "demo")
     await story.passes(3)
@@ -359,7 +359,7 @@ async def test_remaining_resources_are_not_reported_as_deleted(story: Story) -> 
     assert "### Preview removed" not in story.comment(number)
     story.engine.left = ()
     await story.passes(3)
-    assert "All of its resources are deleted." in story.comment(number)
+    assert "All of the preview's resources have been deleted." in story.comment(number)
 
 
 async def test_an_engine_that_cannot_say_what_it_holds_stops_the_pass(story: Story) -> None:
@@ -416,7 +416,7 @@ async def test_preview_that_the_cluster_refuses_to_store_waits_alone(story: Stor
     assert story.living == {one, three, other}
     assert story.status(new).stage is Stage.QUEUED
     assert story.status(three).reason.code == "not-stored"
-    assert "The cluster rejected the Preview object of this preview" in story.comment(new)
+    assert "The cluster rejected this preview's Preview object" in story.comment(new)
     story.engine.refused = set()
     await story.passes(8)
     assert story.living == {three, other, new}

@@ -52,7 +52,7 @@ async def test_a_failure_is_named_with_its_page(story: Story) -> None:
     comment = waiting(story, number)
     assert "The CI run `build` failed (http" in comment
     assert f"{PAGE}/{run})." in comment
-    assert "Fix the cause and push, or start the run again." in comment
+    assert "Fix the cause and push, or re-run CI." in comment
 
 
 async def test_a_run_that_a_maintainer_has_to_approve(story: Story) -> None:
@@ -78,7 +78,7 @@ async def test_skip_ci_in_the_message(story: Story) -> None:
     assert "[skip ci]" not in waiting(story, number), "GitHub may not have started the run yet"
     story.pass_time(minutes=3)
     await story.passes(3)
-    expected = f"No workflow run exists for commit {HEAD[:7]}, and its message contains `[skip ci]`."
+    expected = f"No workflow run exists for commit {HEAD[:7]}. The commit message contains `[skip ci]`."
     assert expected in waiting(story, number)
 
 
@@ -109,7 +109,7 @@ async def test_a_conflict_starts_no_run(story: Story) -> None:
     story.world.pull_request(SLUG, number).mergeable = "CONFLICTING"
     await story.passes(3)
     comment = waiting(story, number)
-    assert "The branch has conflicts with `main`, and GitHub starts no `pull_request` workflow" in comment
+    assert "The branch has conflicts with `main`, and GitHub does not run `pull_request` workflows" in comment
     assert "https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows" in comment
 
 
@@ -162,7 +162,7 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     assert story.errors == []
     assert str(story.status(number).reason) == (
         f"Everything else is ready; waiting for image {story.registry}/shop/web:{HEAD[:7]}…. "
-        "Greenroom deploys the commit once CI pushes the image, under exactly this name (`image:` of the service). "
+        "Greenroom deploys the commit once CI pushes the image under exactly this name (from the service's `image:`). "
         "The tag is the full commit hash. "
         "See the checks on this pull request."
     )

@@ -113,7 +113,7 @@ async def test_from_staging_to_a_preview_by_comment_and_back_when_that_closes(tw
     await two.passes(8)
     assert two.url(shop) == "http://payments.staging"
     assert f"ada chose with /preview use payments#{pay} exists and may be used" in two.comment(SLUG, shop)
-    assert f"[shop#{shop}]({ours}) used it and continues without it." in two.comment(PAY, pay)
+    assert f"[shop#{shop}]({ours}) used this preview and continues without it." in two.comment(PAY, pay)
     two.world.reopen(PAY, pay, "grace")
     await two.passes()
     assert two.url(shop) == f"http://payments.preview-payments-{pay}:8080", "it comes back by itself"
@@ -152,12 +152,12 @@ async def test_links_move_and_their_users_are_updated_before_the_target_is_remov
     await closing.begin()
     assert two.url(closing.shop) == "http://payments.staging", "the link has moved"
     assert closing.target_lives(), "and what runs still calls the target"
-    wait = "Removal waits up to 1 min for the previews that use it to switch to another target: shop#1."
+    wait = "The removal waits up to 1 min for these previews to switch to another target: shop#1."
     assert wait in closing.comment
     two.story.engine.roll_out()
     await two.passes(4)
     assert not closing.target_lives()
-    assert "All of its resources are deleted." in closing.comment
+    assert "All of the preview's resources have been deleted." in closing.comment
 
 
 async def test_user_that_does_not_move_delays_the_removal_by_a_minute_and_the_comment_names_it(two: Two) -> None:
@@ -169,7 +169,7 @@ async def test_user_that_does_not_move_delays_the_removal_by_a_minute_and_the_co
     two.story.engine.stuck = frozenset({closing.pay})
     two.story.pass_time(seconds=20)
     await two.passes(2)
-    late = "Removal continues although these previews did not switch to another target in time: shop#1."
+    late = "The removal continues although these previews did not switch to another target in time: shop#1."
     assert late in closing.comment
     two.story.engine.stuck = frozenset()
     two.story.pass_time(seconds=60)
@@ -221,7 +221,7 @@ async def test_target_lists_a_link_set_by_hand_and_the_user_warns_once_the_targe
     assert "### Preview ready\n\nAll services are up." in two.comment(SLUG, shop)
     two.world.close(PAY, pay, "grace")
     await two.passes(4)
-    assert f"Links set by hand in Argo CD still point here: [shop#{shop}](" in two.comment(PAY, pay)
+    assert f"Still linked to this preview by hand in Argo CD: [shop#{shop}](" in two.comment(PAY, pay)
     gone = f"The link to payments, set by hand in Argo CD, points to payments#{pay}, which does not exist."
     fix = f"Remove the parameter with `argocd app unset preview-shop-{shop} -p links.payments.url`."
     said = two.comment(SLUG, shop)
@@ -397,7 +397,7 @@ async def test_the_same_branch_is_paired_without_a_word_and_parted_again(two: Tw
     await two.passes(8)
     assert two.url(shop) == "http://payments.staging"
     assert f"the paired pull request, payments#{pay}, no longer has a preview" in two.comment(SLUG, shop)
-    assert "used it and continues without it" in two.comment(PAY, pay)
+    assert "used this preview and continues without it" in two.comment(PAY, pay)
 
 
 async def test_nobody_is_paired_with_a_stranger(two: Two) -> None:
@@ -469,7 +469,7 @@ async def test_a_person_who_may_not_command_gets_an_answer(two: Two) -> None:
     shop = two.shop()
     two.say(shop, "/preview use payments#1", by="eve")
     await two.passes()
-    assert "> Greenroom ignores eve's command because it requires write access." in two.comment(SLUG, shop)
+    assert "> Greenroom ignores eve's command, which requires write access." in two.comment(SLUG, shop)
     two.say(shop, "/preview use paymint#1")
     await two.passes()
     assert "Did you mean `payments`?" in two.comment(SLUG, shop)
@@ -516,7 +516,10 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     two.say(shop, f"/preview use payments#{pay}")
     await two.passes()
     assert not two.spec(pay, PAY).asleep
-    assert "so it stays awake despite the label `preview-sleep`." in two.comment(PAY, pay)
+    assert (
+        "This preview stays awake despite the label `preview-sleep`, because an awake preview uses it."
+        in two.comment(PAY, pay)
+    )
     assert "### Preview ready" in two.comment(PAY, pay)
     two.say(shop, "/preview use payments default")
     await two.passes()

@@ -83,7 +83,7 @@ async def test_token_with_write_access_continues_commenting_a_locked_conversatio
     story.world.lock(SLUG, number, "grace")
     story.world.close(SLUG, number, "ada")
     await story.passes(6)
-    assert "All of its resources are deleted." in story.comment(number)
+    assert "All of the preview's resources have been deleted." in story.comment(number)
 
 
 async def test_expiry_counts_from_the_warning_that_was_delivered(story: Story) -> None:
@@ -320,7 +320,7 @@ async def test_low_budget_postpones_wording_and_never_warnings_choices_or_final_
     story.world.comment(SLUG, spoken, "/preview dance", "ada")
     new = story.labeled("new")
     await story.passes(8)
-    assert "All of its resources are deleted." in story.comment(closed)
+    assert "All of the preview's resources have been deleted." in story.comment(closed)
     assert "/preview dance" in story.comment(spoken)
     assert story.comments(new)
     before = story.comment(words)

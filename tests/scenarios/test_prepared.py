@@ -87,7 +87,7 @@ async def test_prepared_preview_is_removed_and_verified_as_any(story: Story, how
     assert story.living == set()
     assert [i.number for i in story.engine.removed] == [number]
     assert "### Preview removed" in story.comment(number)
-    assert "All of its resources are deleted" in story.comment(number)
+    assert "All of the preview's resources have been deleted" in story.comment(number)
     story.images.push("shop/web", sha("feature"))
     await story.passes(3)
     assert story.living == set()

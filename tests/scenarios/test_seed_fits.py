@@ -156,7 +156,7 @@ async def test_running_preview_keeps_its_data_and_says_that_a_push_rewrote_a_mig
     assert story.living == {number}
     assert data(story, number) == before
     assert f"This preview keeps its data, which no longer fits its branch. {sentence}" in story.comment(number)
-    assert "`/preview reseed` starts over with it." in story.comment(number)
+    assert "comment `/preview reseed` to start over with the new one." in story.comment(number)
 
 
 async def test_image_that_was_built_again_serves_a_new_preview_beside_an_older_one(story: Story) -> None:

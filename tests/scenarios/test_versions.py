@@ -88,7 +88,7 @@ async def test_more_files_than_github_lists_touch_every_service_and_the_comment_
     await story.passes(3)
     assert runs(story) == {"back": sha("feature"), "front": sha("feature")}
     assert "### Preview ready" in story.comment(number)
-    assert "every service counts as changed" in story.comment(number)
+    assert "Greenroom treats every service as changed" in story.comment(number)
 
 
 async def test_changed_files_are_read_once_for_each_head(story: Story) -> None:
@@ -170,7 +170,7 @@ async def test_comment_says_how_to_get_the_image_after_main_moved(story: Story) 
     story.world.move_base(SLUG, sha("main moved"))
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(3)
-    assert "CI built an earlier merge commit. Update the branch or push a commit." in story.comment(number)
+    assert "CI built an outdated merge commit. Update the branch or push a commit." in story.comment(number)
 
 
 async def test_retargeted_pull_request_keeps_its_versions(story: Story) -> None:
@@ -272,8 +272,8 @@ async def test_failed_image_of_the_base_branch_is_named_and_follows_the_branch(s
     text = story.comment(number)
     assert "### Preview failed" in text
     assert "It crashed." in text
-    assert "This pull request does not change `back`, so the preview runs its image from `main`" in text
-    assert "Fix `main`: the preview deploys its next image of `back` automatically." in text
+    assert "This pull request does not change `back`, so the preview runs the image from `main`" in text
+    assert "Fix the problem on `main`. The preview then deploys the next image of `back` automatically." in text
     assert "Push a fix" not in text
     story.world.move_base(SLUG, FIXED)
     await story.passes(2)
@@ -294,7 +294,10 @@ async def test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_pus
     await story.passes(2)
     text = story.comment(number)
     assert "This pull request does not change `back`" in text
-    assert f"Correct `{setting}` in the configuration of `back` (services/back.yaml), or fix `main`" in text
+    assert (
+        f"Either correct `{setting}` in the configuration of `back` (services/back.yaml), or fix the problem on `main`"
+        in text
+    )
     assert "Push a version" not in text
 
 

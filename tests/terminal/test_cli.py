@@ -318,7 +318,7 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
         (
             ("shop#1", "--commit", "0ddba11", "--timeout", "9s"),
             1,
-            "shop#1: commit 0ddba11 was superseded by aaaaaaa. Wait for that one instead.",
+            "shop#1: commit 0ddba11 was superseded by aaaaaaa. Wait for the newer commit instead.",
         ),
         (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
         (("store#3", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),

@@ -28,12 +28,12 @@ def test_closed_pull_request_is_one_entry_after_the_verified_removal() -> None:
             ("removing", CLOSED, "closed"),
             ("removed", CLOSED, "closed"),
             ("concluded", CLOSED, "gone"),
-            ("receipt", "All of its resources are deleted.", ""),
-            ("removed", f"{CLOSED} All of its resources are deleted.", "removed"),
+            ("receipt", "All of the preview's resources have been deleted.", ""),
+            ("removed", f"{CLOSED} All of the preview's resources have been deleted.", "removed"),
         )
     )
     assert [e.kind for e in found] == ["removed", "ready"]
-    assert found[0].text == f"{CLOSED} All of its resources are deleted."
+    assert found[0].text == f"{CLOSED} All of the preview's resources have been deleted."
 
 
 def test_removal_that_is_under_way_is_shown() -> None:

@@ -112,7 +112,7 @@ def _key(action: Action) -> Key:
 def _failed(done: ActionResult) -> GreenroomError | None:
     """Return the error of an action; a removed preview of which something is left counts as failed."""
     if done.error is None and done.receipt and done.receipt.left:
-        return Doubt(f"Some of its resources still exist: {', '.join(done.receipt.left)}.")
+        return Doubt(f"Some of the preview's resources still exist: {', '.join(done.receipt.left)}.")
     return done.error
 
 

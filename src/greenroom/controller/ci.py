@@ -26,15 +26,15 @@ from greenroom.github.transport import Limited, NotFound
 log = structlog.get_logger(__name__)
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds between reads of one commit. A webhook about its CI causes a read right away."""
+"""Seconds between reads of the CI state of one commit. A webhook about the commit's CI triggers a read at once."""
 PATIENCE = 1.0
-"""Seconds that a pass waits for the first read of a commit. Passes are at least this far apart anyway."""
+"""Seconds that a pass waits for the first read of a commit's CI state. Passes are at least this far apart anyway."""
 LASTING = 600.0
-"""Seconds for which an answer is used. One failed read must not edit a comment, but repeated failures must."""
+"""Seconds for which GitHub's last answer is used. One failed read must not change a comment, but repeated ones must."""
 REFUSED = 3600.0
-"""Seconds until a read without permission is tried again."""
+"""Seconds to wait before retrying a read for which Greenroom lacks permission."""
 _EVERY = ""
-"""Key of a pause for all repositories, because a rate limit applies to all of them."""
+"""Key for a pause of the reads in all repositories. A rate limit applies to all of them."""
 
 
 class Reader(Protocol):

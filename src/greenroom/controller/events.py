@@ -128,7 +128,7 @@ def of_receipt(receipt: Receipt, repository: str, generation: int, now: datetime
     checked from here.
     """
     text = (
-        "All of its resources are deleted."
+        "All of the preview's resources have been deleted."
         if receipt.clean
         else f"These resources still exist: {', '.join(receipt.left)}."
     )

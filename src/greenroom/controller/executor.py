@@ -45,7 +45,10 @@ from greenroom.errors import Doubt, FixCredentials, GreenroomError, Refused
 log = structlog.get_logger(__name__)
 
 HIDDEN_TRIES = 3
-"""Number of reads that do not show a pull request before its comment is given up; see `readback.WAITS`."""
+"""Number of reads without a trace of a pull request after which Greenroom stops trying to update its comment.
+
+`readback.WAITS` has the pauses between them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,10 @@ def _still_so(sources: Sources, served: ServedPass, identity: Identity) -> None:
     read = [p for p in served.facts.listing.pull_requests if p.identity == identity]
     read += [answer.pull_request] if isinstance(answer, Confirmation) else []
     if read and all(sources.freshness.overtaken(p) for p in read):
-        raise Doubt(f"GitHub reported a change of {identity} after it was read. Greenroom will read it again first.")
+        raise Doubt(
+            f"GitHub reported a change to {identity} after Greenroom read it. Greenroom will read it again before it"
+            " acts."
+        )
 
 
 async def _take_label_off(sources: Sources, served: ServedPass, action: RemoveLabel) -> None:
@@ -159,7 +165,7 @@ async def _tell(sources: Sources, served: ServedPass, action: UpdateComment) -> 
     if read is None and isinstance(answer, Confirmation):
         read = answer.pull_request  # the list contains only open pull requests
     if read is None:
-        raise Doubt(f"Greenroom has not read {action.identity}, so it does not write its comment.")
+        raise Doubt(f"Greenroom has not read {action.identity}, so it does not update the comment there.")
     await _write(sources, served, action.identity, read.comment, (action.text, action.memory))
 
 
@@ -186,8 +192,8 @@ async def _write(
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # it was written like this already, so another write would not help
         raise Doubt(
-            f"GitHub's copy of our comment on {served.repository.slug}#{identity.number} differs from what Greenroom"
-            " wrote."
+            f"GitHub's copy of Greenroom's comment on {served.repository.slug}#{identity.number} differs from what"
+            " Greenroom wrote."
         )
     create = not sources.freshness.wrote_recently(identity)
     comment_id = await github.write_comment(

@@ -73,7 +73,7 @@ class Lists:
                 for slug in group:
                     _answer(
                         waiting[slug],
-                        answers.get(slug, Doubt(f"GitHub returned nothing for {slug}. Greenroom will read it again.")),
+                        answers.get(slug, Doubt(f"GitHub returned no data for {slug}. Greenroom will try again.")),
                     )
         except BaseException as error:
             for future in waiting.values():

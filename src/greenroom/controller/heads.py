@@ -14,7 +14,7 @@ from greenroom.core.model.github import PullRequest
 from greenroom.core.model.spec import Identity
 
 KEPT = 100
-"""Heads that are remembered for each pull request."""
+"""Number of head commits to remember for each pull request."""
 
 
 @dataclass(slots=True)

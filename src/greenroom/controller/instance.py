@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 RELOAD_SECONDS = 1.0
 UNREAD_SECONDS = 0.5
 CI_EVENTS = frozenset({"check_run", "check_suite", "workflow_run"})
-"""Webhooks after which the explanation of a missing image may change."""
+"""Webhook events that may change the explanation for a missing image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Instance:
         except Exception as error:
             log.exception("this instance cannot lead")
             if not self.lost.done():
-                self.lost.set_result(f"This instance cannot lead: {error or type(error).__name__}.")
+                self.lost.set_result(f"This instance cannot become active: {error or type(error).__name__}.")
 
     async def _keep(self) -> None:
         """Loop over every repository of the catalog, and over those that left it while previews of them exist."""

@@ -15,7 +15,7 @@ from greenroom.store.rows import Deployment, Event
 log = structlog.get_logger(__name__)
 
 KEPT = 500
-"""Number of events that wait for the history, and that are read after a start."""
+"""Maximum number of events to keep while the history cannot store them, and to read from the history after a start."""
 REJECTED = 3
 
 

@@ -29,7 +29,7 @@ DISTANCE = 1.0
 LONGEST_DISTANCE = 60.0
 BACKOFF_SECONDS = backoff.growing(2.0, 300.0)
 STEPS = 8.0
-"""Number of passes that may run back to back after local changes. A removal takes four."""
+"""Number of passes that may run back to back after local changes. A removal takes four passes."""
 
 
 @dataclass(slots=True)

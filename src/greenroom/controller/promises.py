@@ -22,12 +22,12 @@ from greenroom.store.rows import Event
 _PROMISING = frozenset(stage.name.lower() for stage in MAY_START)
 _OVER = Stage.NONE.name.lower()
 RECENT = timedelta(hours=1)
-"""Time before the newest event of the history in which a comment may not have been read back."""
+"""A comment that was updated this long before the newest event in the history may not have been read back."""
 TRIES = 10
-"""Number of reads of a pull request that GitHub does not show before Greenroom gives up."""
+"""Number of times that Greenroom tries to read a pull request that GitHub does not show."""
 UNREAD_TRIES = 100
-"""The same limit for a pull request that could not be read. Passes are then a minute apart, and outages end within an
-hour or two.
+"""Number of times that Greenroom tries to read a pull request when the reads fail. The attempts are a minute apart, so
+they continue through an outage of an hour or two.
 """
 
 

@@ -58,9 +58,9 @@ AGAIN = 0.05
 PATIENCE = 5
 MOVING = 2.0  # poll: the rollout of a user in another repository does not wake this one
 UNREAD = 60.0
-"""Seconds until a removal of a repository that may be another one of the catalog, renamed, is looked at again."""
+"""Seconds between checks of a removal in a repository that left the catalog, but may only have been renamed."""
 RENAMED = timedelta(hours=1)
-"""Time for which such a removal stays open. A repository of the catalog may never be readable."""
+"""Time after which such a removal no longer waits. The repository that may have the new name may never be readable."""
 POLL_IMAGE = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 

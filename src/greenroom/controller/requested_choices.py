@@ -15,7 +15,7 @@ from greenroom.core.model.spec import Identity, LinkOverride
 from greenroom.core.policy import labels
 
 Asked = Mapping[int, Requested]
-"""Requested choices and commands by the number of the pull request."""
+"""Requested choices and commands, by pull request number."""
 NOTHING = Requested()
 
 

@@ -26,12 +26,12 @@ HEADING = "### Preview "
 SENTENCES = {
     "waiting": r"Waiting for image \S+\. (The current version, \w{7}, keeps running\. )?Greenroom deploys the commit",
     "ready": r"All services are up\. \| service \| open ",
-    "held": r"(The configuration changed `label:` from `[\w-]+` to `[\w-]+`, but this pull request still has the old"
-    r" one\."
+    "held": r"(In the configuration, `label:` changed from `[\w-]+` to `[\w-]+`, but this pull request still has the"
+    r" old label\."
     r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
-    r" confirmation, so this one waits\.)",
-    "blocked": r"Previews of an earlier repository with the same name still use these names and addresses: ",
+    r" confirmation, so this preview waits\.)",
+    "blocked": r"An earlier repository had the same name\. Its previews still use their names and addresses: ",
     "failed": r"\S.* No version is running\. ",
     "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
     r" because there has been no activity for 3 d\. ",

@@ -12,7 +12,7 @@ from greenroom.core.model.status import SERVES, Stage, Status
 NOT_SEEN = "Greenroom has not seen this pull request yet."
 STALE = messages.stale().code
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
-"""A push or a person usually ends these. A caller that waits makes sure that they last."""
+"""Stages that usually last until a push or until a person acts. A waiting caller must check that the stage persists."""
 
 
 class Outcome(StrEnum):
@@ -47,7 +47,8 @@ def awaited(status: Status | None, commit: str = "", trouble: str = "", supersed
     if commit and not status.head_sha.startswith(commit.lower()):
         fresh = status.reason.code != STALE
         if fresh and any(sha.startswith(commit.lower()) for sha in superseded):
-            why = f"commit {commit[:7].lower()} was superseded by {status.head_sha[:7]}. Wait for that one instead."
+            newer = f"{status.head_sha[:7]}. Wait for the newer commit instead."
+            why = f"commit {commit[:7].lower()} was superseded by {newer}"
             return Awaited(Outcome.SUPERSEDED, f"{status.name}: {why}")
         head = f"the newest commit is {status.head_sha[:7]}" if status.head_sha else "its newest commit is unknown"
         return Awaited(Outcome.WAITING, f"{status.name} does not have commit {commit[:7]}; {head}.")

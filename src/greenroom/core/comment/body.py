@@ -15,7 +15,7 @@ from greenroom.core.model.engine import Running
 from greenroom.core.model.status import Stage, Status, User
 
 MIGRATIONS = 40_000
-"""Characters for reports of migrations. A comment may have 65,536."""
+"""Maximum number of characters of all migration reports in a comment. GitHub allows 65,536 for the whole comment."""
 
 
 def comment_text(status: Status, platform: Platform, private: bool) -> str:
@@ -84,7 +84,7 @@ def _data(status: Status) -> str:
     """Return a sentence on the seeds, unless the preview is gone or the reason has it."""
     if status.stage in (Stage.REMOVING, Stage.REMOVED) or status.reason.code == "data-replaced" or not status.seeds:
         return ""
-    how = " Comment `/preview reset` to start it over." if status.resettable else ""
+    how = " Comment `/preview reset` to reset the data." if status.resettable else ""
     return f"Data: {markdown('; '.join(status.seeds))}.{how}"
 
 
@@ -95,9 +95,9 @@ def _used_by(status: Status, private: bool) -> str:
     moved, manual_overrides = ([u for u in status.used_by if u.manual_overrides is it] for it in (False, True))
     said = []
     if names := _user_names(moved, status, private):
-        said.append(f"{names} used it and {'continues' if len(moved) == 1 else 'continue'} without it.")
+        said.append(f"{names} used this preview and {'continues' if len(moved) == 1 else 'continue'} without it.")
     if names := _user_names(manual_overrides, status, private):
-        said.append(f"Links set by hand in Argo CD still point here: {names}.")
+        said.append(f"Still linked to this preview by hand in Argo CD: {names}.")
     return " ".join(said)
 
 
@@ -119,7 +119,7 @@ def _ways(platform: Platform, status: Status) -> str:
     life = platform.lifetime
     free = [link for link in status.links if link.name != BY_HAND]  # a command does not move the others
     used = next((link.target for link in sorted(free, key=lambda link: link.own)), "")
-    other = f" Comment `/preview use {used}#N` to try it with another pull request's {used}." if used else ""
+    other = f" Comment `/preview use {used}#N` to use {used} from another pull request." if used else ""
     held = status.stage is Stage.HELD  # it does not expire, and its reason says what ends the hold
     gone = "" if held else f" {messages.lifespan(life, kept=status.kept)}".rstrip()
     off = "" if held else f"Remove the label `{plain(platform.label)}` to remove the preview."

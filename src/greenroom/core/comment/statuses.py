@@ -24,7 +24,7 @@ from greenroom.core.policy.expiry import overdue
 
 BY_HAND = "an address set by hand"
 NEWS = timedelta(days=1)
-"""Time for which a comment reports that a preview's data started from its seed again."""
+"""Time for which the comment mentions that the preview's data was reset to its seed."""
 
 
 def statuses(decided: DecidedPass) -> dict[Identity, Status]:
@@ -312,7 +312,7 @@ def _superseded(spec: PreviewSpec, preview: ObservedPreview) -> bool:
 
 
 NO_TABLE = re.compile(r"no such table|(relation|table) \S+ (does not|doesn't) exist", re.IGNORECASE)
-"""The errors of SQLite, PostgreSQL and MySQL about a table that was never created."""
+"""Matches the errors that SQLite, PostgreSQL and MySQL report for a table that does not exist."""
 
 
 def _unmigrated(spec: PreviewSpec, preview: ObservedPreview) -> str:

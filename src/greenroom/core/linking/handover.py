@@ -14,10 +14,12 @@ from greenroom.core.model.engine import EngineState, Health, ObservedPreview
 from greenroom.core.model.spec import Names, PreviewSpec
 
 PATIENCE = timedelta(seconds=60)
-"""The longest time that a removal waits for its users, counted from the deletion of its spec."""
+"""Maximum time that a removal waits for the preview's users, counted from the deletion of the preview's spec."""
 SHORT = timedelta(seconds=10)
-"""The longest time that it waits for a user that may never move: it has failed, is in doubt, or keeps its link. Nor is
-more needed where the target serves nobody. Each of these may be true for a moment only, so it is never zero."""
+"""Maximum time that a removal waits for a user that may never switch its link: a user that has failed, is in doubt, or
+keeps its link to the target. The limit also applies if no service of the target is running. Each of these conditions
+may be temporary, so the limit is not zero.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ WRITERS = (Permission.ADMIN, Permission.WRITE)
 
 
 COMING = timedelta(minutes=10)
-"""The time for which a link waits for the first image of its target, counted from the first read of its commit."""
+"""Time for which a link waits for its target's first image, counted from the first read of the target's commit."""
 
 Key = tuple[str, int]
 

@@ -31,7 +31,7 @@ def new_version(sha: str) -> Reason:
 
 
 def waits_for_push(sha: str) -> Reason:
-    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The preview is waiting for its images.")
+    return Reason("new-commit", f"Commit {sha[:7]} was pushed. The preview is waiting for the images of this commit.")
 
 
 def images_there(sha: str) -> Reason:
@@ -39,7 +39,7 @@ def images_there(sha: str) -> Reason:
 
 
 def new_image(sha: str) -> Reason:
-    return Reason("new-image", f"The preview deploys different images of commit {sha[:7]}.")
+    return Reason("new-image", f"New images of commit {sha[:7]} are available. The preview deploys them.")
 
 
 def image_of(service: str, sha: str) -> Reason:
@@ -48,7 +48,7 @@ def image_of(service: str, sha: str) -> Reason:
 
 
 def new_settings() -> Reason:
-    return Reason("new-settings", "The configuration of the service changed.")
+    return Reason("new-settings", "The configuration of this preview's services changed.")
 
 
 def same_version() -> Reason:

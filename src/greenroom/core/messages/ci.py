@@ -35,8 +35,8 @@ def ci_failed(broken: Sequence[CiRun], page: str) -> Reason:
     said = _verdicts(broken, page)
     return Reason(
         "ci-failed",
-        f"The CI run {said}." if len(broken) == 1 else f"CI runs did not succeed: {said}.",
-        "Fix the cause and push, or start the run again.",
+        f"The CI run {said}." if len(broken) == 1 else f"These CI runs did not succeed: {said}.",
+        "Fix the cause and push, or re-run CI.",
     )
 
 
@@ -56,7 +56,7 @@ def ci_approval(run: CiRun, broken: Sequence[CiRun], page: str) -> Reason:
 def ci_conflict(base: str, broken: Sequence[CiRun], page: str) -> Reason:
     return Reason(
         "ci-conflict",
-        f"The branch has conflicts with `{code(base)}`, and GitHub starts no `pull_request` workflow until they are"
+        f"The branch has conflicts with `{code(base)}`, and GitHub does not run `pull_request` workflows until they are"
         f" resolved.{_also(broken, page)}",
         f"Resolve the conflicts. See {CONFLICTS}.",
     )
@@ -65,8 +65,8 @@ def ci_conflict(base: str, broken: Sequence[CiRun], page: str) -> Reason:
 def ci_skipped(sha: str, words: str) -> Reason:
     return Reason(
         "ci-skipped",
-        f"No workflow run exists for commit {sha[:7]}, and its message contains `{code(words)}`.",
-        "Push a commit without these words.",
+        f"No workflow run exists for commit {sha[:7]}. The commit message contains `{code(words)}`.",
+        "Push a commit whose message does not contain these words.",
     )
 
 

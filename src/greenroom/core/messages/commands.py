@@ -20,8 +20,8 @@ def command_edited(login: str) -> Reason:
 def command_unknown(login: str, line: str) -> Reason:
     fix = (
         "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging`, `/preview use SERVICE default`"
-        " (undoes a choice), `/preview reset` and `/preview reseed`. To put a preview to sleep or keep it, add its"
-        " label: `preview-sleep` or `preview-keep`, unless the platform team has chosen other names."
+        " (to undo a choice), `/preview reset` and `/preview reseed`. To put the preview to sleep, add the label"
+        " `preview-sleep`. To keep it, add the label `preview-keep`. The platform team may have renamed these labels."
     )
     odd = next((c for c in line if _looks_otherwise(c)), "")
     why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""
@@ -70,14 +70,14 @@ def nothing_to_reset(login: str) -> Reason:
     return Reason(
         "nothing-to-reset",
         f"{login}'s command changed nothing, because this preview has no database whose data can be reset.",
-        "A database on a volume can only be reset if it has a seed. To start over without one, remove the preview's"
-        " label and add it again.",
+        "A database on a volume can only be reset if it has a seed. To start over without a seed, remove the"
+        " preview's label and add it again.",
     )
 
 
 def command_not_allowed(login: str) -> Reason:
     return Reason(
         "command-not-allowed",
-        f"Greenroom ignores {login}'s command because it requires write access.",
+        f"Greenroom ignores {login}'s command, which requires write access.",
         "Ask someone with write access to post the same command.",
     )

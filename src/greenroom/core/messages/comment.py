@@ -7,7 +7,7 @@ from greenroom.core.model.status import Reason
 
 
 def duplicate_comment() -> Reason:
-    return Reason("duplicate-comment", "Greenroom had posted a duplicate comment on the pull request.")
+    return Reason("duplicate-comment", "Greenroom found a duplicate of its comment on the pull request.")
 
 
 def comment_undelivered(why: str) -> Reason:

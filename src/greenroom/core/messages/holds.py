@@ -15,7 +15,7 @@ def stale() -> Reason:
     return Reason(
         "stale",
         "GitHub returned older data than before.",
-        "Greenroom will read it again shortly. Nothing changes until then.",
+        "Greenroom will check again shortly. Nothing changes until then.",
     )
 
 
@@ -39,7 +39,7 @@ def unconfirmed(why: str) -> Reason:
 def not_shown() -> Reason:
     return Reason(
         "not-shown",
-        "GitHub no longer shows this pull request, only its repository. Its author's account may be hidden.",
+        "GitHub still shows the repository, but no longer this pull request. The author's account may be hidden.",
         "The preview keeps running.",
     )
 
@@ -47,7 +47,7 @@ def not_shown() -> Reason:
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
-        "GitHub's list omits this pull request, but a read by its number shows that it is open and labeled.",
+        "GitHub's list omits this pull request, but reading it by number shows that it is open and labeled.",
         "Nothing is removed. Greenroom will read the list again shortly.",
     )
 
@@ -63,7 +63,7 @@ def label_gone(label: str) -> Reason:
 def label_deleted(label: str) -> Reason:
     return Reason(
         "label-deleted",
-        f"The label `{plain(label)}` was deleted in the repository, which removed it from this pull request.",
+        f"The label `{plain(label)}` was removed from this pull request because it was deleted in the repository.",
         "To keep the preview, create the label again and add it to the pull request.",
     )
 
@@ -87,8 +87,8 @@ def label_taken_by_bot(label: str, login: str) -> Reason:
 def config_label(old: str, new: str) -> Reason:
     return Reason(
         "config-label",
-        f"The configuration changed `label:` from `{plain(old)}` to `{plain(new)}`, but this pull request still has the"
-        " old one.",
+        f"In the configuration, `label:` changed from `{plain(old)}` to `{plain(new)}`, but this pull request still has"
+        " the old label.",
         f"Add the label `{plain(new)}` to keep the preview.",
     )
 
@@ -108,7 +108,9 @@ def config_names(
         what, pushes = f"lose the data of {listed(data)}", ""
     else:
         what, pushes = _moves(*map(plain, moved)), ""
-        keeps = " A new preview would replace it, and its data would be lost." if replaces else " Its data would stay."
+        keeps = (
+            " A new preview would replace it, and the data would be lost." if replaces else " The data would be kept."
+        )
     return Reason(
         "config-names",
         f"The new configuration would make this preview {what}, so Greenroom has not applied it.{keeps}{pushes}",
@@ -143,7 +145,7 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
     return Reason(
         "breaker",
         f"{count} previews {scope} lost their label within an hour. Greenroom removes at most {limit} of them without"
-        " confirmation, so this one waits.",
+        " confirmation, so this preview waits.",
         "Add the label again to keep the preview.",
     )
 
@@ -152,15 +154,16 @@ def records_lost() -> Reason:
     return Reason(
         "records-lost",
         "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
-        " previews it removed or restarted within the last hour.",
-        "For an hour, removals and restarts need confirmation, except when a pull request is closed.",
+        " previews it removed or restarted in the last hour.",
+        "For an hour, removals and restarts need confirmation, except removals after a pull request is closed.",
     )
 
 
 def restart_breaker(limit: int, scope: str) -> Reason:
     return Reason(
         "restart-breaker",
-        f"A configuration change would restart more than {limit} previews {scope} within an hour, so this one waits.",
+        f"A configuration change would restart more than {limit} previews {scope} within an hour, so this preview"
+        " waits.",
         "Greenroom will apply the change later, as the hourly limit allows. The next push also applies it.",
     )
 
@@ -168,17 +171,17 @@ def restart_breaker(limit: int, scope: str) -> Reason:
 def its_turn(limit: int) -> Reason:
     return Reason(
         "its-turn",
-        f"The preview expired. Greenroom removes at most {limit} expired previews within an hour, so this one waits.",
-        "A push, comment or review keeps it.",
+        f"This preview expired. Greenroom removes at most {limit} expired previews within an hour, so this one waits.",
+        "A push, comment or review keeps the preview.",
     )
 
 
 RELEASE = {
     "breaker": "If the removal was intended",
-    "records-lost": "To confirm it now",
+    "records-lost": "To confirm this one now",
     "config-names": "To apply the change",
-    "restart-breaker": "To apply it now",
-    "same-second": "To remove it now",
+    "restart-breaker": "To apply the change now",
+    "same-second": "To remove the preview now",
 }
 
 

@@ -17,9 +17,9 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     waits = " ".join(
         filter(None, (f"Waiting for image{several} {names}.", _no_repository(missing.absent), missing.note))
     )
-    exactly = "these names (`image:` of the services)" if several else "this name (`image:` of the service)"
+    exactly = "these names (from the services' `image:`)" if several else "this name (from the service's `image:`)"
     create = _create(missing.absent)
-    steps = f"{create}Greenroom deploys the commit once CI pushes the image{several}, under exactly {exactly}."
+    steps = f"{create}Greenroom deploys the commit once CI pushes the image{several} under exactly {exactly}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
         whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
@@ -35,13 +35,13 @@ def _no_repository(absent: Sequence[str]) -> str:
     if not last:
         return ""
     names = f"{', '.join(map(plain, first))} or {plain(last)}" if first else plain(last)
-    return f"The registry has no repository {names}."
+    return f"The registry has no repository named {names}."
 
 
 def _create(absent: Sequence[str]) -> str:
     if not absent:
         return ""
-    return f"Create {'it' if len(absent) == 1 else 'them'} in the registry, or correct `image:` of the service. "
+    return f"Create {'it' if len(absent) == 1 else 'them'} in the registry, or correct the service's `image:`. "
 
 
 def _moved(missing: MissingImages) -> str:
@@ -49,7 +49,7 @@ def _moved(missing: MissingImages) -> str:
     if not missing.merged:
         return ""
     return (
-        " If the base branch moved after CI ran, CI built an earlier merge commit. Update the branch or push a commit."
+        " If the base branch moved after CI ran, CI built an outdated merge commit. Update the branch or push a commit."
     )
 
 
@@ -78,13 +78,15 @@ def _checks(missing: Sequence[str], base: Sequence[str], branch: str) -> str:
             f"See the checks on this pull request, and on `{branch}` for {names}: this pull request does not change"
             f" {'that service' if len(base) == 1 else 'those services'}. {_each_commit(branch)}"
         )
-    it = ("It comes", "that service") if len(base) == 1 else ("They come", "those services")
+    it = ("The image comes", "that service") if len(base) == 1 else ("The images come", "those services")
     why = f"{it[0]} from `{branch}`, because this pull request does not change {it[1]}."
     return f"{why} See the checks on `{branch}`. {_each_commit(branch)}"
 
 
 def _each_commit(branch: str) -> str:
-    return f"CI must push an image of each service for each commit of `{branch}`, or tag the last one again."
+    return (
+        f"For each commit on `{branch}`, CI must push an image of each service or retag the service's previous image."
+    )
 
 
 def merge_image_only(missing: str, merge: str) -> Reason:
@@ -113,7 +115,8 @@ def no_merge_commit(*, conflicts: bool) -> Reason:
 def every_service(files: int) -> Reason:
     return Reason(
         "every-service",
-        f"GitHub does not list all {files:,} files that this pull request changes, so every service counts as changed.",
+        f"GitHub does not list all {files:,} files that this pull request changes, so Greenroom treats every service as"
+        " changed.",
     )
 
 
@@ -142,15 +145,15 @@ def base_depends(service: str, branch: str, others: Sequence[str]) -> str:
     """
     name = plain(service)
     return (
-        f"This pull request does not change `{name}`, so the preview runs its image from `{plain(branch)}`. `{name}`"
-        f" depends on {'; and on '.join(others)}. Check that first."
+        f"This pull request does not change `{name}`, so the preview runs the image from `{plain(branch)}`. `{name}`"
+        f" depends on {'; and on '.join(others)}. Check {'that' if len(others) == 1 else 'these'} first."
     )
 
 
 def base_broken(service: str, branch: str) -> str:
     """Return what to do if the failing image belongs to a service that the pull request does not change."""
     return (
-        f"This pull request does not change `{plain(service)}`, so the preview runs its image from `{plain(branch)}`,"
-        f" and a push here does not help. Fix `{plain(branch)}`: the preview deploys its next image of"
-        f" `{plain(service)}` automatically."
+        f"This pull request does not change `{plain(service)}`, so the preview runs the image from"
+        f" `{plain(branch)}`, and pushing to this pull request does not help. Fix the problem on `{plain(branch)}`. The"
+        f" preview then deploys the next image of `{plain(service)}` automatically."
     )

@@ -14,9 +14,9 @@ def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
     """Return when a preview expires, and how to keep it."""
     if why == "inactive":
         cause = f"there has been no activity for {span(lifetime.inactive_after)}" if lifetime.inactive_after else ""
-        fix = f"A push, comment or review keeps it, and so does the label `{plain(lifetime.keep_label)}`."
+        fix = f"A push, comment or review keeps the preview, and so does the label `{plain(lifetime.keep_label)}`."
     else:
-        cause = f"it reaches its maximum age of {span(lifetime.max_age)}" if lifetime.max_age else ""
+        cause = f"it will reach its maximum age of {span(lifetime.max_age)}" if lifetime.max_age else ""
         fix = "To get a new preview, remove the label and add it again."
     return Reason("expiring", f"The preview will be removed at {day(at)} because {cause}.", fix)
 
@@ -26,13 +26,13 @@ def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
 
     `kept` means that the keep label is on, which disables the expiry by inactivity but not the one by age.
     """
-    aged = f"{span(lifetime.max_age)} after it was created" if lifetime.max_age else ""
+    aged = f"{span(lifetime.max_age)} after its creation" if lifetime.max_age else ""
     if kept:
         label = f"the label `{plain(lifetime.keep_label)}`"
-        return f"Removed {aged}, even with {label}." if aged else f"Stays until {label} is removed."
+        return f"It is removed {aged}, even with {label}." if aged else f"It stays until {label} is removed."
     if lifetime.inactive_after:
-        return f"Removed after {span(lifetime.inactive_after)} without activity{f', or {aged}' if aged else ''}."
-    return f"Removed {aged}." if aged else ""
+        return f"It is removed after {span(lifetime.inactive_after)} without activity{f', or {aged}' if aged else ''}."
+    return f"It is removed {aged}." if aged else ""
 
 
 def expires(at: datetime, why: str) -> str:
@@ -47,7 +47,7 @@ def expired(why: str, label: str) -> Reason:
     return Reason(
         "expired",
         f"The preview expired because {cause}.",
-        f"Add the label `{plain(label)}` again to bring it back.",
+        f"Add the label `{plain(label)}` again to bring the preview back.",
     )
 
 
@@ -55,7 +55,7 @@ def warning_undelivered(why: str) -> Reason:
     return Reason(
         "warning-undelivered",
         f"The preview is due to expire, but the warning could not be posted: {plain(why, 300)}",
-        "The preview keeps running until the warning is posted. To remove it now, remove the label.",
+        "The preview keeps running until the warning is posted. To remove the preview now, remove the label.",
     )
 
 
@@ -63,5 +63,5 @@ def expiry_refused(why: str) -> Reason:
     return Reason(
         "expiry-refused",
         f"The preview expired, but Greenroom could not update the pull request: {plain(why, 300)}",
-        "The preview keeps running until the update succeeds. To remove it now, remove the label.",
+        "The preview keeps running until the update succeeds. To remove the preview now, remove the label.",
     )

@@ -37,7 +37,7 @@ def link_required(service: str, why: LinkReason) -> Reason:
     return Reason(
         "link-required",
         f"This preview needs a preview of `{service}`, not staging{said}.",
-        f"Comment `/preview use {service}#N` with the number of a pull request that has one.",
+        f"Comment `/preview use {service}#N`, where N is the number of a pull request with a preview of `{service}`.",
     )
 
 
@@ -45,11 +45,11 @@ def relinked(links: Sequence[tuple[Link, str]]) -> Reason:
     """Return which services come from elsewhere now. Each link is paired with its source: `shop#17` or `staging`."""
     said = "; ".join(f"{k.target} comes from {source} ({plain(link_reason(k.target, k.why))})" for k, source in links)
     return Reason(
-        "relinked", f"{said}." if said else "The previews that call this one changed, so its services are updated."
+        "relinked", f"{said}." if said else "Different previews call this one now, so Greenroom updates its services."
     )
 
 
 def opened(namespaces: Sequence[str]) -> Reason:
     """Return which previews may call this one from now on."""
     who = f"only {listed(namespaces)} can" if namespaces else "no other preview can"
-    return Reason("opened", f"From now on, {who} call it. Nothing restarts.")
+    return Reason("opened", f"From now on, {who} call this preview. Nothing restarts.")

@@ -21,7 +21,7 @@ from greenroom.core.model.migration_report import (
 )
 
 _NAMED = 4
-"""Findings that the one line names. The details have all."""
+"""Maximum number of findings in the one-line summary. The details list the others."""
 _FENCE = 6000
 _LISTED = 60
 
@@ -163,7 +163,7 @@ def _deleted(f: Finding) -> str:
 
 
 def _updated(f: Finding) -> str:
-    return f"{_table_rows(f)} of {_table(f)} {_verb(f, 'was', 'were')} updated (it had {_number(f.of)})."
+    return f"{_table_rows(f)} in {_table(f)} {_verb(f, 'was', 'were')} updated (the table had {_number(f.of)})."
 
 
 def _inserted(f: Finding) -> str:
@@ -172,7 +172,7 @@ def _inserted(f: Finding) -> str:
 
 def _orphans(f: Finding) -> str:
     refer = f"{_table_rows(f)} {_verb(f, 'refers', 'refer')} to missing rows"
-    return f"The foreign key {_code(f.name)} of {_table(f)} is NOT VALID, and {refer}."
+    return f"The foreign key {_code(f.name)} on {_table(f)} is NOT VALID, and {refer}."
 
 
 def _not_valid(f: Finding) -> str:
@@ -181,31 +181,32 @@ def _not_valid(f: Finding) -> str:
         if f.count is None
         else f"{_table_rows(f)} {_verb(f, 'violates', 'violate')} it"
     )
-    return f"The constraint {_code(f.name)} of {_table(f)} was left NOT VALID; {count}."
+    return f"The constraint {_code(f.name)} on {_table(f)} was left NOT VALID; {count}."
 
 
 def _invalid_index(f: Finding) -> str:
     count = f": {_table_rows(f)} {_verb(f, 'is a duplicate', 'are duplicates')}" if f.count else ""
-    return f"The index {_code(f.name)} of {_table(f)} is invalid{count}. PostgreSQL does not use it."
+    return f"The index {_code(f.name)} on {_table(f)} is invalid{count}. PostgreSQL does not use it."
 
 
 def _enum_labels(f: Finding) -> str:
-    return f"The type {_code(f.name)} lost {_code(f.was)}; {_table(f)} has {_values(f)} of this type."
+    return f"The enum type {_code(f.name)} lost {_code(f.was)}; {_table(f)} has {_values(f)} of this type."
 
 
 def _sequence_behind(f: Finding) -> str:
-    return f"The sequence {_code(f.name)} of {_table(f)} is behind: its next {_amount(f)} values already exist."
+    return f"The sequence {_code(f.name)} for {_table(f)} is behind: its next {_amount(f)} values already exist."
 
 
 def _wrong_order(f: Finding) -> str:
     changes = f" It changes {_table(f)}." if f.table else ""
-    return f"{_code(f.name)} ran after {_code(f.now)}: {counted(f.count or 0, 'later migration')} had run.{changes}"
+    later = f"{counted(f.count or 0, 'later migration')} had already run"
+    return f"{_code(f.name)} ran after {_code(f.now)}: {later}.{changes}"
 
 
 def _not_repeatable(f: Finding) -> str:
     if f.was == "failed":
         return f"A second run of the migrations failed{f' at {_table(f)}' if f.table else ''}."
-    what = f"changed {_table_rows(f)} of" if f.was == "rows" else "changed the schema of"
+    what = f"changed {_table_rows(f)} in" if f.was == "rows" else "changed the schema of"
     return f"A second run of the migrations {what} {_table(f)}."
 
 

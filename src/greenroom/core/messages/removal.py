@@ -13,7 +13,9 @@ from greenroom.core.model.status import Reason
 
 
 def closed(by: str) -> Reason:
-    return Reason("closed", f"The pull request was closed{_by(by)}.", "Reopen it to bring the preview back.")
+    return Reason(
+        "closed", f"The pull request was closed{_by(by)}.", "Reopen the pull request to bring the preview back."
+    )
 
 
 def merged(by: str) -> Reason:
@@ -22,7 +24,9 @@ def merged(by: str) -> Reason:
 
 def never_started(why: Reason) -> Reason:
     """Return the reason for a pull request that was closed or merged before its preview started."""
-    return Reason(why.code, f"{why.text} No preview was started.", "Reopen it to get one." if why.fix else "")
+    return Reason(
+        why.code, f"{why.text} No preview was started.", "Reopen the pull request to get one." if why.fix else ""
+    )
 
 
 def unlabeled(label: str, by: str) -> Reason:
@@ -35,7 +39,9 @@ def unlabeled(label: str, by: str) -> Reason:
 
 def released(by: str) -> Reason:
     return Reason(
-        "released", f"{plain(by)} released it with `greenroom release`.", "Add the label again to bring it back."
+        "released",
+        f"{plain(by)} confirmed the removal with `greenroom release`.",
+        "Add the label again to bring the preview back.",
     )
 
 
@@ -55,29 +61,26 @@ def gone(cause: Cause, by: str, label: str, why: str) -> Reason:
 
 
 def removed(why: Reason) -> Reason:
-    return Reason("removed", f"{why.text} All of its resources are deleted.", why.fix)
+    return Reason("removed", f"{why.text} All of the preview's resources have been deleted.", why.fix)
 
 
 def left(why: Reason, things: Sequence[str]) -> Reason:
     return Reason(
         "left",
         f"{why.text} These resources still exist: {listed(things)}.",
-        "Greenroom checks again until they are deleted.",
+        "Greenroom keeps checking until they are deleted.",
     )
 
 
 def users_move(why: Reason, users: Sequence[str]) -> Reason:
     """Return why a preview is being removed, and which users have to switch links first."""
-    waits = (
-        f"Removal waits up to {span(PATIENCE)} for the previews that use it to switch to another target:"
-        f" {listed(users)}."
-    )
+    waits = f"The removal waits up to {span(PATIENCE)} for these previews to switch to another target: {listed(users)}."
     return Reason(why.code, f"{why.text} {waits}", why.fix)
 
 
 def users_stay(why: Reason, users: Sequence[str]) -> Reason:
     """Return why a preview is being removed, and which users still used it when the wait was over."""
-    stay = f"Removal continues although these previews did not switch to another target in time: {listed(users)}."
+    stay = f"The removal continues although these previews did not switch to another target in time: {listed(users)}."
     return Reason(why.code, f"{why.text} {stay}", why.fix)
 
 

@@ -13,7 +13,7 @@ def not_asked(label: str) -> Reason:
 def label_without_event(label: str) -> Reason:
     return Reason(
         "label-without-event",
-        f"GitHub does not show who added the label `{plain(label)}`. Another label may have been renamed to it.",
+        f"GitHub does not show who added the label `{plain(label)}`. Another label may have been given this name.",
         "Remove the label and add it again.",
     )
 
@@ -29,7 +29,7 @@ def may_not_label(login: str, label: str) -> Reason:
 def bot_labeled(login: str) -> Reason:
     return Reason(
         "bot-labeled",
-        f"{login} added the label, but it is a bot that is not listed in the configuration.",
+        f"The label was added by {login}, a bot that is not listed in the configuration.",
         "Ask a person with write access to remove the label and add it again, or ask the platform team to add the bot"
         " to `bots:`.",
     )
@@ -63,7 +63,7 @@ def bot_author(login: str) -> Reason:
     return Reason(
         "bot-author",
         f"The author, {login}, is a bot that is not listed in the configuration.",
-        "Ask the platform team to add it to `bots:` in greenroom.yaml.",
+        "Ask the platform team to add the bot to `bots:` in greenroom.yaml.",
     )
 
 

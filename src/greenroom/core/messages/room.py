@@ -20,8 +20,8 @@ def queued(limit: int, scope: str) -> Reason:
     return Reason(
         "queued",
         f"The limit of {limit} preview{'s' * (limit != 1)} {scope} has been reached.",
-        "It starts automatically when another preview is removed. To free up a slot, remove the label from a preview"
-        " that you no longer need.",
+        "This preview starts automatically when another one is removed. To free up a slot, remove the label from a"
+        " preview that you no longer need.",
     )
 
 
@@ -37,7 +37,7 @@ def too_large() -> Reason:
 def not_stored() -> Reason:
     return Reason(
         "not-stored",
-        "The cluster rejected the Preview object of this preview, so the preview does not change.",
+        "The cluster rejected this preview's Preview object, so the preview does not change.",
         "Ask the platform team to fix the cause. Greenroom's log contains the cluster's response.",
     )
 
@@ -58,8 +58,9 @@ def name_in_use(previews: Sequence[str]) -> Reason:
     more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
     return Reason(
         "name-in-use",
-        f"Previews of an earlier repository with the same name still use these names and addresses: {shown}{more}.",
-        f"It will start once they are removed. The platform team can remove them with `greenroom release {shown}`.",
+        f"An earlier repository had the same name. Its previews still use their names and addresses: {shown}{more}.",
+        "This preview starts once they are removed."
+        f" The platform team can remove them with `greenroom release {shown}`.",
     )
 
 
@@ -67,5 +68,5 @@ def namespace_taken(name: str) -> Reason:
     return Reason(
         "namespace-taken",
         f"The namespace {plain(name)} already exists and does not belong to this preview.",
-        "Ask the platform team to remove or rename it, or to set another `namePrefix:`.",
+        "Ask the platform team to delete the namespace or to set another `namePrefix:`.",
     )

@@ -39,7 +39,7 @@ def meanwhile(why: Reason, now: Serving, *, promised: bool = False) -> Reason:
     keeps = still_running(now)
     if promised:
         return replace(why, text=f"{why.text} {keeps}".rstrip())
-    fix = "Mark it ready for review to deploy them." if why.code == "draft" else why.fix
+    fix = "Mark the pull request ready for review to deploy them." if why.code == "draft" else why.fix
     return Reason(why.code, f"{why.text} {keeps or 'The preview does not change.'} New commits are not deployed.", fix)
 
 
@@ -49,7 +49,7 @@ def starting(now: Serving = NOTHING) -> Reason:
     if now.current and now.down:
         names = [s.service for s in now.current]
         said = f"{each(now.down, 'is', 'are')} starting; {each(names, 'is', 'are')} running."
-        return Reason("starting", said, "An address works once its service is running.")
+        return Reason("starting", said, "Each address works once its service is running.")
     if now.current:
         said = "All services are running, but some processes or addresses are not ready yet."
     return Reason("starting", said, "The address will work once the preview is ready.")
@@ -77,7 +77,8 @@ def asleep(label: str) -> Reason:
 def kept_awake(label: str) -> Reason:
     return Reason(
         "kept-awake",
-        f"All services are up. An awake preview uses this one, so it stays awake despite the label `{plain(label)}`.",
+        f"All services are up. This preview stays awake despite the label `{plain(label)}`, because an awake preview"
+        " uses it.",
         "It goes to sleep once no awake preview uses it.",
     )
 
@@ -94,7 +95,7 @@ def data_replaced(at: datetime, by: str, what: Sequence[str]) -> Reason:
     return Reason(
         "data-replaced",
         f"All services are up. At {day(at)}, {plain(by)} replaced the data: {', '.join(what)}."
-        " Everything entered before that was deleted. Migrations ran again.",
+        " All data entered before then was deleted. Migrations ran again.",
     )
 
 
@@ -130,16 +131,17 @@ def updating(now: Serving, ending: Sequence[str] = ()) -> Reason:
         new = f"Version {shas[0]} is starting." if len(shas) == 1 else f"Versions {listed(shas)} are starting."
         return Reason("updating", f"{new} {still_running(now, 'previous')}")
     if ending:
-        return Reason("updating", f"The new version runs; an earlier version of {listed(ending)} has not stopped yet.")
+        still = f"an earlier version of {listed(ending)} has not stopped yet"
+        return Reason("updating", f"The new version is running, but {still}.")
     return Reason("updating", f"Changes to links, settings or data are being applied. {still_running(now)}")
 
 
 PUSH = "Push a fix and the preview redeploys."
 PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
-    "The platform team needs to fix this: the nodes must be able to pull the image. Set another tag with `version:` of"
-    " the need, which applies at once. Or set another registry with `images:` in greenroom.yaml, and run"
-    " `greenroom redeploy` for this preview."
+    "The platform team needs to fix this: the nodes must be able to pull the image. To use another tag, set"
+    " `version:` in the need; the change applies immediately. To use another registry, set `images:` in greenroom.yaml"
+    " and run `greenroom redeploy` for this preview."
 )
 
 
@@ -150,10 +152,10 @@ def command_not_found(setting: str, service: str, base: str = "") -> str:
     """
     if base:
         return (
-            f"This pull request does not change `{plain(service)}`, so the preview runs its image from `{plain(base)}`,"
-            f" and a push here does not help. Correct `{setting}` in the configuration of `{plain(service)}`"
-            f" (services/{plain(service)}.yaml), or fix `{plain(base)}`: the preview deploys its next image of"
-            f" `{plain(service)}` automatically."
+            f"This pull request does not change `{plain(service)}`, so the preview runs the image from"
+            f" `{plain(base)}`, and pushing to this pull request does not help. Either correct `{setting}` in the"
+            f" configuration of `{plain(service)}` (services/{plain(service)}.yaml), or fix the problem on"
+            f" `{plain(base)}`. The preview then deploys the next image of `{plain(service)}` automatically."
         )
     return (
         f"Push a version that contains the command, or correct `{setting}` in the configuration of"

@@ -24,8 +24,8 @@ _TOOLS = {
 def seed_unrecorded() -> Reason:
     return Reason(
         "seed-unrecorded",
-        "The seed image does not say which migrations it contains, so it may not fit this branch.",
-        "Build it again with `greenroom seed build` of this version of Greenroom.",
+        "The seed image has no record of its migrations, so it may not fit this branch.",
+        "Build the image again with this version of Greenroom (`greenroom seed build`).",
     )
 
 
@@ -34,7 +34,7 @@ def data_outgrown(reason: Reason) -> Reason:
     return Reason(
         "data-outgrown",
         f"This preview keeps its data, which no longer fits its branch. {reason.text}",
-        f"{reason.fix} After you replaced the dump, `/preview reseed` starts over with it.",
+        f"{reason.fix} After replacing the dump, comment `/preview reseed` to start over with the new one.",
     )
 
 
@@ -74,9 +74,9 @@ def seed_squashed(squashed: str, names: Sequence[str]) -> Reason:
 def seed_unmatched(names: Sequence[str]) -> Reason:
     return Reason(
         "seed-unmatched",
-        f"The seed contains {_names(names)}, which did not exist in the commit that it was built from.",
-        "If their files were removed on purpose, delete these entries from the migration table and dump the database"
-        " again. Otherwise, dump a database that has only the base branch's migrations.",
+        f"The seed contains {_names(names)}, which did not exist in the commit from which the seed was built.",
+        "If the migration files were removed on purpose, delete their entries from the migration table and dump the"
+        " database again. Otherwise, dump a database that has only the base branch's migrations.",
     )
 
 
@@ -94,7 +94,7 @@ def seed_other_tool(seed: str, branch: str) -> Reason:
     return Reason(
         "seed-other-tool",
         f"The seed was migrated with {_tool(seed)}, but this branch {has}.",
-        "Set `migrations:` of the seed to the service's migrations folder, or replace the dump.",
+        "Set the seed's `migrations:` to the service's migrations folder, or replace the dump.",
     )
 
 
@@ -104,7 +104,7 @@ def migrations_unclear(folders: Sequence[tuple[str, str]]) -> Reason:
     return Reason(
         "migrations-unclear",
         f"The repository has several migration folders: {found}{more}.",
-        "Set `migrations:` of the seed to the folder that the service uses.",
+        "Set the seed's `migrations:` to the folder that the service uses.",
     )
 
 
@@ -112,7 +112,7 @@ def migrations_no_folder(folder: str) -> Reason:
     return Reason(
         "migrations-no-folder",
         f"The folder {_name(folder)} does not exist or has no files.",
-        "Set `migrations:` of the seed to the service's migrations folder.",
+        "Set the seed's `migrations:` to the service's migrations folder.",
     )
 
 
@@ -120,7 +120,7 @@ def migrations_unreadable(path: str, why: str) -> Reason:
     return Reason(
         "migrations-unreadable",
         f"The migration {_name(path)} cannot be read: {why}.",
-        "Fix the file, or set `migrations:` of the seed to another folder.",
+        "Fix the file, or set the seed's `migrations:` to another folder.",
     )
 
 
@@ -128,22 +128,22 @@ def migrations_too_many(limit: int) -> Reason:
     return Reason(
         "migrations-too-many",
         f"The repository has more than {limit:,} migrations.",
-        "Set `migrations:` of the seed to the folder that the service uses, or squash old migrations.",
+        "Set the seed's `migrations:` to the folder that the service uses, or squash old migrations.",
     )
 
 
 def migrations_too_large(limit: int) -> Reason:
     return Reason(
         "migrations-too-many",
-        f"The migrations of the repository are larger than {limit // 1_000_000} MB in total.",
-        "Set `migrations:` of the seed to the folder that the service uses, or squash old migrations.",
+        f"The repository's migrations exceed {limit // 1_000_000} MB in total.",
+        "Set the seed's `migrations:` to the folder that the service uses, or squash old migrations.",
     )
 
 
 def migrations_not_listed(slug: str) -> Reason:
     return Reason(
         "migrations-not-listed",
-        f"The migrations of {_name(slug)} are not known, because GitHub lists only part of its files.",
+        f"The migrations of {_name(slug)} are unknown because GitHub lists only some of the repository's files.",
         "Move the service to a smaller repository, or use a dump without a migration table.",
     )
 
@@ -152,22 +152,22 @@ def migrations_twice(name: str, paths: Sequence[str]) -> Reason:
     return Reason(
         "migrations-twice",
         f"Two files define the migration {_name(name)}: {_names(paths)}.",
-        "Rename one of them, or set `migrations:` of the seed to the folder that the service uses.",
+        "Rename one of them, or set the seed's `migrations:` to the folder that the service uses.",
     )
 
 
 def ledger_failed(tool: str, names: Sequence[str]) -> Reason:
     return Reason(
         "ledger-failed",
-        f"The migration table of {_tool(tool)} in the dump contains unfinished or failed migrations: {_names(names)}.",
-        "Finish or repair them in the database, then dump it again.",
+        f"In the dump, {_tool(tool)}'s migration table contains unfinished or failed migrations: {_names(names)}.",
+        "Finish or repair them in the database, then dump the database again.",
     )
 
 
 def ledger_several(tools: Sequence[str]) -> Reason:
     return Reason(
         "ledger-several",
-        f"The dump has migration tables of several tools: {', '.join(_tool(t) for t in tools)}.",
+        f"The dump has migration tables from several tools: {', '.join(_tool(t) for t in tools)}.",
         "Drop the unused tables, then dump the database again.",
     )
 
@@ -177,7 +177,7 @@ def ledger_checksum(tool: str, names: Sequence[str]) -> Reason:
         "ledger-checksum",
         f"The dump's migration table has a different checksum for {_names(names)} than {_tool(tool)} calculates from"
         f" the {_files(names)} in the repository.",
-        "Restore the content that was run, or repair the migration table and dump the database again.",
+        "Restore the original content, or repair the migration table and dump the database again.",
     )
 
 

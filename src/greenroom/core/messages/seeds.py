@@ -8,7 +8,7 @@ from greenroom.core.comment.sanitize import plain
 from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.status import Reason
 
-OTHER_NOT_READ = "The repository of the dump could not be read. Greenroom's log has the cause."
+OTHER_NOT_READ = "The repository that contains the dump could not be read. See Greenroom's log for the cause."
 
 
 def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
@@ -37,7 +37,7 @@ def seed_failed(path: str, why: str) -> Reason:
 def no_dump(path: str, slug: str, ref: str) -> Reason:
     """Return that a dump is missing. `slug` is empty for another repository, whose name the comment does not show."""
     short = ref[:7] if len(ref) == 40 else ref
-    where = f"{plain(slug)} at {plain(short)}" if slug else "the repository of the dump"
+    where = f"{plain(slug)} at {plain(short)}" if slug else "the repository that is configured for it"
     return Reason(
         "seed-not-found",
         f"The dump {plain(path, 100)} does not exist in {where}.",

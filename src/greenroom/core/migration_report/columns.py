@@ -9,9 +9,11 @@ from greenroom.core.model.migration_report import Finding, FindingKind
 from greenroom.core.model.schema_snapshot import Column, Table
 
 ESTIMATE_ERROR = 0.05
-"""Share of a table's rows by which two estimates may differ although nothing changed."""
+"""Maximum difference between two estimates for an unchanged table, as a share of its rows."""
 LOST_SHARE, LOST_LEAST = 0.1, 10
-"""Values that an unchanged column may lose before it is an alarm: a migration may set some to NULL on purpose."""
+"""If a column keeps its type, lost values are an alarm only if there are at least `LOST_LEAST` of them, and if they are
+more than `LOST_SHARE` of the column's values. A migration may set a few values to NULL on purpose.
+"""
 
 _WHOLE = {"smallint": 2, "integer": 4, "bigint": 8}
 _FLOAT = {"real": 4, "double precision": 8}

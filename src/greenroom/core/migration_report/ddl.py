@@ -12,7 +12,7 @@ from greenroom.core.migration_report.sql_text import Token
 from greenroom.core.model.migration_report import Lock
 
 Name = tuple[str, ...]
-"""An identifier with its schema, if it has one."""
+"""The parts of an identifier: the schema, if there is one, and the name."""
 
 _NOISE = {"IF", "EXISTS", "NOT", "ONLY", "CONCURRENTLY"}
 

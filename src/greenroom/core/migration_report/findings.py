@@ -10,12 +10,13 @@ from greenroom.core.model.migration_report import Finding, FindingKind, Lock
 from greenroom.core.model.schema_snapshot import Constraint, Index, Snapshot, Table
 
 LARGE_ROWS = 10_000
-"""Rows from which a rewrite is an alarm: a table that is large in a seed is larger in production."""
+"""Minimum number of rows for which a rewrite is an alarm. A table that is large in a seed is larger in production."""
 LONG_LOCK = 1.0
-"""Seconds from which a lock that blocks writes is an alarm."""
+"""Minimum duration, in seconds, for which a lock that blocks writes is an alarm."""
 DELETED_SHARE, DELETED_LEAST, DELETED_MOST = 0.1, 10, 10_000
-"""Deleted rows are an alarm above this share of the table, from `DELETED_LEAST` rows on, and always from
-`DELETED_MOST`. A migration that says how many it deletes is held to that number instead.
+"""Deleted rows are an alarm if there are at least `DELETED_MOST` of them, or if there are at least `DELETED_LEAST` and
+they are more than `DELETED_SHARE` of the table. If a migration declares how many rows it deletes, only that limit
+applies.
 """
 
 

@@ -18,11 +18,12 @@ from greenroom.core.model.migration_report import Finding, FindingKind, Lint, Mi
 from greenroom.core.model.schema_snapshot import Snapshot
 
 TIMESTAMP = 10**7
-"""Numbers of migrations from which they are dates. Branches are merged in another order than they began, so an earlier
-date is only a line in the details. A skipped number of a sequence is an alarm.
+"""A migration number that is at least this large is a timestamp. Branches are not always merged in the order in which
+they were created, so a timestamp that is out of order is only a line in the details. A smaller number that is out of
+order is an alarm.
 """
 STATEMENTS = 200
-"""Statements of a report that are kept."""
+"""Maximum number of statements to keep in a report."""
 
 
 @dataclass(frozen=True, slots=True)

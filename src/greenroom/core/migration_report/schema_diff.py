@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenroom.core.model.schema_snapshot import Column, Index, Snapshot, Table
 
 LINES = 200
-"""Lines of a difference that are kept. A reviewer reads fewer."""
+"""Maximum number of lines to keep in a schema diff. Reviewers do not read more."""
 
 
 def schema_diff(before: Snapshot, after: Snapshot) -> tuple[str, ...]:

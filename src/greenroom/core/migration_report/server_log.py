@@ -27,13 +27,13 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "track_commit_timestamp": "on",  # a COMMIT is not logged; this says when a lock ended
     }
 )
-"""The settings of the server that the report needs. The superuser must set them, on the server's command line."""
+"""Server settings that the report requires. They need superuser rights, so set them on the server's command line."""
 
 ENTRY_LIMIT = 100_000
-"""Characters of one entry that are read. DDL is shorter; the server logs any statement whole."""
+"""Maximum number of characters to read of one log entry. DDL is shorter, but the server logs all statements in full."""
 
 NOTE = "greenroom: "
-"""The beginning of an entry that a migration writes about itself, or a snapshot as its mark."""
+"""Prefix of a log entry that a migration writes about itself, or that a snapshot writes as a marker."""
 
 _LINE = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] ([0-9a-f]+\.[0-9a-f]+)\|([\d/-]*)\|(\d*)\|([0-9A-Z]{5})\| "

@@ -12,7 +12,7 @@ from greenroom.core.model.schema_snapshot import Column, Constraint, Index, Sequ
 
 VERSION = 1
 LIMIT = 8_000_000
-"""Characters of a line that are read. A schema of 1,000 tables needs less than a million."""
+"""Maximum length of a line, in characters. The line for a schema with 1,000 tables has less than a million."""
 
 
 def snapshot(line: str) -> Snapshot | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 HIDDEN = "'…'"
 SHOWN = 240
-"""Characters of a statement that are shown."""
+"""Maximum number of characters to show of a statement."""
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*)
@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"/\*|\*/")
 _SIZED = frozenset(
     ("varchar", "varying", "character", "char", "bpchar", "numeric", "decimal", "bit", "time", "timestamp", "interval")
 )
-"""Types with a size in parentheses. It is part of the schema, so it is shown."""
+"""Types that can have a size in parentheses. The size is part of the schema, so it is shown."""
 _DDL = frozenset(
     ("CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "REINDEX", "CLUSTER", "REFRESH", "SECURITY", "IMPORT")
 )

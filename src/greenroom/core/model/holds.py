@@ -25,7 +25,7 @@ class HoldKind(StrEnum):
     NOT_IN_CATALOG = "not-in-catalog"
     REPLACED = "replaced"
     REDEPLOY = "redeploy"
-    """Key of `greenroom redeploy`. No preview waits for it, so it is never among the holds that people see."""
+    """Key of the release for `greenroom redeploy`. No preview is held for it, so people never see it as a hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PACKAGES = "packages:"
-"""Prefix of the hash of a migration that is in no repository, because an installed package contains it, such as
-Django's own ones. The rest is the hash of the files that pin the packages; nothing if there are none.
+"""Prefix of the hash of a migration that comes from an installed package and not from the repository, such as Django's
+own migrations. A hash of the files that pin the package versions follows, or nothing if there are no such files.
 """
 
 BASELINE = "baseline "
-"""Prefix of an entry for a version up to which Flyway treats all migrations as run."""
+"""Prefix of a Flyway baseline entry. Flyway treats all migrations up to the baseline version as already run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from greenroom.core.model.migrations import Migration, MigrationSet
 from greenroom.core.model.status import Reason
 
 FORMAT = 2
-"""Version of what a seed image contains. A new version builds all of them again."""
+"""Version of the format of seed images. If it changes, all seed images are built again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class CommitMigrations:
 
 
 COLUMNS = "seed.columns.yaml"
-"""The name of the file beside a dump that says where the values of its columns come from."""
+"""Name of the file next to a dump that states for each column where its values come from."""
 LABEL = "dev.greenroom.seed"
-"""The label of an image with the JSON of a `SeedLabel`."""
+"""Name of the image label that contains the JSON of a `SeedLabel`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,9 @@ class Stage(StrEnum):
 
 
 SERVES = (Stage.READY, Stage.EXPIRING)
-"""Stages of a preview that is ready. Only a ready one is called expiring."""
+"""Stages of a ready preview. Only a ready preview can have the stage `EXPIRING`."""
 MAY_START = (Stage.WAITING, Stage.QUEUED, Stage.BLOCKED)
-"""Stages of a pull request that has no preview yet. Each pass asks again whether it may start."""
+"""Stages of a pull request that has no preview yet. Each pass checks again whether the preview may start."""
 
 
 @dataclass(frozen=True, slots=True)

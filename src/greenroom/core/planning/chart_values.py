@@ -12,7 +12,7 @@ from greenroom.core.model.catalog import Need, Platform, Process, Service
 from greenroom.core.model.spec import Link, PreviewSpec, SeedImage
 
 _ROOM = 1.2
-"""Ephemeral storage of a seeded need, as a multiple of its data."""
+"""Ephemeral storage of a need that starts from a seed, as a multiple of the size of the seed's data."""
 
 
 def parameters(spec: PreviewSpec, platform: Platform) -> dict[str, object]:

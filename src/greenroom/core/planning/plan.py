@@ -38,7 +38,7 @@ class Hold:
 
 
 STALE = timedelta(hours=1)
-"""Time for which a removal waits for a read that is not stale. A pull request may never be readable completely."""
+"""Maximum time that a removal stays open while GitHub's data is outdated. GitHub may never return newer data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from greenroom.core.policy import labels
 from greenroom.core.policy.gates import last_event
 
 AHEAD = timedelta(minutes=1)
-"""Maximum difference between the clocks of GitHub's servers."""
+"""Maximum expected difference between the clocks of GitHub's servers."""
 
 
 def raised(old: Watermark | None, new: Watermark) -> Watermark:

@@ -16,9 +16,9 @@ from greenroom.core.model.github import PullRequest
 from greenroom.core.model.status import Reason
 
 SETTLED = timedelta(minutes=2)
-"""Time after which the runs of a commit should exist, and the image of a finished run should be in the registry."""
+"""Time after which a commit's workflow runs should exist, and a finished run's image should be in the registry."""
 QUEUED = timedelta(minutes=1)
-"""Time after which a run that has no runner yet is reported as queued. A usual start takes seconds."""
+"""Time after which a run that is still waiting for a runner is reported as queued. Most runs start within seconds."""
 _ACTIVE = (CiState.RUNNING, CiState.QUEUED)
 _APPROVAL = (CiState.APPROVAL, CiState.PROTECTED)
 _BROKEN = (CiState.FAILED, CiState.CANCELED, CiState.ACTION)
@@ -91,4 +91,4 @@ def usual_duration(durations: Iterator[timedelta]) -> timedelta | None:
 
 
 ENOUGH = 3
-"""Number of successful runs from which a median is meaningful."""
+"""Minimum number of successful runs for a meaningful median."""

@@ -36,7 +36,7 @@ _USE = re.compile(
     r"(?i)use[ \t]+([a-z0-9][\w.-]*(?:/[\w.-]+)?)[ \t]*(?:#[ \t\u200b]*([1-9][0-9]{0,8})|[ \t](staging|default))",
     re.ASCII,
 )
-"""A zero-width space after the `#` is in every name that was copied from a comment of Greenroom."""
+"""The command `use`. Names copied from Greenroom's comments contain a zero-width space after the `#`."""
 _ADDRESS = re.compile(r"(?i)use[ \t]+https?://[^/\s]+/([\w.-]+/[\w.-]+)/pull/([1-9][0-9]{0,8})(?:[/?#]\S*)?", re.ASCII)
 
 

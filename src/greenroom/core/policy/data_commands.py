@@ -16,9 +16,9 @@ from greenroom.core.model.spec import PreviewSpec
 from greenroom.core.model.status import Reason
 
 WITHIN = timedelta(minutes=30)
-"""Time in which a command is followed. It is longer than the build of a seed takes."""
+"""Time limit for acting on a command. Later, Greenroom ignores the command. Building a seed takes less time."""
 SHOWN = timedelta(hours=1)
-"""Time for which the comment says that a command had no effect."""
+"""Time for which the comment mentions that a command had no effect."""
 
 
 def due(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from greenroom.core.model.migrations import Migration
 
 LARGEST = 250_000
-"""Bytes of a file that is parsed. Parsing takes up to 500 times as much memory, and the controller has 512 MiB."""
+"""Largest file to parse, in bytes. Parsing takes up to 500 times as much memory. The controller has 512 MiB."""
 
 
 class Unreadable(ValueError):

@@ -17,7 +17,7 @@ from greenroom.core.model.status import Reason
 from greenroom.core.policy.migration_graphs import Unreadable, alembic_migration, app_label, django_migration, ordered
 
 FILES = "files"
-"""The tool of a configured folder that none of the known tools uses: each of its files is a migration."""
+"""Tool name for a configured folder that no known tool uses. Each file in the folder is a migration."""
 _VENDORED = re.compile(r"(?:^|/)(?:node_modules|vendor|site-packages|\.venv|venv)/")
 _LOCKS = re.compile(
     r"(?:^|/)(?:uv\.lock|poetry\.lock|pdm\.lock|Pipfile\.lock|requirements[^/]*\.txt|requirements/.*\.txt)$"

@@ -27,7 +27,7 @@ from greenroom.core.policy import labels
 from greenroom.core.policy.gates import last_event
 
 SAME_SECOND = timedelta(hours=1)
-"""Time for which a request for the preview takes precedence over a removal in the same second."""
+"""Time for which a preview is kept if it was requested in the same second as the event that would remove it."""
 
 
 def removal(identity: Identity, label: str, facts: PullRequestFacts, listed: PullRequest | None) -> Go | Stay:

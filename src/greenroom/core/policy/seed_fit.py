@@ -15,7 +15,7 @@ from greenroom.core.model.status import Reason
 GRAPHS = ("django", "alembic")
 """Tools that order migrations by a graph instead of by name."""
 ANY_ORDER = ("rails", "prisma", "knex")
-"""Tools that run every migration that their ledger lacks, even one that sorts before the last one that they ran.
+"""Tools that run every migration that their ledger lacks, even if it sorts before the last one that ran.
 
 https://guides.rubyonrails.org/active_record_migrations.html, https://knexjs.org/guide/migrations.html
 """

@@ -9,7 +9,7 @@ from greenroom.core.model.status import Reason
 from greenroom.core.policy.seed_fit import obstacle
 
 REWRITTEN = frozenset({"seed-edited", "seed-ahead", "seed-renamed", "seed-squashed"})
-"""Codes of the reasons that say that a branch edited, deleted, renamed or squashed a migration that ran."""
+"""Reason codes for branches that edited, deleted, renamed or squashed a migration that has already run."""
 
 
 def refusal(label: SeedLabel, branch: MigrationSet | Reason) -> Reason | None:

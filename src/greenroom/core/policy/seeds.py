@@ -33,7 +33,7 @@ from greenroom.core.model.verdicts import Stay
 from greenroom.core.policy import seed_labels
 
 MOST_MIGRATIONS = 1200
-"""The largest number that is handed to the Job of a build: Linux allows 128 KiB in one variable."""
+"""Maximum number of migrations to pass to a build's Job. Linux limits one environment variable to 128 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
