@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import cmarkgfm
 import pytest
 
 from builders import (
     NOW,
     PLATFORM,
     REPOSITORY,
+    REPOSITORY_ID,
     SERVICE,
     changed,
     decide,
@@ -25,13 +28,14 @@ from builders import (
     spec,
 )
 from builders import pull_request as built_pull_request
+from greenroom.core.comment.body import comment_text
 from greenroom.core.model.actions import Change
-from greenroom.core.model.catalog import Need, Platform, SeedMode, SeedOptions, Seeds, Service, Storage
+from greenroom.core.model.catalog import Login, Need, Platform, SeedMode, SeedOptions, Seeds, Service, Storage
 from greenroom.core.model.engine import BuildFailed, EngineState, Life, PreviewSet
 from greenroom.core.model.github import Missing, Present, Unknown
 from greenroom.core.model.seeds import SeedFacts, SeedInputs, SeedLabel, Source, Tree
 from greenroom.core.model.spec import Data, PreviewSpec, SeedImage
-from greenroom.core.model.status import Stage
+from greenroom.core.model.status import Stage, Status
 from greenroom.core.model.verdicts import Run, Stay, Verdict
 from greenroom.core.planning import data_generation
 from greenroom.core.planning.chart_values import parameters
@@ -202,6 +206,30 @@ def test_chart_gets_the_image_by_digest_and_room_for_its_data(need: Need, mode: 
     assert found["image"] == f"registry.example.com/seeds@{digest(DUMP)}"
     assert found["seed"] == {"mode": mode, "room": "600Mi"}
     assert found["resets"] == 2
+
+
+def status_of(made: PreviewSpec) -> Status:
+    platform = replace(HERE, repositories=(replace(SHOP, services=made.services),))
+    sets = {REPOSITORY_ID: PreviewSet(REPOSITORY_ID, "shop", 1, {1: made})}
+    holds = EngineState({identity(): preview(1, made)}, sets)
+    found = facts(built_pull_request(1), holds=holds, seeds=known())
+    return decide(found, platform, platform.repositories[0], NOW).statuses[identity()]
+
+
+def test_accounts_of_a_seed_are_shown_once_it_is_in_use_and_in_public_only_if_the_platform_says_so() -> None:
+    logins = (Login("ada@example.com", "shop manager", "1Password, item Previews"), Login("bob`@acme/all"))
+    need = replace(NEED, seed_options=SeedOptions(logins=logins))
+    made = changed(spec(1), services=(replace(SERVICE, needs=(need,)),), seeds=(SEED,))
+    shown = status_of(made)
+    assert shown.logins == logins
+    text = comment_text(shown, HERE, private=True)
+    assert "Log in as `ada@example.com` (shop manager), password: 1Password, item Previews; or as `" in text
+    assert "@acme/all" not in re.sub("<code>.*?</code>", "", cmarkgfm.github_flavored_markdown_to_html(text))
+    assert "Log in" not in comment_text(shown, HERE, private=False)
+    public = replace(HERE, seeds=replace(HERE.seeds, public_logins=True))
+    assert "Log in as `ada@example.com`" in comment_text(shown, public, private=False)
+    assert "Log in" not in comment_text(replace(shown, stage=Stage.REMOVED), public, private=True)
+    assert status_of(changed(made, seeds=())).logins == (), "the database did not start from the seed"
 
 
 def test_pods_without_a_seed_do_not_change() -> None:

@@ -73,6 +73,18 @@ def _inside(value: str) -> str:
 Path = Annotated[str, AfterValidator(_inside)]
 
 
+class LoginModel(Model):
+    """An account in the seed that testers can log in with."""
+
+    user: str = Field(min_length=1, max_length=100, description="The login, such as `ada@example.com`.")
+    note: str = Field("", max_length=100, description="Whose account it is, such as `shop manager`.")
+    password: str = Field(
+        "",
+        max_length=200,
+        description="Where the password is, such as `1Password, item Previews`. Do not write the password itself.",
+    )
+
+
 class SeedModel(Model):
     """A dump in git, from which the need starts. A string is shorthand for `{path: ...}`."""
 
@@ -106,6 +118,9 @@ class SeedModel(Model):
     follow: bool = Field(
         False,
         description="Whether existing previews are reset to a newer seed automatically. They lose their current data.",
+    )
+    logins: tuple[LoginModel, ...] = Field(
+        (), max_length=10, description="Accounts that testers can use. Comments name them. See docs/seeds.md."
     )
 
     @model_validator(mode="after")
@@ -239,6 +254,7 @@ def _options(model: NeedModel) -> catalog.SeedOptions:
         tuple(sorted(seed.rows.items())),
         seed.migrations,
         seed.follow,
+        tuple(catalog.Login(each.user, each.note, each.password) for each in seed.logins),
     )
 
 

@@ -148,6 +148,9 @@ class SeedsModel(Model):
         "greenroom-seeds",
         description="The Secret in that namespace with the credentials for builds, `github-token` and `docker-config`.",
     )
+    logins: Literal["private", "always"] = Field(
+        "private", description="Whether comments name the accounts of seeds only in private repositories, or `always`."
+    )
 
 
 class LimitsModel(Model):
@@ -311,7 +314,11 @@ def _seeds(model: PlatformModel) -> catalog.Seeds:
     """Return where seed images are. The local engine restores dumps itself."""
     if model.seeds is None or model.engine == "local":
         return catalog.Seeds()
-    return catalog.Seeds(model.seeds.image, builds=model.seeds.build == "cluster")
+    return catalog.Seeds(
+        model.seeds.image,
+        builds=model.seeds.build == "cluster",
+        public_logins=model.seeds.logins == "always",
+    )
 
 
 def _seed_settings(model: PlatformModel) -> SeedSettings | None:

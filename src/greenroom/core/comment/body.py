@@ -35,7 +35,8 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     if status.services:
         lines += ["", "| service | open | version |", "| --- | --- | --- |"]
         lines += [f"| {inline(s.service)} | {s.url or '-'} | {_version(s)} |" for s in status.services]
-    for sentence in (_uses(status, private), _used_by(status, private), _data(status)):
+    logins = _logins(status) if private or platform.seeds.public_logins else ""
+    for sentence in (_uses(status, private), _used_by(status, private), _data(status), logins):
         lines += ["", sentence] if sentence else []
     lines += _migrations(status) if private else []
     if status.log and private:
@@ -86,6 +87,18 @@ def _data(status: Status) -> str:
         return ""
     how = " Comment `/preview reset` to reset the data." if status.resettable else ""
     return f"Data: {markdown('; '.join(status.seeds))}.{how}"
+
+
+def _logins(status: Status) -> str:
+    """Return who testers can log in as, and where the passwords are, unless the preview is gone."""
+    if status.stage in (Stage.REMOVING, Stage.REMOVED) or not status.logins:
+        return ""
+    said = []
+    for each in status.logins:
+        note = f" ({inline(each.note)})" if each.note else ""
+        where = f", password: {inline(each.password)}" if each.password else ""
+        said.append(f"`{code(each.user, 100)}`{note}{where}")
+    return f"Log in as {'; or as '.join(said)}."
 
 
 def _used_by(status: Status, private: bool) -> str:

@@ -124,6 +124,7 @@ from greenroom.core.messages.running import (
     data_source,
     failed,
     kept_awake,
+    login,
     meanwhile,
     migration_missing,
     not_taken_over,

@@ -104,6 +104,12 @@ def data_source(need: str, path: str = "", dump: str = "") -> str:
     return f"{plain(need)} starts from {plain(path, 100)} ({dump[:7]})" if dump else f"{plain(need)} starts empty"
 
 
+def login(user: str, note: str, password: str) -> str:
+    """Return who testers can log in as, and where the password is."""
+    whose = f" ({plain(note)})" if note else ""
+    return f"Log in as {plain(user)}{whose}{f', password: {plain(password)}' if password else ''}"
+
+
 def cannot_act(why: str) -> Reason:
     return Reason("cannot-act", plain(why, 600), PLATFORM)
 

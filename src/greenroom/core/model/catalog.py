@@ -47,13 +47,22 @@ class SeedMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """An account in the data of a seed. `note` says whose it is, and `password` where its password is."""
+
+    user: str
+    note: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SeedOptions:
     """The rest of a seed beside the path of its dump.
 
     `repository` is the `owner/name` that has the dump; empty means the service's own, at the commit of the preview. In
     another repository, the newest commit of `branch` counts (empty: its default branch). `rows` pairs tables with the
     minimum number of rows. `migrations` is the folder of the service's migrations; empty means that it is detected.
-    `follow` means that a preview changes to a newer seed without being asked.
+    `follow` means that a preview changes to a newer seed without being asked. `logins` are accounts for testers.
     """
 
     repository: str = ""
@@ -63,6 +72,7 @@ class SeedOptions:
     rows: tuple[tuple[str, int], ...] = ()
     migrations: str = ""
     follow: bool = False
+    logins: tuple[Login, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +270,13 @@ class Cluster:
 class Seeds:
     """Images of seeds on a cluster. `image` is their image name without a tag; empty means that there are none.
 
-    `builds` means that Greenroom builds missing images in the cluster. Otherwise, CI does.
+    `builds` means that Greenroom builds missing images in the cluster. Otherwise, CI does. `public_logins` means that
+    comments in public repositories name the accounts of seeds too.
     """
 
     image: str = ""
     builds: bool = False
+    public_logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
