@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from greenroom.core.model.seeds import LABEL, CommitMigrations, SeedBuild, SeedI
 from greenroom.errors import Failed, FixConfiguration, RetryLater
 from greenroom.registry.access import Access
 from greenroom.registry.labels import labels
-from greenroom.seeds import bake, oci, programs
+from greenroom.seeds import bake, lfs, oci, programs
 from greenroom.seeds.agent import Agent
 from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
 from greenroom.seeds.engines import ENGINES
 from greenroom.simulator.app import Simulator
+from greenroom.simulator.lfs import pointer
 from greenroom.simulator.payloads import blob_id
 from greenroom.simulator.world import World
 from seeds.conftest import RealRegistry
@@ -206,13 +208,52 @@ async def test_dump_that_is_not_the_one_in_git_is_not_restored(
             await build.run()
 
 
-async def test_pointer_of_git_lfs_is_refused(
+async def test_dump_in_git_lfs_is_fetched_from_its_store(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-    async with pods(real_registry, version[1], work, pointer) as build:
-        with pytest.raises(Failed, match="is stored in Git LFS"):
+    async with pods(real_registry, version[1], work, pointer(DUMP)) as build:
+        build.world.repository("acme/shop").lfs[sha256(DUMP).hexdigest()] = DUMP
+        found = await labels(build.courier.access, await build.run())
+    assert build.courier.build.inputs.dump == blob_id(pointer(DUMP)), "the name of the image is that of the pointer"
+    assert not isinstance(found, str)
+    assert json.loads(found[LABEL])["rows"] == {"public.products": 30}
+
+
+@pytest.mark.parametrize(
+    ("stored", "error", "sentence"),
+    [
+        (None, Failed, r"Git LFS has no content for seed/shop\.sql \(404\)\. Push it with `git lfs push`\."),
+        (DUMP[:-1], RetryLater, r"The download of seed/shop\.sql from Git LFS was incomplete\."),
+        (DUMP + b"x", RetryLater, r"The download of seed/shop\.sql from Git LFS was incomplete\."),
+    ],
+    ids=["missing", "cut", "longer"],
+)
+async def test_content_of_git_lfs_that_is_not_the_pointer_s_is_not_restored(
+    real_registry: RealRegistry,
+    version: tuple[str, Path],
+    work: Path,
+    stored: bytes | None,
+    error: type[Exception],
+    sentence: str,
+) -> None:
+    async with pods(real_registry, version[1], work, pointer(DUMP)) as build:
+        if stored is not None:
+            build.world.repository("acme/shop").lfs[sha256(DUMP).hexdigest()] = stored
+        with pytest.raises(error, match=sentence):
             await build.run()
+
+
+async def test_git_lfs_that_refuses_the_token_is_one_sentence(
+    real_registry: RealRegistry, version: tuple[str, Path], work: Path
+) -> None:
+    async with pods(real_registry, version[1], work, pointer(DUMP)) as build:
+        found = lfs.Pointer("a" * 64, 1)
+        here = (build.courier.client, build.courier.github.api_url)
+        with pytest.raises(Failed, match=r"Git LFS answered 401 for x\.sql\. Check that `github-token`"):
+            await lfs.download(*here, "wrong", "acme/shop", found, work / "x", "x.sql")
+        with pytest.raises(Failed, match=r"Git LFS answered 404 for x\.sql"):
+            await lfs.download(*here, "t0ken", "acme/none", found, work / "x", "x.sql")
+        await build.courier._ask("DELETE", "/")
 
 
 def test_shell_of_the_container_is_plain_posix() -> None:

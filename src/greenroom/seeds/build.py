@@ -23,7 +23,7 @@ from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pull, workfolder
-from greenroom.seeds.check import Checked, Wants, beside, check
+from greenroom.seeds.check import LARGEST, Checked, Wants, beside, check
 from greenroom.seeds.engines import ENGINES
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
@@ -71,7 +71,8 @@ class Request:
     def wants(self) -> Wants:
         """Return what the check demands of the dump."""
         columns = self.columns or beside(self.dump)
-        return Wants(self.kind, self.version, self.extensions, dict(self.rows), columns, self.no_columns)
+        rows = dict(self.rows)
+        return Wants(self.kind, self.version, self.extensions, rows, columns, self.no_columns, max_bytes=LARGEST)
 
 
 @dataclass(frozen=True, slots=True)

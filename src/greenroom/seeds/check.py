@@ -26,12 +26,17 @@ MEGABYTE = 1_000_000
 _FAMILIES = {"postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB", "redis": "Redis or Valkey"}
 
 
+LARGEST = 5000 * MEGABYTE
+"""Limit of a decompressed dump, and of a dump that a build takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wants:
     """The requirements of a service for its seed. Empty fields require nothing.
 
     `columns` is the columns file. Without it the check fails, unless `no_columns` accepts that nothing is classified.
-    GitHub refuses files of 100 MB: `max_bytes` limits the file, and `max_expanded` what it decompresses to.
+    GitHub refuses files of 100 MB: `max_bytes` limits the file, and `max_expanded` what it decompresses to. A build
+    takes what Git LFS has, up to `LARGEST`.
     """
 
     kind: str = ""
@@ -41,7 +46,7 @@ class Wants:
     columns: Path | None = None
     no_columns: bool = False
     max_bytes: int = 95 * MEGABYTE
-    max_expanded: int = 5000 * MEGABYTE
+    max_expanded: int = LARGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import subprocess
 from pathlib import Path
 
 from greenroom import dumpfile
 from greenroom.errors import FixConfiguration
-
-_POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
-)
-_LARGEST_POINTER = 1024
-"""https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
+from greenroom.seeds import lfs
 
 
 def blob_id(checkout: Path, path: str, *, worktree: bool = False) -> str:
@@ -51,15 +45,15 @@ def _is_root(checkout: Path) -> bool:
 
 def _pointer(checkout: Path, blob: str) -> bytes:
     size = _git(checkout, "cat-file", "-s", blob).strip()
-    return _git(checkout, "cat-file", "blob", blob) if size.isdigit() and int(size) <= _LARGEST_POINTER else b""
+    return _git(checkout, "cat-file", "blob", blob) if size.isdigit() and int(size) <= lfs.LARGEST_POINTER else b""
 
 
 def _is_content_of(pointer: bytes, file: Path) -> bool:
-    match = _POINTER.match(pointer)
-    if match is None or file.stat().st_size != int(match[2]):
+    found = lfs.pointer(pointer)
+    if found is None or file.stat().st_size != found.size:
         return False
     with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == match[1].decode()
+        return hashlib.file_digest(content, "sha256").hexdigest() == found.oid
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

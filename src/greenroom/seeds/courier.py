@@ -24,9 +24,9 @@ from greenroom.errors import Failed, RetryLater
 from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
-from greenroom.seeds import bake, ledgers, oci, pull
+from greenroom.seeds import bake, ledgers, lfs, oci, pull
 from greenroom.seeds.build import Built, deferred_layer, label, settings
-from greenroom.seeds.check import Checked, Wants, check
+from greenroom.seeds.check import LARGEST, Checked, Wants, check
 from greenroom.seeds.layer import Layer
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
@@ -40,7 +40,6 @@ AGENT_SECONDS = 120.0
 """Time in which the agent's pod must start to answer."""
 _CHUNK = 1024 * 1024
 T = TypeVar("T")
-_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,8 @@ class Courier:
         if build.columns:
             columns = self.folder / COLUMNS
             await self._fetch(columns, build.columns, COLUMNS)
-        wants = Wants(build.inputs.kind, build.inputs.version, build.inputs.extensions, dict(build.rows), columns)
+        inputs, rows = build.inputs, dict(build.rows)
+        wants = Wants(inputs.kind, inputs.version, inputs.extensions, rows, columns, max_bytes=LARGEST)
         checked = await asyncio.to_thread(check, dump, wants)
         if refused := checked.refused:
             more = f" There are {len(refused) - SHOWN} more reasons." if len(refused) > SHOWN else ""
@@ -156,12 +156,8 @@ class Courier:
             raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
             raise RetryLater(f"The download of {path} from GitHub was incomplete.")
-        with target.open("rb") as file:
-            if file.read(len(_LFS)) == _LFS:
-                raise Failed(
-                    f"{path} is stored in Git LFS, which builds in the cluster do not support."
-                    " Build the image in CI with `greenroom seed build`. See docs/seeds.md."
-                )
+        if found := lfs.of_file(target):
+            await lfs.download(self.client, self.github.api_url, self.github.token, slug, found, target, path)
 
     async def _send(self, dump: Path) -> None:
         """Send the dump to the agent, once its pod answers."""
@@ -229,7 +225,7 @@ def _refused(status: int, path: str) -> str:
     if status == 403:
         return (
             f"GitHub refused access to {path} (403). A file of more than {LARGEST_BLOB // 2**20} MB must be"
-            " built in CI. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
+            " in Git LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
         )
     return (
         f"GitHub answered {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"

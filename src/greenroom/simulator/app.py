@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from greenroom.simulator import payloads, queries
+from greenroom.simulator import lfs, payloads, queries
 from greenroom.simulator.replica import Replica
 from greenroom.simulator.rest import Rest, Wrong
 from greenroom.simulator.world import User, World
@@ -32,7 +32,7 @@ class Dropped(Exception):
 
 
 class Simulator:
-    """GitHub over HTTP: REST at `/` and `/api/v3`, GraphQL at `/graphql` and `/api/graphql`.
+    """GitHub over HTTP: REST at `/` and `/api/v3`, GraphQL at `/graphql` and `/api/graphql`, and Git LFS.
 
     `requests` counts by method and path pattern; `unknown` lists paths that no operation matched.
     """
@@ -58,6 +58,8 @@ class Simulator:
 
     async def _answer(self, request: Request, body: bytes) -> Response | Dropped:
         world, path = self.world, request.url.path.removeprefix("/api/v3")
+        if (found := lfs.answer(world, request, body)) is not None:
+            return found
         who = self._who(request)
         faults = world.faults
         if who is None or faults.fires("unauthorized", path):

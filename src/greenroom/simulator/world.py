@@ -167,6 +167,7 @@ class Repository:
     changed_run: int = 0  # the one that changed last
     checks: dict[int, CheckRun] = field(default_factory=dict)
     commit_messages: dict[str, str] = field(default_factory=dict)  # by commit, if it is not a usual one
+    lfs: dict[str, bytes] = field(default_factory=dict)  # contents of Git LFS, by SHA-256
 
     def complete(self) -> None:
         """Set the fields that did not exist yet when this repository was stored."""

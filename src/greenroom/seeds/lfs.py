@@ -1,0 +1,108 @@
+"""Files of Git LFS: the pointer in git, and the download of the content that it names.
+
+https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from greenroom.errors import Failed, RetryLater
+
+LARGEST_POINTER = 1024
+MEDIA_TYPE = "application/vnd.git-lfs+json"
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The content that a pointer names: its SHA-256 in hex, and its size in bytes."""
+
+    oid: str
+    size: int
+
+
+def pointer(content: bytes) -> Pointer | None:
+    """Return the pointer that a file in git is; None if it is the content itself."""
+    match = _POINTER.match(content) if len(content) <= LARGEST_POINTER else None
+    return Pointer(match[1].decode(), int(match[2])) if match else None
+
+
+def of_file(path: Path) -> Pointer | None:
+    """Return the pointer in a file; None if it has other content."""
+    with path.open("rb") as file:
+        return pointer(file.read(LARGEST_POINTER + 1))
+
+
+async def download(
+    client: httpx2.AsyncClient, api_url: str, token: str, slug: str, wanted: Pointer, target: Path, path: str
+) -> None:
+    """Download the content of a pointer in a repository (owner/name), and verify it. `path` is for messages.
+
+    Raise `Failed` if the server refuses it, and `RetryLater` if it could not be read completely.
+    """
+    try:
+        link, headers = await _link(client, f"{_web(api_url)}/{slug}.git/info/lfs", token, wanted, path)
+        computed, size = hashlib.sha256(), 0
+        # The link is to a store of its own, which must not get GitHub's token.
+        async with client.stream("GET", link, headers=headers) as answer:
+            if answer.status_code != 200:
+                raise RetryLater(f"The store of Git LFS answered {answer.status_code} for {path}.")
+            with target.open("wb") as file:
+                async for part in answer.aiter_bytes():
+                    size += len(part)
+                    if size > wanted.size:
+                        break
+                    computed.update(part)
+                    file.write(part)
+    except httpx2.HTTPError as error:
+        raise RetryLater(f"Git LFS could not be reached ({type(error).__name__}).") from None
+    if size != wanted.size or computed.hexdigest() != wanted.oid:
+        raise RetryLater(f"The download of {path} from Git LFS was incomplete.")
+
+
+async def _link(
+    client: httpx2.AsyncClient, url: str, token: str, wanted: Pointer, path: str
+) -> tuple[str, dict[str, str]]:
+    """Return the address of the content and the headers that it needs."""
+    login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    headers = {"accept": MEDIA_TYPE, "content-type": MEDIA_TYPE, "authorization": f"Basic {login}"}
+    asked = {
+        "operation": "download",
+        "transfers": ["basic"],
+        "hash_algo": "sha256",
+        "objects": [{"oid": wanted.oid, "size": wanted.size}],
+    }
+    answer = await client.post(f"{url}/objects/batch", headers=headers, json=asked)
+    if answer.status_code != 200:
+        raise Failed(
+            f"Git LFS answered {answer.status_code} for {path}. Check that `github-token` in the Secret of seed builds"
+            " may read the contents of its repository, and the repository's LFS quota."
+        )
+    try:
+        found = answer.json()["objects"][0]
+        if "error" in found:
+            raise Failed(f"Git LFS has no content for {path} ({found['error']['code']}). Push it with `git lfs push`.")
+        action = found["actions"]["download"]
+        return str(action["href"]), {str(k): str(v) for k, v in (action.get("header") or {}).items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise RetryLater(f"The answer of Git LFS for {path} cannot be parsed.") from None
+
+
+def _web(api_url: str) -> str:
+    """Return the address of the repositories that belong to an API.
+
+    https://docs.github.com/en/enterprise-server/rest/quickstart
+    """
+    if api_url == "https://api.github.com":
+        return "https://github.com"
+    return api_url.removesuffix("/api/v3")
