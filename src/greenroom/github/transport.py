@@ -119,7 +119,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         while url:
             if url in read:
                 raise Doubt(
-                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read them again."
+                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read the pages again."
                 )
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())

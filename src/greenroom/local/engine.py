@@ -140,7 +140,7 @@ class LocalEngine:
 
     async def build_seed(self, build: SeedBuild) -> None:
         """Raise `Failed`, because this engine restores dumps into its own server."""
-        raise Failed(f"The local engine builds no image for {build.path}.")
+        raise Failed(f"The local engine does not build seed images, so it cannot build one from {build.path}.")
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases."""

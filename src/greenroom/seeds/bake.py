@@ -22,9 +22,9 @@ from typing import Any
 from greenroom.errors import Failed
 
 Say = Callable[[str, float], None]
-"""Called after each phase, with its name and its seconds."""
+"""Called after each phase with its name and its duration in seconds."""
 Migration = Callable[[Path], Awaitable[str]]
-"""Called with the work folder while its server has the restored data. Returns why it failed, or ""."""
+"""Called with the work folder once the server has the restored data. Returns why the migration failed, or ""."""
 
 EXTENSION = Path(__file__).with_name("extension.sql")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
@@ -169,7 +169,7 @@ def shell(command: str) -> Migration:
 
     async def migrate(work: Path) -> str:
         code = await run(command, work)
-        return f"The migration command exited with {code}. Its output is above." if code else ""
+        return f"The migration command failed with exit code {code}. Its output is above." if code else ""
 
     return migrate
 
