@@ -54,7 +54,7 @@ class Timing:
     # The sweep
     sweep_every: float = 3600.0
     orphan_age: float = 1800.0
-    """Time for which a namespace must be an orphan before it is deleted. Two sweeps prove nothing: people can request them."""
+    """Time for which a namespace must be an orphan before it is deleted. People can request sweeps at any time."""
 
     # The observation of one preview
     first_look: float = 1.0

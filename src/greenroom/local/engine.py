@@ -85,7 +85,7 @@ class LocalEngine:
         return self._ground.proxy_port
 
     answers: bool | None = None
-    """None, because nothing asks this engine for specs."""
+    """None, because nothing requests specs from this engine."""
 
     async def check(self) -> None:
         """Do nothing: `__aenter__` raises what is wrong, and undoes what it did."""

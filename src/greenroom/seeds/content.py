@@ -124,7 +124,7 @@ class Content:
             self._refuse(
                 line,
                 f"The extension {shown} works only with shared_preload_libraries, which a seed image does not set. Use"
-                f" `pg_dump --exclude-extension={shown}`, or drop it before the dump.",
+                f" `pg_dump --exclude-extension={shown}`, or drop the extension before the dump.",
             )
         elif name not in ("plpgsql", *self.expected):
             self._refuse(

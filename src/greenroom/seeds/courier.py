@@ -233,7 +233,7 @@ def _refused(status: int, path: str) -> str:
         )
     return (
         f"GitHub returned {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
-        " allowed to read the contents of its repository."
+        " allowed to read the contents of the repository that contains this file."
     )
 
 
