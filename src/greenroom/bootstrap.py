@@ -196,7 +196,9 @@ async def _make_history(settings: Settings) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         what = f"{settings.state} cannot be used ({error.strerror})."
-        mistake = Mistake("greenroom.yaml", "state", what, "Set it to a folder that Greenroom can create and write to.")
+        mistake = Mistake(
+            "greenroom.yaml", "state", what, "Set `state:` to a folder that Greenroom can create and write to."
+        )
         raise FixConfiguration(what, (mistake,)) from None
     try:
         await migrate_history(settings.history)
@@ -279,7 +281,7 @@ def _local(loaded: Configuration, wake: Callable[[int], None]) -> _Built:
         mistake = Mistake(
             "greenroom.yaml", "engine", "this image is built for clusters and does not contain the local engine.", fix
         )
-        raise FixConfiguration("This engine is not available here.", (mistake,)) from None
+        raise FixConfiguration("The local engine is not available here.", (mistake,)) from None
     settings = loaded.settings
     local = LocalSettings(
         state=settings.state,

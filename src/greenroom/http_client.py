@@ -56,5 +56,5 @@ def client(seconds: float) -> Client:
         kind = "Greenroom does not support SOCKS proxies" if isinstance(error, ImportError) else logs.scrub(str(error))
         raise Failed(
             f"The proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used ({kind})."
-            " Set one that begins with http://, or unset the variable."
+            " Set the variable to a URL that begins with http://, or unset it."
         ) from None

@@ -16,7 +16,7 @@ from greenroom.core.model.migration_report import Lint, RanStatement
 
 SECONDS = 10.0
 EXCLUDED = ("prefer-robust-stmts", "require-lock-timeout", "require-statement-timeout")
-"""Rules about what surrounds a statement in its file. The server's log does not have it."""
+"""Rules about a statement's context in its file, which the server's log does not contain."""
 _LEAST_PERMISSIONS = {"PATH": "/usr/bin:/bin"}
 
 

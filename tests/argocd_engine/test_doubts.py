@@ -54,7 +54,7 @@ async def test_a_spec_that_cannot_be_read_is_doubt_about_its_preview_alone() -> 
         found = observed.previews[ONE]
         assert (found.health, found.spec) == (Health.FAILED, spec(1))
         assert "The annotation greenroom.dev/row of the Application preview-shop-1 cannot be read" in found.why
-        assert "Restore it" in found.why
+        assert "Restore the annotation, or delete the Application" in found.why
         assert set(observed.previews) == {ONE, Identity(REPOSITORY_ID, 2), OTHER}
         assert observed.doubts == {}
 
@@ -102,7 +102,7 @@ async def test_a_set_that_cannot_be_read_is_doubt_about_its_repository_alone() -
         why = "The Preview shop-1 cannot be read"
         assert set(observed.doubts) == {REPOSITORY_ID}
         assert why in observed.doubts[REPOSITORY_ID]
-        assert "delete the object" in observed.doubts[REPOSITORY_ID]
+        assert "Restore the object. If you cannot, delete it" in observed.doubts[REPOSITORY_ID]
         assert observed.sets[REPOSITORY_ID].specs == {1: spec(1), 2: spec(2)}, "for those that link to them"
         with pytest.raises(Doubt, match=why):
             engine.answer("preview-shop", PLATFORM)
@@ -177,7 +177,7 @@ async def test_previews_of_another_chart_cluster_or_project_are_doubt(what: str)
     settings = replace(SETTINGS, frame=replace(FRAME, **{what: other[what]}))
     async with play(kube, settings=settings) as played:
         assert "were created from" in (await played.engine.observe()).doubts[REPOSITORY_ID]
-        with pytest.raises(Doubt, match="Restore `argocd:`"):
+        with pytest.raises(Doubt, match="To change `argocd:`, first restore its old value"):
             await played.engine.serve(replace(preview_set(1), generation=9))
         await played.parts.upkeep.repair()
     assert the_set(kube)["spec"] == before

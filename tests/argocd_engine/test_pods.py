@@ -20,7 +20,7 @@ from greenroom.core.planning.chart_values import revision
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROW = spec(1)
 CURRENT = revision(SERVICE, ROW)
-LOOP = " Kubernetes restarts it; after 1 min without a crash it counts as ready."
+LOOP = " Kubernetes restarts it. It counts as ready after 1 min without a crash."
 
 
 def ago(**delta: float) -> str:
@@ -227,7 +227,7 @@ def test_pod_that_was_ready_is_in_trouble_when_its_probe_fails_for_a_while(secon
     found = troubles.trouble([stopped], ROW, NOW)
     assert bool(found) is reported
     if found:
-        assert found.why == "shop-web is running but no longer passes its probe, for more than 20 s."
+        assert found.why == "shop-web is running but has failed its probe for more than 20 s."
 
 
 def test_trouble_names_the_failing_service_and_no_service_for_a_need() -> None:

@@ -118,7 +118,7 @@ async def test_two_installations_with_prefixes_alike_do_not_see_each_others_prev
 async def test_a_repository_created_again_under_its_old_name_does_not_take_the_old_ones_specs() -> None:
     async with play() as played:
         await played.engine.serve(preview_set(1))
-        with pytest.raises(Failed, match=r"GitHub's id 7, now 8"):
+        with pytest.raises(Failed, match=r"GitHub ID 7; the current one has 8"):
             await played.engine.serve(PreviewSet(8, "shop", 1, {}))
         assert stored(played.kube) == preview_set(1)
         assert numbers(played) == ["1"]
@@ -170,7 +170,7 @@ async def test_spec_too_large_for_an_annotation_is_named_and_nothing_is_written(
     large = changed(spec(2), services=(replace(SERVICE, manifests=(Manifest("noise", (noise,)),)),))
     async with play() as played:
         await played.engine.serve(preview_set(1))
-        with pytest.raises(TooLarge, match=r"at most 240000 bytes: shop#2 \(\d+ bytes\)") as caught:
+        with pytest.raises(TooLarge, match=r"at most 240000 bytes\): shop#2 \(\d+ bytes\)") as caught:
             await played.engine.serve(PreviewSet(REPOSITORY_ID, "shop", 2, {1: spec(1, retry=1), 2: large}))
         assert caught.value.numbers == {2}
         assert stored(played.kube) == preview_set(1)

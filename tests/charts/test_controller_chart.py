@@ -305,7 +305,7 @@ def test_the_project_allows_exactly_what_the_preview_chart_renders() -> None:
         ({"configuration": {"greenroom": {"domain": "x.test"}}}, "installation is empty"),
         ({**MINIMAL, "replica": 1}, "replica"),
         ({**MINIMAL, "replicas": 3}, "replicas"),
-        ({**MINIMAL, "replicas": 2}, "a history of their own"),
+        ({**MINIMAL, "replicas": 2}, "a history of its own"),
         ({**MINIMAL, "image": {"digest": "abc"}}, "digest"),
     ],
 )

@@ -106,7 +106,7 @@ def test_new_kind_needs_one_entry(storage: str, helm: str, tmp_path: Path) -> No
 def test_kind_without_a_password_provides_no_password(helm: str) -> None:
     one = {"cache": {"kind": "memcached", "version": "1.6", "variables": {"WORD": "password"}}}
     with pytest.raises(
-        AssertionError, match=r"WORD wants the password of web-cache, which has none\. Use host, port, url"
+        AssertionError, match=r"WORD refers to the password of web-cache, which does not have one\. Use host, port, url"
     ):
         template(helm, having(one))
 
@@ -252,7 +252,7 @@ def test_what_is_not_there_cannot_be_shared(share: dict[str, str], helm: str) ->
 def test_an_unknown_kind_is_refused_with_those_that_are_known(helm: str) -> None:
     one = {"db": {"kind": "carrier-pigeon", "version": "23", "variables": {"U": "url"}}}
     with pytest.raises(
-        AssertionError, match=rf"no need of the kind carrier-pigeon\. Use one of {', '.join(sorted(KINDS))}"
+        AssertionError, match=rf"no kind of need called carrier-pigeon\. Use one of {', '.join(sorted(KINDS))}"
     ):
         template(helm, having(one))
 

@@ -92,7 +92,7 @@ async def test_label_that_a_lagging_replica_still_shows_confirms_nothing() -> No
         world.faults.on("stale", path="graphql")
         simulator.freeze()
         world.delete_label("acme/shop", "preview", "ada")
-        with pytest.raises(Doubt, match="labels of acme/shop is older than acme/shop#1"):
+        with pytest.raises(Doubt, match="labels of acme/shop is older than its response about acme/shop#1"):
             await github.pull_request("acme/shop", 1, "preview")
         world.faults.off()
         assert (await github.pull_request("acme/shop", 1, "preview")).label_since is None

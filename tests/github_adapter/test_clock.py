@@ -89,7 +89,7 @@ def test_first_answers_that_contradict_each_other_are_doubt_until_two_agree(righ
     told = ["Mon, 02 Mar 2026 12:00:00 GMT", "Tue, 03 Mar 2026 12:00:00 GMT"]
     for date in told:
         clock.seen(date)
-    with pytest.raises(Doubt, match="first responses are 1 day, 0:00:00 apart"):
+    with pytest.raises(Doubt, match="first responses differ by 1 day, 0:00:00"):
         clock.now()
     monotonic[0] += SETTLED
     clock.seen(told[right].replace("12:00:00", "12:00:05"))

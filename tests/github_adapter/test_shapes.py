@@ -364,7 +364,7 @@ async def test_a_pull_request_that_is_listed_twice_hides_another_one() -> None:
     recording = await Recording.of(_listing)
     path = ("data", "r0", "pullRequests", "nodes", 1, "number")
     assert isinstance(found := await _listing(recording.github(0, path, 1)), Doubt)
-    assert "has 1 of 2 pull requests" in str(found)
+    assert "listed 1 of 2 pull requests" in str(found)
     page = _with(recording.answers[0][1], path, 1)
     page = _with(page, ("data", "r0", "pullRequests", "totalCount"), 1)
     assert isinstance(await _listing(Recording([(200, page)]).github()), Doubt), "also where the count agrees"

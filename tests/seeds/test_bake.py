@@ -94,7 +94,7 @@ BAD = {
     "orphan under NOT VALID": (
         "CREATE TABLE a (id int PRIMARY KEY);\nCREATE TABLE b (a int);\nINSERT INTO b VALUES (1);\n"
         "ALTER TABLE b ADD CONSTRAINT b_a FOREIGN KEY (a) REFERENCES a NOT VALID;\n",
-        'A constraint that is NOT VALID does not hold: insert or update on table "b" violates foreign key constraint "b_a".',
+        'The rows violate a constraint that is NOT VALID: insert or update on table "b" violates foreign key constraint "b_a".',
     ),
     "shell command": ("SELECT 1;\n\\! touch pwned\n", "backslash commands are restricted"),
     "shell command after its own unrestrict": (
@@ -138,7 +138,7 @@ def test_migration_runs_between_restore_and_verification(version: tuple[str, Pat
 
 
 def test_failed_migration_fails_the_bake(version: tuple[str, Path], work: Path) -> None:
-    with pytest.raises(Failed, match=r"The migration command exited with 7\. Its output is above\."):
+    with pytest.raises(Failed, match=r"The migration command failed with exit code 7\. Its output is above\."):
         run_bake(
             work / "bake", DUMP.encode(), version[0], bake.Recipe(version[1], migration=bake.shell("exit 7"), jobs=1)
         )
@@ -148,7 +148,7 @@ def test_failed_migration_fails_the_bake(version: tuple[str, Path], work: Path) 
 def test_script_refuses_root(version: tuple[str, Path], work: Path) -> None:
     done = subprocess.run(["sh", SCRIPT, "--work", work, "--programs", version[1]], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "PostgreSQL does not run as root" in done.stdout
+    assert "PostgreSQL cannot run as root" in done.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

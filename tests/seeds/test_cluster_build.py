@@ -204,7 +204,7 @@ async def test_dump_that_is_not_the_one_in_git_is_not_restored(
 ) -> None:
     async with pods(real_registry, version[1], work, DUMP) as build:
         build.world.repository("acme/shop").files.clear()
-        with pytest.raises(Failed, match=r"GitHub answered 404 for seed/shop\.sql\. Check"):
+        with pytest.raises(Failed, match=r"GitHub returned 404 for seed/shop\.sql\. Check"):
             await build.run()
 
 

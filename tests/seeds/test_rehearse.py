@@ -207,7 +207,10 @@ def test_folder_with_a_path_too_long_for_a_socket_is_refused(dump: Path, run: Re
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="x" * 60) as name:
         Path(name).chmod(0o755)
         done = run(*arguments(dump, "true"), "--work", name)
-    assert (done.returncode, "too long for a socket. Choose a shorter folder." in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "too long for a socket. Choose a folder with a shorter path." in done.stderr) == (
+        1,
+        True,
+    ), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 #!/bin/sh
 # snapshot.sh before|after|again: print one JSON line that describes the database, and one with the migrations that its
-# tool has recorded; psql's PG* variables say where it is. It always exits 0: the migration must not depend on its report.
+# tool has recorded. psql's PG* variables name the database. It always exits 0: a migration must not depend on its report.
 here=$(dirname "$0")
 export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}"
 line=$(psql -X -q -A -t -w -v moment="$1" -f "$here/snapshot.sql" 2>/dev/null)

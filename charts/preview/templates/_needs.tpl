@@ -3,7 +3,7 @@
 {{- $kinds := .root.Files.Get "kinds.yaml" | fromYaml }}
 {{- $kind := get $kinds .need.kind }}
 {{- if not $kind }}
-  {{- fail (printf "There is no need of the kind %s. Use one of %s." .need.kind (keys $kinds | sortAlpha | join ", ")) }}
+  {{- fail (printf "There is no kind of need called %s. Use one of %s." .need.kind (keys $kinds | sortAlpha | join ", ")) }}
 {{- end }}
 {{- $stock := printf "%s:%s" (get .root.Values.settings.images .need.kind | default $kind.image) .need.version }}
 {{- set $kind "image" (.need.image | default $stock) | toJson }}
@@ -21,7 +21,7 @@ is dict "name" (in the cluster: of its Secret, its Service and its workload) "ki
 {{- range .service.sharedNeeds }}
   {{- $spec := dig .service "needs" .name dict $.root.Values.services }}
   {{- if not $spec }}
-    {{- fail (printf "%s shares the need %s of %s, which does not exist. Name a need of a service in this preview." $.name .name .service) }}
+    {{- fail (printf "%s shares the need %s of %s, which does not exist. Share a need of a service in this preview." $.name .name .service) }}
   {{- end }}
   {{- $all = append $all (dict "service" .service "need" .name "spec" $spec "variables" .variables) }}
 {{- end }}

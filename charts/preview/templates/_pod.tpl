@@ -30,7 +30,7 @@ YAML.
   {{- $secrets := ternary (list "url" "password") list (gt (len (.kind.password | default list)) 0) }}
   {{- range $variable, $part := .variables }}
     {{- if not (or (hasKey $plain $part) (has $part $secrets)) }}
-      {{- fail (printf "%s wants the %s of %s, which has none. Use %s." $variable $part $secret (keys $plain | sortAlpha | join ", ")) }}
+      {{- fail (printf "%s refers to the %s of %s, which does not have one. Use %s." $variable $part $secret (keys $plain | sortAlpha | join ", ")) }}
     {{- end }}
     {{- $from := printf "valueFrom: { secretKeyRef: { name: %q, key: %s } }" $secret $part }}
     {{- $_ := set $all $variable (hasKey $plain $part | ternary (printf "value: %q" (get $plain $part)) $from) }}
@@ -108,7 +108,7 @@ containers:
     ports: [{ name: {{ $.process.kind }}, containerPort: {{ int64 . }} }]
     {{- if eq $.process.kind "web" }}
     {{- with include "preview.drain" $ | int64 }}
-    # Keep serving until the ingress controller knows that the pod is stopping. Kubernetes does the pause, so the image needs no shell.
+    # Keep serving until the ingress controller knows that the pod is stopping. Kubernetes itself sleeps, so the image needs no shell.
     lifecycle: { preStop: { sleep: { seconds: {{ . }} } } }
     {{- end }}
     # There is no liveness probe: a service that starts slowly is never restarted.
@@ -134,7 +134,7 @@ containers:
     resources:
       {{- $resources | nindent 6 }}
 {{- if $reported }}
-# Optional: a pod without the scripts starts as well, and has no report.
+# Optional: without the scripts, the pod still starts, but has no report.
 volumes: [{ name: greenroom-report, configMap: { name: greenroom-report, optional: true } }]
 {{- end }}
 {{- end }}

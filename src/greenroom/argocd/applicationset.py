@@ -129,9 +129,9 @@ def recovery_of(found: Object) -> Recovery | None:
 
 def _edited(found: Object, annotation: str) -> Unreadable:
     return Unreadable(
-        f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} was edited. Greenroom leaves it"
-        " unchanged. Restore it, or delete the ApplicationSet with `--cascade=orphan`: previews keep running, and"
-        " Greenroom creates it again."
+        f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} was edited. Greenroom leaves"
+        " the ApplicationSet unchanged. Restore the annotation, or delete the ApplicationSet with `--cascade=orphan`:"
+        " previews keep running, and Greenroom creates the ApplicationSet again."
     )
 
 
@@ -261,7 +261,8 @@ def spec_of(application: Object) -> PreviewSpec:
     metadata = application["metadata"]
     text = (metadata.get("annotations") or {}).get(ROW, "")
     fix = (
-        "Restore it, or delete the Application. If the preview is still wanted, Argo CD creates the Application again."
+        "Restore the annotation, or delete the Application. If the preview is still wanted, Argo CD creates the"
+        " Application again."
     )
     return unpacked(PreviewSpec, text, f"The annotation {ROW} of the Application {metadata['name']}", fix)
 
@@ -289,8 +290,8 @@ def first_format(found: Object) -> PreviewSet | None:
     if INDEX in annotations:
         return None
     fix = (
-        "Restore it. If you cannot, delete the ApplicationSet with `--cascade=orphan`: previews keep running, and"
-        " Greenroom creates the specs again."
+        "Restore the annotation. If you cannot, delete the ApplicationSet with `--cascade=orphan`: previews keep"
+        " running, and Greenroom creates the specs again."
     )
     where = f"The annotation {ROWS} of the ApplicationSet {metadata['name']}"
     return unpacked(PreviewSet, annotations.get(ROWS, ""), where, fix)

@@ -57,9 +57,9 @@ class Canary:
             why = await self._error()
             says = f" Its error: {why}." if why else ""
             raise Doubt(
-                f"Argo CD did not request the specs of {self.frame.canary} within {patience:.0f} s.{says} Check that it"
-                f" runs and that the ConfigMap {self.frame.plugin} has Greenroom's address and token. If Argo CD cannot"
-                " resolve or reach that address, set `plugin.baseUrl` of the Greenroom chart."
+                f"Argo CD did not request the specs of {self.frame.canary} within {patience:.0f} s.{says} Check that"
+                f" Argo CD is running and that the ConfigMap {self.frame.plugin} has Greenroom's address and"
+                " token. If Argo CD cannot resolve or reach that address, set `plugin.baseUrl` of the Greenroom chart."
             )
 
     async def _appeared(self) -> str:

@@ -273,5 +273,5 @@ def _error(response: httpx2.Response, what: str) -> Exception:
     if code == 422 or (code == 500 and "typed patch" in message):
         return Failed(f"Kubernetes rejected Greenroom's request for {what}: {message}.")
     if code == 429 or code >= 500:
-        return RetryLater(f"Kubernetes is not ready for {what} ({code}: {message}).")
+        return RetryLater(f"Kubernetes could not process the request for {what} ({code}: {message}).")
     return Doubt(f"Kubernetes returned {code} for {what}: {message}.")

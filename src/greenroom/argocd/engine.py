@@ -53,7 +53,7 @@ class ArgoEngine:
         self._connect = connect
         self._tasks = Tasks(
             lambda error: self._lose(
-                f"A task of the Argo CD engine failed ({type(error).__name__}: {error}). This instance stops."
+                f"A task of the Argo CD engine failed ({type(error).__name__}: {error}). This instance is stopping."
             )
         )
 

@@ -58,7 +58,7 @@ class Mirror:
         """Return the copy. Raise `Doubt` when it was never complete, or the watch has been down for too long."""
         stale = not self._connected and self._monotonic() - self._current_at > self._timing.copy_fresh
         if not self.ready.is_set() or stale:
-            raise Doubt(f"The copy of {self._kind.plural} is out of date. Greenroom will read it again.")
+            raise Doubt(f"Greenroom's copy of the {self._kind.plural} is out of date. Greenroom will read them again.")
         return self.items
 
     def written(self, found: Object) -> None:

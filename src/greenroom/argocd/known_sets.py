@@ -94,10 +94,9 @@ class KnownSets:
                 if over and preview_set.generation > other.generation:
                     return other
                 raise Failed(
-                    f"The ApplicationSet of {preview_set.repository} still belongs to an earlier"
-                    f" repository with that name"
-                    f" (GitHub's id {other.repository_id}, now {preview_set.repository_id}). Remove its previews with"
-                    " `greenroom release`."
+                    f"The ApplicationSet of {preview_set.repository} still belongs to an earlier repository with that"
+                    f" name (GitHub ID {other.repository_id}; the current one has {preview_set.repository_id}). Remove"
+                    " the earlier repository's previews with `greenroom release`."
                 )
         return None
 

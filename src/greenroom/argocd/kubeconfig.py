@@ -29,6 +29,6 @@ def connect(kubeconfig: str) -> Kube:
     except Exception as error:  # lightkube's, PyYAML's, KeyError, OSError: each means that the file is unusable
         where = kubeconfig or "the pod's ServiceAccount"
         sentence = f"Kubernetes cannot be reached with {where} ({error})."
-        fix = "Run in a pod, or name a file under `argocd.kubeconfig`."
+        fix = "Run Greenroom in a pod, or set `argocd.kubeconfig` to the path of a kubeconfig file."
         raise FixConfiguration(sentence, (Mistake("greenroom.yaml", "argocd.kubeconfig", sentence, fix),)) from None
     return Kube(client)

@@ -42,8 +42,8 @@ class Lease:
         """Raise `Doubt` when we may not write: the Lease was never acquired, or could not be renewed for too long."""
         if self._left() <= 0:
             if self._other:
-                raise Doubt("This instance does not hold the Lease because another one is running. It writes nothing.")
-            raise Doubt("This instance could not renew its Lease in time. It writes nothing.")
+                raise Doubt("This instance writes nothing, because another instance is running and holds the Lease.")
+            raise Doubt("This instance writes nothing, because it could not renew its Lease in time.")
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -63,7 +63,7 @@ class Lease:
             if not end.expired():
                 raise
             raise Doubt(
-                "The Lease expired during a write, so Greenroom canceled the write. It will try again."
+                "The Lease expired during a write, so Greenroom canceled the write and will try again."
             ) from None
 
     def _left(self) -> float:
@@ -98,11 +98,11 @@ class Lease:
             try:
                 if not await self._try():
                     self._lasts_from(-math.inf)
-                    return "Another instance took the Lease; this one stops."
+                    return "Another instance took the Lease, so this instance is stopping."
             except GreenroomError as error:
                 log.warning("the Lease was not renewed", why=str(error))
             if self._left() <= 0:
-                return "The Lease could not be renewed in time; this instance stops before another one starts."
+                return "The Lease could not be renewed in time, so this instance is stopping before another one starts."
 
     async def release(self) -> None:
         """Release the Lease, so that the next instance can acquire it at once."""

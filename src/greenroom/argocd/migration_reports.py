@@ -26,15 +26,16 @@ from greenroom.squawk import lints, squawk
 log = structlog.get_logger(__name__)
 
 LOG_LIMIT = 1024 * 1024
-"""Bytes of the server's log that are read. A report from a longer one says that it is not complete. The code of a pull
-request decides what is in it, and a megabyte of the worst DDL takes about 20 s to parse.
+"""Maximum bytes to read of the server's log. If the log is longer, the report says that it is incomplete.
+
+A pull request's code decides what is in the log, and a megabyte of the worst DDL takes about 20 s to parse.
 """
 SNAPSHOT_LIMIT = 4 * 1024 * 1024
-"""Bytes of a snapshot that are read. A schema of 1,000 tables needs less than a million."""
+"""Maximum bytes to read of a snapshot. The snapshot of 1,000 tables has less than a million."""
 AT_ONCE = 1
-"""Reports that are made at the same time. A start of Greenroom makes those of all previews."""
+"""Number of reports to build at the same time. When Greenroom starts, it builds the reports of all previews."""
 PAUSES = (2.0, 5.0)
-"""Seconds before a log that is not complete is read again: a kubelet may have its last lines a moment late."""
+"""Seconds to wait before reading an incomplete log again: the kubelet may receive the last lines a moment late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from greenroom.core.planning.chart_values import revision
 
 BEFORE, AFTER = "report-before", "report-after"
 MARGIN = timedelta(seconds=30)
-"""The nodes of both pods may have clocks that differ."""
+"""Allowance for the difference between the clocks of the two pods' nodes."""
 
 
 @dataclass(frozen=True, slots=True)

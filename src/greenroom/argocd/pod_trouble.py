@@ -30,14 +30,17 @@ from greenroom.core.messages import NEED_IMAGE, PLATFORM, command_not_found, spa
 from greenroom.core.model.catalog import Process, Service
 
 STOPPED = timedelta(seconds=20)
-"""Time after which a pod that was ready is in trouble. A probe that fails and passes in turns must be reported, too."""
+"""Time for which a pod that was ready may fail its probe before that is reported.
+
+It is short, because a probe that alternates between failing and passing must be reported, too.
+"""
 PLACING = timedelta(seconds=10)
 ENDING = timedelta(seconds=15)
 NEVER_RAN = ("StartError", "ContainerCannotRun")
 NOT_FOUND = (126, 127)
-"""The exit codes of a shell for a command that it cannot run or does not find."""
+"""Exit codes of a shell for a command that cannot be run or was not found."""
 START, CRASH, WAIT_FOR = range(3)
-"""The order of reports: first a failed start or migration, then a crash, then a probe without an answer."""
+"""The order of reports: first a failed start or migration, then a crash, then a failing probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def _container(
         fix = _configured(container, service) if last.get("exitCode") in NOT_FOUND else _more(last)
         rank = START if container == MIGRATE else CRASH
         # It is true at every moment of a crash loop: a sentence that changes between two crashes would edit comments.
-        then = f" Kubernetes restarts it; after {span(PATIENCE)} without a crash it counts as ready."
+        then = f" Kubernetes restarts it. It counts as ready after {span(PATIENCE)} without a crash."
         if container == MIGRATE and service:
             then = f" Its command is `migrate` in services/{service.name}.yaml."
         ended = str(last.get("finishedAt") or "")
@@ -179,7 +182,7 @@ def _container(
             return None
         said = f"has not passed its probe after {span(PATIENCE)}."
         if stopped:
-            said = f"no longer passes its probe, for more than {span(STOPPED)}."
+            said = f"has failed its probe for more than {span(STOPPED)}."
         return Trouble(f"{name} is running but {said}", pod, container, silent=True, rank=WAIT_FOR)
     return None
 
@@ -219,7 +222,7 @@ def _configured(container: str, service: Service | None) -> str:
 
 
 def _more(ended: dict[str, Any]) -> str:
-    memory = "Reduce its memory use and push, or ask the platform team to raise `resources.memoryLimit`."
+    memory = "Reduce the process's memory use and push, or ask the platform team to raise `resources.memoryLimit`."
     return memory if ended.get("reason") == "OOMKilled" else ""
 
 

@@ -344,8 +344,8 @@ class PreviewObjects:
         if self._is_ours(identity, found) or stored_preview.generation_of(found) <= known:
             return
         why = (
-            f"Another instance wrote the Preview {found['metadata']['name']} after this one last read it. This instance"
-            " stops, and reads the new one when it restarts."
+            f"Another instance wrote the Preview {found['metadata']['name']} after this instance last read it. This"
+            " instance is stopping, and will read the new version when it restarts."
         )
         self._overtaken(why)
         raise Doubt(why)

@@ -15,7 +15,7 @@ from greenroom.argocd.client import Object
 from greenroom.argocd.timing import DEFAULT
 
 LENGTH = 300
-"""The longest error that is reported, in characters. Argo CD puts whole responses into one."""
+"""Maximum length of a reported error, in characters. Argo CD's errors can contain entire responses."""
 PORT = re.compile(r":\d+(?=->)")
 REQUEST = re.compile(r"(?i)\b(request|trace)((?:[ _-]?id)?[ :=]+[\"']?)[\w-]*\d[\w-]*")
 

@@ -22,12 +22,12 @@ from greenroom.core.planning.chart_values import parameters
 from greenroom.errors import FixConfiguration, Mistake
 
 RESTRICTIONS = (
-    "Previews do not wait for images: a preview starts before CI has pushed its image, and fails until then.",
+    "Previews do not wait for images: if CI has not pushed an image yet, the preview fails until the image exists.",
     "Write access is not checked: anyone who can add the label gets a preview, and code from forks runs.",
     "Argo CD compares labels case-sensitively; GitHub does not. Spell `label:` exactly as the repository does.",
     "Argo CD deletes a preview as soon as GitHub's list omits its pull request, for whatever reason.",
     "Images are pinned by tag, not by digest. If a tag moves, a pod runs the new image after its next restart.",
-    "No lifetime, limits, sleep, data generations, comments, receipts or history.",
+    "There are no lifetimes, limits, sleep, data generations, comments, receipts or history.",
     "Links point to the same preview or to staging, never to another preview; `required: preview` is ignored.",
 )
 KINDS = (

@@ -23,7 +23,7 @@ from greenroom.errors import Doubt, Failed, GreenroomError, RetryLater
 log = structlog.get_logger(__name__)
 
 REFUSED_SECONDS = 300.0
-"""Seconds after which a build is tried again that Kubernetes refused."""
+"""Seconds to wait before retrying a build that Kubernetes refused."""
 
 
 class SeedBuilds:
@@ -100,7 +100,10 @@ class SeedBuilds:
     async def _start(self, build: SeedBuild) -> None:
         settings = self._settings
         if settings is None:
-            raise Failed("Greenroom builds no seed images in this cluster. Set `seeds: { build: cluster }`.")
+            raise Failed(
+                "Greenroom does not build seed images in this cluster. To enable builds, set"
+                " `seeds: { build: cluster }`."
+            )
         job = await self._created(JOBS, seed_jobs.bake(build, settings))
         if _ended(job):
             raise RetryLater(f"An earlier build of {build.reference} is being cleaned up.", after=30)

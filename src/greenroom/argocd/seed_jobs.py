@@ -20,14 +20,15 @@ from greenroom.core.model.seeds import SeedBuild
 
 SEED, ROLE = "greenroom.dev/seed", "greenroom.dev/seed-role"
 OWNER = "greenroom.dev/builds-seeds-for"
-"""Not the label of previews: their pods are watched, and their orphans are searched for."""
+"""Label of seed builds. Not the preview label: objects with that label are watched and searched for orphans."""
 PORT = 8080
 DEADLINE = 20 * 60
 KEPT = 10 * 60
-"""Seconds for which a finished Job stays. A failed build is tried again after that."""
+"""Seconds for which a finished Job is kept. After that, a failed build is retried."""
 DISK = "20Gi"
-"""Limit of each volume: a dump of 5 GB, its data and its layer. A function of a dump may write without end, and a full
-node would evict the databases of previews.
+"""Size limit of each volume. It has room for a dump of 5 GB, the restored data and the image layer.
+
+A function in a dump may never stop writing, and a node with a full disk would evict the databases of previews.
 """
 # The agent reads the report once the script has ended, however it ended. A build that is given up has no data folder.
 BAKE = """until [ -e $WORK/go ]; do

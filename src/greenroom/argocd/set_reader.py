@@ -164,9 +164,8 @@ class SetReader:
         if name != self.frame.name(preview_set.repository):
             raise Doubt(
                 f"The ApplicationSet {name} was created with a different `namePrefix:` than {self.frame.prefix}."
-                f" Greenroom does not change anything in {preview_set.repository}. Restore `namePrefix:`, or"
-                f" delete that ApplicationSet"
-                " once it has no Application."
+                f" Greenroom does not change anything in {preview_set.repository}. Restore `namePrefix:`, or delete"
+                " that ApplicationSet once it has no Applications."
             )
 
     def _made_of(self, name: str, found: Object, preview_set: PreviewSet) -> None:
@@ -176,8 +175,8 @@ class SetReader:
         if preview_set.specs and now != before:
             raise Doubt(
                 f"The previews of {preview_set.repository} were created from {before}, but greenroom.yaml says {now}."
-                " Greenroom does not change them. Restore `argocd:` and remove these previews first, or delete the"
-                f" ApplicationSet {name} when none is left."
+                " Greenroom does not change these previews. To change `argocd:`, first restore its old value and remove"
+                f" these previews. If none of them is left, delete the ApplicationSet {name} instead."
             )
 
 

@@ -158,7 +158,7 @@ class PreviewSets:
         sizes = {i.number: len(packed(kept.spec)) for i, kept in stale.items() if kept.spec is not None}
         if large := {number: size for number, size in sizes.items() if size > MAX_ANNOTATION}:
             told = ", ".join(f"{repository}#{number} ({size} bytes)" for number, size in sorted(large.items()))
-            why = f"Specs are too large for an annotation of an Application, at most {MAX_ANNOTATION} bytes: {told}."
+            why = f"Specs are too large for an Application's annotation (at most {MAX_ANNOTATION} bytes): {told}."
             raise TooLarge(f"{why} Make the manifests of the services smaller.", frozenset(large))
 
     def _wanted(self, preview_set: PreviewSet) -> dict[Identity, StoredPreview]:

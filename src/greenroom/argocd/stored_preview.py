@@ -26,7 +26,7 @@ from greenroom.core.model.spec import Config, Identity, Injected, PreviewSpec
 SPEC_PARTS = ("names", "build", "config", "pullRequest", "times", "chart", "data", "links", "choices")
 DEFAULT_PREFIX = "preview"
 CHECKSUM, GENERATION, LEDGER, IDENTITY = "checksum", "generation", "ledger", "identity"
-FIX = "Restore it. If you cannot, delete the object: Greenroom creates it again from the Application."
+FIX = "Restore the object. If you cannot, delete it: Greenroom creates it again from the Application."
 
 
 @dataclass(frozen=True, slots=True)

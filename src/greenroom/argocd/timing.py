@@ -24,7 +24,7 @@ class Timing:
     copy_fresh: float = 45.0
     watch_server: int = 240
     watch_idle: float = 150.0
-    """A bookmark comes about once a minute; a connection that is silent for longer is dead."""
+    """A bookmark arrives about once a minute, so a connection that is silent for this long is dead."""
     watch_settled: float = 30.0
     watch_quick: float = 1.0
     watch_pauses: tuple[float, ...] = growing(0.2, 15.0)
@@ -36,14 +36,14 @@ class Timing:
     repair_every: float = 60.0
     errors_every: float = 5.0
     error_lasts: float = 10.0
-    """A restart of either side causes a short error."""
+    """Shorter errors are not reported: each restart of Greenroom or Argo CD causes one."""
 
     # Preview objects
     definitions_every: float = 5.0
     publish_pause: float = 0.2
-    """Several passes shortly after each other make one write."""
+    """Passes that follow each other within this time share one write."""
     doubt_lasts: float = 120.0
-    """After so long without a read, nobody knows whether a preview is ready."""
+    """After this time without a read, it is unknown whether a preview is ready."""
 
     # The canary
     canary_patience: float = 20.0
@@ -54,7 +54,7 @@ class Timing:
     # The sweep
     sweep_every: float = 3600.0
     orphan_age: float = 1800.0
-    """A sweep may be requested at any time, so two sweeps alone prove nothing."""
+    """Time for which a namespace must be an orphan before it is deleted. People can request sweeps at any time."""
 
     # The observation of one preview
     first_look: float = 1.0

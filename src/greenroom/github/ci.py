@@ -24,9 +24,9 @@ from greenroom.github.transport import NotFound, Transport
 PAGE, PAGES = 100, 5
 SUCCESSES = 10
 ESTIMATED = 3
-"""Number of running workflows whose usual duration is looked up; each takes one request."""
+"""Maximum number of running workflows whose usual duration is looked up. Each lookup takes one request."""
 REMEMBERED = timedelta(hours=1)
-"""Time for which a workflow's usual duration is remembered, and for which a forbidden read is not tried again."""
+"""Time for which a workflow's usual duration is remembered, and the wait before a forbidden read is retried."""
 
 
 class CiReader:
@@ -134,7 +134,7 @@ class CiReader:
 
 
 _DECISIVE = (CiState.QUEUED, CiState.RUNNING, CiState.APPROVAL, CiState.PROTECTED)
-"""States that explain a missing image, whatever other apps do."""
+"""States that explain a missing image, whatever the states of other apps are."""
 
 
 def _all(nodes: list[Payload], answer: Payload, key: str, value: object, what: str) -> None:

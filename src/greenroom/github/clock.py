@@ -83,5 +83,5 @@ class Clock:
             )
         if self._other is not None and not self._sure:
             apart = timedelta(seconds=round(abs(self._other.at - self._read.now(self._other.then)).total_seconds()))
-            raise Doubt(f"The times in GitHub's first responses are {apart} apart. Greenroom will retry.")
+            raise Doubt(f"The times in GitHub's first responses differ by {apart}. Greenroom will retry.")
         return self._read.now(self._monotonic())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 WINDOWS: Mapping[str, tuple[float, int]] = {"minute": (60.0, 80), "hour": (3600.0, 500)}
-"""The seconds of each window, and the requests that GitHub allows in it."""
+"""For each window, its length in seconds and the number of requests that GitHub allows in it."""
 RESERVE = 0.2
 """The share of each window that is reserved for writes that must not wait."""
 

@@ -75,7 +75,7 @@ def _github() -> MarkdownIt:
 
 READ = 2_000
 LINKS = 200
-"""Limits on texts of strangers: the parser takes seconds for a long text with many opening brackets."""
+"""Limits on text by strangers: the parser takes seconds for a long text with many opening brackets."""
 _GITHUB = _github()
 _TAGS = MarkdownIt("zero", {"html": True}).enable("html_inline")
 

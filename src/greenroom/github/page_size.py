@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 FULL = 50
 GROW_AFTER = 10
-"""The pages in a row that must succeed before the size doubles, or before a repository shares a query again."""
+"""Successful pages in a row after which the page size doubles, or a repository shares queries again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ class PullRequests:
         known, since = translate.label_since(data["repository"])
         if known < found.updated_at:
             raise Doubt(
-                f"GitHub's response about labels of {slug} is older than {slug}#{number}. Greenroom will read it again."
+                f"GitHub's response about the labels of {slug} is older than its response about {slug}#{number}."
+                " Greenroom will read both again."
             )
         return since
 

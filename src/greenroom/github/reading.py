@@ -47,7 +47,10 @@ class Reading:
         page = repository["pullRequests"]
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
         if not last and (cursor in (None, self.cursor) or not page["nodes"]):
-            raise Doubt(f"GitHub's list of {self.slug} ends before its last page. Greenroom will read it again.")
+            raise Doubt(
+                f"GitHub's list of pull requests in {self.slug} ends before its last page. Greenroom will read it"
+                " again."
+            )
         for index, error in partly.items():
             if node := page["nodes"][index]:
                 what = f"{self.slug}#{node['number']}"
@@ -74,7 +77,8 @@ class Reading:
         found = {int(n["number"]): n for n in nodes}
         if len(self.nodes) != len(found) or len(found) != total:
             raise Doubt(
-                f"GitHub's list of {self.slug} has {len(found)} of {total} pull requests. Greenroom will read it again."
+                f"GitHub listed {len(found)} of {total} pull requests in {self.slug}. Greenroom will read the list"
+                " again."
             )
         return found
 
@@ -103,10 +107,13 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
         raise TooHeavy(
-            f"GitHub's list of {slug} is too large for one query. The next query requests fewer pull requests."
+            f"GitHub's list of pull requests in {slug} is too large for one query. The next query will request fewer."
         )
     if len(partly) < len({_node(e) for e in wrong}) or repository is None:
-        raise Doubt(f"GitHub's list of {slug} is incomplete ({_messages(wrong)}). Greenroom will read it again.")
+        raise Doubt(
+            f"GitHub's list of pull requests in {slug} is incomplete ({_messages(wrong)}). Greenroom will read it"
+            " again."
+        )
     shapes.check(repository, shapes.REPOSITORY, f"the pull requests of {slug}")
     found: Payload = repository
     return found, partly

@@ -16,7 +16,7 @@ from typing import Any
 from greenroom.errors import Doubt
 
 BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""The exceptions that reading a value with another shape raises."""
+"""The exceptions that code may raise when it reads a value with an unexpected shape."""
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 

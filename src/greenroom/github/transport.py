@@ -119,7 +119,7 @@ class Transport(gidgethub.abc.GitHubAPI):
         while url:
             if url in read:
                 raise Doubt(
-                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read them again."
+                    f"GitHub's pagination of {path} leads back to an earlier page. Greenroom will read the pages again."
                 )
             read.add(url)
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
@@ -240,7 +240,7 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
         raise Limited(f"GitHub's rate limit delays {what} by {after:.0f} s ({status}).", after=after)
     if status == 401:
         raise FixCredentials(
-            "GitHub rejected the token (401). Create a new one, replace the old one, and restart Greenroom."
+            "GitHub rejected the token (401). Create a new token, replace the old one, and restart Greenroom."
         )
     if status in (502, 504):
         raise TooSlow(f"GitHub returned {status} for {what}.")

@@ -23,9 +23,9 @@ from greenroom.github.transport import Transport
 
 TREES_KEPT = 200
 MOST_BLOBS = 1000
-"""Files of migrations that are read of one commit, each with a request. GitHub allows 5,000 in an hour."""
+"""Maximum migration files to read from one commit. Each takes a request, and GitHub allows 5,000 per hour."""
 MOST_BYTES = 20_000_000
-"""Bytes of these files together."""
+"""Maximum total size of these files, in bytes."""
 _LINK = "120000"
 
 

@@ -85,7 +85,7 @@ class LocalEngine:
         return self._ground.proxy_port
 
     answers: bool | None = None
-    """None, because nothing asks this engine for specs."""
+    """None, because nothing requests specs from this engine."""
 
     async def check(self) -> None:
         """Do nothing: `__aenter__` raises what is wrong, and undoes what it did."""
@@ -140,7 +140,7 @@ class LocalEngine:
 
     async def build_seed(self, build: SeedBuild) -> None:
         """Raise `Failed`, because this engine restores dumps into its own server."""
-        raise Failed(f"The local engine builds no image for {build.path}.")
+        raise Failed(f"The local engine does not build seed images, so it cannot build one from {build.path}.")
 
     async def receipt(self, identity: Identity) -> Receipt:
         """Look for everything that a removed preview may have left. Start PostgreSQL to query its databases."""

@@ -18,7 +18,7 @@ AT_THE_NEXT_START = "No push is needed. Greenroom retries when it restarts."
 ASKED_AGAIN = "No push is needed. Greenroom retries with increasing delays, up to about a minute."
 SOON = "No push is needed. Greenroom retries every few seconds."
 ENOUGH = 64 * 1024
-"""Free bytes below which a failure is attributed to the full disk."""
+"""Free bytes below which a failure is attributed to a full disk."""
 _DISK = {
     errno.ENOSPC: ("The disk is full", "Free some space."),
     errno.EDQUOT: ("The disk quota is used up", "Free some space or raise the quota."),
@@ -26,7 +26,7 @@ _DISK = {
     errno.EIO: ("The disk reports an input/output error", "Check the disk."),
 }
 _SHORT = re.compile(r"wrote only \d+ of \d+ bytes")
-"""PostgreSQL's error when the disk is full in the middle of a page: the system reports a short write, and no error."""
+"""PostgreSQL's error when the disk fills up in the middle of a page: the system reports a short write, not an error."""
 _CAUSES = {
     **_DISK,
     errno.EMFILE: ("Greenroom has too many files open", "Raise its limit (ulimit -n)."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from httpx2.websockets import AsyncWebSocketSession
 
 LARGEST = 16 * 1024 * 1024
-"""Maximum bytes of one message, the same as uvicorn's limit on the client's side."""
+"""Maximum bytes of one message from the preview. It equals uvicorn's limit for messages from clients."""
 _REFUSAL = 256 * 1024
 _REQUESTED = frozenset(
     {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}

@@ -4,9 +4,9 @@
 #
 #   bake-mysql.sh --work DIR [--programs DIR] [--jobs N] [--migrate] [--wait SECONDS] [--attached]
 #
-# bake-common.sh lies beside this script.
+# bake-common.sh must be in the same folder as this script.
 #
-# Errors have names of tables and columns, and never values.
+# Errors contain names of tables and columns, but never values.
 set -eu
 umask 077
 LC_ALL=C TZ=UTC
@@ -39,7 +39,7 @@ reason() { # the error of the client, otherwise the first one of the server, wit
     free=$(df -Pk "$work" 2>/dev/null | tail -n 1 | { read -r _ _ _ kilobytes _ && echo "$kilobytes"; }) || free=''
     if [ "${free:-$least}" -lt "$least" ] ||
         grep -Eqs 'No space left on device|Disk quota exceeded|Errcode: (28|122)|ERROR (1021|1114|1026)|is full' "$work/server.log" "$work/client.log"; then
-        echo "the disk of $work is full. Free some space, or choose another folder for the work."
+        echo "the disk of $work is full. Free some space, or choose another folder for --work."
         return
     fi
     line=$(grep -m 1 -E '^ERROR' "$work/client.log" 2>/dev/null) || line=$(grep -m 1 -E '\[ERROR\]|ERROR|FATAL' "$work/server.log" 2>/dev/null) || line=''
@@ -72,17 +72,17 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ -d "$work" ] || { work=/nonexistent && fail 'Name an existing folder with --work.'; }
+[ -d "$work" ] || { work=/nonexistent && fail 'Pass an existing folder with --work.'; }
 case $work in
 *[!A-Za-z0-9/._-]*) fail "The path $work has characters that the server's options do not accept. Use letters, digits and . _ -" ;;
 esac
-[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a shorter folder."
-[ "$(id -u)" != 0 ] || fail 'The database server does not run as root. Run this script as another user, such as the mysql user of the image.'
-[ ! -e "$work/mysqldata" ] || fail "$work/mysqldata exists already. Start with a new folder."
+[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a folder with a shorter path."
+[ "$(id -u)" != 0 ] || fail 'The database server cannot run as root. Run this script as another user, such as the mysql user of the image.'
+[ ! -e "$work/mysqldata" ] || fail "$work/mysqldata already exists. Start with a new folder."
 rm -f "$work/report.json" "$work/ready"
 PATH=${programs:+$programs:}$PATH:/usr/sbin:/usr/local/sbin
 export PATH
-server=$(command -v mariadbd || command -v mysqld) || fail "Neither mariadbd nor mysqld was found${programs:+ in $programs}. Name the folder of the server's programs with --programs."
+server=$(command -v mariadbd || command -v mysqld) || fail "Neither mariadbd nor mysqld was found${programs:+ in $programs}. Pass the folder of the server's programs with --programs."
 client=$(command -v mariadb || command -v mysql) || fail "Neither mariadb nor mysql was found${programs:+ in $programs}. Install the client beside the server."
 version=$("$server" --no-defaults --version | sed -n -E 's/^.* Ver ([0-9.]+).*/\1/p')
 case $("$server" --no-defaults --version) in *MariaDB*) flavor=mariadb ;; *) flavor=mysql ;; esac

@@ -1,22 +1,22 @@
 #!/bin/sh
-# Turn a dump into a PostgreSQL data directory that can be packed into an image. It runs in the container of a stock
-# database image (as its user, without privileges) and with local server programs on a laptop or a CI runner.
+# Turn a dump into a PostgreSQL data directory that can be packed into an image. The script runs in the container of a
+# stock database image (as the image's user, without privileges), or with local server programs on a laptop or CI runner.
 #
 #   bake-postgresql.sh --work DIR [--programs DIR] [--extension NAME]... [--jobs N] [--migrate] [--wait SECONDS] [--attached]
 #
-# The folder of --work is the whole interface:
-#   dump         read: plain SQL, a pg_dump archive (custom, tar), or the folder of a pg_dump directory. Not compressed.
-#                Without it, the database begins empty.
+# All input and output is in the folder of --work:
+#   dump         read: plain SQL, or a pg_dump archive (custom, tar or directory). Not compressed.
+#                Without a dump, the database starts empty.
 #   socket/      where the server listens; it has no TCP port
-#   ready        written with --migrate: the dump is restored, and a migration may connect as app
-#   done         read with --migrate: empty when the migration has succeeded, otherwise why it failed
+#   ready        written with --migrate once the dump is restored: a migration may now connect as app
+#   done         read with --migrate: empty if the migration succeeded, otherwise the reason why it failed
 #   pgdata/      written: the data directory, cleanly stopped
 #   report.json  written last: rows per table, the migrations that ran, and seconds per phase, or the phase and the error
 #
-# bake-common.sh, ledgers.sql and extension.sql lie beside this script.
+# bake-common.sh, ledgers.sql and extension.sql must be in the same folder as this script.
 #
-# Each phase also prints one line of JSON. Errors have names of tables and columns, and never values: PostgreSQL's
-# DETAIL and CONTEXT lines, and what a message quotes beside such names, are left out.
+# Each phase also prints one line of JSON. Errors contain names of tables and columns, but never values: PostgreSQL's
+# DETAIL and CONTEXT lines are left out, and so is any quoted text that is not such a name.
 set -eu
 umask 077
 LC_ALL=C TZ=UTC
@@ -36,15 +36,15 @@ finish() { # a failed or interrupted run leaves no server behind
     rm -f "$work/server.log" "$work/client.log"
 }
 
-unvalued() { # hide what a message quotes, unless the word before it says that it is a name
+unvalued() { # hide quoted text in a message, unless the word before it shows that it is a name
     names='relation|table|column|constraint|index|type|schema|function|extension|role|sequence|view|language|operator|trigger|database'
     sed -E -e "s/($names) \"([^\"]*)\"/\1 <<\2>>/g" -e 's/"[^"]*("|$)/"..."/g' -e 's/<<([^>]*)>>/"\1"/g' -e 's/ at character [0-9]+$//'
 }
 
 reason() { # the first error of the server, otherwise that of the client, without values
-    # On a disk that is full in the middle of a page, PostgreSQL says only how many bytes it wrote.
+    # When the disk fills up in the middle of a page, PostgreSQL reports only how many bytes it wrote.
     if grep -Eqs '^53100 |No space left on device|Disk quota exceeded|wrote only [0-9]+ of [0-9]+ bytes' "$work/server.log" "$work/client.log"; then
-        echo "the disk of $work is full. Free some space, or choose another folder for the work."
+        echo "the disk of $work is full. Free some space, or choose another folder for --work."
         return
     fi
     line=$(sed -n -e 's/^\([0-9A-Z]\{5\}\) [A-Z]*:  *\(.*\)/\1 \2/p' "$work/server.log" 2>/dev/null | sed -n -e '/^00000 /d' -e '/^57P01 /d' -e 'p;q')
@@ -55,7 +55,7 @@ reason() { # the first error of the server, otherwise that of the client, withou
     esac
 }
 
-place() { # the table, row and column of a COPY, whose value is left out, or the line of a plain dump
+place() { # the table, row and column where a COPY failed (without the value), or the line of a plain dump
     copy=$(sed -n -E -e 's/^.*CONTEXT:  COPY ([^,:"]*), line ([0-9]+)(, column [^:,"]*)?.*/table \1, row \2\3/p' "$work/server.log" | sed -n 1p)
     line=$(sed -n -e 's/^psql:<stdin>:\([0-9]*\): ERROR.*/\1/p' "$work/client.log" 2>/dev/null | sed -n 1p)
     if [ -n "$copy" ]; then printf ' (%s)' "$copy"; else printf '%s' "${line:+ (line $line of the dump)}"; fi
@@ -80,21 +80,21 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ -d "$work" ] || { work=/nonexistent && fail 'Name an existing folder with --work.'; }
+[ -d "$work" ] || { work=/nonexistent && fail 'Pass an existing folder with --work.'; }
 case $work in
 *[!A-Za-z0-9/._-]*) fail "The path $work has characters that PostgreSQL's options do not accept. Use letters, digits and . _ -" ;;
 esac
-[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a shorter folder."
-[ "$(id -u)" != 0 ] || fail 'PostgreSQL does not run as root. Run this script as another user, such as the postgres user of the image.'
-[ ! -e "$work/pgdata" ] || fail "$work/pgdata exists already. Start with a new folder."
+[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a folder with a shorter path."
+[ "$(id -u)" != 0 ] || fail 'PostgreSQL cannot run as root. Run this script as another user, such as the postgres user of the image.'
+[ ! -e "$work/pgdata" ] || fail "$work/pgdata already exists. Start with a new folder."
 rm -f "$work/report.json" "$work/ready"
 if [ -z "$programs" ]; then
     programs=$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)
-    programs=$(readlink -f "$programs") # a link in /usr/local/bin leads to all of them
+    programs=$(readlink -f "$programs") # a link in /usr/local/bin points to the folder with all programs
     programs=${programs%/initdb}
 fi
 for program in initdb pg_ctl pg_controldata pg_restore postgres psql; do
-    [ -x "$programs/$program" ] || fail "$program was not found${programs:+ in $programs}. Name the folder of PostgreSQL's programs with --programs."
+    [ -x "$programs/$program" ] || fail "$program was not found${programs:+ in $programs}. Pass the folder of PostgreSQL's programs with --programs."
 done
 server=$("$programs/postgres" --version)
 server=${server#*PostgreSQL) }
@@ -116,12 +116,12 @@ fi
 
 begin initdb
 provider=''
-[ "$major" -lt 17 ] || provider=--locale-provider=builtin # no collation of the C library, which changes with the image
+[ "$major" -lt 17 ] || provider=--locale-provider=builtin # avoid the C library's collations, which differ between images
 "$programs/initdb" -D "$work/pgdata" --username=postgres --encoding=UTF8 --locale=C.UTF-8 $provider --auth-local=trust \
     --auth-host=scram-sha-256 --no-sync >"$work/client.log" 2>&1 || fail "initdb failed: $(reason)"
 cp "$work/pgdata/postgresql.conf" "$work/postgresql.conf"
 mkdir -p "$work/socket"
-# Nothing is lost when this server crashes, because the work then starts again. wal_recycle and min_wal_size keep old WAL
+# A crash of this server loses nothing, because the script is then run again. wal_recycle and min_wal_size keep old WAL
 # segments out of the layer. Each log line begins with its SQLSTATE, by which reason() finds the first error.
 cat >>"$work/pgdata/postgresql.conf" <<END
 listen_addresses = ''
@@ -148,7 +148,7 @@ running=1
 sql postgres -d postgres -c 'CREATE ROLE app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE' -c 'CREATE DATABASE app OWNER app' ||
     fail "The database could not be created: $(reason)"
 # Before 15, only the superuser may comment on the schema public, as dumps do.
-[ "$major" -ge 15 ] || sql postgres -d app -c 'ALTER SCHEMA public OWNER TO app' || fail "The schema public failed: $(reason)"
+[ "$major" -ge 15 ] || sql postgres -d app -c 'ALTER SCHEMA public OWNER TO app' || fail "The owner of the schema public could not be changed: $(reason)"
 for extension in $extensions; do
     sql postgres -d app -v name="$extension" -f "$(dirname "$0")/extension.sql" >/dev/null ||
         fail "The extension $extension could not be created: $(reason)"
@@ -174,8 +174,8 @@ restore_archive() {
 }
 
 restore_plain() {
-    # psql runs commands of the shell for a dump that contains \!. In its restricted mode it refuses them; the key of
-    # the dump itself, which its author knows, is taken out. Versions of psql from before August 2025 have no such mode.
+    # A dump that contains \! makes psql run shell commands. In its restricted mode, psql refuses them. The dump's own
+    # key is removed, because the dump's author knows it. Versions of psql before August 2025 have no restricted mode.
     theirs=$(head -n 40 "$work/dump" | sed -n -e 's/^\\restrict \([A-Za-z0-9]*\)$/\1/p' | sed -n 1p)
     ours=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     set -- -f -
@@ -205,13 +205,14 @@ passed
 
 begin ledger
 : >"$work/server.log"
-# app runs it: the tables come from the dump, and a superuser must not run their functions.
+# This runs as app: the tables come from the dump, and a superuser must not run their functions.
 ledger=$(sql app -d app -f "$(dirname "$0")/ledgers.sql") || fail "The migration table could not be read: $(reason)"
 [ -n "$ledger" ] || fail 'The migration table could not be read: ledgers.sql printed nothing.'
 
 begin vacuum
 : >"$work/server.log"
-# VACUUM does not freeze rows whose commit is not on the disk yet, which is so for a while with synchronous_commit off.
+# VACUUM does not freeze rows whose commit is not on disk yet. With synchronous_commit off, a commit reaches the disk only
+# after a while, or at a checkpoint.
 sql postgres -d app -c CHECKPOINT -c 'VACUUM (FREEZE, ANALYZE)' || fail "VACUUM failed: $(reason)"
 passed
 
@@ -219,8 +220,8 @@ begin verify
 invalid=$(sql postgres -d app -c "SELECT string_agg(format('%s', indexrelid::regclass), ', ') FROM pg_index WHERE NOT indisvalid") ||
     fail "The indexes could not be verified: $(reason)"
 [ -z "$invalid" ] || fail "These indexes are invalid: $invalid. Drop them or create them again, then dump again."
-# VALIDATE runs the expressions of the dump, so app runs it. The transactions are rolled back: the schema stays as it is.
-sql app -d app >/dev/null <<'END' || fail "A constraint that is NOT VALID does not hold: $(reason). Fix the rows or drop the constraint, then dump again."
+# VALIDATE runs expressions from the dump, so this runs as app. Each transaction is rolled back: the schema does not change.
+sql app -d app >/dev/null <<'END' || fail "The rows violate a constraint that is NOT VALID: $(reason). Fix the rows or drop the constraint, then dump again."
 SELECT 'BEGIN', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname), 'ROLLBACK'
   FROM pg_constraint c WHERE NOT convalidated AND conrelid <> 0 AND coalesce(to_jsonb(c) ->> 'conenforced', 'true') = 'true'
   AND pg_has_role('app', (SELECT relowner FROM pg_class WHERE oid = conrelid), 'USAGE') \gexec
@@ -255,7 +256,7 @@ state=$("$programs/pg_controldata" -D "$work/pgdata" | sed -n 's/^Database clust
 [ "$state" = 'shut down' ] || fail "PostgreSQL did not stop cleanly (its state is: $state)."
 mv "$work/postgresql.conf" "$work/pgdata/postgresql.conf"
 echo "listen_addresses = '*'" >>"$work/pgdata/postgresql.conf"
-# Without it, PostgreSQL opens every file after a crash, and an overlay file system then copies all of them.
+# Without this setting, PostgreSQL opens every file after a crash, and an overlay file system then copies all of them.
 [ "$major" -lt 14 ] || echo 'recovery_init_sync_method = syncfs' >>"$work/pgdata/postgresql.conf"
 printf 'local all all trust\nhost all all all scram-sha-256\n' >"$work/pgdata/pg_hba.conf"
 passed

@@ -22,9 +22,9 @@ from greenroom.errors import Failed
 from greenroom.seeds.engines import ENGINES, POSTGRESQL, Engine
 
 Say = Callable[[str, float], None]
-"""Called after each phase, with its name and its seconds."""
+"""Called after each phase with its name and its duration in seconds."""
 Migration = Callable[[Path], Awaitable[str]]
-"""Called with the work folder while its server has the restored data. Returns why it failed, or ""."""
+"""Called with the work folder once the server has the restored data. Returns why the migration failed, or ""."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
 _POLL_SECONDS = 0.05
@@ -173,7 +173,7 @@ def shell(command: str, engine: Engine = POSTGRESQL) -> Migration:
 
     async def migrate(work: Path) -> str:
         code = await run(command, work, engine=engine)
-        return f"The migration command exited with {code}. Its output is above." if code else ""
+        return f"The migration command failed with exit code {code}. Its output is above." if code else ""
 
     return migrate
 

@@ -185,8 +185,8 @@ def _of_size(path: Path, wants: Wants) -> Iterator[Finding]:
         yield Finding(
             REFUSED,
             "",
-            f"The file is {size // MEGABYTE} MB; the limit is {wants.max_bytes // MEGABYTE} MB. GitHub refuses files of"
-            " 100 MB. Compress it with zstd, use a subset of the data, or store it with Git LFS and raise"
+            f"The file is {size // MEGABYTE} MB; the limit is {wants.max_bytes // MEGABYTE} MB. GitHub refuses files"
+            " larger than 100 MB. Compress it with zstd, use a subset of the data, or store it with Git LFS and raise"
             " --max-size.",
         )
     elif size > 25 * MEGABYTE:
@@ -197,7 +197,11 @@ def _of_size(path: Path, wants: Wants) -> Iterator[Finding]:
 
 def _of_columns(wants: Wants, known: columns.Columns, tables: Tables) -> Iterator[Finding]:
     if wants.no_columns:
-        yield Finding(NOTE, "", "No column is classified (--no-columns). Reviewers must know what the dump contains.")
+        yield Finding(
+            NOTE,
+            "",
+            "Column classification was not checked (--no-columns). Reviewers must check what the dump contains.",
+        )
     elif wants.columns is None and any(columns.listed(tables)):
         yield Finding(
             REFUSED,

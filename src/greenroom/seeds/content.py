@@ -18,7 +18,7 @@ from greenroom.seeds.tables import Tables
 from greenroom.seeds.versions import version_findings
 
 MOST = 100
-"""Refused statements after which the rest of a dump is not read."""
+"""Number of refused statements after which the rest of a dump is not read."""
 
 _SERVER = re.compile(rb"-- (?:Dumped from database version|Server version)\s+(.*)")
 _TOOL = re.compile(rb"-- (Dumped by pg_dump version|(?:MySQL|MariaDB) dump \S+\s+Distrib) ([^,]+)")
@@ -124,12 +124,12 @@ class Content:
             self._refuse(
                 line,
                 f"The extension {shown} works only with shared_preload_libraries, which a seed image does not set. Use"
-                f" `pg_dump --exclude-extension={shown}`, or drop it before the dump.",
+                f" `pg_dump --exclude-extension={shown}`, or drop the extension before the dump.",
             )
         elif name not in ("plpgsql", *self.expected):
             self._refuse(
                 line,
-                f"The dump needs the extension {shown}. Add it to `extensions` of the seed. The database image must"
+                f"The dump needs the extension {shown}. Add it to the seed's `extensions:`. The database image must"
                 " contain it.",
             )
 
@@ -149,7 +149,8 @@ class Content:
             self._refuse(
                 statement.line,
                 f"The function {plain(name, 80)} is written in {plain(language, 30)}, which needs a superuser and can"
-                f" reach files and the network. Drop it, or use one of: {', '.join(sorted(rules_postgresql.TRUSTED))}.",
+                f" reach files and the network. Drop the function, or use another language:"
+                f" {', '.join(sorted(rules_postgresql.TRUSTED))}.",
             )
         return bool(language)
 
@@ -187,7 +188,7 @@ class Content:
         if versions.is_newer("redis", self.server, self.wanted) or 0 < newest < number:
             made = f"Redis {self.server}" if self.server else f"a Redis with format {number}"
             self._refuse(
-                0, f"The dump was made by {made}, but the service uses {self.wanted}. Raise the version of the service."
+                0, f"The dump was made by {made}, but the service uses {self.wanted}. Raise the need's `version:`."
             )
 
     def redis_values(self, block: bytes) -> None:
@@ -218,8 +219,8 @@ class Content:
             if not versions.knows_restrict(self.wanted):
                 self._refuse(
                     meta.line,
-                    f"psql {self.wanted} does not support \\restrict. Raise the version of the service to the newest"
-                    " minor release.",
+                    f"psql {self.wanted} does not support \\restrict. Raise the need's `version:` to the newest minor"
+                    " release.",
                 )
         elif not (name == "\\unrestrict" and not meta.inside and words[1:] == [self._key] and self._key):
             hint = " Dump one database with pg_dump, without --create." if name in ("\\connect", "\\c") else ""
@@ -232,7 +233,7 @@ class Content:
         self._archive = True
         self.server, self.tool = plain(found.server, 60), plain(found.pg_dump, 60)
         if any(entry.description in ("ACL", "DEFAULT ACL") for entry in found.entries):
-            self._notes.append(Finding(NOTE, "", "Owners and privileges of the archive are not restored."))
+            self._notes.append(Finding(NOTE, "", "The owners and privileges in the archive are not restored."))
 
     def _end(self, end: End) -> None:
         if end.inside:
@@ -266,7 +267,9 @@ class Content:
         yield from self._notes
         if not self.tool and self.kind != "redis" and not self._archive:
             yield Finding(
-                NOTE, "", "The file has no header of a dump program, so the check cannot verify that it is complete."
+                NOTE,
+                "",
+                "The file lacks the header that dump programs write, so the check cannot verify that it is complete.",
             )
 
     def shape_findings(self, known: columns.Columns) -> Iterator[Finding]:

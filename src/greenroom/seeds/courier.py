@@ -34,10 +34,10 @@ from greenroom.seeds.push import Pusher
 LARGEST_BLOB = 100 * 1024 * 1024
 """https://docs.github.com/en/rest/git/blobs#get-a-blob"""
 SHOWN = 3
-"""Reasons of a refusal that fit into a sentence."""
+"""Maximum number of reasons that the error for a refused dump lists."""
 POLL_SECONDS = 0.2
 AGENT_SECONDS = 120.0
-"""Time in which the agent's pod must start to answer."""
+"""Seconds within which the agent's pod must start to respond."""
 _CHUNK = 1024 * 1024
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ class Courier:
         except httpx2.HTTPError as error:
             if method == "DELETE":
                 return None  # it has ended already
-            raise RetryLater(f"The pod that restores the dump does not answer ({type(error).__name__}).") from None
+            raise RetryLater(f"The pod that restores the dump does not respond ({type(error).__name__}).") from None
         if answer.status_code == 204:
             return None
         try:
@@ -224,12 +224,12 @@ def _refused(status: int, path: str) -> str:
     """Return why a file cannot be read. The comment shows it, so it does not name the repository: it may be private."""
     if status == 403:
         return (
-            f"GitHub refused access to {path} (403). A file of more than {LARGEST_BLOB // 2**20} MB must be"
-            " in Git LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
+            f"GitHub refused access to {path} (403). If the file is larger than {LARGEST_BLOB // 2**20} MB, store it in Git"
+            " LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
         )
     return (
-        f"GitHub answered {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
-        " allowed to read the contents of its repository."
+        f"GitHub returned {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
+        " allowed to read the contents of the repository that contains this file."
     )
 
 

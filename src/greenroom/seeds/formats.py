@@ -30,7 +30,7 @@ _OTHERS = (
     (b"PRAGMA foreign_keys", "a dump of SQLite"),
     (b"TAPE\0", "a SQL Server backup"),
 )
-"""First bytes of files that people commit in place of a dump."""
+"""First bytes of files that people commit instead of a dump."""
 
 _MYSQL = re.compile(
     rb"^-- (MySQL|MariaDB) dump|^/\*(M?!)|phpMyAdmin SQL Dump|^\) ENGINE=|^(CREATE TABLE|INSERT INTO|LOCK TABLES) `",

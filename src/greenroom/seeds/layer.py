@@ -30,7 +30,7 @@ MEDIA_TYPES: dict[Compression, str] = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
 }
 OWNER = 999
-"""The user and group `postgres`, `mysql` and `redis` of the stock images that are built on Debian."""
+"""UID and GID of `postgres`, `mysql` and `redis` in the Debian-based stock images."""
 ROOT = 0
 
 # They name paths and processes of the machine that built the seed, and a server writes its own.

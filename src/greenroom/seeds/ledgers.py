@@ -14,12 +14,12 @@ from greenroom.core.policy import ledgers
 from greenroom.errors import Failed
 
 LONGEST = 5000
-"""Entries of a migration table. More cannot come from a tool, and would not fit into the label of an image."""
+"""Maximum entries in a migration table. No migration tool writes more, and more would not fit into an image's label."""
 CHECKED = ("flyway", "prisma")
-"""Tools that record checksums of files."""
+"""Tools that record the checksums of migration files."""
 
 SQL = Path(__file__).with_name("report") / "ledgers.sql"
-"""Run it with psql, with `-X -A -t -q -v ON_ERROR_STOP=1`, as the owner of the data and never as a superuser."""
+"""Run this file with `psql -X -A -t -q -v ON_ERROR_STOP=1` as the owner of the data, never as a superuser."""
 
 
 def ledger(printed: str) -> Ledger:
@@ -34,7 +34,9 @@ def ledger(printed: str) -> Ledger:
     if tables[0].failed:
         raise Failed(str(messages.ledger_failed(tables[0].tool, tables[0].failed)))
     if len(tables[0].entries) > LONGEST:
-        raise Failed(f"The migration table of the dump has more than {LONGEST} entries, so it is not one of a tool.")
+        raise Failed(
+            f"The migration table of the dump has more than {LONGEST} entries, so a migration tool did not write it."
+        )
     return tables[0]
 
 

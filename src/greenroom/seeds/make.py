@@ -18,7 +18,7 @@ from greenroom.core.comment.sanitize import plain
 from greenroom.errors import Failed, FixConfiguration
 
 RESTRICT_KEY = "greenroom"
-"""Key of \\restrict. The default is random, so that every dump of the same data would differ in git."""
+"""Key for \\restrict. By default, pg_dump uses a random key, so each dump of the same data would differ in git."""
 
 _PRODUCTION = re.compile(r"(?:^|[^a-z])(?:prod|prd|production|live|master|primary)(?:[^a-z]|$)", re.IGNORECASE)
 _HARMLESS = re.compile(
@@ -55,7 +55,7 @@ def source(url: str) -> Source:
             "The URL must begin with postgresql:// or mysql://. For Redis, use `redis-cli --rdb FILE`."
         )
     if not database or database.startswith("-") or (parts.hostname or "").startswith("-"):
-        raise FixConfiguration("The URL names no database. Write postgresql://user@host:5432/name.")
+        raise FixConfiguration("The URL does not name a database. Write postgresql://user@host:5432/name.")
     host = _query_host(parts.query) or parts.hostname or ""
     return Source(kind, host, port, unquote(parts.username or ""), database, unquote(parts.password or ""))
 
@@ -185,7 +185,7 @@ def _run(
 
 
 def _filtered(command: list[str], source: IO[bytes], target: IO[bytes]) -> int:
-    """Run the masker between the dump and the file. It inherits stderr, and not the password."""
+    """Run the masking command between the dump and the file. It inherits stderr but not the password."""
     try:
         return subprocess.run(command, stdin=source, stdout=target, check=False).returncode
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from greenroom.errors import Failed
 
 PLACE = "/var/lib/preview/pgdata"
-"""The path of the data in an image. It is outside of the stock image's VOLUME: what is below one is copied at start."""
+"""The path of the data in an image. It is outside the stock image's VOLUME, whose content is copied at each start."""
 
 # The beginning of ControlFileData: system identifier, version of the file, version of the catalog, DBState. It has been
 # the same since PostgreSQL 8.3. https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_control.h

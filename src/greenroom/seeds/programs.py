@@ -26,9 +26,9 @@ def postgresql(version: str, given: Path | None = None) -> Path:
     if given:
         its = found[given]
         problem = f"has PostgreSQL {its}, but the seed is for {major}" if its else "has no working postgres program"
-        raise FixConfiguration(f"{given} {problem}. Name the folder of PostgreSQL {major} with --programs.")
+        raise FixConfiguration(f"{given} {problem}. Pass the folder of PostgreSQL {major} with --programs.")
     raise FixConfiguration(
-        f"PostgreSQL {major} was not found. Install it (apt-get install postgresql-{major}), or name the folder of its"
+        f"PostgreSQL {major} was not found. Install it (apt-get install postgresql-{major}), or pass the folder of its"
         " programs with --programs."
     )
 
@@ -67,8 +67,8 @@ def _reachable(folder: Path) -> Path:
     closed = [p for p in (folder.resolve(), *folder.resolve().parents) if not p.stat().st_mode & 0o001]
     if os.geteuid() == 0 and closed:
         raise FixConfiguration(
-            f"Database servers do not run as root, and the user nobody cannot access {closed[-1]}. Run the command as"
-            " another user, or name programs that everyone can run with --programs."
+            f"Database servers cannot run as root, and the user nobody cannot access {closed[-1]}. Run the command as"
+            " another user, or use --programs to pass a folder of programs that every user can run."
         )
     return folder
 

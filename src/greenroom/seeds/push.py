@@ -21,9 +21,9 @@ from greenroom.registry.references import Reference, written
 from greenroom.seeds.oci import MANIFEST, Descriptor, Image
 
 CHUNK = 4 * 1024 * 1024
-"""Bytes per request of an upload. GitHub's registry refuses larger chunks."""
+"""Bytes per upload request. GitHub's registry refuses larger chunks."""
 TRIES = 6
-"""Failures after which a request, or the upload of a blob, is given up."""
+"""Number of failures after which Greenroom gives up a request or the upload of a blob."""
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _OCTETS = {"content-type": "application/octet-stream"}
 

@@ -10,7 +10,7 @@ from greenroom.seeds import streams
 from greenroom.seeds.streams import NotADump, Stream
 
 NEWEST = {(4, 0): 8, (5, 0): 9, (6, 0): 9, (6, 2): 9, (7, 0): 10, (7, 2): 11, (7, 4): 12, (8, 0): 12}
-"""The newest format that each release of Redis reads. Valkey 7.2 to 8 read 11."""
+"""The newest RDB format that each release of Redis can read. Valkey 7.2 to 8 can read format 11."""
 
 _POLYNOMIAL = 0x95AC9329AC4BC9B5
 _END = 0xFF

@@ -26,11 +26,11 @@ from greenroom.squawk import lints, squawk
 
 SNAPSHOT = Path(__file__).with_name("report") / "snapshot.sh"
 LOG_LIMIT = 64 * 1024 * 1024
-"""Bytes of the server's log that are read. A report from a longer one says that it is not complete."""
+"""Maximum bytes to read of the server's log. If the log is longer, the report says that it is incomplete."""
 DAY = 86_400
-"""Seconds after which a rehearsal ends. Migrations may take hours."""
+"""Time limit of a rehearsal in seconds. Migrations may take hours."""
 _STATEMENTS = {"log_min_error_statement": "error"}
-"""The script leaves out the statements of errors, because those of a dump contain values."""
+"""Setting that logs failed statements. The bake script turns it off, because a dump's statements contain values."""
 _READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=30s -c lock_timeout=200ms"
 _EMPTY, _LEFT, _RIGHT = "from_empty", "compared_empty", "compared_dump"
 
@@ -112,7 +112,7 @@ class _Server:
         mark = self._log.stat().st_size
         before = await self._described("before")
         if before.database is None:
-            raise Failed("The restored database could not be described.")
+            raise Failed("The schema of the restored database could not be read.")
         code, seconds = await self._migrated("migrate")
         after = await self._described("after")
         again = again_code = None
@@ -175,9 +175,11 @@ class _Server:
             code, _ = await self._psql(*given, PGDATABASE=target)
         found = (await self._described("after", target)).database
         if code or found is None:
-            raise Failed("The schemas could not be compared, because a copy of one could not be made.")
+            raise Failed("The schemas were not compared, because one of them could not be copied.")
         if found.left_out:
-            raise Failed(f"The schemas were not compared: {found.left_out} tables are above the limit of a snapshot.")
+            raise Failed(
+                f"The schemas were not compared: there are {found.left_out} more tables than a snapshot can hold."
+            )
         return found
 
     @property
@@ -198,7 +200,7 @@ class _Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in {**SETTINGS, **_STATEMENTS}.items())
         command = ("-D", str(data), "-l", str(self._log), "-m", "fast", "-w", "-t", "120", "restart")
         if (await self._output(str(self.programs / "pg_ctl"), *command, account=True))[0]:
-            raise Failed("PostgreSQL did not start again with the settings of the report.")
+            raise Failed("PostgreSQL did not restart with the settings that the migration report needs.")
         if (await self._psql("-c", "VACUUM (FREEZE, ANALYZE)"))[0]:  # by app, as it runs expressions of the dump
             raise Failed("VACUUM failed on the restored database.")
 

@@ -10,13 +10,13 @@ from greenroom.seeds.events import Event, Rows
 from greenroom.seeds.window import Sampling, Window
 
 LONGEST_LINE = 1 << 18
-"""Bytes of a line of COPY that are kept; the rest of the line is skipped."""
+"""Maximum bytes to keep of each line of COPY data. The rest of the line is skipped."""
 
 LONGEST_ROW = 8 << 20
-"""Bytes of one row of INSERT that are held. A longer row is read as code."""
+"""Maximum bytes of an INSERT's row to keep in memory. A longer row is read as code."""
 
 AT_ONCE = 1 << 17
-"""Bytes in which rows are matched at once. What does not match is copied each time."""
+"""Maximum bytes to search for rows at once. The bytes that do not match are copied each time."""
 
 _MARKER = b"\\."
 

@@ -49,4 +49,4 @@ LITERALS = (
     rb"VALUES ?(?:\( ?(?:(?:[EBXN]|_\w+ ?)?''|[-+]?[\w.]++(?:[eE][-+]?\d+)?|, ?| )*+\) ?,? ?)*+"
     rb"(?:ON CONFLICT DO NOTHING ?)?\Z"
 )
-"""The rows of an INSERT, without anything that computes a value."""
+"""The rows of an INSERT that contain only literal values."""

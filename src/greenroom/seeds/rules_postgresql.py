@@ -18,7 +18,7 @@ ROLES = (
     re.compile(rb"SET (?:SESSION AUTHORIZATION|ROLE) (" + _NAME + rb")", re.IGNORECASE),
     re.compile(rb"CREATE SCHEMA .*AUTHORIZATION (" + _NAME + rb")", re.IGNORECASE),
 )
-"""Statements that name a role, which does not exist in a preview."""
+"""Statements that name a role. The roles of a dump do not exist in a preview."""
 
 EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?(" + _NAME + rb")", re.IGNORECASE)
 LANGUAGE = re.compile(rb"\bLANGUAGE ('[^']*'|" + _NAME + rb")", re.IGNORECASE)
@@ -84,7 +84,7 @@ REFUSALS = (
         rb"(CREATE|ALTER) ((OR REPLACE )?(TRUSTED )?(PROCEDURAL )?LANGUAGE|ACCESS METHOD|OPERATOR (CLASS|FAMILY)"
         rb"|TEXT SEARCH (PARSER|TEMPLATE))\b",
         "The statement needs a superuser. Install the object as part of an extension, and add the extension to"
-        " `extensions` of the seed.",
+        " the seed's `extensions:`.",
     ),
     rule(
         rb"COMMENT ON EXTENSION\b",

@@ -16,7 +16,10 @@ from greenroom.seeds.text_scan import skip_comment, string_ahead, take_line, tak
 from greenroom.seeds.window import Draft, Sampling, Window
 
 LOOKAHEAD = 1 << 16
-"""Bytes after a position that must be known before it is judged, except at the end. Longer code is never matched."""
+"""Bytes that must be read after a position before the code there is matched, except at the end of the dump.
+
+No match is longer than this.
+"""
 
 
 def scan(blocks: Iterable[bytes], dialect: Dialect, lookahead: int = LOOKAHEAD) -> Iterator[Event]:
@@ -147,11 +150,11 @@ class Scanner:
             self.draft.code(found)
             return
         if self._executed:
-            self.draft.odd, self._executed = self.draft.odd or "It ends inside an executable comment.", 0
+            self.draft.odd, self._executed = self.draft.odd or "The statement ends inside an executable comment.", 0
         statement = self.draft.statement()
         copies = not self.dialect.backslashes and dialects.COPY_FROM_STDIN.match(statement.code)
         if copies and not self.window.take_newline():
-            self.draft.odd = "Its rows begin on the same line."
+            self.draft.odd = "The rows of the COPY begin on the same line."
             statement = self.draft.statement()
         if statement.code or statement.odd:
             self.events.append(statement)
@@ -169,13 +172,13 @@ class Scanner:
         if quote == b"'" and not mysql:
             escapes = draft.prefixed(b"eE")
             if draft.after_escapes and not escapes:
-                draft.odd = draft.odd or "A string continues an escape string."
+                draft.odd = draft.odd or "An escape string is continued by another string."
                 escapes = True
         draft.escapes = escapes
         self._closing = quote
         draft.string(quote, is_name=quote == b"`" or (quote == b'"' and not mysql))
         if self._executed and b"*/" in string_ahead(self.window, quote, self._lookahead):
-            draft.odd = draft.odd or "A string extends over the end of an executable comment."
+            draft.odd = draft.odd or "A string extends past the end of an executable comment."
         self._enter(self._in_string, "a quoted name" if draft.is_name else "a string")
 
     def _in_string(self) -> bool:

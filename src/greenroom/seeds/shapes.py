@@ -10,16 +10,16 @@ _EXAMPLES = re.compile(
     rb"(?:.+\.)?(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|test|invalid|localhost)|example|test|localhost)\Z",
     re.I,
 )
-"""Domains that belong to nobody: RFC 2606 and RFC 6761."""
+"""Domains reserved for examples and tests by RFC 2606 and RFC 6761."""
 
 _FILES = re.compile(rb"\.(?:png|jpe?g|gif|svg|webp|css|js)\Z", re.IGNORECASE)
-"""Ends of file names such as icon@2x.png."""
+"""Extensions of file names such as icon@2x.png, which look like email addresses."""
 
 _TEST_CARDS = {
     *(b"4242424242424242", b"4111111111111111", b"4000056655665556", b"5555555555554444", b"5105105105105100"),
     *(b"378282246310005", b"371449635398431", b"6011111111111117", b"4012888888881881", b"30569309025904"),
 }
-"""Numbers in the public documentation of payment providers."""
+"""Test card numbers from the public documentation of payment providers."""
 
 _CARD = re.compile(
     rb"(?:4\d{12}(?:\d{3})?(?:\d{3})?|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|5\d\d)\d{12}|35\d{14}|3[068]\d{12})\Z"

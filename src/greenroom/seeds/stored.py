@@ -61,7 +61,7 @@ class Store:
             if link is None:
                 return tags
             path = str(answer.request.url.join(link[1]))
-        raise Failed(f"The list of images in {self.image} does not end.")
+        raise Failed(f"The list of images in {self.image} has more than {PAGES} pages.")
 
     async def _image(self, tag: str) -> Stored:
         answer = await self._manifest(tag)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from greenroom.errors import Failed
 
 BLOCK = 1 << 20
-"""Bytes that are read at once, and the most that are decompressed at once, whatever the ratio."""
+"""Maximum bytes to read, and to decompress to, in one step, whatever the compression ratio is."""
 
 _GZIP = 31
 """zlib's `wbits` for data with gzip's header and trailer. https://docs.python.org/3/library/zlib.html"""
@@ -194,7 +194,7 @@ def _zstd() -> Any:
     try:
         from backports import zstd
     except ModuleNotFoundError:
-        raise Failed("A dump in zstd needs an extra package: pip install 'greenroom[seeds]'.") from None
+        raise Failed("A zstd-compressed dump needs an extra package: pip install 'greenroom[seeds]'.") from None
     return zstd
 
 

@@ -31,7 +31,7 @@ _NOT_TEXT = re.compile(
     r"|date\b|time\b|timestamp|timestamptz|datetime|year\b|interval|uuid|money|oid\b|enum\b|set\b",
     re.IGNORECASE,
 )
-"""Types that hold no text. Every other type must be classified, those of extensions too."""
+"""Types that cannot hold text. Columns of all other types, including types of extensions, must be classified."""
 
 
 @dataclass(slots=True)

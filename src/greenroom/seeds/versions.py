@@ -10,7 +10,7 @@ from greenroom.seeds.rules import REFUSED, Finding
 NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "redis": "Redis", "valkey": "Valkey"}
 
 RESTRICT = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
-"""The first minor version of each psql that knows \\restrict (CVE-2025-8714)."""
+"""For each major version of psql, the first minor version that supports \\restrict (CVE-2025-8714)."""
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -48,12 +48,12 @@ def version_findings(kind: str, engine: str, server: str, tool: str, wanted: str
             REFUSED,
             "",
             f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses {wanted}. Dump a database of"
-            " that version, or raise `version:` of the need.",
+            " that version, or raise the need's `version:`.",
         )
     elif kind == "postgresql" and is_newer(kind, tool, wanted):
         yield Finding(
             REFUSED,
             "",
             f"The dump was made by pg_dump {tool}, but the service uses PostgreSQL {wanted}. Use pg_dump"
-            f" {numbers(wanted)[0]}, or raise `version:` of the need.",
+            f" {numbers(wanted)[0]}, or raise the need's `version:`.",
         )

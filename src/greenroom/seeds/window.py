@@ -11,7 +11,7 @@ KEPT_CODE = 1 << 20
 KEPT_TEXT = 1 << 18
 KEPT_NOTE = 4096
 ALL_ROWS, STEP = 10_000, 20
-"""Of each table, the first rows are all sampled, and then one in `STEP`."""
+"""The first `ALL_ROWS` rows of each table are all sampled, then one row in `STEP`."""
 
 _SPACE = re.compile(rb"[ \t\r\n\f\v]*+")
 _BEFORE_PREFIX = re.compile(rb"(?:^|[^\w$\x80-\xff])[eE]$")

@@ -3,8 +3,8 @@
 -- Each entry is a name and a checksum, which is empty if the tool does not record it. `tool` is empty if no table belongs
 -- to a known tool, and "several" if more than one is found; `ledgers` then has an object for each.
 --
--- The tables come from a dump that a stranger may have written. So this runs as the owner of the data: a type with its
--- own functions could otherwise run code as a superuser.
+-- The tables come from a dump that a stranger may have written. So this runs as the owner of the data: otherwise, a
+-- type with its own functions could run code as a superuser.
 SET search_path = pg_catalog, pg_temp;
 DO $ledgers$
 DECLARE
@@ -26,7 +26,7 @@ BEGIN
                 $$SELECT version_num AS name, '' AS checksum, true AS done, 0 AS place FROM %s$$),
             ('rails', 'schema_migrations', 'version',
                 $$SELECT version AS name, '' AS checksum, true AS done, 0 AS place FROM %s$$),
-            -- Of a version, the last entry counts: it may have been undone, or deleted by `flyway repair`.
+            -- Only the last entry of a version counts: the version may have been undone, or deleted by `flyway repair`.
             ('flyway', 'flyway_schema_history', 'installed_rank version type script checksum success',
                 $$SELECT CASE type WHEN 'BASELINE' THEN 'baseline ' || version
                                    WHEN 'SQL' THEN regexp_replace(script, '^.*/', '')
@@ -47,7 +47,7 @@ BEGIN
                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                  AND a.attname = ANY (string_to_array(kinds.columns, ' '))
               ) = cardinality(string_to_array(kinds.columns, ' '))
-          -- Other tools have a table of this name too. Only Rails has the second one.
+          -- Other tools also have a table with this name. Only Rails also has ar_internal_metadata.
           AND (kinds.tool <> 'rails' OR EXISTS (
                 SELECT FROM pg_class m WHERE m.relnamespace = n.oid AND m.relname = 'ar_internal_metadata'))
         ORDER BY 1, 2

@@ -9,10 +9,10 @@ SET jit = off;
 SET search_path = pg_catalog;
 SET client_encoding = 'UTF8';
 SELECT round(extract(epoch FROM clock_timestamp())::numeric, 3) AS began \gset
--- A mark in the server's log. The log reaches from one snapshot to the other if it has an entry beside each of them.
+-- Write a mark into the server's log. The log is complete between two snapshots if it contains a mark near each of them.
 DO $$ BEGIN RAISE LOG 'greenroom: snapshot'; END $$;
 
--- The migration's sessions report their row counters when they end, shortly after their client has gone.
+-- The migration's sessions report their row counters when they end, shortly after their client has disconnected.
 SET statement_timeout = '2s';
 DO $$
 BEGIN
@@ -69,15 +69,15 @@ BEGIN
         samples := array_append(samples,
           format('"%s":[%s,%s]', t.oid, array_to_json(counts), array_to_json(t.numbers)));
       END IF;
-    EXCEPTION WHEN OTHERS THEN NULL;  -- for example a lock that another session holds: this table is estimated
+    EXCEPTION WHEN OTHERS THEN NULL;  -- for example, another session holds a lock: this table is estimated
     END;
   END LOOP;
   PERFORM set_config('greenroom.exact', '{' || array_to_string(exact, ',') || '}', false);
   PERFORM set_config('greenroom.samples', '{' || array_to_string(samples, ',') || '}', false);
 END $$;
 
--- Rows that violate what the schema has but does not enforce: foreign keys and checks that are NOT VALID, and unique
--- indexes that could not be built. The catalog says what to count. Without a count, the report says so.
+-- Count the rows that violate what the schema declares but does not enforce: foreign keys and checks that are NOT VALID,
+-- and unique indexes that could not be built. The catalog says what to count. Without a count, the report says so.
 DO $$
 DECLARE
   t record;
@@ -123,7 +123,7 @@ BEGIN
   PERFORM set_config('greenroom.violations', '{' || array_to_string(violations, ',') || '}', false);
 END $$;
 
--- How many ids of a table lie at or above the next value of its sequence: a distance, not the ids.
+-- Measure how far a table's largest id is ahead of its sequence. The ids themselves are not printed.
 DO $$
 DECLARE
   t record;
@@ -187,7 +187,7 @@ WITH counted AS MATERIALIZED (
     a.attgenerated, a.atthasdef, row_number() OVER (PARTITION BY l.oid ORDER BY a.attnum) AS place
   FROM listed l JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped
 ), columns AS MATERIALIZED (
-  -- Values at the end that are not known are left out: they are most of a large schema.
+  -- Unknown values at the end of a list are left out: in a large schema, most values are unknown.
   SELECT a.oid, jsonb_agg(jsonb_build_array(a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
       concat(CASE WHEN a.attnotnull THEN 'n' END, CASE WHEN a.attidentity <> '' THEN 'i' END,
         CASE WHEN a.attgenerated <> '' THEN 'g' END))
