@@ -224,8 +224,8 @@ def _refused(status: int, path: str) -> str:
     """Return why a file cannot be read. The comment shows it, so it does not name the repository: it may be private."""
     if status == 403:
         return (
-            f"GitHub refused access to {path} (403). If the file is larger than {LARGEST_BLOB // 2**20} MB, store it in Git"
-            " LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
+            f"GitHub refused access to {path} (403). If the file is larger than {LARGEST_BLOB // 2**20} MB, store it in"
+            " Git LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
         )
     return (
         f"GitHub returned {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
