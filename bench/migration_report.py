@@ -186,7 +186,8 @@ def beside(shown: list[Line]) -> str:
     empty = sum(bool(line.empty) or line.empty_exit != 0 for line in shown)
     silent = sum(not line.rules for line in shown)
     warned = sum(bool(rules(path)) for path in HARMLESS)
-    excluded = ", ".join(f"`{rule}`" for rule in EXCLUDED)
+    *first, last = (f"`{rule}`" for rule in EXCLUDED)
+    excluded = f"{', '.join(first)} and {last}"
     return (
         f"- On an empty database, only {empty} of {len(shown)} faults raises an alarm.\n"
         f"- squawk alone says nothing about {silent} of {len(shown)} faults, and warns about {warned} of"

@@ -142,7 +142,7 @@ def test_a_configuration_change_never_removes_or_renames_automatically(platform:
         ),
         (
             "prefix",
-            "move from `preview-shop-1` to `review-shop-1`, so Greenroom has not applied it. A new preview would replace it",
+            "move from `preview-shop-1` to `review-shop-1`, so Greenroom has not applied it. A new preview would replace this one",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from importer.drafted import load, read
             {"addons": [{"plan": "heroku-postgresql", "as": "analytics db"}]},
             "web: run",
             {"needs": [{"kind": "postgresql", "version": "16", "as": "ANALYTICS_DB_URL"}]},
-            "heroku-postgresql has the variable ANALYTICS_DB_URL",
+            "heroku-postgresql was named ANALYTICS_DB_URL",
         ),
         (
             {"addons": ["heroku-redis", "heroku-key-value-store"]},

@@ -12,7 +12,7 @@ import pytest
 
 from greenroom import dumpfile
 from greenroom.errors import Failed
-from greenroom.seeds import bake, pgdata
+from greenroom.seeds import bake, engines, pgdata
 from seeds.conftest import DUMP, ROWS, Baked, account, run_bake
 from seeds.servers import Running, give, owned_copy, running
 
@@ -211,10 +211,9 @@ def test_unclean_data_directory_is_refused(version: tuple[str, Path], work: Path
 
 
 def _readable(work: Path) -> Path:
-    copy = work / "bake.sh"
-    copy.write_text(SCRIPT.read_text())
-    copy.chmod(0o755)
-    return copy
+    bake.install(work / "bake.sh", engines.POSTGRESQL)
+    give(work)
+    return work / "bake.sh"
 
 
 def _baked(target: Path, recipe: bake.Recipe) -> bake.Report:

@@ -217,7 +217,11 @@ def test_folder_with_a_path_too_long_for_a_socket_is_refused(dump: Path, run: Re
     ("given", "code", "sentence"),
     [
         (["--migrate", "true"], 2, "Pass DUMP and --version, or --platform and --need."),
-        (["x.dump", "--version", "15", "--platform", ".", "--migrate", "true"], 2, "exclude each other"),
+        (
+            ["x.dump", "--version", "15", "--platform", ".", "--migrate", "true"],
+            2,
+            "cannot be combined with --platform",
+        ),
         (["--platform", ".", "--migrate", "true"], 2, "--platform needs --need SERVICE/NEED."),
         (["{dump}", "--version", "9", "--migrate", "true"], 2, "PostgreSQL 9 was not found."),
         (["{dump}", "--version", "{version}", "--columns", "none.yaml", "--migrate", "true"], 2, "none.yaml"),

@@ -617,16 +617,20 @@ async def sent(
 @pytest.mark.parametrize(
     ("target", "words", "role"),
     [
-        ("payments staging", "Saved: payments from staging. The change takes effect within seconds.", "status"),
+        (
+            "payments staging",
+            "Saved: the link to payments points to staging. The change takes effect within seconds.",
+            "status",
+        ),
         (
             "shop#2",
             "Saved, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
             "alert",
         ),
-        ("web#2", "Saved: web from shop#2. The change takes effect within seconds.", "status"),
+        ("web#2", "Saved: the link to web points to shop#2. The change takes effect within seconds.", "status"),
         (
             "web default",
-            "Saved: the choice for web is removed, so the configuration decides where it comes from. The change takes",
+            "Saved: the choice for web is removed. The configuration decides the target of the link. The change takes",
             "status",
         ),
         (
@@ -673,7 +677,10 @@ async def test_a_form_leads_back_to_its_page_which_says_what_came_of_it(target: 
 def test_what_is_noted_takes_effect_once_something_runs(own: Status, when: str) -> None:
     target = {"service": "payments", "to": "staging", "target": "staging"}
     answer = {"preview": "shop#1", **target, "done": True, "waits": False, "now": ""}
-    assert web_messages.linked(answer, [own, status(2, Stage.ASLEEP)]) == f"Saved: payments from staging. {when}"
+    assert (
+        web_messages.linked(answer, [own, status(2, Stage.ASLEEP)])
+        == f"Saved: the link to payments points to staging. {when}"
+    )
 
 
 async def test_a_form_names_nobody_whom_it_does_not_know() -> None:
@@ -768,7 +775,10 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
         assert max(map(len, text.splitlines())) <= 80
         assert "shop#2" in text
         used = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#17", "by": "root"})
-        assert printing.used(used.json()) == "Saved: payments from payments#17. The change takes effect within seconds."
+        assert (
+            printing.used(used.json())
+            == "Saved: the link to payments points to payments#17. The change takes effect within seconds."
+        )
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
         stays = "Until it has one, shop#1 keeps using payments from staging. If it should have one, check the number."
         assert printing.used(later.json()) == f"Saved, but payments#9 has no preview. {stays}"

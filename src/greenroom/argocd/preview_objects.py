@@ -328,8 +328,8 @@ class PreviewObjects:
         theirs = INSTALLATION in (found["metadata"].get("labels") or {}) or not self._is_ours(identity, found)
         if not ours(found, self._frame.installation) and theirs:
             raise Doubt(
-                f"The Preview {name} belongs to another installation. Nothing was written. If nothing needs it, delete"
-                " it."
+                f"The Preview {name} belongs to another installation. Nothing was written. If that installation no"
+                " longer exists, delete the Preview."
             )
         if stored_preview.preview_of(found) not in (None, identity):
             raise Doubt(

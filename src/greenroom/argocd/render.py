@@ -27,7 +27,8 @@ RESTRICTIONS = (
     "Argo CD compares labels case-sensitively; GitHub does not. Spell `label:` exactly as the repository does.",
     "Argo CD deletes a preview as soon as GitHub's list omits its pull request, for whatever reason.",
     "Images are pinned by tag, not by digest. If a tag moves, a pod runs the new image after its next restart.",
-    "There are no lifetimes, limits, sleep, data generations, comments, receipts or history.",
+    "Previews do not expire, are not limited in number, and cannot sleep or have their data reset. Greenroom posts no"
+    " comments, verifies no removals and keeps no history.",
     "Links point to the same preview or to staging, never to another preview; `required: preview` is ignored.",
 )
 KINDS = (

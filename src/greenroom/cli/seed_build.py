@@ -36,9 +36,9 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     type=click.Choice(["postgresql", "mariadb", "mysql"]),
     default="postgresql",
     show_default=True,
-    help="The engine.",
+    help="The database: postgresql, mariadb or mysql.",
 )
-@click.option("--version", default="", metavar="MAJOR", help="The version of the engine, such as 16.")
+@click.option("--version", default="", metavar="MAJOR", help="The version of the database, such as 16.")
 @click.option("--base", default="", metavar="IMAGE", help="The stock image to build on, by digest or tag.")
 @click.option("--to", default="", metavar="HOST/REPOSITORY", help="The repository to push to.")
 @click.option(
@@ -70,7 +70,7 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder with the engine's programs. Default: the installed ones of this version.",
+    help="The folder with the database programs. Default: the installed programs of --version.",
 )
 @click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")

@@ -36,9 +36,9 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     default="",
     type=click.Choice(["", "postgresql", "mysql", "mariadb", "redis", "valkey"]),
     metavar="ENGINE",
-    help="The database engine: postgresql, mysql, mariadb, redis or valkey.",
+    help="The database: postgresql, mysql, mariadb, redis or valkey.",
 )
-@click.option("--version", default="", metavar="VERSION", help="The version of the engine, such as 16 or 16.4.")
+@click.option("--version", default="", metavar="VERSION", help="The version of the database, such as 16 or 16.4.")
 @click.option(
     "--extension",
     "extensions",

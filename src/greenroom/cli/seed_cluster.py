@@ -73,7 +73,7 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
     build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
     hosts = {reference(build.inputs.base).host, reference(build.reference).host}
     logins = {host: login for host in hosts if (login := stored_login(host))}
-    check = "Check `docker-config` in the Secret of seed builds."
+    check = "Check `docker-config` in the Secret for seed builds."
     with tempfile.TemporaryDirectory(prefix="greenroom-courier-") as folder:
         async with http_client.client(600) as client:
             found = Courier(

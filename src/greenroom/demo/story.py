@@ -348,7 +348,7 @@ STEPS = (
     Step("many", "Six labeled pull requests lose the label within a minute", many),
     Step("killed", "Greenroom is killed, its database is deleted, and Greenroom restarts", killed),
     Step("inactivity", "Three days pass without activity", inactivity),
-    Step("close", "A pull request whose preview another one uses is closed", close),
+    Step("close", "A pull request is closed while another preview uses its preview", close),
 )
 
 __all__ = ["STEPS", "NotSeen", "Step"]

@@ -108,7 +108,11 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     if given.get("as"):
         variable = f"{names.variable(str(given['as']))}_URL"
         if variable != f"{str(given['as']).upper()}_URL":
-            found.note(f"The add-on {name} has the variable {variable}, because its `as` is not a valid variable name.")
+            given_name = given["as"]
+            found.note(
+                f"The variable for the add-on {name} was named {variable}, because `as: {given_name}` is not valid in a"
+                " variable name."
+            )
     if not KINDS[kind].chart.password:
         found.note(
             f"{KINDS[kind].title} has no user or password in a preview, but the add-on {name} sets variables for them."

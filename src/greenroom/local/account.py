@@ -132,7 +132,10 @@ def interpreter(run_as: Account) -> str:
         path = Path(candidate)
         if candidate and path.exists() and run_as.reads(path) and run_as.reads(_library(path)):
             return candidate
-    raise Failed("The user nobody cannot run any installed Python. Install one for all users: apt-get install python3.")
+    raise Failed(
+        "The user `nobody` cannot run any installed Python interpreter. Install one for all users: apt-get install"
+        " python3."
+    )
 
 
 def _library(python: Path) -> Path:

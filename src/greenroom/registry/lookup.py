@@ -60,7 +60,9 @@ async def _look(access: Access, parsed: Reference, text: str) -> ImageState:
 def _present(answer: httpx2.Response) -> ImageState:
     computed = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
     claimed = answer.headers.get("docker-content-digest", computed)
-    if claimed != computed or "json" not in answer.headers.get("content-type", ""):
+    if "json" not in (kind := answer.headers.get("content-type", "")):
+        return Unknown(f"The registry returned {kind.partition(';')[0] or 'no type'} instead of a manifest.")
+    if claimed != computed:
         return Unknown(f"The registry's manifest does not match its digest ({claimed[:19]}).")
     return Present(computed)
 

@@ -225,10 +225,10 @@ def _refused(status: int, path: str) -> str:
     if status == 403:
         return (
             f"GitHub refused access to {path} (403). If the file is larger than {LARGEST_BLOB // 2**20} MB, store it in"
-            " Git LFS. Otherwise, check that `github-token` in the Secret of seed builds may read the repository."
+            " Git LFS. Otherwise, check that `github-token` in the Secret for seed builds may read the repository."
         )
     return (
-        f"GitHub returned {status} for {path}. Check `github-token` in the Secret of seed builds: it must be"
+        f"GitHub returned {status} for {path}. Check `github-token` in the Secret for seed builds: it must be"
         " allowed to read the contents of the repository that contains this file."
     )
 

@@ -85,7 +85,7 @@ async def _link(
     answer = await client.post(f"{url}/objects/batch", headers=headers, json=asked)
     if answer.status_code != 200:
         raise Failed(
-            f"Git LFS answered {answer.status_code} for {path}. Check that `github-token` in the Secret of seed builds"
+            f"Git LFS answered {answer.status_code} for {path}. Check that `github-token` in the Secret for seed builds"
             " may read the contents of its repository, and the repository's LFS quota."
         )
     try:

@@ -23,7 +23,8 @@ REFUSALS = (
     ),
     rule(
         rb"(CREATE|ALTER|DROP) (DATABASE|SCHEMA)\b|USE\b",
-        "The dump selects a database by name. Dump one database with `mysqldump NAME`, without --databases.",
+        "The dump selects, creates, changes or drops a database. Dump one database with `mysqldump NAME`, without"
+        " --databases.",
     ),
     rule(
         rb"SET .*(GTID_PURGED|SQL_LOG_BIN|GTID_SLAVE_POS)",

@@ -37,9 +37,9 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     if own:
         when = f"when the preview {'wakes up' if own.stage is Stage.ASLEEP else 'starts'} (it is {own.stage} now)"
     what = (
-        f"the choice for {service} is removed, so the configuration decides where it comes from"
+        f"the choice for {service} is removed. The configuration decides the target of the link"
         if target == DEFAULT
-        else f"{service} from {target}"
+        else f"the link to {service} points to {target}"
     )
     return f"Saved: {what}. The change takes effect {when}."
 

@@ -109,7 +109,9 @@ def config_names(
     else:
         what, pushes = _moves(*map(plain, moved)), ""
         keeps = (
-            " A new preview would replace it, and the data would be lost." if replaces else " The data would be kept."
+            " A new preview would replace this one, and its data would be lost."
+            if replaces
+            else " The data would be kept."
         )
     return Reason(
         "config-names",

@@ -143,10 +143,10 @@ def base_depends(service: str, branch: str, others: Sequence[str]) -> str:
 
     `others` are phrases such as `back, which this pull request changes`.
     """
-    name = plain(service)
+    name, first = plain(service), "that dependency" if len(others) == 1 else "those dependencies"
     return (
         f"This pull request does not change `{name}`, so the preview runs the image from `{plain(branch)}`. `{name}`"
-        f" depends on {'; and on '.join(others)}. Check {'that' if len(others) == 1 else 'these'} first."
+        f" depends on {'; and on '.join(others)}. Check {first} first."
     )
 
 

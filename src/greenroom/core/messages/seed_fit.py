@@ -90,7 +90,7 @@ def seed_out_of_order(tool: str, names: Sequence[str], last: str) -> Reason:
 
 
 def seed_other_tool(seed: str, branch: str) -> Reason:
-    has = f"has migrations of {_tool(branch)}" if branch else "has no migrations"
+    has = f"uses {_tool(branch)}" if branch else "has no migrations"
     return Reason(
         "seed-other-tool",
         f"The seed was migrated with {_tool(seed)}, but this branch {has}.",
