@@ -89,7 +89,7 @@ def test_two_builds_of_the_same_source_are_the_same_image_and_another_source_is_
         (
             "demo",
             1,
-            "This image is for clusters and does not contain `greenroom demo`. Run it from a clone of Greenroom.",
+            "This image is for clusters and does not contain `greenroom demo`. Run the command from a clone of Greenroom.",
         ),
         ("simulate examples/minimal", 1, "does not contain `greenroom simulate`"),
         ("import compose.yaml", 1, "does not contain `greenroom import`"),

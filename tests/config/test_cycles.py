@@ -17,7 +17,7 @@ PLATFORM: dict[str, Any] = {
     "argocd": {"chart": "oci://registry.example.com/charts/preview", "chartVersion": "0.1.0"},
 }
 Uses = dict[str, tuple[str, str]]
-NONE = "None of them would ever start. Remove one of these `required: preview` lines."
+NONE = "None of them would ever start. Remove `required: preview` from one of these `uses:` entries."
 
 
 def folder(path: Path, uses: Uses, required: str | None = "preview") -> Path:

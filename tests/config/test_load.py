@@ -297,7 +297,7 @@ def test_check_names_the_short_name_that_people_have_to_type(tmp_path: Path) -> 
     assert "acme/shop is called" not in told.stdout
     (tmp_path / "services" / "long.yaml").write_text(text.replace("shop", "a-name-that-is-much-longer-than-thirty"))
     told = CliRunner().invoke(main, ["check", str(tmp_path)])
-    assert "Give it a short name: `repositories: { NAME: acme/a-name-that-is-much-longer-than-thirty }`" in told.stderr
+    assert "Set a short name: `repositories: { NAME: acme/a-name-that-is-much-longer-than-thirty }`" in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "an extension that is none",
         [{"kind": "postgresql", "seed": {"path": "seed.sql", "extensions": ["pg crypto"]}}],
-        "needs.0.seed.extensions.0: 'pg crypto' is not a valid extension name. Use lowercase letters, digits, `_` and `-`.",
+        "needs.0.seed.extensions.0: 'pg crypto' is not a valid extension name. Use lowercase letters, digits, `_` and `-`, starting with a letter or `_`.",
     ),
     (
         "a password that a kind does not have",
@@ -217,12 +217,12 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "two of one variable",
         ["postgresql", "mysql"],
-        "DATABASE_URL: the variable DATABASE_URL is set 2 times. Give each its own name with `as:`.",
+        "DATABASE_URL: the variable DATABASE_URL is set 2 times. Set the variable in only one place. Needs and links can use another name under `as:`.",
     ),
     (
         "one variable twice in one need",
         [{"kind": "redis", "as": {"host": "A", "port": "A"}}],
-        "A: the variable A is set 2 times. Give each its own name with `as:`.",
+        "A: the variable A is set 2 times. Set the variable in only one place. Needs and links can use another name under `as:`.",
     ),
     ("no mapping", [7], "needs.0: 7 is not a mapping. Write `key: value` lines, indented."),
 ]
@@ -238,8 +238,8 @@ def test_use_and_need_cannot_set_the_same_variable(tmp_path: Path) -> None:
     other = {**SHOP, "needs": [{"manifest": "needs/mailpit.yaml", "env": {"A": "b"}}], "env": {"A": "c"}}
     found = mistakes(tmp_path, [], shop=shop, other=other, manifest=MAILPIT.read_text())
     assert found == [
-        "services/other.yaml: A: the variable A is set 2 times. Give each its own name with `as:`.",
-        "services/shop.yaml: REDIS_URL: the variable REDIS_URL is set 2 times. Give each its own name with `as:`.",
+        "services/other.yaml: A: the variable A is set 2 times. Set the variable in only one place. Needs and links can use another name under `as:`.",
+        "services/shop.yaml: REDIS_URL: the variable REDIS_URL is set 2 times. Set the variable in only one place. Needs and links can use another name under `as:`.",
     ]
 
 
@@ -253,8 +253,8 @@ def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
         "services/shop.yaml: needs.1: the local engine does not support RabbitMQ."
-        f" It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`.",
-        "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove it, or use `engine: argocd`.",
+        f" It supports {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`.",
+        "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove the need, or use `engine: argocd`.",
     ]
 
 
@@ -262,7 +262,7 @@ def test_the_local_engine_reads_no_dump_of_another_repository(tmp_path: Path) ->
     need = {"kind": "postgresql", "seed": {"path": "shop.sql", "repository": "acme/seeds"}}
     assert mistakes(tmp_path, [need], engine="local") == [
         "services/shop.yaml: needs.0.seed.repository: the local engine reads only dumps in the service's own repository."
-        " Remove it, or use `engine: argocd`."
+        " Remove `repository`, or use `engine: argocd`."
     ]
 
 
@@ -283,10 +283,10 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
         ({"of": "stok", "name": "cache"}, "of: the service `stok` does not exist. Did you mean `stock`?"),
         (
             {"of": "shop", "name": "cache"},
-            "of: a service cannot share a need with itself. Name the service that has the need, or write `kind:`.",
+            "of: a service cannot share a need with itself. Name the service that has the need, or write `kind:` instead of `of:`.",
         ),
         ({"of": "stock", "name": "cashe"}, "name: `stock` has no need called `cashe`. Did you mean `cache`?"),
-        ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Its needs: none."),
+        ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Needs that it can share: none."),
         (
             {"of": "elsewhere", "name": "cache"},
             "of: `elsewhere` is in acme/elsewhere, so it never runs in the same preview as shop."
@@ -400,6 +400,11 @@ REFUSED: list[tuple[str, str, str]] = [
         "capabilities",
         altered("Deployment", *CONTAINER, "securityContext", "capabilities", to=None),
         "keeps capabilities",
+    ),
+    (
+        "more capabilities",
+        altered("Deployment", *CONTAINER, "securityContext", "capabilities", "add", to=["SYS_ADMIN"]),
+        "adds capabilities. Remove all except NET_BIND_SERVICE from `capabilities.add`",
     ),
     ("no containers", altered("Deployment", *POD, "containers", to=[]), "has no containers"),
     ("a date", altered("ConfigMap", "data", to={"a": "x"}).replace("a: x", "a: 2026-01-01"), "contains a date"),

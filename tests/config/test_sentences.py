@@ -78,7 +78,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "seed: seed/shop.sql",
         "seed: `seed` is reserved for a later release (seeds of several needs at once)."
-        " Set it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
+        " Set the seed in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`.",
     ),
     (
         "processes: { web: { port: 80, commnd: x } }",
@@ -88,13 +88,13 @@ SERVICES: list[tuple[str, str]] = [
         "migrate: x\nmigrateTimeout: 99999999999999d",
         "migrateTimeout: '99999999999999d' is longer than ten years. Write at most `3650d`, or `never`.",
     ),
-    ("migrate: x\nmigrateTimeout:", "migrateTimeout: has no value. Write one, or remove the line."),
+    ("migrate: x\nmigrateTimeout:", "migrateTimeout: has no value. Write a value, or remove the line."),
     ("runAsUser: 0", "runAsUser: 0 is too small. Write 1 or more."),
     ("runAsUser: node", "runAsUser: 'node' is not a whole number. Write digits without quotes."),
     ("env:\n  DEBUG:", 'env.DEBUG: has no value. Write `DEBUG: ""`.'),
-    ("env:", "env: has no value. Write one, or remove the line."),
-    ("resources: { cpu: }", "resources.cpu: has no value. Write one, or remove the line."),
-    ("migrate:", "migrate: has no value. Write one, or remove the line."),
+    ("env:", "env: has no value. Write a value, or remove the line."),
+    ("resources: { cpu: }", "resources.cpu: has no value. Write a value, or remove the line."),
+    ("migrate:", "migrate: has no value. Write a value, or remove the line."),
     ("env: { ON: true }", 'env.ON: YAML reads `ON` and `true` as yes. Write `"ON": "true"`.'),
     ("env: { off: yes }", 'env.off: YAML reads `off` as no and `yes` as yes. Write `"off": "yes"`.'),
     ('env: { ON: "1" }', 'env.ON: YAML reads `ON` as yes. Write `"ON":`.'),
@@ -118,7 +118,10 @@ SERVICES: list[tuple[str, str]] = [
         "envFrom.0: must be a string, not a mapping. Write the Secret's name: `envFrom: [shop]`.",
     ),
     ("envFrom: shop", "envFrom: 'shop' is not a list. Write it as `[shop]`."),
-    ("envFrom: [Shop]", "envFrom.0: 'Shop' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`."),
+    (
+        "envFrom: [Shop]",
+        "envFrom.0: 'Shop' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`, starting and ending with a letter or digit.",
+    ),
     ("repository: web", "repository: 'web' is not a valid repository. Write `owner/name`."),
     ("repository: CHANGE-ME", "repository: 'CHANGE-ME' is not a valid repository. Write `owner/name`."),
     (
@@ -229,7 +232,7 @@ SERVICES: list[tuple[str, str]] = [
     (
         "needs: [{ manifest: mailpit.yaml }]",
         "needs.0.manifest: 'mailpit.yaml' is not a manifest in this folder."
-        " Write `needs/NAME.yaml`. NAME may contain lowercase letters, digits and `-`, and must start with a letter.",
+        " Write `needs/NAME.yaml`. NAME may contain up to 40 lowercase letters, digits and `-`. It must start with a letter and must not end with `-`.",
     ),
 ]
 PLATFORMS: list[tuple[str, str]] = [
@@ -334,7 +337,7 @@ PLATFORMS: list[tuple[str, str]] = [
     ),
     (
         "imagePullSecrets: [Regcred]",
-        "imagePullSecrets.0: 'Regcred' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`.",
+        "imagePullSecrets.0: 'Regcred' is not a valid Secret name. Use lowercase letters, digits, `-` and `.`, starting and ending with a letter or digit.",
     ),
     *(
         (f"database: {url}", f"database: {' '.join(NO_HISTORY)}")
@@ -345,7 +348,7 @@ PLATFORMS: list[tuple[str, str]] = [
         f"lifetime: {{ inactiveAfter: {'9' * 20}d }}",
         f"lifetime.inactiveAfter: '{'9' * 20}d' is longer than ten years. Write at most `3650d`, or `never`.",
     ),
-    ("lifetime: { maxAge: }", "lifetime.maxAge: has no value. Write one, or remove the line."),
+    ("lifetime: { maxAge: }", "lifetime.maxAge: has no value. Write a value, or remove the line."),
     ("resync: 0s", "resync: must be at least one second. Write `1s` or more. `10m` works well for GitHub."),
     (
         "scheduling: { tolerations: [{ key: [a] }] }",
@@ -429,7 +432,7 @@ def test_staging_is_of_services_that_there_are(name: str, fix: str, tmp_path: Pa
 def test_a_tag_that_is_not_yaml_must_be_quoted(tmp_path: Path) -> None:
     text = "repository: acme/web\nimage: { repository: registry.example.com/acme/web, tag: pr-{sha} }\nport: 1"
     [said] = found(tmp_path, {"web": text})
-    assert said.endswith("""but got '{'. Quote the value that contains `{`, such as "pr-{sha}".""")
+    assert said.endswith("""but got '{'. Quote the value that contains `{`, as in "pr-{sha}".""")
 
 
 BOTH: list[tuple[str, str, dict[str, str], list[str]]] = [

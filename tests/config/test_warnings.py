@@ -22,7 +22,7 @@ PLATFORM: dict[str, Any] = {
 WEB: dict[str, Any] = {"repository": "acme/web", "image": "registry.example.com/acme/web", "port": 8080}
 SEED = {"kind": "postgresql", "seed": "seed/shop.sql"}
 IMAGE = "registry.example.com/acme/seed@sha256:0123"
-SECRET = "looks like a secret, but these settings are plain text. Move it to a Secret under `envFrom:`. Rotate it, because it was in this file."
+SECRET = "looks like a secret, but these settings are plain text. Move the value to a Secret, and list that Secret under `envFrom:`. If the value is a real secret, rotate it."
 
 
 def folder(path: Path, service: dict[str, Any] | None = None, **platform: Any) -> Path:
@@ -58,7 +58,7 @@ SERVICES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"env": {"PORT": "3000"}},
-        "env.PORT: is 3000, but the service receives requests on port 8080. Remove it, or use the same port.",
+        "env.PORT: is 3000, but the service receives requests on port 8080. Remove `PORT` from the file. Greenroom sets it for each web process.",
     ),
 ]
 QUIET: list[dict[str, Any]] = [

@@ -31,7 +31,7 @@ def played(*, terminal: bool, ok: bool = True) -> str:
 def test_results_are_reported_once_in_a_table_at_the_end() -> None:
     text = played(terminal=False)
     assert text.splitlines() == [
-        "Setup finished (2.7 s): a shop with three repositories, 1 step.",
+        "Setup finished (2.7 s): a shop with three repositories. Next: 1 step.",
         "",
         "✓ A comment links the second preview to the catalog of the first (1.6 s)",
         "",

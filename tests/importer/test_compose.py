@@ -74,8 +74,8 @@ def test_a_name_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
         ("expose: [3000-3005]", {"port": 3000}, ""),
         ("ports: [80], deploy: { replicas: 12 }", {"port": 80, "replicas": 10}, "web has 12 replicas"),
         ("ports: [80], deploy: { replicas: '${N:-2}' }", {"port": 80, "replicas": 2}, ""),
-        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The replicas of web are not a number"),
-        ("ports: [80], scale: 0", {"port": 80}, "The file runs 0 replicas of web"),
+        ("ports: [80], deploy: { replicas: '${N}' }", {"port": 80}, "The number of replicas of web could not be read"),
+        ("ports: [80], scale: 0", {"port": 80}, "The file sets 0 replicas for web"),
         ("restart: no", {"kind": "worker"}, "Compose does not restart web"),
         (
             "entrypoint: [/entry, -x], command: serve --all",
@@ -309,7 +309,7 @@ FILE = (
                     }
                 ]
             },
-            "In a preview, A_URL starts with `postgresql://`",
+            "Unlike in the file, A_URL starts with `postgresql://` in a preview.",
         ),
         ("DATABASE_URL: 'postgres://u:p@shop_db/x?sslmode=disable'", {"env": None}, "has no query string"),
         (
@@ -392,7 +392,7 @@ def test_a_value_that_names_a_host_of_the_file_is_given_or_left_out_and_reported
 ) -> None:
     web = drafted(tmp_path, f"web: {{ build: ., ports: [80], environment: {{ {env} }} }}", *FILE)["web"]
     assert {key: web.data.get(key) for key in expected} == expected
-    about = ("Add the command that migrates", "Every service", *(f"{name} (" for name in ("redis", "db", "search")))
+    about = ("Add the command that migrates", "All drafts", *(f"{name} (" for name in ("redis", "db", "search")))
     notes = [n for n in web.notes if not n.startswith(about) and "not set for web" not in n]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)

@@ -24,7 +24,7 @@ from importer.drafted import load, read
             {"addons": ["heroku-redis", "heroku-key-value-store"]},
             "web: run",
             {"needs": [{"kind": "redis", "version": "8", "as": "REDIS_URL"}]},
-            "Two add-ons set REDIS_URL",
+            "an earlier one also sets REDIS_URL",
         ),
         (
             {"addons": ["heroku-postgresql"], "env": {"DATABASE_URL": "x", "PORT": "5000", "A": None, "B": {}}},
@@ -37,9 +37,9 @@ from importer.drafted import load, read
             {"formation": {"web": {"quantity": 0}}},
             "web: run",
             {"processes.web.replicas": None},
-            "The file runs 0 replicas of web",
+            "The file sets 0 replicas for web",
         ),
-        ({"formation": {"web": {"quantity": []}}}, "web: run", {"processes.web.replicas": None}, "are not a number"),
+        ({"formation": {"web": {"quantity": []}}}, "web: run", {"processes.web.replicas": None}, "could not be read"),
         ({"formation": {"clock": {}}}, "web: run", {}, "`formation` names clock"),
         (
             {},
@@ -49,6 +49,8 @@ from importer.drafted import load, read
         ),
         ({}, "Web: a\nweb: b\n42: c", {"processes.web.command": ["b"], "processes.web-2.command": ["a"]}, "Web was"),
         ({"name": "!" * 9}, f"web: run\n{'a' * 80}: b", {"processes." + "a" * 40 + ".kind": "worker"}, "was renamed"),
+        ({}, "web: a && b", {"processes.web.command": ["sh", "-c", "a && b"]}, "with `sh -c` in the draft: web"),
+        ({}, "web: a\nwork: b | c", {}, "with `sh -c` in the draft: work"),
         ({"name": "shop" * 30}, "release: migrate", {"migrate": ["migrate"]}, "safe to run again"),
     ],
 )
@@ -59,6 +61,12 @@ def test_it_loads_and_the_difference_is_reported(
     load(tmp_path, [made])
     assert {path: at(made.data, path) for path in expected} == expected
     assert note in " ".join(made.notes)
+
+
+def test_script_that_the_procfile_runs_with_sh_is_not_reported_as_needing_a_shell(tmp_path: Path) -> None:
+    [made] = read(tmp_path, "app.json", "{}", Procfile="web: sh run.sh")
+    assert made.data["processes"]["web"]["command"] == ["sh", "run.sh"]
+    assert "need a shell" not in " ".join(made.notes)
 
 
 def at(data: Any, path: str) -> Any:

@@ -160,7 +160,7 @@ def test_heroku_files_are_read_together_with_what_review_apps_change(file: str, 
         words in said
         for words in (
             "Heroku generates the value of KEY_BASE",
-            "Heroku asks for the value of DOMAIN",
+            "DOMAIN has no value in app.json",
             "`buildpacks`",
             "$PORT",
         )
@@ -324,4 +324,4 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
     (tmp_path / "Procfile").write_text("web: run\n")
     done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), "--write", str(tmp_path / "Procfile" / "x")])
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].endswith("(not a directory). Choose another folder.")
+    assert done.stderr.splitlines()[-1].endswith("(not a directory). Fix the cause, or pass another folder.")

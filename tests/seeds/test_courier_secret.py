@@ -22,4 +22,4 @@ def test_courier_without_a_token_names_the_secret(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("GREENROOM_GITHUB_TOKEN", raising=False)
     found = CliRunner().invoke(courier, ["http://127.0.0.1:1"])
     assert isinstance(found.exception, Failed)
-    assert "Add the key `github-token` to the Secret for seed builds" in str(found.exception)
+    assert "Set the key `github-token` in the Secret for seed builds" in str(found.exception)

@@ -81,7 +81,7 @@ async def test_impossible_action_is_reported_and_changes_nothing(
     await project.hub.open(SLUG, "change", "")
     before = list(project.events)
     answer = await browser.send(f"{PAGE}/{action}", OURS, **form)
-    assert f"`{action}` is not possible on this pull request right now" in await browser.read(
+    assert f"`{action}` is not possible now, or the form was incomplete" in await browser.read(
         answer.headers["location"]
     )
     assert project.events == before
@@ -117,7 +117,8 @@ async def test_a_script_in_a_comment_does_not_run(project: Project, browser: Bro
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(None, "Is `greenroom serve` running?"), (401, "the same webhook secret?"), (202, "")]
+    ("status", "says"),
+    [(None, "Is `greenroom serve` running?"), (401, "the same webhook secret?"), (503, "See the log of"), (202, "")],
 )
 async def test_page_warns_when_greenroom_does_not_accept_webhooks(
     project: Project, browser: Browser, status: int | None, says: str

@@ -160,7 +160,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no checkout": (
         {"local": {"checkouts": {}}},
         {},
-        "greenroom.yaml: local.checkouts.me/notes: is missing. Set it to the path of a local git repository.",
+        "greenroom.yaml: local.checkouts.me/notes: is missing. Set the path of a local clone of the repository.",
     ),
     "no folder": ({"local": {"checkouts": {"me/notes": "nowhere"}}}, {}, "platform/nowhere is not a folder."),
     "no repository": ({"local": {"checkouts": {"me/notes": "."}}}, {}, "not a git repository"),

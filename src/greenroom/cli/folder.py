@@ -74,7 +74,7 @@ def values(folder: Path) -> None:
 
 @click.command(name="import", short_help="Draft service files from Compose, a Procfile or app.json.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="The service's name. Only for a file with one service.")
+@click.option("--name", default="", help="The service's name. Ignored if the file has several services.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="The GitHub repository of the services.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
 @click.option(
@@ -107,7 +107,7 @@ def import_(file: Path, name: str, repository: str, image: str, write: Path | No
             click.echo(write / name)
     except OSError as error:
         raise Failed(
-            f"Cannot write to {write} ({(error.strerror or 'unknown').lower()}). Choose another folder."
+            f"Cannot write to {write} ({(error.strerror or 'unknown').lower()}). Fix the cause, or pass another folder."
         ) from None
 
 
@@ -122,12 +122,14 @@ def schema(which: str) -> None:
 
 @click.command(short_help="Print manifests for previews without the controller.")
 @FOLDER
-@click.option("--without-gates", is_flag=True, help="Confirm that you have read this mode's limitations.")
+@click.option(
+    "--without-gates", is_flag=True, help="Accept the limitations that this command lists, and print the manifests."
+)
 @click.option(
     "--before-3.3",
     "old",
     is_flag=True,
-    help="Support Argo CD before 3.3, where projects cannot restrict namespace names.",
+    help="Support Argo CD versions before 3.3, whose projects cannot restrict namespace names.",
 )
 def render(folder: Path, without_gates: bool, old: bool) -> None:
     """Print manifests to commit to git. They create previews without the controller, and without its gates."""
@@ -138,7 +140,7 @@ def render(folder: Path, without_gates: bool, old: bool) -> None:
     for line in RESTRICTIONS:
         click.echo(f"without the controller: {line}", err=True)
     if not without_gates:
-        raise click.UsageError("Nothing was printed. To accept these limitations, pass --without-gates.")
+        raise click.UsageError("No manifests were printed. To accept the limitations, pass --without-gates.")
     click.echo(text, nl=False)
 
 

@@ -145,7 +145,7 @@ def redeploy(previews: tuple[str, ...], by: str, admin: str, as_json: bool) -> N
     _print(answer, as_json, printing.redeployed)
 
 
-@click.command(short_help="Point a preview at another pull request's preview.")
+@click.command(short_help="Point a preview's link at another preview or at staging.")
 @click.argument("preview", metavar="REPO#N")
 @click.argument("target", nargs=-1, required=True, metavar="SERVICE#N | SERVICE staging | SERVICE default")
 @BY
@@ -204,7 +204,7 @@ def graph(admin: str, as_json: bool) -> None:
     _print(_ask(admin, "/api/graph"), as_json, printing.graph)
 
 
-@click.command(short_help="Find labeled objects that belong to no preview.")
+@click.command(short_help="List objects without a preview. Delete them if configured.")
 @ADMIN
 @AS_JSON
 def orphans(admin: str, as_json: bool) -> None:

@@ -25,11 +25,11 @@ _OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions"
 _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--to"}
 
 
-@click.command(short_help="Restore a dump, and push it as a database image.")
+@click.command(short_help="Build and push a database image with the data of a dump.")
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
 @click.option("--need", default="", metavar="SERVICE/NEED", help="The need to build a seed for. Requires --platform.")
-@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: this folder.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
 @click.option("--worktree", is_flag=True, help="Use the dump in the working tree, committed or not.")
 @click.option(
     "--kind",
@@ -55,7 +55,11 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
 @click.option(
     "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
 )
-@click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns. Reviewers see this.")
+@click.option(
+    "--no-columns",
+    is_flag=True,
+    help="Skip the check for unclassified columns. Reviewers must then check what the dump contains.",
+)
 @click.option("--migrate", default="", metavar="COMMAND", help="A shell command that migrates the restored database.")
 @click.option(
     "--migrations",
@@ -64,13 +68,13 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     help="A file or folder that the migration reads. The tag depends on its content.",
 )
 @click.option(
-    "--folder", default="", metavar="PATH", help="The folder in the seed's `migrations:`, if the service file sets it."
+    "--folder", default="", metavar="PATH", help="The folder of the migrations, as in the seed's `migrations:`."
 )
 @click.option("--layout", type=click.Path(path_type=Path), help="Also write the image as an OCI layout to this folder.")
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder with the database programs. Default: the installed programs of --version.",
+    help="The folder with the database programs. Default: the installed programs of the database's version.",
 )
 @click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
@@ -132,7 +136,7 @@ def _of_arguments(given: dict[str, Any]) -> tuple[Request, _Hosts]:
     from greenroom.seeds.build import Request
 
     if missing := [text for name, text in _REQUIRED.items() if not given[name]]:
-        raise click.UsageError(f"Missing {', '.join(missing)}. Required without --platform.")
+        raise click.UsageError(f"Without --platform, this command requires {', '.join(missing)}.")
     request = Request(
         given["dump"],
         given["version"],

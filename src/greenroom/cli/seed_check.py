@@ -52,7 +52,11 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
 @click.option(
     "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
 )
-@click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns. Reviewers see this.")
+@click.option(
+    "--no-columns",
+    is_flag=True,
+    help="Skip the check for unclassified columns. Reviewers must then check what the dump contains.",
+)
 @click.option(
     "--max-size", type=click.IntRange(1), default=95, show_default=True, help="The maximum size of the file, in MB."
 )
@@ -107,7 +111,9 @@ def _json(result: Checked) -> str:
 
 @click.command(short_help="Draft seed.columns.yaml for a dump.")
 @FILE
-@click.option("--write", is_flag=True, help="Write the file beside the dump, and keep existing classifications.")
+@click.option(
+    "--write", is_flag=True, help="Write seed.columns.yaml beside the dump. Existing classifications are kept."
+)
 def columns(file: Path, write: bool) -> None:
     """Print a seed.columns.yaml that lists each text column of the dump FILE, for you to classify."""
     from greenroom.seeds import columns as columns_file
@@ -136,7 +142,8 @@ def columns(file: Path, write: bool) -> None:
 @click.option(
     "--anyway",
     count=True,
-    help="Dump even if the host may be production. Pass it twice if the host looks like production.",
+    help="Dump even if the database may be in production. Pass the flag twice if the name of the host or database looks"
+    " like production.",
 )
 @click.pass_context
 def make(context: click.Context, url: str, to: Path, form: str, through: str, anyway: int) -> None:

@@ -69,7 +69,9 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
         raise left_out("`greenroom seed courier`", error, extra="seeds") from None
     github_token = os.environ.get("GREENROOM_GITHUB_TOKEN", "")
     if not github_token:
-        raise Failed("Add the key `github-token` to the Secret for seed builds (docs/seeds.md).")
+        raise Failed(
+            "The GitHub token is missing. Set the key `github-token` in the Secret for seed builds (docs/seeds.md)."
+        )
     build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
     hosts = {reference(build.inputs.base).host, reference(build.reference).host}
     logins = {host: login for host in hosts if (login := stored_login(host))}
@@ -88,7 +90,7 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
             try:
                 return await found.run()
             except OSError as error:
-                raise Failed(f"The courier cannot write to its disk ({error.strerror}).") from None
+                raise Failed(f"The Job that pushes the seed image cannot use its disk ({error.strerror}).") from None
 
 
 def _report(phase: str, seconds: float) -> None:

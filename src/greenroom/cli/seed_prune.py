@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from greenroom.seeds.stored import Store
 
 
-@click.command(short_help="Delete seed images that no preview needs.")
+@click.command(short_help="List seed images. With --delete, delete those that nothing needs.")
 @click.option("--platform", required=True, type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
 @click.option(
     "--checkout",
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="The admin address of the running instance. Repeat the option for each instance that shares the images.",
 )
-@click.option("--delete", "act", is_flag=True, help="Delete the images. Without this flag, they are only listed.")
+@click.option(
+    "--delete", "act", is_flag=True, help="Delete the images that are not kept. Without this flag, nothing is deleted."
+)
 @registries
 def prune(
     platform: Path,

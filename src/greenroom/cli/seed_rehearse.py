@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--migrate", required=True, metavar="COMMAND", help="A shell command that migrates the database.")
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
 @click.option("--need", default="", metavar="SERVICE/NEED", help="The need whose seed to use. Requires --platform.")
-@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: this folder.")
+@click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
 @click.option("--version", default="", metavar="MAJOR", help="The version of PostgreSQL, such as 16.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
 @click.option(
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder with PostgreSQL's programs. Default: the installed ones of this version.",
+    help="The folder with PostgreSQL's programs. Default: the installed programs of the database's version.",
 )
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
-@click.option("--drift", is_flag=True, help="Also migrate an empty database, and report where its schema differs.")
+@click.option("--drift", is_flag=True, help="Also migrate an empty database, and compare the two schemas.")
 @AS_JSON
 def rehearse(as_json: bool, drift: bool, **given: Any) -> None:
     """Restore DUMP, run the migrations twice, and report what they did. Exit with 1 if there is an alarm or drift.

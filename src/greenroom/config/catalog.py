@@ -116,7 +116,7 @@ def _wrong_staging(folder: Folder) -> Iterator[Mistake]:
 
 def _wrong_name(service: Found, folder: Folder) -> Iterator[Mistake]:
     if (other := folder.services.get(service.name, service)) is not service:
-        fix = "Give one of them another `name:`."
+        fix = "Give one of the two services another `name:`."
         yield Mistake(service.file, "name", f"the service {service.name} is also defined in {other.file}.", fix)
         return
     if not re.fullmatch(NAME, service.name):
@@ -133,7 +133,7 @@ def _wrong_name(service: Found, folder: Folder) -> Iterator[Mistake]:
             f"{host}.{folder.platform.domain} is too long for a host name."
             " The limits are 63 characters per label and 253 in total."
         )
-        yield Mistake(service.file, "name", message, "Shorten the service's name or the domain.")
+        yield Mistake(service.file, "name", message, "Shorten the service's name, or `domain:` in greenroom.yaml.")
 
 
 def _wrong_objects(found: list[Found], objects: Objects) -> Iterator[Mistake]:

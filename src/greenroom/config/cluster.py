@@ -213,10 +213,11 @@ class ArgoCDModel(Model):
         description="The ConfigMap with the address of Greenroom's plugin for Argo CD.",
     )
     kubeconfig: str = Field(
-        "", description="The kubeconfig file for Argo CD's cluster. If empty, the cluster that this pod runs in."
+        "",
+        description="The kubeconfig file for Argo CD's cluster. If empty, Greenroom uses the cluster of its own pod.",
     )
     previews_kubeconfig: str = Field(
-        "", description="The kubeconfig file for the previews' cluster, if it is a different one."
+        "", description="The kubeconfig file for the previews' cluster. If empty, previews run in Argo CD's cluster."
     )
     object_namespace: str | None = Field(
         None, pattern=NAME, description="The namespace of the Preview objects. If empty, the namespace of Argo CD."

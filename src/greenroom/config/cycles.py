@@ -50,4 +50,6 @@ def _mistake(steps: list[tuple[str, str]], waits: dict[tuple[str, str], Wait]) -
         for of, target in steps
     ]
     message = f"{', and '.join(told)}. None of them would ever start."
-    return Mistake(service.file, f"uses.{index}.required", message, "Remove one of these `required: preview` lines.")
+    return Mistake(
+        service.file, f"uses.{index}.required", message, "Remove `required: preview` from one of these `uses:` entries."
+    )

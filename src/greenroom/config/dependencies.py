@@ -36,7 +36,7 @@ def _use(use: UseModel, service: Found, folder: Folder) -> tuple[str, str] | Non
     if not _listens(other):
         return (
             f"`{use.service}` does not listen on any port.",
-            "Give one of its web processes a port, or remove it from `uses:`.",
+            f"Give `{use.service}` a web process with a port, or remove the service from `uses:`.",
         )
     falls_back = not use.required and _elsewhere(service, other)
     if falls_back and use.service not in folder.platform.staging and folder.says("staging"):
@@ -119,7 +119,7 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
         return (
             "of",
             "a service cannot share a need with itself.",
-            "Name the service that has the need, or write `kind:`.",
+            "Name the service that has the need, or write `kind:` instead of `of:`.",
         )
     if need.service not in folder.services:
         fix = near(need.service, folder.services, f"Known: {', '.join(sorted(folder.services))}.")
@@ -135,18 +135,22 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
     if chained:
         message = f"`{need.service}` itself shares `{need.name}` from `{chained[0].service}`."
         return "of", message, f"Write `of: {chained[0].service}`."
-    fix = near(need.name, own, f"Its needs: {', '.join(own) or 'none'}.")
+    fix = near(need.name, own, f"Needs that it can share: {', '.join(own) or 'none'}.")
     return "name", f"`{need.service}` has no need called `{need.name}`.", fix
 
 
 def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | None:
     """Return the reason why the local engine cannot offer a need; None if it can."""
     if isinstance(need, ManifestModel):
-        return "manifest", "the local engine does not run Kubernetes objects.", "Remove it, or use `engine: argocd`."
+        return (
+            "manifest",
+            "the local engine does not run Kubernetes objects.",
+            "Remove the need, or use `engine: argocd`.",
+        )
     if isinstance(need, NeedModel) and need.seed and need.seed.repository:
         message = "the local engine reads only dumps in the service's own repository."
-        return "seed.repository", message, "Remove it, or use `engine: argocd`."
+        return "seed.repository", message, "Remove `repository`, or use `engine: argocd`."
     if isinstance(need, NeedModel) and not KINDS[need.kind].local:
         message = f"the local engine does not support {KINDS[need.kind].title}."
-        return "kind", message, f"It supports {', '.join(local(KINDS))}. For others, use `engine: argocd`."
+        return "kind", message, f"It supports {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`."
     return None

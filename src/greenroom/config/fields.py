@@ -68,17 +68,24 @@ def _repository(given: str) -> tuple[str, str]:
 _WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
     NAME: _name,
     OPTIONAL_NAME: _name,
-    OBJECT: lambda _: ("not a valid Secret name", "Use lowercase letters, digits, `-` and `.`."),
+    OBJECT: lambda _: (
+        "not a valid Secret name",
+        "Use lowercase letters, digits, `-` and `.`, starting and ending with a letter or digit.",
+    ),
     VARIABLE: _variable,
     OPTIONAL: _variable,
-    SOURCE: lambda _: ("not a valid variable name", "Use uppercase letters, digits and `_`."),
+    SOURCE: lambda _: ("not a valid variable name", "Use uppercase letters, digits and `_`, starting with a letter."),
     REPOSITORY: _repository,
     OPTIONAL_REPOSITORY: _repository,
-    EXTENSION: lambda _: ("not a valid extension name", "Use lowercase letters, digits, `_` and `-`."),
+    EXTENSION: lambda _: (
+        "not a valid extension name",
+        "Use lowercase letters, digits, `_` and `-`, starting with a letter or `_`.",
+    ),
     PATH: lambda given: ("not a valid path", f"Start it with `/`: `/{given}`."),
     MANIFEST: lambda _: (
         "not a manifest in this folder",
-        "Write `needs/NAME.yaml`. NAME may contain lowercase letters, digits and `-`, and must start with a letter.",
+        "Write `needs/NAME.yaml`. NAME may contain up to 40 lowercase letters, digits and `-`. It must start with a"
+        " letter and must not end with `-`.",
     ),
 }
 

@@ -78,7 +78,7 @@ def _wrong(found: Any) -> Iterator[Wrong]:
     if not isinstance(metadata.get("name"), str) or not _NAME.fullmatch(metadata["name"]):
         yield (
             f"metadata.name: {metadata.get('name')!r} is not a valid name.",
-            "Use up to 52 lowercase letters, digits and `-`.",
+            "Use up to 52 lowercase letters, digits and `-`, starting with a letter and not ending with `-`.",
         )
     yield from _metadata(metadata, "metadata")
     if kind == "Service":
@@ -145,8 +145,10 @@ def _container(container: dict[str, Any], pod: dict[str, Any]) -> Iterator[Wrong
         yield "has no seccomp profile.", "Add `seccompProfile: {type: RuntimeDefault}` to the pod's securityContext."
     if security.get("allowPrivilegeEscalation") is not False:
         yield "may gain privileges.", "Add `securityContext: {allowPrivilegeEscalation: false}` to the container."
-    if capabilities.get("drop") != ["ALL"] or set(_names(capabilities, "add")) - {"NET_BIND_SERVICE"}:
+    if capabilities.get("drop") != ["ALL"]:
         yield "keeps capabilities.", "Add `securityContext: {capabilities: {drop: [ALL]}}` to the container."
+    if set(_names(capabilities, "add")) - {"NET_BIND_SERVICE"}:
+        yield "adds capabilities.", "Remove all except NET_BIND_SERVICE from `capabilities.add`."
 
 
 def _at(found: Any, *path: str) -> dict[str, Any]:

@@ -101,26 +101,29 @@ class SeedModel(Model):
     branch: str = Field(
         "",
         max_length=200,
-        description="The branch of that repository to read. If empty, its default branch. See docs/seeds.md.",
+        description="The branch of `repository` to read. If empty, the default branch. See docs/seeds.md.",
     )
     mode: Literal["", "layer", "copy", "restore"] = Field(
-        "", description="Where the data is stored. If empty, `copy` with persistent storage, and otherwise `layer`."
+        "", description="Where the data is stored. If empty, `copy` for `storage: persistent`, and `layer` otherwise."
     )
     extensions: tuple[Annotated[str, Field(pattern=EXTENSION)], ...] = Field(
         (), description="PostgreSQL extensions to create before the dump is restored."
     )
     rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        {}, description="The minimum number of rows in each listed table. A build with fewer rows fails."
+        {}, description="The minimum number of rows in each listed table. If a table has fewer rows, the build fails."
     )
     migrations: Annotated[str, AfterValidator(_inside)] = Field(
-        "", description="The folder of the service's migrations. If empty, it is detected."
+        "", description="The folder of the service's migrations. If empty, Greenroom detects the folder."
     )
     follow: bool = Field(
         False,
         description="Whether existing previews are reset to a newer seed automatically. They lose their current data.",
     )
     logins: tuple[LoginModel, ...] = Field(
-        (), max_length=10, description="Accounts that testers can use. Comments name them. See docs/seeds.md."
+        (),
+        max_length=10,
+        description="Accounts that testers can use. `seeds.logins` in greenroom.yaml decides which comments list them."
+        " See docs/seeds.md.",
     )
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ RESERVED = {
     "velocity": "velocity reports",
     "seed": "seeds of several needs at once",
 }
-INSTEAD = {"seed": "Set it in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
+INSTEAD = {"seed": "Set the seed in the need: `needs: [{ kind: postgresql, seed: seed/shop.sql }]`."}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -66,7 +66,7 @@ def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
         [data, *others] = documents(content, name) or [None]
         if others:
             raise Unreadable(
-                Mistake(name, "", "contains more than one document.", "Remove the line `---` between them.")
+                Mistake(name, "", "contains more than one document.", "Remove the line `---` between the documents.")
             )
         if not isinstance(data, dict):
             raise Unreadable(Mistake(name, "", "must be a mapping of keys.", "Start with `key: value` lines."))

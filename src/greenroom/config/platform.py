@@ -84,7 +84,8 @@ class GitHubModel(Model):
     )
     older_signing_keys_from: tuple[SourceModel, ...] = Field(
         (),
-        description="The sources of older keys. Their signatures are accepted, then replaced by the current key's.",
+        description="The sources of older keys. Greenroom accepts signatures by these keys, and signs again with the"
+        " current key.",
     )
 
 
@@ -112,12 +113,12 @@ class LifetimeModel(Model):
         description="How long a preview may be inactive before it is removed. `never` disables this.",
     )
     warn_before: Duration = Field(
-        "1d", validate_default=True, description="How long before the removal Greenroom posts a warning."
+        "1d", validate_default=True, description="The time between Greenroom's warning and the removal."
     )
     max_age: DurationOrNever = Field(
         "30d",
         validate_default=True,
-        description="The maximum age of a preview. Older ones are removed. `never` disables this.",
+        description="The maximum age of a preview. Older previews are removed. `never` disables the limit.",
     )
     keep_label: str = Field(
         "preview-keep", min_length=1, description="The label that prevents the removal of an inactive preview."
@@ -142,14 +143,14 @@ class SeedsModel(Model):
         description="What builds missing images: `ci` for the repository's workflow, `cluster` for Greenroom itself.",
     )
     namespace: Annotated[str, Field(pattern=NAME, max_length=63)] = Field(
-        "greenroom-seeds", description="The namespace for builds, with `build: cluster`."
+        "greenroom-seeds", description="The namespace of the builds. Used with `build: cluster`."
     )
     secret: Annotated[str, Field(pattern=OBJECT, max_length=253)] = Field(
         "greenroom-seeds",
-        description="The Secret in that namespace with the credentials for builds, `github-token` and `docker-config`.",
+        description="The Secret in `seeds.namespace` with the keys `github-token` and `docker-config`, used by builds.",
     )
     logins: Literal["private", "always"] = Field(
-        "private", description="Whether comments name the accounts of seeds only in private repositories, or `always`."
+        "private", description="Where comments list the seeds' `logins`: only in `private` repositories, or `always`."
     )
 
 
@@ -234,7 +235,7 @@ class PlatformModel(Model):
     )
     bots: tuple[str, ...] = Field(
         (),
-        description="Bots whose pull requests may get previews and whose labels count, such as renovate[bot].",
+        description="Bots that may add the label, and whose own pull requests may get previews, such as renovate[bot].",
     )
     argocd: ArgoCDModel = Field(ArgoCDModel(), description="The location of Argo CD.")
     plugin_token_from: SourceModel = Field(

@@ -36,7 +36,10 @@ class ImageModel(Model):
     """The image that CI pushes, and its tag."""
 
     repository: ImageName = Field(description="The image without a tag, starting with the registry host.")
-    tag: Tag = Field("{sha}", description="The tag that CI uses. {sha}, {short_sha} and {number} are replaced.")
+    tag: Tag = Field(
+        "{sha}",
+        description="The tag that CI uses. {sha} and {short_sha} stand for the commit, {number} for the pull request.",
+    )
     built_from: Literal["head", "merge"] = Field(
         "head",
         alias="from",
@@ -52,7 +55,9 @@ class ProcessModel(Model):
     )
     command: Command = Field((), description="The command, run without a shell. If empty, the command of the image.")
     port: int | None = Field(None, ge=1, le=65535, description="The port that a web process listens on.")
-    schedule: Schedule = Field("", description="The schedule of a cron process: five fields, as in Kubernetes.")
+    schedule: Schedule = Field(
+        "", description="The schedule of a cron process, as in Kubernetes: five fields, or a macro such as `@daily`."
+    )
     replicas: int = Field(1, ge=1, le=10, description="The number of replicas.")
     migrates: bool = Field(False, description="Whether this process runs `migrate` before it starts.")
     probe: str = Field("/", pattern=PATH, description="The path that returns 2xx or 3xx when the process is ready.")
@@ -155,7 +160,7 @@ class ServiceModel(Model):
     processes: dict[Annotated[str, Field(pattern=NAME, max_length=60)], ProcessModel] = Field(
         {}, description="The processes by name."
     )
-    public: bool = Field(True, description="Whether the service has its own address.")
+    public: bool = Field(True, description="Whether the service has a public address.")
     paths: tuple[Annotated[str, AfterValidator(_path)], ...] = Field(
         (),
         description="In a monorepo, the paths that affect this service when they change, relative to the repository's"
@@ -171,14 +176,15 @@ class ServiceModel(Model):
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
         (),
-        description="The service's databases, queues and caches. Each is a kind, or one of the three mappings below.",
+        description="The service's databases, queues and caches. Each entry is a kind, or a mapping with `kind:`, `of:`"
+        " or `manifest:`.",
     )
     uses: tuple[UseModel, ...] = Field((), description="Other services that this one calls.")
     env: dict[Annotated[str, Field(pattern=VARIABLE)], str] = Field(
         {}, description="Plain-text settings. Do not put secrets here."
     )
     env_from: tuple[Annotated[str, Field(pattern=OBJECT, max_length=253)], ...] = Field(
-        (), description="The names of Secrets in the preview's namespace whose keys become variables."
+        (), description="The names of Secrets in the preview's namespace. The keys of these Secrets become variables."
     )
     address: OwnModel = Field(OwnModel(), description="The variables that receive this service's own address.")
     prepare: bool | None = Field(

@@ -16,7 +16,8 @@ NO_CHART = Mistake(
     "greenroom.yaml",
     "argocd.chart",
     "the preview chart is not set.",
-    "Write `argocd: { chart: oci://HOST/PATH/preview, chartVersion: 0.1.0 }`, or a git URL with the path after `//`.",
+    "Write `argocd: { chart: oci://HOST/PATH/preview, chartVersion: 0.1.0 }`. `chart:` can also be a git URL with the"
+    " path after `//`.",
 )
 NO_VERSION = Mistake(
     "greenroom.yaml",
@@ -90,7 +91,11 @@ class SecretSource:
 
 
 def _missing(what: str, source: SecretSource) -> FixConfiguration:
-    fix = f"Write the secret to the file {source.file}." if source.file else f"Set it: export {source.env}=..."
+    fix = (
+        f"Write only the secret to {source.file}, and make sure that Greenroom can read the file."
+        if source.file
+        else f"Set it: export {source.env}=..."
+    )
     return FixConfiguration(what, (Mistake("greenroom.yaml", "", f"{source.purpose}: {what}.", fix),))
 
 

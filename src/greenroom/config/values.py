@@ -19,7 +19,7 @@ def no_value(wrong: Wrong) -> Sentence:
     """Return the message and the fix for a key without a value."""
     if wrong.location[-2:-1] == ("env",):
         return "has no value.", f'Write `{wrong.last}: ""`.'
-    return "has no value.", "Write one, or remove the line."
+    return "has no value.", "Write a value, or remove the line."
 
 
 def about_value(file: File, wrong: Wrong) -> Sentence:

@@ -60,7 +60,7 @@ def wrong_variables(file: str, model: ServiceModel) -> Iterator[Mistake]:
     found = [*variables(model)]
     for name, count in Counter(v.name for v in found).items():
         if count > 1:
-            fix = "Give each its own name with `as:`."
+            fix = "Set the variable in only one place. Needs and links can use another name under `as:`."
             yield Mistake(file, name, f"the variable {name} is set {count} times.", fix)
     for each in found:
         meaning = reserved(each.name)

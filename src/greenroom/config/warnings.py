@@ -74,7 +74,7 @@ def _hashed_names(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
         if "--" in name:
             message = f"{slug} is called {name} in namespaces and commands."
             yield Mistake(
-                "greenroom.yaml", "repositories", message, f"Give it a short name: `repositories: {{ NAME: {slug} }}`."
+                "greenroom.yaml", "repositories", message, f"Set a short name: `repositories: {{ NAME: {slug} }}`."
             )
 
 
@@ -96,10 +96,13 @@ def _settings(model: ServiceModel, *, ports: bool) -> Iterator[Warned]:
         if not each.plain:
             continue
         if redaction.looks_secret(each.value) or (redaction.names_secret(each.name) and _may_be_secret(each.value)):
-            fix = "Move it to a Secret under `envFrom:`. Rotate it, because it was in this file."
+            fix = (
+                "Move the value to a Secret, and list that Secret under `envFrom:`. If the value is a real secret,"
+                " rotate it."
+            )
             yield each.path, "looks like a secret, but these settings are plain text.", fix
         if each.name == "PORT" and asked - {each.value}:
-            fix = "Remove it, or use the same port."
+            fix = "Remove `PORT` from the file. Greenroom sets it for each web process."
             yield (
                 each.path,
                 f"is {each.value}, but the service receives requests on port {' and '.join(sorted(asked))}.",
@@ -124,7 +127,7 @@ def _unreachable(platform: PlatformModel) -> Iterator[Warned]:
             shown = f"{{ ipBlock: {{ cidr: {peer} }} }}" if "/" in peer else _selector(peer)
             what = "a private address" if "/" in peer else "a name inside the cluster"
             message = f"`{staging.url}` is {what}, which previews cannot reach by default."
-            yield f"staging.{name}", message, f"Allow it: `network: {{ allowed: [{shown}] }}`."
+            yield f"staging.{name}", message, f"Allow this traffic: `network: {{ allowed: [{shown}] }}`."
 
 
 def _peer(url: str) -> str:

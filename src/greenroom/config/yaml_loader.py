@@ -187,7 +187,7 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
         return Mistake(name, where, f"{problem}.", "Use fewer anchors and aliases.")
     fix = "Fix the line. Indent with spaces, and quote values that contain `: `, `#` or `{`."
     if problem.endswith("but got '{'"):
-        fix = 'Quote the value that contains `{`, such as "pr-{sha}".'
+        fix = 'Quote the value that contains `{`, as in "pr-{sha}".'
     return Mistake(name, where, f"is not valid YAML: {problem}.", fix)
 
 

@@ -19,7 +19,7 @@ def source() -> Path:
     for candidate in (Path(__file__).parent / "shop", Path(__file__).parents[3] / "examples" / "shop"):
         if (candidate / "catalog").is_dir():
             return candidate
-    raise Failed("The example shop is not part of this package. Run the demo from a checkout.")
+    raise Failed("The example shop is not part of this package. Run the demo from a clone of Greenroom.")
 
 
 def _git(repository: Path, *arguments: str) -> str:

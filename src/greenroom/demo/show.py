@@ -90,7 +90,9 @@ class People:
 
     def begin(self, steps: int, seconds: float) -> None:
         """Print that the setup finished, and the number of steps."""
-        self._say(f"Setup finished ({seconds:.1f} s): a shop with three repositories, {counted(steps, 'step')}.\n")
+        self._say(
+            f"Setup finished ({seconds:.1f} s): a shop with three repositories. Next: {counted(steps, 'step')}.\n"
+        )
 
     def starts(self, step: Step) -> None:
         """Show the step's title with a spinner while the step runs, on a terminal only."""

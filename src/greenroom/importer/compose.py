@@ -18,13 +18,13 @@ from greenroom.importer.services import Found
 IGNORED = {
     "volumes": "Files in a container are lost when it stops. To keep data, use a need with `storage: persistent`.",
     "env_file": "Put the secrets in a Secret, list the Secret under `envFrom:`, and write the rest under `env:`.",
-    "secrets": "Put them in a Secret, and list the Secret under `envFrom:`.",
-    "configs": "Put them into the image.",
+    "secrets": "Put the values in a Secret, and list the Secret under `envFrom:`.",
+    "configs": "Put the files into the image.",
     "extends": "The extended service is not in this file. Import the output of `docker compose config` instead.",
     "privileged": "Previews run under the Pod Security Standard `restricted`.",
     "cap_add": "Previews run under the Pod Security Standard `restricted`.",
     "devices": "Previews run under the Pod Security Standard `restricted`.",
-    "user": "Previews use the image's own user, which must not be root.",
+    "user": "Previews use the image's own user, which must not be root, or the user ID in `runAsUser:`.",
     "profiles": "The draft includes services of every profile.",
 }
 # Keys that are carried over, and keys that a preview handles in its own way.
@@ -152,7 +152,7 @@ def _notes_on_names(draft: Draft, called: str, options: Options, count: int) -> 
     if count > 1 and options.name:
         draft.note("`--name` was not used, because the file has more than one service.")
     if count > 1 and options.image:
-        draft.note("Every service has the image from `--image`. Set the image that CI pushes for this service.")
+        draft.note("All drafts have the image from `--image`. Set the image that CI pushes for this service.")
 
 
 def _notes_on_dependencies(draft: Draft, members: list[Found], file: links.File, linked: Collection[str]) -> None:

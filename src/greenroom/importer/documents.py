@@ -45,7 +45,7 @@ def document(content: str, name: str) -> Any:
             fix = "Import the output of `docker compose config`: the merged file, without `!override` and `!reset`."
         raise yaml_loader.Unreadable(Mistake(name, where, f"is not valid YAML: {said}.", fix)) from None
     except Exception:  # any failure of the loader is a mistake in the file
-        fix = "Fix it, or import the output of `docker compose config`."
+        fix = "Fix the file, or import the output of `docker compose config`."
         raise yaml_loader.Unreadable(Mistake(name, "", "is not valid YAML.", fix)) from None
     return found[0] if len(found) == 1 else None
 

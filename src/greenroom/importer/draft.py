@@ -18,7 +18,7 @@ from greenroom.importer.interpolation import Interpolated
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it in any place
 MOST = 10  # maximum replicas of a process
 VARIABLE = re.compile(PATTERN)
-NAMELESS = "A variable that does not have the form `NAME=value` was left out."
+NAMELESS = "A variable was left out, because its name is missing or invalid, or looks like a secret."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def settings(draft: Draft, env: Mapping[str, Interpolated]) -> None:
     if plain:
         draft.data["env"] = plain
     if hidden:
-        draft.note(f"Put {', '.join(hidden)} in a Secret, and list the Secret under `envFrom:`. No values were copied.")
+        values = "The value was" if len(hidden) == 1 else "Their values were"
+        draft.note(f"Put {', '.join(hidden)} in a Secret, and list the Secret under `envFrom:`. {values} not copied.")
 
 
 def settable(name: str) -> bool:
@@ -102,10 +103,10 @@ def replicas(count: object, who: str, draft: Draft) -> dict[str, int]:
     """Return the `replicas` of a process if there are more than one. Report a number that a draft cannot have."""
     number = int(str(count)) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
     if number is None:
-        draft.note(f"The replicas of {who} are not a number in the file. The draft has one replica.")
+        draft.note(f"The number of replicas of {who} could not be read from the file. The draft has one replica.")
     elif number == 0:
         draft.note(
-            f"The file runs 0 replicas of {who}, but the draft has one. Remove the process if you do not need it."
+            f"The file sets 0 replicas for {who}, but the draft has one. Remove the process if you do not need it."
         )
     elif number > MOST:
         draft.note(f"{who} has {number} replicas in the file. The draft has {MOST}, the maximum.")

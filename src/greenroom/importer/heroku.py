@@ -67,8 +67,8 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
     if release and (words := commands.kept(commands.split(release), "`migrate`", found)):
         found.data["migrate"] = words
         found.note("`migrate` runs before every start of the web process, so it must be safe to run again.")
-    if shells := [n for n, p in made.items() if p.get("command", [""])[0] == "sh"]:
-        found.note(f"The command of {', '.join(shells)} needs a shell, so the draft calls `sh -c`.")
+    if shells := [n for n, p in made.items() if p.get("command", [])[:2] == ["sh", "-c"]]:
+        found.note(f"Commands that need a shell run with `sh -c` in the draft: {', '.join(shells)}.")
 
 
 def _process(name: str, command: str, found: Draft) -> dict[str, Any]:
@@ -86,7 +86,10 @@ def _needs(found: Draft, addons: Iterable[Any]) -> list[dict[str, Any]]:
     for addon in addons:
         one = _need(addon, found)
         if one and any(other["as"] == one["as"] for other in made):
-            found.note(f"Two add-ons set {one['as']}. The draft has the first. Add the other with a different `as:`.")
+            found.note(
+                f"An add-on was left out, because an earlier one also sets {one['as']}. To add a need for that add-on,"
+                " choose a different `as:`."
+            )
         elif one:
             if any(other["kind"] == one["kind"] for other in made):
                 called = {other.get("name", other["kind"]) for other in made}
@@ -100,7 +103,7 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     name = str(given["plan"]).partition(":")[0]
     if name not in ADDONS:
         found.note(
-            f"The add-on {name} has no matching kind of need. Write it as a manifest (docs/needs.md),"
+            f"The add-on {name} has no matching kind of need. Define it as a manifest (docs/needs.md),"
             " or use a shared service."
         )
         return None
@@ -127,15 +130,14 @@ def _env(found: Draft, env: dict[str, Any], given_by_needs: Collection[str]) -> 
         if name in given_by_needs:
             found.note(f"{name} was left out of `env`, because a need sets it.")
         elif name == "PORT":
-            found.note(f"PORT was left out of `env`, because Greenroom sets it to the port of the process, {PORT}.")
+            found.note(f"PORT was left out of `env`, because Greenroom sets PORT to {PORT} in web processes.")
         elif setting.get("generator"):
             found.note(
-                f"Heroku generates the value of {name}. Put it in a Secret, and list the Secret under `envFrom:`."
+                f"Heroku generates the value of {name}. Put a value in a Secret, and list the Secret under `envFrom:`."
             )
         elif setting.get("value") is None:
             found.note(
-                f"Heroku asks for the value of {name} at each deploy. Put it in a Secret, and list the Secret under"
-                " `envFrom:`."
+                f"{name} has no value in app.json. Put the value in a Secret, and list the Secret under `envFrom:`."
             )
         elif "HEROKU_APP_NAME" in text(setting["value"]):
             _own_address(found, name, text(setting["value"]))

@@ -173,10 +173,16 @@ def _parts(store: Found, variables: Variables) -> dict[str, str]:
 
 def _notes_on_url(draft: Draft, store: Found, value: Interpolated | None, name: str) -> None:
     address, kind = parsed(value.text) if value else None, KINDS[store.kind]
-    if address and (address.scheme not in (kind.chart.scheme, *kind.schemes) or address.query):
-        begins = f"starts with `{kind.chart.scheme}://`" if kind.chart.scheme else "is `host:port`"
+    if address is None:
+        return
+    differs = []
+    if address.scheme not in (kind.chart.scheme, *kind.schemes):
+        differs.append(f"starts with `{kind.chart.scheme}://`" if kind.chart.scheme else "is `host:port`")
+    if address.query:
+        differs.append("has no query string")
+    if differs:
         draft.note(
-            f"In a preview, {name} {begins} and has no query string, unlike in the file."
+            f"Unlike in the file, {name} {' and '.join(differs)} in a preview."
             " If the code needs another form, use the parts: `as: { host: ..., port: ... }`."
         )
 

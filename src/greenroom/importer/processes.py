@@ -52,7 +52,7 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     if not member.ports and text(member.spec.get("restart") or "") in ("no", "false"):
         draft.note(
             f"Compose does not restart {member.name}, but Greenroom always restarts workers. Remove the process, or"
-            " set `kind: cron`."
+            " set `kind: cron` and `schedule:`."
         )
     return process
 

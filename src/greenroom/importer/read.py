@@ -46,9 +46,7 @@ def drafts(path: Path, options: Options) -> list[Draft]:
     if not made:
         fix = "Add a `build:` to your own services. Third-party images become needs or manifests."
         if any(spec.get("extends") for spec in found["services"].values()):
-            fix = (
-                "Services that are extended are not in this file. Import the output of `docker compose config` instead."
-            )
+            fix = "To include extended services, import the output of `docker compose config` instead."
         raise _wrong(path, "contains none of your own services.", fix)
     if found.get("include"):
         made[0].note(

@@ -51,7 +51,10 @@ class Kept:
         except FileNotFoundError:
             return
         except Exception as error:  # a file of another version may fail in any way
-            how = "Delete the file to start with an empty GitHub, and remove the previews with `greenroom release`."
+            how = (
+                "To start with an empty GitHub, delete the file. To remove the existing previews, run"
+                " `greenroom release`."
+            )
             raise Failed(f"{self._path} cannot be read ({error}). {how}") from None
 
     def keep(self, world: World) -> None:

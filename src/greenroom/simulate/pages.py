@@ -104,7 +104,7 @@ class _Pages:
         form, action = await sent(request), request.path_params["action"]
         path = f"/{slug}/pull/{pull_request.number}"
         if not self._act(slug, pull_request, action, form):
-            text = f"Nothing was changed: `{action}` is not possible on this pull request right now."
+            text = f"Nothing was changed: `{action}` is not possible now, or the form was incomplete."
             return RedirectResponse(f"{path}?{urlencode({'note': text})}", 303)
         return RedirectResponse(path, 303)
 
@@ -187,6 +187,8 @@ def unheard(hooks: Webhooks) -> str:
     status = hooks.log[-1][1] if hooks.log else 200
     if status is None:
         return f"Greenroom is not responding at {hooks.url}. Is `greenroom serve` running?"
+    if status == 401:
+        return f"Greenroom refused the last webhook ({status}). Does `greenroom serve` use the same webhook secret?"
     if status >= 400:
-        return f"Greenroom refused the last webhook ({status}). Does it use the same webhook secret?"
+        return f"Greenroom did not accept the last webhook ({status}). See the log of `greenroom serve`."
     return ""

@@ -119,7 +119,7 @@ def _checkouts(loaded: Configuration) -> dict[str, Checkout]:
         path = loaded.settings.local.checkouts.get(repository.slug)
         key = f"local.checkouts.{repository.slug}"
         if path is None:
-            mistakes.append(Mistake(MAIN, key, "is missing.", "Set it to the path of a local git repository."))
+            mistakes.append(Mistake(MAIN, key, "is missing.", "Set the path of a local clone of the repository."))
             continue
         try:
             found[repository.slug] = Checkout.at(path)
