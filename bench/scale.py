@@ -60,7 +60,8 @@ def fake_nodes(folder: Path, pods: int) -> Iterator[None]:
         for number in range(pods // 2000 + 1)
     ]
     with (folder / "kwok.log").open("w") as log:
-        chosen = ("--config", str(config), "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake")
+        chosen = ["--config", str(config), "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"]
+        chosen += ["--node-lease-duration-seconds", "40"]  # without leases, Kubernetes takes the nodes for dead
         child = subprocess.Popen(
             ["kwok", "--kubeconfig", os.environ["KUBECONFIG"], *chosen], stdout=log, stderr=subprocess.STDOUT
         )
