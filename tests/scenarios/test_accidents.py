@@ -22,7 +22,7 @@ FAULTS = {
     "secondary-limit": "GitHub's rate limit delays",
     "unauthorized": "GitHub rejected the token (401)",
     "html": "text/html instead of JSON",
-    "truncated": "has 0 of 1 pull requests",
+    "truncated": "listed 0 of 1 pull requests",
     "graphql-errors": "is incomplete (Something went wrong",
 }
 
