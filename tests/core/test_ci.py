@@ -79,7 +79,7 @@ FOUR = timedelta(minutes=4, seconds=10)
             [run(CiState.SUCCEEDED)],
             "ci-without-image",
             f"1 CI run of commit {HEAD[:7]} succeeded, but the registry does not have the image."
-            f" Check that CI pushes exactly `{REFERENCE}`.",
+            f" Check that CI pushes the image under exactly this name: `{REFERENCE}`.",
         ),
         (
             [run(CiState.SUCCEEDED), run(CiState.SKIPPED, "image")],
@@ -128,7 +128,7 @@ def test_without_a_run_only_the_message_and_earlier_runs_are_named() -> None:
     assert shown(message="A change [skip ci]", earlier=earlier)[0] == "ci-skipped"
     assert shown(message=None, earlier=earlier)[0] == "ci-no-run"
     text = shown(message="A change", earlier=earlier)[1]
-    assert f"No workflow run exists for commit {HEAD[:7]}, but `build` ran for {sha(1)[:7]}." in text
+    assert f"No workflow run exists for commit {HEAD[:7]}, but `build` ran for commit {sha(1)[:7]}." in text
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,9 @@ def test_answer_lists_services_when_the_named_repository_has_several() -> None:
 
 def test_answer_lists_used_services_when_the_named_repository_has_none() -> None:
     answer = listen(commented("/preview use acme/other#3")).answer
-    assert str(answer) == "ada named `acme/other`, which this preview does not use. It uses payments, stock-2."
+    assert (
+        str(answer) == "ada named `acme/other`, which this preview does not use. This preview uses payments, stock-2."
+    )
 
 
 def test_answer_names_an_invisible_character() -> None:

@@ -183,7 +183,10 @@ def test_comment_names_the_command_for_a_link_that_it_can_move(
     used = tuple(Used("shop", target, name, why, "http://x", own=name == "this preview") for target, name, why in links)
     said = comment_text(replace(one, links=used), PLATFORM, private=False)
     assert ("/preview use" in said) is bool(service)
-    assert f"Comment `/preview use {service}#N` to use {service} from another pull request." in said or not service
+    assert (
+        f"Comment `/preview use {service}#N` to use {service} from the preview of pull request N." in said
+        or not service
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,7 @@ BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), (
 def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> None:
     status = status_of(seen(replace(preview(1, health=health), manual_overrides=BY_HAND, why="It broke.")))
     said = comment_text(status, PLATFORM, private=False)
-    assert "Changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
+    assert "Parameters changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
     assert not [word for word in ("payments-17", "sk_live") if word in said]
 
 
@@ -271,9 +274,7 @@ def test_comment_warns_before_a_preview_is_removed(state: str) -> None:
     found = decide(facts(pull, holds=seen(there, made)), platform, REPOSITORY, NOW)
     [tell] = [a for a in found.actions if isinstance(a, UpdateComment)]
     assert tell.memory.warned_at == NOW
-    assert (
-        "The preview will be removed at 2026-03-03 12:00 UTC because there has been no activity for 3 d." in tell.text
-    )
+    assert "The preview will be removed at 2026-03-03 12:00 UTC, after 3 d without activity." in tell.text
 
 
 def test_that_data_was_reset_is_news_for_a_day() -> None:
@@ -357,23 +358,31 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
 @pytest.mark.parametrize(
     ("lifetime", "kept", "said"),
     [
-        (Lifetime(inactive_after=timedelta(days=3), max_age=None), False, "It is removed after 3 d without activity."),
+        (
+            Lifetime(inactive_after=timedelta(days=3), max_age=None),
+            False,
+            "The preview is removed after 3 d without activity.",
+        ),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
             False,
-            "It is removed after 3 d without activity, or 90 d after its creation.",
+            "The preview is removed after 3 d without activity, or 90 d after its creation.",
         ),
-        (Lifetime(inactive_after=None, max_age=timedelta(days=90)), False, "It is removed 90 d after its creation."),
+        (
+            Lifetime(inactive_after=None, max_age=timedelta(days=90)),
+            False,
+            "The preview is removed 90 d after its creation.",
+        ),
         (Lifetime(inactive_after=None, max_age=None), False, ""),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=None),
             True,
-            "It stays until the label `preview-keep` is removed.",
+            "The preview does not expire while the pull request has the label `preview-keep`.",
         ),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=timedelta(days=90)),
             True,
-            "It is removed 90 d after its creation, even with the label `preview-keep`.",
+            "The preview is removed 90 d after its creation, even with the label `preview-keep`.",
         ),
     ],
 )

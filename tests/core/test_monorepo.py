@@ -95,7 +95,9 @@ def test_a_repository_that_the_registry_does_not_have_is_named() -> None:
     assert isinstance(found, NotBuilt)
     reason = waiting_for_image(found.missing)
     assert "The registry has no repository named registry.test/api." in reason.text
-    assert reason.fix.startswith("Create it in the registry, or correct the service's `image:`. Greenroom deploys")
+    assert reason.fix.startswith(
+        "Create the repository in the registry, or correct the service's `image:`. Greenroom deploys"
+    )
     assert "no repository" not in str(waiting_for_image(replace(found.missing, absent=())))
 
 

@@ -93,7 +93,7 @@ def comment_of(decision: Decision) -> str:
 
 
 QUEUED = Comment(
-    5, "<!-- greenroom:1 -->\n### Preview queued\n\nThis preview starts automatically when another one is removed."
+    5, "<!-- greenroom:1 -->\n### Preview queued\n\nThis preview starts automatically once a slot is free."
 )
 CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
 
@@ -103,7 +103,7 @@ CLOSED = pull_request(1, state=State.CLOSED, closed_at=NOW, comment=QUEUED)
     [
         (
             State.CLOSED,
-            "The pull request was closed by ada. No preview was started. Reopen the pull request to get one.",
+            "The pull request was closed by ada. No preview was started. Reopen the pull request to get a preview.",
         ),
         (State.MERGED, "The pull request was merged by ada. No preview was started."),
     ],

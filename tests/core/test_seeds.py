@@ -103,7 +103,7 @@ def test_missing_image_is_built_here_only_where_the_platform_says_so() -> None:
     assert isinstance(found, Stay)
     (build,) = found.builds
     assert (build.reference, build.path, build.source) == (reference(), "seed/shop.sql", Source("acme/shop", sha(1)))
-    assert found.reason.text == "Building the seed image from seed/shop.sql."
+    assert found.reason.text == "Greenroom is building the seed image from seed/shop.sql."
 
 
 def test_failed_build_says_why_and_waits_for_a_push() -> None:

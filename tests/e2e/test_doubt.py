@@ -26,7 +26,7 @@ def test_github_down_removes_nothing(scene: Scene, fault: str) -> None:
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     until(lambda: scene.github.do(lambda w: w.faults.fired[fault]) > before + 1, 60, f"{fault} seen")
     if fault == "empty-list":
-        scene.explains(pull, "GitHub's list omits this pull request", 30)
+        scene.explains(pull, "GitHub's list does not show this pull request as open and labeled", 30)
     else:
         scene.troubled("GitHub", 30)
     time.sleep(3)
@@ -58,7 +58,10 @@ def test_a_label_that_is_renamed_or_deleted_on_github_is_held(scene: Scene, what
         scene.github.do(lambda w: w.delete_label("shop/payments", "preview"))
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     pull.says("Preview held", 60)
-    told = {"renamed": "no person removed it", "deleted": "was deleted in the repository"}
+    told = {
+        "renamed": "GitHub does not show who removed the label",
+        "deleted": "possibly because the label was deleted in the repository",
+    }
     assert told[what] in pull.comment
     time.sleep(2)
     assert pull.uid == uid

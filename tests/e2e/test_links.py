@@ -124,7 +124,7 @@ def test_both_comments_mention_a_link_set_by_hand_to_a_removed_preview(scene: Sc
     patch = {"spec": {"source": {"helm": {"parameters": manual_overrides}}}}
     kubectl("patch", "application", shop.namespace, "-n", ARGO, "--type=merge", "-p", json.dumps(patch))
     catalog.says(f"Used by [{shop.name}]", 60)
-    catalog.says("(by hand)")
+    catalog.says("(link set by hand)")
     catalog.close()
     catalog.gone()
     shop.says(f"set by hand in Argo CD, points to {catalog.name}, which does not exist", 60)

@@ -48,7 +48,7 @@ def jobs() -> list[str]:
 
 def test_dump_in_git_becomes_a_database_and_an_older_preview_keeps_its_own(scene: Scene) -> None:
     first = scene.catalog.pull_request("seed-first", "2", files={PATH: dump_with("First kettle")})
-    first.says("Building the seed image from seed/catalog.sql.", 30)
+    first.says("Greenroom is building the seed image from seed/catalog.sql.", 30)
     first.ready("2")
     assert "First kettle" in products(first)
     assert all(p["stock"] is not None for p in first.page("/products").json()["products"]), "migrated"
@@ -98,7 +98,7 @@ def test_dump_of_mariadb_becomes_its_database_and_is_there_again_after_a_reset(s
             command = f'MYSQL_PWD="$MARIADB_PASSWORD" mariadb --no-defaults --skip-ssl -h 127.0.0.1 -u app -NBe "{statement}" app'
             return kubectl("exec", "-n", pull.namespace, name, "--", "sh", "-c", command, check=False).strip()
 
-        pull.says("Building the seed image from seed/shop.sql.", 30)
+        pull.says("Greenroom is building the seed image from seed/shop.sql.", 30)
         pull.ready("2")
         assert sql("SELECT COUNT(*) FROM customers") == "3"
         sql("DELETE FROM orders")

@@ -21,4 +21,4 @@ async def test_instance_that_leads_and_cannot_begin_its_loops_stops() -> None:
     lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     instance = SimpleNamespace(_engine=SimpleNamespace(lead=nothing), _keep=broken, lost=lost, _leads=False)
     await Instance._lead(cast(Instance, instance))
-    assert lost.result() == "This instance cannot become active: what the engine holds is odd."
+    assert lost.result() == "This instance cannot run as the active instance: what the engine holds is odd."

@@ -22,7 +22,7 @@ FAULTS = {
     "secondary-limit": "GitHub's rate limit delays",
     "unauthorized": "GitHub rejected the token (401)",
     "html": "text/html instead of JSON",
-    "truncated": "has 0 of 1 pull requests",
+    "truncated": "listed 0 of 1 pull requests",
     "graphql-errors": "is incomplete (Something went wrong",
 }
 
@@ -346,7 +346,7 @@ async def test_a_tag_that_moves_is_reported(story: Story) -> None:
     await story.passes(3)
     [after] = story.engine.previews.values()
     assert after.spec == before.spec
-    assert "a different image than the one that is running" in story.comment(number)
+    assert "a different image than the one that this preview uses" in story.comment(number)
 
 
 async def test_remaining_resources_are_not_reported_as_deleted(story: Story) -> None:

@@ -88,7 +88,9 @@ async def test_a_path_filter_starts_no_run(story: Story) -> None:
     await story.passes(2)
     story.pass_time(minutes=3)
     await story.passes(3)
-    expected = f"No workflow run exists for commit {HEAD[:7]}, but `build` ran for {sha('an earlier commit')[:7]}."
+    expected = (
+        f"No workflow run exists for commit {HEAD[:7]}, but `build` ran for commit {sha('an earlier commit')[:7]}."
+    )
     assert expected in waiting(story, number)
 
 
@@ -122,7 +124,7 @@ async def test_ci_succeeded_but_pushed_another_tag(story: Story) -> None:
     await story.passes(3)
     comment = waiting(story, number)
     assert f"1 CI run of commit {HEAD[:7]} succeeded, but the registry does not have the image." in comment
-    assert f"Check that CI pushes exactly `{story.registry}/shop/web:{HEAD}`." in comment
+    assert f"Check that CI pushes the image under exactly this name: `{story.registry}/shop/web:{HEAD}`." in comment
 
 
 async def test_another_ci_system_is_still_running(story: Story) -> None:
@@ -163,7 +165,7 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     assert str(story.status(number).reason) == (
         f"Everything else is ready; waiting for image {story.registry}/shop/web:{HEAD[:7]}…. "
         "Greenroom deploys the commit once CI pushes the image under exactly this name (from the service's `image:`). "
-        "The tag is the full commit hash. "
+        "The actual tag contains the full commit hash. "
         "See the checks on this pull request."
     )
     story.images.push("shop/web", HEAD)

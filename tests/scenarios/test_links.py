@@ -217,11 +217,11 @@ async def test_target_lists_a_link_set_by_hand_and_the_user_warns_once_the_targe
     url = f"http://payments.preview-payments-{pay}.svc:8080/v1"
     two.story.engine.set_by_hand(mine, ("links.payments.url", url))
     await two.passes(2)
-    assert f"Used by [shop#{shop}]({two.spec(shop).pull_request.url}) (by hand)." in two.comment(PAY, pay)
+    assert f"Used by [shop#{shop}]({two.spec(shop).pull_request.url}) (link set by hand)." in two.comment(PAY, pay)
     assert "### Preview ready\n\nAll services are up." in two.comment(SLUG, shop)
     two.world.close(PAY, pay, "grace")
     await two.passes(4)
-    assert f"Still linked to this preview by hand in Argo CD: [shop#{shop}](" in two.comment(PAY, pay)
+    assert f"A link that was set by hand in Argo CD still connects [shop#{shop}](" in two.comment(PAY, pay)
     gone = f"The link to payments, set by hand in Argo CD, points to payments#{pay}, which does not exist."
     fix = f"Remove the parameter with `argocd app unset preview-shop-{shop} -p links.payments.url`."
     said = two.comment(SLUG, shop)
@@ -517,7 +517,7 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     await two.passes()
     assert not two.spec(pay, PAY).asleep
     assert (
-        "This preview stays awake despite the label `preview-sleep`, because an awake preview uses it."
+        "This preview stays awake despite the label `preview-sleep`, because an awake preview uses this preview."
         in two.comment(PAY, pay)
     )
     assert "### Preview ready" in two.comment(PAY, pay)

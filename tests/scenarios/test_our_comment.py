@@ -182,7 +182,7 @@ async def test_removal_whose_comment_is_never_read_back_is_completed_after_a_few
     assert all(w.told for w in preview_set.ledger.withdrawals)
     assert story.world.faults.fired["ignored-write"] == TRIES
     events = await story.controller().parts.history.events(limit=100)
-    assert "did not save it" in next(e for e in events if e.kind == "receipt").text
+    assert "did not return the new text" in next(e for e in events if e.kind == "receipt").text
     assert {str(s.warning) for s in story.board.statuses.values() if s.warning}, "pages and terminal say it"
 
 

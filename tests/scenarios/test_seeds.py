@@ -58,7 +58,7 @@ async def test_greenroom_builds_an_image_once_for_all_pull_requests_with_the_sam
     await story.passes(4)
     [build] = story.engine.builds
     assert (build.inputs.tag, build.path, build.source.ref) == (tag(OLD), PATH, sha("feature"))
-    assert all(f"Building the seed image from {PATH}." in story.comment(n) for n in numbers)
+    assert all(f"Greenroom is building the seed image from {PATH}." in story.comment(n) for n in numbers)
     story.images.push("seeds", tag(OLD))
     await story.passes(4)
     assert story.living == set(numbers)

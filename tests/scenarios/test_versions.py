@@ -170,7 +170,10 @@ async def test_comment_says_how_to_get_the_image_after_main_moved(story: Story) 
     story.world.move_base(SLUG, sha("main moved"))
     story.world.label(SLUG, number, "preview", "ada")
     await story.passes(3)
-    assert "CI built an outdated merge commit. Update the branch or push a commit." in story.comment(number)
+    assert (
+        "CI built an outdated merge commit. In that case, update the pull request's branch or push a commit."
+        in story.comment(number)
+    )
 
 
 async def test_retargeted_pull_request_keeps_its_versions(story: Story) -> None:
@@ -202,7 +205,7 @@ async def test_image_that_is_pushed_again_while_the_preview_is_failed_is_reporte
     text = story.comment(number)
     assert "### Preview failed" in text
     assert "It crashed." in text
-    assert "a different image than the one that is running" in text
+    assert "a different image than the one that this preview uses" in text
     assert f"`greenroom redeploy shop#{number}`" in text
     loop: Any = SimpleNamespace(wake=lambda name: None)
     running = story.controller()
@@ -217,7 +220,7 @@ async def test_image_that_is_pushed_again_while_the_preview_is_failed_is_reporte
     await story.passes(3)
     [last] = story.engine.previews.values()
     assert last.spec == after.spec
-    assert "a different image than the one that is running" in story.comment(number)
+    assert "a different image than the one that this preview uses" in story.comment(number)
 
 
 async def test_redeploy_waits_for_a_registry_that_is_away(story: Story) -> None:
@@ -298,7 +301,7 @@ async def test_command_that_fails_in_an_image_of_the_base_branch_asks_for_no_pus
         f"Either correct `{setting}` in the configuration of `back` (services/back.yaml), or fix the problem on `main`"
         in text
     )
-    assert "Push a version" not in text
+    assert "Push a commit that adds" not in text
 
 
 async def test_failure_of_the_pull_requests_own_service_moves_no_image_of_the_base_branch(story: Story) -> None:

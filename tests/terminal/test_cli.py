@@ -299,8 +299,9 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
     _, url = asked
     answer = await run(url, "use", "shop#1", "payments#99")
     assert answer.exit_code == 1
-    assert "payments#99 has no preview. Until it has one, shop#1 keeps using payments from staging." in " ".join(
-        answer.output.split()
+    assert (
+        "payments#99 has no preview. Until payments#99 has a preview, shop#1 keeps using payments from staging."
+        in " ".join(answer.output.split())
     )
     assert (await run(url, "use", "shop#1", "payments#17")).exit_code == 0
 
@@ -321,8 +322,16 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
             "shop#1: commit 0ddba11 was superseded by aaaaaaa. Wait for the newer commit instead.",
         ),
         (("shop#3", "--timeout", "0s"), 1, "shop#3 is failed: "),
-        (("store#3", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),
-        (("shop#99", "--timeout", "0s"), 3, "Timed out. Greenroom has not seen this pull request yet."),
+        (
+            ("store#3", "--timeout", "0s"),
+            3,
+            "Timed out. Greenroom does not know an open pull request with this number yet.",
+        ),
+        (
+            ("shop#99", "--timeout", "0s"),
+            3,
+            "Timed out. Greenroom does not know an open pull request with this number yet.",
+        ),
         (("shop#1", "--commit", "main"), 2, ""),
         (("shop#1", "--timeout", "soon"), 2, ""),
     ],

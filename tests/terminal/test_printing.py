@@ -82,7 +82,7 @@ def test_the_list_says_why_and_only_a_ready_one_where() -> None:
     ("times", "resync", "said"),
     [
         (["12:00:07"], 600.0, "GitHub was last read at 2026-03-02 12:00:07 UTC. A label that was added since then"),
-        (["12:00:07", "11:59:58"], 10.0, "All repositories have been read since 2026-03-02 11:59:58 UTC. A label"),
+        (["12:00:07", "11:59:58"], 10.0, "Every repository was last read at 2026-03-02 11:59:58 UTC or later. A label"),
         ([], 600.0, ""),
     ],
 )
@@ -90,7 +90,7 @@ def test_empty_list_says_when_a_new_label_has_an_effect(times: list[str], resync
     known = [{"name": "shop", "read_at": f"2026-03-02T{t}+00:00", "trouble": ""} for t in times]
     text = printing.previews({"previews": [], "repositories": known, "resync": resync}, None)
     first, *more = text.splitlines()
-    assert first == "No pull request has requested a preview yet."
+    assert first == "No preview exists, and none is requested."
     assert " ".join(map(str.strip, more)).startswith(said)
     flat = " ".join(text.split())
     span = messages.span(timedelta(seconds=resync))
@@ -167,7 +167,7 @@ def test_what_was_changed_by_hand_and_when_it_is_removed_is_reported_whatever_el
     )
     lines = explained(failed).splitlines()
     assert "  The preview will be removed at 2026-03-03 12:00 UTC. A push keeps it." in lines
-    assert "  Changed by hand in Argo CD: links.payments.url." in lines
+    assert "  Parameters changed by hand in Argo CD: links.payments.url." in lines
 
 
 def test_without_a_chart_none_is_named() -> None:

@@ -204,9 +204,11 @@ async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() ->
     assert 'greenroom_previews_overdue{repository="shop"} 1.0' in text
     shown = [as_json(s) for s in problems_first(board.statuses.values())]
     first = printing.previews({"previews": shown}, None).splitlines()[0]
-    assert first.startswith("shop#2  held    The preview is past its lifetime and needs a decision. The label")
+    assert first.startswith(
+        "shop#2  held    The preview is past its lifetime but is kept until a person decides. The label"
+    )
     page = (await client(late).get("/previews/shop/2")).text
-    assert "The preview is past its lifetime and needs a decision." in page
+    assert "The preview is past its lifetime but is kept until a person decides." in page
 
 
 async def test_without_an_overdue_preview_the_count_is_zero() -> None:
@@ -244,9 +246,9 @@ async def test_a_preview_page_shows_when_it_is_removed_and_what_was_changed_by_h
     page = (await client(failed).get(PAGE)).text
     assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
     assert "Expires" not in page, "once is enough"
-    assert "Changed by hand in Argo CD: links.payments.url." in page
+    assert "Parameters changed by hand in Argo CD: links.payments.url." in page
     manual_overrides = replace(failed, reason=messages.changed_by_hand((("links.payments.url", "x"),)))
-    assert (await client(manual_overrides).get(PAGE)).text.count("Changed by hand in Argo CD") == 1
+    assert (await client(manual_overrides).get(PAGE)).text.count("Parameters changed by hand in Argo CD") == 1
 
 
 async def test_a_preview_page_begins_with_where_to_go() -> None:
@@ -569,9 +571,13 @@ async def test_page_shows_the_seed_and_offers_to_start_over_only_where_that_is_p
             "will start over from the newest seed. The current data will be deleted.",
             "status",
         ),
-        ({"action": "reset"}, "Nothing was deleted. To confirm, check the box first.", "alert"),
-        ({"action": "drop", "sure": "yes"}, "Nothing was deleted.", "alert"),
-        ({"action": "reset", "sure": "yes", "token": "0" * 64}, "The form was out of date.", "alert"),
+        ({"action": "reset"}, "Nothing was deleted. To confirm, check the box and send the form again.", "alert"),
+        ({"action": "drop", "sure": "yes"}, "Nothing was deleted, because the form contains no valid action.", "alert"),
+        (
+            {"action": "reset", "sure": "yes", "token": "0" * 64},
+            "The form was out of date, so nothing was changed.",
+            "alert",
+        ),
     ],
 )
 async def test_data_is_deleted_only_by_a_confirmed_form_of_this_page(
@@ -624,7 +630,7 @@ async def sent(
         ),
         (
             "shop#2",
-            "Saved, but shop#2 has no preview. Until it has one, shop#1 keeps using shop from staging.",
+            "Saved, but shop#2 has no preview. Until shop#2 has a preview, shop#1 keeps using shop from staging.",
             "alert",
         ),
         ("web#2", "Saved: the link to web points to shop#2. The change takes effect within seconds.", "status"),
@@ -635,7 +641,7 @@ async def sent(
         ),
         (
             "payments#99",
-            "The change is not saved yet because the comment that stores it could not be written.",
+            "The change is not saved yet, because Greenroom could not write and verify the comment that stores the change.",
             "alert",
         ),
         ("paymnts", "&#x27;paymnts&#x27; is not a valid target.", "alert"),
@@ -709,7 +715,7 @@ async def test_a_form_that_is_out_of_date_changes_nothing_and_keeps_what_was_typ
     answer = await sent(one, "payments#17", token=token, path=path)
     assert answer.status_code == 303
     page = (await one.get(answer.headers["location"])).text
-    assert "Nothing was changed. Send it again." in page
+    assert "so nothing was changed. Send the form again." in page
     if path == PAGE:
         assert 'value="payments#17"' in page
 
@@ -780,7 +786,7 @@ async def test_the_admin_port_and_the_command_line_say_the_same_of_links() -> No
             == "Saved: the link to payments points to payments#17. The change takes effect within seconds."
         )
         later = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#9", "by": "root"})
-        stays = "Until it has one, shop#1 keeps using payments from staging. If it should have one, check the number."
+        stays = "Until payments#9 has a preview, shop#1 keeps using payments from staging. If payments#9 should have a preview, check the number."
         assert printing.used(later.json()) == f"Saved, but payments#9 has no preview. {stays}"
         never = await one.post("/api/use", json={"preview": "shop#1", "target": "payments#99", "by": "root"})
         assert printing.used(never.json()).startswith("The change is not saved yet")

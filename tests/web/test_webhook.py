@@ -107,7 +107,7 @@ def test_an_empty_secret_is_refused_at_the_start(secrets: tuple[str, ...]) -> No
     def nothing(found: object) -> None:
         raise AssertionError(found)
 
-    with pytest.raises(FixConfiguration, match="webhook secret is empty"):
+    with pytest.raises(FixConfiguration, match="webhook secret is missing or empty"):
         webhook(secrets, nothing, nothing)
 
 

@@ -141,7 +141,7 @@ class Control:
                     f"{name} uses several services from {wish.service}. Name one of them: {', '.join(several)}."
                 )
             near = targets.nearest(wish.service)
-            hint = f"Did you mean {near}?" if near else f"It uses {', '.join(targets.used) or 'no other service'}."
+            hint = f"Did you mean {near}?" if near else f"{name} uses {', '.join(targets.used) or 'no other service'}."
             raise Failed(f"{name} does not use {wish.service}. {hint}")
         wish = named
         facts, last = await self._asking(status, repository)

@@ -148,8 +148,8 @@ def _still_so(sources: Sources, served: ServedPass, identity: Identity) -> None:
     read += [answer.pull_request] if isinstance(answer, Confirmation) else []
     if read and all(sources.freshness.overtaken(p) for p in read):
         raise Doubt(
-            f"GitHub reported a change to {identity} after Greenroom read it. Greenroom will read it again before it"
-            " acts."
+            f"GitHub reported a change to the pull request {served.repository.slug}#{identity.number} after Greenroom"
+            " read the pull request. Greenroom will read the pull request again before acting."
         )
 
 
@@ -165,7 +165,10 @@ async def _tell(sources: Sources, served: ServedPass, action: UpdateComment) -> 
     if read is None and isinstance(answer, Confirmation):
         read = answer.pull_request  # the list contains only open pull requests
     if read is None:
-        raise Doubt(f"Greenroom has not read {action.identity}, so it does not update the comment there.")
+        raise Doubt(
+            f"Greenroom has not read the pull request {served.repository.slug}#{action.identity.number}, so the comment"
+            " there is not updated."
+        )
     await _write(sources, served, action.identity, read.comment, (action.text, action.memory))
 
 
@@ -192,8 +195,8 @@ async def _write(
     body = f"{signer.line(identity, comment_id, block)}\n{text}"
     if comment and comment.body == body:  # it was written like this already, so another write would not help
         raise Doubt(
-            f"GitHub's copy of Greenroom's comment on {served.repository.slug}#{identity.number} differs from what"
-            " Greenroom wrote."
+            f"The comment on {served.repository.slug}#{identity.number} already contains what Greenroom would write,"
+            " but Greenroom cannot verify the comment."
         )
     create = not sources.freshness.wrote_recently(identity)
     comment_id = await github.write_comment(
@@ -247,7 +250,7 @@ async def _tell_removal(sources: Sources, served: ServedPass, action: VerifyRemo
         return wait
     if readback.exhausted(identity, said):
         readback.read([identity])
-        raise Refused("GitHub accepted the comment several times but did not save it.")
+        raise Refused("GitHub accepted the comment several times but did not return the new text.")
     await _write(sources, served, identity, answer.pull_request.comment, said)
     return readback.wait(identity, said)
 

@@ -108,7 +108,8 @@ class Instance:
         except Exception as error:
             log.exception("this instance cannot lead")
             if not self.lost.done():
-                self.lost.set_result(f"This instance cannot become active: {error or type(error).__name__}.")
+                why = str(error).rstrip(".") or type(error).__name__
+                self.lost.set_result(f"This instance cannot run as the active instance: {why}.")
 
     async def _keep(self) -> None:
         """Loop over every repository of the catalog, and over those that left it while previews of them exist."""

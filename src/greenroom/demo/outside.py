@@ -31,10 +31,11 @@ SENTENCES = {
     r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
     r" confirmation, so this preview waits\.)",
-    "blocked": r"An earlier repository had the same name\. Its previews still use their names and addresses: ",
+    "blocked": r"Another repository had the same name before\. Its previews still use names and addresses"
+    r" that this repository's previews need: ",
     "failed": r"\S.* No version is running\. ",
     "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
-    r" because there has been no activity for 3 d\. ",
+    r", after 3 d without activity\. ",
     "removed": r"The (pull request was closed by \w+|preview expired because there was no activity)\."
     r" All of the preview's resources have been deleted\. ",
 }

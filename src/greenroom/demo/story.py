@@ -182,7 +182,7 @@ async def accidents(stage: Stage, eyes: Eyes) -> str:
     for name, words in (
         ("server-error", "GitHub returned 500"),
         ("html", "instead of JSON"),
-        ("empty-list", "list omits this pull request"),
+        ("empty-list", "list does not show this pull request as open and labeled"),
     ):
         count = faults.fired[name]
         faults.on(name, path="graphql")
@@ -300,7 +300,7 @@ async def inactivity(stage: Stage, eyes: Eyes) -> str:
     stage.world.label("shop/payments", number, PREVIEW, "linus")
     await until(lambda: eyes.says("payments", number, "ready"), 30)
     stage.world.advance(WARNED)
-    await until(lambda: eyes.says("payments", number, "expiring", "there has been no activity"))
+    await until(lambda: eyes.says("payments", number, "expiring", "without activity"))
     demand(PREVIEW in eyes.labels("payments", number), "the label was removed without a warning")
     await eyes.answers("payments", number, "/methods")
     stage.world.advance(EXPIRED)

@@ -28,7 +28,7 @@ def previews(answer: dict[str, Any], width: int | None, *, everything: bool = Tr
         [f"{without} open pull request{'s' * (without > 1)} without a preview: greenroom list --all"] if without else []
     )
     if not found and not troubles:
-        return "\n".join(["No pull request has requested a preview yet.", *_read(answer), *rest])
+        return "\n".join(["No preview exists, and none is requested.", *_read(answer), *rest])
     wide = [max((len(p[part]) for p in found), default=0) for part in ("name", "stage")]
     lines = [f"{p['name']:<{wide[0]}}  {p['stage']:<{wide[1]}}  {_what(p)}" for p in found]
     return "\n".join([*troubles, *(_cut(line, width) for line in lines), *rest])
@@ -40,7 +40,7 @@ def _read(answer: dict[str, Any]) -> list[str]:
     if not times or not all(times) or "resync" not in answer:
         return []
     at = f"{min(times)[:10]} {min(times)[11:19]} UTC"
-    when = f"GitHub was last read at {at}." if len(times) == 1 else f"All repositories have been read since {at}."
+    when = f"GitHub was last read at {at}." if len(times) == 1 else f"Every repository was last read at {at} or later."
     span = messages.span(timedelta(seconds=answer["resync"]))
     return _wrapped(f"{when} A label that was added since then appears with the next webhook, or within {span}.")
 
@@ -75,7 +75,9 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
         why = "" if link["why"] in ("", link["name"], "same preview") else f": {link['why']}"
         lines += _wrapped(f"{link['service']} uses {link['target']} from {link['name']}{why}.")
     lines += [
-        f"  Used by {u['name']}{' (by hand)' if u['by_hand'] else ''}." for u in status["used_by"] if not u["misses"]
+        f"  Used by {u['name']}{' (link set by hand)' if u['by_hand'] else ''}."
+        for u in status["used_by"]
+        if not u["misses"]
     ]
     for seed in status["seeds"]:
         lines += _wrapped(f"{seed}.")
@@ -84,7 +86,7 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     if status["answer"]:
         lines += _wrapped(status["answer"])
     if status["by_hand"] and status["reason"]["code"] != "by-hand":
-        lines += _wrapped(f"Changed by hand in Argo CD: {', '.join(status['by_hand'])}.")
+        lines += _wrapped(f"Parameters changed by hand in Argo CD: {', '.join(status['by_hand'])}.")
     if status["warning"]:
         lines += _wrapped(status["warning"])
     elif answer["expiry"]:

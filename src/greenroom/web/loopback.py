@@ -22,7 +22,7 @@ class LoopbackOnly:
         """Run the application if the Host header is allowed; answer 403 otherwise."""
         headers = dict(scope.get("headers", []))
         if scope["type"] == "http" and _name(headers.get(b"host", b"").decode("latin-1")) not in self._names:
-            refused = PlainTextResponse("Open this page at 127.0.0.1 or localhost.\n", 403)
+            refused = PlainTextResponse("Use 127.0.0.1 or localhost as the host name in this address.\n", 403)
             await refused(scope, receive, send)
             return
         await self._application(scope, receive, send)

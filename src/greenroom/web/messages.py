@@ -13,7 +13,8 @@ def data_reset(answer: Mapping[str, Any]) -> str:
     """Return the sentence for an answer of `Control.reset`."""
     if not answer["done"]:
         return (
-            "The command is not saved yet because the comment that stores it could not be written. Greenroom retries."
+            "The command is not saved yet, because Greenroom could not write and verify the comment that stores the"
+            " command. Greenroom retries."
         )
     start = "the newest seed" if answer["action"] == "reseed" else "the same seed, or empty if there is none"
     needs = ", ".join(answer["needs"])
@@ -26,12 +27,15 @@ def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:
     It says what is saved and when that takes effect, or that it is not saved yet.
     """
     if not answer["done"]:
-        return "The change is not saved yet because the comment that stores it could not be written. Greenroom retries."
+        return (
+            "The change is not saved yet, because Greenroom could not write and verify the comment that stores the"
+            " change. Greenroom retries."
+        )
     service, target = str(answer["service"]), str(answer["target"])
     if answer["waits"]:
         now = f"{answer['preview']} keeps using {service} from {answer['now']}" if answer["now"] else "nothing changes"
-        check = "If it should have one, check the number."
-        return f"Saved, but {target} has no preview. Until it has one, {now}. {check}"
+        check = f"If {target} should have a preview, check the number."
+        return f"Saved, but {target} has no preview. Until {target} has a preview, {now}. {check}"
     own = next((s for s in statuses if s.name == answer["preview"] and _nothing_runs(s)), None)
     when = "within seconds"
     if own:

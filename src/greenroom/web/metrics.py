@@ -40,7 +40,7 @@ class Metrics(Collector):
         self.registry.register(self)
         self.passes = Histogram(
             "greenroom_pass_seconds",
-            "Duration of passes of the control loop, by outcome.",
+            "Duration of control loop passes, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
@@ -70,7 +70,7 @@ class Metrics(Collector):
         yield stages
         overdue = GaugeMetricFamily(
             "greenroom_previews_overdue",
-            "Held previews that are past their lifetime and need a decision.",
+            "Held previews that are past their lifetime and wait for a person's decision.",
             labels=["repository"],
         )
         late = Tally(s.repository for s in self._board.statuses.values() if s.overdue)
@@ -89,7 +89,7 @@ class Metrics(Collector):
         yield requests
         points = GaugeMetricFamily(
             "greenroom_github_points",
-            "GraphQL points: hourly limit, points remaining, and points spent since start.",
+            "GraphQL points: hourly limit, points remaining, and points spent since Greenroom started.",
             labels=["kind"],
         )
         if budget := self._budget():  # GitHub Enterprise Server has no limit unless its administrator sets one
@@ -102,7 +102,9 @@ class Metrics(Collector):
     def _content(self) -> Iterator[Metric]:
         """Yield the content-creating requests sent to GitHub, and its limits on them."""
         name = "greenroom_github_content_requests"
-        sent = GaugeMetricFamily(name, "Content-creating requests in the last minute and hour.", labels=["window"])
+        sent = GaugeMetricFamily(
+            name, "Content-creating requests to GitHub in the last minute and in the last hour.", labels=["window"]
+        )
         limit = GaugeMetricFamily(f"{name}_limit", "GitHub's limit on content-creating requests.", labels=["window"])
         for window, number in self._writes().items():
             sent.add_metric([window], number)

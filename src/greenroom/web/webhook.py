@@ -72,7 +72,8 @@ def webhook(
     """
     if not secrets or not all(secrets):
         raise FixConfiguration(
-            "A webhook secret is empty, so anyone could send webhooks. Set GREENROOM_WEBHOOK_SECRET."
+            "A webhook secret is missing or empty, so anyone could send webhooks. Set GREENROOM_WEBHOOK_SECRET, or"
+            " the sources that `github.webhookSecretsFrom:` names."
         )
     keys = tuple(s.encode() for s in secrets)
 

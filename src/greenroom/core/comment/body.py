@@ -29,7 +29,10 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     if status.warning:
         lines += ["", markdown(str(status.warning))]
     if status.manual_overrides and status.reason.code != "by-hand":
-        lines += ["", f"Changed by hand in Argo CD: {', '.join(inline(n) for n in status.manual_overrides)}."]
+        lines += [
+            "",
+            f"Parameters changed by hand in Argo CD: {', '.join(inline(n) for n in status.manual_overrides)}.",
+        ]
     if status.answer:
         lines += ["", f"> {markdown(str(status.answer))}"]
     if status.services:
@@ -103,14 +106,16 @@ def _logins(status: Status) -> str:
 
 def _used_by(status: Status, private: bool) -> str:
     if status.stage not in (Stage.REMOVING, Stage.REMOVED):
-        names = _user_names(status.used_by, status, private, " (by hand)")
+        names = _user_names(status.used_by, status, private, " (link set by hand)")
         return f"{'Wanted' if all(u.misses for u in status.used_by) else 'Used'} by {names}." if names else ""
     moved, manual_overrides = ([u for u in status.used_by if u.manual_overrides is it] for it in (False, True))
     said = []
     if names := _user_names(moved, status, private):
         said.append(f"{names} used this preview and {'continues' if len(moved) == 1 else 'continue'} without it.")
     if names := _user_names(manual_overrides, status, private):
-        said.append(f"Still linked to this preview by hand in Argo CD: {names}.")
+        links = "A link that was" if len(manual_overrides) == 1 else "Links that were"
+        connect = "connects" if len(manual_overrides) == 1 else "connect"
+        said.append(f"{links} set by hand in Argo CD still {connect} {names} to this preview.")
     return " ".join(said)
 
 
@@ -132,7 +137,7 @@ def _ways(platform: Platform, status: Status) -> str:
     life = platform.lifetime
     free = [link for link in status.links if link.name != BY_HAND]  # a command does not move the others
     used = next((link.target for link in sorted(free, key=lambda link: link.own)), "")
-    other = f" Comment `/preview use {used}#N` to use {used} from another pull request." if used else ""
+    other = f" Comment `/preview use {used}#N` to use {used} from the preview of pull request N." if used else ""
     held = status.stage is Stage.HELD  # it does not expire, and its reason says what ends the hold
     gone = "" if held else f" {messages.lifespan(life, kept=status.kept)}".rstrip()
     off = "" if held else f"Remove the label `{plain(platform.label)}` to remove the preview."

@@ -7,19 +7,19 @@ from greenroom.core.model.status import Reason
 
 
 def falls_asleep() -> Reason:
-    return Reason("sleep", "A person put the preview to sleep.")
+    return Reason("sleep", "The pull request has the sleep label, and no awake preview uses this preview.")
 
 
 def wakes() -> Reason:
-    return Reason("wake", "A person woke the preview.")
+    return Reason("wake", "The sleep label was removed, or an awake preview now uses this preview.")
 
 
 def data_reset() -> Reason:
-    return Reason("data-reset", "The database was reset. Services restart and run their migrations again.")
+    return Reason("data-reset", "The preview's data was reset. The services restart and run their migrations again.")
 
 
 def tried_again(retry: int) -> Reason:
-    return Reason("tried-again", f"Argo CD could not apply the change. This is attempt {retry + 1}.")
+    return Reason("tried-again", f"Argo CD could not apply the change. Greenroom tries again (attempt {retry + 1}).")
 
 
 def redeployed(version: str) -> Reason:
@@ -35,11 +35,11 @@ def waits_for_push(sha: str) -> Reason:
 
 
 def images_there(sha: str) -> Reason:
-    return Reason("new-version", f"The images of commit {sha[:7]} are available. The services are starting.")
+    return Reason("new-version", f"The images for commit {sha[:7]} are available. The services are starting.")
 
 
 def new_image(sha: str) -> Reason:
-    return Reason("new-image", f"New images of commit {sha[:7]} are available. The preview deploys them.")
+    return Reason("new-image", f"New images for commit {sha[:7]} are available. The preview deploys them.")
 
 
 def image_of(service: str, sha: str) -> Reason:
@@ -48,8 +48,8 @@ def image_of(service: str, sha: str) -> Reason:
 
 
 def new_settings() -> Reason:
-    return Reason("new-settings", "The configuration of this preview's services changed.")
+    return Reason("new-settings", "The configuration that applies to this preview changed.")
 
 
 def same_version() -> Reason:
-    return Reason("refreshed", "The details of the pull request changed. Nothing restarts.")
+    return Reason("refreshed", "Only details changed, such as those of the pull request. Nothing restarts.")

@@ -66,15 +66,17 @@ def ci_skipped(sha: str, words: str) -> Reason:
     return Reason(
         "ci-skipped",
         f"No workflow run exists for commit {sha[:7]}. The commit message contains `{code(words)}`.",
-        "Push a commit whose message does not contain these words.",
+        f"Push a commit whose message does not contain `{code(words)}`.",
     )
 
 
 def ci_no_run(sha: str, earlier: EarlierRun) -> Reason:
     return Reason(
         "ci-no-run",
-        f"No workflow run exists for commit {sha[:7]}, but {_name(earlier.name)} ran for {plain(earlier.sha)[:7]}.",
-        "Check whether the workflow's path filters or branch filters exclude this commit, or run the workflow by hand.",
+        f"No workflow run exists for commit {sha[:7]}, but {_name(earlier.name)} ran for commit"
+        f" {plain(earlier.sha)[:7]}.",
+        f"Check whether the workflow's path filters or branch filters exclude commit {sha[:7]}, or run the workflow by"
+        " hand.",
     )
 
 
@@ -90,10 +92,11 @@ def ci_without_image(
     succeeded = f"{counted(done, 'CI run')} of commit {sha[:7]} succeeded" if done else ""
     said = " and ".join(s for s in (succeeded, was) if s)
     wanted, images = ", ".join(f"`{code(m, 300)}`" for m in missing), "images" if len(missing) > 1 else "image"
+    exactly = "these names" if len(missing) > 1 else "this name"
     return Reason(
         "ci-without-image",
         f"{said}, but the registry does not have the {images}.{_also(broken, page)}",
-        f"Check that CI pushes exactly {wanted}.",
+        f"Check that CI pushes the {images} under exactly {exactly}: {wanted}.",
     )
 
 

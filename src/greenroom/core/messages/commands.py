@@ -20,8 +20,9 @@ def command_edited(login: str) -> Reason:
 def command_unknown(login: str, line: str) -> Reason:
     fix = (
         "The commands are `/preview use SERVICE#N`, `/preview use SERVICE staging`, `/preview use SERVICE default`"
-        " (to undo a choice), `/preview reset` and `/preview reseed`. To put the preview to sleep, add the label"
-        " `preview-sleep`. To keep it, add the label `preview-keep`. The platform team may have renamed these labels."
+        " (to undo an earlier `/preview use`), `/preview reset` and `/preview reseed`. To put the preview to sleep, add"
+        " the label `preview-sleep`. To keep the preview despite inactivity, add the label `preview-keep`. The platform"
+        " team may have renamed these labels."
     )
     odd = next((c for c in line if _looks_otherwise(c)), "")
     why = f": it contains {unicodedata.name(odd, f'U+{ord(odd):04X}')}" if odd else ""
@@ -53,7 +54,7 @@ def command_several_services(login: str, repository: str, services: Sequence[str
 
 
 def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
-    known = f"It uses {', '.join(used)}." if used else "It uses no other service."
+    known = f"This preview uses {', '.join(used)}." if used else "This preview uses no other service."
     fix = f"Did you mean `{near}`?" if near else known
     return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
 
@@ -61,7 +62,7 @@ def command_no_service(login: str, service: str, near: str, used: Sequence[str])
 def command_too_late(login: str, action: str) -> Reason:
     return Reason(
         "command-too-late",
-        f"Greenroom could not run {login}'s `/preview {code(action)}` within half an hour, so it ignores the command.",
+        f"Greenroom could not run {login}'s `/preview {code(action)}` within half an hour, so the command is ignored.",
         "Post the command again.",
     )
 
@@ -70,8 +71,8 @@ def nothing_to_reset(login: str) -> Reason:
     return Reason(
         "nothing-to-reset",
         f"{login}'s command changed nothing, because this preview has no database whose data can be reset.",
-        "A database on a volume can only be reset if it has a seed. To start over without a seed, remove the"
-        " preview's label and add it again.",
+        "A database on a volume can be reset only if it has a seed. To start over without a seed, remove the preview's"
+        " label, wait until the preview is removed, and add the label again.",
     )
 
 

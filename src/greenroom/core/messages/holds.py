@@ -32,14 +32,14 @@ def unconfirmed(why: str) -> Reason:
     return Reason(
         "unconfirmed",
         f"Greenroom could not read the pull request by its number: {plain(why, 300)}",
-        "Nothing is removed until GitHub returns a complete response.",
+        "Nothing is removed until Greenroom can read the pull request.",
     )
 
 
 def not_shown() -> Reason:
     return Reason(
         "not-shown",
-        "GitHub still shows the repository, but no longer this pull request. The author's account may be hidden.",
+        "GitHub still shows the repository but no longer shows this pull request. The author's account may be hidden.",
         "The preview keeps running.",
     )
 
@@ -47,7 +47,7 @@ def not_shown() -> Reason:
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
-        "GitHub's list omits this pull request, but reading it by number shows that it is open and labeled.",
+        "GitHub's list does not show this pull request as open and labeled, but GitHub's response for its number does.",
         "Nothing is removed. Greenroom will read the list again shortly.",
     )
 
@@ -55,7 +55,8 @@ def list_disagrees() -> Reason:
 def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
-        f"The label `{plain(label)}` is gone, but no person removed it. It may have been renamed or deleted on GitHub.",
+        f"The label `{plain(label)}` is gone, but GitHub does not show who removed the label. The label may have been"
+        " renamed or deleted in the repository.",
         "Add the label again to keep the preview.",
     )
 
@@ -63,15 +64,16 @@ def label_gone(label: str) -> Reason:
 def label_deleted(label: str) -> Reason:
     return Reason(
         "label-deleted",
-        f"The label `{plain(label)}` was removed from this pull request because it was deleted in the repository.",
-        "To keep the preview, create the label again and add it to the pull request.",
+        f"The label `{plain(label)}` was removed from this pull request, possibly because the label was deleted in the"
+        " repository.",
+        "To keep the preview, add the label again. If the label no longer exists in the repository, create it first.",
     )
 
 
 def label_taken_by_ghost(label: str) -> Reason:
     return Reason(
         "label-taken-by-ghost",
-        f"An account that no longer exists removed the label `{plain(label)}`.",
+        f"The label `{plain(label)}` was removed by an account that no longer exists.",
         "Add the label again to keep the preview.",
     )
 
@@ -109,7 +111,7 @@ def config_names(
     else:
         what, pushes = _moves(*map(plain, moved)), ""
         keeps = (
-            " A new preview would replace this one, and its data would be lost."
+            " A new preview would replace this one, and this preview's data would be lost."
             if replaces
             else " The data would be kept."
         )
@@ -131,7 +133,7 @@ def not_in_catalog(slug: str) -> Reason:
     return Reason(
         "not-in-catalog",
         f"The repository {plain(slug)} is no longer in the catalog.",
-        "Ask the platform team to add it back.",
+        "Ask the platform team to add the repository to `repositories:` in greenroom.yaml again.",
     )
 
 
@@ -156,15 +158,16 @@ def records_lost() -> Reason:
     return Reason(
         "records-lost",
         "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
-        " previews it removed or restarted in the last hour.",
-        "For an hour, removals and restarts need confirmation, except removals after a pull request is closed.",
+        " previews were removed or restarted in the last hour.",
+        "For an hour, Greenroom keeps expired previews, and it removes unlabeled previews or restarts previews only"
+        " after a person confirms.",
     )
 
 
 def restart_breaker(limit: int, scope: str) -> Reason:
     return Reason(
         "restart-breaker",
-        f"A configuration change would restart more than {limit} previews {scope} within an hour, so this preview"
+        f"Configuration changes would restart more than {limit} previews {scope} within an hour, so this preview"
         " waits.",
         "Greenroom will apply the change later, as the hourly limit allows. The next push also applies it.",
     )
@@ -180,7 +183,7 @@ def its_turn(limit: int) -> Reason:
 
 RELEASE = {
     "breaker": "If the removal was intended",
-    "records-lost": "To confirm this one now",
+    "records-lost": "To confirm the removal or restart of this preview now",
     "config-names": "To apply the change",
     "restart-breaker": "To apply the change now",
     "same-second": "To remove the preview now",

@@ -22,7 +22,7 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     steps = f"{create}Greenroom deploys the commit once CI pushes the image{several} under exactly {exactly}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
-        whole = " The tag is the full commit hash." if names != ", ".join(missing.references) else ""
+        whole = " The actual tag contains the full commit hash." if names != ", ".join(missing.references) else ""
         return Reason("image-missing", waits, f"{steps}{whole} {checks}{_moved(missing)}")
     checks = f" {checks}" if missing.base else ""  # the checks of the base branch are on another page
     moved = _moved(missing) if ci.code == "ci-without-image" else ""
@@ -41,7 +41,9 @@ def _no_repository(absent: Sequence[str]) -> str:
 def _create(absent: Sequence[str]) -> str:
     if not absent:
         return ""
-    return f"Create {'it' if len(absent) == 1 else 'them'} in the registry, or correct the service's `image:`. "
+    what = "the repository" if len(absent) == 1 else "the repositories"
+    whose = "service's" if len(absent) == 1 else "services'"
+    return f"Create {what} in the registry, or correct the {whose} `image:`. "
 
 
 def _moved(missing: MissingImages) -> str:
@@ -49,7 +51,8 @@ def _moved(missing: MissingImages) -> str:
     if not missing.merged:
         return ""
     return (
-        " If the base branch moved after CI ran, CI built an outdated merge commit. Update the branch or push a commit."
+        " If the base branch moved after CI ran, CI built an outdated merge commit. In that case, update the pull"
+        " request's branch or push a commit."
     )
 
 
@@ -94,7 +97,8 @@ def merge_image_only(missing: str, merge: str) -> Reason:
         "merge-image-only",
         f"Image {shortened(missing)} is missing, but {shortened(merge)} exists:"
         " CI builds GitHub's merge commit, not the head commit.",
-        "Set `image.from: merge` for this service, or check out `github.event.pull_request.head.sha` in the workflow.",
+        "Set `image.from: merge` for the service that uses this image, or check out"
+        " `github.event.pull_request.head.sha` in the workflow.",
     )
 
 
@@ -127,14 +131,14 @@ def registry_unknown(why: str) -> Reason:
 def tag_moved(reference: str) -> Reason:
     return Reason(
         "tag-moved",
-        f"The tag {plain(reference)} now points to a different image than the one that is running.",
+        f"The tag {plain(reference)} now points to a different image than the one that this preview uses.",
         "Push a new commit to get a new version.",
     )
 
 
 def with_redeploy(note: Reason, name: str) -> Reason:
     """Return the note on a moved tag, with the command that deploys the image."""
-    step = f"To deploy the image now, the platform team can run `greenroom redeploy {name}`."
+    step = f"To deploy the new image now, the platform team can run `greenroom redeploy {name}`."
     return replace(note, fix=f"{note.fix} {step}")
 
 

@@ -13,12 +13,12 @@ from greenroom.core.model.status import Reason
 def expiring(at: datetime, why: str, lifetime: Lifetime) -> Reason:
     """Return when a preview expires, and how to keep it."""
     if why == "inactive":
-        cause = f"there has been no activity for {span(lifetime.inactive_after)}" if lifetime.inactive_after else ""
+        cause = f", after {span(lifetime.inactive_after)} without activity" if lifetime.inactive_after else ""
         fix = f"A push, comment or review keeps the preview, and so does the label `{plain(lifetime.keep_label)}`."
     else:
-        cause = f"it will reach its maximum age of {span(lifetime.max_age)}" if lifetime.max_age else ""
+        cause = f" because it will have reached its maximum age of {span(lifetime.max_age)}" if lifetime.max_age else ""
         fix = "To get a new preview, remove the label and add it again."
-    return Reason("expiring", f"The preview will be removed at {day(at)} because {cause}.", fix)
+    return Reason("expiring", f"The preview will be removed at {day(at)}{cause}.", fix)
 
 
 def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
@@ -29,10 +29,13 @@ def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
     aged = f"{span(lifetime.max_age)} after its creation" if lifetime.max_age else ""
     if kept:
         label = f"the label `{plain(lifetime.keep_label)}`"
-        return f"It is removed {aged}, even with {label}." if aged else f"It stays until {label} is removed."
+        if aged:
+            return f"The preview is removed {aged}, even with {label}."
+        return f"The preview does not expire while the pull request has {label}."
     if lifetime.inactive_after:
-        return f"It is removed after {span(lifetime.inactive_after)} without activity{f', or {aged}' if aged else ''}."
-    return f"It is removed {aged}." if aged else ""
+        quiet = span(lifetime.inactive_after)
+        return f"The preview is removed after {quiet} without activity{f', or {aged}' if aged else ''}."
+    return f"The preview is removed {aged}." if aged else ""
 
 
 def expires(at: datetime, why: str) -> str:
@@ -55,7 +58,8 @@ def warning_undelivered(why: str) -> Reason:
     return Reason(
         "warning-undelivered",
         f"The preview is due to expire, but the warning could not be posted: {plain(why, 300)}",
-        "The preview keeps running until the warning is posted. To remove the preview now, remove the label.",
+        "The preview is not removed before the warning is posted. To remove the preview now, remove the preview's"
+        " label.",
     )
 
 
@@ -63,5 +67,5 @@ def expiry_refused(why: str) -> Reason:
     return Reason(
         "expiry-refused",
         f"The preview expired, but Greenroom could not update the pull request: {plain(why, 300)}",
-        "The preview keeps running until the update succeeds. To remove the preview now, remove the label.",
+        "The preview keeps running until the update succeeds. To remove the preview now, remove the preview's label.",
     )

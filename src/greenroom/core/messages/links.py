@@ -45,7 +45,8 @@ def relinked(links: Sequence[tuple[Link, str]]) -> Reason:
     """Return which services come from elsewhere now. Each link is paired with its source: `shop#17` or `staging`."""
     said = "; ".join(f"{k.target} comes from {source} ({plain(link_reason(k.target, k.why))})" for k, source in links)
     return Reason(
-        "relinked", f"{said}." if said else "Different previews call this one now, so Greenroom updates its services."
+        "relinked",
+        f"{said}." if said else "Different previews call this preview now, so this preview's services are updated.",
     )
 
 

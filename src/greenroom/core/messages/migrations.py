@@ -177,7 +177,7 @@ def _orphans(f: Finding) -> str:
 
 def _not_valid(f: Finding) -> str:
     count = (
-        "an unknown number of rows violate it"
+        "the number of rows that violate it is unknown"
         if f.count is None
         else f"{_table_rows(f)} {_verb(f, 'violates', 'violate')} it"
     )
@@ -186,15 +186,16 @@ def _not_valid(f: Finding) -> str:
 
 def _invalid_index(f: Finding) -> str:
     count = f": {_table_rows(f)} {_verb(f, 'is a duplicate', 'are duplicates')}" if f.count else ""
-    return f"The index {_code(f.name)} on {_table(f)} is invalid{count}. PostgreSQL does not use it."
+    return f"The index {_code(f.name)} on {_table(f)} is invalid{count}. PostgreSQL does not use the index."
 
 
 def _enum_labels(f: Finding) -> str:
-    return f"The enum type {_code(f.name)} lost {_code(f.was)}; {_table(f)} has {_values(f)} of this type."
+    had = f"before the migration, {_table(f)} had {_values(f)} of this type"
+    return f"The enum type {_code(f.name)} no longer has {_code(f.was)}; {had}."
 
 
 def _sequence_behind(f: Finding) -> str:
-    return f"The sequence {_code(f.name)} for {_table(f)} is behind: its next {_amount(f)} values already exist."
+    return f"The sequence {_code(f.name)} for {_table(f)} is {_amount(f)} behind the largest value that exists."
 
 
 def _wrong_order(f: Finding) -> str:

@@ -25,7 +25,7 @@ def merged(by: str) -> Reason:
 def never_started(why: Reason) -> Reason:
     """Return the reason for a pull request that was closed or merged before its preview started."""
     return Reason(
-        why.code, f"{why.text} No preview was started.", "Reopen the pull request to get one." if why.fix else ""
+        why.code, f"{why.text} No preview was started.", "Reopen the pull request to get a preview." if why.fix else ""
     )
 
 
@@ -41,7 +41,7 @@ def released(by: str) -> Reason:
     return Reason(
         "released",
         f"{plain(by)} confirmed the removal with `greenroom release`.",
-        "Add the label again to bring the preview back.",
+        "If the pull request no longer has the label, add it again to bring the preview back.",
     )
 
 
@@ -68,7 +68,7 @@ def left(why: Reason, things: Sequence[str]) -> Reason:
     return Reason(
         "left",
         f"{why.text} These resources still exist: {listed(things)}.",
-        "Greenroom keeps checking until they are deleted.",
+        "Greenroom keeps checking until the resources are deleted.",
     )
 
 

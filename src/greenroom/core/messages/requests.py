@@ -31,7 +31,7 @@ def bot_labeled(login: str) -> Reason:
         "bot-labeled",
         f"The label was added by {login}, a bot that is not listed in the configuration.",
         "Ask a person with write access to remove the label and add it again, or ask the platform team to add the bot"
-        " to `bots:`.",
+        " to `bots:` in greenroom.yaml.",
     )
 
 
@@ -54,8 +54,8 @@ def permission_unknown(login: str) -> Reason:
 def fork() -> Reason:
     return Reason(
         "fork",
-        "The branch is in a fork. Previews only run branches from this repository.",
-        "Ask someone with write access to push the branch to this repository.",
+        "The branch is in a fork. Previews run only branches from this repository.",
+        "Ask someone with write access to push the branch to this repository and to open a new pull request.",
     )
 
 

@@ -11,7 +11,7 @@ from greenroom.core.model.status import Reason
 def place(position: int, *, overdue: bool) -> str:
     """Return the sentence about the place in the queue, or about a held preview past its lifetime; else empty."""
     if overdue:
-        return "The preview is past its lifetime and needs a decision."
+        return "The preview is past its lifetime but is kept until a person decides."
     return f"Number {position} in the queue." if position else ""
 
 
@@ -20,8 +20,8 @@ def queued(limit: int, scope: str) -> Reason:
     return Reason(
         "queued",
         f"The limit of {limit} preview{'s' * (limit != 1)} {scope} has been reached.",
-        "This preview starts automatically when another one is removed. To free up a slot, remove the label from a"
-        " preview that you no longer need.",
+        "This preview starts automatically once a slot is free. To free a slot, remove the label from a pull request"
+        " whose preview is no longer needed.",
     )
 
 
@@ -37,7 +37,7 @@ def too_large() -> Reason:
 def not_stored() -> Reason:
     return Reason(
         "not-stored",
-        "The cluster rejected this preview's Preview object, so the preview does not change.",
+        "The cluster rejected this preview's Preview object, so the preview does not start or change.",
         "Ask the platform team to fix the cause. Greenroom's log contains the cluster's response.",
     )
 
@@ -46,7 +46,7 @@ def engine_foreign(installation: str) -> Reason:
     return Reason(
         "foreign",
         f"The resources with this preview's name belong to another Greenroom installation, {plain(installation)}.",
-        "Give each installation its own `namePrefix:`.",
+        "Ask the platform team to give each installation its own `namePrefix:`.",
     )
 
 
@@ -58,9 +58,10 @@ def name_in_use(previews: Sequence[str]) -> Reason:
     more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
     return Reason(
         "name-in-use",
-        f"An earlier repository had the same name. Its previews still use their names and addresses: {shown}{more}.",
-        "This preview starts once they are removed."
-        f" The platform team can remove them with `greenroom release {shown}`.",
+        f"Another repository had the same name before. Its previews still use names and addresses that this"
+        f" repository's previews need: {shown}{more}.",
+        "This preview starts once those previews are removed."
+        f" The platform team can remove those previews with `greenroom release {shown}`.",
     )
 
 

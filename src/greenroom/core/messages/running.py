@@ -39,7 +39,7 @@ def meanwhile(why: Reason, now: Serving, *, promised: bool = False) -> Reason:
     keeps = still_running(now)
     if promised:
         return replace(why, text=f"{why.text} {keeps}".rstrip())
-    fix = "Mark the pull request ready for review to deploy them." if why.code == "draft" else why.fix
+    fix = "Mark the pull request ready for review to deploy the new commits." if why.code == "draft" else why.fix
     return Reason(why.code, f"{why.text} {keeps or 'The preview does not change.'} New commits are not deployed.", fix)
 
 
@@ -52,7 +52,7 @@ def starting(now: Serving = NOTHING) -> Reason:
         return Reason("starting", said, "Each address works once its service is running.")
     if now.current:
         said = "All services are running, but some processes or addresses are not ready yet."
-    return Reason("starting", said, "The address will work once the preview is ready.")
+    return Reason("starting", said, "Each address works once the preview is ready.")
 
 
 def unreachable(why: str) -> Reason:
@@ -70,7 +70,9 @@ def ready() -> Reason:
 
 def asleep(label: str) -> Reason:
     return Reason(
-        "asleep", f"The preview is asleep because of the label `{plain(label)}`.", "Remove the label to wake it."
+        "asleep",
+        f"The preview is asleep because of the label `{plain(label)}`.",
+        "Remove the label to wake the preview.",
     )
 
 
@@ -78,15 +80,15 @@ def kept_awake(label: str) -> Reason:
     return Reason(
         "kept-awake",
         f"All services are up. This preview stays awake despite the label `{plain(label)}`, because an awake preview"
-        " uses it.",
-        "It goes to sleep once no awake preview uses it.",
+        " uses this preview.",
+        "This preview goes to sleep once no awake preview uses this preview.",
     )
 
 
 def data_renewed(at: datetime) -> Reason:
     return Reason(
         "data-renewed",
-        f"All services are up. The database restarted at {day(at)}, so its data was reset. Migrations ran again.",
+        f"All services are up. A database restarted at {day(at)}, so its data was reset. Migrations ran again.",
     )
 
 
@@ -116,7 +118,9 @@ def cannot_act(why: str) -> Reason:
 
 def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
     """Return which parameters were changed. Leave out their values, which may be secret or name private things."""
-    return Reason("by-hand", f"All services are up. Changed by hand in Argo CD: {listed(n for n, _ in parameters)}.")
+    return Reason(
+        "by-hand", f"All services are up. Parameters changed by hand in Argo CD: {listed(n for n, _ in parameters)}."
+    )
 
 
 def by_hand_gone(target: str, preview: str, application: str) -> Reason:
@@ -145,9 +149,9 @@ def updating(now: Serving, ending: Sequence[str] = ()) -> Reason:
 PUSH = "Push a fix and the preview redeploys."
 PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
-    "The platform team needs to fix this: the nodes must be able to pull the image. To use another tag, set"
-    " `version:` in the need; the change applies immediately. To use another registry, set `images:` in greenroom.yaml"
-    " and run `greenroom redeploy` for this preview."
+    "The platform team must make sure that the nodes can pull the image. To use another tag, set `version:` for the"
+    " database or queue under `needs:`; the change applies immediately. To use another registry, set `images:` in"
+    " greenroom.yaml and run `greenroom redeploy` for this preview."
 )
 
 
@@ -161,10 +165,11 @@ def command_not_found(setting: str, service: str, base: str = "") -> str:
             f"This pull request does not change `{plain(service)}`, so the preview runs the image from"
             f" `{plain(base)}`, and pushing to this pull request does not help. Either correct `{setting}` in the"
             f" configuration of `{plain(service)}` (services/{plain(service)}.yaml), or fix the problem on"
-            f" `{plain(base)}`. The preview then deploys the next image of `{plain(service)}` automatically."
+            f" `{plain(base)}`. After a fix on `{plain(base)}`, the preview deploys the next image of"
+            f" `{plain(service)}` automatically."
         )
     return (
-        f"Push a version that contains the command, or correct `{setting}` in the configuration of"
+        f"Push a commit that adds the command, or correct `{setting}` in the configuration of"
         f" `{plain(service)}` (services/{plain(service)}.yaml)."
     )
 

@@ -25,7 +25,8 @@ def seed_unrecorded() -> Reason:
     return Reason(
         "seed-unrecorded",
         "The seed image has no record of its migrations, so it may not fit this branch.",
-        "Build the image again with this version of Greenroom (`greenroom seed build`).",
+        "Build the seed image again with `greenroom seed build`. Use the version of Greenroom that manages this"
+        " preview.",
     )
 
 
@@ -43,7 +44,8 @@ def seed_edited(names: Sequence[str]) -> Reason:
         "seed-edited",
         f"The seed already contains {_names(names)}, but the {_files(names)} in this branch {_have(names)} different"
         " content.",
-        "Undo the edit and put the change into a new migration, or replace the dump.",
+        f"Restore the original content of the {_files(names)} and put the change into a new migration, or replace the"
+        " dump.",
     )
 
 
@@ -59,7 +61,7 @@ def seed_renamed(old: str, new: str) -> Reason:
     return Reason(
         "seed-renamed",
         f"The seed already contains {_name(old)}, which this branch renamed to {_name(new)}.",
-        "Restore the name, or replace the dump with one that contains the new name.",
+        "Restore the old name, or replace the dump with one that contains the new name.",
     )
 
 
@@ -85,8 +87,19 @@ def seed_out_of_order(tool: str, names: Sequence[str], last: str) -> Reason:
         "seed-out-of-order",
         f"{_names(names)} would run before {_name(last)}, which the seed already contains, and {_tool(tool)} does not"
         " run migrations out of order.",
-        f"Give {'them later versions' if len(names) > 1 else 'it a later version'}.",
+        _later(tool, names),
     )
+
+
+def _later(tool: str, names: Sequence[str]) -> str:
+    """Return how to make migrations run after those in the seed. Django and Alembic order them by dependencies."""
+    several = len(names) > 1
+    if tool in ("django", "alembic"):
+        runs = "their dependencies so that they run" if several else "its dependencies so that it runs"
+        return f"Change {runs} after the migrations in the seed."
+    if tool == "flyway":
+        return f"Give {'them later versions' if several else 'it a later version'}."
+    return f"Rename {'them so that they sort' if several else 'it so that it sorts'} after the migrations in the seed."
 
 
 def seed_other_tool(seed: str, branch: str) -> Reason:
@@ -168,7 +181,7 @@ def ledger_several(tools: Sequence[str]) -> Reason:
     return Reason(
         "ledger-several",
         f"The dump has migration tables from several tools: {', '.join(_tool(t) for t in tools)}.",
-        "Drop the unused tables, then dump the database again.",
+        "Drop the migration tables that are no longer used, then dump the database again.",
     )
 
 
@@ -177,7 +190,8 @@ def ledger_checksum(tool: str, names: Sequence[str]) -> Reason:
         "ledger-checksum",
         f"The dump's migration table has a different checksum for {_names(names)} than {_tool(tool)} calculates from"
         f" the {_files(names)} in the repository.",
-        "Restore the original content, or repair the migration table and dump the database again.",
+        f"Restore the original content of the {_files(names)}, or repair the migration table and dump the database"
+        " again.",
     )
 
 

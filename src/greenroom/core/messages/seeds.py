@@ -8,21 +8,25 @@ from greenroom.core.comment.sanitize import plain
 from greenroom.core.model.seeds import SeedBuild
 from greenroom.core.model.status import Reason
 
-OTHER_NOT_READ = "The repository that contains the dump could not be read. See Greenroom's log for the cause."
+OTHER_NOT_READ = "Greenroom has not read the repository that contains the dump. See Greenroom's log for errors."
 
 
 def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
     """Return why a preview waits for seed images. `builds_here` means that Greenroom builds them itself."""
     paths = ", ".join(dict.fromkeys(plain(b.path, 100) for b in builds))
+    several = len({b.inputs.tag for b in builds}) > 1
+    images, do = ("images", "do") if several else ("image", "does")
     if builds_here:
         return Reason(
-            "seed-building", f"Building the seed image from {paths}.", "The preview starts once the image exists."
+            "seed-building",
+            f"Greenroom is building the seed {images} from {paths}.",
+            f"The preview starts once the {images} {'exist' if several else 'exists'}.",
         )
     tags = ", ".join(b.inputs.tag for b in builds)
     return Reason(
         "seed-missing",
-        f"The seed image for {paths} does not exist yet (tag {tags}).",
-        "CI builds it with `greenroom seed build`. See the checks on this pull request.",
+        f"The seed {images} for {paths} {do} not exist yet (tag {tags}).",
+        "CI builds seed images with `greenroom seed build`. See the checks on this pull request.",
     )
 
 
@@ -30,7 +34,8 @@ def seed_failed(path: str, why: str) -> Reason:
     return Reason(
         "seed-failed",
         plain(why, 400),
-        f"If {plain(path, 100)} is the cause, fix it and push. Otherwise, Greenroom retries in about 10 minutes.",
+        f"If the dump {plain(path, 100)} is the cause, fix the dump and push. Otherwise, Greenroom retries in about 10"
+        " minutes.",
     )
 
 
@@ -41,7 +46,7 @@ def no_dump(path: str, slug: str, ref: str) -> Reason:
     return Reason(
         "seed-not-found",
         f"The dump {plain(path, 100)} does not exist in {where}.",
-        "Add the file, or ask the platform team to correct the `seed:` setting of this service.",
+        "Add the file, or ask the platform team to correct the `seed:` setting that names this file.",
     )
 
 

@@ -262,7 +262,7 @@ def _one(
 
 def _fitting(each: Wanted, image: SeedImage, facts: SeedFacts) -> SeedImage | Stay:
     """Return the image with its size if the branch fits what ran in it. Nothing starts while that is not known."""
-    label = facts.labels.get(image.digest, f"The labels of {image.reference} have not been read yet.")
+    label = facts.labels.get(image.digest, f"The image labels of {image.reference} have not been read yet.")
     if isinstance(label, str):
         return Stay(Stage.WAITING, messages.registry_unknown(label))
     branch = _migrations(each, each.head, facts)

@@ -230,20 +230,24 @@ class _Dashboard:
         if request.method != "POST":
             return RedirectResponse(path, 303)  # a person reloads the address that a form was sent to
         status = self._board.find(request.path_params["repository"], request.path_params["number"])
-        if status is None or self._control is None:
+        if self._control is None:
+            raise HTTPException(404, "This dashboard is read-only. Nothing was changed.")
+        if status is None:
             raise HTTPException(404, "There is no preview here to change.")
         form = await _form(request)
         if not hmac.compare_digest(form.get("token", "").encode(), self._token(path).encode()):
             typed = form.get("target", "")
-            note = Note("The form was out of date. Nothing was changed. Send it again.", typed=typed)
+            note = Note("The form was out of date, so nothing was changed. Send the form again.", typed=typed)
         else:
             note = await act(self._control, status.name, form)
         return RedirectResponse(self._notes.keep(path, note), 303)
 
     async def _reset(self, control: Control, name: str, form: Mapping[str, str]) -> Note:
         action = form.get("action", "")
-        if form.get("sure") != "yes" or action not in tuple(DataAction):
-            return Note("Nothing was deleted. To confirm, check the box first.")
+        if action not in tuple(DataAction):
+            return Note("Nothing was deleted, because the form contains no valid action.")
+        if form.get("sure") != "yes":
+            return Note("Nothing was deleted. To confirm, check the box and send the form again.")
         try:
             answer = await control.reset(name, action, WHO)
         except GreenroomError as error:
@@ -266,7 +270,7 @@ class _Dashboard:
 async def _form(request: Request) -> dict[str, str]:
     """Return the form that one of our pages sent. Raise an HTTP error for any other form."""
     if int(request.headers.get("content-length") or MAX_FORM + 1) > MAX_FORM:
-        raise HTTPException(413, "The form is too large. Nothing was changed.")
+        raise HTTPException(413, "The form is too large or does not state its length. Nothing was changed.")
     if request.headers.get("origin") != f"{request.url.scheme}://{request.headers['host']}":
-        raise HTTPException(403, "This form was not sent by a Greenroom page. Nothing was changed.")
+        raise HTTPException(403, "Greenroom could not verify that its own page sent this form. Nothing was changed.")
     return dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
