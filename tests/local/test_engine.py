@@ -477,7 +477,7 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
 
 async def test_only_one_instance_at_a_time(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet):
-        with pytest.raises(Failed, match="Another Greenroom is running on"):
+        with pytest.raises(Failed, match="Another Greenroom is using"):
             async with LocalEngine(shop.settings, quiet):
                 raise AssertionError("two at once")
 

@@ -441,4 +441,4 @@ async def test_a_second_instance_names_the_first(played: tuple[Stage, Eyes], tmp
         check=False,
     )
     assert done.returncode == 1
-    assert "Another Greenroom is running on" in done.stderr
+    assert "Another Greenroom is using" in done.stderr
