@@ -277,11 +277,11 @@ def _local(loaded: Configuration, wake: Callable[[int], None]) -> _Built:
     except ModuleNotFoundError as error:
         if error.name != "greenroom.local":
             raise
-        fix = "Set `engine: argocd`, or run Greenroom from a clone."
+        fix = "Set `engine: argocd`, or run Greenroom from a clone of its repository."
         mistake = Mistake(
             "greenroom.yaml", "engine", "this image is built for clusters and does not contain the local engine.", fix
         )
-        raise FixConfiguration("The local engine is not available here.", (mistake,)) from None
+        raise FixConfiguration("The local engine is not available in this image.", (mistake,)) from None
     settings = loaded.settings
     local = LocalSettings(
         state=settings.state,
@@ -351,7 +351,7 @@ async def _bound(stack: AsyncExitStack, name: str, address: str, application: AS
         return await stack.enter_async_context(running(application, int(port), host.strip("[]")))
     except OSError as error:
         why = os.strerror(error.errno) if not isinstance(error, socket.gaierror) and error.errno else error.strerror
-        sentence = f"Cannot listen on {address} for the {name} ({why}). Change `listen.{name}` in greenroom.yaml."
+        sentence = f"Greenroom cannot listen on {address} ({why}). Change `listen.{name}` in greenroom.yaml."
         raise Failed(sentence) from None
 
 

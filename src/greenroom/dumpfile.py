@@ -94,8 +94,14 @@ def _extract(path: Path, target: Path) -> None:
                 if content is not None:
                     with (target / Path(entry.name).name).open("xb") as file:
                         shutil.copyfileobj(content, file, _CHUNK)
-    except (tarfile.TarError, EOFError, FileExistsError):
-        raise Failed("The tar file of the pg_dump directory is truncated or corrupt. Create it again.") from None
+    except FileExistsError:
+        raise Failed(
+            "The tar file of the pg_dump directory contains two files with the same name. Create the tar file again."
+        ) from None
+    except (tarfile.TarError, EOFError):
+        raise Failed(
+            "The tar file of the pg_dump directory is truncated or corrupt. Create the tar file again."
+        ) from None
 
 
 def _why(error: OSError) -> str:

@@ -97,7 +97,7 @@ async def test_a_watch_that_the_server_ends_continues_where_it_was() -> None:
 async def test_a_copy_that_stands_still_is_doubt() -> None:
     mirror, _, task = await copied(Scripted([RetryLater("refused")], []))
     await idle()
-    with pytest.raises(Doubt, match="out of date"):
+    with pytest.raises(Doubt, match="not finished reading"):
         mirror.whole()
     await ended(task)
     kube = Scripted([[pod("one", "1")], RetryLater("refused")], [[RetryLater("cut")]])

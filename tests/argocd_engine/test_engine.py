@@ -118,7 +118,7 @@ async def test_until_the_policy_is_proved_it_says_that_it_cannot_act_why_and_wha
         assert unable.startswith(
             "Greenroom cannot start, change or remove previews right now. Argo CD did not request the specs of "
         )
-        assert unable.endswith("set `plugin.baseUrl` of the Greenroom chart.")
+        assert unable.endswith("set `plugin.baseUrl` in the values of the Greenroom chart.")
         with pytest.raises(Doubt, match="did not request the specs"):
             await engine.serve(preview_set(1))
         with pytest.raises(Doubt, match="did not request the specs"):

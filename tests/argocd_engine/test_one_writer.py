@@ -136,7 +136,7 @@ async def test_without_the_lease_nothing_may_be_written_and_what_is_being_writte
 async def test_instance_without_the_lease_says_that_another_one_runs_only_when_the_lease_names_it() -> None:
     kube = FakeKube()
     first, second = (Lease(kube, "argocd", "greenroom", holder, SHORT) for holder in ("pod-1", "pod-2"))  # type: ignore[arg-type]
-    alone, other = "because it could not renew its Lease in time", "writes nothing, because another instance is running"
+    alone, other = "because it does not hold the Lease", "writes nothing, because another instance is running"
     await first.acquire()
     with pytest.raises(Doubt, match=alone):
         second.check()
@@ -188,7 +188,10 @@ async def test_instance_stops_when_another_one_has_written() -> None:
         await engine.serve(preview_set(1))
         another_instance_wrote(played.kube, FRAME, preview_set(1, 2, generation=5))
         await played.parts.upkeep.repair()
-        assert "Another instance wrote generation 5 of shop, but this instance last read 1" in engine.lost.result()
+        assert (
+            "Another instance wrote generation 5 of the specs of shop, but this instance has read only generation 1"
+            in engine.lost.result()
+        )
         with pytest.raises(Doubt, match="Another instance wrote"):
             await engine.serve(preview_set(generation=2))
         assert stored(played.kube) == preview_set(1, 2, generation=5)

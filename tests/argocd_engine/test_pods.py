@@ -20,7 +20,7 @@ from greenroom.core.planning.chart_values import revision
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROW = spec(1)
 CURRENT = revision(SERVICE, ROW)
-LOOP = " Kubernetes restarts it. It counts as ready after 1 min without a crash."
+LOOP = " Kubernetes restarts shop-web, which counts as ready after 1 min without a crash."
 
 
 def ago(**delta: float) -> str:
@@ -166,7 +166,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a migration that fails",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=CRASHED),)},
-        "The migration of shop-web ended with exit code 1. Its command is `migrate` in services/shop.yaml.",
+        "The migration of shop-web ended with exit code 1. The migration command is `migrate` in services/shop.yaml.",
     ),
     (
         "a migration that hangs",

@@ -123,7 +123,7 @@ async def test_canary_without_a_request_reports_argo_cds_error() -> None:
     kube = FakeKube()
     kube.put(APPLICATION_SETS.plural, {"metadata": {"name": FRAME.canary, "namespace": "argocd"}, **failing()})
     refresh = Refresh(kube, "argocd", FRAME.canary)  # type: ignore[arg-type]
-    with pytest.raises(Doubt, match=re.escape(f"Its error: {LOOKUP}. Check that Argo CD is running")):
+    with pytest.raises(Doubt, match=re.escape(f"The ApplicationSet reports: {LOOKUP}. Check that Argo CD is running")):
         await Canary(kube, FRAME, "0.1.0", refresh, Timing(canary_patience=0.1)).prove()  # type: ignore[arg-type]
     await refresh.aclose()
 

@@ -334,7 +334,7 @@ async def test_the_sentence_says_what_is_wrong_and_where(key: str, value: object
     found = await _listing(recording.github(0, ("data", "r0", "pullRequests", "nodes", 0, key), value))
     assert isinstance(found, Listing)
     assert found.doubts == {
-        1: f"GitHub's response about {SLUG}#1 does not have the documented shape ({words}). Greenroom will read it again."
+        1: f"GitHub's response about {SLUG}#1 does not have the documented shape ({words}). Greenroom will retry."
     }
 
 
@@ -364,7 +364,7 @@ async def test_a_pull_request_that_is_listed_twice_hides_another_one() -> None:
     recording = await Recording.of(_listing)
     path = ("data", "r0", "pullRequests", "nodes", 1, "number")
     assert isinstance(found := await _listing(recording.github(0, path, 1)), Doubt)
-    assert "listed 1 of 2 pull requests" in str(found)
+    assert "listed the same pull request in acme/shop twice" in str(found)
     page = _with(recording.answers[0][1], path, 1)
     page = _with(page, ("data", "r0", "pullRequests", "totalCount"), 1)
     assert isinstance(await _listing(Recording([(200, page)]).github()), Doubt), "also where the count agrees"

@@ -59,7 +59,7 @@ USED_UP_QUERIES = {
 async def test_queries_wait_for_the_reset_of_their_limit_however_github_words_it(
     headers: dict[str, str], answer: dict[str, object]
 ) -> None:
-    with pytest.raises(RetryLater, match="hourly rate limit for queries") as refused:
+    with pytest.raises(RetryLater, match="rate limit for queries") as refused:
         await answering(200, headers, answer).query("{ viewer { login } }", {})
     assert refused.value.after == 1800.0
 

@@ -38,7 +38,7 @@ async def test_instance_that_lost_the_lock_of_its_state_folder_writes_nothing(sh
         lock = shop.settings.state / "lock"
         for again in (False, True):
             lock.touch() if again else lock.unlink()
-            with pytest.raises(Doubt, match="was removed, so"):
+            with pytest.raises(Doubt, match="was removed or replaced, so"):
                 async with engine.writing():
                     raise AssertionError("written")
 
@@ -195,7 +195,7 @@ FAILING = {
         "cannot be read",
         "",
     ),
-    "other need": ({"needs": (Need("q", "rabbitmq", "4", (("url", "URL"),)),)}, "redis, valkey, not rabbitmq", ""),
+    "other need": ({"needs": (Need("q", "rabbitmq", "4", (("url", "URL"),)),)}, "does not offer rabbitmq", ""),
     "crash": (
         {"processes": (Process("web", command=("python", "-c", "raise SystemExit('boom')"), port=1),)},
         "exited during startup",
@@ -477,7 +477,7 @@ async def test_a_receipt_names_what_is_left(shop: Workshop) -> None:
 
 async def test_only_one_instance_at_a_time(shop: Workshop) -> None:
     async with LocalEngine(shop.settings, quiet):
-        with pytest.raises(Failed, match="Another Greenroom is running on"):
+        with pytest.raises(Failed, match="Another Greenroom is using"):
             async with LocalEngine(shop.settings, quiet):
                 raise AssertionError("two at once")
 

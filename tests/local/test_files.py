@@ -82,7 +82,7 @@ async def test_a_seed_that_leads_out_of_its_commit_is_refused(shop: Workshop) ->
 
 
 NOT_TEXT = (
-    "is neither SQL in UTF-8 nor an archive of pg_dump. Create it with `pg_dump --format=custom`, or"
+    "is neither SQL in UTF-8 nor a pg_dump archive. Create the dump with `pg_dump --format=custom` or"
     " `pg_dump --format=plain --encoding=UTF8`."
 )
 

@@ -35,5 +35,8 @@ async def test_a_kind_without_a_local_server_is_never_ready(kind: str, shop: Wor
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(shop.commit("1"), needs=(need(kind),)), 1))
         found = await wait(engine, Health.FAILED)
-        assert found.why == f"The local engine offers postgresql, redis, valkey, not {kind} (web)."
+        assert (
+            found.why
+            == f"The local engine does not offer {kind}, which web needs. It offers postgresql, redis, valkey."
+        )
         assert shop.pids() == []

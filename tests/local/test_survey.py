@@ -61,7 +61,7 @@ def check(folder: Path, *arguments: str, **environment: str) -> Result:
         (
             {},
             "local.checkouts: has no path for acme/web, so its previews cannot start."
-            " Add `acme/web: PATH`, where PATH is a clone.",
+            " Add `acme/web: PATH`, where PATH is the path of a clone.",
         ),
         (
             {"acme/wep": "../clone"},

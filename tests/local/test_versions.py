@@ -71,7 +71,7 @@ async def test_what_was_not_the_commit_s_fault_is_tried_again_at_the_next_start(
         found = await wait(engine, Health.FAILED)
         assert found.why == (
             "There is no checkout of acme/shop here."
-            " Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+            " Set the path of a checkout under `local.checkouts` in greenroom.yaml, and restart Greenroom."
         )
         assert found.fix == "No push is needed. Greenroom retries when it restarts."
     async with LocalEngine(shop.settings, quiet) as engine:

@@ -321,7 +321,7 @@ async def test_a_state_folder_that_cannot_be_is_reported(state: str, tmp_path: P
     code, [told] = await refused(tmp_path, ["engine: local", f"state: {state}"], {**os.environ, **SECRETS})
     assert code == 2
     assert told.startswith(f"greenroom.yaml: state: {tmp_path / state} cannot be used (")
-    assert told.endswith("Set it to a folder that Greenroom can create and write to.")
+    assert told.endswith("Set `state:` to a folder that Greenroom can create and write to.")
 
 
 def busy_port(scene: Stage) -> None:
@@ -357,7 +357,7 @@ WRONG: dict[str, tuple[Callable[[Stage], None] | None, dict[str, str], int, str]
         1,
         "GitHub rejected the token (401)",
     ),
-    "port in use": (busy_port, {}, 1, "for the webhook (Address already in use). Change `listen.webhook`"),
+    "port in use": (busy_port, {}, 1, "(Address already in use). Change `listen.webhook`"),
     "corrupt history": (corrupt_history, {}, 1, "is corrupt"),
     "locked history": (locked_history, {}, 1, "is locked by another program. Is another Greenroom running on it?"),
     "unknown key": (unknown_key, {}, 2, "services/payments.yaml: prt: unknown key `prt`. Did you mean `port`?"),
@@ -391,7 +391,10 @@ async def test_what_is_wrong_at_the_start_is_one_sentence(played: tuple[Stage, E
     ("lines", "words"),
     [
         (["engine: argocd"], "the preview chart is not set"),
-        (["engine: argocd", "argocd: {chart: oci://r/c, chartVersion: '1', kubeconfig: nothing}"], "cannot be reached"),
+        (
+            ["engine: argocd", "argocd: {chart: oci://r/c, chartVersion: '1', kubeconfig: nothing}"],
+            "to connect to Kubernetes",
+        ),
         (["engine: local", "database: postgresql+psycopg://nobody@127.0.0.1:1/x"], "cannot be used for the history"),
     ],
     ids=["no chart", "no cluster", "no database"],
@@ -441,4 +444,4 @@ async def test_a_second_instance_names_the_first(played: tuple[Stage, Eyes], tmp
         check=False,
     )
     assert done.returncode == 1
-    assert "Another Greenroom is running on" in done.stderr
+    assert "Another Greenroom is using" in done.stderr

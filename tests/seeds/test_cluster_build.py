@@ -194,7 +194,7 @@ async def test_agent_answers_nobody_but_its_courier(
     async with pods(real_registry, version[1], work, DUMP) as build:
         assert (await build.courier.client.get(f"{build.courier.agent.url}/status")).status_code == 401
         other = replace(build.courier, agent=replace(build.courier.agent, token="other"))
-        with pytest.raises(Failed, match="belongs to another build"):
+        with pytest.raises(Failed, match="does not have this build's token"):
             await other._send(build.courier.folder / "dump")
         await build.courier._ask("DELETE", "/")
 
@@ -222,9 +222,9 @@ async def test_dump_in_git_lfs_is_fetched_from_its_store(
 @pytest.mark.parametrize(
     ("stored", "error", "sentence"),
     [
-        (None, Failed, r"Git LFS has no content for seed/shop\.sql \(404\)\. Push it with `git lfs push`\."),
-        (DUMP[:-1], RetryLater, r"The download of seed/shop\.sql from Git LFS was incomplete\."),
-        (DUMP + b"x", RetryLater, r"The download of seed/shop\.sql from Git LFS was incomplete\."),
+        (None, Failed, r"Git LFS did not provide seed/shop\.sql \(404\)\. If .* run `git lfs push`\."),
+        (DUMP[:-1], RetryLater, r"The download of seed/shop\.sql from Git LFS is incomplete or corrupt\."),
+        (DUMP + b"x", RetryLater, r"The download of seed/shop\.sql from Git LFS is incomplete or corrupt\."),
     ],
     ids=["missing", "cut", "longer"],
 )
@@ -249,9 +249,9 @@ async def test_git_lfs_that_refuses_the_token_is_one_sentence(
     async with pods(real_registry, version[1], work, pointer(DUMP)) as build:
         found = lfs.Pointer("a" * 64, 1)
         here = (build.courier.client, build.courier.github.api_url)
-        with pytest.raises(Failed, match=r"Git LFS answered 401 for x\.sql\. Check that `github-token`"):
+        with pytest.raises(Failed, match=r"Git LFS returned 401 for x\.sql\. Check the LFS quota .* `github-token`"):
             await lfs.download(*here, "wrong", "acme/shop", found, work / "x", "x.sql")
-        with pytest.raises(Failed, match=r"Git LFS answered 404 for x\.sql"):
+        with pytest.raises(Failed, match=r"Git LFS returned 404 for x\.sql"):
             await lfs.download(*here, "t0ken", "acme/none", found, work / "x", "x.sql")
         await build.courier._ask("DELETE", "/")
 
@@ -279,7 +279,9 @@ async def test_file_that_is_not_the_one_in_git_is_not_used(
     async with pods(real_registry, version[1], work, DUMP) as build:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(cut)) as client:
             courier = replace(build.courier, client=client)
-            with pytest.raises(RetryLater, match=r"The download of seed/shop\.sql from GitHub was incomplete\."):
+            with pytest.raises(
+                RetryLater, match=r"The download of seed/shop\.sql from GitHub is incomplete or corrupt\."
+            ):
                 await courier._fetch(work / "dump", courier.build.inputs.dump, courier.build.path)
         await build.courier._ask("DELETE", "/")
 

@@ -127,8 +127,8 @@ def test_without_a_columns_file_the_check_fails_unless_that_is_accepted(dump: Pa
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: [b]", "a: This is not a mapping of columns. Write `column: public`."),
-        ("[]", "This is not a mapping of tables."),
+        ("a: [b]", "a: The entry is not a mapping of columns. Write `column: public`."),
+        ("[]", "The file is not a mapping of tables."),
         ("t: {a: secret}", "t.a: 'secret' is not a classification. Use public, synthetic, masked."),
         (
             "t: {a: {is: masked, allow: [emails]}}",

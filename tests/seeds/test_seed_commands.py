@@ -31,7 +31,7 @@ def test_refused_dump_exits_with_1_and_one_line_for_each_reason(tmp_path: Path) 
     code, output = _run("check", dump)
     assert code == 1
     lines = output.splitlines()
-    assert lines[0].startswith(f"{dump}: line 1 and 1 more: The dump contains roles")
+    assert lines[0].startswith(f"{dump}: line 1 and 1 more: The dump creates, changes or drops roles")
     assert lines[1].startswith(f"{dump}: line 3: A DO block")
     assert lines[-1] == "refused: 3 reasons (postgresql, plain SQL, 1 table, 0 rows)"
 

@@ -129,7 +129,7 @@ def recovery_of(found: Object) -> Recovery | None:
 
 def _edited(found: Object, annotation: str) -> Unreadable:
     return Unreadable(
-        f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} was edited. Greenroom leaves"
+        f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} is not valid. Greenroom leaves"
         " the ApplicationSet unchanged. Restore the annotation, or delete the ApplicationSet with `--cascade=orphan`:"
         " previews keep running, and Greenroom creates the ApplicationSet again."
     )

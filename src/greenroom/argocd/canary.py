@@ -18,8 +18,9 @@ from greenroom.clock import wait_until
 from greenroom.errors import Doubt
 
 DELETES = (
-    "Argo CD deletes Applications whose specs are missing, although the ApplicationSets say create-update: a"
-    " controller-wide policy overrides them. Remove `applicationsetcontroller.policy` from argocd-cmd-params-cm, or set"
+    "Argo CD deletes Applications whose specs are missing, although the ApplicationSets set"
+    " `applicationsSync: create-update`: a controller-wide policy overrides this setting. In the ConfigMap"
+    " argocd-cmd-params-cm, remove `applicationsetcontroller.policy`, or set"
     " `applicationsetcontroller.enable.policy.override: true`."
 )
 
@@ -55,11 +56,12 @@ class Canary:
         patience = self.timing.canary_patience
         if not await self.refresh.taken_over(patience):
             why = await self._error()
-            says = f" Its error: {why}." if why else ""
+            says = f" The ApplicationSet reports: {why}." if why else ""
             raise Doubt(
-                f"Argo CD did not request the specs of {self.frame.canary} within {patience:.0f} s.{says} Check that"
-                f" Argo CD is running and that the ConfigMap {self.frame.plugin} has Greenroom's address and"
-                " token. If Argo CD cannot resolve or reach that address, set `plugin.baseUrl` of the Greenroom chart."
+                f"Argo CD did not request the specs of the ApplicationSet {self.frame.canary} within"
+                f" {patience:.0f} s.{says} Check that Argo CD is running and that the ConfigMap {self.frame.plugin} has"
+                " Greenroom's address and token. If Argo CD cannot resolve or reach that address, set `plugin.baseUrl`"
+                " in the values of the Greenroom chart."
             )
 
     async def _appeared(self) -> str:
@@ -67,8 +69,8 @@ class Canary:
         if uid := await wait_until(self._uid, timing.canary_patience, every=timing.poll, clock=timing.clock):
             return uid
         why = await self._error()
-        says = f"its ApplicationSet says: {why}" if why else "check the log of its ApplicationSet controller"
-        raise Doubt(f"Argo CD did not create an Application from {self.frame.canary}; {says}.")
+        says = f"The ApplicationSet reports: {why}" if why else "Check the log of Argo CD's ApplicationSet controller"
+        raise Doubt(f"Argo CD did not create an Application from the ApplicationSet {self.frame.canary}. {says}.")
 
     async def _error(self) -> str:
         return error_of(await self.kube.get(APPLICATION_SETS, self.frame.namespace, self.frame.canary))

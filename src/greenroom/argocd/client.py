@@ -236,7 +236,7 @@ def _event(line: bytes, kind: Kind) -> Object:
     try:
         event = json.loads(line)
     except ValueError:
-        raise RetryLater(f"The watch of {kind.plural} was interrupted in the middle of an event.") from None
+        raise RetryLater(f"The watch of {kind.plural} returned an event that is not valid JSON.") from None
     if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
         raise RetryLater(f"The watch of {kind.plural} returned an invalid event.")
     if event.get("type") == "ERROR":
@@ -258,7 +258,8 @@ def _error(response: httpx2.Response, what: str) -> Exception:
     message = str(status.get("message") or response.reason_phrase or "no reason given").strip().rstrip(".")
     if code == 401:
         return FixCredentials(
-            f"Kubernetes does not accept Greenroom's token ({message}). Mount the ServiceAccount's token."
+            f"Kubernetes rejected Greenroom's credentials ({message}). If Greenroom uses a kubeconfig file, renew the"
+            " credentials in that file. Otherwise, mount the token of Greenroom's ServiceAccount."
         )
     if code == 403:
         return FixCredentials(

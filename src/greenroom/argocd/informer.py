@@ -57,8 +57,13 @@ class Mirror:
     def whole(self) -> dict[Key, Object]:
         """Return the copy. Raise `Doubt` when it was never complete, or the watch has been down for too long."""
         stale = not self._connected and self._monotonic() - self._current_at > self._timing.copy_fresh
-        if not self.ready.is_set() or stale:
-            raise Doubt(f"Greenroom's copy of the {self._kind.plural} is out of date. Greenroom will read them again.")
+        if not self.ready.is_set():
+            raise Doubt(f"Greenroom has not finished reading the {self._kind.plural}.")
+        if stale:
+            raise Doubt(
+                f"Greenroom's copy of the {self._kind.plural} is out of date. Greenroom will read the"
+                f" {self._kind.plural} again."
+            )
         return self.items
 
     def written(self, found: Object) -> None:

@@ -28,7 +28,10 @@ def connect(kubeconfig: str) -> Kube:
         client = AsyncClient(config, ConnectionParams(timeout=TIMEOUT, trust_env=False))
     except Exception as error:  # lightkube's, PyYAML's, KeyError, OSError: each means that the file is unusable
         where = kubeconfig or "the pod's ServiceAccount"
-        sentence = f"Kubernetes cannot be reached with {where} ({error})."
-        fix = "Run Greenroom in a pod, or set `argocd.kubeconfig` to the path of a kubeconfig file."
+        sentence = f"Greenroom cannot use {where} to connect to Kubernetes ({error})."
+        fix = (
+            "Run Greenroom in a pod with a ServiceAccount, or set `argocd.kubeconfig` to the path of a valid kubeconfig"
+            " file."
+        )
         raise FixConfiguration(sentence, (Mistake("greenroom.yaml", "argocd.kubeconfig", sentence, fix),)) from None
     return Kube(client)

@@ -43,6 +43,8 @@ class Lease:
         if self._left() <= 0:
             if self._other:
                 raise Doubt("This instance writes nothing, because another instance is running and holds the Lease.")
+            if self._renewed_at == -math.inf:
+                raise Doubt("This instance writes nothing, because it does not hold the Lease.")
             raise Doubt("This instance writes nothing, because it could not renew its Lease in time.")
 
     @asynccontextmanager

@@ -162,9 +162,9 @@ def _container(
         fix = _configured(container, service) if last.get("exitCode") in NOT_FOUND else _more(last)
         rank = START if container == MIGRATE else CRASH
         # It is true at every moment of a crash loop: a sentence that changes between two crashes would edit comments.
-        then = f" Kubernetes restarts it. It counts as ready after {span(PATIENCE)} without a crash."
+        then = f" Kubernetes restarts {name}, which counts as ready after {span(PATIENCE)} without a crash."
         if container == MIGRATE and service:
-            then = f" Its command is `migrate` in services/{service.name}.yaml."
+            then = f" The migration command is `migrate` in services/{service.name}.yaml."
         ended = str(last.get("finishedAt") or "")
         return Trouble(f"{what} {_end(last)}{then}", pod, container, previous=True, fix=fix, rank=rank, ended=ended)
     begun = (state.get("running") or {}).get("startedAt")

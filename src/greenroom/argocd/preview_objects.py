@@ -325,8 +325,13 @@ class PreviewObjects:
         found = await self._look_again(name)
         if found is None:
             return None
-        theirs = INSTALLATION in (found["metadata"].get("labels") or {}) or not self._is_ours(identity, found)
-        if not ours(found, self._frame.installation) and theirs:
+        labeled = INSTALLATION in (found["metadata"].get("labels") or {})
+        if not labeled and not self._is_ours(identity, found):
+            raise Doubt(
+                f"The Preview {name} does not have the label {INSTALLATION}. Nothing was written. Set the label to"
+                f" {self._frame.installation}, or delete the Preview."
+            )
+        if labeled and not ours(found, self._frame.installation):
             raise Doubt(
                 f"The Preview {name} belongs to another installation. Nothing was written. If that installation no"
                 " longer exists, delete the Preview."

@@ -47,7 +47,10 @@ class Removals:
         if name is None:
             return
         if preview_set and not await self._taken_over(preview_set):
-            raise RetryLater(f"Argo CD has not yet processed the removal of {name}. Nothing was removed.", after=1.0)
+            raise RetryLater(
+                f"Argo CD has not yet processed the removal of {name}'s spec. The Application was not deleted.",
+                after=1.0,
+            )
         for _ in range(TRIES):
             with contextlib.suppress(Conflict):  # Argo CD changed the Application meanwhile
                 await self._delete(identity, name, uid)
@@ -83,7 +86,8 @@ class Removals:
         preview_set = self.sets.certain(identity.repository_id)
         if preview_set and not await self._taken_over(preview_set):
             raise RetryLater(
-                f"Argo CD has not yet processed the removal of {identity}. Greenroom will verify the removal later.",
+                f"Argo CD has not yet processed the removal of {identity}'s spec. Greenroom will verify later that the"
+                " preview is removed.",
                 after=1.0,
             )
         removed = self._removed.get(identity)

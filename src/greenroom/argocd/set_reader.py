@@ -164,8 +164,8 @@ class SetReader:
         if name != self.frame.name(preview_set.repository):
             raise Doubt(
                 f"The ApplicationSet {name} was created with a different `namePrefix:` than {self.frame.prefix}."
-                f" Greenroom does not change anything in {preview_set.repository}. Restore `namePrefix:`, or delete"
-                " that ApplicationSet once it has no Applications."
+                f" Greenroom does not change the previews of {preview_set.repository}. Restore `namePrefix:`, or"
+                " delete that ApplicationSet once it has no Applications."
             )
 
     def _made_of(self, name: str, found: Object, preview_set: PreviewSet) -> None:

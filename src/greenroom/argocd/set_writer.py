@@ -69,9 +69,9 @@ class SetWriter:
         generation = applicationset.generation_of(found)
         if known is None or generation > known.generation:
             why = (
-                f"Another instance wrote generation {generation} of {preview_set.repository}, but this instance last"
-                f" read {known.generation if known else 'none'}. This instance is stopping, and will read the new"
-                " generation when it restarts."
+                f"Another instance wrote generation {generation} of the specs of {preview_set.repository}, but this"
+                f" instance has read {f'only generation {known.generation}' if known else 'no generation'}. This"
+                " instance is stopping, and will read the new generation when it restarts."
             )
             self._overtaken(why)
             raise Doubt(why)

@@ -20,7 +20,10 @@ def refusal(application: Object) -> str:
         if condition.get("type") in ERRORS:
             # Leave out the failed command, which names a different temporary file each time.
             said = re.sub(r"^.*`[^`]*` failed (exit status \d+: )?", "", str(condition.get("message", "")), flags=re.S)
-            return f"Argo CD cannot render the preview: {said.strip().rstrip('.')}."
+            # InvalidSpecError also means a chart or a destination that the AppProject does not allow.
+            invalid = condition["type"] == "InvalidSpecError"
+            what = "rejected the preview's Application" if invalid else "cannot render the preview"
+            return f"Argo CD {what}: {said.strip().rstrip('.')}."
     found = operation(application)
     if failed(application) and operates_on_spec(application):
         resources = [

@@ -56,6 +56,7 @@ class Blobs:
         hashed.update(content)
         if hashed.hexdigest() != blob:
             raise Doubt(
-                f"GitHub's response for the blob {blob[:7]} of {slug} is incomplete. Greenroom will read it again."
+                f"GitHub's response for the blob {blob[:7]} of {slug} does not match the blob's hash. Greenroom will"
+                " read the blob again."
             )
         return content

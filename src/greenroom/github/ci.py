@@ -127,7 +127,7 @@ class CiReader:
                 answer = await self._transport.get(f"/repos/{slug}/git/commits/{sha}")
                 shapes.check(answer, shapes.GIT_COMMIT, what)
                 if answer["sha"] != sha:
-                    raise Doubt(f"GitHub returned a different commit than {what}. Greenroom will read it again.")
+                    raise Doubt(f"GitHub returned a different commit when Greenroom read {what}. Greenroom will retry.")
         except (FixCredentials, NotFound):
             return None
         return str(answer["message"])
@@ -139,5 +139,7 @@ _DECISIVE = (CiState.QUEUED, CiState.RUNNING, CiState.APPROVAL, CiState.PROTECTE
 
 def _all(nodes: list[Payload], answer: Payload, key: str, value: object, what: str) -> None:
     """Raise `Doubt` unless these are all nodes of an answer, and all belong to the commit that was asked for."""
-    if len(nodes) != int(answer["total_count"]) or any(n[key] != value for n in nodes):
+    if len(nodes) != int(answer["total_count"]):
         raise Doubt(f"GitHub's list of {what} is incomplete. Greenroom will read it again.")
+    if any(n[key] != value for n in nodes):
+        raise Doubt(f"GitHub's list of {what} contains entries for another commit. Greenroom will read it again.")

@@ -75,6 +75,10 @@ class Reading:
         shapes.check(nodes, [{"number": shapes.number}], f"the pull requests of {self.slug}")
         total = int(self.repository["pullRequests"]["totalCount"])
         found = {int(n["number"]): n for n in nodes}
+        if len(nodes) != len(found):
+            raise Doubt(
+                f"GitHub listed the same pull request in {self.slug} twice. Greenroom will read the list again."
+            )
         if len(self.nodes) != len(found) or len(found) != total:
             raise Doubt(
                 f"GitHub listed {len(found)} of {total} pull requests in {self.slug}. Greenroom will read the list"
@@ -103,12 +107,12 @@ def _repository(slug: str, answer: Payload, alias: str, size: int) -> tuple[Payl
     wrong = [e for e in answer.get("errors") or [] if _concerns(e, alias)]
     repository = data.get(alias)
     if repository is None and any(e.get("type") == "NOT_FOUND" for e in wrong):
-        raise NotFound(f"GitHub does not show the repository {slug}: it was deleted, or the token has no access to it.")
+        raise NotFound(
+            f"GitHub does not show the repository {slug}: it does not exist, or the token has no access to it."
+        )
     partly = {i: _messages([e]) for e in wrong if (i := _node(e)) is not None}
     if any(too_heavy(e) for e in wrong) and (size > 1 or not partly):
-        raise TooHeavy(
-            f"GitHub's list of pull requests in {slug} is too large for one query. The next query will request fewer."
-        )
+        raise TooHeavy(f"GitHub's list of pull requests in {slug} is too large for one query. Greenroom will retry.")
     if len(partly) < len({_node(e) for e in wrong}) or repository is None:
         raise Doubt(
             f"GitHub's list of pull requests in {slug} is incomplete ({_messages(wrong)}). Greenroom will read it"

@@ -155,8 +155,7 @@ def check(value: Any, shape: Any, what: str, *, times: bool = False) -> None:
     wrong = next(_wrong(value, shape, ""), None) or (next(_zoneless(value, ""), None) if times else None)
     if wrong:
         raise Doubt(
-            f"GitHub's response about {what} does not have the documented shape ({wrong}). Greenroom will read it"
-            " again."
+            f"GitHub's response about {what} does not have the documented shape ({wrong}). Greenroom will retry."
         )
 
 
@@ -167,8 +166,7 @@ def understood(what: str) -> Iterator[None]:
         yield
     except BROKEN as error:
         raise Doubt(
-            f"GitHub's response about {what} does not have the documented shape ({error!r:.100}). Greenroom will"
-            " read it again."
+            f"GitHub's response about {what} does not have the documented shape ({error!r:.100}). Greenroom will retry."
         ) from None
 
 

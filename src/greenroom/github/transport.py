@@ -125,7 +125,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             call = self._make_request("GET", url, {}, b"", _ACCEPT, oauth_token=await self._fresh_token())
             items, url, _ = await self._understood(path, call)
             if not isinstance(items, list):
-                raise Doubt(f"GitHub's response to GET {path} is not a list. Greenroom will read it again.")
+                raise Doubt(f"GitHub's response to GET {path} is not a list. Greenroom will retry.")
             for item in items:
                 yield item
 
@@ -163,7 +163,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's response to a query has malformed errors. Greenroom will retry.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
-            raise Limited("GitHub's hourly rate limit for queries is used up.", after=self._wait)
+            raise Limited("GitHub's rate limit for queries is used up.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:
@@ -194,12 +194,10 @@ class Transport(gidgethub.abc.GitHubAPI):
         except gidgethub.GitHubException as error:
             raise Doubt(
                 f"GitHub rejected the request to {_short(path)}: {str(error).rstrip('.')}. Greenroom will retry. If"
-                " this continues, check the token and its permissions."
+                " GitHub keeps rejecting the request, check the token and its permissions."
             ) from None
         except BROKEN:
-            raise Doubt(
-                f"GitHub's response to {_short(path)} is not valid JSON. Greenroom will read it again."
-            ) from None
+            raise Doubt(f"GitHub's response to {_short(path)} cannot be parsed. Greenroom will retry.") from None
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
@@ -216,7 +214,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise TooSlow(f"GitHub did not respond to {method} {_short(url)} in time.") from None
         except httpx2.HTTPError as error:
             raise OutcomeUnknown(
-                f"GitHub could not be reached for {method} {_short(url)} ({type(error).__name__})."
+                f"The request {method} {_short(url)} to GitHub failed ({type(error).__name__})."
             ) from None
         if response.status_code == 304:
             self.counts["304"] += 1
@@ -247,7 +245,9 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
     if status >= 500:
         raise RetryLater(f"GitHub returned {status} for {what}.")
     if status == 404:
-        raise NotFound(f"GitHub does not show {_short(url)} (404): it was deleted, or the token has no access to it.")
+        raise NotFound(
+            f"GitHub does not show {_short(url)} (404): it does not exist, or the token has no access to it."
+        )
     if status == 403 and b"archived so is read-only" in response.content:
         raise FixConfiguration(
             f"{_repository(url)} is archived on GitHub and read-only: its labels and comments stay as they are, and so"
@@ -265,8 +265,8 @@ def check(method: str, url: str, response: httpx2.Response) -> None:
     if status == 403:
         raise FixCredentials(f"GitHub does not allow {what} (403). Give the token the missing permission.")
     if status not in (204, 304) and "json" not in response.headers.get("content-type", ""):
-        kind = response.headers.get("content-type", "no type")
-        raise RetryLater(f"GitHub returned {kind.split(';')[0]} instead of JSON for {what}.")
+        kind = response.headers.get("content-type", "").split(";")[0] or "a response without a content type"
+        raise RetryLater(f"GitHub returned {kind} instead of JSON for {what}.")
 
 
 def _message(response: httpx2.Response) -> str:

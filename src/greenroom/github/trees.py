@@ -63,7 +63,7 @@ class Trees:
         if answer["truncated"] and not paths <= {e["path"] for e in answer["tree"]}:
             raise Doubt(
                 f"GitHub does not list all files of {source.slug}, because there are too many."
-                " Move the dump to a smaller repository and name it in `seed: {repository: ...}`."
+                " Move the dump to a smaller repository, and name that repository in `seed: {repository: ...}`."
             )
         return answer
 

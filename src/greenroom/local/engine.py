@@ -105,7 +105,10 @@ class LocalEngine:
         """Allow writes within the block. Raise `Doubt` when the lock that we hold is no longer the state folder's."""
         state = self._ground.state
         if not state.is_locked_by(self._ground.lock):
-            raise Doubt(f"The lock in {state.folder} was removed, so Greenroom has stopped writing. Restart Greenroom.")
+            raise Doubt(
+                f"The lock in {state.folder} was removed or replaced, so Greenroom has stopped writing. Restart"
+                " Greenroom."
+            )
         yield
 
     async def observe(self) -> EngineState:

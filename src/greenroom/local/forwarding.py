@@ -59,7 +59,7 @@ def forwarded(scope: Scope, by_path: str) -> ForwardedRequest:
         target = b"/" + rest
     name = _HOST.fullmatch(host)
     if name is None:
-        raise Malformed("The Host header is not a valid host name. Send the preview's name, with or without a port.")
+        raise Malformed("The request does not name a valid host. Send the preview's host name in the Host header.")
     if query := scope["query_string"]:
         target += b"?" + query
     ours = {b"host": host, b"x-forwarded-host": host, b"x-forwarded-proto": b"http"}

@@ -93,5 +93,7 @@ async def _listen(stack: AsyncExitStack, proxy: Proxy, port: int) -> int:
         url = await stack.enter_async_context(running(proxy, port, websockets=True))
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        raise Failed(f"Port {port} for previews cannot be used ({why}). Set `local.proxyPort`.") from None
+        raise Failed(
+            f"Port {port} for previews cannot be used ({why}). Set `local.proxyPort` in greenroom.yaml to another port."
+        ) from None
     return int(url.rpartition(":")[2])

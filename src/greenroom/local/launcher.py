@@ -54,7 +54,10 @@ class Launcher:
         if code == 0:
             return
         ended = f"took longer than {seconds:g} s and was stopped" if code is None else f"failed (exit code {code})"
-        why = f"The migration of {service.name} {ended}. Its command is `migrate` in services/{service.name}.yaml."
+        why = (
+            f"The migration of {service.name} {ended}. The migration command is `migrate` in"
+            f" services/{service.name}.yaml."
+        )
         raise Failed(why, log=processes.tail(command.log), service=service.name)
 
     async def _command(

@@ -27,4 +27,4 @@ def server_of(need: Need, owner: Service) -> LocalServer:
     if (kind := KINDS.get(need.kind)) and kind.local:
         return kind.local
     offered = ", ".join(local(KINDS))
-    raise Failed(f"The local engine offers {offered}, not {need.kind} ({owner.name}).")
+    raise Failed(f"The local engine does not offer {need.kind}, which {owner.name} needs. It offers {offered}.")

@@ -73,8 +73,8 @@ def _dump(tree: Path, seed: str, folder: Path) -> Path:
             raise Failed(f"The seed {str(error).replace(str(copy), seed)}") from None
         copy.unlink()
         if not _is_archive(dump) and not _is_text(dump):
-            how = "Create it with `pg_dump --format=custom`, or `pg_dump --format=plain --encoding=UTF8`."
-            raise Failed(f"The seed {seed} is neither SQL in UTF-8 nor an archive of pg_dump. {how}")
+            how = "Create the dump with `pg_dump --format=custom` or `pg_dump --format=plain --encoding=UTF8`."
+            raise Failed(f"The seed {seed} is neither SQL in UTF-8 nor a pg_dump archive. {how}")
     return dump
 
 

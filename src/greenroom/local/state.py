@@ -98,7 +98,9 @@ class State:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise Failed(f"Another Greenroom is running on {self.folder}. Stop it, or set another `state:`.") from None
+            raise Failed(
+                f"Another Greenroom is using {self.folder}. Stop it, or set `state:` to another folder."
+            ) from None
         return handle
 
     def is_locked_by(self, handle: int) -> bool:

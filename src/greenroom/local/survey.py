@@ -26,7 +26,7 @@ def mistakes(folder: Folder, found: Sequence[Found], home: Path) -> Iterator[Mis
     checkouts = folder.platform.local.checkouts
     slugs = {f.model.repository for f in found if "repository" not in f.dropped}
     for slug in sorted(slugs - checkouts.keys()):
-        fix = near(slug, checkouts.keys() - slugs, f"Add `{slug}: PATH`, where PATH is a clone.")
+        fix = near(slug, checkouts.keys() - slugs, f"Add `{slug}: PATH`, where PATH is the path of a clone.")
         yield Mistake(MAIN, "local.checkouts", f"has no path for {slug}, so its previews cannot start.", fix)
     for slug, written in sorted(checkouts.items()):
         path = home / written

@@ -162,7 +162,7 @@ class Worktrees:
             raise Failed(f"{sha!r} is not a full commit hash.")
         found = self._checkouts.get(slug)
         if found is None or not found.is_dir():
-            how = "Add its path under `local.checkouts` in greenroom.yaml and start Greenroom again."
+            how = "Set the path of a checkout under `local.checkouts` in greenroom.yaml, and restart Greenroom."
             raise MissingDependency(f"There is no checkout of {slug} here. {how}")
         return found
 

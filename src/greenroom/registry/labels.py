@@ -34,9 +34,9 @@ async def labels(access: Access, text: str) -> Mapping[str, str] | str:
     except (FixConfiguration, RegistryError) as error:
         return str(error)
     except httpx2.HTTPError as error:
-        return f"The registry could not be reached for {text} ({type(error).__name__})."
+        return f"The labels of {text} could not be read from the registry ({type(error).__name__})."
     except BROKEN:
-        return f"The labels of {text} cannot be read, because its configuration cannot be parsed."
+        return f"The labels of {text} cannot be read, because its manifest or configuration cannot be parsed."
 
 
 async def _manifest(access: Access, text: str) -> Json:

@@ -30,7 +30,7 @@ async def look(access: Access, text: str) -> ImageState:
     except (FixConfiguration, RegistryError) as error:
         return Unknown(str(error))
     except httpx2.HTTPError as error:
-        return Unknown(f"The registry could not be reached for {text} ({type(error).__name__}).")
+        return Unknown(f"{text} could not be read from the registry ({type(error).__name__}).")
     except (httpx2.InvalidURL, ValueError) as error:
         return Unknown(f"The registry's response for {text} cannot be parsed ({type(error).__name__}).")
 
@@ -61,7 +61,8 @@ def _present(answer: httpx2.Response) -> ImageState:
     computed = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
     claimed = answer.headers.get("docker-content-digest", computed)
     if "json" not in (kind := answer.headers.get("content-type", "")):
-        return Unknown(f"The registry returned {kind.partition(';')[0] or 'no type'} instead of a manifest.")
+        what = kind.partition(";")[0] or "a response without a content type"
+        return Unknown(f"The registry returned {what} instead of a manifest.")
     if claimed != computed:
         return Unknown(f"The registry's manifest does not match its digest ({claimed[:19]}).")
     return Present(computed)

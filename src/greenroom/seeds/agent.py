@@ -102,7 +102,7 @@ class Agent:
         async def answer(request: Request) -> Response:
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                return JSONResponse({"error": "This agent belongs to another build."}, 401)
+                return JSONResponse({"error": "The request does not have this build's token."}, 401)
             try:
                 return await handler(request)
             except (GreenroomError, OSError, KeyError, json.JSONDecodeError) as error:

@@ -103,11 +103,11 @@ def contents(stream: Stream) -> tuple[Contents, _Numbers]:
 def _require_version(version: tuple[int, int]) -> None:
     number = ".".join(map(str, version))
     if version > NEWEST:
-        raise NotADump(f"Greenroom does not support version {number} of the pg_dump archive. Use pg_dump 18 or older.")
-    if version < OLDEST:
         raise NotADump(
-            f"The pg_dump archive has version {number}, which is too old. Dump the database with a current pg_dump."
+            f"Greenroom does not support version {number} of the pg_dump archive format. Use pg_dump 18 or older."
         )
+    if version < OLDEST:
+        raise NotADump(f"The pg_dump archive has format version {number}, which is too old. Use a current pg_dump.")
 
 
 def _compression(numbers: _Numbers, version: tuple[int, int]) -> str:

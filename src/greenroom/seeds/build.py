@@ -228,6 +228,7 @@ def disk_full(folder: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise Failed(
-            f"The disk of {folder.parent} is full. Free some space, or choose another folder with --work: a seed needs"
-            " about three times the size of its data."
+            f"No disk space is left in {folder.parent}. Free some space, or choose another folder with --work: the"
+            " build of"
+            " a seed image needs about three times the size of the data."
         ) from None

@@ -186,12 +186,13 @@ def _of_size(path: Path, wants: Wants) -> Iterator[Finding]:
             REFUSED,
             "",
             f"The file is {size // MEGABYTE} MB; the limit is {wants.max_bytes // MEGABYTE} MB. GitHub refuses files"
-            " larger than 100 MB. Compress it with zstd, use a subset of the data, or store it with Git LFS and raise"
+            " larger than 100 MB. Compress the file with zstd, use a subset of the data, or store the file with Git LFS"
+            " and raise"
             " --max-size.",
         )
     elif size > 25 * MEGABYTE:
         yield Finding(
-            NOTE, "", f"The file is {size // MEGABYTE} MB. Every version of it stays in git; consider Git LFS."
+            NOTE, "", f"The file is {size // MEGABYTE} MB. Git keeps every version of the file. Consider Git LFS."
         )
 
 
@@ -220,7 +221,8 @@ def _of_minimums(wants: Wants, tables: Tables) -> Iterator[Finding]:
             yield Finding(
                 REFUSED,
                 name,
-                f"The dump lacks this table, but the service requires at least {counted(least, 'row')}. Dump it too.",
+                f"The dump lacks this table, but the service requires at least {counted(least, 'row')}. Dump the table"
+                " too.",
             )
             continue
         rows = found.rows + sum(each.rows for each in tables.found.values() if each.parent == full)
@@ -228,5 +230,6 @@ def _of_minimums(wants: Wants, tables: Tables) -> Iterator[Finding]:
             yield Finding(
                 REFUSED,
                 name,
-                f"The table has {counted(rows, 'row')}, but the service requires at least {least}. Dump its data too.",
+                f"The table has {counted(rows, 'row')}, but the service requires at least {least}. Dump more of its"
+                " rows.",
             )

@@ -91,11 +91,11 @@ def _entry(value: str | dict[str, object]) -> Entry:
 
 def _mistakes(file: str, content: object) -> Iterator[Mistake]:
     if not isinstance(content, dict):
-        yield Mistake(file, "", "This is not a mapping of tables.", "Draft the file with `greenroom seed columns`.")
+        yield Mistake(file, "", "The file is not a mapping of tables.", "Draft the file with `greenroom seed columns`.")
         return
     for table, columns in content.items():
         if not isinstance(columns, dict):
-            yield Mistake(file, str(table), "This is not a mapping of columns.", "Write `column: public`.")
+            yield Mistake(file, str(table), "The entry is not a mapping of columns.", "Write `column: public`.")
             continue
         for name, value in columns.items():
             if problem := _problem(value):

@@ -96,7 +96,7 @@ class Content:
             words = plain(b" ".join(code.split()[:2]).decode(errors="replace"), 40)
             self._refuse(
                 statement.line,
-                f"The statement {words} is not allowed in a seed, and dump programs do not write it. Remove it.",
+                f"The statement {words} is not allowed in a seed. Remove the statement.",
             )
 
     def _is_special(self, statement: Statement, code: bytes) -> bool:
@@ -129,15 +129,17 @@ class Content:
         elif name not in ("plpgsql", *self.expected):
             self._refuse(
                 line,
-                f"The dump needs the extension {shown}. Add it to the seed's `extensions:`. The database image must"
-                " contain it.",
+                f"The dump needs the extension {shown}. Add the extension to the seed's `extensions:`. The database"
+                " image must contain it.",
             )
 
     def _setting(self, statement: Statement, name: str, value: bytes) -> bool:
         if name not in rules_postgresql.SETTINGS:
             self._refuse(statement.line, f"SET {plain(name, 40)} is not allowed in a seed. Remove the statement.")
         elif name == "standard_conforming_strings" and value not in (b"on", b"true", b"''", b"1"):
-            self._refuse(statement.line, "The dump sets standard_conforming_strings to off. Use a current pg_dump.")
+            self._refuse(
+                statement.line, "The dump does not set standard_conforming_strings to on. Use a current pg_dump."
+            )
         elif name == "default_tablespace" and value not in (b"''", b"default"):
             self._refuse(statement.line, "The dump uses a tablespace. Use `pg_dump --no-tablespaces`.")
         elif name == "transaction_timeout" and versions.is_newer("postgresql", "17", self.wanted):
@@ -148,8 +150,8 @@ class Content:
         if language := rules_postgresql.untrusted(code):
             self._refuse(
                 statement.line,
-                f"The function {plain(name, 80)} is written in {plain(language, 30)}, which needs a superuser and can"
-                f" reach files and the network. Drop the function, or use another language:"
+                f"The routine {plain(name, 80)} is written in {plain(language, 30)}, which needs a superuser and can"
+                " reach files and the network. Drop the routine, or write it in one of these languages:"
                 f" {', '.join(sorted(rules_postgresql.TRUSTED))}.",
             )
         return bool(language)
@@ -186,7 +188,7 @@ class Content:
         table.columns["values"] = "bytes"
         newest = next((n for release, n in NEWEST.items() if versions.numbers(self.wanted)[:2] == release), 0)
         if versions.is_newer("redis", self.server, self.wanted) or 0 < newest < number:
-            made = f"Redis {self.server}" if self.server else f"a Redis with format {number}"
+            made = f"Redis {self.server}" if self.server else f"a server that writes RDB format {number}"
             self._refuse(
                 0, f"The dump was made by {made}, but the service uses {self.wanted}. Raise the need's `version:`."
             )
@@ -269,7 +271,8 @@ class Content:
             yield Finding(
                 NOTE,
                 "",
-                "The file lacks the header that dump programs write, so the check cannot verify that it is complete.",
+                "The file lacks the header that dump programs write, so the check cannot verify that the dump is"
+                " complete.",
             )
 
     def shape_findings(self, known: columns.Columns) -> Iterator[Finding]:

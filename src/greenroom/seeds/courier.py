@@ -155,7 +155,7 @@ class Courier:
         except httpx2.HTTPError as error:
             raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
-            raise RetryLater(f"The download of {path} from GitHub was incomplete.")
+            raise RetryLater(f"The download of {path} from GitHub is incomplete or corrupt.")
         if found := lfs.of_file(target):
             await lfs.download(self.client, self.github.api_url, self.github.token, slug, found, target, path)
 
@@ -192,7 +192,7 @@ class Courier:
         except httpx2.HTTPError as error:
             raise RetryLater(f"The download of the layer was interrupted ({type(error).__name__}).") from None
         if f"sha256:{computed.hexdigest()}" != packed.digest:
-            raise RetryLater("The download of the layer from the pod that packed it was incomplete.")
+            raise RetryLater("The download of the layer from the build pod is incomplete or corrupt.")
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         """Return the agent's answer. Raise `RetryLater` while it cannot be reached, and `Failed` with its error."""

@@ -109,18 +109,28 @@ def _refuse_others(head: bytes) -> None:
         )
     for magic, name in _OTHERS:
         if head.startswith(magic):
-            raise NotADump(f"The file is {name}. Use plain SQL (also in gzip or zstd) or a pg_dump archive.")
+            raise NotADump(
+                f"The file is {name}. Use plain SQL (optionally compressed with gzip or zstd) or a pg_dump archive."
+            )
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0S\0E\0T" in head or b"-\0-\0" in head:
         raise NotADump(
-            "The dump is in UTF-16, which PowerShell writes for `>`. Use `pg_dump --file=NAME` instead of a redirect."
+            "The dump is in UTF-16, which PowerShell writes for `>`. Instead of a redirect, use"
+            " `pg_dump --file=NAME` or `mysqldump --result-file=NAME`."
         )
     if head.startswith(b"\xef\xbb\xbf"):
-        raise NotADump("The dump starts with a byte order mark. Save it as UTF-8 without one, or dump it again.")
+        raise NotADump(
+            "The dump starts with a byte order mark. Save the file as UTF-8 without this mark, or dump the database"
+            " again."
+        )
     if head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
         raise NotADump("The dump is compressed twice. Compress it once, with gzip or zstd.")
     if _BINARY.search(head):
-        raise NotADump("The format of the file is unknown. Use plain SQL (also in gzip or zstd) or a pg_dump archive.")
+        raise NotADump(
+            "The format of the file is unknown. Use plain SQL (optionally compressed with gzip or zstd) or a pg_dump"
+            " archive."
+        )
     if b"\r\n" in head:
         raise NotADump(
-            "The dump has Windows line endings. Add `*.sql -text` to .gitattributes, and commit the original again."
+            "The dump has Windows line endings. Add `*.sql -text` to .gitattributes, and commit the original dump"
+            " again."
         )

@@ -28,7 +28,9 @@ def ledger(printed: str) -> Ledger:
         found = json.loads(printed)
         tables = [_table(t) for t in found["ledgers"]] if found["tool"] == "several" else [_table(found)]
     except (ValueError, KeyError, TypeError):
-        raise Failed("The migration table of the database could not be read: ledgers.sql did not print JSON.") from None
+        raise Failed(
+            "The migration table of the database could not be read: ledgers.sql did not print the expected JSON."
+        ) from None
     if len(tables) > 1:
         raise Failed(str(messages.ledger_several([t.tool for t in tables])))
     if tables[0].failed:

@@ -56,7 +56,7 @@ async def download(
         # The link is to a store of its own, which must not get GitHub's token.
         async with client.stream("GET", link, headers=headers) as answer:
             if answer.status_code != 200:
-                raise RetryLater(f"The store of Git LFS answered {answer.status_code} for {path}.")
+                raise RetryLater(f"The Git LFS storage returned {answer.status_code} for {path}.")
             with target.open("wb") as file:
                 async for part in answer.aiter_bytes():
                     size += len(part)
@@ -67,7 +67,7 @@ async def download(
     except httpx2.HTTPError as error:
         raise RetryLater(f"Git LFS could not be reached ({type(error).__name__}).") from None
     if size != wanted.size or computed.hexdigest() != wanted.oid:
-        raise RetryLater(f"The download of {path} from Git LFS was incomplete.")
+        raise RetryLater(f"The download of {path} from Git LFS is incomplete or corrupt.")
 
 
 async def _link(
@@ -85,17 +85,22 @@ async def _link(
     answer = await client.post(f"{url}/objects/batch", headers=headers, json=asked)
     if answer.status_code != 200:
         raise Failed(
-            f"Git LFS answered {answer.status_code} for {path}. Check that `github-token` in the Secret for seed builds"
-            " may read the contents of its repository, and the repository's LFS quota."
+            f"Git LFS returned {answer.status_code} for {path}. Check the LFS quota of the repository that contains"
+            " this"
+            " file, and check that `github-token` in the Secret for seed builds may read the contents of that"
+            " repository."
         )
     try:
         found = answer.json()["objects"][0]
         if "error" in found:
-            raise Failed(f"Git LFS has no content for {path} ({found['error']['code']}). Push it with `git lfs push`.")
+            raise Failed(
+                f"Git LFS did not provide {path} ({found['error']['code']}). If Git LFS does not contain the file, run"
+                " `git lfs push`."
+            )
         action = found["actions"]["download"]
         return str(action["href"]), {str(k): str(v) for k, v in (action.get("header") or {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise RetryLater(f"The answer of Git LFS for {path} cannot be parsed.") from None
+        raise RetryLater(f"The Git LFS response for {path} cannot be parsed.") from None
 
 
 def _web(api_url: str) -> str:

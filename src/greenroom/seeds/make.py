@@ -47,15 +47,17 @@ def source(url: str) -> Source:
         parts = urlsplit(url)
         port = str(parts.port or "")
     except ValueError:
-        raise FixConfiguration("The URL is not valid. Write postgresql://user@host:5432/name.") from None
+        raise FixConfiguration("The URL is not valid. Write, for example, postgresql://user@host:5432/name.") from None
     kinds = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
     kind, database = kinds.get(parts.scheme, ""), unquote(parts.path.lstrip("/"))
     if not kind:
         raise FixConfiguration(
             "The URL must begin with postgresql:// or mysql://. For Redis, use `redis-cli --rdb FILE`."
         )
-    if not database or database.startswith("-") or (parts.hostname or "").startswith("-"):
-        raise FixConfiguration("The URL does not name a database. Write postgresql://user@host:5432/name.")
+    if database.startswith("-") or (parts.hostname or "").startswith("-"):
+        raise FixConfiguration("The URL names a host or a database that begins with a hyphen. Use another name.")
+    if not database:
+        raise FixConfiguration(f"The URL does not name a database. Write {parts.scheme}://user@host/name.")
     host = _query_host(parts.query) or parts.hostname or ""
     return Source(kind, host, port, unquote(parts.username or ""), database, unquote(parts.password or ""))
 

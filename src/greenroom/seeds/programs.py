@@ -42,7 +42,7 @@ def mysql(version: str, given: Path | None = None) -> Path:
     if not servers:
         raise FixConfiguration(
             f"Neither mariadbd nor mysqld was found{f' in {given}' if given else ''}. Install the server"
-            " (apt-get install mariadb-server), or name the folder of its programs with --programs."
+            " (such as apt-get install mariadb-server), or pass the folder of its programs with --programs."
         )
     its = _version_of(servers[0])
     if its.split(".")[: version.count(".") + 1] != version.split("."):
@@ -67,7 +67,7 @@ def _reachable(folder: Path) -> Path:
     closed = [p for p in (folder.resolve(), *folder.resolve().parents) if not p.stat().st_mode & 0o001]
     if os.geteuid() == 0 and closed:
         raise FixConfiguration(
-            f"Database servers cannot run as root, and the user nobody cannot access {closed[-1]}. Run the command as"
+            f"Database servers cannot run as root, and the user `nobody` cannot access {closed[-1]}. Run the command as"
             " another user, or use --programs to pass a folder of programs that every user can run."
         )
     return folder

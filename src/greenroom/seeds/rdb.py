@@ -74,4 +74,4 @@ def verified(stream: Stream) -> Iterator[bytes]:
     checksum.update(held[:-8])
     expected = int.from_bytes(held[-8:], "little")
     if expected not in (0, checksum.value):  # 0: written with rdbchecksum no
-        raise NotADump("The checksum of the Redis dump does not match. Copy the file again, or save it again.")
+        raise NotADump("The checksum of the Redis dump does not match. Copy the file again, or create a new dump.")

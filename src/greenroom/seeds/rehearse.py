@@ -175,7 +175,7 @@ class _Server:
             code, _ = await self._psql(*given, PGDATABASE=target)
         found = (await self._described("after", target)).database
         if code or found is None:
-            raise Failed("The schemas were not compared, because one of them could not be copied.")
+            raise Failed("The schemas were not compared, because one of them could not be copied or read.")
         if found.left_out:
             raise Failed(
                 f"The schemas were not compared: there are {found.left_out} more tables than a snapshot can hold."

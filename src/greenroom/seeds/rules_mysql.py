@@ -18,8 +18,8 @@ REFUSALS = (
     rule(
         rb"(CREATE|ALTER|DROP|RENAME) (OR REPLACE )?(USER|ROLE)\b|(GRANT|REVOKE)\b|SET PASSWORD\b"
         rb"|SET (DEFAULT )?ROLE\b",
-        "The dump contains accounts or privileges. Dump one database with `mysqldump NAME`. If the statement"
-        " contains a password, change it: it is in git.",
+        "The dump contains statements about accounts, roles or privileges. Dump one database with `mysqldump NAME`. If"
+        " a statement contains a password, change that password: it is in git.",
     ),
     rule(
         rb"(CREATE|ALTER|DROP) (DATABASE|SCHEMA)\b|USE\b",
@@ -32,9 +32,10 @@ REFUSALS = (
     ),
     rule(
         rb"CHANGE (MASTER|REPLICATION)\b|(START|STOP) (SLAVE|REPLICA)\b",
-        "The dump connects to a replication source. Use mysqldump without --source-data and --master-data.",
+        "The dump configures replication. Use mysqldump without --source-data, --master-data, --dump-replica and"
+        " --dump-slave.",
     ),
-    rule(rb"SET (@@)?(GLOBAL|PERSIST|PERSIST_ONLY)\b", "The dump changes server-wide settings. Remove SET GLOBAL."),
+    rule(rb"SET (@@)?(GLOBAL|PERSIST|PERSIST_ONLY)\b", "The dump changes server-wide settings. Remove the statement."),
     rule(
         rb"(SET|/).*\bsql_mode\b.*(NO_BACKSLASH_ESCAPES|ANSI_QUOTES|\bANSI\b)",
         "The dump changes how strings are read (NO_BACKSLASH_ESCAPES or ANSI_QUOTES). Dump with the default sql_mode.",
@@ -47,7 +48,7 @@ REFUSALS = (
     ),
     rule(
         rb"LOAD DATA\b|LOAD XML\b|.*\bINTO (OUTFILE|DUMPFILE)\b|.*\bLOAD_FILE ?\(",
-        "The statement reads or writes files on the server. Remove it; mysqldump never writes it.",
+        "The statement can read or write files on the server. Remove it from the dump.",
         anywhere=True,
     ),
     rule(
@@ -56,11 +57,11 @@ REFUSALS = (
     ),
     rule(
         rb"(PREPARE|EXECUTE|CALL)\b|BEGIN NOT ATOMIC\b",
-        "The statement runs code that this check cannot see. Remove it; mysqldump never writes it.",
+        "The statement runs code that this check cannot see. Remove it from the dump.",
     ),
     rule(
         rb"(CREATE|ALTER) .*\b(ENGINE ?= ?`?(FEDERATED|CONNECT|SPIDER|S3)|(DATA|INDEX) DIRECTORY ?=)",
-        "The table is stored outside of the database. Exclude it with --ignore-table.",
+        "The table is stored outside the database. Exclude it with --ignore-table.",
     ),
     rule(
         rb"CREATE (TEMPORARY )?TABLE (IF NOT EXISTS )?" + _TABLE + rb" (AS )?SELECT\b",

@@ -56,12 +56,13 @@ REFUSALS = (
     rule(rb"(CALL|EXECUTE|PREPARE)\b", "The statement runs code in the database. Remove it; pg_dump never writes it."),
     rule(
         rb"(CREATE|ALTER|DROP) (ROLE|GROUP|USER(?! MAPPING))\b",
-        "The dump contains roles, as pg_dumpall writes them. Dump one database with pg_dump. If the statement contains"
-        " a password, change it: it is in git.",
+        "The dump creates, changes or drops roles, as pg_dumpall does. Dump one database with pg_dump. If a statement"
+        " contains a password, change that password: it is in git.",
     ),
     rule(
         rb"(CREATE|ALTER|DROP) (DATABASE|TABLESPACE)\b",
-        "The dump creates a database or a tablespace. Use pg_dump without --create.",
+        "The dump creates, changes or drops a database or a tablespace. Dump one database with pg_dump, without"
+        " --create.",
     ),
     rule(
         rb"(CREATE|ALTER|DROP|COMMENT ON) SUBSCRIPTION\b",
@@ -115,11 +116,11 @@ REFUSALS = (
         + rb")",
         "This INSERT computes values. Insert literal values, or dump the database with pg_dump.",
     ),
-    rule(rb"DROP (?!.*\bIF EXISTS\b)", "The dump drops objects that do not exist yet. Use pg_dump without --clean."),
+    rule(rb"DROP (?!.*\bIF EXISTS\b)", "The dump drops objects that may not exist. Use pg_dump without --clean."),
     rule(
         rb".*\b(dblink\w*|pg_read_(binary_)?file|pg_ls_dir|pg_stat_file|lo_(import|export)|pg_execute_server_program"
         rb"|pg_terminate_backend|cron\.schedule) ?\(|.*\bCOPY\b[^;]*\bPROGRAM\b",
-        "The statement uses a function or command that can reach files, programs or other servers. Remove it.",
+        "The statement can affect files, programs, jobs, other sessions or other servers. Remove it from the dump.",
         anywhere=True,
     ),
 )

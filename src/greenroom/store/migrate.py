@@ -67,8 +67,8 @@ def _upgrade(connection: Connection) -> str:
     known = {s.revision for s in scripts.walk_revisions()}
     if before is not None and before not in known:
         raise Failed(
-            f"The history was written by a newer Greenroom (revision {before}). Start that version, or use"
-            " another database."
+            f"The history was written by a newer Greenroom (revision {before}). Start that version of"
+            " Greenroom, or set another `database:`."
         )
     upgrade(config, "head")
     return f"history: {before or 'empty'} -> {scripts.get_current_head()}"
