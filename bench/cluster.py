@@ -355,7 +355,7 @@ def native(scene: Scene, poll: int = 0) -> Iterator[None]:
         (folder / "services" / f"{name}.yaml").write_text(json.dumps(service))
     text = run(sys.executable, "-m", "greenroom", "render", "--without-gates", str(folder))
     if poll:
-        text, found = re.subn(r"requeueAfterSeconds: \d+", f"requeueAfterSeconds: {poll}", text)
+        text, found = re.subn(r'"requeueAfterSeconds": \d+', f'"requeueAfterSeconds": {poll}', text)
         assert found == len(scene.services), f"{found} sets poll"
     secret = {
         "apiVersion": "v1",
