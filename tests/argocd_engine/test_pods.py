@@ -166,7 +166,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a migration that fails",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=CRASHED),)},
-        "The migration of shop-web ended with exit code 1. The migration command is `migrate` in services/shop.yaml.",
+        "The migration of shop-web ended with exit code 1. The migration command is set under `migrate:` in services/shop.yaml.",
     ),
     (
         "a migration that hangs",

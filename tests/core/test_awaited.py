@@ -60,8 +60,8 @@ def status(stage: Stage = Stage.READY, **changes: Any) -> Status:
             "shop#1: commit 0ddba11 was superseded by a1b2c3d. Wait for the newer commit instead.",
         ),
         (status(Stage.FAILED), "0DDBA11", Outcome.SUPERSEDED, "superseded by a1b2c3d."),
-        (None, OLDER, Outcome.WAITING, "Greenroom does not know"),
-        (None, "", Outcome.WAITING, "Greenroom does not know an open pull request with this number yet."),
+        (None, OLDER, Outcome.WAITING, "Greenroom has not seen"),
+        (None, "", Outcome.WAITING, "Greenroom has not seen an open pull request with this number yet."),
     ],
 )
 def test_wait_is_over_when_the_commit_serves_or_a_person_is_needed(

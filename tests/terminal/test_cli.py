@@ -325,12 +325,12 @@ async def test_use_fails_when_the_link_does_not_move(asked: tuple[Asked, str]) -
         (
             ("store#3", "--timeout", "0s"),
             3,
-            "Timed out. Greenroom does not know an open pull request with this number yet.",
+            "Timed out. Greenroom has not seen an open pull request with this number yet.",
         ),
         (
             ("shop#99", "--timeout", "0s"),
             3,
-            "Timed out. Greenroom does not know an open pull request with this number yet.",
+            "Timed out. Greenroom has not seen an open pull request with this number yet.",
         ),
         (("shop#1", "--commit", "main"), 2, ""),
         (("shop#1", "--timeout", "soon"), 2, ""),

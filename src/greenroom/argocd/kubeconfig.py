@@ -18,7 +18,7 @@ def connect(kubeconfig: str) -> Kube:
         from lightkube.config.kubeconfig import KubeConfig
     except ImportError:
         sentence = "`engine: argocd` needs the extra `cluster`, which is not installed."
-        fix = "Install it: pip install 'greenroom[cluster]'."
+        fix = "Install it: pip install 'PATH/OF/THE/CLONE[cluster]'."
         raise FixConfiguration(sentence, (Mistake("greenroom.yaml", "engine", sentence, fix),)) from None
     try:
         found = KubeConfig.from_file(Path(kubeconfig)) if kubeconfig else KubeConfig.from_service_account()

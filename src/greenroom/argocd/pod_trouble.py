@@ -164,7 +164,7 @@ def _container(
         # It is true at every moment of a crash loop: a sentence that changes between two crashes would edit comments.
         then = f" Kubernetes restarts {name}, which counts as ready after {span(PATIENCE)} without a crash."
         if container == MIGRATE and service:
-            then = f" The migration command is `migrate` in services/{service.name}.yaml."
+            then = f" The migration command is set under `migrate:` in services/{service.name}.yaml."
         ended = str(last.get("finishedAt") or "")
         return Trouble(f"{what} {_end(last)}{then}", pod, container, previous=True, fix=fix, rank=rank, ended=ended)
     begun = (state.get("running") or {}).get("startedAt")

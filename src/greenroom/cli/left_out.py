@@ -11,4 +11,6 @@ def left_out(command: str, error: ImportError, extra: str = "demo") -> Failed:
         return Failed(
             f"This image is for clusters and does not contain {command}. Run the command from a clone of Greenroom."
         )
-    return Failed(f"{command} needs the extra `{extra}` ({error.name} is missing): pip install 'greenroom[{extra}]'.")
+    return Failed(
+        f"{command} needs the extra `{extra}` ({error.name} is missing): pip install 'PATH/OF/THE/CLONE[{extra}]'."
+    )

@@ -84,8 +84,8 @@ class GitHubModel(Model):
     )
     older_signing_keys_from: tuple[SourceModel, ...] = Field(
         (),
-        description="The sources of older keys. Greenroom accepts signatures by these keys, and signs again with the"
-        " current key.",
+        description="The sources of older keys. Greenroom accepts signatures made with these keys, and re-signs the"
+        " data with the current key.",
     )
 
 
@@ -235,7 +235,7 @@ class PlatformModel(Model):
     )
     bots: tuple[str, ...] = Field(
         (),
-        description="Bots that may add the label, and whose own pull requests may get previews, such as renovate[bot].",
+        description="Bots, such as renovate[bot], that may add the label and whose own pull requests may get previews.",
     )
     argocd: ArgoCDModel = Field(ArgoCDModel(), description="The location of Argo CD.")
     plugin_token_from: SourceModel = Field(

@@ -55,7 +55,7 @@ class Launcher:
             return
         ended = f"took longer than {seconds:g} s and was stopped" if code is None else f"failed (exit code {code})"
         why = (
-            f"The migration of {service.name} {ended}. The migration command is `migrate` in"
+            f"The migration of {service.name} {ended}. The migration command is set under `migrate:` in"
             f" services/{service.name}.yaml."
         )
         raise Failed(why, log=processes.tail(command.log), service=service.name)

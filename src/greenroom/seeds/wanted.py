@@ -57,7 +57,7 @@ def one(seeded: Seeded, name: str) -> Wanted:
     """Return the need with this name, SERVICE/NEED."""
     names = {f"{each.service}/{each.need.name}": each for each in seeded.needs}
     if name not in names:
-        known = f"These do: {', '.join(sorted(names))}." if names else "The configuration has no need with a seed."
+        known = f"These do: {', '.join(sorted(names))}." if names else "No need in the configuration has a seed."
         raise FixConfiguration(f"{name} does not start from a seed. {known}")
     return names[name]
 

@@ -52,8 +52,8 @@ class Kept:
             return
         except Exception as error:  # a file of another version may fail in any way
             how = (
-                "To start with an empty GitHub, delete the file. To remove the existing previews, run"
-                " `greenroom release`."
+                "To start with an empty GitHub, delete the file. Greenroom then holds the existing previews; to remove"
+                " one, run `greenroom release REPO#N`."
             )
             raise Failed(f"{self._path} cannot be read ({error}). {how}") from None
 

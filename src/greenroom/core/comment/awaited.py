@@ -9,7 +9,7 @@ from enum import StrEnum
 from greenroom.core import messages
 from greenroom.core.model.status import SERVES, Stage, Status
 
-NOT_SEEN = "Greenroom does not know an open pull request with this number yet."
+NOT_SEEN = "Greenroom has not seen an open pull request with this number yet."
 STALE = messages.stale().code
 OVER = (Stage.FAILED, Stage.BLOCKED, Stage.ASLEEP, Stage.REMOVING, Stage.REMOVED)
 """Stages that usually last until a push or until a person acts. A waiting caller must check that the stage persists."""

@@ -54,7 +54,7 @@ def command_several_services(login: str, repository: str, services: Sequence[str
 
 
 def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
-    known = f"This preview uses {', '.join(used)}." if used else "This preview uses no other service."
+    known = f"This preview uses {', '.join(used)}." if used else "This preview does not use any services."
     fix = f"Did you mean `{near}`?" if near else known
     return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
 
