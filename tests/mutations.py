@@ -479,15 +479,17 @@ MUTATIONS = [
     Mutation(
         "3 Argo CD: it has worked without the row first",
         "argocd/removal.py",
-        'if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(f"',
-        'if False:\n            raise RetryLater(f"',
+        'if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(\n                f"Argo CD has not'
+        " yet processed the removal of {name}",
+        'if False:\n            raise RetryLater(\n                f"Argo CD has not yet processed the removal of {name}',
         "tests/argocd_engine/test_engine.py::test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it",
     ),
     Mutation(
         "3 Argo CD: nothing is left, said only once it works without the row",
         "argocd/removal.py",
-        "if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(\n",
-        "if False:\n            raise RetryLater(\n",
+        'if preview_set and not await self._taken_over(preview_set):\n            raise RetryLater(\n                f"Argo CD has not'
+        " yet processed the removal of {identity}",
+        'if False:\n            raise RetryLater(\n                f"Argo CD has not yet processed the removal of {identity}',
         "tests/argocd_engine/test_engine.py::test_nothing_is_reported_as_left_while_argo_cd_may_make_it_again",
     ),
     Mutation(
@@ -1988,7 +1990,7 @@ MUTATIONS = [
     Mutation(
         "GitHub's token does not go to the store of Git LFS",
         "seeds/lfs.py",
-        'async with client.stream("GET", link, headers=headers) as answer:',
+        'async with client.stream("GET", link, headers={**headers, "accept-encoding": "identity"}) as answer:',
         'async with client.stream("GET", link, headers={"authorization": f"Bearer {token}"}) as answer:',
         "tests/seeds/test_cluster_build.py::test_dump_in_git_lfs_is_fetched_from_its_store",
     ),
@@ -2010,9 +2012,23 @@ MUTATIONS = [
     Mutation(
         "a value of a MariaDB dump is not shown",
         "seeds/bake-mysql.sh",
-        """sed -E -e "s/doesn't/does not/g" -e "s/entry '.*' for key/entry ... for key/" """,
-        """sed -E -e "s/doesn't/does not/g" """,
+        """ -e "s/entry '.*' for key/entry ... for key/" """,
+        " ",
         "tests/seeds/test_bake_mysql.py::test_bad_dump_is_refused_in_one_sentence_without_values",
+    ),
+    Mutation(
+        "errors of a dump that may have values anywhere are not shown",
+        "seeds/bake-mysql.sh",
+        "1005 | 1007 |",
+        "1526 | 1643 | 1644 | 31001 | 1005 | 1007 |",
+        "tests/seeds/test_bake_mysql.py::test_bad_dump_is_refused_in_one_sentence_without_values",
+    ),
+    Mutation(
+        "code after a comment that the server may skip is not trusted",
+        "seeds/scan.py",
+        "if self._began_executed and not self._executed and code.strip():",
+        "if False:",
+        "tests/seeds/test_rules_mysql.py::test_statement_that_hides_behind_a_comment_is_refused",
     ),
     Mutation(
         "client commands in a MariaDB dump are disabled",
@@ -2983,8 +2999,8 @@ MUTATIONS = [
     Mutation(
         "2 a list of workflow runs that is not whole says nothing",
         "github/ci.py",
-        'if len(nodes) != int(answer["total_count"]) or any(',
-        "if any(",
+        'if len(nodes) != int(answer["total_count"]):',
+        "if False:",
         "tests/github_adapter/test_ci.py::test_a_list_of_runs_is_complete_or_an_error",
     ),
     Mutation(

@@ -101,6 +101,7 @@ def test_dump_of_mariadb_becomes_its_database_and_is_there_again_after_a_reset(s
         pull.says("Greenroom is building the seed image from seed/shop.sql.", 30)
         pull.ready("2")
         assert sql("SELECT COUNT(*) FROM customers") == "3"
+        assert sql("SELECT CONVERT_TZ('2026-01-01 12:00', 'UTC', 'Europe/Berlin')") == "2026-01-01 13:00:00"
         sql("DELETE FROM orders")
         assert sql("SELECT COUNT(*) FROM orders") == "0"
         pull.say("/preview reset")

@@ -250,10 +250,44 @@ async def test_git_lfs_that_refuses_the_token_is_one_sentence(
         found = lfs.Pointer("a" * 64, 1)
         here = (build.courier.client, build.courier.github.api_url)
         with pytest.raises(Failed, match=r"Git LFS returned 401 for x\.sql\. Check the LFS quota .* `github-token`"):
-            await lfs.download(*here, "wrong", "acme/shop", found, work / "x", "x.sql")
+            await lfs.download(*here, "wrong", "acme/shop", found, work / "x", "x.sql", 10)
         with pytest.raises(Failed, match=r"Git LFS returned 404 for x\.sql"):
-            await lfs.download(*here, "t0ken", "acme/none", found, work / "x", "x.sql")
+            await lfs.download(*here, "t0ken", "acme/none", found, work / "x", "x.sql", 10)
+        large = lfs.Pointer("a" * 64, 3 * 2**20)
+        with pytest.raises(Failed, match=r"x\.sql has 3 MB in Git LFS\. Greenroom reads at most 2 MB"):
+            await lfs.download(*here, "t0ken", "acme/shop", large, work / "x", "x.sql", 2 * 2**20)
         await build.courier._ask("DELETE", "/")
+
+
+@pytest.mark.parametrize(
+    ("api", "web"),
+    [
+        ("https://api.github.com", "https://github.com"),
+        ("https://api.acme.ghe.com", "https://acme.ghe.com"),
+        ("https://ghe.example.com/api/v3", "https://ghe.example.com"),
+        ("https://ghe.example.com/api/v3/", "https://ghe.example.com"),
+        ("https://api.example.com", "https://api.example.com"),
+    ],
+)
+def test_git_lfs_is_at_the_address_of_the_repositories(api: str, web: str) -> None:
+    assert lfs._web(api) == web
+
+
+async def test_dump_that_restores_fewer_rows_than_it_inserts_is_refused(
+    real_registry: RealRegistry, work: Path
+) -> None:
+    try:
+        folder = programs.mysql("10.11")
+    except FixConfiguration as error:
+        pytest.skip(str(error))
+    here = Path(__file__).parent
+    columns, dump = (here / "mariadb.columns.yaml").read_bytes(), (here / "mariadb" / "plain.sql").read_bytes()
+    late = b"CREATE TABLE `late` (`i` int);\nSET autocommit=0;\nINSERT INTO `late` VALUES (1),(2);\n-- Dump completed"
+    dump = dump.replace(b"-- Dump completed", late)
+    given = {"kind": "mariadb", "version": "10.11", "columns": columns}
+    async with pods(real_registry, folder, work, dump, **given) as build:  # type: ignore[arg-type]
+        with pytest.raises(Failed, match=r"The dump inserts 2 rows into `late`, but 0 were restored\. If the dump"):
+            await build.run()
 
 
 def test_shell_of_the_container_is_plain_posix() -> None:

@@ -24,7 +24,7 @@ from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, deferred, folders, layer, ledgers, oci, pull, workfolder
 from greenroom.seeds.check import LARGEST, Checked, Wants, beside, check
-from greenroom.seeds.engines import ENGINES
+from greenroom.seeds.engines import ENGINES, MYSQL
 from greenroom.seeds.publish import Publication, publish
 from greenroom.seeds.push import Pusher
 
@@ -113,6 +113,8 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
             built = await asyncio.to_thread(deferred_layer, dump, checked, request.version, request.compression)
         else:
             built = await _build_layer(request, baker, dump, say)
+            if baker.migration is None:
+                require_rows(request.kind, checked, built.report)
         said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
         image = oci.with_layer(base, built.layer, label=said, **settings(request.kind, request.mode))
         began = time.monotonic()
@@ -148,6 +150,20 @@ def deferred_layer(dump: Path, checked: Checked, version: str, compression: laye
     packed = layer.pack(folder, deferred.PLACE, target, compression=compression, owner=layer.ROOT)
     report = bake.Report(version, bake.architecture(), checked.rows, {}, NO_LEDGER)
     return Built(packed, report, None)
+
+
+def require_rows(kind: str, checked: Checked, report: bake.Report) -> None:
+    """Raise `Failed` if MariaDB or MySQL has fewer rows than the dump. A dump that turns autocommit off and does not
+    commit restores nothing, without an error.
+    """
+    if ENGINES[kind] is not MYSQL:
+        return
+    for table, rows in checked.rows.items():
+        if (restored := report.rows.get(table, 0)) < rows:
+            raise Failed(
+                f"The dump inserts {rows:,} rows into `{table}`, but {restored:,} were restored. If the dump turns"
+                " autocommit off, it must end with COMMIT."
+            )
 
 
 def settings(kind: str, mode: str) -> dict[str, Any]:

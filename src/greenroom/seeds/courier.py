@@ -25,7 +25,7 @@ from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, ledgers, lfs, oci, pull
-from greenroom.seeds.build import Built, deferred_layer, label, settings
+from greenroom.seeds.build import Built, deferred_layer, label, require_rows, settings
 from greenroom.seeds.check import LARGEST, Checked, Wants, check
 from greenroom.seeds.layer import Layer
 from greenroom.seeds.publish import Publication, publish
@@ -33,6 +33,8 @@ from greenroom.seeds.push import Pusher
 
 LARGEST_BLOB = 100 * 1024 * 1024
 """https://docs.github.com/en/rest/git/blobs#get-a-blob"""
+LARGEST_FILE = 10 * 1024 * 1024
+"""Limit of a migration and of the columns file. They are read into memory."""
 SHOWN = 3
 """Maximum number of reasons that the error for a refused dump lists."""
 POLL_SECONDS = 0.2
@@ -85,7 +87,7 @@ class Courier:
 
     async def _built(self) -> Built:
         dump = self.folder / "dump"
-        await self._timed("fetch", self._fetch(dump, self.build.inputs.dump, self.build.path))
+        await self._timed("fetch", self._fetch(dump, self.build.inputs.dump, self.build.path, most=LARGEST))
         checked = await self._timed("check", self._check(dump))
         if self.build.inputs.mode == SeedMode.RESTORE:
             return await asyncio.to_thread(deferred_layer, dump, checked, self.build.inputs.version, "zstd")
@@ -95,6 +97,7 @@ class Courier:
         answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version})
         found = self.folder / "layer"
         packed, report = Layer(path=found, **answer["layer"]), bake.Report(**answer["report"])
+        require_rows(self.build.inputs.kind, checked, report)
         applied = await self._applied(report)
         await self._download(packed, found)
         return Built(packed, report, applied)
@@ -140,7 +143,7 @@ class Courier:
             raise Failed(f"{build.path}: {' '.join(refused[:SHOWN])}{more}{see}")
         return checked
 
-    async def _fetch(self, target: Path, blob: str, path: str, slug: str = "") -> None:
+    async def _fetch(self, target: Path, blob: str, path: str, slug: str = "", most: int = LARGEST_FILE) -> None:
         """Download a file by its git blob id, and verify it. Without `slug`, it is in the dump's repository."""
         slug = slug or self.build.source.slug
         headers = {"accept": "application/vnd.github.raw+json", "authorization": f"Bearer {self.github.token}"}
@@ -157,7 +160,8 @@ class Courier:
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
             raise RetryLater(f"The download of {path} from GitHub is incomplete or corrupt.")
         if found := lfs.of_file(target):
-            await lfs.download(self.client, self.github.api_url, self.github.token, slug, found, target, path)
+            here = self.client, self.github.api_url, self.github.token, slug
+            await lfs.download(*here, found, target, path, most)
 
     async def _send(self, dump: Path) -> None:
         """Send the dump to the agent, once its pod answers."""

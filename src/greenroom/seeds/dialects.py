@@ -34,7 +34,9 @@ ESCAPED_DOUBLE = re.compile(rb'(?>[^"\\]++|\\[\s\S])*+')
 
 TAG = re.compile(rb"\$[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+")
 DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)?\$")
-EXECUTED = re.compile(rb"/\*M?!\d*")
+EXECUTED = re.compile(rb"/\*M?!(\d*)")
+NEWEST = 129_999
+"""The newest version that an executable comment of a dump can ask for. MariaDB 12 is 12xxxx there, MySQL 9 is 9xxxx."""
 SANDBOX = re.compile(rb"/\*M?!999999\\- enable the sandbox mode \*/")
 DELIMITER = re.compile(rb"delimiter[ \t]+(\S+)[ \t]*\r?(?:\n|\Z)", re.IGNORECASE)
 COPY_FROM_STDIN = re.compile(rb"COPY\b.*\bFROM\s+STDIN\b", re.IGNORECASE | re.DOTALL)

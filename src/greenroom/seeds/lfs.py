@@ -44,17 +44,22 @@ def of_file(path: Path) -> Pointer | None:
 
 
 async def download(
-    client: httpx2.AsyncClient, api_url: str, token: str, slug: str, wanted: Pointer, target: Path, path: str
+    client: httpx2.AsyncClient, api_url: str, token: str, slug: str, wanted: Pointer, target: Path, path: str, most: int
 ) -> None:
     """Download the content of a pointer in a repository (owner/name), and verify it. `path` is for messages.
 
-    Raise `Failed` if the server refuses it, and `RetryLater` if it could not be read completely.
+    Raise `Failed` if the server refuses it or it is larger than `most` bytes, and `RetryLater` if it could not be read
+    completely.
     """
+    if wanted.size > most:
+        raise Failed(
+            f"{path} has {wanted.size // 2**20:,} MB in Git LFS. Greenroom reads at most {most // 2**20:,} MB of it."
+        )
     try:
         link, headers = await _link(client, f"{_web(api_url)}/{slug}.git/info/lfs", token, wanted, path)
         computed, size = hashlib.sha256(), 0
         # The link is to a store of its own, which must not get GitHub's token.
-        async with client.stream("GET", link, headers=headers) as answer:
+        async with client.stream("GET", link, headers={**headers, "accept-encoding": "identity"}) as answer:
             if answer.status_code != 200:
                 raise RetryLater(f"The Git LFS storage returned {answer.status_code} for {path}.")
             with target.open("wb") as file:
@@ -98,6 +103,8 @@ async def _link(
                 " `git lfs push`."
             )
         action = found["actions"]["download"]
+        if url.startswith("https://") and not str(action["href"]).startswith("https://"):
+            raise Failed(f"Git LFS returned an address without TLS for {path}. Greenroom does not read it.")
         return str(action["href"]), {str(k): str(v) for k, v in (action.get("header") or {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise RetryLater(f"The Git LFS response for {path} cannot be parsed.") from None
@@ -107,7 +114,8 @@ def _web(api_url: str) -> str:
     """Return the address of the repositories that belong to an API.
 
     https://docs.github.com/en/enterprise-server/rest/quickstart
+    https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency
     """
-    if api_url == "https://api.github.com":
-        return "https://github.com"
-    return api_url.removesuffix("/api/v3")
+    base = api_url.rstrip("/").removesuffix("/api/v3")
+    host = base.removeprefix("https://api.")  # github.com, and SUBDOMAIN.ghe.com with data residency
+    return f"https://{host}" if base.startswith("https://api.") and host.endswith(("github.com", ".ghe.com")) else base

@@ -64,7 +64,7 @@ REFUSALS = (
         "The table is stored outside the database. Exclude it with --ignore-table.",
     ),
     rule(
-        rb"CREATE (TEMPORARY )?TABLE (IF NOT EXISTS )?" + _TABLE + rb" (AS )?SELECT\b",
+        rb"CREATE (OR REPLACE )?(TEMPORARY )?TABLE\b.*(?<![`\w])(SELECT\b(?!`)|VALUES ?\(|VALUES ROW\b)",
         "CREATE TABLE … SELECT computes rows that this check cannot see. Insert literal values.",
     ),
     rule(

@@ -6,6 +6,7 @@ only the beginning is kept. A row of INSERT is the longest text that is held.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from greenroom.seeds import dialects
@@ -15,6 +16,7 @@ from greenroom.seeds.row_scan import take_lines, take_tuples
 from greenroom.seeds.text_scan import skip_comment, string_ahead, take_line, take_string
 from greenroom.seeds.window import Draft, Sampling, Window
 
+_INSERTS = re.compile(rb"(?:INSERT|REPLACE)\b", re.IGNORECASE)
 LOOKAHEAD = 1 << 16
 """Bytes that must be read after a position before the code there is matched, except at the end of the dump.
 
@@ -48,6 +50,7 @@ class Scanner:
         self._head = b""
         self._depth = 0
         self._executed = 0
+        self._began_executed = self._has_executed = False
         self._comments = 0
 
     def feed(self, block: bytes) -> list[Event]:
@@ -83,12 +86,18 @@ class Scanner:
             return False
         found = self._special.search(window.data, window.at)
         if found is None or found.start() >= limit:
-            self.draft.code(window.take(limit))
+            self._ordinary(window.take(limit))
             return False
         if found.start() > window.at:
-            self.draft.code(window.take(found.start()))
+            self._ordinary(window.take(found.start()))
         self._special_bytes(found.group())
         return True
+
+    def _ordinary(self, code: bytes) -> None:
+        """Add code. A server skips executable comments of newer versions, so it may run only what follows one."""
+        if self._began_executed and not self._executed and code.strip():
+            self.draft.odd = self.draft.odd or "Code follows an executable comment that begins the statement."
+        self.draft.code(code)
 
     def _begins_statement(self) -> bool:
         """Handle what is only allowed at the beginning of a statement. Return whether anything was."""
@@ -136,7 +145,7 @@ class Scanner:
         self._step, self.inside = self._code, ""
 
     def _parenthesis(self, found: bytes) -> None:
-        self.draft.code(self.window.take(self.window.at + 1))
+        self._ordinary(self.window.take(self.window.at + 1))
         if found == b"(":
             self.draft.tuples += self._depth == 0
             self._depth += 1
@@ -151,6 +160,9 @@ class Scanner:
             return
         if self._executed:
             self.draft.odd, self._executed = self.draft.odd or "The statement ends inside an executable comment.", 0
+        if self._has_executed and _INSERTS.match(self.draft.kept_code.lstrip()):
+            self.draft.odd = self.draft.odd or "An INSERT contains an executable comment."
+        self._began_executed = self._has_executed = False
         statement = self.draft.statement()
         copies = not self.dialect.backslashes and dialects.COPY_FROM_STDIN.match(statement.code)
         if copies and not self.window.take_newline():
@@ -168,6 +180,8 @@ class Scanner:
 
     def _string(self, quote: bytes) -> None:
         draft, mysql = self.draft, self.dialect.backslashes
+        if self._began_executed and not self._executed:
+            draft.odd = draft.odd or "Code follows an executable comment that begins the statement."
         escapes = mysql and quote != b"`"
         if quote == b"'" and not mysql:
             escapes = draft.prefixed(b"eE")
@@ -235,6 +249,12 @@ class Scanner:
             found := dialects.EXECUTED.match(window.data, window.at, window.at + self._lookahead)
         ):
             window.take(found.end())
+            self._began_executed = self._began_executed or not self.draft.begun
+            self._has_executed = True
+            if found[1] and int(found[1]) > dialects.NEWEST:
+                self.draft.odd = (
+                    self.draft.odd or "No server runs this executable comment, because its version is too new."
+                )
             self._executed += 1
             self.draft.space()
             return

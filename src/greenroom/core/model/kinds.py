@@ -173,7 +173,7 @@ password=$(printf %%s "$%(password)s" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")
 umask 077
 printf "ALTER USER 'app'@'%%%%' IDENTIFIED BY '%%s' ACCOUNT UNLOCK;\n" "$password" >/tmp/greenroom-init.sql
 exec %(server)s --datadir="$data" --init-file=/tmp/greenroom-init.sql --socket=/tmp/mysqld.sock \
-  --pid-file=/tmp/mysqld.pid --bind-address='*' --skip-log-bin --innodb-log-file-size=16M "$@"
+  --pid-file=/tmp/mysqld.pid --bind-address='*' --skip-log-bin --innodb-log-file-size=16M --loose-mysqlx=OFF "$@"
 """
 # RabbitMQ opens its port once it has started, and answers the AMQP 0-9-1 header with Connection.Start (class 10, method
 # 10). `rabbitmq-diagnostics` starts an Erlang VM for each call, which costs a second of CPU, and does not work from
