@@ -109,7 +109,7 @@ WRONG: list[tuple[str, object, str]] = [
         "an unknown kind",
         ["carrier-pigeon"],
         "needs.0: `carrier-pigeon` is not a known kind of need. Known kinds: postgresql, mysql, mariadb, redis, valkey, memcached,"
-        " rabbitmq. For others, see `manifest:`.",
+        " rabbitmq. For other needs, use `manifest:` (docs/needs.md).",
     ),
     (
         "a kind by its other name",
@@ -212,7 +212,7 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "two of one name",
         ["postgresql", {"kind": "postgresql", "as": "OTHER_URL"}],
-        "needs.0: two needs are called `postgresql`. Give one of them another `name:`.",
+        "needs.0: more than one need is called `postgresql`. Give each of them its own `name:`.",
     ),
     (
         "two of one variable",
@@ -253,7 +253,7 @@ def test_the_local_engine_refuses_what_it_does_not_offer(tmp_path: Path) -> None
     given = ["postgresql", "rabbitmq", {"manifest": "needs/mailpit.yaml"}]
     assert mistakes(tmp_path, given, engine="local", manifest=MAILPIT.read_text()) == [
         "services/shop.yaml: needs.1: the local engine does not support RabbitMQ."
-        f" It supports {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`.",
+        f" Supported kinds: {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`.",
         "services/shop.yaml: needs.2.manifest: the local engine does not run Kubernetes objects. Remove the need, or use `engine: argocd`.",
     ]
 
@@ -286,7 +286,10 @@ def test_a_need_of_another_service(tmp_path: Path) -> None:
             "of: a service cannot share a need with itself. Name the service that has the need, or write `kind:` instead of `of:`.",
         ),
         ({"of": "stock", "name": "cashe"}, "name: `stock` has no need called `cashe`. Did you mean `cache`?"),
-        ({"of": "plain", "name": "cache"}, "name: `plain` has no need called `cache`. Needs that it can share: none."),
+        (
+            {"of": "plain", "name": "cache"},
+            "name: `plain` has no need called `cache`. Needs that `plain` can share: none.",
+        ),
         (
             {"of": "elsewhere", "name": "cache"},
             "of: `elsewhere` is in acme/elsewhere, so it never runs in the same preview as shop."
@@ -390,7 +393,11 @@ REFUSED: list[tuple[str, str, str]] = [
     ("privileged", altered("Deployment", *CONTAINER, "securityContext", "privileged", to=True), "is privileged"),
     ("root", altered("Deployment", *POD, "securityContext", "runAsNonRoot", to=None), "may run as root"),
     ("the number of root", altered("Deployment", *POD, "securityContext", "runAsUser", to=0), "may run as root"),
-    ("no seccomp", altered("Deployment", *POD, "securityContext", "seccompProfile", to=None), "no seccomp profile"),
+    (
+        "no seccomp",
+        altered("Deployment", *POD, "securityContext", "seccompProfile", to=None),
+        "does not have the seccomp profile",
+    ),
     (
         "more rights",
         altered("Deployment", *CONTAINER, "securityContext", "allowPrivilegeEscalation", to=None),
@@ -430,7 +437,7 @@ def test_what_no_manifest_may_hold(manifest: str, words: str, tmp_path: Path) ->
 
 def test_missing_manifest_is_reported(tmp_path: Path) -> None:
     assert mistakes(tmp_path, NEED) == [
-        "needs/mailpit.yaml: the file does not exist. Create it, or name another file under `manifest:`."
+        "needs/mailpit.yaml: the file does not exist. Create the file, or name another file under `manifest:`."
     ]
 
 

@@ -22,7 +22,7 @@ argocd: { chart: oci://registry.example.com/charts/preview, chartVersion: 0.1.0 
 SERVICE = "repository: acme/web\nimage: registry.example.com/acme/web\nport: 8080\n"
 SECRET = "hunter2correct"
 TOKEN = "ghp_" + "a1B2" * 9
-REPLACED = ". Keep the secret itself out of this file. If it was written here, rotate it."
+REPLACED = ". Keep the secret itself out of this file. If the secret was written here, rotate it."
 TOKEN_FROM = "must be a source, not a value. Write `tokenFrom: { env: GREENROOM_GITHUB_TOKEN }`" + REPLACED
 PASSWORD_FROM = "must be a source, not a value. Write `passwordFrom: { env: REGISTRY_PASSWORD }`" + REPLACED
 DATABASE_FROM = "must be a source, not a value. Write `databaseFrom: { env: GREENROOM_DATABASE }`" + REPLACED

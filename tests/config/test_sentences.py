@@ -52,7 +52,7 @@ def about_platform(path: Path, text: str) -> list[str]:
 SERVICES: list[tuple[str, str]] = [
     (
         "image: { repository: registry.example.com/acme/web, tag: {sha} }",
-        'image.tag: YAML reads `{sha}` as a mapping. Quote it: `tag: "{sha}"`.',
+        'image.tag: YAML reads `{sha}` as a mapping. Quote the tag: `tag: "{sha}"`.',
     ),
     (
         "image: { repository: registry.example.com/acme/web, tag: 'größe-{sha}' }",

@@ -22,7 +22,7 @@ PLATFORM: dict[str, Any] = {
 WEB: dict[str, Any] = {"repository": "acme/web", "image": "registry.example.com/acme/web", "port": 8080}
 SEED = {"kind": "postgresql", "seed": "seed/shop.sql"}
 IMAGE = "registry.example.com/acme/seed@sha256:0123"
-SECRET = "looks like a secret, but these settings are plain text. Move the value to a Secret, and list that Secret under `envFrom:`. If the value is a real secret, rotate it."
+SECRET = "looks like a secret, but values under `env:` are plain text. Move the value to a Secret, and list that Secret under `envFrom:`. If the value is a real secret, rotate it."
 
 
 def folder(path: Path, service: dict[str, Any] | None = None, **platform: Any) -> Path:
@@ -154,7 +154,7 @@ def test_unrelated_allowed_peer_does_not_silence_the_warning(more: dict[str, Any
 
 
 CROWDED = "because old and new pods briefly run together."
-KEEPS = "Otherwise, the old version keeps running after each push."
+KEEPS = "Otherwise, the new version cannot start after a push."
 
 
 @pytest.mark.parametrize(

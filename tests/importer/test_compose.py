@@ -101,7 +101,7 @@ def test_a_process_that_loads_and_what_was_changed(
     notes = [
         n
         for n in made.notes
-        if not n.startswith(("db (", "Add the command that migrates", "The file does not declare a port"))
+        if not n.startswith(("db (", "Add the command that migrates", "The file declares no port"))
     ]
     assert note in "\n".join(notes)
     assert bool(notes) == bool(note)

@@ -24,7 +24,7 @@ from importer.drafted import load, read
             {"addons": ["heroku-redis", "heroku-key-value-store"]},
             "web: run",
             {"needs": [{"kind": "redis", "version": "8", "as": "REDIS_URL"}]},
-            "an earlier one also sets REDIS_URL",
+            "an earlier add-on also sets REDIS_URL",
         ),
         (
             {"addons": ["heroku-postgresql"], "env": {"DATABASE_URL": "x", "PORT": "5000", "A": None, "B": {}}},
@@ -49,8 +49,8 @@ from importer.drafted import load, read
         ),
         ({}, "Web: a\nweb: b\n42: c", {"processes.web.command": ["b"], "processes.web-2.command": ["a"]}, "Web was"),
         ({"name": "!" * 9}, f"web: run\n{'a' * 80}: b", {"processes." + "a" * 40 + ".kind": "worker"}, "was renamed"),
-        ({}, "web: a && b", {"processes.web.command": ["sh", "-c", "a && b"]}, "with `sh -c` in the draft: web"),
-        ({}, "web: a\nwork: b | c", {}, "with `sh -c` in the draft: work"),
+        ({}, "web: a && b", {"processes.web.command": ["sh", "-c", "a && b"]}, "these processes run with `sh -c`: web"),
+        ({}, "web: a\nwork: b | c", {}, "these processes run with `sh -c`: work"),
         ({"name": "shop" * 30}, "release: migrate", {"migrate": ["migrate"]}, "safe to run again"),
     ],
 )

@@ -220,7 +220,11 @@ def test_scripts_that_have_no_place_are_reported(tmp_path: Path) -> None:
         ("docker-compose.yml", "a: [", "is not valid YAML"),
         ("docker-compose.yml", "a: 1", "contains no `services:`"),
         ("docker-compose.yml", "a: 1\n---\nb: 2", "contains no `services:`"),
-        ("docker-compose.yml", "services: { db: { image: postgres } }", "none of your own services"),
+        (
+            "docker-compose.yml",
+            "services: { db: { image: postgres } }",
+            "no long-running service that runs your own code",
+        ),
         (
             "compose.yml",
             "services: { web: { build: ., environment: 5 } }",
@@ -324,4 +328,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
     (tmp_path / "Procfile").write_text("web: run\n")
     done = CliRunner().invoke(main, ["import", str(tmp_path / "Procfile"), "--write", str(tmp_path / "Procfile" / "x")])
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].endswith("(not a directory). Fix the cause, or pass another folder.")
+    assert done.stderr.splitlines()[-1].endswith(
+        "(not a directory). Fix the cause, or pass another folder to `--write`."
+    )

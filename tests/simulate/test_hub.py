@@ -75,7 +75,7 @@ async def test_a_pull_request_is_opened_from_a_branch_with_its_commit_its_files_
     ("branch", "why"),
     [
         ("nothing", "There is no branch nothing in "),
-        ("change", "All commits of the branch change are already in trunk. Commit first."),
+        ("change", "All commits of the branch change are already in trunk. Add a commit to the branch first."),
     ],
 )
 async def test_branch_without_its_own_commits_cannot_open_a_pull_request(

@@ -74,7 +74,7 @@ def values(folder: Path) -> None:
 
 @click.command(name="import", short_help="Draft service files from Compose, a Procfile or app.json.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="The service's name. Ignored if the file has several services.")
+@click.option("--name", default="", help="The service's name. Ignored if the file contains more than one code base.")
 @click.option("--repository", default="", metavar="OWNER/NAME", help="The GitHub repository of the services.")
 @click.option("--image", default="", help="The image that CI pushes, without a tag.")
 @click.option(
@@ -107,11 +107,12 @@ def import_(file: Path, name: str, repository: str, image: str, write: Path | No
             click.echo(write / name)
     except OSError as error:
         raise Failed(
-            f"Cannot write to {write} ({(error.strerror or 'unknown').lower()}). Fix the cause, or pass another folder."
+            f"Cannot write to {write} ({(error.strerror or 'unknown').lower()}). Fix the cause, or pass another folder"
+            " to `--write`."
         ) from None
 
 
-@click.command(short_help="Print the JSON Schema for your editor.")
+@click.command(short_help="Print the JSON Schema of the configuration, for your editor.")
 @click.argument("which", type=click.Choice(["greenroom", "service"]), default="greenroom")
 def schema(which: str) -> None:
     """Print the JSON Schema of greenroom.yaml, or of a service file."""
@@ -120,7 +121,7 @@ def schema(which: str) -> None:
     click.echo(json.dumps(config.json_schema()[which], indent=2))
 
 
-@click.command(short_help="Print manifests for previews without the controller.")
+@click.command(short_help="Print manifests that create previews without the controller.")
 @FOLDER
 @click.option(
     "--without-gates", is_flag=True, help="Accept the limitations that this command lists, and print the manifests."

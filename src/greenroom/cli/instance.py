@@ -19,7 +19,7 @@ TIMED_OUT = 3
 
 
 @click.command(name="list", short_help="List every preview, and the reason for its state.")
-@click.option("--all", "everything", is_flag=True, help="Include open pull requests without a preview.")
+@click.option("--all", "everything", is_flag=True, help="Include open pull requests that do not request a preview.")
 @ADMIN
 @AS_JSON
 def list_previews(everything: bool, admin: str, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def explain(preview: str, admin: str, as_json: bool) -> None:
     "--commit",
     default="",
     metavar="SHA",
-    help="The commit to wait for. Default: the newest one that Greenroom has read.",
+    help="The commit to wait for. Default: the newest commit that Greenroom has read.",
 )
 @click.option("--timeout", "patience", type=DURATION, default="10m", show_default=True, help="How long to wait.")
 @ADMIN
@@ -129,7 +129,7 @@ def release(previews: tuple[str, ...], yes: bool, by: str, admin: str, as_json: 
     _print(answer, as_json, printing.released)
 
 
-@click.command(short_help="Redeploy with the current chart, settings and images.")
+@click.command(short_help="Update previews to the current chart, settings and images.")
 @click.argument("previews", nargs=-1, required=True, metavar="REPO#N...")
 @BY
 @ADMIN
@@ -169,7 +169,7 @@ def use(preview: str, target: tuple[str, ...], by: str, admin: str, as_json: boo
 
 @click.command(short_help="Delete a preview's data and start over.")
 @click.argument("preview", metavar="REPO#N")
-@click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the current one.")
+@click.option("--reseed", is_flag=True, help="Start from the newest seed instead of the preview's current seed.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @BY
 @ADMIN
@@ -204,13 +204,13 @@ def graph(admin: str, as_json: bool) -> None:
     _print(_ask(admin, "/api/graph"), as_json, printing.graph)
 
 
-@click.command(short_help="List objects without a preview. Delete them if configured.")
+@click.command(short_help="List objects without a preview. May delete namespaces.")
 @ADMIN
 @AS_JSON
 def orphans(admin: str, as_json: bool) -> None:
     """List objects that belong to no preview, without waiting for the hourly sweep.
 
-    With `argocd.sweep: delete`, also delete those that have been orphaned for half an hour.
+    With `argocd.sweep: delete`, also delete namespaces that have been orphaned for half an hour.
     """
     from greenroom.terminal import printing
 

@@ -37,6 +37,6 @@ BY = click.option(
     "--by",
     default="",
     metavar="NAME",
-    help="The name to record. Default: your login name, or `the platform team` in a pod.",
+    help="The name to record for the action. Default: your login name, or `the platform team` in a pod.",
 )
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=Path())

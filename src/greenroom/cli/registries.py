@@ -34,7 +34,7 @@ async def access(images: Iterable[str], insecure: Iterable[str], realms: Iterabl
     logins = {host: login for host in hosts if (login := stored_login(host))}
     advice = Advice(
         login="Log in with `docker login`.",
-        check="Check that the account from `docker login` can read from that repository and write to it.",
+        check="Check that the account from `docker login` can read that repository and, for seed images, write to it.",
         realm="allow it with --realm HOST.",
     )
     async with http_client.client(60) as client:

@@ -25,12 +25,14 @@ _OF_THE_PLATFORM = ("dump", "version", "base", "to", "mode", "tag", "extensions"
 _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--to"}
 
 
-@click.command(short_help="Build and push a database image with the data of a dump.")
+@click.command(short_help="Build and push a database image with the data from a dump.")
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
-@click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
-@click.option("--need", default="", metavar="SERVICE/NEED", help="The need to build a seed for. Requires --platform.")
+@click.option("--platform", type=click.Path(path_type=Path), help="The folder that contains greenroom.yaml.")
+@click.option(
+    "--need", default="", metavar="SERVICE/NEED", help="The need whose seed image to build. Requires --platform."
+)
 @click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
-@click.option("--worktree", is_flag=True, help="Use the dump in the working tree, committed or not.")
+@click.option("--worktree", is_flag=True, help="With --platform, use the dump in the working tree, committed or not.")
 @click.option(
     "--kind",
     type=click.Choice(["postgresql", "mariadb", "mysql"]),
@@ -45,7 +47,7 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     "--mode",
     type=click.Choice(["layer", "copy", "restore"]),
     default=None,
-    help="The seed's `mode`, as in the service file. The tag depends on it. Default: layer.",
+    help="The seed's `mode`, as in the service file. Default: layer. The default tag depends on the mode.",
 )
 @click.option("--tag", default="", help="The tag. Default: a hash of everything that the image is built from.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
@@ -53,7 +55,9 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows in a table."
 )
 @click.option(
-    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+    "--columns",
+    type=click.Path(path_type=Path),
+    help="The file that classifies the columns. Default: seed.columns.yaml beside the dump.",
 )
 @click.option(
     "--no-columns",
@@ -65,18 +69,25 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
     "--migrations",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="A file or folder that the migration reads. The tag depends on its content.",
+    help="A file or folder that the migration reads. The default tag depends on the content of each.",
 )
 @click.option(
-    "--folder", default="", metavar="PATH", help="The folder of the migrations, as in the seed's `migrations:`."
+    "--folder",
+    default="",
+    metavar="PATH",
+    help="The folder that contains the migrations, as in the seed's `migrations:`.",
 )
 @click.option("--layout", type=click.Path(path_type=Path), help="Also write the image as an OCI layout to this folder.")
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder with the database programs. Default: the installed programs of the database's version.",
+    help="The folder with the database programs. Default: the installed programs that match the database version.",
 )
-@click.option("--gzip", is_flag=True, help="Compress with gzip, for clusters whose containerd is older than 1.5.")
+@click.option(
+    "--gzip",
+    is_flag=True,
+    help="Compress the image with gzip instead of zstd, for clusters whose containerd is older than 1.5.",
+)
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
 @registries
 def build(**given: Any) -> None:

@@ -35,7 +35,7 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     "--kind",
     default="",
     type=click.Choice(["", "postgresql", "mysql", "mariadb", "redis", "valkey"]),
-    metavar="ENGINE",
+    metavar="KIND",
     help="The database: postgresql, mysql, mariadb, redis or valkey.",
 )
 @click.option("--version", default="", metavar="VERSION", help="The version of the database, such as 16 or 16.4.")
@@ -50,7 +50,9 @@ def minimum(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     "--rows", multiple=True, metavar="TABLE=N", callback=minimum, help="The minimum number of rows in a table."
 )
 @click.option(
-    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+    "--columns",
+    type=click.Path(path_type=Path),
+    help="The file that classifies the columns. Default: seed.columns.yaml beside the dump.",
 )
 @click.option(
     "--no-columns",

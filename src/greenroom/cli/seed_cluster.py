@@ -70,12 +70,13 @@ async def _run(url: str, insecure: tuple[str, ...]) -> str:
     github_token = os.environ.get("GREENROOM_GITHUB_TOKEN", "")
     if not github_token:
         raise Failed(
-            "The GitHub token is missing. Set the key `github-token` in the Secret for seed builds (docs/seeds.md)."
+            "The GitHub token is missing. Set the key `github-token` in the Secret for seed builds (`seeds.secret` in"
+            " greenroom.yaml). See docs/seeds.md."
         )
     build = loaded(SeedBuild, json.loads(_variable("GREENROOM_SEED_BUILD")))
     hosts = {reference(build.inputs.base).host, reference(build.reference).host}
     logins = {host: login for host in hosts if (login := stored_login(host))}
-    check = "Check `docker-config` in the Secret for seed builds."
+    check = "Check the key `docker-config` in the Secret for seed builds (`seeds.secret` in greenroom.yaml)."
     with tempfile.TemporaryDirectory(prefix="greenroom-courier-") as folder:
         async with http_client.client(600) as client:
             found = Courier(
@@ -100,4 +101,6 @@ def _report(phase: str, seconds: float) -> None:
 def _variable(name: str) -> str:
     if value := os.environ.get(name):
         return value
-    raise FixConfiguration(f"The variable {name} is not set. This command only runs in Jobs that Greenroom creates.")
+    raise FixConfiguration(
+        f"The variable {name} is empty or not set. This command only runs in Jobs that Greenroom creates."
+    )

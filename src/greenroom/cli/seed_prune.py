@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List seed images. With --delete, delete those that nothing needs.")
-@click.option("--platform", required=True, type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
+@click.option(
+    "--platform", required=True, type=click.Path(path_type=Path), help="The folder that contains greenroom.yaml."
+)
 @click.option(
     "--checkout",
     "checkouts",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A checkout of a repository with dumps. The images for its current commit are kept.",
+    help="A checkout of a repository with dumps. The images for the checkout's current commit are kept.",
 )
 @click.option(
     "--admin",

@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 @click.command(short_help="Run migrations on a dump, and report what they do.")
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--migrate", required=True, metavar="COMMAND", help="A shell command that migrates the database.")
-@click.option("--platform", type=click.Path(path_type=Path), help="The folder of greenroom.yaml.")
+@click.option("--platform", type=click.Path(path_type=Path), help="The folder that contains greenroom.yaml.")
 @click.option("--need", default="", metavar="SERVICE/NEED", help="The need whose seed to use. Requires --platform.")
 @click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
 @click.option("--version", default="", metavar="MAJOR", help="The version of PostgreSQL, such as 16.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")
 @click.option(
-    "--columns", type=click.Path(path_type=Path), help="The columns file. Default: seed.columns.yaml beside the dump."
+    "--columns",
+    type=click.Path(path_type=Path),
+    help="The file that classifies the columns. Default: seed.columns.yaml beside the dump.",
 )
 @click.option("--no-columns", is_flag=True, help="Skip the check for unclassified columns.")
 @click.option(
     "--programs",
     type=FOLDER,
-    help="The folder with PostgreSQL's programs. Default: the installed programs of the database's version.",
+    help="The folder with PostgreSQL's programs. Default: the installed programs that match the database version.",
 )
 @click.option("--work", type=FOLDER, help="The folder for temporary files.")
 @click.option("--drift", is_flag=True, help="Also migrate an empty database, and compare the two schemas.")

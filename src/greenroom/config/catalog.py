@@ -101,8 +101,8 @@ def _wrong_short_names(folder: Folder, found: list[Found]) -> Iterator[Mistake]:
     for short, count in Counter(shorts.values()).items():
         if count > 1:
             both = " and ".join(sorted(s for s, n in shorts.items() if n == short))
-            message = f"{both} would both have the short name {short}."
-            fix = "Give one of them another name under `repositories:`."
+            message = f"{both} would have the same short name, {short}."
+            fix = "Give each repository a different name under `repositories:`."
             yield Mistake("greenroom.yaml", "repositories", message, fix)
 
 
@@ -131,9 +131,12 @@ def _wrong_name(service: Found, folder: Folder) -> Iterator[Mistake]:
     if len(host) > names.LABEL or len(f"{host}.{folder.platform.domain}") > 253:
         message = (
             f"{host}.{folder.platform.domain} is too long for a host name."
-            " The limits are 63 characters per label and 253 in total."
+            " The limits are 63 characters for each part between dots, and 253 in total."
         )
-        yield Mistake(service.file, "name", message, "Shorten the service's name, or `domain:` in greenroom.yaml.")
+        fix = "Shorten the service's name."
+        if len(host) <= names.LABEL:
+            fix = "Shorten the service's name, or `domain:` in greenroom.yaml."
+        yield Mistake(service.file, "name", message, fix)
 
 
 def _wrong_objects(found: list[Found], objects: Objects) -> Iterator[Mistake]:

@@ -73,7 +73,8 @@ class IngressModel(Model):
     drain: Duration = Field(
         "3s",
         validate_default=True,
-        description="How long a stopping web process keeps serving before SIGTERM. See docs/kubernetes.md.",
+        description="How long a web process that is stopping keeps serving before it receives SIGTERM. See"
+        " docs/kubernetes.md.",
     )
     sources: Peers = Field((), alias="from", description="NetworkPolicy peers that may connect to web ports.")
     probe: str = Field(
@@ -117,10 +118,12 @@ class NetworkModel(Model):
 
     dns: Peers = Field(
         ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},),
-        description="NetworkPolicy peers for DNS. NodeLocal DNS needs an `ipBlock`.",
+        description="NetworkPolicy peers that previews may send DNS queries to. NodeLocal DNS needs an `ipBlock`.",
     )
     denied: tuple[str, ...] = Field((), description="Additional CIDR ranges that previews cannot reach.")
-    allowed: Peers = Field((), description="Peers that previews can reach, even in a private or denied range.")
+    allowed: Peers = Field(
+        (), description="NetworkPolicy peers that previews can reach, even in a private or denied range."
+    )
 
     _denied = field_validator("denied")(_ranges)
     _peers = field_validator("dns", "allowed")(_peers)
@@ -166,7 +169,9 @@ class SchedulingModel(Model):
         "preferred", description="Whether previews run on spot capacity."
     )
     preset: Literal["none", "eks", "karpenter", "gke", "aks"] = Field(
-        "none", description="The cloud or autoscaler that provides the nodes. It determines the labels of spot nodes."
+        "none",
+        description="The cloud or autoscaler that provides the nodes. The preset determines which labels identify"
+        " spot nodes.",
     )
     node_selector: dict[str, str] = Field({}, description="Additional node labels that preview pods require.")
     tolerations: tuple[dict[str, str | int], ...] = Field((), description="Additional tolerations of preview pods.")
@@ -223,7 +228,9 @@ class ArgoCDModel(Model):
         None, pattern=NAME, description="The namespace of the Preview objects. If empty, the namespace of Argo CD."
     )
     sweep: Literal["report", "delete"] = Field(
-        "report", description="What the hourly sweep does with orphaned objects."
+        "report",
+        description="What the hourly sweep does with orphans: `report` only lists them, `delete` also deletes"
+        " orphaned namespaces.",
     )
 
     @field_validator("chart")

@@ -36,7 +36,7 @@ def _use(use: UseModel, service: Found, folder: Folder) -> tuple[str, str] | Non
     if not _listens(other):
         return (
             f"`{use.service}` does not listen on any port.",
-            f"Give `{use.service}` a web process with a port, or remove the service from `uses:`.",
+            f"Give `{use.service}` a web process with a port, or remove `{use.service}` from `uses:`.",
         )
     falls_back = not use.required and _elsewhere(service, other)
     if falls_back and use.service not in folder.platform.staging and folder.says("staging"):
@@ -63,7 +63,7 @@ def wrong_needs(service: Found, folder: Folder) -> Iterator[Mistake]:
             wrong = _need(need)
             if called[need.called] > 1:
                 called[need.called] = 1  # report it once
-                wrong = "name", f"two needs are called `{need.called}`.", "Give one of them another `name:`."
+                wrong = "name", f"more than one need is called `{need.called}`.", "Give each of them its own `name:`."
         elif isinstance(need, SharedNeedModel) and need.service not in folder.unread:
             wrong = _shared(need, service, folder)
         wrong = wrong or (_not_local(need) if folder.platform.engine == "local" else None)
@@ -75,7 +75,11 @@ def _need(need: NeedModel) -> Wrong | None:
     """Return the problem with a need on its own, as key, message and fix; None if there is none."""
     if need.kind not in KINDS:
         meant = nearest(need.kind)
-        fix = f"Did you mean `{meant}`?" if meant else f"Known kinds: {', '.join(KINDS)}. For others, see `manifest:`."
+        fix = (
+            f"Did you mean `{meant}`?"
+            if meant
+            else f"Known kinds: {', '.join(KINDS)}. For other needs, use `manifest:` (docs/needs.md)."
+        )
         return "kind", f"`{need.kind}` is not a known kind of need.", fix
     kind = KINDS[need.kind]
     if need.version and need.version not in kind.versions:
@@ -135,7 +139,7 @@ def _shared(need: SharedNeedModel, service: Found, folder: Folder) -> Wrong | No
     if chained:
         message = f"`{need.service}` itself shares `{need.name}` from `{chained[0].service}`."
         return "of", message, f"Write `of: {chained[0].service}`."
-    fix = near(need.name, own, f"Needs that it can share: {', '.join(own) or 'none'}.")
+    fix = near(need.name, own, f"Needs that `{need.service}` can share: {', '.join(own) or 'none'}.")
     return "name", f"`{need.service}` has no need called `{need.name}`.", fix
 
 
@@ -152,5 +156,5 @@ def _not_local(need: NeedModel | SharedNeedModel | ManifestModel) -> Wrong | Non
         return "seed.repository", message, "Remove `repository`, or use `engine: argocd`."
     if isinstance(need, NeedModel) and not KINDS[need.kind].local:
         message = f"the local engine does not support {KINDS[need.kind].title}."
-        return "kind", message, f"It supports {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`."
+        return "kind", message, f"Supported kinds: {', '.join(local(KINDS))}. For other kinds, use `engine: argocd`."
     return None

@@ -142,7 +142,7 @@ def tag(value: Any) -> str:
     """Validate a tag template with `{sha}`, `{short_sha}` and `{number}`. It must have one of the first two."""
     if isinstance(value, dict) and len(value) == 1 and set(value) <= _TAG_FIELDS:
         field = f"{{{next(iter(value))}}}"
-        raise ValueError(f'YAML reads `{field}` as a mapping. Quote it: `tag: "{field}"`.')
+        raise ValueError(f'YAML reads `{field}` as a mapping. Quote the tag: `tag: "{field}"`.')
     if isinstance(value, dict | list):
         raise ValueError('is not a valid tag. Write one quoted string, such as `tag: "{sha}"`.')
     text = str(value)

@@ -79,7 +79,7 @@ def load(folder: Path, machine: Machine | None = None) -> Configuration:
         home = folder.parent.parent if folder.parent.name in ("services", "needs") else folder.parent
         raise _wrong([Mistake(str(folder), "", "is a file, not a folder.", f"Pass the folder: `{home}`.")])
     if not main.exists():
-        fix = "Create the file with `installation:` and `domain:`, or pass the folder of an existing greenroom.yaml."
+        fix = "Create the file with `installation:` and `domain:`, or pass a folder that contains a greenroom.yaml."
         raise _wrong([Mistake(str(main), "", "the file does not exist.", fix)])
     taken = digest(folder)
     decided = parsed(main, MAIN, PlatformModel)

@@ -30,7 +30,9 @@ def read(folder: Path, name: str) -> tuple[tuple[str, ...], list[Mistake]]:
     try:
         content = reading.regular(folder / name, MAX_BYTES)
     except FileNotFoundError:
-        return (), [Mistake(name, "", "the file does not exist.", "Create it, or name another file under `manifest:`.")]
+        return (), [
+            Mistake(name, "", "the file does not exist.", "Create the file, or name another file under `manifest:`.")
+        ]
     except OSError as error:
         return (), [unreadable(name, error)]
     if len(content) > MAX_BYTES:
@@ -73,7 +75,7 @@ def _wrong(found: Any) -> Iterator[Wrong]:
     kind, metadata = found.get("kind"), found["metadata"]
     if not isinstance(kind, str) or found.get("apiVersion") != KINDS.get(kind):
         said = f"{found.get('apiVersion')} {kind}"
-        yield f"{said} is not allowed in a manifest.", f"Use {', '.join(f'{v} {k}' for k, v in KINDS.items())}."
+        yield f"{said} is not allowed in a manifest.", f"Use one of: {', '.join(f'{v} {k}' for k, v in KINDS.items())}."
         return
     if not isinstance(metadata.get("name"), str) or not _NAME.fullmatch(metadata["name"]):
         yield (
@@ -119,7 +121,7 @@ def _pod(spec: dict[str, Any]) -> Iterator[Wrong]:
             yield f"the volume {volume.get('name')} has the type {key}, which previews do not support.", "Use emptyDir."
     containers = [*_list(spec, "initContainers"), *_list(spec, "containers")]
     if not _list(spec, "containers"):
-        yield "spec.template.spec has no containers.", "Add one with `name:` and `image:`."
+        yield "spec.template.spec has no containers.", "Add a container with `name:` and `image:`."
     for container in containers:
         for what, fix in _container(container, _at(spec, "securityContext")):
             yield f"the container {container.get('name')}: {what}", fix
@@ -133,16 +135,19 @@ def _container(container: dict[str, Any], pod: dict[str, Any]) -> Iterator[Wrong
     if "memory" in _at(resources, "requests") and "memory" not in _at(resources, "limits"):
         yield (
             "requests memory without a memory limit.",
-            "Add `resources: {limits: {memory: ...}}`, at least as large as the request.",
+            "Add a limit at least as large as the request: `resources: {limits: {memory: ...}}`.",
         )
     if security.get("privileged"):
         yield "is privileged.", "Remove `privileged`."
     if any(p.get("hostPort") for p in _list(container, "ports")):
         yield "uses a port on the node.", "Remove `hostPort`."
     if both.get("runAsNonRoot") is not True or both.get("runAsUser") == 0:
-        yield "may run as root.", "Add `securityContext: {runAsNonRoot: true, runAsUser: 1000}` to the pod."
+        yield "may run as root.", "Add `securityContext: {runAsNonRoot: true, runAsUser: 1000}` to the container."
     if _at(both, "seccompProfile").get("type") not in ("RuntimeDefault", "Localhost"):
-        yield "has no seccomp profile.", "Add `seccompProfile: {type: RuntimeDefault}` to the pod's securityContext."
+        yield (
+            "does not have the seccomp profile RuntimeDefault or Localhost.",
+            "Add `securityContext: {seccompProfile: {type: RuntimeDefault}}` to the container.",
+        )
     if security.get("allowPrivilegeEscalation") is not False:
         yield "may gain privileges.", "Add `securityContext: {allowPrivilegeEscalation: false}` to the container."
     if capabilities.get("drop") != ["ALL"]:

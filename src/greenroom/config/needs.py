@@ -77,7 +77,7 @@ class LoginModel(Model):
     """An account in the seed that testers can log in with."""
 
     user: str = Field(min_length=1, max_length=100, description="The login, such as `ada@example.com`.")
-    note: str = Field("", max_length=100, description="Whose account it is, such as `shop manager`.")
+    note: str = Field("", max_length=100, description="Who uses the account, such as `shop manager`.")
     password: str = Field(
         "",
         max_length=200,
@@ -96,15 +96,18 @@ class SeedModel(Model):
     repository: str = Field(
         "",
         pattern=OPTIONAL_REPOSITORY,
-        description="The repository of the dump, as owner/name. If empty, the service's own.",
+        description="The repository that contains the dump, as owner/name. If empty, the service's own.",
     )
     branch: str = Field(
         "",
         max_length=200,
-        description="The branch of `repository` to read. If empty, the default branch. See docs/seeds.md.",
+        description="The branch to read in `repository`. If empty, the default branch. See docs/seeds.md.",
     )
     mode: Literal["", "layer", "copy", "restore"] = Field(
-        "", description="Where the data is stored. If empty, `copy` for `storage: persistent`, and `layer` otherwise."
+        "",
+        description="How the database gets the data: `layer` uses the data in a layer of the image, `copy` copies the"
+        " data to a volume, and `restore` restores the dump at the first start. If empty, `copy` for"
+        " `storage: persistent`, and `layer` otherwise.",
     )
     extensions: tuple[Annotated[str, Field(pattern=EXTENSION)], ...] = Field(
         (), description="PostgreSQL extensions to create before the dump is restored."
@@ -113,11 +116,12 @@ class SeedModel(Model):
         {}, description="The minimum number of rows in each listed table. If a table has fewer rows, the build fails."
     )
     migrations: Annotated[str, AfterValidator(_inside)] = Field(
-        "", description="The folder of the service's migrations. If empty, Greenroom detects the folder."
+        "", description="The folder that contains the service's migrations. If empty, Greenroom detects the folder."
     )
     follow: bool = Field(
         False,
-        description="Whether existing previews are reset to a newer seed automatically. They lose their current data.",
+        description="Whether existing previews are reset to a newer seed automatically, which deletes their current"
+        " data.",
     )
     logins: tuple[LoginModel, ...] = Field(
         (),

@@ -60,13 +60,13 @@ def parsed(path: Path, name: str, model: type[M]) -> Parsed[M]:
                     name,
                     "",
                     "is larger than a megabyte.",
-                    "Split the file, or remove everything that is not configuration.",
+                    "Remove everything that is not configuration.",
                 )
             )
         [data, *others] = documents(content, name) or [None]
         if others:
             raise Unreadable(
-                Mistake(name, "", "contains more than one document.", "Remove the line `---` between the documents.")
+                Mistake(name, "", "contains more than one document.", "Keep only one document in the file.")
             )
         if not isinstance(data, dict):
             raise Unreadable(Mistake(name, "", "must be a mapping of keys.", "Start with `key: value` lines."))

@@ -100,7 +100,7 @@ class RegistryModel(Model):
     """Connection to registries."""
 
     insecure: tuple[Host, ...] = Field((), description="Hosts that use plain HTTP.")
-    realms: tuple[Host, ...] = Field((), description="Additional hosts that may issue tokens.")
+    realms: tuple[Host, ...] = Field((), description="Additional hosts that may issue tokens for registries.")
     credentials: dict[Host, CredentialsModel] = Field({}, description="Credentials by host.")
 
 
@@ -110,7 +110,7 @@ class LifetimeModel(Model):
     inactive_after: DurationOrNever = Field(
         "3d",
         validate_default=True,
-        description="How long a preview may be inactive before it is removed. `never` disables this.",
+        description="How long a preview may be inactive before it is removed. `never` disables the removal.",
     )
     warn_before: Duration = Field(
         "1d", validate_default=True, description="The time between Greenroom's warning and the removal."
@@ -143,14 +143,17 @@ class SeedsModel(Model):
         description="What builds missing images: `ci` for the repository's workflow, `cluster` for Greenroom itself.",
     )
     namespace: Annotated[str, Field(pattern=NAME, max_length=63)] = Field(
-        "greenroom-seeds", description="The namespace of the builds. Used with `build: cluster`."
+        "greenroom-seeds", description="The namespace that seed builds run in. Only used with `build: cluster`."
     )
     secret: Annotated[str, Field(pattern=OBJECT, max_length=253)] = Field(
         "greenroom-seeds",
-        description="The Secret in `seeds.namespace` with the keys `github-token` and `docker-config`, used by builds.",
+        description="The Secret that seed builds use. The Secret is in `seeds.namespace` and has the keys"
+        " `github-token` and `docker-config`.",
     )
     logins: Literal["private", "always"] = Field(
-        "private", description="Where comments list the seeds' `logins`: only in `private` repositories, or `always`."
+        "private",
+        description="Whether comments list the seeds' `logins`: `private` for private repositories only, `always` for"
+        " all repositories.",
     )
 
 
@@ -172,7 +175,9 @@ class ListenModel(Model):
         "127.0.0.1:8081", description="The address from which Argo CD fetches the specs of previews."
     )
     dashboard: Loopback = Field("127.0.0.1:8082", description="The address of the dashboard. Loopback only.")
-    admin: Loopback = Field("127.0.0.1:8083", description="The address for the command line. Loopback only.")
+    admin: Loopback = Field(
+        "127.0.0.1:8083", description="The address that the command line connects to. Loopback only."
+    )
     metrics: Listener = Field("127.0.0.1:8084", description="The address of /metrics, /healthz and /readyz.")
 
 

@@ -59,7 +59,7 @@ def _exceeded(folder: Folder, slug: str, services: list[ServiceModel]) -> Iterat
             message = (
                 f"is less than the {least} that a push to {slug} needs, because old and new pods briefly run together."
             )
-            fix = f"Write at least {least}. Otherwise, the old version keeps running after each push."
+            fix = f"Write at least {least}. Otherwise, the new version cannot start after a push."
             yield Mistake("greenroom.yaml", f"quota.{key}", message, fix)
 
 

@@ -60,5 +60,5 @@ def place(key: str) -> str:
 
 def no_place(key: str) -> tuple[str, str]:
     """Return the message and the fix for a secret that was written in place of its source."""
-    fix = f"Write {place(key)}. Keep the secret itself out of this file. If it was written here, rotate it."
+    fix = f"Write {place(key)}. Keep the secret itself out of this file. If the secret was written here, rotate it."
     return "must be a source, not a value.", fix

@@ -53,7 +53,7 @@ class ProcessModel(Model):
     kind: Literal["web", "worker", "cron"] = Field(
         "web", description="`web` serves HTTP, `worker` runs in the background, and `cron` runs on a schedule."
     )
-    command: Command = Field((), description="The command, run without a shell. If empty, the command of the image.")
+    command: Command = Field((), description="The command, run without a shell. If empty, the image's command.")
     port: int | None = Field(None, ge=1, le=65535, description="The port that a web process listens on.")
     schedule: Schedule = Field(
         "", description="The schedule of a cron process, as in Kubernetes: five fields, or a macro such as `@daily`."
@@ -163,8 +163,8 @@ class ServiceModel(Model):
     public: bool = Field(True, description="Whether the service has a public address.")
     paths: tuple[Annotated[str, AfterValidator(_path)], ...] = Field(
         (),
-        description="In a monorepo, the paths that affect this service when they change, relative to the repository's"
-        " root: `back` or `back/**` for all files in a folder. `*` and `?` also match `/`.",
+        description="In a monorepo, the paths whose changes affect this service. Paths are relative to the repository's"
+        " root. `back` and `back/**` both match all files in the folder `back`. `*` and `?` also match `/`.",
     )
     migrate: Command = Field(
         (), description="The command that migrates the database. It runs before each start, so it must be idempotent."
@@ -172,7 +172,7 @@ class ServiceModel(Model):
     migrate_timeout: DurationOrNever = Field(
         "5m",
         validate_default=True,
-        description="The time limit of `migrate`. Set `never` (no limit) for images that lack `sh` or `timeout`.",
+        description="The time limit for `migrate`. Set `never` (no limit) for images that lack `sh` or `timeout`.",
     )
     needs: Annotated[tuple[AnyNeed, ...], BeforeValidator(_need)] = Field(
         (),
@@ -196,7 +196,7 @@ class ServiceModel(Model):
         None,
         ge=1,
         le=MAX_USER,
-        description="The user ID of the containers on a cluster, for an image whose USER is root or a name.",
+        description="The user ID that the containers run as on a cluster, for an image whose USER is root or a name.",
     )
 
     @model_validator(mode="after")

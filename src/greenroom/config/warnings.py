@@ -37,7 +37,10 @@ def advice(folder: Folder, found: Iterable[Found]) -> Iterator[Mistake]:
         ports = not service.dropped & {"port", "processes"}
         local = folder.platform.engine == "local" and folder.says("engine")
         if local and service.model.env_from and "envFrom" not in service.dropped:
-            fix = "Put the settings for this machine into a file, and set its path in `env:`. See docs/local.md."
+            fix = (
+                "Put the settings for this machine into a file, and set a variable under `env:` to the path of that"
+                " file. See docs/local.md."
+            )
             yield Mistake(
                 service.file,
                 "envFrom",
@@ -100,7 +103,7 @@ def _settings(model: ServiceModel, *, ports: bool) -> Iterator[Warned]:
                 "Move the value to a Secret, and list that Secret under `envFrom:`. If the value is a real secret,"
                 " rotate it."
             )
-            yield each.path, "looks like a secret, but these settings are plain text.", fix
+            yield each.path, "looks like a secret, but values under `env:` are plain text.", fix
         if each.name == "PORT" and asked - {each.value}:
             fix = "Remove `PORT` from the file. Greenroom sets it for each web process."
             yield (

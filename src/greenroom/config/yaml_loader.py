@@ -174,7 +174,9 @@ class Unreadable(Exception):
 
 def unreadable(name: str, error: Exception) -> Mistake:
     """Return the mistake for a file that exists but cannot be read."""
-    return Mistake(name, "", f"cannot be read: {error}.", "Make sure that it is a readable UTF-8 file.")
+    return Mistake(
+        name, "", f"cannot be read: {error}.", "Make sure that the file is readable and contains UTF-8 text."
+    )
 
 
 def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
@@ -186,6 +188,8 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Mistake:
     if problem.startswith(EXPANDS):
         return Mistake(name, where, f"{problem}.", "Use fewer anchors and aliases.")
     fix = "Fix the line. Indent with spaces, and quote values that contain `: `, `#` or `{`."
+    if mark is None:  # PyYAML cannot decode the file, or does not allow a character in it
+        fix = "Save the file as UTF-8 text without control characters."
     if problem.endswith("but got '{'"):
         fix = 'Quote the value that contains `{`, as in "pr-{sha}".'
     return Mistake(name, where, f"is not valid YAML: {problem}.", fix)

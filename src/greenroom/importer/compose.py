@@ -106,8 +106,8 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     if not any(m.ports for m in members):
         draft.data["public"] = False
         draft.note(
-            "The file does not declare a port for this service, so it has no address."
-            " Add a `port:` to the process that serves HTTP."
+            "The file declares no port that a web process of this service can use, so the draft has `public: false`."
+            " If a process serves HTTP, replace its `kind: worker` with a `port:`, and remove `public: false`."
         )
     processes.migrate(draft, jobs, file)
     everybody = [_first(members), *(m for m in members if m is not _first(members)), *jobs]
@@ -125,7 +125,7 @@ def _fill(draft: Draft, members: list[Found], jobs: list[Found], file: links.Fil
     settings(draft, variables.left)
     _notes_on_keys(draft, [*members, *jobs])
     if not jobs and any(need.get("kind") in _MIGRATED for need in needs):
-        draft.note("Add the command that migrates the database: `migrate: [...]`. It runs before each start.")
+        draft.note("Add the command that migrates the database: `migrate: [...]`. The command runs before each start.")
 
 
 def _env(draft: Draft, everybody: list[Found]) -> dict[str, Interpolated]:
@@ -150,7 +150,7 @@ def _notes_on_names(draft: Draft, called: str, options: Options, count: int) -> 
     if draft.name != names.slug(called) or len(called) > names.LONGEST:
         draft.note(f"{called} was renamed to {draft.name}, because the name is taken or too long.")
     if count > 1 and options.name:
-        draft.note("`--name` was not used, because the file has more than one service.")
+        draft.note("`--name` was not used, because the file contains more than one code base.")
     if count > 1 and options.image:
         draft.note("All drafts have the image from `--image`. Set the image that CI pushes for this service.")
 

@@ -37,9 +37,11 @@ def document(content: str, name: str) -> Any:
         found = list(yaml.load_all(content, Loader=_Loader))  # a SafeLoader with fewer types
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        said = _without_values(getattr(error, "problem", None) or "it cannot be read")
+        said = _without_values(getattr(error, "problem", None) or "the text contains a control character")
         where = f"line {mark.line + 1}" if mark else ""
         fix = "Fix the line. Indent with spaces, and quote values that contain `: ` or `#`."
+        if mark is None:
+            fix = "Remove the control characters from the file."
         if re.search(r"constructor for the tag .!(?:override|reset)", str(error)):
             # These tags control how files are merged, which only Compose does.
             fix = "Import the output of `docker compose config`: the merged file, without `!override` and `!reset`."

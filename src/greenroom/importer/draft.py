@@ -18,7 +18,7 @@ from greenroom.importer.interpolation import Interpolated
 UNNAMED = "CHANGE-ME"  # `greenroom check` refuses it in any place
 MOST = 10  # maximum replicas of a process
 VARIABLE = re.compile(PATTERN)
-NAMELESS = "A variable was left out, because its name is missing or invalid, or looks like a secret."
+NAMELESS = "At least one variable was left out, because its name is missing or invalid, or looks like a secret."
 
 
 @dataclass(frozen=True, slots=True)

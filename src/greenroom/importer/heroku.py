@@ -68,7 +68,7 @@ def _processes(found: Draft, app: dict[str, Any], processes: dict[str, str]) -> 
         found.data["migrate"] = words
         found.note("`migrate` runs before every start of the web process, so it must be safe to run again.")
     if shells := [n for n, p in made.items() if p.get("command", [])[:2] == ["sh", "-c"]]:
-        found.note(f"Commands that need a shell run with `sh -c` in the draft: {', '.join(shells)}.")
+        found.note(f"In the draft, the commands of these processes run with `sh -c`: {', '.join(shells)}.")
 
 
 def _process(name: str, command: str, found: Draft) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def _needs(found: Draft, addons: Iterable[Any]) -> list[dict[str, Any]]:
         one = _need(addon, found)
         if one and any(other["as"] == one["as"] for other in made):
             found.note(
-                f"An add-on was left out, because an earlier one also sets {one['as']}. To add a need for that add-on,"
-                " choose a different `as:`."
+                f"An add-on was left out, because an earlier add-on also sets {one['as']}. To include the add-on that"
+                " was left out, add a need with a different `as:`."
             )
         elif one:
             if any(other["kind"] == one["kind"] for other in made):
@@ -103,7 +103,7 @@ def _need(addon: Any, found: Draft) -> dict[str, Any] | None:
     name = str(given["plan"]).partition(":")[0]
     if name not in ADDONS:
         found.note(
-            f"The add-on {name} has no matching kind of need. Define it as a manifest (docs/needs.md),"
+            f"The add-on {name} has no matching kind of need. Write a manifest for the add-on (docs/needs.md),"
             " or use a shared service."
         )
         return None

@@ -43,7 +43,8 @@ def _process(member: Found, draft: Draft, file: File) -> dict[str, Any]:
     if member.ports and (path := _PROBE.search(interpolated(asked).text)):
         if secrets.value(path[1]):
             draft.note(
-                f"The path in `healthcheck` of {member.name} seems to contain a secret and was left out. Set `probe:`."
+                f"The path in `healthcheck` of {member.name} seems to contain a secret and was left out. Set `probe:`"
+                " to a path without a secret."
             )
         else:
             process["probe"] = path[1]

@@ -47,7 +47,7 @@ def drafts(path: Path, options: Options) -> list[Draft]:
         fix = "Add a `build:` to your own services. Third-party images become needs or manifests."
         if any(spec.get("extends") for spec in found["services"].values()):
             fix = "To include extended services, import the output of `docker compose config` instead."
-        raise _wrong(path, "contains none of your own services.", fix)
+        raise _wrong(path, "contains no long-running service that runs your own code.", fix)
     if found.get("include"):
         made[0].note(
             "`include` was left out, because only this file is read. Import the output of `docker compose config`"

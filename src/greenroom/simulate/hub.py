@@ -67,7 +67,10 @@ class Hub:
                 raise Failed(f"The branch {branch} already has an open pull request.")
             base = self.world.repository(slug).main_sha
             if await asyncio.to_thread(checkout.contains, base, head.sha):
-                raise Failed(f"All commits of the branch {branch} are already in {checkout.base}. Commit first.")
+                raise Failed(
+                    f"All commits of the branch {branch} are already in {checkout.base}."
+                    " Add a commit to the branch first."
+                )
             changed = await asyncio.to_thread(checkout.changed, base, head.sha)
             number = self.world.repository(slug).next_number
             self._push_images(self.repositories[slug], number, head.sha, base)

@@ -72,8 +72,10 @@ async def simulate(folder: Path, echo: Callable[[str], None]) -> None:
             await stack.enter_async_context(running(everything, address.port or 80, listens))
         except OSError as error:
             why = os.strerror(error.errno or 0)
-            how = "Is another `greenroom simulate` running? Set another port in `github.apiUrl` and in each `image:`."
-            if error.errno == errno.EADDRNOTAVAIL:
+            how = "Set another port in `github.apiUrl` and in each `image:` that contains the address."
+            if error.errno == errno.EADDRINUSE:
+                how = f"Is another `greenroom simulate` running? {how}"
+            elif error.errno == errno.EADDRNOTAVAIL:
                 how = "Set `github.apiUrl` to an address of this machine."
             raise Failed(f"{address.netloc} cannot be used ({why}). {how}") from None
         tasks = Tasks()
