@@ -910,7 +910,7 @@ MUTATIONS = [
     Mutation(
         "4 labels are taken off at a bounded rate",
         "core/planning/plan.py",
-        "on: Set[str]) -> None:\n        if turn := self._not_its_turn(identity):",
+        "on: Set[str]) -> None:\n        if turn := self._not_its_turn(identity, why):",
         "on: Set[str]) -> None:\n        if turn := None:",
         "tests/core/test_plan.py::test_labels_of_what_expired_are_taken_off_at_a_bounded_rate",
     ),

@@ -73,7 +73,9 @@ def test_base_branch_is_blamed_only_if_nothing_else_can_be_the_cause() -> None:
 
 def test_service_that_uses_a_changed_one_does_not_blame_the_base_branch() -> None:
     fix = shown(made(USER, BACK, at=AT, links=(OWN,))).reason.fix
-    assert "`front` depends on `back`, which this pull request changes. Check that dependency first." in fix
+    assert (
+        "`front` depends on `back`, which this pull request changes. Look for the cause in the dependency first." in fix
+    )
     assert BLAMED not in fix
 
 
@@ -86,7 +88,10 @@ def test_service_that_uses_another_preview_names_it_and_says_that_it_failed() ->
     other = made(FRONT, BACK, at=AT, number=3)
     other = replace(other, pull_request=replace(other.pull_request, private=False))
     status = shown(changed(made(USER, BACK, at=AT, links=(OTHER,)), overrides=CHOICE), others=(other,))
-    assert "`front` depends on `back` of shop#3, which has failed. Check that dependency first." in status.reason.fix
+    assert (
+        "`front` depends on `back` of shop#3, which has failed. Look for the cause in the dependency first."
+        in status.reason.fix
+    )
 
 
 def test_public_comment_does_not_name_a_private_preview() -> None:
@@ -105,7 +110,10 @@ def test_base_branch_that_has_the_same_change_now_is_not_blamed_for_the_image_of
 
 def test_service_without_paths_is_not_called_changed() -> None:
     fix = shown(made(USER, replace(BACK, paths=()), at=AT, links=(OWN,))).reason.fix
-    assert "`front` depends on `back`, whose image is from this pull request. Check that dependency first." in fix
+    assert (
+        "`front` depends on `back`, whose image is from this pull request. Look for the cause in the dependency first."
+        in fix
+    )
 
 
 def test_failure_of_an_earlier_commit_is_over_once_the_spec_has_another_version() -> None:

@@ -159,7 +159,7 @@ def test_answer_lists_services_when_the_named_repository_has_several() -> None:
     found = heard([commented("/preview use acme/store#3")], CommentState(), targets, MAY, NOW)
     assert found.choices == ()
     assert found.answer is not None
-    assert found.answer.fix == "Write `/preview use stock-2#3` or `/preview use stock-1#3`."
+    assert found.answer.fix == "Comment `/preview use stock-2#3` or `/preview use stock-1#3`."
 
 
 def test_answer_lists_used_services_when_the_named_repository_has_none() -> None:

@@ -243,7 +243,7 @@ BY_HAND = (("links.payments.url", "http://payments.preview-payments-17:8080"), (
 def test_what_was_set_by_hand_is_named_and_its_value_is_not(health: Health) -> None:
     status = status_of(seen(replace(preview(1, health=health), manual_overrides=BY_HAND, why="It broke.")))
     said = comment_text(status, PLATFORM, private=False)
-    assert "Parameters changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
+    assert "These parameters were changed by hand in Argo CD: links.payments.url, services.shop.env.KEY." in said
     assert not [word for word in ("payments-17", "sk_live") if word in said]
 
 
@@ -374,6 +374,7 @@ def test_last_comment_on_a_public_pull_request_links_to_no_other_repository(priv
             "The preview is removed 90 d after its creation.",
         ),
         (Lifetime(inactive_after=None, max_age=None), False, ""),
+        (Lifetime(inactive_after=None, max_age=None), True, ""),
         (
             Lifetime(inactive_after=timedelta(days=3), max_age=None),
             True,

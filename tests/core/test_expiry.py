@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from builders import ADA, ME, NOW, PLATFORM, labeled, pull_request, spec, unlabeled
+from greenroom.core import messages
 from greenroom.core.model.actions import UpdateComment
 from greenroom.core.model.github import Activity, Actor, CommentState, Kind, LabelEvent
 from greenroom.core.model.status import Stage
@@ -79,3 +80,16 @@ def test_a_warning_that_a_hold_hid_is_given_again_a_day_before() -> None:
     made.pass_time(timedelta(days=1))
     made.settle()
     assert made.living == set()
+
+
+@pytest.mark.parametrize(
+    ("why", "removed_label", "fix"),
+    [
+        ("inactive", "", "A push, comment or review keeps the preview."),
+        ("inactive", "preview", "Add the label `preview` again to keep the preview."),
+        ("age", "", "Greenroom will remove the preview later, as the hourly limit allows."),
+        ("age", "preview", "Greenroom will remove the preview later, as the hourly limit allows."),
+    ],
+)
+def test_expired_preview_that_waits_names_only_steps_that_keep_it(why: str, removed_label: str, fix: str) -> None:
+    assert messages.its_turn(3, why, removed_label).fix == fix

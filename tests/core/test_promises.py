@@ -75,7 +75,7 @@ def test_a_held_preview_says_that_new_commits_wait() -> None:
 
 def test_the_comment_on_a_draft_says_how_to_get_a_preview() -> None:
     status = decide(facts(pull_request(1, draft=True)), PLATFORM, REPOSITORY, NOW).statuses[identity(1)]
-    assert str(status.reason) == "The pull request is a draft. Mark it ready for review to get a preview."
+    assert str(status.reason) == "The pull request is a draft. Mark the pull request ready for review to get a preview."
 
 
 # --- what never started ---

@@ -99,7 +99,7 @@ def test_a_parameter_changed_in_argo_cd_survives_a_push_and_is_reported(scene: S
         return all(e["PAYMENTS_URL"] == "http://other.test" for e in environments)
 
     until(linked, 60, "the link set by hand")
-    pull.says("Parameters changed by hand in Argo CD", 60)
+    pull.says("These parameters were changed by hand in Argo CD", 60)
     pull.push("3")
     pull.answers("3")
     until(linked, 30)

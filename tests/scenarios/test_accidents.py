@@ -78,8 +78,8 @@ async def test_while_the_engine_cannot_act_the_comments_say_so_and_nothing_moves
     assert story.living == {ready, pushed, closed}
     assert story.comment(ready) == said
     assert "### Preview waiting" in story.comment(new)
-    assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(new)
-    assert "now. Argo CD did not request the specs. The platform team needs to fix this." in story.comment(waits)
+    assert "now. Argo CD did not request the specs. The platform team needs to fix the cause." in story.comment(new)
+    assert "now. Argo CD did not request the specs. The platform team needs to fix the cause." in story.comment(waits)
     assert "### Preview held" in story.comment(pushed)
     assert "cannot start, change or remove" in story.comment(pushed)
     assert story.status(closed).reason.code == "cannot-act"
@@ -381,7 +381,7 @@ async def test_spec_that_is_too_large_waits_alone(story: Story) -> None:
     await story.passes(8)
     assert story.living == {two, other}
     assert story.status(large).stage is Stage.QUEUED
-    assert "are larger than Argo CD can store, so the preview waits" in story.comment(large)
+    assert "are too large for Argo CD to store, so the preview waits" in story.comment(large)
     story.engine.too_large = set()
     await story.passes(4)
     assert story.living == {two, other, large}

@@ -165,7 +165,7 @@ async def test_a_failed_read_changes_nothing_but_words(story: Story, fault: str)
     assert str(story.status(number).reason) == (
         f"Everything else is ready; waiting for image {story.registry}/shop/web:{HEAD[:7]}…. "
         "Greenroom deploys the commit once CI pushes the image under exactly this name (from the service's `image:`). "
-        "The actual tag contains the full commit hash. "
+        "Tags are shortened here: the actual tags contain the full commit hash. "
         "See the checks on this pull request."
     )
     story.images.push("shop/web", HEAD)

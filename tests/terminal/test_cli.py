@@ -349,7 +349,12 @@ async def test_wait_ends_with_a_code_for_scripts(
     ("arguments", "answer", "code", "text"),
     [
         (("shop#1", "--yes"), "", 0, "Saved: postgresql of shop#1 will start over from the same seed"),
-        (("shop#1", "--reseed"), "y\n", 0, "Saved: postgresql of shop#1 will start over from the newest seed."),
+        (
+            ("shop#1", "--reseed"),
+            "y\n",
+            0,
+            "Saved: postgresql of shop#1 will start over from the newest seed, or empty if there is none.",
+        ),
         (("shop#1",), "n\n", 1, "Delete the data of shop#1? [y/N]: n"),
         (("shop#3", "--yes"), "", 1, "The command is not saved yet"),
     ],

@@ -167,7 +167,7 @@ def test_what_was_changed_by_hand_and_when_it_is_removed_is_reported_whatever_el
     )
     lines = explained(failed).splitlines()
     assert "  The preview will be removed at 2026-03-03 12:00 UTC. A push keeps it." in lines
-    assert "  Parameters changed by hand in Argo CD: links.payments.url." in lines
+    assert "  These parameters were changed by hand in Argo CD: links.payments.url." in lines
 
 
 def test_without_a_chart_none_is_named() -> None:

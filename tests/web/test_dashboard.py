@@ -205,7 +205,7 @@ async def test_a_held_preview_past_its_lifetime_is_listed_first_and_counted() ->
     shown = [as_json(s) for s in problems_first(board.statuses.values())]
     first = printing.previews({"previews": shown}, None).splitlines()[0]
     assert first.startswith(
-        "shop#2  held    The preview is past its lifetime but is kept until a person decides. The label"
+        "shop#2  held    The preview is past its lifetime but is kept until a person decides. This pull request"
     )
     page = (await client(late).get("/previews/shop/2")).text
     assert "The preview is past its lifetime but is kept until a person decides." in page
@@ -246,9 +246,11 @@ async def test_a_preview_page_shows_when_it_is_removed_and_what_was_changed_by_h
     page = (await client(failed).get(PAGE)).text
     assert "The preview will be removed at 2026-03-03 08:00 UTC. A push keeps it." in page
     assert "Expires" not in page, "once is enough"
-    assert "Parameters changed by hand in Argo CD: links.payments.url." in page
+    assert "These parameters were changed by hand in Argo CD: links.payments.url." in page
     manual_overrides = replace(failed, reason=messages.changed_by_hand((("links.payments.url", "x"),)))
-    assert (await client(manual_overrides).get(PAGE)).text.count("Parameters changed by hand in Argo CD") == 1
+    assert (await client(manual_overrides).get(PAGE)).text.count(
+        "These parameters were changed by hand in Argo CD"
+    ) == 1
 
 
 async def test_a_preview_page_begins_with_where_to_go() -> None:
@@ -568,7 +570,7 @@ async def test_page_shows_the_seed_and_offers_to_start_over_only_where_that_is_p
         ),
         (
             {"action": "reseed", "sure": "yes"},
-            "will start over from the newest seed. The current data will be deleted.",
+            "will start over from the newest seed, or empty if there is none. The current data will be deleted.",
             "status",
         ),
         ({"action": "reset"}, "Nothing was deleted. To confirm, check the box and send the form again.", "alert"),
@@ -839,7 +841,9 @@ async def test_json_has_a_version_and_keys_in_snake_case_that_the_page_names(pat
 
 async def test_date_that_is_the_maximum_age_does_not_move_with_activity() -> None:
     old = replace(status(1), expires=SOON, expires_why="age")
-    assert "Expires 2026-03-03 08:00 UTC, when it reaches its maximum age." in (await client(old).get(PAGE)).text
+    assert (
+        "Expires 2026-03-03 08:00 UTC, when the preview reaches its maximum age." in (await client(old).get(PAGE)).text
+    )
 
 
 async def test_page_of_a_preview_says_what_the_migration_did() -> None:

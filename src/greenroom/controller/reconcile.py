@@ -219,7 +219,7 @@ class Reconciler:
         observed = await self.parts.engine.observe()
         known = left_set(observed, repository.name)
         if known is None:
-            raise Doubt(f"The engine has no preview set for {repository.name}.")
+            raise Doubt(f"Greenroom has no stored previews of the repository {repository.name}.")
         observed = _sure(observed, known.repository_id)
         now = self.now()
         listing = Listing(known.repository_id, repository.slug, True, "", now, ())
@@ -281,7 +281,7 @@ class Reconciler:
         async with self._serving:
             preview_set = _sure(await self.parts.engine.observe(), repository_id).sets.get(repository_id)
             if preview_set is None:
-                raise Doubt(f"The engine has no preview set for the repository with the GitHub ID {repository_id}.")
+                raise Doubt(f"Greenroom has no stored previews of the repository with the GitHub ID {repository_id}.")
             changed = change(preview_set)
             try:
                 await self.parts.engine.serve(changed)

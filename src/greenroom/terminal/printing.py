@@ -86,7 +86,7 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     if status["answer"]:
         lines += _wrapped(status["answer"])
     if status["by_hand"] and status["reason"]["code"] != "by-hand":
-        lines += _wrapped(f"Parameters changed by hand in Argo CD: {', '.join(status['by_hand'])}.")
+        lines += _wrapped(f"These parameters were changed by hand in Argo CD: {', '.join(status['by_hand'])}.")
     if status["warning"]:
         lines += _wrapped(status["warning"])
     elif answer["expiry"]:

@@ -16,9 +16,12 @@ def data_reset(answer: Mapping[str, Any]) -> str:
             "The command is not saved yet, because Greenroom could not write and verify the comment that stores the"
             " command. Greenroom retries."
         )
-    start = "the newest seed" if answer["action"] == "reseed" else "the same seed, or empty if there is none"
+    start = "the newest seed" if answer["action"] == "reseed" else "the same seed"
     needs = ", ".join(answer["needs"])
-    return f"Saved: {needs} of {answer['preview']} will start over from {start}. The current data will be deleted."
+    return (
+        f"Saved: {needs} of {answer['preview']} will start over from {start}, or empty if there is none."
+        " The current data will be deleted."
+    )
 
 
 def linked(answer: Mapping[str, Any], statuses: Collection[Status]) -> str:

@@ -31,7 +31,8 @@ def comment_text(status: Status, platform: Platform, private: bool) -> str:
     if status.manual_overrides and status.reason.code != "by-hand":
         lines += [
             "",
-            f"Parameters changed by hand in Argo CD: {', '.join(inline(n) for n in status.manual_overrides)}.",
+            "These parameters were changed by hand in Argo CD:"
+            f" {', '.join(inline(n) for n in status.manual_overrides)}.",
         ]
     if status.answer:
         lines += ["", f"> {markdown(str(status.answer))}"]

@@ -11,15 +11,17 @@ def falls_asleep() -> Reason:
 
 
 def wakes() -> Reason:
-    return Reason("wake", "The sleep label was removed, or an awake preview now uses this preview.")
+    return Reason("wake", "The pull request no longer has the sleep label, or an awake preview now uses this preview.")
 
 
 def data_reset() -> Reason:
-    return Reason("data-reset", "The preview's data was reset. The services restart and run their migrations again.")
+    return Reason("data-reset", "Because of a data reset, the services restart and run their migrations again.")
 
 
 def tried_again(retry: int) -> Reason:
-    return Reason("tried-again", f"Argo CD could not apply the change. Greenroom tries again (attempt {retry + 1}).")
+    return Reason(
+        "tried-again", f"Argo CD could not create or update the preview. Greenroom tries again (attempt {retry + 1})."
+    )
 
 
 def redeployed(version: str) -> Reason:
@@ -52,4 +54,4 @@ def new_settings() -> Reason:
 
 
 def same_version() -> Reason:
-    return Reason("refreshed", "Only details changed, such as those of the pull request. Nothing restarts.")
+    return Reason("refreshed", "Only details changed, such as the pull request's URL. Nothing restarts.")

@@ -49,12 +49,12 @@ def command_several_services(login: str, repository: str, services: Sequence[str
     return Reason(
         "command-several-services",
         f"{login} named the repository `{code(repository)}`, but this preview uses {len(services)} services from it.",
-        f"Write {' or '.join(f'`/preview use {s}{target}`' for s in services)}.",
+        f"Comment {' or '.join(f'`/preview use {s}{target}`' for s in services)}.",
     )
 
 
 def command_no_service(login: str, service: str, near: str, used: Sequence[str]) -> Reason:
-    known = f"This preview uses {', '.join(used)}." if used else "This preview does not use any services."
+    known = f"This preview uses {', '.join(used)}." if used else "This preview has no links to other services."
     fix = f"Did you mean `{near}`?" if near else known
     return Reason("command-no-service", f"{login} named `{code(service)}`, which this preview does not use.", fix)
 
@@ -62,8 +62,9 @@ def command_no_service(login: str, service: str, near: str, used: Sequence[str])
 def command_too_late(login: str, action: str) -> Reason:
     return Reason(
         "command-too-late",
-        f"Greenroom could not run {login}'s `/preview {code(action)}` within half an hour, so the command is ignored.",
-        "Post the command again.",
+        f"{login} requested `/preview {code(action)}`, but Greenroom could not run the command within half an hour, so"
+        " Greenroom ignores the command.",
+        "Send the command again.",
     )
 
 

@@ -14,7 +14,7 @@ from greenroom.core.model.status import Reason
 def stale() -> Reason:
     return Reason(
         "stale",
-        "GitHub returned older data than before.",
+        "GitHub returned outdated or incomplete data.",
         "Greenroom will check again shortly. Nothing changes until then.",
     )
 
@@ -47,7 +47,8 @@ def not_shown() -> Reason:
 def list_disagrees() -> Reason:
     return Reason(
         "list-disagrees",
-        "GitHub's list does not show this pull request as open and labeled, but GitHub's response for its number does.",
+        "GitHub's list of pull requests does not show this pull request as open and labeled, but GitHub's response for"
+        " this pull request alone does.",
         "Nothing is removed. Greenroom will read the list again shortly.",
     )
 
@@ -55,8 +56,8 @@ def list_disagrees() -> Reason:
 def label_gone(label: str) -> Reason:
     return Reason(
         "label-gone",
-        f"The label `{plain(label)}` is gone, but GitHub does not show who removed the label. The label may have been"
-        " renamed or deleted in the repository.",
+        f"This pull request no longer has the label `{plain(label)}`, but GitHub does not show who removed the label."
+        " The label may have been renamed or deleted in the repository.",
         "Add the label again to keep the preview.",
     )
 
@@ -157,8 +158,8 @@ def breaker(count: int, limit: int, scope: str) -> Reason:
 def records_lost() -> Reason:
     return Reason(
         "records-lost",
-        "Preview objects of this repository were deleted or restored from a backup, so Greenroom does not know how many"
-        " previews were removed or restarted in the last hour.",
+        "Some of Greenroom's records about this repository's previews were deleted or restored from a backup, so"
+        " Greenroom does not know how many previews were removed or restarted in the last hour.",
         "For an hour, Greenroom keeps expired previews, and it removes unlabeled previews or restarts previews only"
         " after a person confirms.",
     )
@@ -173,11 +174,19 @@ def restart_breaker(limit: int, scope: str) -> Reason:
     )
 
 
-def its_turn(limit: int) -> Reason:
+def its_turn(limit: int, why: str, removed_label: str = "") -> Reason:
+    """Return why an expired preview is not removed yet. `removed_label` is the label if Greenroom has removed it."""
+    if why == "age":  # activity does not change the age
+        fix = "Greenroom will remove the preview later, as the hourly limit allows."
+    elif removed_label:
+        fix = f"Add the label `{plain(removed_label)}` again to keep the preview."
+    else:
+        fix = "A push, comment or review keeps the preview."
     return Reason(
         "its-turn",
-        f"This preview expired. Greenroom removes at most {limit} expired previews within an hour, so this one waits.",
-        "A push, comment or review keeps the preview.",
+        f"This preview expired. Greenroom removes at most {limit} expired previews within an hour, so this preview"
+        " waits.",
+        fix,
     )
 
 

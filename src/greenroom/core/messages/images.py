@@ -22,7 +22,11 @@ def waiting_for_image(missing: MissingImages, ci: Reason | None = None) -> Reaso
     steps = f"{create}Greenroom deploys the commit once CI pushes the image{several} under exactly {exactly}."
     checks = _checks(missing.references, missing.base, plain(missing.branch))
     if ci is None:
-        whole = " The actual tag contains the full commit hash." if names != ", ".join(missing.references) else ""
+        whole = (
+            " Tags are shortened here: the actual tags contain the full commit hash."
+            if names != ", ".join(missing.references)
+            else ""
+        )
         return Reason("image-missing", waits, f"{steps}{whole} {checks}{_moved(missing)}")
     checks = f" {checks}" if missing.base else ""  # the checks of the base branch are on another page
     moved = _moved(missing) if ci.code == "ci-without-image" else ""
@@ -147,10 +151,10 @@ def base_depends(service: str, branch: str, others: Sequence[str]) -> str:
 
     `others` are phrases such as `back, which this pull request changes`.
     """
-    name, first = plain(service), "that dependency" if len(others) == 1 else "those dependencies"
+    name, where = plain(service), "dependency" if len(others) == 1 else "dependencies"
     return (
         f"This pull request does not change `{name}`, so the preview runs the image from `{plain(branch)}`. `{name}`"
-        f" depends on {'; and on '.join(others)}. Check {first} first."
+        f" depends on {'; and on '.join(others)}. Look for the cause in the {where} first."
     )
 
 

@@ -31,7 +31,7 @@ def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
         label = f"the label `{plain(lifetime.keep_label)}`"
         if aged:
             return f"The preview is removed {aged}, even with {label}."
-        return f"The preview does not expire while the pull request has {label}."
+        return f"The preview does not expire while the pull request has {label}." if lifetime.inactive_after else ""
     if lifetime.inactive_after:
         quiet = span(lifetime.inactive_after)
         return f"The preview is removed after {quiet} without activity{f', or {aged}' if aged else ''}."
@@ -41,7 +41,7 @@ def lifespan(lifetime: Lifetime, *, kept: bool) -> str:
 def expires(at: datetime, why: str) -> str:
     """Return when a preview expires, in the words of pages and the command line."""
     if why == "age":
-        return f"Expires {day(at)}, when it reaches its maximum age."
+        return f"Expires {day(at)}, when the preview reaches its maximum age."
     return f"Expires {day(at)} unless there is activity."
 
 

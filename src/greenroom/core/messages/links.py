@@ -34,9 +34,10 @@ def link_reason(target: str, why: LinkReason) -> str:
 
 def link_required(service: str, why: LinkReason) -> Reason:
     said = "" if why.cause is LinkCause.STAGING else f" ({plain(link_reason(service, why))})"
+    leads = "would have no target" if why.no_staging else "would point to staging"
     return Reason(
         "link-required",
-        f"This preview needs a preview of `{service}`, not staging{said}.",
+        f"This preview needs a preview of `{service}`, but the link to `{service}` {leads}{said}.",
         f"Comment `/preview use {service}#N`, where N is the number of a pull request with a preview of `{service}`.",
     )
 
@@ -46,11 +47,13 @@ def relinked(links: Sequence[tuple[Link, str]]) -> Reason:
     said = "; ".join(f"{k.target} comes from {source} ({plain(link_reason(k.target, k.why))})" for k, source in links)
     return Reason(
         "relinked",
-        f"{said}." if said else "Different previews call this preview now, so this preview's services are updated.",
+        f"{said}."
+        if said
+        else "The set of previews that can call this preview changed, so this preview's services are updated.",
     )
 
 
 def opened(namespaces: Sequence[str]) -> Reason:
     """Return which previews may call this one from now on."""
-    who = f"only {listed(namespaces)} can" if namespaces else "no other preview can"
-    return Reason("opened", f"From now on, {who} call this preview. Nothing restarts.")
+    who = f"Only previews in these namespaces can call this preview now: {listed(namespaces)}."
+    return Reason("opened", f"{who if namespaces else 'No other preview can call this preview now.'} Nothing restarts.")

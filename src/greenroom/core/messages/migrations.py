@@ -186,7 +186,7 @@ def _not_valid(f: Finding) -> str:
 
 def _invalid_index(f: Finding) -> str:
     count = f": {_table_rows(f)} {_verb(f, 'is a duplicate', 'are duplicates')}" if f.count else ""
-    return f"The index {_code(f.name)} on {_table(f)} is invalid{count}. PostgreSQL does not use the index."
+    return f"The index {_code(f.name)} on {_table(f)} is invalid{count}. PostgreSQL does not use the index for queries."
 
 
 def _enum_labels(f: Finding) -> str:
@@ -195,7 +195,8 @@ def _enum_labels(f: Finding) -> str:
 
 
 def _sequence_behind(f: Finding) -> str:
-    return f"The sequence {_code(f.name)} for {_table(f)} is {_amount(f)} behind the largest value that exists."
+    of = f" for {_table(f)}" if f.table else ""
+    return f"The sequence {_code(f.name)}{of} is {_amount(f)} behind the largest value in the sequence's column."
 
 
 def _wrong_order(f: Finding) -> str:

@@ -41,7 +41,7 @@ def released(by: str) -> Reason:
     return Reason(
         "released",
         f"{plain(by)} confirmed the removal with `greenroom release`.",
-        "If the pull request no longer has the label, add it again to bring the preview back.",
+        "If the pull request no longer has the label, add the label again to bring the preview back.",
     )
 
 

@@ -7,13 +7,13 @@ from greenroom.core.model.status import Reason
 
 
 def not_asked(label: str) -> Reason:
-    return Reason("not-asked", "No preview was requested.", f"Add the label `{plain(label)}` to get one.")
+    return Reason("not-asked", "No preview was requested.", f"Add the label `{plain(label)}` to get a preview.")
 
 
 def label_without_event(label: str) -> Reason:
     return Reason(
         "label-without-event",
-        f"GitHub does not show who added the label `{plain(label)}`. Another label may have been given this name.",
+        f"GitHub does not show who added the label `{plain(label)}`. Another label may have been renamed to this name.",
         "Remove the label and add it again.",
     )
 
@@ -46,7 +46,7 @@ def labeler_gone(label: str) -> Reason:
 def permission_unknown(login: str) -> Reason:
     return Reason(
         "permission-unknown",
-        f"Greenroom could not check whether {login} has write access on GitHub.",
+        f"Greenroom could not check whether {login} has write access to this repository.",
         "Greenroom will check again shortly.",
     )
 
@@ -54,7 +54,7 @@ def permission_unknown(login: str) -> Reason:
 def fork() -> Reason:
     return Reason(
         "fork",
-        "The branch is in a fork. Previews run only branches from this repository.",
+        "The branch is in a fork. Only branches in this repository can have previews.",
         "Ask someone with write access to push the branch to this repository and to open a new pull request.",
     )
 
@@ -68,7 +68,7 @@ def bot_author(login: str) -> Reason:
 
 
 def draft() -> Reason:
-    return Reason("draft", "The pull request is a draft.", "Mark it ready for review to get a preview.")
+    return Reason("draft", "The pull request is a draft.", "Mark the pull request ready for review to get a preview.")
 
 
 def wanted(label: str, login: str) -> Reason:

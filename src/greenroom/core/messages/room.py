@@ -28,9 +28,9 @@ def queued(limit: int, scope: str) -> Reason:
 def too_large() -> Reason:
     return Reason(
         "too-large",
-        "The manifests and variables of this preview's services are larger than Argo CD can store, so the preview"
+        "The manifests and variables of this preview's services are too large for Argo CD to store, so the preview"
         " waits.",
-        "Make the manifests smaller. Greenroom's log shows their size.",
+        "Make the manifests or variables smaller. Greenroom's log shows the current size.",
     )
 
 
@@ -55,11 +55,11 @@ def name_in_use(previews: Sequence[str]) -> Reason:
     them.
     """
     shown = " ".join(previews[:10])
-    more = f" ({len(previews)} in all)" if len(previews) > 10 else ""
+    more = f", {len(previews)} in all" if len(previews) > 10 else ""
     return Reason(
         "name-in-use",
-        f"Another repository had the same name before. Its previews still use names and addresses that this"
-        f" repository's previews need: {shown}{more}.",
+        f"Another repository had the same name before, and its previews ({shown}{more}) still use names and addresses"
+        " that this repository's previews need.",
         "This preview starts once those previews are removed."
         f" The platform team can remove those previews with `greenroom release {shown}`.",
     )

@@ -88,7 +88,8 @@ def kept_awake(label: str) -> Reason:
 def data_renewed(at: datetime) -> Reason:
     return Reason(
         "data-renewed",
-        f"All services are up. A database restarted at {day(at)}, so its data was reset. Migrations ran again.",
+        f"All services are up. A database or queue restarted at {day(at)}, so its data was reset."
+        " Migrations ran again.",
     )
 
 
@@ -97,7 +98,7 @@ def data_replaced(at: datetime, by: str, what: Sequence[str]) -> Reason:
     return Reason(
         "data-replaced",
         f"All services are up. At {day(at)}, {plain(by)} replaced the data: {', '.join(what)}."
-        " All data entered before then was deleted. Migrations ran again.",
+        " The replaced data has been deleted. Migrations ran again.",
     )
 
 
@@ -119,7 +120,8 @@ def cannot_act(why: str) -> Reason:
 def changed_by_hand(parameters: Sequence[tuple[str, str]]) -> Reason:
     """Return which parameters were changed. Leave out their values, which may be secret or name private things."""
     return Reason(
-        "by-hand", f"All services are up. Parameters changed by hand in Argo CD: {listed(n for n, _ in parameters)}."
+        "by-hand",
+        f"All services are up. These parameters were changed by hand in Argo CD: {listed(n for n, _ in parameters)}.",
     )
 
 
@@ -147,11 +149,11 @@ def updating(now: Serving, ending: Sequence[str] = ()) -> Reason:
 
 
 PUSH = "Push a fix and the preview redeploys."
-PLATFORM = "The platform team needs to fix this. Greenroom retries automatically; no push is needed."
+PLATFORM = "The platform team needs to fix the cause. Greenroom retries automatically; no push is needed."
 NEED_IMAGE = (
     "The platform team must make sure that the nodes can pull the image. To use another tag, set `version:` for the"
     " database or queue under `needs:`; the change applies immediately. To use another registry, set `images:` in"
-    " greenroom.yaml and run `greenroom redeploy` for this preview."
+    " greenroom.yaml and run `greenroom redeploy` with the name of this preview."
 )
 
 

@@ -95,11 +95,12 @@ def _later(tool: str, names: Sequence[str]) -> str:
     """Return how to make migrations run after those in the seed. Django and Alembic order them by dependencies."""
     several = len(names) > 1
     if tool in ("django", "alembic"):
-        runs = "their dependencies so that they run" if several else "its dependencies so that it runs"
-        return f"Change {runs} after the migrations in the seed."
+        runs = "they run" if several else "it runs"
+        return f"Change the dependencies of {_names(names)} so that {runs} after the migrations in the seed."
     if tool == "flyway":
-        return f"Give {'them later versions' if several else 'it a later version'}."
-    return f"Rename {'them so that they sort' if several else 'it so that it sorts'} after the migrations in the seed."
+        return f"Give {_names(names)} {'later versions' if several else 'a later version'}."
+    sorts = "they sort" if several else "it sorts"
+    return f"Rename {_names(names)} so that {sorts} after the migrations in the seed."
 
 
 def seed_other_tool(seed: str, branch: str) -> Reason:
@@ -165,7 +166,7 @@ def migrations_twice(name: str, paths: Sequence[str]) -> Reason:
     return Reason(
         "migrations-twice",
         f"Two files define the migration {_name(name)}: {_names(paths)}.",
-        "Rename one of them, or set the seed's `migrations:` to the folder that the service uses.",
+        "Rename one of the files, or set the seed's `migrations:` to the folder that the service uses.",
     )
 
 
@@ -173,7 +174,7 @@ def ledger_failed(tool: str, names: Sequence[str]) -> Reason:
     return Reason(
         "ledger-failed",
         f"In the dump, {_tool(tool)}'s migration table contains unfinished or failed migrations: {_names(names)}.",
-        "Finish or repair them in the database, then dump the database again.",
+        "Finish or repair these migrations in the database, then dump the database again.",
     )
 
 

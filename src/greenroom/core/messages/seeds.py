@@ -13,20 +13,21 @@ OTHER_NOT_READ = "Greenroom has not read the repository that contains the dump. 
 
 def seed_missing(builds: Sequence[SeedBuild], *, builds_here: bool) -> Reason:
     """Return why a preview waits for seed images. `builds_here` means that Greenroom builds them itself."""
-    paths = ", ".join(dict.fromkeys(plain(b.path, 100) for b in builds))
+    paths = list(dict.fromkeys(plain(b.path, 100) for b in builds))
     several = len({b.inputs.tag for b in builds}) > 1
     images, do = ("images", "do") if several else ("image", "does")
     if builds_here:
         return Reason(
             "seed-building",
-            f"Greenroom is building the seed {images} from {paths}.",
+            f"Greenroom is building the seed {images} from {', '.join(paths)}.",
             f"The preview starts once the {images} {'exist' if several else 'exists'}.",
         )
-    tags = ", ".join(b.inputs.tag for b in builds)
+    tags = ", ".join(dict.fromkeys(b.inputs.tag for b in builds))
     return Reason(
         "seed-missing",
-        f"The seed {images} for {paths} {do} not exist yet (tag {tags}).",
-        "CI builds seed images with `greenroom seed build`. See the checks on this pull request.",
+        f"The seed {images} for {', '.join(paths)} {do} not exist yet ({'tags' if several else 'tag'} {tags}).",
+        "CI builds seed images with `greenroom seed build`. See the checks on the commit that last changed"
+        f" {'each' if len(paths) > 1 else 'the'} dump.",
     )
 
 

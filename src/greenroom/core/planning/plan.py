@@ -308,17 +308,19 @@ class _Draft:
                 count = self._waiting_for_breaker() + self.unlabeled.limit(scope)
                 self.holds[identity] = Hold(key, messages.breaker(count, self.unlabeled.limit(scope), scope))
                 return False
-        elif verdict.cause is Cause.EXPIRED and (turn := self._not_its_turn(identity)):
+        elif verdict.cause is Cause.EXPIRED and (
+            turn := self._not_its_turn(identity, verdict.why, self._label(identity))
+        ):
             self.holds[identity] = Hold(None, turn)
             return False
         return True
 
-    def _not_its_turn(self, identity: Identity) -> Reason | None:
-        """Return why an expired preview stays for now, or None."""
+    def _not_its_turn(self, identity: Identity, why: str, removed_label: str = "") -> Reason | None:
+        """Return why an expired preview stays for now, or None. `why` is the cause of the expiry."""
         if self.lost:
             return messages.records_lost()
         scope = self.expired.take(identity)
-        return messages.its_turn(self.expired.limit(scope)) if scope else None
+        return messages.its_turn(self.expired.limit(scope), why, removed_label) if scope else None
 
     def _label(self, identity: Identity) -> str:
         spec = self.preview_set.specs.get(identity.number) or self.observed.previews[identity].spec
@@ -352,7 +354,7 @@ class _Draft:
             self._take_label_off(identity, expiry.why, desired.pull_requests[identity].labels)
 
     def _take_label_off(self, identity: Identity, why: str, on: Set[str]) -> None:
-        if turn := self._not_its_turn(identity):
+        if turn := self._not_its_turn(identity, why):
             self.holds[identity] = Hold(None, turn)
             return
         label = self._label(identity)

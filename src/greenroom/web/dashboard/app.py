@@ -233,7 +233,7 @@ class _Dashboard:
         if self._control is None:
             raise HTTPException(404, "This dashboard is read-only. Nothing was changed.")
         if status is None:
-            raise HTTPException(404, "There is no preview here to change.")
+            raise HTTPException(404, "There is no preview at this address, so nothing was changed.")
         form = await _form(request)
         if not hmac.compare_digest(form.get("token", "").encode(), self._token(path).encode()):
             typed = form.get("target", "")
