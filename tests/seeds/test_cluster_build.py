@@ -273,9 +273,7 @@ def test_git_lfs_is_at_the_address_of_the_repositories(api: str, web: str) -> No
     assert lfs._web(api) == web
 
 
-async def test_dump_that_restores_fewer_rows_than_it_inserts_is_refused(
-    real_registry: RealRegistry, work: Path
-) -> None:
+async def test_dump_that_loses_data_without_an_error_is_refused(real_registry: RealRegistry, work: Path) -> None:
     try:
         folder = programs.mysql("10.11")
     except FixConfiguration as error:

@@ -48,7 +48,7 @@ def test_statement_that_hides_behind_a_comment_is_refused(statement: str, tmp_pa
         "CREATE TABLE y (b text) VALUES ROW('bob@bank.com');",
     ],
 )
-def test_table_that_is_made_with_computed_rows_is_refused(statement: str, tmp_path: Path) -> None:
+def test_table_that_is_made_from_a_query_is_refused(statement: str, tmp_path: Path) -> None:
     assert "CREATE TABLE … SELECT computes rows" in " ".join(checked(tmp_path, statement).refused)
 
 

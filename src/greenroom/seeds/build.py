@@ -114,7 +114,7 @@ async def build(request: Request, access: Access, say: bake.Say) -> str:
         else:
             built = await _build_layer(request, baker, dump, say)
             if baker.migration is None:
-                require_rows(request.kind, checked, built.report)
+                require_all_restored(request.kind, checked, built.report)
         said = {**label(inputs, base.architecture, built, tag), "base_digest": source.tag, "source": request.source}
         image = oci.with_layer(base, built.layer, label=said, **settings(request.kind, request.mode))
         began = time.monotonic()
@@ -152,7 +152,7 @@ def deferred_layer(dump: Path, checked: Checked, version: str, compression: laye
     return Built(packed, report, None)
 
 
-def require_rows(kind: str, checked: Checked, report: bake.Report) -> None:
+def require_all_restored(kind: str, checked: Checked, report: bake.Report) -> None:
     """Raise `Failed` if MariaDB or MySQL has fewer rows than the dump. A dump that turns autocommit off and does not
     commit restores nothing, without an error.
     """

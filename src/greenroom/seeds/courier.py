@@ -25,7 +25,7 @@ from greenroom.registry import lookup
 from greenroom.registry.access import Access
 from greenroom.registry.references import reference
 from greenroom.seeds import bake, ledgers, lfs, oci, pull
-from greenroom.seeds.build import Built, deferred_layer, label, require_rows, settings
+from greenroom.seeds.build import Built, deferred_layer, label, require_all_restored, settings
 from greenroom.seeds.check import LARGEST, Checked, Wants, check
 from greenroom.seeds.layer import Layer
 from greenroom.seeds.publish import Publication, publish
@@ -97,7 +97,7 @@ class Courier:
         answer = await self._ask("POST", "/pack", json={"version": self.build.inputs.version})
         found = self.folder / "layer"
         packed, report = Layer(path=found, **answer["layer"]), bake.Report(**answer["report"])
-        require_rows(self.build.inputs.kind, checked, report)
+        require_all_restored(self.build.inputs.kind, checked, report)
         applied = await self._applied(report)
         await self._download(packed, found)
         return Built(packed, report, applied)
