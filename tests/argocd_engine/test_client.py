@@ -65,7 +65,7 @@ async def test_a_connection_that_fails_is_tried_later() -> None:
     def refused(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused", request=request)
 
-    with pytest.raises(RetryLater, match="cannot be reached"):
+    with pytest.raises(RetryLater, match="request to Kubernetes failed"):
         await kube(refused).listed(PODS)
 
 

@@ -182,7 +182,7 @@ async def test_removal_wants_the_spec_out_and_argo_cd_to_have_worked_without_it(
         await engine.serve(preview_set(1))
         await until(played.seen)
         uid = (await engine.observe()).previews[ONE].uid
-        with pytest.raises(Doubt, match="still served"):
+        with pytest.raises(Doubt, match="still exists"):
             await engine.remove(ONE, uid)
         played.argo.asleep = True
         await engine.serve(preview_set(generation=2))
@@ -320,7 +320,7 @@ async def test_objects_of_another_installation_are_recognized() -> None:
         observed = await played.engine.observe()
         assert observed.other_installations == {ONE: "other"}
         assert (observed.previews, observed.doubts) == ({}, {})
-        with pytest.raises(Failed, match="does not belong to Greenroom"):
+        with pytest.raises(Failed, match="does not belong to this installation"):
             await played.engine.serve(preview_set(1))
 
 

@@ -136,7 +136,7 @@ async def test_without_the_lease_nothing_may_be_written_and_what_is_being_writte
 async def test_instance_without_the_lease_says_that_another_one_runs_only_when_the_lease_names_it() -> None:
     kube = FakeKube()
     first, second = (Lease(kube, "argocd", "greenroom", holder, SHORT) for holder in ("pod-1", "pod-2"))  # type: ignore[arg-type]
-    alone, other = "because it does not hold the Lease", "writes nothing, because another instance is running"
+    alone, other = "because it does not hold the Lease", "writes nothing, because another instance holds"
     await first.acquire()
     with pytest.raises(Doubt, match=alone):
         second.check()

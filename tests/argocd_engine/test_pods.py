@@ -187,7 +187,7 @@ TROUBLES: list[tuple[str, dict[str, Any], str]] = [
         "an image that cannot end its migration",
         {"init": (waiting("migrate", "CrashLoopBackOff", restartCount=1, lastState=NO_SHELL),)},
         'The migration of shop-web cannot be started: exec: "sh": executable file not found in $PATH.'
-        " The image lacks `sh` or `timeout`, which Greenroom needs to stop a migration that hangs."
+        " The image lacks `sh`. Greenroom uses `sh` and `timeout` to stop a migration that hangs."
         " Set `migrateTimeout: never`.",
     ),
     (

@@ -216,7 +216,7 @@ async def test_a_preview_asked_for_again_while_its_removal_waits_is_not_removed(
         await idle()
         await engine.serve(preview_set(1, generation=3))
         played.argo.asleep = False
-        with pytest.raises(Doubt, match="still served"):
+        with pytest.raises(Doubt, match="still exists"):
             await removing
         assert played.kube.deleted == []
 

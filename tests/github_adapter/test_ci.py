@@ -190,7 +190,7 @@ async def test_the_jobs_of_a_large_matrix_fill_several_pages(scene: Scene) -> No
     assert scene.asked == {"runs": 1, "check-runs": 3}
     for number in range(250):
         scene.world.check(SLUG, HEAD, name=f"more {number}", app="github-actions", conclusion="success")
-    with pytest.raises(Doubt, match="incomplete"):
+    with pytest.raises(Doubt, match="is 501, but its list contains 500"):
         await scene.ci()
 
 

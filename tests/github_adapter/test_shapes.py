@@ -345,7 +345,7 @@ async def test_an_error_inside_one_pull_request_is_doubt_about_that_one_alone() 
     assert isinstance(found, Listing)
     assert [p.identity.number for p in found.pull_requests] == [1]
     assert found.doubts == {
-        2: f"GitHub returned only part of {SLUG}#2 (Something went wrong.). Greenroom will read it again."
+        2: f"GitHub returned only part of {SLUG}#2 (Something went wrong.). Greenroom will read the pull request again."
     }
 
 

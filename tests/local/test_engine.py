@@ -336,7 +336,7 @@ async def test_removal_needs_the_spec_out_and_the_right_uid(shop: Workshop) -> N
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
         uid = (await wait(engine, Health.READY)).uid
-        with pytest.raises(Doubt, match="still served"):
+        with pytest.raises(Doubt, match="still exists"):
             await engine.remove(IDENTITY, uid)
         await engine.serve(shop.preview_set(None, 2))
         with pytest.raises(Doubt, match="replaced by another one"):

@@ -52,8 +52,8 @@ async def test_every_remote_is_tried(shop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("remotes", "cause", "log"),
     [
-        ({}, "it has no remote", []),
-        ({"initech": "upstream"}, "no remote has it", ["git fetch initech: fatal: "]),
+        ({}, "the checkout has no remote", []),
+        ({"initech": "upstream"}, "no remote has the commit", ["git fetch initech: fatal: "]),
         ({"initech": "nowhere"}, "a remote could not be read", ["git fetch initech: fatal: '{folder}/nowhere' does"]),
         (
             {"initech": "upstream", "other": "nowhere"},
@@ -77,7 +77,9 @@ async def test_failed_fetch_names_the_cause_and_no_folder_remote_or_host(
         git(shop.repository, "remote", "add", name, str(shop.folder / folder))
     with pytest.raises(NotFetched) as told:
         await add(shop, "abcdef0" + "1" * 33)
-    sentence = f"Commit abcdef0 of acme/shop is not in the checkout: {cause}. Run `git fetch` there."
+    adds = "Add a remote with `git remote add`. Greenroom will then fetch the commit."
+    fix = "Run `git fetch` in the checkout." if remotes else adds
+    sentence = f"Commit abcdef0 of acme/shop is not in the checkout: {cause}. {fix}"
     assert str(told.value) == sentence
     assert len(told.value.log) == len(log)
     for line, begin in zip(told.value.log, log, strict=True):
@@ -122,7 +124,8 @@ async def test_fetch_from_a_remote_that_hangs_or_asks_for_a_password_times_out(
     async with server:
         with pytest.raises(NotFetched) as told:
             await add(shop, "abcdef0" + "1" * 33)
-    assert str(told.value) == f"Commit abcdef0 of acme/shop is not in the checkout: {cause}. Run `git fetch` there."
+    sentence = f"Commit abcdef0 of acme/shop is not in the checkout: {cause}. Run `git fetch` in the checkout."
+    assert str(told.value) == sentence
     assert told.value.log == (log.format(port=port),)
     assert time.monotonic() - began < 10
 
@@ -133,7 +136,7 @@ async def test_preview_with_a_missing_commit_starts_once_a_person_fetches_it(sho
     async with LocalEngine(shop.settings, quiet) as engine:
         await engine.serve(shop.preview_set(shop.spec(sha), 1))
         found = await wait(engine, Health.FAILED)
-        assert f"Commit {sha[:7]} of acme/shop is not in the checkout: it has no remote." in found.why
+        assert f"Commit {sha[:7]} of acme/shop is not in the checkout: the checkout has no remote." in found.why
         assert found.fix == ASKED_AGAIN
         git(shop.repository, "fetch", "--quiet", str(shop.folder / "upstream"))
         await wait(engine, Health.READY)

@@ -222,7 +222,11 @@ async def test_dump_in_git_lfs_is_fetched_from_its_store(
 @pytest.mark.parametrize(
     ("stored", "error", "sentence"),
     [
-        (None, Failed, r"Git LFS did not provide seed/shop\.sql \(404\)\. If .* run `git lfs push`\."),
+        (
+            None,
+            Failed,
+            r"Git LFS did not provide seed/shop\.sql \(404\)\. If .* run `git lfs push --all origin` in a clone that has it\.",
+        ),
         (DUMP[:-1], RetryLater, r"The download of seed/shop\.sql from Git LFS is incomplete or corrupt\."),
         (DUMP + b"x", RetryLater, r"The download of seed/shop\.sql from Git LFS is incomplete or corrupt\."),
     ],

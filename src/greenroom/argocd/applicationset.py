@@ -130,8 +130,8 @@ def recovery_of(found: Object) -> Recovery | None:
 def _edited(found: Object, annotation: str) -> Unreadable:
     return Unreadable(
         f"The annotation {annotation} of the ApplicationSet {found['metadata']['name']} is not valid. Greenroom leaves"
-        " the ApplicationSet unchanged. Restore the annotation, or delete the ApplicationSet with `--cascade=orphan`:"
-        " previews keep running, and Greenroom creates the ApplicationSet again."
+        " the ApplicationSet unchanged. Restore the annotation, or delete the ApplicationSet with"
+        " `kubectl delete --cascade=orphan`: previews keep running, and Greenroom creates the ApplicationSet again."
     )
 
 
@@ -290,8 +290,8 @@ def first_format(found: Object) -> PreviewSet | None:
     if INDEX in annotations:
         return None
     fix = (
-        "Restore the annotation. If you cannot, delete the ApplicationSet with `--cascade=orphan`: previews keep"
-        " running, and Greenroom creates the specs again."
+        "Restore the annotation. If you cannot, delete the ApplicationSet with `kubectl delete --cascade=orphan`:"
+        " previews keep running, and Greenroom creates the specs again."
     )
     where = f"The annotation {ROWS} of the ApplicationSet {metadata['name']}"
     return unpacked(PreviewSet, annotations.get(ROWS, ""), where, fix)

@@ -202,7 +202,7 @@ class Kube:
                 if rest:
                     yield _event(rest, kind)
         except httpx2.HTTPError as error:
-            raise RetryLater(f"The watch of {kind.plural} was interrupted ({type(error).__name__}).") from None
+            raise RetryLater(f"The watch of {kind.plural} failed ({type(error).__name__}).") from None
 
     async def _written(
         self, method: str, path: str, body: Object, content_type: str, params: Mapping[str, str]
@@ -218,7 +218,7 @@ class Kube:
         try:
             response = await self._client.request(method, path, **given)
         except httpx2.HTTPError as error:
-            raise RetryLater(f"Kubernetes cannot be reached ({type(error).__name__}: {error}).") from None
+            raise RetryLater(f"The request to Kubernetes failed ({type(error).__name__}: {error}).") from None
         if response.status_code == 404 and missing and _status(response).get("reason") == "NotFound":
             return None
         if response.status_code >= 300:
@@ -228,7 +228,7 @@ class Kube:
         except ValueError:
             raise Doubt(f"Kubernetes returned invalid JSON for {method} {path}.") from None
         if not isinstance(answer, dict):
-            raise Doubt(f"Kubernetes returned JSON that is not an object for {method} {path}.")
+            raise Doubt(f"Kubernetes's response to {method} {path} is not a JSON object.")
         return answer
 
 
@@ -263,14 +263,15 @@ def _error(response: httpx2.Response, what: str) -> Exception:
         )
     if code == 403:
         return FixCredentials(
-            f"Kubernetes denied the request: {message}. Compare Greenroom's roles and policies with charts/greenroom."
+            f"Kubernetes denied the request: {message}. Compare Greenroom's roles and admission policies in the"
+            " cluster with those in charts/greenroom."
         )
     if code == 404 and not status:  # the answer of a path that the API does not have
         return NoSuchKind(f"The Kubernetes API does not have {what}: {message}.")
     if code == 409:
         return Conflict(f"Kubernetes reported a conflict for {what}: {message}.")
     if code == 410:
-        return Expired(f"The requested resource version is too old: {message}.")
+        return Expired(f"The resource version or continue token in the request for {what} is too old: {message}.")
     if code == 422 or (code == 500 and "typed patch" in message):
         return Failed(f"Kubernetes rejected Greenroom's request for {what}: {message}.")
     if code == 429 or code >= 500:

@@ -97,8 +97,8 @@ class KnownSets:
                     f"The ApplicationSet of {preview_set.repository} still belongs to an earlier repository with that"
                     f" name (GitHub ID {other.repository_id}; the current one has {preview_set.repository_id})."
                     " Greenroom takes over the ApplicationSet once all of the earlier repository's previews are"
-                    " removed."
-                    " If their removal is held, run `greenroom release` for each of them."
+                    " removed. If their removal is held, run `greenroom release"
+                    f" {other.repository}@{other.repository_id}#NUMBER` for each of them."
                 )
         return None
 

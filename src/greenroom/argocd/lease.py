@@ -42,7 +42,7 @@ class Lease:
         """Raise `Doubt` when we may not write: the Lease was never acquired, or could not be renewed for too long."""
         if self._left() <= 0:
             if self._other:
-                raise Doubt("This instance writes nothing, because another instance is running and holds the Lease.")
+                raise Doubt("This instance writes nothing, because another instance holds the Lease.")
             if self._renewed_at == -math.inf:
                 raise Doubt("This instance writes nothing, because it does not hold the Lease.")
             raise Doubt("This instance writes nothing, because it could not renew its Lease in time.")
@@ -100,11 +100,14 @@ class Lease:
             try:
                 if not await self._try():
                     self._lasts_from(-math.inf)
-                    return "Another instance took the Lease, so this instance is stopping."
+                    return "Another process took or changed the Lease, so this instance is stopping."
             except GreenroomError as error:
                 log.warning("the Lease was not renewed", why=str(error))
             if self._left() <= 0:
-                return "The Lease could not be renewed in time, so this instance is stopping before another one starts."
+                return (
+                    "The Lease could not be renewed in time, so this instance is stopping before another instance takes"
+                    " over."
+                )
 
     async def release(self) -> None:
         """Release the Lease, so that the next instance can acquire it at once."""

@@ -193,4 +193,4 @@ class Observer:
 
     async def _why_still_there(self, spec: PreviewSpec) -> str:
         namespace = await self._ground.previews.get(NAMESPACES, "", spec.names.namespace)
-        return held_by(namespace) if namespace else "Argo CD has not finished processing the preview's Application."
+        return held_by(namespace) if namespace else "Argo CD has not finished deleting the preview's Application."

@@ -209,7 +209,7 @@ def _without_shell(container: str, ended: dict[str, Any]) -> str:
     if container != MIGRATE or '"sh"' not in str(ended.get("message", "")):
         return ""
     return (
-        " The image lacks `sh` or `timeout`, which Greenroom needs to stop a migration that hangs."
+        " The image lacks `sh`. Greenroom uses `sh` and `timeout` to stop a migration that hangs."
         " Set `migrateTimeout: never`."
     )
 

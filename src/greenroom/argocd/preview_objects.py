@@ -350,7 +350,7 @@ class PreviewObjects:
             return
         why = (
             f"Another instance wrote the Preview {found['metadata']['name']} after this instance last read it. This"
-            " instance is stopping, and will read the new version when it restarts."
+            " instance is stopping, and will read the Preview again when it restarts."
         )
         self._overtaken(why)
         raise Doubt(why)

@@ -63,12 +63,13 @@ class Removals:
         if found is None:
             return
         metadata = found["metadata"]
-        if (
-            metadata["uid"] != uid
-            or identity_of(found) != identity
-            or not receipts.ours(found, self.frame.installation)
-        ):
+        if metadata["uid"] != uid:
             raise Doubt(f"The Application {name} has been replaced by another one. Nothing was removed.")
+        if identity_of(found) != identity or not receipts.ours(found, self.frame.installation):
+            raise Doubt(
+                f"The Application {name} no longer has the labels of the preview {identity}. Nothing was removed."
+                " Restore the labels, or delete the Application."
+            )
         self._removed[identity] = _Removed(name, _cluster_scoped(found))
         self._may_go(identity)  # check again after the read
         await self.clusters.argo.delete(APPLICATIONS, self.frame.namespace, name, uid, metadata["resourceVersion"])
@@ -77,7 +78,7 @@ class Removals:
         self.lead.may_write()
         preview_set = self.sets.certain(identity.repository_id)
         if preview_set and identity.number in preview_set.specs:
-            raise Doubt(f"The spec of {identity} is still served. Nothing was removed.")
+            raise Doubt(f"The spec of {identity} still exists. Nothing was removed.")
         return preview_set
 
     async def receipt(self, identity: Identity) -> Receipt:

@@ -104,7 +104,8 @@ def namespace_policy(frame: InstallationSpec) -> list[Object]:
             (
                 f"oldObject == null || {labels}.all(l,"
                 " l in variables.before && l in variables.now && variables.before[l] == variables.now[l])",
-                "This namespace already exists and does not belong to this preview.",
+                "This namespace already exists and does not belong to this preview, or the update would change or"
+                " remove its labels.",
             ),
         ),
         variables=(
@@ -238,7 +239,8 @@ def _can_be_rendered(platform: Platform) -> None:
             f"services/{s.name}.yaml",
             "image.from",
             "Argo CD's PullRequest generator does not provide the merge commit.",
-            "Have CI build the head (`github.event.pull_request.head.sha`), or run the controller.",
+            "Have CI build the head (`github.event.pull_request.head.sha`) and set `image: { from: head }`, or run"
+            " the controller.",
         )
         for s in services
         if s.image.built_from is ImageFrom.MERGE

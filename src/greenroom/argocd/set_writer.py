@@ -55,7 +55,7 @@ class SetWriter:
             )
         if found and not receipts.ours(found, self._frame.installation):
             raise Failed(
-                f"The ApplicationSet {name} already exists and does not belong to Greenroom."
+                f"The ApplicationSet {name} already exists and does not belong to this installation."
                 " Set another `namePrefix:` in greenroom.yaml."
             )
         if found:

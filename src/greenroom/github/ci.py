@@ -139,7 +139,10 @@ _DECISIVE = (CiState.QUEUED, CiState.RUNNING, CiState.APPROVAL, CiState.PROTECTE
 
 def _all(nodes: list[Payload], answer: Payload, key: str, value: object, what: str) -> None:
     """Raise `Doubt` unless these are all nodes of an answer, and all belong to the commit that was asked for."""
-    if len(nodes) != int(answer["total_count"]):
-        raise Doubt(f"GitHub's list of {what} is incomplete. Greenroom will read it again.")
+    if len(nodes) != (total := int(answer["total_count"])):
+        raise Doubt(
+            f"GitHub's count of {what} is {total}, but its list contains {len(nodes)}. Greenroom will read the list"
+            " again."
+        )
     if any(n[key] != value for n in nodes):
-        raise Doubt(f"GitHub's list of {what} contains entries for another commit. Greenroom will read it again.")
+        raise Doubt(f"GitHub's list of {what} contains entries for another commit. Greenroom will read the list again.")

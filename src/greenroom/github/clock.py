@@ -78,9 +78,7 @@ class Clock:
     def now(self) -> datetime:
         """Return GitHub's time in UTC. Raise `Doubt` before the first answer, and while later ones contradict it."""
         if self._read is None:
-            raise Doubt(
-                "GitHub has not sent the time yet. Greenroom makes no decisions before GitHub's first response."
-            )
+            raise Doubt("GitHub has not sent the time yet. Greenroom makes no decisions without GitHub's time.")
         if self._other is not None and not self._sure:
             apart = timedelta(seconds=round(abs(self._other.at - self._read.now(self._other.then)).total_seconds()))
             raise Doubt(f"The times in GitHub's first responses differ by {apart}. Greenroom will retry.")

@@ -92,7 +92,7 @@ class PullRequests:
             try:
                 answer = await self._transport.query(queries.COMMENTS, variables)
                 if any(too_heavy(e) for e in answer.get("errors") or []):
-                    raise TooSlow(f"The comments of {slug}#{number} are too large for one query.")
+                    raise TooSlow(f"The comments on {slug}#{number} are too large for one query.")
             except TooSlow:
                 if size < FEW:
                     raise

@@ -48,14 +48,14 @@ class Reading:
         last, cursor = not page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
         if not last and (cursor in (None, self.cursor) or not page["nodes"]):
             raise Doubt(
-                f"GitHub's list of pull requests in {self.slug} ends before its last page. Greenroom will read it"
-                " again."
+                f"GitHub's list of pull requests in {self.slug} ends before its last page. Greenroom will read"
+                " the list again."
             )
         for index, error in partly.items():
             if node := page["nodes"][index]:
                 what = f"{self.slug}#{node['number']}"
                 self.doubts[int(node["number"])] = (
-                    f"GitHub returned only part of {what} ({error}). Greenroom will read it again."
+                    f"GitHub returned only part of {what} ({error}). Greenroom will read the pull request again."
                 )
         self.read_at = self.read_at or now
         self.nodes += page["nodes"]
@@ -79,10 +79,15 @@ class Reading:
             raise Doubt(
                 f"GitHub listed the same pull request in {self.slug} twice. Greenroom will read the list again."
             )
-        if len(self.nodes) != len(found) or len(found) != total:
+        if len(self.nodes) != len(found):
             raise Doubt(
-                f"GitHub listed {len(found)} of {total} pull requests in {self.slug}. Greenroom will read the list"
+                f"GitHub's list of pull requests in {self.slug} contains an empty entry. Greenroom will read the list"
                 " again."
+            )
+        if len(found) != total:
+            raise Doubt(
+                f"GitHub's count of pull requests in {self.slug} is {total}, but its list contains {len(found)}."
+                " Greenroom will read the list again."
             )
         return found
 

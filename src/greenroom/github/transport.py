@@ -163,7 +163,7 @@ class Transport(gidgethub.abc.GitHubAPI):
             raise Doubt("GitHub's response to a query has malformed errors. Greenroom will retry.")
         self.budget = paid(self.budget, answer)
         if self._used_up(errors, answer.get("data")):
-            raise Limited("GitHub's rate limit for queries is used up.", after=self._wait)
+            raise Limited("GitHub's rate limit for queries has been reached.", after=self._wait)
         return answer
 
     def _used_up(self, errors: list[dict[str, Any]], data: object) -> bool:

@@ -130,7 +130,7 @@ class LocalEngine:
     async def remove(self, identity: Identity, uid: str) -> None:
         """Remove one preview. Raise `Doubt` if its spec is still served, or if its uid is not this one."""
         if self._specs.spec(identity) is not None:
-            raise Doubt(f"The spec of {identity} is still served. Nothing was removed.")
+            raise Doubt(f"The spec of {identity} still exists. Nothing was removed.")
         if resumed := self._resumed.get(identity):
             await asyncio.wait([resumed])
         preview = self._previews.get(identity)

@@ -87,9 +87,7 @@ async def end_sessions(server: Server) -> None:
             return await (await connection.execute(f"SELECT 1 {others}", (OURS,))).fetchone() is None
 
         if not await wait_until(are_gone, SESSIONS_SECONDS):
-            raise Trouble(
-                "PostgreSQL is still running queries from a Greenroom process that was killed. Restart Greenroom."
-            )
+            raise Trouble("PostgreSQL still has open sessions from an earlier Greenroom process. Restart Greenroom.")
 
 
 async def stop(server: Server) -> None:

@@ -28,7 +28,7 @@ def found(run_as: Account) -> Path:
     if bundled := _bundled():
         return bundled / "bin"
     raise MissingDependency(
-        "PostgreSQL was not found. Install it (apt-get install postgresql), or run:"
+        "No usable PostgreSQL installation was found. Install PostgreSQL (apt-get install postgresql), or run:"
         " pip install 'PATH/OF/THE/CLONE[demo]'."
     )
 

@@ -79,10 +79,12 @@ class Worktrees:
                 return
             kinds.append(kind)
             said.append(f"git fetch {remote}: {line or 'does not have it'}")
-        why = "; ".join(dict.fromkeys(filter(None, kinds))) or ("no remote has it" if kinds else "it has no remote")
-        raise NotFetched(
-            f"Commit {sha[:7]} of {slug} is not in the checkout: {why}. Run `git fetch` there.", log=tuple(said)
-        )
+        why = "; ".join(dict.fromkeys(filter(None, kinds))) or "no remote has the commit"
+        fix = "Run `git fetch` in the checkout."
+        if not kinds:
+            why = "the checkout has no remote"
+            fix = "Add a remote with `git remote add`. Greenroom will then fetch the commit."
+        raise NotFetched(f"Commit {sha[:7]} of {slug} is not in the checkout: {why}. {fix}", log=tuple(said))
 
     async def _has(self, checkout: Path, sha: str) -> bool:
         return not await git.run(checkout, "cat-file", "-e", f"{sha}^{{commit}}", seconds=self._fetch_seconds)

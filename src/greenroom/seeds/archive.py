@@ -200,7 +200,7 @@ def _skip_large_objects(numbers: _Numbers, compression: str) -> None:
 
 def _decoded(compression: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
     if compression == "lz4":
-        raise NotADump("The rows in the archive are compressed with LZ4. Use `pg_dump --compress=zstd` or `gzip`.")
+        raise NotADump("The rows in the archive are compressed with LZ4. Use `pg_dump --compress=zstd`.")
     return {"gzip": streams.inflated, "zstd": streams.unzstd}.get(compression, _unchanged)
 
 

@@ -108,7 +108,7 @@ def read_report(work: Path) -> Report:
         found = json.loads((work / "report.json").read_bytes())
     except (OSError, ValueError):
         raise Failed(
-            "The database could not be built: the script wrote no report. Check that the disk is not full."
+            "The database could not be built: the script wrote no valid report. Check that the disk is not full."
         ) from None
     if "error" in found:
         raise Failed(str(found["error"]))

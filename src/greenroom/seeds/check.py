@@ -115,8 +115,7 @@ def _read(opened: Opened, wants: Wants, content: Content) -> Iterator[NotADump]:
     if wants.kind and not _fits(wants.kind, opened.kind):
         engine = NAMES.get(wants.kind, wants.kind)
         yield NotADump(
-            f"This is a dump of {_FAMILIES[opened.kind]}, but the service uses {engine}. Dump the service's own"
-            " database."
+            f"This is a {_FAMILIES[opened.kind]} dump, but the service uses {engine}. Dump the service's own database."
         )
         return
     reader = {formats.RDB: _redis, formats.CUSTOM: _custom, formats.DIRECTORY: _directory}.get(opened.format, _plain)
@@ -207,7 +206,8 @@ def _of_columns(wants: Wants, known: columns.Columns, tables: Tables) -> Iterato
         yield Finding(
             REFUSED,
             "",
-            f"There is no {COLUMNS} beside the dump. Draft it with `greenroom seed columns`, and classify each column.",
+            f"There is no {COLUMNS} beside the dump. Draft it with `greenroom seed columns DUMP --write`, and classify"
+            " each column.",
         )
     elif wants.columns is not None:
         yield from columns.findings(known, tables, COLUMNS)

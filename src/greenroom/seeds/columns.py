@@ -91,7 +91,9 @@ def _entry(value: str | dict[str, object]) -> Entry:
 
 def _mistakes(file: str, content: object) -> Iterator[Mistake]:
     if not isinstance(content, dict):
-        yield Mistake(file, "", "The file is not a mapping of tables.", "Draft the file with `greenroom seed columns`.")
+        yield Mistake(
+            file, "", "The file is not a mapping of tables.", "Draft the file with `greenroom seed columns DUMP`."
+        )
         return
     for table, columns in content.items():
         if not isinstance(columns, dict):

@@ -190,7 +190,9 @@ class Content:
         if versions.is_newer("redis", self.server, self.wanted) or 0 < newest < number:
             made = f"Redis {self.server}" if self.server else f"a server that writes RDB format {number}"
             self._refuse(
-                0, f"The dump was made by {made}, but the service uses {self.wanted}. Raise the need's `version:`."
+                0,
+                f"The dump was made by {made}, but the service uses version {self.wanted}."
+                " Raise the need's `version:`.",
             )
 
     def redis_values(self, block: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from greenroom import dumpfile
+from greenroom.core.comment.sanitize import counted
 from greenroom.core.model.catalog import SeedMode
 from greenroom.core.model.github import Present, Unknown
 from greenroom.core.model.migrations import MigrationSet
@@ -138,7 +139,7 @@ class Courier:
         wants = Wants(inputs.kind, inputs.version, inputs.extensions, rows, columns, max_bytes=LARGEST)
         checked = await asyncio.to_thread(check, dump, wants)
         if refused := checked.refused:
-            more = f" There are {len(refused) - SHOWN} more reasons." if len(refused) > SHOWN else ""
+            more = f" The check found {counted(len(refused) - SHOWN, 'more problem')}." if len(refused) > SHOWN else ""
             see = f" Run `greenroom seed check {build.path}`."
             raise Failed(f"{build.path}: {' '.join(refused[:SHOWN])}{more}{see}")
         return checked
@@ -156,7 +157,7 @@ class Courier:
                     async for part in answer.aiter_bytes():
                         file.write(part)
         except httpx2.HTTPError as error:
-            raise RetryLater(f"GitHub could not be reached ({type(error).__name__}).") from None
+            raise RetryLater(f"The download of {path} from GitHub failed ({type(error).__name__}).") from None
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
             raise RetryLater(f"The download of {path} from GitHub is incomplete or corrupt.")
         if found := lfs.of_file(target):
@@ -173,7 +174,8 @@ class Courier:
             except RetryLater:
                 if time.monotonic() > deadline:
                     raise Failed(
-                        "The pod that restores the dump did not start within two minutes. Check its events."
+                        "The pod that restores the dump did not respond within two minutes."
+                        " Check its events and its log."
                     ) from None
                 await asyncio.sleep(POLL_SECONDS)
         await self._ask("PUT", "/dump", content=_parts(dump))
@@ -194,7 +196,7 @@ class Courier:
                         computed.update(part)
                         file.write(part)
         except httpx2.HTTPError as error:
-            raise RetryLater(f"The download of the layer was interrupted ({type(error).__name__}).") from None
+            raise RetryLater(f"The download of the layer from the build pod failed ({type(error).__name__}).") from None
         if f"sha256:{computed.hexdigest()}" != packed.digest:
             raise RetryLater("The download of the layer from the build pod is incomplete or corrupt.")
 
@@ -212,7 +214,9 @@ class Courier:
         try:
             found = answer.json()
         except ValueError:
-            raise Failed(f"The pod that restores the dump failed ({answer.status_code}). Check its log.") from None
+            raise Failed(
+                f"The pod that restores the dump returned invalid JSON ({answer.status_code}). Check its log."
+            ) from None
         if answer.status_code != 200:
             raise Failed(f"{self.build.path}: {found.get('error', answer.status_code)}")
         return found
@@ -229,7 +233,8 @@ def _refused(status: int, path: str) -> str:
     if status == 403:
         return (
             f"GitHub refused access to {path} (403). If the file is larger than {LARGEST_BLOB // 2**20} MB, store it in"
-            " Git LFS. Otherwise, check that `github-token` in the Secret for seed builds may read the repository."
+            " Git LFS. Otherwise, check that `github-token` in the Secret for seed builds may read the"
+            " repository that contains this file."
         )
     return (
         f"GitHub returned {status} for {path}. Check `github-token` in the Secret for seed builds: it must be"

@@ -37,7 +37,7 @@ def ledger(printed: str) -> Ledger:
         raise Failed(str(messages.ledger_failed(tables[0].tool, tables[0].failed)))
     if len(tables[0].entries) > LONGEST:
         raise Failed(
-            f"The migration table of the dump has more than {LONGEST} entries, so a migration tool did not write it."
+            f"The migration table of the dump has more than {LONGEST} entries. No migration tool writes that many."
         )
     return tables[0]
 

@@ -70,7 +70,7 @@ async def download(
                     computed.update(part)
                     file.write(part)
     except httpx2.HTTPError as error:
-        raise RetryLater(f"Git LFS could not be reached ({type(error).__name__}).") from None
+        raise RetryLater(f"The download of {path} from Git LFS failed ({type(error).__name__}).") from None
     if size != wanted.size or computed.hexdigest() != wanted.oid:
         raise RetryLater(f"The download of {path} from Git LFS is incomplete or corrupt.")
 
@@ -100,7 +100,7 @@ async def _link(
         if "error" in found:
             raise Failed(
                 f"Git LFS did not provide {path} ({found['error']['code']}). If Git LFS does not contain the file, run"
-                " `git lfs push`."
+                " `git lfs push --all origin` in a clone that has it."
             )
         action = found["actions"]["download"]
         if url.startswith("https://") and not str(action["href"]).startswith("https://"):

@@ -42,7 +42,7 @@ def mysql(version: str, given: Path | None = None) -> Path:
     if not servers:
         raise FixConfiguration(
             f"Neither mariadbd nor mysqld was found{f' in {given}' if given else ''}. Install the server"
-            " (such as apt-get install mariadb-server), or pass the folder of its programs with --programs."
+            " (for example, apt-get install mariadb-server), or pass the folder of its programs with --programs."
         )
     its = _version_of(servers[0])
     if its.split(".")[: version.count(".") + 1] != version.split("."):

@@ -94,12 +94,12 @@ async def _manifest(access: Access, where: Reference) -> tuple[str, dict[str, An
     if answer.status_code != 200:
         raise Failed(f"{written(where.host)} returned {answer.status_code} for {text(where)}. Try again.")
     if where.tag.startswith("sha256:") and oci.digest_of(answer.content) != where.tag:
-        raise Failed(f"The registry's manifest of {text(where)} does not match its digest.")
+        raise Failed(f"The registry's manifest for {text(where)} does not match the digest.")
     try:
         manifest = json.loads(answer.content)
         return str(manifest.get("mediaType") or answer.headers.get("content-type", "")), manifest
     except (ValueError, AttributeError):
-        raise Failed(f"The registry's manifest of {text(where)} cannot be parsed.") from None
+        raise Failed(f"The registry's manifest for {text(where)} cannot be parsed.") from None
 
 
 async def _config(access: Access, where: Reference, digest: str) -> bytes:

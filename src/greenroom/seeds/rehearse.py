@@ -178,7 +178,8 @@ class _Server:
             raise Failed("The schemas were not compared, because one of them could not be copied or read.")
         if found.left_out:
             raise Failed(
-                f"The schemas were not compared: there are {found.left_out} more tables than a snapshot can hold."
+                "The schemas were not compared, because one of them has too many tables for a snapshot"
+                f" ({found.left_out} left out)."
             )
         return found
 

@@ -53,11 +53,11 @@ REFUSALS = (
     ),
     rule(
         rb"CREATE .*\bSONAME\b|(UN)?INSTALL\b|CREATE (OR REPLACE )?SERVER\b|(CREATE|ALTER) EVENT\b",
-        "The statement loads code, schedules jobs or connects to another server. Remove it from the dump.",
+        "The statement loads or unloads code, schedules jobs or connects to another server. Remove it from the dump.",
     ),
     rule(
         rb"(PREPARE|EXECUTE|CALL)\b|BEGIN NOT ATOMIC\b",
-        "The statement runs code that this check cannot see. Remove it from the dump.",
+        "The statement prepares or runs code that this check cannot see. Remove it from the dump.",
     ),
     rule(
         rb"(CREATE|ALTER) .*\b(ENGINE ?= ?`?(FEDERATED|CONNECT|SPIDER|S3)|(DATA|INDEX) DIRECTORY ?=)",
@@ -73,7 +73,8 @@ REFUSALS = (
         + _COLUMNS
         + LITERALS
         + rb")|(INSERT|REPLACE) (?!(IGNORE )?INTO)",
-        "This INSERT computes values. Insert literal values, or dump the database with mysqldump.",
+        "This statement is not a plain INSERT INTO … VALUES with literal values. Insert literal values, or dump the"
+        " database with mysqldump.",
     ),
     rule(rb"(SYSTEM|SOURCE|TEE|PAGER|\\)\b", "The line is a command for the mysql client. Remove it from the dump."),
 )

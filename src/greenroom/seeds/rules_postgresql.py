@@ -53,7 +53,10 @@ REFUSALS = (
         "This COPY is not `COPY table (columns) FROM stdin`, the only form that pg_dump writes. Remove it.",
     ),
     rule(rb"DO\b", "A DO block runs code that this check cannot see. Remove it; pg_dump never writes one."),
-    rule(rb"(CALL|EXECUTE|PREPARE)\b", "The statement runs code in the database. Remove it; pg_dump never writes it."),
+    rule(
+        rb"(CALL|EXECUTE|PREPARE)\b",
+        "The statement prepares or runs code in the database. Remove it; pg_dump never writes such a statement.",
+    ),
     rule(
         rb"(CREATE|ALTER|DROP) (ROLE|GROUP|USER(?! MAPPING))\b",
         "The dump creates, changes or drops roles, as pg_dumpall does. Dump one database with pg_dump. If a statement"
@@ -98,7 +101,7 @@ REFUSALS = (
     ),
     rule(
         rb"SELECT .*cron\.|INSERT INTO cron\.|COPY cron\.|UPDATE cron\.",
-        "The dump schedules jobs with pg_cron. Use `pg_dump --exclude-schema=cron`.",
+        "The dump uses pg_cron's schema `cron`. Use `pg_dump --exclude-schema=cron`.",
     ),
     rule(
         rb"CREATE (UNLOGGED )?TABLE (IF NOT EXISTS )?" + _TABLE + rb" AS\b",
@@ -114,7 +117,8 @@ REFUSALS = (
         + rb" ?(\((?:\"[^\"]*\"|[^()\"])*\) ?)?(OVERRIDING SYSTEM VALUE )?"
         + LITERALS
         + rb")",
-        "This INSERT computes values. Insert literal values, or dump the database with pg_dump.",
+        "This INSERT is not a plain INSERT INTO … VALUES with literal values. Insert literal values, or dump the"
+        " database with pg_dump.",
     ),
     rule(rb"DROP (?!.*\bIF EXISTS\b)", "The dump drops objects that may not exist. Use pg_dump without --clean."),
     rule(

@@ -107,7 +107,7 @@ class Store:
         try:
             answer = await self.access.send(method, path, Scope(where.host, where.repository, actions))
         except httpx2.HTTPError as error:
-            raise Failed(f"The registry of {self.image} could not be reached ({type(error).__name__}).") from None
+            raise Failed(f"The request to the registry of {self.image} failed ({type(error).__name__}).") from None
         if answer.status_code in (401, 403):
             raise self.access.denied(where.host, self.image, answer.status_code)
         return answer

@@ -47,8 +47,8 @@ def version_findings(kind: str, engine: str, server: str, tool: str, wanted: str
         yield Finding(
             REFUSED,
             "",
-            f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses {wanted}. Dump a database of"
-            " that version, or raise the need's `version:`.",
+            f"The dump comes from {NAMES[engine or kind]} {server}, but the service uses version {wanted}. Dump a"
+            f" database of version {wanted}, or raise the need's `version:`.",
         )
     elif kind == "postgresql" and is_newer(kind, tool, wanted):
         yield Finding(

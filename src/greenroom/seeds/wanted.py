@@ -69,7 +69,7 @@ def request(seeded: Seeded, name: str, folder: Path, *, worktree: bool = False) 
     if not (folder / each.need.seed).is_file():
         raise FixConfiguration(
             f"There is no {each.need.seed} in {folder.resolve()}. Check out {each.source.slug} there, or pass"
-            " --checkout."
+            " the folder of a checkout with --checkout."
         )
     return Request(
         folder / each.need.seed,

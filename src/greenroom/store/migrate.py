@@ -67,7 +67,7 @@ def _upgrade(connection: Connection) -> str:
     known = {s.revision for s in scripts.walk_revisions()}
     if before is not None and before not in known:
         raise Failed(
-            f"The history was written by a newer Greenroom (revision {before}). Start that version of"
+            f"The history was written by a newer Greenroom (revision {before}). Start the newer"
             " Greenroom, or set another `database:`."
         )
     upgrade(config, "head")
