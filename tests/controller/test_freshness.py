@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, facts, pull_request
+from builders import NOW, REPOSITORY, facts, pull_request
 from greenroom.controller.executor import effect
 from greenroom.controller.freshness import HINT_KEPT, MARK_KEPT, Freshness
 from greenroom.core.model.actions import Remove
@@ -129,7 +129,7 @@ async def test_what_github_spoke_of_since_the_read_is_not_acted_on() -> None:
     read = pull_request(1)
     fresh = Freshness()
     made: Any = SimpleNamespace(freshness=fresh)
-    target: Any = SimpleNamespace(facts=facts(read))
+    target: Any = SimpleNamespace(facts=facts(read), repository=REPOSITORY)
     calls: list[str] = []
 
     async def remove(identity: object, uid: str) -> None:

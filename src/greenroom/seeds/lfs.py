@@ -88,11 +88,12 @@ async def _link(
         "objects": [{"oid": wanted.oid, "size": wanted.size}],
     }
     answer = await client.post(f"{url}/objects/batch", headers=headers, json=asked)
+    if answer.status_code == 429 or answer.status_code >= 500:
+        raise RetryLater(f"Git LFS returned {answer.status_code} for {path}.")
     if answer.status_code != 200:
         raise Failed(
             f"Git LFS returned {answer.status_code} for {path}. Check the LFS quota of the repository that contains"
-            " this"
-            " file, and check that `github-token` in the Secret for seed builds may read the contents of that"
+            " this file, and check that `github-token` in the Secret for seed builds may read the contents of that"
             " repository."
         )
     try:
