@@ -106,10 +106,10 @@ def test_a_printed_ledger_is_read(printed: str, found: Ledger) -> None:
 @pytest.mark.parametrize(
     ("printed", "sentence"),
     [
-        ("", "did not print the expected JSON"),
-        ("[]", "did not print the expected JSON"),
-        ('{"tool": "rails", "applied": [1]}', "did not print the expected JSON"),
-        ('{"tool": "rails", "applied": {}}', "did not print the expected JSON"),
+        ("", "returned unexpected output"),
+        ("[]", "returned unexpected output"),
+        ('{"tool": "rails", "applied": [1]}', "returned unexpected output"),
+        ('{"tool": "rails", "applied": {}}', "returned unexpected output"),
         ('{"tool": "prisma", "applied": [], "failed": ["2_b"]}', "unfinished or failed migrations: `2_b`"),
         ('{"tool": "several", "ledgers": [{"tool": "knex"}, {"tool": "rails"}]}', "several tools: Knex, Rails."),
     ],

@@ -517,7 +517,7 @@ async def test_a_preview_that_sleeps_wakes_for_the_one_that_uses_it(two: Two) ->
     await two.passes()
     assert not two.spec(pay, PAY).asleep
     assert (
-        "This preview stays awake despite the label `preview-sleep`, because an awake preview uses this preview."
+        "This preview stays awake despite the label `preview-sleep`, because a preview that is awake uses this preview."
         in two.comment(PAY, pay)
     )
     assert "### Preview ready" in two.comment(PAY, pay)

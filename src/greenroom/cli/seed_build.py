@@ -29,7 +29,7 @@ _REQUIRED = {"dump": "DUMP", "version": "--version", "base": "--base", "to": "--
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder that contains greenroom.yaml.")
 @click.option(
-    "--need", default="", metavar="SERVICE/NEED", help="The need whose seed image to build. Requires --platform."
+    "--need", default="", metavar="SERVICE/NEED", help="The need to build the seed image for. Requires --platform."
 )
 @click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
 @click.option("--worktree", is_flag=True, help="With --platform, use the dump in the working tree, committed or not.")

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.argument("dump", type=click.Path(path_type=Path), required=False)
 @click.option("--migrate", required=True, metavar="COMMAND", help="A shell command that migrates the database.")
 @click.option("--platform", type=click.Path(path_type=Path), help="The folder that contains greenroom.yaml.")
-@click.option("--need", default="", metavar="SERVICE/NEED", help="The need whose seed to use. Requires --platform.")
+@click.option(
+    "--need", default="", metavar="SERVICE/NEED", help="The need that provides the seed. Requires --platform."
+)
 @click.option("--checkout", type=FOLDER, help="A checkout of the dump's repository. Default: the current folder.")
 @click.option("--version", default="", metavar="MAJOR", help="The version of PostgreSQL, such as 16.")
 @click.option("--extension", "extensions", multiple=True, metavar="NAME", help="An extension that the dump needs.")

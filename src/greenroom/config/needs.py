@@ -35,12 +35,12 @@ def _variable(what: str) -> Any:
 class PartsModel(Model):
     """Variables that receive parts of a need's address. Set at least one. A string is shorthand for `{url: ...}`."""
 
-    url: str = _variable("Receives the whole address as a URL, with the password percent-encoded.")
-    host: str = _variable("Receives the host.")
-    port: str = _variable("Receives the port.")
-    user: str = _variable("Receives the user.")
-    password: str = _variable("Receives the password, without any encoding.")
-    database: str = _variable("Receives the name or number of the database, or the virtual host.")
+    url: str = _variable("The name of the variable for the whole address as a URL, with the password percent-encoded.")
+    host: str = _variable("The name of the variable for the host.")
+    port: str = _variable("The name of the variable for the port.")
+    user: str = _variable("The name of the variable for the user.")
+    password: str = _variable("The name of the variable for the password, without any encoding.")
+    database: str = _variable("The name of the variable for the name or number of the database, or the virtual host.")
 
     @model_validator(mode="after")
     def _one_at_least(self) -> PartsModel:

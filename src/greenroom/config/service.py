@@ -86,10 +86,12 @@ class ResourcesModel(Model):
 class AddressModel(Model):
     """Variables for the parts of another service's address."""
 
-    url: str = Field("", pattern=OPTIONAL, description="Receives the URL for calls between servers.")
-    public: str = Field("", pattern=OPTIONAL, description="Receives the URL for browsers.")
-    host: str = Field("", pattern=OPTIONAL, description="Receives the host of `url`.")
-    port: str = Field("", pattern=OPTIONAL, description="Receives the port of `url`.")
+    url: str = Field(
+        "", pattern=OPTIONAL, description="The name of the variable for the URL that servers use to call the service."
+    )
+    public: str = Field("", pattern=OPTIONAL, description="The name of the variable for the URL that browsers use.")
+    host: str = Field("", pattern=OPTIONAL, description="The name of the variable for the host of `url`.")
+    port: str = Field("", pattern=OPTIONAL, description="The name of the variable for the port of `url`.")
 
     @model_validator(mode="after")
     def _something(self) -> AddressModel:
@@ -104,12 +106,15 @@ class OwnModel(Model):
     """The variables that receive this service's own address."""
 
     public: str = Field(
-        "", pattern=OPTIONAL, description="Receives this service's public URL, for callbacks and links in emails."
+        "",
+        pattern=OPTIONAL,
+        description="The name of the variable for this service's public URL, for callbacks and links in emails.",
     )
     origins: str = Field(
         "",
         pattern=OPTIONAL,
-        description="Receives the origins that may call this service from a browser (CORS), separated by commas.",
+        description="The name of the variable for the origins that may call this service from a browser (CORS),"
+        " separated by commas.",
     )
 
 

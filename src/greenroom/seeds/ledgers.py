@@ -29,7 +29,8 @@ def ledger(printed: str) -> Ledger:
         tables = [_table(t) for t in found["ledgers"]] if found["tool"] == "several" else [_table(found)]
     except (ValueError, KeyError, TypeError):
         raise Failed(
-            "The migration table of the database could not be read: ledgers.sql did not print the expected JSON."
+            "Greenroom could not read the database's migration table, because its query returned unexpected output."
+            " Build the image again. If the error persists, report it as a bug in Greenroom."
         ) from None
     if len(tables) > 1:
         raise Failed(str(messages.ledger_several([t.tool for t in tables])))

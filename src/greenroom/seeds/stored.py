@@ -55,7 +55,12 @@ class Store:
             found = _parsed(answer) if answer.status_code == 200 else None
             names = found.get("tags") if isinstance(found, dict) and "tags" in found else ()
             if not isinstance(names, list | None):
-                raise Failed(f"The list of images in {self.image} cannot be read ({answer.status_code}).")
+                if answer.status_code == 200:
+                    raise Failed(f"The registry's list of images in {self.image} cannot be parsed.")
+                raise Failed(
+                    f"The registry returned HTTP {answer.status_code} for the list of images in {self.image}. Try"
+                    " again."
+                )
             tags += map(str, names or [])
             link = _NEXT.search(answer.headers.get("link", ""))
             if link is None:

@@ -7,11 +7,13 @@ from greenroom.core.model.status import Reason
 
 
 def falls_asleep() -> Reason:
-    return Reason("sleep", "The pull request has the sleep label, and no awake preview uses this preview.")
+    return Reason("sleep", "The pull request has the sleep label, and no preview that is awake uses this preview.")
 
 
 def wakes() -> Reason:
-    return Reason("wake", "The pull request no longer has the sleep label, or an awake preview now uses this preview.")
+    return Reason(
+        "wake", "The pull request no longer has the sleep label, or a preview that is awake now uses this preview."
+    )
 
 
 def data_reset() -> Reason:

@@ -79,9 +79,9 @@ def asleep(label: str) -> Reason:
 def kept_awake(label: str) -> Reason:
     return Reason(
         "kept-awake",
-        f"All services are up. This preview stays awake despite the label `{plain(label)}`, because an awake preview"
-        " uses this preview.",
-        "This preview goes to sleep once no awake preview uses this preview.",
+        f"All services are up. This preview stays awake despite the label `{plain(label)}`, because a preview that is"
+        " awake uses this preview.",
+        "This preview goes to sleep once no preview that is awake uses this preview.",
     )
 
 
