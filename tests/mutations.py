@@ -73,8 +73,8 @@ MUTATIONS = [
     Mutation(
         "2 a list shorter than its count is doubt",
         "github/reading.py",
-        "or len(found) != total",
-        "",
+        "if len(found) != total:",
+        "if False:",
         "tests/scenarios/test_accidents.py::test_incomplete_read_changes_nothing",
     ),
     Mutation(
@@ -2229,8 +2229,8 @@ MUTATIONS = [
     Mutation(
         "2 a pull request that is listed twice has pushed another one out",
         "github/reading.py",
-        "if len(self.nodes) != len(found) or len(found) != total:",
-        "if len(found) != total:",
+        "if len(nodes) != len(found):",
+        "if False:",
         "tests/github_adapter/test_shapes.py::test_a_pull_request_that_is_listed_twice_hides_another_one",
     ),
     Mutation(
@@ -2999,7 +2999,7 @@ MUTATIONS = [
     Mutation(
         "2 a list of workflow runs that is not whole says nothing",
         "github/ci.py",
-        'if len(nodes) != int(answer["total_count"]):',
+        'if len(nodes) != (total := int(answer["total_count"])):',
         "if False:",
         "tests/github_adapter/test_ci.py::test_a_list_of_runs_is_complete_or_an_error",
     ),

@@ -22,7 +22,7 @@ FAULTS = {
     "secondary-limit": "GitHub's rate limit delays",
     "unauthorized": "GitHub rejected the token (401)",
     "html": "text/html instead of JSON",
-    "truncated": "listed 0 of 1 pull requests",
+    "truncated": "is 1, but its list contains 0",
     "graphql-errors": "is incomplete (Something went wrong",
 }
 
