@@ -26,7 +26,7 @@ def test_github_down_removes_nothing(scene: Scene, fault: str) -> None:
     scene.github.do(lambda w: w.workflow_completed("shop/payments"))
     until(lambda: scene.github.do(lambda w: w.faults.fired[fault]) > before + 1, 60, f"{fault} seen")
     if fault == "empty-list":
-        scene.explains(pull, "GitHub's list does not show this pull request as open and labeled", 30)
+        scene.explains(pull, "GitHub's list of pull requests does not show this pull request as open and labeled", 30)
     else:
         scene.troubled("GitHub", 30)
     time.sleep(3)

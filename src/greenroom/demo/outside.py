@@ -31,8 +31,8 @@ SENTENCES = {
     r"|The new configuration would make this preview move from `"
     r"|\d previews in this repository lost their label within an hour\. Greenroom removes at most 3 of them without"
     r" confirmation, so this preview waits\.)",
-    "blocked": r"Another repository had the same name before\. Its previews still use names and addresses"
-    r" that this repository's previews need: ",
+    "blocked": r"Another repository had the same name before, and its previews \(.*\) still use names and addresses"
+    r" that this repository's previews need\. ",
     "failed": r"\S.* No version is running\. ",
     "expiring": r"The preview will be removed at 2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
     r", after 3 d without activity\. ",

@@ -182,7 +182,7 @@ async def accidents(stage: Stage, eyes: Eyes) -> str:
     for name, words in (
         ("server-error", "GitHub returned 500"),
         ("html", "instead of JSON"),
-        ("empty-list", "list does not show this pull request as open and labeled"),
+        ("empty-list", "does not show this pull request as open and labeled"),
     ):
         count = faults.fired[name]
         faults.on(name, path="graphql")
