@@ -309,6 +309,19 @@ def test_migration_that_did_not_finish_is_refused(mariadb: tuple[str, Path], wor
         ledgers.ledger(run(work / "bake", dump.encode(), mariadb).report.ledger)
 
 
+def test_server_that_does_not_start_says_why(mariadb: tuple[str, Path], work: Path) -> None:
+    """Not that the client could not reach it."""
+    folder = work / "programs"
+    folder.mkdir()
+    server = folder / "mariadbd"
+    log = 'for each in "$@"; do case $each in --log-error=*) log=${each#*=} ;; esac; done'
+    failing = 'case "$*" in *--socket=*) echo "0 [ERROR] InnoDB: The page size is wrong" >"$log"; exit 1 ;; esac'
+    server.write_text(f'#!/bin/sh\n{log}\n{failing}\nexec {mariadb[1]}/mariadbd "$@"\n')
+    server.chmod(0o755)
+    with pytest.raises(Failed, match="The server did not start: InnoDB: The page size is wrong"):
+        run(work / "bake", b"SELECT 1;\n", (mariadb[0], folder))
+
+
 def test_migration_runs_between_restore_and_verification(mariadb: tuple[str, Path], work: Path) -> None:
     command = "mariadb --no-defaults -u app app -e 'CREATE TABLE migrated AS SELECT * FROM customers'"
     baked = run(work / "bake", DUMP, mariadb, command)

@@ -20,6 +20,10 @@ unset MYSQL_HOST MYSQL_PWD MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_HOME MARIADB_HOS
 
 . "$(dirname "$0")/bake-common.sh"
 
+stopped() {
+    kill -KILL "$(cat "$work/socket/pid")"
+}
+
 finish() { # a failed or interrupted run leaves no server behind
     trap - EXIT HUP INT TERM
     [ -z "$running" ] || kill -KILL "$running" 2>/dev/null || :
@@ -84,14 +88,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ -d "$work" ] || { work=/nonexistent && fail 'Pass an existing folder with --work.'; }
-case $work in
-*[!A-Za-z0-9/._-]*) fail "The path $work has characters that the server's options do not accept. Use letters, digits and . _ -" ;;
-esac
-[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a folder with a shorter path."
-[ "$(id -u)" != 0 ] || fail 'The database server cannot run as root. Run this script as another user, such as the mysql user of the image.'
-[ ! -e "$work/mysqldata" ] || fail "$work/mysqldata already exists. Start with a new folder."
-rm -f "$work/report.json" "$work/ready"
+prepared "The database server" mysql mysqldata
 PATH=${programs:+$programs:}$PATH:/usr/sbin:/usr/local/sbin
 export PATH
 server=$(command -v mariadbd || command -v mysqld) || fail "Neither mariadbd nor mysqld was found${programs:+ in $programs}. Pass the folder of the server's programs with --programs."
@@ -99,18 +96,7 @@ client=$(command -v mariadb || command -v mysql) || fail "Neither mariadb nor my
 version=$("$server" --no-defaults --version | sed -n -E 's/^.* Ver ([0-9.]+).*/\1/p')
 case $("$server" --no-defaults --version) in *MariaDB*) flavor=mariadb ;; *) flavor=mysql ;; esac
 
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
-if [ -n "$attached" ]; then # standard input ends when the program that started this script is killed
-    exec 3<&0 </dev/null
-    {
-        while read -r _; do :; done <&3
-        kill -KILL "$(cat "$work/socket/pid")"
-        kill "$self"
-    } >/dev/null 2>&1 &
-    attached=$!
-    exec 3<&-
-fi
+guarded stopped
 
 begin initdb
 mkdir -p "$work/socket" "$work/tmp"
@@ -132,7 +118,7 @@ fi
 running=$!
 waited=0
 until echo 'SELECT 1' | sql root '' >/dev/null 2>&1; do
-    kill -0 "$running" 2>/dev/null || fail "The server did not start: $(reason)"
+    kill -0 "$running" 2>/dev/null || { : >"$work/client.log" && fail "The server did not start: $(reason)"; }
     [ "$waited" -lt 600 ] || fail 'The server did not start within two minutes.'
     sleep 0.2 2>/dev/null || sleep 1
     waited=$((waited + 1))

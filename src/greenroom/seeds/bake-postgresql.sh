@@ -29,9 +29,13 @@ unset PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSERVICE PGS
 
 . "$(dirname "$0")/bake-common.sh"
 
+stopped() {
+    "$programs/pg_ctl" -D "$work/pgdata" -m immediate -w stop
+}
+
 finish() { # a failed or interrupted run leaves no server behind
     trap - EXIT HUP INT TERM
-    [ -z "$running" ] || "$programs/pg_ctl" -D "$work/pgdata" -m immediate -w stop >/dev/null 2>&1 || :
+    [ -z "$running" ] || stopped >/dev/null 2>&1 || :
     [ -z "$attached" ] || kill "$attached" 2>/dev/null || :
     rm -f "$work/server.log" "$work/client.log"
 }
@@ -80,14 +84,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ -d "$work" ] || { work=/nonexistent && fail 'Pass an existing folder with --work.'; }
-case $work in
-*[!A-Za-z0-9/._-]*) fail "The path $work has characters that PostgreSQL's options do not accept. Use letters, digits and . _ -" ;;
-esac
-[ "${#work}" -le 80 ] || fail "The path $work is too long for a socket. Choose a folder with a shorter path."
-[ "$(id -u)" != 0 ] || fail 'PostgreSQL cannot run as root. Run this script as another user, such as the postgres user of the image.'
-[ ! -e "$work/pgdata" ] || fail "$work/pgdata already exists. Start with a new folder."
-rm -f "$work/report.json" "$work/ready"
+prepared PostgreSQL postgres pgdata
 if [ -z "$programs" ]; then
     programs=$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)
     programs=$(readlink -f "$programs") # a link in /usr/local/bin points to the folder with all programs
@@ -101,18 +98,7 @@ server=${server#*PostgreSQL) }
 server=${server%% *}
 major=${server%%[!0-9]*}
 
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
-if [ -n "$attached" ]; then # standard input ends when the program that started this script is killed
-    exec 3<&0 </dev/null
-    {
-        while read -r _; do :; done <&3
-        "$programs/pg_ctl" -D "$work/pgdata" -m immediate stop
-        kill "$self"
-    } >/dev/null 2>&1 &
-    attached=$!
-    exec 3<&-
-fi
+guarded stopped
 
 begin initdb
 provider=''
