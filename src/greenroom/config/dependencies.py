@@ -105,7 +105,7 @@ def _seed(need: NeedModel, kind: Kind) -> Wrong | None:
     if need.seed.mode == "restore" and not kind.restores:
         fix = "Use `mode: layer`, or `mode: copy` for data on a volume."
         return "seed.mode", f"the image of {kind.title} does not restore dumps.", fix
-    if need.seed.extensions and not kind.restores:
+    if need.seed.extensions and not kind.extensions:
         return "seed.extensions", f"{kind.title} has no extensions.", "Remove `extensions`."
     return None
 

@@ -92,7 +92,7 @@ class Kind:
     are Heroku's add-ons, each with the variable that it sets. `answers` and `tried` are for docs/needs.md: what the
     check asks, and whether the kind ever ran on the test cluster. `local` is what the local engine runs for it, or
     None. `programs` are the local programs that can serve it, best first. `restores` means that its stock image can
-    restore the dump of a seed when it first starts, and start over if that is interrupted.
+    restore the dump of a seed when it first starts. `extensions` means that a seed may name extensions.
     """
 
     title: str
@@ -108,6 +108,7 @@ class Kind:
     local: LocalServer | None = None
     programs: tuple[str, ...] = ()
     restores: bool = False
+    extensions: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -128,53 +129,53 @@ _REDIS_START = r"""exec $(command -v docker-entrypoint.sh) %(server)s - --dir /d
 requirepass "$(printf %%s "$%(password)s" | sed 's/[\\"]/\\&/g')"
 END
 """
-# A restored backup may hold fewer resets than the volume has seen. Its newer data is kept, and no reset is undone.
-# The copy is renamed once it is complete, so that a start that was interrupted does not serve half of it. Single-user
-# mode takes the password from stdin, before the server listens (https://www.postgresql.org/docs/current/app-postgres.html).
-_POSTGRESQL_SEEDED = r"""set -eu
+_SEEDED = """set -eu
 mode=$1 resets=$2
 shift 2
-if [ "$mode" = copy ]; then
-  newest=$(cd /var/lib/greenroom && ls | sed -n 's/^pgdata-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
+"""
+# A restored backup may hold fewer resets than the volume has seen. Its newer data is kept, and no reset is undone.
+# The copy is renamed once it is complete, so that a start that was interrupted does not serve half of it.
+_COPIED = r"""if [ "$mode" = copy ]; then
+  newest=$(cd /var/lib/greenroom && ls | sed -n 's/^%(name)s-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
   [ "${newest:-0}" -gt "$resets" ] || newest=$resets
-  copy=/var/lib/greenroom/pgdata-$newest
-  if [ ! -s "$copy/PG_VERSION" ]; then
-    rm -rf /var/lib/greenroom/pgdata-*
-    cp -a --reflink=auto "$PGDATA" "$copy.new"
+  copy=/var/lib/greenroom/%(name)s-$newest
+  if [ ! -s "$copy/%(file)s" ]; then
+    rm -rf /var/lib/greenroom/%(name)s-*
+    cp -a --reflink=auto "$%(data)s" "$copy.new"
     mv "$copy.new" "$copy"
   fi
-  export PGDATA="$copy"
+  export %(data)s="$copy"
 fi
-printf "ALTER ROLE app PASSWORD '%s'
+"""
+# Single-user mode takes the password from stdin, before the server listens
+# (https://www.postgresql.org/docs/current/app-postgres.html).
+_POSTGRESQL_SEEDED = (
+    _SEEDED
+    + _COPIED % {"name": "pgdata", "file": "PG_VERSION", "data": "PGDATA"}
+    + r"""printf "ALTER ROLE app PASSWORD '%s'
 " "$(printf %s "$POSTGRES_PASSWORD" | sed "s/'/''/g")" |
   postgres --single -D "$PGDATA" postgres >/dev/null
 sockets=/var/run/postgresql
 [ -w "$sockets" ] || sockets=/tmp
 exec postgres -D "$PGDATA" -c unix_socket_directories="$sockets" "$@"
 """
-# As for PostgreSQL. The server runs the init file before it accepts connections.
+)
+# The server runs the init file before it accepts connections.
 # https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_init_file
-_MYSQL_SEEDED = r"""set -eu
-mode=$1 resets=$2
-shift 2
-data=/var/lib/preview/mysql
-if [ "$mode" = copy ]; then
-  newest=$(cd /var/lib/greenroom && ls | sed -n 's/^mysql-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
-  [ "${newest:-0}" -gt "$resets" ] || newest=$resets
-  copy=/var/lib/greenroom/mysql-$newest
-  if [ ! -s "$copy/ibdata1" ]; then
-    rm -rf /var/lib/greenroom/mysql-*
-    cp -a --reflink=auto "$data" "$copy.new"
-    mv "$copy.new" "$copy"
-  fi
-  data=$copy
-fi
-password=$(printf %%s "$%(password)s" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")
+_MYSQL_START = r"""password=$(printf %%s "$%(password)s" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")
 umask 077
 printf "ALTER USER 'app'@'%%%%' IDENTIFIED BY '%%s' ACCOUNT UNLOCK;\n" "$password" >/tmp/greenroom-init.sql
 exec %(server)s --datadir="$data" --init-file=/tmp/greenroom-init.sql --socket=/tmp/mysqld.sock \
   --pid-file=/tmp/mysqld.pid --bind-address='*' --skip-log-bin --innodb-log-file-size=16M --loose-mysqlx=OFF "$@"
 """
+
+
+def _mysql_seeded(server: str, password: str) -> str:
+    copied = _COPIED % {"name": "mysql", "file": "ibdata1", "data": "data"}
+    start = _MYSQL_START % {"server": server, "password": password}
+    return f"{_SEEDED}data=/var/lib/preview/mysql\n{copied}{start}"
+
+
 # RabbitMQ opens its port once it has started, and answers the AMQP 0-9-1 header with Connection.Start (class 10, method
 # 10). `rabbitmq-diagnostics` starts an Erlang VM for each call, which costs a second of CPU, and does not work from
 # another pod.
@@ -203,6 +204,7 @@ KINDS: Mapping[str, Kind] = {
         local=LocalServer.POSTGRESQL,
         programs=("postgres",),
         restores=True,
+        extensions=True,
         chart=Chart(
             image="docker.io/library/postgres",
             port=5432,
@@ -242,7 +244,7 @@ KINDS: Mapping[str, Kind] = {
             password=("MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"),
             check=_MYSQL_CHECK % ("MYSQL_PASSWORD", "mysql"),
             env={"MYSQL_USER": "app", "MYSQL_DATABASE": "app", "MYSQL_ROOT_HOST": "localhost"},
-            seeded=_MYSQL_SEEDED % {"server": "mysqld", "password": "MYSQL_PASSWORD"},
+            seeded=_mysql_seeded("mysqld", "MYSQL_PASSWORD"),
             copied="/var/lib/greenroom",
             data="/var/lib/mysql",
             below="mysql",
@@ -268,7 +270,7 @@ KINDS: Mapping[str, Kind] = {
             password=("MARIADB_PASSWORD", "MARIADB_ROOT_PASSWORD"),
             check=_MYSQL_CHECK % ("MARIADB_PASSWORD", "mariadb --skip-ssl"),
             env={"MARIADB_USER": "app", "MARIADB_DATABASE": "app", "MARIADB_ROOT_HOST": "localhost"},
-            seeded=_MYSQL_SEEDED % {"server": "mariadbd", "password": "MARIADB_PASSWORD"},
+            seeded=_mysql_seeded("mariadbd", "MARIADB_PASSWORD"),
             copied="/var/lib/greenroom",
             data="/var/lib/mysql",
             below="mysql",
