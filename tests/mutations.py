@@ -1990,8 +1990,8 @@ MUTATIONS = [
     Mutation(
         "GitHub's token does not go to the store of Git LFS",
         "seeds/lfs.py",
-        'async with client.stream("GET", link, headers={**headers, "accept-encoding": "identity"}) as answer:',
-        'async with client.stream("GET", link, headers={"authorization": f"Bearer {token}"}) as answer:',
+        'async with self.client.stream("GET", link, headers={**headers, "accept-encoding": "identity"}) as answer:',
+        'async with self.client.stream("GET", link, headers={"authorization": f"Bearer {self.token}"}) as answer:',
         "tests/seeds/test_cluster_build.py::test_dump_in_git_lfs_is_fetched_from_its_store",
     ),
     Mutation(

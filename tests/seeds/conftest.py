@@ -116,6 +116,15 @@ def _programs(version: str) -> tuple[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def mariadb() -> tuple[str, Path]:
+    """The version and the programs of MariaDB."""
+    try:
+        return "10.11", programs.mysql("10.11")
+    except FixConfiguration as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def real_registry(folder: Path) -> Iterator[RealRegistry]:
     with started_registry(folder / "registry") as host:
         yield RealRegistry(host, *_base_images(f"http://{host}"))

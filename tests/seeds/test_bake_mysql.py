@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.cli.seed_build import build
 from greenroom.core.model.kinds import KINDS
 from greenroom.errors import Failed, FixConfiguration
 from greenroom.local.ports import free_port
@@ -33,15 +34,6 @@ CREATE TABLE orders (id int PRIMARY KEY, customer int, CONSTRAINT of_customer FO
 class Baked:
     data: Path
     report: bake.Report
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> tuple[str, Path]:
-    """The version and the programs of MariaDB."""
-    try:
-        return "10.11", programs.mysql("10.11")
-    except FixConfiguration as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +107,13 @@ def copied(baked: Baked, work: Path) -> None:
     work.mkdir(exist_ok=True)
     work.chmod(0o755)
     shutil.copytree(baked.data, work / "data")
+
+
+def test_kinds_with_a_seeded_start_have_an_engine_and_are_offered_by_the_command() -> None:
+    seeded = {name for name, kind in KINDS.items() if kind.chart.seeded}
+    assert engines.ENGINES.keys() == seeded
+    offered = next(p.type for p in build.params if p.name == "kind")
+    assert set(offered.choices) == seeded  # type: ignore[attr-defined]
 
 
 def test_report_has_version_counts_and_the_time_of_each_phase(baked: Baked) -> None:

@@ -20,15 +20,14 @@ from greenroom.argocd.seed_jobs import BAKE
 from greenroom.asgi_server import running
 from greenroom.core.model.migrations import Migration, MigrationSet
 from greenroom.core.model.seeds import LABEL, CommitMigrations, SeedBuild, SeedInputs, SeedLabel, Source
-from greenroom.errors import Failed, FixConfiguration, RetryLater
+from greenroom.errors import Failed, RetryLater
 from greenroom.registry.access import Access
 from greenroom.registry.labels import labels
-from greenroom.seeds import bake, lfs, oci, programs
+from greenroom.seeds import bake, lfs, oci
 from greenroom.seeds.agent import Agent
 from greenroom.seeds.courier import AgentAddress, Courier, GitHubSource
 from greenroom.seeds.engines import ENGINES
 from greenroom.simulator.app import Simulator
-from greenroom.simulator.lfs import pointer
 from greenroom.simulator.payloads import blob_id
 from greenroom.simulator.world import World
 from seeds.conftest import RealRegistry
@@ -118,15 +117,13 @@ async def test_image_is_built_without_the_credentials_and_has_all_data(
     assert "PGDATA=/var/lib/preview/pgdata" in config["Env"]
 
 
-async def test_image_of_mariadb_is_built_in_the_same_way(real_registry: RealRegistry, work: Path) -> None:
-    try:
-        folder = programs.mysql("10.11")
-    except FixConfiguration as error:
-        pytest.skip(str(error))
+async def test_image_of_mariadb_is_built_in_the_same_way(
+    real_registry: RealRegistry, mariadb: tuple[str, Path], work: Path
+) -> None:
     here = Path(__file__).parent
     columns, dump = (here / "mariadb.columns.yaml").read_bytes(), (here / "mariadb" / "plain.sql").read_bytes()
     given = {"kind": "mariadb", "version": "10.11", "columns": columns}
-    async with pods(real_registry, folder, work, dump, **given) as build:  # type: ignore[arg-type]
+    async with pods(real_registry, mariadb[1], work, dump, **given) as build:  # type: ignore[arg-type]
         image = await build.run()
     repository, digest = image.partition("@")[0].partition("/")[2], image.partition("@")[2]
     home = f"http://{real_registry.host}/v2/{repository}"
@@ -208,6 +205,11 @@ async def test_dump_that_is_not_the_one_in_git_is_not_restored(
             await build.run()
 
 
+def pointer(content: bytes) -> bytes:
+    """What git has in place of the content."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256(content).hexdigest()}\nsize {len(content)}\n".encode()
+
+
 async def test_dump_in_git_lfs_is_fetched_from_its_store(
     real_registry: RealRegistry, version: tuple[str, Path], work: Path
 ) -> None:
@@ -252,15 +254,42 @@ async def test_git_lfs_that_refuses_the_token_is_one_sentence(
 ) -> None:
     async with pods(real_registry, version[1], work, pointer(DUMP)) as build:
         found = lfs.Pointer("a" * 64, 1)
-        here = (build.courier.client, build.courier.github.api_url)
+
+        def store(token: str = "t0ken", slug: str = "acme/shop") -> lfs.Store:
+            return lfs.Store(build.courier.client, build.courier.github.api_url, token, slug)
+
         with pytest.raises(Failed, match=r"Git LFS returned 401 for x\.sql\. Check the LFS quota .* `github-token`"):
-            await lfs.download(*here, "wrong", "acme/shop", found, work / "x", "x.sql", 10)
+            await store("wrong").download(found, work / "x", "x.sql", 10)
         with pytest.raises(Failed, match=r"Git LFS returned 404 for x\.sql"):
-            await lfs.download(*here, "t0ken", "acme/none", found, work / "x", "x.sql", 10)
+            await store(slug="acme/none").download(found, work / "x", "x.sql", 10)
         large = lfs.Pointer("a" * 64, 3 * 2**20)
         with pytest.raises(Failed, match=r"x\.sql has 3 MB in Git LFS\. Greenroom reads at most 2 MB"):
-            await lfs.download(*here, "t0ken", "acme/shop", large, work / "x", "x.sql", 2 * 2**20)
+            await store().download(large, work / "x", "x.sql", 2 * 2**20)
         await build.courier._ask("DELETE", "/")
+
+
+@pytest.mark.parametrize(
+    ("status", "href", "error"),
+    [
+        (200, "http://169.254.169.254/latest", Failed),
+        (429, "https://store.example.com/x", RetryLater),
+        (503, "https://store.example.com/x", RetryLater),
+    ],
+)
+async def test_git_lfs_that_is_busy_or_leads_away_from_tls_downloads_nothing(
+    status: int, href: str, error: type[Exception], tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.method)
+        return httpx2.Response(status, json={"objects": [{"actions": {"download": {"href": href}}}]})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        store = lfs.Store(client, "https://api.github.com", "t0ken", "acme/shop")
+        with pytest.raises(error):
+            await store.download(lfs.Pointer("a" * 64, 1), tmp_path / "x", "x.sql", 10)
+    assert asked == ["POST"]
 
 
 @pytest.mark.parametrize(
@@ -277,17 +306,15 @@ def test_git_lfs_is_at_the_address_of_the_repositories(api: str, web: str) -> No
     assert lfs._web(api) == web
 
 
-async def test_dump_that_loses_data_without_an_error_is_refused(real_registry: RealRegistry, work: Path) -> None:
-    try:
-        folder = programs.mysql("10.11")
-    except FixConfiguration as error:
-        pytest.skip(str(error))
+async def test_dump_that_loses_data_without_an_error_is_refused(
+    real_registry: RealRegistry, mariadb: tuple[str, Path], work: Path
+) -> None:
     here = Path(__file__).parent
     columns, dump = (here / "mariadb.columns.yaml").read_bytes(), (here / "mariadb" / "plain.sql").read_bytes()
     late = b"CREATE TABLE `late` (`i` int);\nSET autocommit=0;\nINSERT INTO `late` VALUES (1),(2);\n-- Dump completed"
     dump = dump.replace(b"-- Dump completed", late)
     given = {"kind": "mariadb", "version": "10.11", "columns": columns}
-    async with pods(real_registry, folder, work, dump, **given) as build:  # type: ignore[arg-type]
+    async with pods(real_registry, mariadb[1], work, dump, **given) as build:  # type: ignore[arg-type]
         with pytest.raises(Failed, match=r"The dump inserts 2 rows into `late`, but 0 were restored\. If the dump"):
             await build.run()
 

@@ -161,8 +161,8 @@ class Courier:
         if await asyncio.to_thread(dumpfile.git_blob_id, target) != blob:
             raise RetryLater(f"The download of {path} from GitHub is incomplete or corrupt.")
         if found := lfs.of_file(target):
-            here = self.client, self.github.api_url, self.github.token, slug
-            await lfs.download(*here, found, target, path, most)
+            store = lfs.Store(self.client, self.github.api_url, self.github.token, slug)
+            await store.download(found, target, path, most)
 
     async def _send(self, dump: Path) -> None:
         """Send the dump to the agent, once its pod answers."""

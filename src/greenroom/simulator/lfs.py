@@ -6,7 +6,6 @@ https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 
@@ -18,12 +17,6 @@ from greenroom.simulator.world import World
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 _BATCH = re.compile(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch")
 _OBJECT = re.compile(r"/lfs-store/([0-9a-f]{64})")
-
-
-def pointer(content: bytes) -> bytes:
-    """Return what git has in place of the content."""
-    oid = hashlib.sha256(content).hexdigest()
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
 
 def answer(world: World, request: Request, body: bytes) -> Response | None:
