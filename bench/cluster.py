@@ -270,21 +270,22 @@ def beside(scene: Scene, api: Api, size: int) -> None:
     alone(f"event -> Application beside {size} previews", taken)
 
 
+def process() -> tuple[float, int]:
+    """Return the CPU seconds and the resident memory (KiB) of Greenroom's process."""
+    script = "cat /proc/1/stat; grep VmRSS /proc/1/status"
+    out = kubectl("exec", "-n", stage.HOME, "deploy/greenroom", "--", "sh", "-c", script)
+    fields = out.splitlines()[0].rpartition(")")[2].split()
+    memory = int(next(line for line in out.splitlines() if "VmRSS" in line).split()[1])
+    return (int(fields[11]) + int(fields[12])) / 100, memory
+
+
 def at_rest(scene: Scene, previews: int, seconds: int = 60) -> None:
     """The memory and CPU of the controller's process while nothing happens."""
-    script = "cat /proc/1/stat; grep VmRSS /proc/1/status"
-
-    def seen() -> tuple[float, int]:
-        out = kubectl("exec", "-n", stage.HOME, "deploy/greenroom", "--", "sh", "-c", script)
-        fields = out.splitlines()[0].rpartition(")")[2].split()
-        memory = int(next(line for line in out.splitlines() if "VmRSS" in line).split()[1])
-        return (int(fields[11]) + int(fields[12])) / 100, memory
-
     time.sleep(20)
-    before, _ = seen()
+    before, _ = process()
     asked = sum(scene.github.simulator.requests.values())
     time.sleep(seconds)
-    after, memory = seen()
+    after, memory = process()
     calls = sum(scene.github.simulator.requests.values()) - asked
     print(
         f"at rest with {previews} previews: {memory / 1024:.0f} MB, {(after - before) / seconds * 100:.1f} % of a core"

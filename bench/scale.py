@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.cluster import GREENROOM, NATIVE, Api, Maker, native
+from bench.cluster import GREENROOM, NATIVE, Api, Maker, native, process
 from bench.cluster import wait as waited
 from e2e import scene as stage
 from e2e.scene import ARGO, HOME, REGISTRY, Pull, Repository, Scene, kubectl, until
@@ -41,7 +42,9 @@ WATCHED = {"Greenroom": HOME, "Argo CD": ARGO}
 @contextmanager
 def fake_nodes(folder: Path, pods: int) -> Iterator[None]:
     """Run kwok with nodes for this number of pods, which only previews of this measurement tolerate."""
-    stages = Path(os.environ["PATH"].split(":")[0]) / "kwok-stages"
+    kwok = shutil.which("kwok")
+    assert kwok, "`cluster build kwok` makes it"
+    stages = Path(kwok).with_name("kwok-stages")
     config = folder / "kwok.yaml"
     config.write_text("\n---\n".join(p.read_text() for p in sorted(stages.glob("*.yaml"))))
     size = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "9Ti", "pods": "2000"}
@@ -63,7 +66,7 @@ def fake_nodes(folder: Path, pods: int) -> Iterator[None]:
         chosen = ["--config", str(config), "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"]
         chosen += ["--node-lease-duration-seconds", "40"]  # without leases, Kubernetes takes the nodes for dead
         child = subprocess.Popen(
-            ["kwok", "--kubeconfig", os.environ["KUBECONFIG"], *chosen], stdout=log, stderr=subprocess.STDOUT
+            [kwok, "--kubeconfig", os.environ["KUBECONFIG"], *chosen], stdout=log, stderr=subprocess.STDOUT
         )
         try:
             kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
@@ -138,15 +141,6 @@ def passes() -> int:
     families = text_string_to_metric_families(text)
     samples = (s for f in families for s in f.samples if s.name == "greenroom_pass_seconds_count")
     return int(sum(s.value for s in samples))
-
-
-def process() -> tuple[float, int]:
-    """Return the CPU seconds and the resident memory (KiB) of Greenroom's process."""
-    script = "cat /proc/1/stat; grep VmRSS /proc/1/status"
-    out = kubectl("exec", "-n", HOME, "deploy/greenroom", "--", "sh", "-c", script)
-    fields = out.splitlines()[0].rpartition(")")[2].split()
-    memory = int(next(line for line in out.splitlines() if "VmRSS" in line).split()[1])
-    return (int(fields[11]) + int(fields[12])) / 100, memory
 
 
 class Fleet:

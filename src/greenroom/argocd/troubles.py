@@ -63,8 +63,8 @@ def suspects(pods: list[Object], spec: PreviewSpec, service: str) -> list[tuple[
         return []
     needed = _dependencies(spec, service)
     changed = [s for s in spec.services if s.name in needed and shas.get(s.name) == spec.build.head_sha]
-    found = [(s, p, pod) for s in changed for p in standing(s)[:1] for pod in _made(pods, spec, s, p)[-1:]]
-    return [(service, pod, process) for service, process, pod in found]
+    newest = [(s, p, max(_made(pods, spec, s, p), key=created, default=None)) for s in changed for p in standing(s)[:1]]
+    return [(service, pod, process) for service, process, pod in newest if pod is not None]
 
 
 def _trouble(pods: list[Object], spec: PreviewSpec, service: Service, now: datetime) -> Trouble | None:

@@ -75,7 +75,7 @@ class Removal:
         # A spec that was served and withdrawn during the removal has claimed the routes again.
         self._addresses.release()
         await self._verify()
-        self._addresses.release()
+        self._addresses.release()  # likewise, for one that came during the verification
         self._record.forget()
 
     async def _verify(self) -> None:

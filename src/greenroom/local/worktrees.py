@@ -119,8 +119,8 @@ class Worktrees:
     async def remove(self, slug: str, path: Path) -> None:
         """Remove the worktrees at or below a path, and git's records of them. Raise `Failed` when one remains.
 
-        The records are looked for in every checkout: the repository may have another name by now. Git keeps a record
-        that it locked itself and was killed, also when the files are gone.
+        The records are looked for in every checkout, because the repository may have another name by now. A record that
+        git locked, and was then killed, stays even when the files are gone, so it is unlocked first.
         """
         try:
             await asyncio.to_thread(shutil.rmtree, path)
@@ -142,6 +142,8 @@ class Worktrees:
         if wrong := await git.run(checkout, "worktree", "prune", seconds=self._fetch_seconds):
             wrong = wrong.replace(str(checkout), "the checkout")
             raise Failed(f"git could not remove a worktree of {slug}: {wrong}")
+        if await self._recorded(checkout, path):
+            raise Failed(f"git still has a record of a worktree of {slug} after `git worktree prune`.")
 
     async def recorded(self, path: Path) -> list[str]:
         """Return the repositories (owner/name) whose checkout records a worktree at or below a path."""

@@ -1,4 +1,4 @@
-"""What differs between the database engines whose restored data is packed into a layer.
+"""Differences between the database engines whose restored data is packed into a layer.
 
 To add one, write a script with the interface of bake-postgresql.sh, and its `seeded` start in core/model/kinds.py.
 """
