@@ -221,9 +221,12 @@ def test_accounts_of_a_seed_are_shown_once_it_is_in_use_and_in_public_only_if_th
     need = replace(NEED, seed_options=SeedOptions(logins=logins))
     made = changed(spec(1), services=(replace(SERVICE, needs=(need,)),), seeds=(SEED,))
     shown = status_of(made)
-    assert shown.logins == logins
+    assert shown.logins == (
+        "Log in as `ada@example.com` (shop manager), password: 1Password, item Previews",
+        "Log in as `bob'@acme/all`",
+    )
     text = comment_text(shown, HERE, private=True)
-    assert "Log in as `ada@example.com` (shop manager), password: 1Password, item Previews; or as `" in text
+    assert "Log in as `ada@example.com` (shop manager), password: 1Password, item Previews. Log in as `bob" in text
     assert "@acme/all" not in re.sub("<code>.*?</code>", "", cmarkgfm.github_flavored_markdown_to_html(text))
     assert "Log in" not in comment_text(shown, HERE, private=False)
     public = replace(HERE, seeds=replace(HERE.seeds, public_logins=True))

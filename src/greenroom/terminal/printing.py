@@ -81,8 +81,8 @@ def explained(answer: dict[str, Any], width: int | None) -> str:
     ]
     for seed in status["seeds"]:
         lines += _wrapped(f"{seed}.")
-    for each in status["logins"]:
-        lines += _wrapped(f"{messages.login(**each)}.")
+    for login in status["logins"]:
+        lines += _wrapped(f"{login}.")
     if status["answer"]:
         lines += _wrapped(status["answer"])
     if status["by_hand"] and status["reason"]["code"] != "by-hand":

@@ -303,7 +303,7 @@ def status(found: Status) -> Json:
             {"name": u.name, "page": u.page, "misses": u.misses, "by_hand": u.manual_overrides} for u in found.used_by
         ],
         "seeds": list(found.seeds),
-        "logins": [{"user": x.user, "note": x.note, "password": x.password} for x in found.logins],
+        "logins": list(found.logins),
         "answer": str(found.answer) if found.answer else "",
         "warning": str(found.warning) if found.warning else "",
         "by_hand": list(found.manual_overrides),

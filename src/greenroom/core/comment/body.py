@@ -94,15 +94,9 @@ def _data(status: Status) -> str:
 
 
 def _logins(status: Status) -> str:
-    """Return who testers can log in as, and where the passwords are, unless the preview is gone."""
-    if status.stage in (Stage.REMOVING, Stage.REMOVED) or not status.logins:
-        return ""
-    said = []
-    for each in status.logins:
-        note = f" ({inline(each.note)})" if each.note else ""
-        where = f", password: {inline(each.password)}" if each.password else ""
-        said.append(f"`{code(each.user, 100)}`{note}{where}")
-    return f"Log in as {'; or as '.join(said)}."
+    """Return who testers can log in as, unless the preview is gone."""
+    gone = status.stage in (Stage.REMOVING, Stage.REMOVED)
+    return "" if gone else " ".join(f"{markdown(login)}." for login in status.logins)
 
 
 def _used_by(status: Status, private: bool) -> str:

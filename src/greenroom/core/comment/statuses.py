@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,6 @@ from greenroom.core.comment.context import DecidedPass
 from greenroom.core.comment.sanitize import origin, plain
 from greenroom.core.comment.serving import serves_only, serving
 from greenroom.core.linking.links import SetByHand, source
-from greenroom.core.model.catalog import Login
 from greenroom.core.model.ci import MissingImages
 from greenroom.core.model.engine import Health, ObservedPreview, Running
 from greenroom.core.model.github import CommentState, PullRequest
@@ -74,7 +73,7 @@ def _status(identity: Identity, verdict: Verdict, decided: DecidedPass) -> Statu
         position=verdict.position if isinstance(verdict, Stay) else 0,
         overdue=bool(hold and hold.key and spec and _overdue(identity, spec, decided)),
         seeds=tuple(_data_sources(spec, seeded=True)) if spec else (),
-        logins=tuple(_logins(spec)) if spec else (),
+        logins=_logins(spec) if spec else (),
         resettable=bool(serves and spec and not spec.prepared and spec.resettable),
         migrations=preview.migrations if preview and serves and _of_head(spec, head, preview) else (),
     )
@@ -394,10 +393,10 @@ def _data_sources(spec: PreviewSpec, *, seeded: bool = False) -> list[str]:
     return found
 
 
-def _logins(spec: PreviewSpec) -> Iterator[Login]:
-    """Yield the accounts in the seeds that a preview's databases started from, each once."""
-    found = (need.seed_options.logins for service, need in spec.resettable if spec.data.seed(service, need.name))
-    yield from dict.fromkeys(login for logins in found for login in logins)
+def _logins(spec: PreviewSpec) -> tuple[str, ...]:
+    """Return the accounts in the seeds that a preview's databases started from, each once."""
+    seeded = (need for service, need in spec.resettable if spec.data.seed(service, need.name))
+    return tuple(dict.fromkeys(messages.login(login) for need in seeded for login in need.seed_options.logins))
 
 
 def _ready(spec: PreviewSpec, preview: ObservedPreview, now: datetime) -> Reason:

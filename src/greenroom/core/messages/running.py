@@ -9,6 +9,7 @@ from datetime import datetime
 from greenroom.core.comment.sanitize import plain
 from greenroom.core.comment.serving import NOTHING, Serving
 from greenroom.core.messages.words import day, each, listed
+from greenroom.core.model.catalog import Login
 from greenroom.core.model.status import Reason
 
 
@@ -107,10 +108,12 @@ def data_source(need: str, path: str = "", dump: str = "") -> str:
     return f"{plain(need)} starts from {plain(path, 100)} ({dump[:7]})" if dump else f"{plain(need)} starts empty"
 
 
-def login(user: str, note: str, password: str) -> str:
+def login(account: Login) -> str:
     """Return who testers can log in as, and where the password is."""
-    whose = f" ({plain(note)})" if note else ""
-    return f"Log in as {plain(user)}{whose}{f', password: {plain(password)}' if password else ''}"
+    user = plain(account.user).replace("`", "'")
+    whose = f" ({plain(account.note)})" if account.note else ""
+    where = f", password: {plain(account.password)}" if account.password else ""
+    return f"Log in as `{user}`{whose}{where}"
 
 
 def cannot_act(why: str) -> Reason:

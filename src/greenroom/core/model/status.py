@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from greenroom.core.comment.log_excerpt import telling_line
-from greenroom.core.model.catalog import Login
 from greenroom.core.model.engine import Running
 from greenroom.core.model.holds import HoldKey
 from greenroom.core.model.migration_report import ServiceMigration
@@ -109,7 +108,7 @@ class Status:
     `manual_overrides` names the parameters that people set in Argo CD. `since` is the time when it entered this stage
     for this reason. `position` is the place in its repository's queue, 0 outside of it. Comments leave it out, or one
     closed pull request would rewrite all of them. `overdue` means that the preview is held for a person's decision and
-    past its lifetime. `seeds` has a phrase for each database with a seed, and `logins` the accounts in them.
+    past its lifetime. `seeds` has a phrase for each database with a seed, and `logins` one for each account.
     `resettable` means that a person can start its data over. `migrations` has the reports of the migrations of
     `head_sha`.
     """
@@ -142,7 +141,7 @@ class Status:
     position: int = 0
     overdue: bool = False
     seeds: tuple[str, ...] = ()
-    logins: tuple[Login, ...] = ()
+    logins: tuple[str, ...] = ()
     resettable: bool = False
     migrations: tuple[ServiceMigration, ...] = ()
 
